@@ -1,0 +1,352 @@
+//! Settings: appliance.toml over built-in defaults, `DMX_` variables over both.
+//!
+//! One struct per `[section]`. Everything is checked before anything starts.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use crate::kit::secret::Secret;
+
+/// All settings, in the order of appliance.toml.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    /// `[http]`
+    pub http: Http,
+    /// `[mqtt]`
+    pub mqtt: Mqtt,
+    /// `[engine]`
+    pub engine: Engine,
+    /// `[storage]`
+    pub storage: Storage,
+    /// `[auth]`
+    pub auth: Auth,
+    /// `[log]`
+    pub log: Log,
+    /// `[output]`
+    pub output: Output,
+    /// `[ola]`
+    pub ola: Ola,
+    /// `[usb]`
+    pub usb: Usb,
+    /// `[input]`
+    pub input: Input,
+    /// `[projects]`
+    pub projects: Projects,
+    /// `[backup]`
+    pub backup: Backup,
+}
+
+/// Web: REST, WebSocket and the app.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port; 0 = any free one.
+    pub port: u16,
+    /// Origins that browsers may come from; `*` = any.
+    pub allow_origins: Vec<String>,
+    /// Open connections at the most; a further one waits.
+    pub max_connections: usize,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { host: Ipv4Addr::UNSPECIFIED.into(), port: 8080, allow_origins: vec!["*".into()], max_connections: 512 }
+    }
+}
+
+/// The embedded broker.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mqtt {
+    /// Address to listen on.
+    pub bind: IpAddr,
+    /// Port; 0 = any free one.
+    pub port: u16,
+    /// Another broker to join as well; empty, `localhost` or this machine = none.
+    pub host: String,
+    /// Port of that broker; `None` = the same as `port`.
+    pub uplink_port: Option<u16>,
+    /// What stands before `/rgb/cmd`.
+    pub topic_prefix: String,
+    /// Login that clients must present; empty = any.
+    pub username: String,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// Connected clients at the most; a further one gets CONNACK code 3.
+    pub max_connections: usize,
+    /// Sockets that have not sent CONNECT yet, at the most.
+    pub max_pending: usize,
+    /// Seconds a socket may take for its CONNECT.
+    pub connect_timeout_seconds: u64,
+    /// Bytes of one packet at the most; a larger one closes its connection.
+    pub max_packet_bytes: usize,
+    /// Messages kept for one session that is away or slow.
+    pub max_queued_messages: usize,
+    /// Sessions kept at the most, connected or away.
+    pub max_sessions: usize,
+    /// Retained messages at the most; further topics are not retained.
+    pub max_retained: usize,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            bind: Ipv4Addr::UNSPECIFIED.into(),
+            port: 1883,
+            host: "localhost".into(),
+            uplink_port: None,
+            topic_prefix: "v1/demo".into(),
+            username: String::new(),
+            password: None,
+            max_connections: 1000,
+            max_pending: 256,
+            connect_timeout_seconds: 10,
+            max_packet_bytes: 262_144,
+            max_queued_messages: 100,
+            max_sessions: 2000,
+            max_retained: 10_000,
+        }
+    }
+}
+
+/// The heart.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Engine {
+    /// Commands that may wait.
+    pub queue_size: usize,
+    /// Seconds a command id is remembered.
+    pub dedupe_ttl_seconds: u64,
+    /// Command ids remembered at the most.
+    pub dedupe_capacity: usize,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self { queue_size: 10_000, dedupe_ttl_seconds: 900, dedupe_capacity: 4096 }
+    }
+}
+
+/// The memory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// Folder of everything that is kept.
+    pub data_dir: PathBuf,
+    /// Milliseconds of light that a power cut may take back.
+    pub flush_ms: u64,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { data_dir: "data".into(), flush_ms: 1000 }
+    }
+}
+
+/// Who may use REST and WebSocket.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Auth {
+    /// Whether keys are asked for.
+    pub mode: AuthMode,
+    /// Keys that are accepted in `required` mode.
+    pub keys: Vec<Secret>,
+}
+
+/// Whether keys are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AuthMode {
+    /// Nobody is refused; the log records a fingerprint of the key.
+    #[default]
+    Audit,
+    /// A wrong or missing key is 401.
+    Required,
+}
+
+/// The log on stdout.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Log {
+    /// The least level that is written.
+    pub level: LogLevel,
+}
+
+/// Least level that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LogLevel {
+    /// For the people who build this.
+    Trace,
+    /// Someone is looking.
+    Debug,
+    /// It changed state.
+    #[default]
+    Info,
+    /// Look today.
+    Warn,
+    /// Act now.
+    Error,
+}
+
+/// Which output the predecessor's `OUTPUT_MODE` asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Output {
+    /// An output runs if this or its own switch asks for it.
+    pub mode: OutputMode,
+}
+
+/// Which output is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OutputMode {
+    /// None by this setting.
+    #[default]
+    Null,
+    /// OLA.
+    Ola,
+    /// Enttec DMX USB PRO.
+    Enttec,
+}
+
+/// OLA output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ola {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Where `set_dmx` is.
+    pub url: String,
+    /// OLA's universe for our universe 0.
+    pub universe: u32,
+    /// Frames a second at the most.
+    pub fps: u32,
+}
+
+impl Default for Ola {
+    fn default() -> Self {
+        Self { enabled: false, url: "http://localhost:9090/set_dmx".into(), universe: 1, fps: 44 }
+    }
+}
+
+/// Enttec DMX USB PRO output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Usb {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Serial port; empty = found by itself.
+    pub port: String,
+    /// USB vendor ids of widgets.
+    pub vendor_ids: Vec<u16>,
+    /// USB product ids of widgets.
+    pub product_ids: Vec<u16>,
+    /// Baud rate (the widget's USB FIFO ignores it).
+    pub baudrate: u32,
+    /// Frames a second at the most.
+    pub fps: u32,
+    /// Seconds between looks for a widget.
+    pub scan_interval_seconds: u64,
+}
+
+impl Default for Usb {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            port: String::new(),
+            vendor_ids: vec![0x0403],
+            product_ids: vec![0x6001, 0x6010, 0x0400],
+            baudrate: 57_600,
+            fps: 40,
+            scan_interval_seconds: 5,
+        }
+    }
+}
+
+/// SparkFun serial DMX input.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Input {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Serial port; empty = none.
+    pub port: String,
+    /// Baud rate.
+    pub baudrate: u32,
+    /// Channels that are read, 1 to 3.
+    pub channels: u16,
+    /// Universe the channels go to.
+    pub universe: u8,
+    /// `src` of its commands.
+    pub src: String,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            port: String::new(),
+            baudrate: 115_200,
+            channels: 3,
+            universe: 0,
+            src: "dmx-input".into(),
+        }
+    }
+}
+
+/// Several shows on one appliance.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Projects {
+    /// Whether `/projects` is served.
+    pub enabled: bool,
+    /// Where a predecessor's projects are imported from; `None` = `<data_dir>/projects`.
+    pub root: Option<PathBuf>,
+}
+
+/// Backups of projects.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// Whether backups are made.
+    pub enabled: bool,
+    /// Where they go.
+    pub provider: BackupProvider,
+    /// Folder of local backups; `None` = `<data_dir>/backups`.
+    pub local_path: Option<PathBuf>,
+    /// Key that seals new backups.
+    pub encryption_key: Option<Secret>,
+    /// Keys that still open older ones.
+    pub old_keys: Vec<Secret>,
+    /// Minutes between automatic backups; 0 = none.
+    pub auto_interval_minutes: u64,
+    /// S3 bucket.
+    pub s3_bucket: String,
+    /// Prefix of keys in the bucket.
+    pub s3_prefix: String,
+    /// Region.
+    pub s3_region: String,
+    /// Access key.
+    pub s3_access_key: Option<Secret>,
+    /// Secret key.
+    pub s3_secret_key: Option<Secret>,
+    /// Session token.
+    pub s3_session_token: Option<Secret>,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            provider: BackupProvider::Local,
+            local_path: None,
+            encryption_key: None,
+            old_keys: Vec::new(),
+            auto_interval_minutes: 0,
+            s3_bucket: String::new(),
+            s3_prefix: "dmx-controller/backups".into(),
+            s3_region: String::new(),
+            s3_access_key: None,
+            s3_secret_key: None,
+            s3_session_token: None,
+        }
+    }
+}
+
+/// Where backups go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum BackupProvider {
+    /// A folder.
+    #[default]
+    Local,
+    /// An S3 bucket.
+    S3,
+}

@@ -1,0 +1,65 @@
+//! A refusal is data: one shape for REST, WebSocket and MQTT.
+
+use serde::Serialize;
+
+/// Why a command was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Not JSON at all (REST tells this apart with 400).
+    NotJson,
+    /// JSON of the wrong shape.
+    ValidationFailed,
+    /// The queue is full; try again later.
+    QueueFull,
+    /// The appliance is stopping.
+    Stopping,
+}
+
+impl Reason {
+    /// The word on the wire.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotJson | Self::ValidationFailed => "VALIDATION_FAILED",
+            Self::QueueFull => "QUEUE_FULL",
+            Self::Stopping => "STOPPING",
+        }
+    }
+}
+
+/// One fault of a body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// JSON pointer (RFC 6901) to the faulty value; empty for the whole body.
+    pub path: String,
+    /// What would be right.
+    pub msg: String,
+}
+
+/// A command that was not taken, and everything that is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.sentence())]
+pub struct Refusal {
+    /// The kind.
+    pub reason: Reason,
+    /// The id as the client wrote it, when there was a readable one.
+    pub cmd_id: Option<String>,
+    /// Every fault found, in the order of the body.
+    pub errors: Vec<FieldError>,
+}
+
+impl Refusal {
+    /// A refusal of the body as a whole.
+    #[must_use]
+    pub fn whole(reason: Reason, msg: impl Into<String>) -> Self {
+        Self { reason, cmd_id: None, errors: vec![FieldError { path: String::new(), msg: msg.into() }] }
+    }
+
+    fn sentence(&self) -> String {
+        let faults = self.errors.iter().map(|e| match e.path.as_str() {
+            "" => e.msg.clone(),
+            path => format!("{path} {}", e.msg),
+        });
+        faults.collect::<Vec<_>>().join("; ")
+    }
+}

@@ -1,0 +1,25 @@
+//! The colour of the RGB lamp.
+
+use super::{Channel, Levels, frame::channel};
+
+/// Red, green, blue, each 0..=255.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rgb {
+    /// Red, channel 1.
+    pub r: u8,
+    /// Green, channel 2.
+    pub g: u8,
+    /// Blue, channel 3.
+    pub b: u8,
+}
+
+impl Rgb {
+    /// The lamp's channels in universe 0, in the order of r, g, b.
+    pub const CHANNELS: [Channel; 3] = [channel(1), channel(2), channel(3)];
+
+    /// The three levels, in the order of r, g, b.
+    #[must_use]
+    pub fn levels(self) -> Levels {
+        Self::CHANNELS.into_iter().zip([self.r, self.g, self.b]).collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! Which command ids were seen: for a time (TTL), at most so many (LRU).
+//!
+//! Age is counted on a clock that only goes forward, given by the caller: a wall clock set back or forward
+//! neither forgets nor keeps ids.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use lru::LruCache;
+
+use crate::dmx::CommandId;
+
+/// Ids with the time they were seen at.
+pub(super) struct Dedupe {
+    ttl: Duration,
+    seen: LruCache<CommandId, Duration>,
+}
+
+impl Dedupe {
+    pub(super) fn new(ttl: Duration, capacity: usize) -> Self {
+        let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
+        // Grows with use: a fixed table of a large capacity would cost memory at every start.
+        let mut seen = LruCache::unbounded();
+        seen.resize(capacity);
+        Self { ttl, seen }
+    }
+
+    /// Whether the id was accepted less than a TTL before `now` (time since start). Being asked for makes it young
+    /// in the order of LRU, not in age.
+    pub(super) fn has(&mut self, id: &CommandId, now: Duration) -> bool {
+        match self.seen.get(id) {
+            Some(&at) if now.saturating_sub(at) < self.ttl => true,
+            Some(_) => {
+                self.seen.pop(id);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Remembers an accepted id; the least recently used one goes when there are too many.
+    pub(super) fn remember(&mut self, id: CommandId, now: Duration) {
+        self.seen.push(id, now);
+    }
+
+    /// Remembers an id of an earlier run, `age` old at `now`, which therefore must not be below the TTL.
+    pub(super) fn restore(&mut self, id: CommandId, age: Duration, now: Duration) {
+        if let Some(at) = now.checked_sub(age).filter(|_| age < self.ttl) {
+            self.remember(id, at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn id(n: u64) -> CommandId {
+        ulid::Ulid::from(u128::from(n)).to_string().parse().unwrap()
+    }
+
+    #[test]
+    fn an_id_is_forgotten_after_the_ttl_and_not_before() {
+        let mut dedupe = Dedupe::new(Duration::from_secs(10), 8);
+        let start = Duration::from_secs(100);
+        dedupe.remember(id(1), start);
+        assert!(dedupe.has(&id(1), start + Duration::from_millis(9_999)));
+        assert!(!dedupe.has(&id(1), start + Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn an_id_of_an_earlier_run_lives_for_what_is_left_of_its_ttl() {
+        let mut dedupe = Dedupe::new(Duration::from_secs(10), 8);
+        let now = Duration::from_secs(1000);
+        dedupe.restore(id(1), Duration::from_secs(4), now);
+        dedupe.restore(id(2), Duration::from_secs(11), now);
+        assert!(dedupe.has(&id(1), now + Duration::from_secs(5)));
+        assert!(!dedupe.has(&id(1), now + Duration::from_secs(6)));
+        assert!(!dedupe.has(&id(2), now));
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_a_list_searched_from_its_end(capacity in 1usize..6, script in prop::collection::vec((0u64..8, 0u64..4), 0..80)) {
+            let ttl = Duration::from_secs(6);
+            let mut dedupe = Dedupe::new(ttl, capacity);
+            let mut list: Vec<(u64, Duration)> = Vec::new(); // least recently used first
+            let mut now = Duration::ZERO;
+            for (n, step) in script {
+                now += Duration::from_secs(step);
+                let expected = list.iter().position(|&(m, at)| m == n && now - at < ttl);
+                prop_assert_eq!(dedupe.has(&id(n), now), expected.is_some());
+                if let Some(at) = expected {
+                    let entry = list.remove(at);
+                    list.push(entry);
+                } else {
+                    list.retain(|&(m, _)| m != n);
+                    list.push((n, now));
+                    if list.len() > capacity { list.remove(0); }
+                    dedupe.remember(id(n), now);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Where doors put commands: the queue, shared between them and the engine's task.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, timeout};
+
+use super::Outcome;
+use super::queue::{Pushed, Queue, Queued};
+use crate::dmx::Command;
+use crate::metrics;
+
+/// A command on its way, and who wants to know.
+pub(super) struct Entry {
+    pub(super) command: Command,
+    pub(super) arrived: Instant,
+    pub(super) reply: oneshot::Sender<Outcome>,
+}
+
+impl Queued for Entry {
+    fn command(&self) -> &Command {
+        &self.command
+    }
+}
+
+/// The outcome to come. An engine that is gone means `Stopping`.
+#[derive(Debug)]
+pub struct Submission(oneshot::Receiver<Outcome>);
+
+impl Submission {
+    /// Waits for the outcome. Cancel-safe.
+    pub async fn outcome(&mut self) -> Outcome {
+        (&mut self.0).await.unwrap_or(Outcome::Stopping)
+    }
+}
+
+struct Waiting {
+    queue: Queue<Entry>,
+    closed: bool,
+    /// Since when the queue has not been empty.
+    busy_since: Option<Instant>,
+}
+
+pub(super) struct Inbox {
+    waiting: Mutex<Waiting>,
+    /// Something is there, or the inbox was closed. One waiter: the engine's task.
+    arrived: Notify,
+    /// There is room again. Waiters: doors.
+    room: Notify,
+    metrics: metrics::Engine,
+}
+
+impl Inbox {
+    pub(super) fn new(size: usize, metrics: metrics::Engine) -> Self {
+        let waiting = Waiting { queue: Queue::new(size), closed: false, busy_since: None };
+        Self { waiting: Mutex::new(waiting), arrived: Notify::new(), room: Notify::new(), metrics }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes everything that waits, at most `most`; `None` when closed and empty. Cancel-safe.
+    pub(super) async fn take(&self, most: usize) -> Option<Vec<Entry>> {
+        loop {
+            let arrived = self.arrived.notified();
+            {
+                let mut waiting = self.waiting();
+                let taken: Vec<_> = std::iter::from_fn(|| waiting.queue.pop()).take(most).collect();
+                self.metrics.queue_depth.set(waiting.queue.len() as i64);
+                if waiting.queue.len() == 0 {
+                    waiting.busy_since = None;
+                }
+                if !taken.is_empty() {
+                    drop(waiting);
+                    for _ in &taken {
+                        self.room.notify_one();
+                    }
+                    return Some(taken);
+                }
+                if waiting.closed {
+                    return None;
+                }
+            }
+            arrived.await;
+        }
+    }
+
+    /// No more commands; what waits is still taken.
+    pub(super) fn close(&self) {
+        self.waiting().closed = true;
+        self.arrived.notify_one();
+        self.room.notify_waiters();
+    }
+
+    fn push(&self, entry: Entry) -> Result<(), Entry> {
+        let mut waiting = self.waiting();
+        if waiting.closed {
+            let _ = entry.reply.send(Outcome::Stopping); // Err: the door does not wait any more.
+            return Ok(());
+        }
+        match waiting.queue.push(entry) {
+            Pushed::Queued => {}
+            Pushed::Displaced(drag) => {
+                self.metrics.dropped.inc();
+                let _ = drag.reply.send(Outcome::Dropped); // as above
+            }
+            Pushed::Full(entry) => return Err(entry),
+        }
+        waiting.busy_since.get_or_insert_with(Instant::now);
+        self.metrics.queue_depth.set(waiting.queue.len() as i64);
+        drop(waiting);
+        self.arrived.notify_one();
+        Ok(())
+    }
+}
+
+/// A door's way in. Clones share one engine.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) probe: tokio::sync::mpsc::Sender<oneshot::Sender<()>>,
+}
+
+impl Handle {
+    /// Queues a command, waiting for room as long as it takes (MQTT, serial: the door's own back-pressure).
+    pub async fn submit(&self, command: Command) -> Submission {
+        let (reply, outcome) = oneshot::channel();
+        let mut entry = Entry { command, arrived: Instant::now(), reply };
+        loop {
+            let room = self.inbox.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable(); // from here on no room made is missed
+            match self.inbox.push(entry) {
+                Ok(()) => return Submission(outcome),
+                Err(back) => entry = back,
+            }
+            room.await;
+        }
+    }
+
+    /// Queues a command and waits for its outcome; `Full` when there was no room for `patience` (REST, WebSocket).
+    pub async fn submit_within(&self, command: Command, patience: Duration) -> Outcome {
+        match timeout(patience, self.submit(command)).await {
+            Ok(mut submission) => submission.outcome().await,
+            Err(_) => Outcome::Full,
+        }
+    }
+
+    /// Commands that wait now.
+    #[must_use]
+    pub fn queue_depth(&self) -> usize {
+        self.inbox.waiting().queue.len()
+    }
+
+    /// For how long the queue has not been empty.
+    #[must_use]
+    pub fn busy_for(&self) -> Duration {
+        self.inbox.waiting().busy_since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    /// Whether the engine's task answers within `patience`.
+    pub async fn answers(&self, patience: Duration) -> bool {
+        let (reply, answer) = oneshot::channel();
+        let asked = async { self.probe.send(reply).await.is_ok() && answer.await.is_ok() };
+        timeout(patience, asked).await.unwrap_or(false)
+    }
+}

@@ -1,0 +1,33 @@
+//! The heart: one task that owns the state, a bounded queue before it, one feed after it.
+//!
+//! Doors submit commands and get an outcome; everybody else reads the feed. A change is seen by anybody only
+//! after the store has written it.
+
+mod actor;
+mod dedupe;
+mod feed;
+mod inbox;
+mod memory;
+mod queue;
+
+pub use actor::{Engine, start};
+pub use feed::{Feed, Update};
+pub use inbox::{Handle, Submission};
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It changed light; survives kill -9.
+    Applied {
+        /// The `seq` of its change.
+        seq: u64,
+    },
+    /// Its id was seen before; nothing happened.
+    Duplicate,
+    /// It was a UI drag and made room in a full queue.
+    Dropped,
+    /// The queue stayed full for as long as the door would wait.
+    Full,
+    /// The appliance is stopping.
+    Stopping,
+}

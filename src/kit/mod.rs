@@ -1,0 +1,9 @@
+//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd.
+
+pub mod backoff;
+pub mod clock;
+pub mod health;
+pub mod secret;
+pub mod stop;
+pub mod systemd;
+pub mod tasks;

@@ -1,0 +1,8 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod config;
+pub mod dmx;
+pub mod engine;
+pub mod kit;
+pub mod metrics;
+pub mod store;

@@ -1,0 +1,183 @@
+//! One registry, one table of names. Every figure the appliance shows is declared here.
+
+use prometheus::{Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Registry, TextEncoder};
+
+/// Every metric. Clones share one registry; two in one process do not meet.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// `dmx_engine_…`
+    pub engine: Engine,
+    /// `dmx_store_…`
+    pub store: Store,
+    /// `dmx_mqtt_…`, `dmx_broker_…`
+    pub broker: Broker,
+    /// `dmx_ws_…`, `dmx_http_…`
+    pub http: Http,
+    /// `dmx_log_dropped_total`
+    pub log_dropped: IntCounter,
+}
+
+macro_rules! group {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ident($metric:literal, $help:literal)),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name { $(#[doc = $help] pub $field: $kind,)* }
+
+        impl $name {
+            fn register(registry: &Registry) -> prometheus::Result<Self> {
+                Ok(Self { $($field: <$kind as Kind>::register(registry, $metric, $help)?,)* })
+            }
+        }
+    };
+}
+
+group! {
+    /// The heart.
+    Engine {
+        processed: IntCounter("dmx_engine_processed_total", "Accepted commands."),
+        deduped: IntCounter("dmx_engine_deduped_total", "Commands whose id was seen before."),
+        dropped: IntCounter("dmx_engine_dropped_total", "UI drags dropped because the queue was full."),
+        queue_depth: IntGauge("dmx_engine_queue_depth", "Commands waiting for the engine."),
+        last_latency_ms: Gauge("dmx_engine_last_latency_ms", "Milliseconds from door to written, last command."),
+        apply_seconds: Histogram("dmx_engine_apply_seconds", "Seconds from door to written."),
+    }
+}
+
+group! {
+    /// The memory.
+    Store {
+        commits: IntCounter("dmx_store_commits_total", "Batches handed to the journal."),
+        journal_bytes: IntCounter("dmx_store_journal_bytes_total", "Bytes written to the journal."),
+        syncs: IntCounter("dmx_store_syncs_total", "fdatasync calls on the journal."),
+        checkpoints: IntCounter("dmx_store_checkpoints_total", "Checkpoints of the journal into the database."),
+        errors: IntCounter("dmx_store_errors_total", "Failed writes to the data folder."),
+        in_ram: IntGauge("dmx_store_in_ram", "1 while changes are kept in memory only."),
+        write_seconds: Histogram("dmx_store_write_seconds", "Seconds of one journal write."),
+        sync_seconds: Histogram("dmx_store_sync_seconds", "Seconds of one fdatasync of the journal."),
+    }
+}
+
+group! {
+    /// The embedded broker.
+    Broker {
+        serving: IntGauge("dmx_mqtt_connected", "1 while the embedded broker serves."),
+        clients: IntGauge("dmx_broker_clients", "Connected MQTT clients."),
+        sessions: IntGauge("dmx_broker_sessions", "Sessions, connected or kept for a return."),
+        retained: IntGauge("dmx_broker_retained", "Retained messages."),
+        retained_bytes: IntGauge("dmx_broker_retained_bytes", "Bytes of topics and payloads of retained messages."),
+        received: IntCounter("dmx_broker_messages_received_total", "PUBLISH packets taken from clients."),
+        sent: IntCounter("dmx_broker_messages_sent_total", "PUBLISH packets handed to clients."),
+        dropped: IntCounter("dmx_broker_messages_dropped_total", "Messages lost to a full queue or log of a slow client."),
+        denied: IntCounter("dmx_broker_publishes_denied_total", "Publishes to topics that are dmxd's alone."),
+        rejected: IntCounter("dmx_broker_commands_rejected_total", "Commands answered on the rejected topic."),
+        retained_commands: IntCounter("dmx_broker_retained_commands_total", "Commands that were published with retain = 1."),
+        refused: IntCounter("dmx_broker_connections_refused_total", "Connections closed before they became a session."),
+        protocol_errors: IntCounter("dmx_broker_protocol_errors_total", "Sessions closed for breaking the protocol."),
+        router_restarts: IntCounter("dmx_broker_router_restarts_total", "Times the router was replaced."),
+    }
+}
+
+group! {
+    /// The web.
+    Http {
+        ws_clients: IntGauge("dmx_ws_clients", "Connected WebSocket clients."),
+        ws_dropped: IntCounter("dmx_ws_dropped_total", "WebSocket clients dropped because they did not take their messages."),
+        ws_lagged: IntCounter("dmx_ws_resynced_total", "Times a late WebSocket client was given a fresh snapshot."),
+        ws_broadcast_seconds: Histogram("dmx_ws_broadcast_seconds", "Seconds from change to a client's socket."),
+    }
+}
+
+/// A kind of metric that can be made from its name and help.
+trait Kind: Sized {
+    fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self>;
+}
+
+impl Kind for IntCounter {
+    fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self> {
+        let metric = Self::new(name, help)?;
+        registry.register(Box::new(metric.clone())).map(|()| metric)
+    }
+}
+
+impl Kind for IntGauge {
+    fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self> {
+        let metric = Self::new(name, help)?;
+        registry.register(Box::new(metric.clone())).map(|()| metric)
+    }
+}
+
+impl Kind for Gauge {
+    fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self> {
+        let metric = Self::new(name, help)?;
+        registry.register(Box::new(metric.clone())).map(|()| metric)
+    }
+}
+
+impl Kind for Histogram {
+    /// Buckets around the service levels: 100 ms for an apply, 50 ms for a broadcast.
+    fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self> {
+        let buckets = vec![0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
+        let metric = Self::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
+        registry.register(Box::new(metric.clone())).map(|()| metric)
+    }
+}
+
+impl Metrics {
+    /// A fresh registry with every metric at zero.
+    ///
+    /// # Errors
+    /// Two metrics of one name: a fault of this file.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(Self {
+            engine: Engine::register(&registry)?,
+            store: Store::register(&registry)?,
+            broker: Broker::register(&registry)?,
+            http: Http::register(&registry)?,
+            log_dropped: Kind::register(
+                &registry,
+                "dmx_log_dropped_total",
+                "Log lines dropped because stdout was not read.",
+            )?,
+            registry,
+        })
+    }
+
+    /// The Prometheus text format, version 0.0.4.
+    ///
+    /// # Errors
+    /// A metric that cannot be written as text.
+    pub fn text(&self) -> prometheus::Result<String> {
+        let mut out = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
+        String::from_utf8(out).map_err(|e| prometheus::Error::Msg(e.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_the_contract_stand_in_the_text_without_labels() {
+        let text = Metrics::new().unwrap().text().unwrap();
+        for name in [
+            "dmx_engine_processed_total",
+            "dmx_engine_deduped_total",
+            "dmx_engine_dropped_total",
+            "dmx_engine_queue_depth",
+            "dmx_engine_last_latency_ms",
+            "dmx_ws_clients",
+            "dmx_mqtt_connected",
+        ] {
+            assert!(text.lines().any(|line| line == format!("{name} 0")), "{name}");
+        }
+        for name in
+            ["dmx_engine_apply_seconds_count", "dmx_ws_broadcast_seconds_count", "process_resident_memory_bytes"]
+        {
+            assert!(text.contains(name), "{name}");
+        }
+    }
+}
