@@ -3,6 +3,7 @@
 pub mod config;
 pub mod dmx;
 pub mod engine;
+pub mod http;
 pub mod kit;
 pub mod metrics;
 pub mod store;
