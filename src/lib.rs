@@ -5,6 +5,7 @@ pub mod broker;
 pub mod config;
 pub mod dmx;
 pub mod engine;
+pub mod http;
 pub mod kit;
 pub mod metrics;
 pub mod store;
