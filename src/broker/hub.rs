@@ -1,7 +1,7 @@
 //! What all sessions share: the way into the router, the retained store, the register of sessions.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
@@ -53,7 +53,7 @@ pub(super) struct Hub {
     pub(super) connected: AtomicUsize,
     sessions: Mutex<HashMap<String, Door>>,
     outlet: Mutex<Outlet>,
-    router_gone: AtomicBool,
+    router_serves: watch::Sender<bool>,
     store: Store,
 }
 
@@ -96,7 +96,7 @@ impl Hub {
             connected: AtomicUsize::new(0),
             sessions: Mutex::default(),
             outlet: Mutex::new(Outlet { publisher, retained }),
-            router_gone: AtomicBool::new(false),
+            router_serves: watch::Sender::new(true),
             store,
         };
         hub.count_retained(&hub.outlet());
@@ -109,15 +109,20 @@ impl Hub {
 
     /// Messages and sessions pass through the router; without it nothing does.
     pub(super) fn is_serving(&self) -> bool {
-        !self.router_gone.load(Ordering::Relaxed)
+        *self.router_serves.borrow()
     }
 
     /// Tells everyone that the router is dead.
     pub(super) fn router_is_gone(&self, error: &super::router::RouterGone) {
-        if !self.router_gone.swap(true, Ordering::Relaxed) {
+        if self.router_serves.send_replace(false) {
             tracing::error!(%error, "router_gone");
             self.metrics.serving.set(0);
         }
+    }
+
+    /// Ends when the router is dead. Cancel-safe.
+    pub(super) async fn router_ended(&self) {
+        let _ = self.router_serves.subscribe().wait_for(|serves| !serves).await; // Err: the sender is our own
     }
 
     /// Hands a message to everyone who subscribed. A retained one is kept in memory only: dmxd's own are made anew

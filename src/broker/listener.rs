@@ -18,7 +18,6 @@ use ulid::Ulid;
 use super::codec::{self, Connect, ConnectCode, Malformed, Packet};
 use super::hub::{Hub, Phase, reached};
 use super::session::{self, Arrival};
-use crate::config;
 use crate::kit::backoff::Backoff;
 
 /// Sockets the kernel may hold for us: a room of lamps that all come back after a power cut.
@@ -38,8 +37,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// As the system says; the caller knows what the port is for.
-pub(super) fn bind(settings: &config::Mqtt) -> io::Result<TcpListener> {
-    let address = SocketAddr::new(settings.bind, settings.port);
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?; // a restart must not wait for old connections to time out
     socket.bind(address)?;

@@ -67,12 +67,32 @@ pub struct Broker {
     tasks: Tasks,
 }
 
+/// Why the port does not open.
+#[derive(Debug, thiserror::Error)]
+#[error("listening for MQTT on {address}: {source} ({})", remedy(.source))]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another broker, perhaps mosquitto, has this port: stop it, or set mqtt.port or DMX_MQTT_PORT"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a right: set mqtt.port or DMX_MQTT_PORT",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: set mqtt.bind or DMX_MQTT_BIND",
+        _ => "check mqtt.bind and mqtt.port",
+    }
+}
+
 /// Binds the broker's port.
 ///
 /// # Errors
-/// As the system says.
-pub fn bind(settings: &config::Mqtt) -> io::Result<TcpListener> {
-    listener::bind(settings)
+/// With address and remedy.
+pub fn bind(settings: &config::Mqtt) -> Result<TcpListener, BindError> {
+    let address = SocketAddr::new(settings.bind, settings.port);
+    listener::bind(address).map_err(|source| BindError { address, source })
 }
 
 /// Starts serving: retained messages, state and presence are in place before the first client is let in.
@@ -111,9 +131,12 @@ impl Broker {
         move || hub.is_serving()
     }
 
-    /// Ends when a task of the broker does, which before the stop is a fault; names it. Cancel-safe.
+    /// Ends when a task of the broker or its router does, which before the stop is a fault; names it. Cancel-safe.
     pub async fn ended(&mut self) -> &'static str {
-        self.tasks.ended().await
+        tokio::select! {
+            task = self.tasks.ended() => task,
+            () = self.hub.router_ended() => "the message router",
+        }
     }
 
     /// The first half of the stop: no new clients, nothing more is read; what was taken is still answered.
@@ -132,9 +155,4 @@ impl Broker {
         self.hub.phase.send_replace(Phase::Closing);
         self.tasks.join(FAREWELL).await
     }
-}
-
-/// `SocketAddr` of a listener, for the `listening` line of the log.
-pub fn address(listener: &TcpListener) -> io::Result<SocketAddr> {
-    listener.local_addr()
 }
