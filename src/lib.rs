@@ -1,8 +1,11 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod app;
+pub mod broker;
 pub mod config;
 pub mod dmx;
 pub mod engine;
+pub mod http;
 pub mod kit;
 pub mod metrics;
 pub mod store;

@@ -1,11 +1,30 @@
 //! Settings: appliance.toml over built-in defaults, `DMX_` variables over both.
 //!
-//! One struct per `[section]`. Everything is checked before anything starts.
+//! One struct per `[section]`, one row per setting in the table. Everything is checked before anything starts, and all
+//! faults are told at once.
+
+mod check;
+mod choices;
+mod fault;
+mod file;
+mod form;
+mod kinds;
+mod lists;
+mod load;
+mod print;
+mod table;
+mod this_machine;
+mod value;
+mod variables;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use crate::kit::secret::Secret;
+
+pub use fault::{Fault, Faults, Origin};
+pub use load::{Loaded, Origins, load, parse};
+pub use print::{in_force, markdown, shipped};
 
 /// All settings, in the order of appliance.toml.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -5,14 +5,6 @@ use super::{CHANNELS, Channel, Rgb, UniverseId};
 /// Channels with their levels, 0..=255.
 pub type Levels = Vec<(Channel, u8)>;
 
-/// A channel known when the program is written.
-pub(super) const fn channel(number: u16) -> Channel {
-    match Channel::new(number) {
-        Some(channel) => channel,
-        None => panic!("1..=512"), // in a const: the compiler says it, nothing at run time
-    }
-}
-
 /// The 512 levels of one universe.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame([u8; CHANNELS]);

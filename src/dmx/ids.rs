@@ -46,6 +46,9 @@ impl fmt::Display for UniverseId {
 pub struct Channel(u16);
 
 impl Channel {
+    /// The RGB lamp's channels, in the order of r, g, b.
+    pub const LAMP: [Self; 3] = [Self(1), Self(2), Self(3)];
+
     /// `None` for 0 and above 512.
     #[must_use]
     pub const fn new(number: u16) -> Option<Self> {

@@ -9,6 +9,7 @@ mod refusal;
 mod rgb;
 mod state;
 
+pub(crate) use command::Object;
 pub use command::{CMD_SCHEMA, Command, RgbCommand};
 pub use frame::{Frame, Levels, Patch};
 pub use ids::{CHANNELS, Channel, CommandId, Source, UNIVERSES, UniverseId};

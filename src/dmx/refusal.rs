@@ -1,5 +1,6 @@
 //! A refusal is data: one shape for REST, WebSocket and MQTT.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Why a command was not taken.
@@ -28,7 +29,7 @@ impl Reason {
 }
 
 /// One fault of a body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) to the faulty value; empty for the whole body.
     pub path: String,

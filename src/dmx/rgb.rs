@@ -1,6 +1,6 @@
 //! The colour of the RGB lamp.
 
-use super::{Channel, Levels, frame::channel};
+use super::{Channel, Levels};
 
 /// Red, green, blue, each 0..=255.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Rgb {
 
 impl Rgb {
     /// The lamp's channels in universe 0, in the order of r, g, b.
-    pub const CHANNELS: [Channel; 3] = [channel(1), channel(2), channel(3)];
+    pub const CHANNELS: [Channel; 3] = Channel::LAMP;
 
     /// The three levels, in the order of r, g, b.
     #[must_use]

@@ -33,6 +33,15 @@ impl Submission {
     pub async fn outcome(&mut self) -> Outcome {
         (&mut self.0).await.unwrap_or(Outcome::Stopping)
     }
+
+    /// The outcome, when it is known already. Not to be asked again after that.
+    pub fn outcome_already(&mut self) -> Option<Outcome> {
+        match self.0.try_recv() {
+            Ok(outcome) => Some(outcome),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => Some(Outcome::Stopping),
+        }
+    }
 }
 
 struct Waiting {

@@ -1,6 +1,8 @@
 //! One registry, one table of names. Every figure the appliance shows is declared here.
 
-use prometheus::{Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
 /// Every metric. Clones share one registry; two in one process do not meet.
 #[derive(Clone, Debug)]
@@ -85,6 +87,7 @@ group! {
         ws_dropped: IntCounter("dmx_ws_dropped_total", "WebSocket clients dropped because they did not take their messages."),
         ws_lagged: IntCounter("dmx_ws_resynced_total", "Times a late WebSocket client was given a fresh snapshot."),
         ws_broadcast_seconds: Histogram("dmx_ws_broadcast_seconds", "Seconds from change to a client's socket."),
+        requests: IntCounterVec("dmx_http_requests_total", "Requests by route of the table, method and status."),
     }
 }
 
@@ -96,6 +99,14 @@ trait Kind: Sized {
 impl Kind for IntCounter {
     fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self> {
         let metric = Self::new(name, help)?;
+        registry.register(Box::new(metric.clone())).map(|()| metric)
+    }
+}
+
+/// The one family with labels; each has few values: rows of the route table, known methods, statuses.
+impl Kind for IntCounterVec {
+    fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self> {
+        let metric = Self::new(Opts::new(name, help), &["route", "method", "status"])?;
         registry.register(Box::new(metric.clone())).map(|()| metric)
     }
 }

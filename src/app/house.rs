@@ -1,0 +1,183 @@
+//! The wiring: everything is built in order and closed in the reverse of it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::banner;
+use super::signals::Signals;
+use crate::broker::{self, Broker};
+use crate::config::Config;
+use crate::engine::{self, Engine};
+use crate::http;
+use crate::kit::health::Health;
+use crate::kit::stop::{self, Stopper};
+use crate::kit::systemd;
+use crate::kit::tasks::Tasks;
+use crate::metrics::Metrics;
+use crate::store::{Opened, Store, StoreError};
+
+/// Web requests that were under way may take this long at the stop.
+const LAST_REQUESTS: Duration = Duration::from_millis(1200);
+
+/// The commands that wait may take this long at the stop; far more than a full queue of 10,000 needs.
+const LAST_COMMANDS: Duration = Duration::from_secs(5);
+
+/// How long the engine may be silent before systemd is no longer told that all is well.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Why the appliance did not run, or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// The web port.
+    #[error(transparent)]
+    Web(#[from] http::BindError),
+    /// The MQTT port.
+    #[error(transparent)]
+    Mqtt(#[from] broker::BindError),
+    /// The data folder.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The broker.
+    #[error(transparent)]
+    Broker(#[from] broker::StartError),
+    /// The system.
+    #[error("{doing}: {source}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A part that must run for ever has ended; the log says more.
+    #[error("{0} has ended by itself, which is a fault of this program; the log says more")]
+    Ended(&'static str),
+}
+
+/// The appliance, all doors open.
+struct House {
+    store: Store,
+    engine: Engine,
+    broker: Broker,
+    web: Tasks,
+    web_stop: Stopper,
+}
+
+/// Runs the appliance until a signal asks for its end.
+pub(super) async fn run(config: Config, metrics: Metrics) -> Result<(), Fault> {
+    let mut signals = Signals::new().map_err(|source| Fault::System { doing: "listening for signals", source })?;
+    let mut house = House::open(config, metrics).await?;
+    systemd::ready();
+    let ended = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping");
+            None
+        }
+        part = house.ended() => Some(part),
+    };
+    systemd::stopping();
+    tokio::select! {
+        () = house.close() => {}
+        // Whoever asks twice does not want to wait.
+        signal = signals.next() => tracing::warn!(signal, "stopped_at_once"),
+    }
+    ended.map_or(Ok(()), |part| Err(Fault::Ended(part)))
+}
+
+impl House {
+    async fn open(config: Config, metrics: Metrics) -> Result<Self, Fault> {
+        let Config { http: web, mqtt, engine, storage, auth, .. } = config;
+        // Ports first: a port in use is the commonest fault, and must not touch the data.
+        let web_listener = http::bind(&web)?;
+        let mqtt_listener = broker::bind(&mqtt)?;
+        let health = Health::default();
+        let data_dir = storage.data_dir.clone();
+        let opened = {
+            let (health, metrics) = (health.clone(), metrics.clone());
+            tokio::task::spawn_blocking(move || Store::open(&storage, &health, &metrics)).await
+        };
+        let Opened { store, seq_jump } =
+            opened.map_err(|e| Fault::System { doing: "opening the data folder", source: io::Error::other(e) })??;
+        let engine = engine::start(&engine, store.clone(), seq_jump, &metrics);
+        let doors = [("http", web_listener.local_addr()), ("mqtt", mqtt_listener.local_addr())];
+        let broker = broker::start(
+            mqtt_listener,
+            broker::Parts {
+                settings: mqtt,
+                engine: engine.handle.clone(),
+                feed: engine.feed.clone(),
+                store: store.clone(),
+                metrics: metrics.clone(),
+            },
+        );
+        let broker = broker.await?;
+        let (web_stop, stop) = stop::channel();
+        let parts = http::Parts {
+            settings: web,
+            auth,
+            engine: engine.handle.clone(),
+            feed: engine.feed.clone(),
+            health,
+            metrics,
+            broker_serves: Arc::new(broker.serving()),
+        };
+        let mut tasks = Tasks::default();
+        tasks.spawn("the web server", http::serve(web_listener, parts, stop));
+        let mut listening: Vec<(&str, SocketAddr)> = Vec::new();
+        for (door, address) in doors {
+            let address = address.map_err(|source| Fault::System { doing: "asking for a door's port", source })?;
+            tracing::info!(door, %address, "listening");
+            listening.push((door, address));
+        }
+        banner::show(&listening, &data_dir);
+        Ok(Self { store, engine, broker, web: tasks, web_stop })
+    }
+
+    /// Ends when a part that must run for ever does, and names it. Feeds systemd's watchdog meanwhile.
+    async fn ended(&mut self) -> &'static str {
+        let handle = self.engine.handle.clone();
+        let heartbeat = async {
+            let Some(interval) = systemd::watchdog_interval() else { return std::future::pending().await };
+            loop {
+                if handle.answers(HEARTBEAT).await {
+                    systemd::alive();
+                } else {
+                    tracing::error!("engine_silent");
+                }
+                tokio::time::sleep(interval.min(MOST_BETWEEN_BEATS)).await;
+            }
+        };
+        tokio::select! {
+            () = self.engine.ended() => "the engine",
+            part = self.broker.ended() => part,
+            part = self.web.ended() => part,
+            () = heartbeat => "the heartbeat",
+        }
+    }
+
+    /// Doors stop taking, the heart is emptied, the last words go out, the memory is closed.
+    async fn close(self) {
+        let Self { store, engine, broker, web, web_stop } = self;
+        broker.quiet();
+        web_stop.stop();
+        late("web", &web.join(LAST_REQUESTS).await);
+        if timeout(LAST_COMMANDS, engine.drain()).await.is_err() {
+            late("engine", &["the last commands"]);
+        }
+        late("mqtt", &broker.close().await);
+        store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Longer silences than this are not needed however patient the unit is.
+const MOST_BETWEEN_BEATS: Duration = Duration::from_secs(10);
+
+fn late(floor: &'static str, names: &[&'static str]) {
+    if !names.is_empty() {
+        tracing::warn!(floor, ?names, "stop_late");
+    }
+}

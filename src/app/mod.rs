@@ -1,0 +1,44 @@
+//! The house: command line, log, and the order in which everything opens and closes.
+
+pub mod args;
+mod banner;
+mod house;
+pub mod log;
+mod signals;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::config::Loaded;
+use crate::metrics::Metrics;
+
+/// Runs the appliance until it is told to stop. What ends it otherwise stands on stderr and in the log.
+#[must_use]
+pub fn run(loaded: Loaded) -> ExitCode {
+    match start(loaded) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            tell(&fault);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
+    let metrics = Metrics::new()?;
+    let _log = log::start(loaded.config.log.level, metrics.log_dropped.clone())?;
+    for warning in &loaded.warnings {
+        tracing::warn!(%warning, "configuration_warning");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(house::run(loaded.config, metrics));
+    // Whatever still runs was told to end and is late: nobody waits for it any longer.
+    runtime.shutdown_background();
+    ended.inspect_err(|fault| tracing::error!(%fault, "failed")).map_err(Into::into)
+}
+
+/// Tells people. Nobody may be there to read it, which is no fault.
+fn tell(fault: &dyn Display) {
+    let _ = writeln!(io::stderr(), "dmxd: {fault}");
+}

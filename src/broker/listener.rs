@@ -1,0 +1,213 @@
+//! The port: accepts sockets, reads CONNECT, lets clients in or says why not.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use ulid::Ulid;
+
+use super::codec::{self, Connect, ConnectCode, Malformed, Packet};
+use super::hub::{Hub, Phase, reached};
+use super::session::{self, Arrival};
+use crate::kit::backoff::Backoff;
+
+/// Sockets the kernel may hold for us: a room of lamps that all come back after a power cut.
+const BACKLOG: u32 = 1024;
+
+/// Dead peers (a lamp without power) are noticed by the kernel: first probe, then every so often, so many times.
+const KEEP_ALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10)).with_retries(3);
+
+/// Sent data that nobody confirms ends the connection after this (TCP_USER_TIMEOUT, RFC 5482).
+const UNCONFIRMED: Duration = Duration::from_secs(20);
+
+/// Sessions get this long to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Binds the port.
+///
+/// # Errors
+/// As the system says; the caller knows what the port is for.
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?; // a restart must not wait for old connections to time out
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves until the hub closes, then ends every session.
+pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener) {
+    let waiting = Arc::new(WaitingRoom::default());
+    let mut clients = JoinSet::new();
+    let mut phase = hub.phase.subscribe();
+    let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            () = reached(&mut phase, Phase::Quiet) => break,
+            accepted = listener.accept() => match accepted {
+                Ok((socket, peer)) => {
+                    backoff.reset();
+                    let place = waiting.enter(hub.settings.max_pending);
+                    clients.spawn(client(hub.clone(), socket, peer, waiting.clone(), place));
+                }
+                // Out of descriptors, most likely: the pause lets some go.
+                Err(error) => {
+                    tracing::warn!(%error, "mqtt_accept");
+                    tokio::time::sleep(backoff.pause()).await;
+                }
+            },
+            Some(ended) = clients.join_next() => report(ended),
+        }
+    }
+    drop(listener);
+    let () = reached(&mut phase, Phase::Closing).await; // Err: the hub is gone, which ends it too
+    let all = async {
+        while let Some(ended) = clients.join_next().await {
+            report(ended);
+        }
+    };
+    if timeout(FAREWELL, all).await.is_err() {
+        tracing::warn!(sessions = clients.len(), "mqtt_sessions_late");
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "mqtt_session_panicked");
+    }
+}
+
+/// Sockets that have not sent CONNECT yet. Full means: the oldest one is closed and the newcomer is served, so that
+/// silent sockets cannot keep lamps out.
+#[derive(Default)]
+struct WaitingRoom(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    last: u64,
+    places: VecDeque<(u64, oneshot::Sender<()>)>,
+}
+
+struct Place {
+    number: u64,
+    shown_out: oneshot::Receiver<()>,
+}
+
+impl WaitingRoom {
+    fn enter(&self, places: usize) -> Place {
+        let (closer, shown_out) = oneshot::channel();
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.places.len() >= places.max(1) {
+            waiting.places.pop_front(); // dropping the sender shows it out
+        }
+        waiting.last += 1;
+        let number = waiting.last;
+        waiting.places.push_back((number, closer));
+        Place { number, shown_out }
+    }
+
+    fn leave(&self, place: &Place) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.places.retain(|(number, _)| *number != place.number);
+    }
+}
+
+/// One socket, from its first byte to the end of its session.
+async fn client(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, waiting: Arc<WaitingRoom>, mut place: Place) {
+    let mut read = BytesMut::new();
+    let patience = Duration::from_secs(hub.settings.connect_timeout_seconds);
+    let mut phase = hub.phase.subscribe();
+    let came = tokio::select! {
+        came = timeout(patience, first_packet(&hub, &mut socket, &mut read)) => {
+            came.unwrap_or_else(|_| Err(NotIn::Silent("no CONNECT in time")))
+        }
+        _ = &mut place.shown_out => Err(NotIn::Silent("made room for others")),
+        () = reached(&mut phase, Phase::Quiet) => Err(NotIn::Silent("stopping")),
+    };
+    waiting.leave(&place);
+    let refused = match came {
+        Ok(connect) => {
+            let arrival = Arrival { stream: Box::new(socket), read, connect, peer: peer.to_string() };
+            match session::enter(hub.clone(), arrival).await {
+                Ok(()) => return,
+                Err(mut refused) => {
+                    say(&mut refused.arrival.stream, ConnectCode::Unavailable).await;
+                    NotIn::Code(ConnectCode::Unavailable, refused.why)
+                }
+            }
+        }
+        Err(NotIn::Code(code, why)) => {
+            say(&mut socket, code).await;
+            NotIn::Code(code, why)
+        }
+        Err(silent) => silent,
+    };
+    hub.metrics.refused.inc();
+    let (NotIn::Silent(why) | NotIn::Code(_, why)) = refused;
+    tracing::info!(%peer, why, "mqtt_refused");
+}
+
+/// Why a client is not let in.
+enum NotIn {
+    /// Closed without a word.
+    Silent(&'static str),
+    /// Told by CONNACK.
+    Code(ConnectCode, &'static str),
+}
+
+/// CONNECT, checked.
+async fn first_packet(hub: &Hub, socket: &mut TcpStream, read: &mut BytesMut) -> Result<Connect, NotIn> {
+    prepare(socket).map_err(|_| NotIn::Silent("the socket is gone"))?;
+    let packet = loop {
+        match codec::decode(read, hub.settings.max_packet_bytes) {
+            Ok(Some(packet)) => break packet,
+            Ok(None) => {}
+            Err(Malformed::Level(_)) => return Err(NotIn::Code(ConnectCode::Level, "another MQTT version than 3.1.1")),
+            Err(_) => return Err(NotIn::Silent("no MQTT")),
+        }
+        match socket.read_buf(read).await {
+            Ok(0) | Err(_) => return Err(NotIn::Silent("gone before CONNECT")),
+            Ok(_) => {}
+        }
+    };
+    let Packet::Connect(mut connect) = packet else { return Err(NotIn::Silent("the first packet is not CONNECT")) };
+    hub.policy.connect(&connect).map_err(|code| NotIn::Code(code, "wrong user name or password"))?;
+    if connect.client_id.is_empty() {
+        if !connect.clean {
+            return Err(NotIn::Code(ConnectCode::Identifier, "a session to keep needs a client id")); // [MQTT-3.1.3-8]
+        }
+        connect.client_id = format!("auto-{}", Ulid::generate());
+    }
+    Ok(*connect)
+}
+
+fn prepare(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let socket = SockRef::from(socket);
+    socket.set_tcp_keepalive(&KEEP_ALIVE)?;
+    socket.set_tcp_user_timeout(Some(UNCONFIRMED))
+}
+
+/// A refusal is worth one try, no wait for a client that does not read.
+async fn say(stream: &mut (impl tokio::io::AsyncWrite + Unpin), code: ConnectCode) {
+    let mut out = BytesMut::new();
+    codec::connack(&mut out, false, code);
+    let said = async {
+        stream.write_all(&out).await?;
+        stream.shutdown().await
+    };
+    if let Ok(Err(error)) = timeout(Duration::from_secs(1), said).await {
+        tracing::debug!(%error, "mqtt_refusal_unheard");
+    }
+}

@@ -1,0 +1,158 @@
+//! The embedded MQTT 3.1.1 broker: our own front over rumqttd's router.
+//!
+//! The front owns sockets, sessions, packet ids, queues, retained messages, wills and policy; the router matches and
+//! fans out and is never given a reason to disconnect anyone. `Broker::start` of rumqttd is never called (BROKER).
+
+mod announcer;
+pub mod codec;
+mod commands;
+mod hub;
+mod listener;
+mod policy;
+mod retained;
+mod router;
+mod session;
+pub mod topic;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use self::announcer::Announcer;
+use self::commands::Commands;
+use self::hub::{Hub, Phase};
+use self::policy::{House, Topics};
+use self::router::Router;
+use crate::config;
+use crate::engine::{Feed, Handle};
+use crate::kit::tasks::Tasks;
+use crate::metrics::Metrics;
+use crate::store::Store;
+
+/// How long the last states may take to reach the router at the stop.
+const LAST_STATES: Duration = Duration::from_millis(500);
+/// How long listener and sessions may take to end.
+const FAREWELL: Duration = Duration::from_millis(1500);
+
+/// What the broker needs of the house.
+pub struct Parts {
+    /// `[mqtt]`
+    pub settings: config::Mqtt,
+    /// Where commands go.
+    pub engine: Handle,
+    /// Where states come from.
+    pub feed: Feed,
+    /// Where retained messages are kept.
+    pub store: Store,
+    /// Figures.
+    pub metrics: Metrics,
+}
+
+/// Why the broker could not start.
+#[derive(Debug, thiserror::Error)]
+#[error("starting the MQTT broker: {0}")]
+pub struct StartError(String);
+
+/// A running broker.
+pub struct Broker {
+    hub: Arc<Hub>,
+    feed: Feed,
+    topics: Topics,
+    said: watch::Receiver<u64>,
+    tasks: Tasks,
+}
+
+/// Why the port does not open.
+#[derive(Debug, thiserror::Error)]
+#[error("listening for MQTT on {address}: {source} ({})", remedy(.source))]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another broker, perhaps mosquitto, has this port: stop it, or set mqtt.port or DMX_MQTT_PORT"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a right: set mqtt.port or DMX_MQTT_PORT",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: set mqtt.bind or DMX_MQTT_BIND",
+        _ => "check mqtt.bind and mqtt.port",
+    }
+}
+
+/// Binds the broker's port.
+///
+/// # Errors
+/// With address and remedy.
+pub fn bind(settings: &config::Mqtt) -> Result<TcpListener, BindError> {
+    let address = SocketAddr::new(settings.bind, settings.port);
+    listener::bind(address).map_err(|source| BindError { address, source })
+}
+
+/// Starts serving: retained messages, state and presence are in place before the first client is let in.
+///
+/// # Errors
+/// The router does not start.
+pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartError> {
+    let Parts { settings, engine, feed, store, metrics } = parts;
+    let topics = Topics::new(&settings.topic_prefix);
+    let links = settings.max_sessions;
+    let started = tokio::task::spawn_blocking(move || Router::start(links)).await;
+    let (router, publisher) = started.map_err(|e| StartError(e.to_string()))?.map_err(|e| StartError(e.to_string()))?;
+    let policy = House::new(topics.clone(), &settings.username, settings.password.as_ref());
+    let hub = Hub::new(hub::Parts {
+        router,
+        publisher,
+        policy: Box::new(policy),
+        commands: Commands::new(engine, topics.clone()),
+        settings,
+        metrics: metrics.broker,
+        store,
+    });
+    let announcer = Announcer::new(hub.clone(), feed.clone(), topics.clone());
+    let said = announcer.said();
+    let mut tasks = Tasks::default();
+    tasks.spawn("mqtt announcer", announcer.run());
+    tasks.spawn("mqtt listener", listener::serve(hub.clone(), listener));
+    hub.metrics.serving.set(1);
+    Ok(Broker { hub, feed, topics, said, tasks })
+}
+
+impl Broker {
+    /// Asks whether the broker serves, from anywhere.
+    pub fn serving(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let hub = self.hub.clone();
+        move || hub.is_serving()
+    }
+
+    /// Ends when a task of the broker or its router does, which before the stop is a fault; names it. Cancel-safe.
+    pub async fn ended(&mut self) -> &'static str {
+        tokio::select! {
+            task = self.tasks.ended() => task,
+            () = self.hub.router_ended() => "the message router",
+        }
+    }
+
+    /// The first half of the stop: no new clients, nothing more is read; what was taken is still answered.
+    pub fn quiet(&self) {
+        self.hub.phase.send_replace(Phase::Quiet);
+    }
+
+    /// The second half, once the engine is empty: the last states and `{"online":false}` go out, connections end.
+    pub async fn close(mut self) -> Vec<&'static str> {
+        let last = self.feed.state().seq;
+        if timeout(LAST_STATES, self.said.wait_for(|said| *said >= last)).await.is_err() {
+            tracing::warn!(seq = last, "publish_state_late");
+        }
+        announcer::say_presence(&self.hub, &self.topics, false);
+        self.hub.metrics.serving.set(0);
+        self.hub.phase.send_replace(Phase::Closing);
+        self.tasks.join(FAREWELL).await
+    }
+}

@@ -1,0 +1,104 @@
+//! Who may do what: the one place that knows dmxd's own topics.
+
+use super::codec::{Connect, ConnectCode};
+use super::topic::Filter;
+use crate::kit::secret::Secret;
+
+/// What becomes of a client's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Publishing {
+    /// As on any broker.
+    Allowed,
+    /// A command for the engine, then as on any broker, but never kept.
+    Command,
+    /// Acknowledged and dropped.
+    Denied,
+}
+
+/// The rules a broker asks.
+pub(super) trait Policy: Send + Sync + 'static {
+    /// Whether a client may connect.
+    ///
+    /// # Errors
+    /// The CONNACK code of the refusal.
+    fn connect(&self, connect: &Connect) -> Result<(), ConnectCode>;
+    /// What becomes of a message to this topic.
+    fn publish(&self, topic: &str) -> Publishing;
+    /// Whether a client may subscribe.
+    fn subscribe(&self, filter: &Filter) -> bool;
+    /// Whether only dmxd publishes this topic, so that its present value is always at hand.
+    fn is_own(&self, topic: &str) -> bool;
+}
+
+/// dmxd's topics under the configured prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Topics {
+    /// Commands of clients.
+    pub(super) cmd: String,
+    /// The state; dmxd's own.
+    pub(super) state: String,
+    /// Refused commands; dmxd's own.
+    pub(super) rejected: String,
+    /// Presence of this server; dmxd's own.
+    pub(super) server: String,
+}
+
+impl Topics {
+    /// The topics of a prefix (`mqtt.topic_prefix`).
+    #[must_use]
+    pub(super) fn new(prefix: &str) -> Self {
+        Self {
+            cmd: format!("{prefix}/rgb/cmd"),
+            state: format!("{prefix}/rgb/state"),
+            rejected: format!("{prefix}/rgb/rejected"),
+            server: "v1/devices/server/state".into(),
+        }
+    }
+}
+
+/// The rules of the house.
+pub(super) struct House {
+    topics: Topics,
+    login: Option<(String, Secret)>,
+}
+
+impl House {
+    /// With a login, every client must present it; without one, any login is accepted.
+    #[must_use]
+    pub(super) fn new(topics: Topics, username: &str, password: Option<&Secret>) -> Self {
+        let password = password.cloned().unwrap_or_else(|| Secret::new(""));
+        Self { topics, login: (!username.is_empty()).then(|| (username.to_owned(), password)) }
+    }
+}
+
+impl Policy for House {
+    fn connect(&self, connect: &Connect) -> Result<(), ConnectCode> {
+        let Some((username, password)) = &self.login else { return Ok(()) };
+        match (&connect.username, &connect.password) {
+            (None, _) => Err(ConnectCode::NotAuthorized),
+            (Some(name), given) if name == username && password.matches(given.as_deref().unwrap_or_default()) => Ok(()),
+            _ => Err(ConnectCode::BadLogin),
+        }
+    }
+
+    fn publish(&self, topic: &str) -> Publishing {
+        if topic == self.topics.cmd {
+            Publishing::Command
+        } else if self.is_own(topic) || topic.starts_with("$SYS/") {
+            Publishing::Denied
+        } else {
+            Publishing::Allowed
+        }
+    }
+
+    fn subscribe(&self, filter: &Filter) -> bool {
+        // Shared subscriptions are MQTT 5's; served as plain ones they would surprise.
+        !filter.is_shared()
+    }
+
+    fn is_own(&self, topic: &str) -> bool {
+        let Topics { cmd: _, state, rejected, server } = &self.topics;
+        // `dmx/ack` and `dmx/state` are the unified commands' answers; nobody else may speak there.
+        [state.as_str(), rejected, server, "dmx/ack", "dmx/state"].contains(&topic)
+    }
+}

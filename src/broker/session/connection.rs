@@ -1,0 +1,249 @@
+//! A session with its client at the other end: the loop over socket, router and outcomes.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::outbound::Letter;
+use super::{Arrival, Session};
+use crate::broker::codec::{self, Ack, Connect, ConnectCode, Malformed, Packet};
+use crate::broker::hub::Phase;
+use crate::broker::router::{Delivery, RouterGone};
+
+/// A byte stream to a client.
+pub(in crate::broker) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Bytes that may wait for the socket. Full means: nothing is read from router or client until some are gone.
+const OUT: usize = 64 * 1024;
+
+/// Room made for each read.
+const READ: usize = 4096;
+
+/// How long a socket may take nothing of what waits for it; then its client is gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// At the stop: how long the router may be silent until a session counts as served, and how long that may take.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Why a connection ended.
+pub(super) enum End {
+    Disconnect,
+    TakenOver(Box<Arrival>),
+    KeepAlive,
+    Socket(std::io::Error),
+    Closed,
+    Protocol(Malformed),
+    Stalled,
+    Router(RouterGone),
+    Stopping,
+}
+
+impl End {
+    /// Section 3.1.2.5: always, but not after DISCONNECT. A stop of the whole appliance says nothing about a client.
+    pub(super) fn fires_will(&self) -> bool {
+        !matches!(self, Self::Disconnect | Self::Stopping)
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disconnect => f.write_str("disconnect"),
+            Self::TakenOver(next) => write!(f, "taken over by {}", next.peer),
+            Self::KeepAlive => f.write_str("silent for longer than its keep-alive"),
+            Self::Socket(error) => write!(f, "socket: {error}"),
+            Self::Closed => f.write_str("closed by the client"),
+            Self::Protocol(error) => write!(f, "protocol: {error}"),
+            Self::Stalled => write!(f, "took nothing for {WRITE_TIMEOUT:?}"),
+            Self::Router(error) => error.fmt(f),
+            Self::Stopping => f.write_str("stopping"),
+        }
+    }
+}
+
+impl From<RouterGone> for End {
+    fn from(error: RouterGone) -> Self {
+        Self::Router(error)
+    }
+}
+
+pub(super) struct Connection {
+    read_half: ReadHalf<Box<dyn Stream>>,
+    write_half: WriteHalf<Box<dyn Stream>>,
+    read: BytesMut,
+    pub(super) out: BytesMut,
+    /// One and a half times what the client asked for ([MQTT-3.1.2-24]).
+    keep_alive: Option<Duration>,
+    last_packet: Instant,
+    last_write: Instant,
+}
+
+impl Connection {
+    pub(super) fn new(stream: Box<dyn Stream>, read: BytesMut, connect: &Connect) -> Self {
+        let (read_half, write_half) = tokio::io::split(stream);
+        let keep_alive = (connect.keep_alive > 0).then(|| Duration::from_millis(1500) * u32::from(connect.keep_alive));
+        let now = Instant::now();
+        Self { read_half, write_half, read, out: BytesMut::new(), keep_alive, last_packet: now, last_write: now }
+    }
+
+    pub(super) fn welcome(&mut self, session_present: bool) {
+        codec::connack(&mut self.out, session_present, ConnectCode::Accepted);
+    }
+
+    /// Far off where there is no keep-alive; not while the front itself is not reading.
+    fn silent_at(&self) -> Instant {
+        self.last_packet + self.keep_alive.unwrap_or(Duration::from_secs(86_400))
+    }
+
+    fn stalled_at(&self) -> Instant {
+        self.last_write + WRITE_TIMEOUT
+    }
+}
+
+impl Session {
+    /// Serves the connection to its end.
+    pub(super) async fn serve(&mut self, connection: &mut Connection) -> End {
+        let mut phase = self.hub.phase.subscribe();
+        loop {
+            let open = *phase.borrow_and_update();
+            if open == Phase::Closing {
+                return self.farewell(connection).await;
+            }
+            if open == Phase::Open
+                && let Err(end) = self.take_packets(connection).await
+            {
+                // The last answers are worth a try: a client that said DISCONNECT may still read.
+                let _ = connection.write_half.write_buf(&mut connection.out).now_or_never();
+                return end;
+            }
+            self.write_letters(connection);
+            let reading = open == Phase::Open && self.may_read(connection);
+            let now = Instant::now();
+            if !reading || connection.keep_alive.is_none() {
+                connection.last_packet = now;
+            }
+            let writing = !connection.out.is_empty();
+            if !writing {
+                connection.last_write = now;
+            }
+            let (silent_at, stalled_at) = (connection.silent_at(), connection.stalled_at());
+            let Connection { read_half, write_half, read, out, .. } = &mut *connection;
+            read.reserve(READ);
+            // Every arm is cancel-safe: reads and writes move bytes only when they are done, channels give nothing
+            // without returning it, `ready` and `next` have their one await before they change anything.
+            tokio::select! {
+                Some(next) = self.mailbox.recv() => return End::TakenOver(Box::new(next)),
+                _ = phase.changed() => {}
+                ended = self.inbound.ready() => self.inbound.settle(ended, &self.hub, &self.id, &mut connection.out),
+                wrote = write_half.write_buf(out), if writing => match wrote {
+                    Ok(0) => return End::Closed,
+                    Ok(_) => connection.last_write = Instant::now(),
+                    Err(error) => return End::Socket(error),
+                },
+                got = read_half.read_buf(read), if reading => match got {
+                    Ok(0) => return End::Closed,
+                    Ok(_) => {}
+                    Err(error) => return End::Socket(error),
+                },
+                delivery = self.tap.next(), if self.outbound.has_room() => {
+                    if let Err(error) = delivery.and_then(|first| self.deliver_all(first)) {
+                        self.hub.router_is_gone(&error);
+                        return End::Router(error);
+                    }
+                }
+                () = sleep_until(silent_at), if reading => return End::KeepAlive,
+                () = sleep_until(stalled_at), if writing => return End::Stalled,
+            }
+        }
+    }
+
+    fn may_read(&self, connection: &Connection) -> bool {
+        self.inbound.has_room() && connection.out.len() < OUT
+    }
+
+    /// Takes the packets that are whole, as long as there is room for their outcome.
+    async fn take_packets(&mut self, connection: &mut Connection) -> Result<(), End> {
+        while self.may_read(connection) {
+            let packet = codec::decode(&mut connection.read, self.hub.settings.max_packet_bytes);
+            let Some(packet) = packet.map_err(|error| self.broken(error))? else { return Ok(()) };
+            connection.last_packet = Instant::now();
+            let out = &mut connection.out;
+            match packet {
+                Packet::Publish(publish) => self.inbound.take(&self.hub, &self.id, publish, out).await,
+                Packet::PubRel(pkid) => self.inbound.release(pkid, out),
+                Packet::PubAck(pkid) => self.outbound.acknowledged(pkid),
+                Packet::PubRec(pkid) => {
+                    self.outbound.received(pkid);
+                    codec::ack(out, Ack::PubRel, pkid);
+                }
+                Packet::PubComp(pkid) => self.outbound.completed(pkid),
+                Packet::Subscribe { pkid, filters } => {
+                    let granted = self.subscribe(filters).await?;
+                    codec::suback(out, pkid, &granted);
+                }
+                Packet::Unsubscribe { pkid, filters } => {
+                    self.unsubscribe(&filters).await?;
+                    codec::unsuback(out, pkid);
+                }
+                Packet::PingReq => codec::pingresp(out),
+                Packet::Disconnect => return Err(End::Disconnect),
+                // [MQTT-3.1.0-2]
+                Packet::Connect(_) => return Err(self.broken(Malformed::Broken("a second CONNECT"))),
+            }
+        }
+        Ok(())
+    }
+
+    fn broken(&self, error: Malformed) -> End {
+        self.hub.metrics.protocol_errors.inc();
+        End::Protocol(error)
+    }
+
+    /// Takes a message from the router, and those behind it that are there already.
+    fn deliver_all(&mut self, first: Delivery) -> Result<(), RouterGone> {
+        let mut next = Some(first);
+        while let Some(delivery) = next.take() {
+            if let Some(qos) = self.subscriptions.accept(&delivery) {
+                let Delivery { topic, payload, .. } = delivery;
+                self.outbound.push(Letter { topic, payload, qos, retain: false });
+            }
+            if self.outbound.has_room() {
+                next = self.tap.next().now_or_never().transpose()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_letters(&mut self, connection: &mut Connection) {
+        self.hub.metrics.sent.inc_by(self.outbound.write(&mut connection.out, OUT));
+    }
+
+    /// The stop: answers and messages that are under way still go out, then the connection ends.
+    async fn farewell(&mut self, connection: &mut Connection) -> End {
+        let last = async {
+            self.drain_inbound(&mut connection.out).await;
+            loop {
+                self.write_letters(connection);
+                while !connection.out.is_empty() {
+                    connection.write_half.write_buf(&mut connection.out).await?;
+                }
+                match timeout(LAST_WORDS, self.tap.next()).await {
+                    Ok(Ok(delivery)) => drop(self.deliver_all(delivery)),
+                    _ if self.outbound.is_written() => return connection.write_half.shutdown().await,
+                    // The window is full and the client does not answer: nothing more can be said.
+                    _ => return Ok(()),
+                }
+            }
+        };
+        match timeout(FAREWELL, last).await {
+            Ok(Err(error)) => End::Socket(error),
+            _ => End::Stopping,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Messages on their way to one client, pure: a bounded queue, a window in flight, packet ids, handshakes.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::broker::codec::{self, Ack, Outgoing, QoS};
+
+/// Messages a client may leave unanswered before the next one waits; what rumqttd and most clients use.
+const WINDOW: usize = 100;
+
+/// A message for this client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Letter {
+    pub(super) topic: Bytes,
+    pub(super) payload: Bytes,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+}
+
+/// What the client has still to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    /// PUBACK
+    Acknowledged,
+    /// PUBREC
+    Received,
+    /// PUBCOMP
+    Completed,
+}
+
+struct InFlight {
+    pkid: u16,
+    letter: Letter,
+    awaited: Awaited,
+    /// Sent on an earlier connection: to be sent again on this one.
+    again: bool,
+}
+
+pub(super) struct Outbound {
+    queue: VecDeque<Letter>,
+    in_flight: VecDeque<InFlight>,
+    last_pkid: u16,
+    /// Letters that may wait. Full means, connected: no more is read from the router; away: the oldest is dropped.
+    limit: usize,
+}
+
+impl Outbound {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { queue: VecDeque::new(), in_flight: VecDeque::new(), last_pkid: 0, limit }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.queue.len() < self.limit
+    }
+
+    /// Queues a letter for a connected client. The caller asks `has_room` first; retained messages, bounded by their
+    /// own limit, may go above it.
+    pub(super) fn push(&mut self, letter: Letter) {
+        self.queue.push_back(letter);
+    }
+
+    /// Queues a letter for a client that is away; false when the oldest one had to go for it.
+    pub(super) fn push_away(&mut self, letter: Letter) -> bool {
+        let room = self.has_room();
+        if !room {
+            self.queue.pop_front();
+        }
+        self.queue.push_back(letter);
+        room
+    }
+
+    /// The client is back: what it had not answered is sent again, first ([MQTT-4.4.0-1]).
+    pub(super) fn resume(&mut self) {
+        for flying in &mut self.in_flight {
+            flying.again = true;
+        }
+    }
+
+    /// The connection is gone: QoS 0 is not kept.
+    pub(super) fn connection_lost(&mut self) {
+        self.queue.retain(|letter| letter.qos > QoS::AtMostOnce);
+        let over = self.queue.len().saturating_sub(self.limit);
+        self.queue.drain(..over);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.queue.clear();
+        self.in_flight.clear();
+    }
+
+    /// Writes what may go now, in order, until `wire` holds `enough` bytes. Returns the number of messages.
+    pub(super) fn write(&mut self, wire: &mut BytesMut, enough: usize) -> u64 {
+        let mut sent = 0;
+        for flying in self.in_flight.iter_mut().filter(|flying| flying.again) {
+            if wire.len() >= enough {
+                return sent;
+            }
+            flying.again = false;
+            match flying.awaited {
+                Awaited::Completed => codec::ack(wire, Ack::PubRel, flying.pkid),
+                Awaited::Acknowledged | Awaited::Received => {
+                    write(wire, &flying.letter, flying.pkid, true);
+                    sent += 1;
+                }
+            }
+        }
+        while wire.len() < enough {
+            let Some(next) = self.queue.front() else { break };
+            if next.qos > QoS::AtMostOnce && self.in_flight.len() >= WINDOW {
+                break;
+            }
+            let Some(letter) = self.queue.pop_front() else { break };
+            sent += 1;
+            if letter.qos == QoS::AtMostOnce {
+                write(wire, &letter, 0, false);
+                continue;
+            }
+            let pkid = self.next_pkid();
+            write(wire, &letter, pkid, false);
+            let awaited = if letter.qos == QoS::AtLeastOnce { Awaited::Acknowledged } else { Awaited::Received };
+            self.in_flight.push_back(InFlight { pkid, letter, awaited, again: false });
+        }
+        sent
+    }
+
+    /// Whether nothing waits to be written.
+    pub(super) fn is_written(&self) -> bool {
+        self.queue.is_empty() && self.in_flight.iter().all(|flying| !flying.again)
+    }
+
+    /// PUBACK. An unknown or late one is nothing.
+    pub(super) fn acknowledged(&mut self, pkid: u16) {
+        self.in_flight.retain(|flying| flying.pkid != pkid || flying.awaited != Awaited::Acknowledged);
+    }
+
+    /// PUBREC: PUBREL is the answer, also to one we do not know, which ends the client's wait.
+    pub(super) fn received(&mut self, pkid: u16) {
+        if let Some(flying) = self.in_flight.iter_mut().find(|f| f.pkid == pkid && f.awaited == Awaited::Received) {
+            flying.awaited = Awaited::Completed;
+            flying.letter.payload = Bytes::new(); // the client has it
+        }
+    }
+
+    /// PUBCOMP. An unknown or late one is nothing.
+    pub(super) fn completed(&mut self, pkid: u16) {
+        self.in_flight.retain(|flying| flying.pkid != pkid || flying.awaited != Awaited::Completed);
+    }
+
+    /// The next id that is not in flight; the window is far smaller than the ids there are.
+    fn next_pkid(&mut self) -> u16 {
+        loop {
+            self.last_pkid = self.last_pkid.checked_add(1).unwrap_or(1);
+            if self.in_flight.iter().all(|flying| flying.pkid != self.last_pkid) {
+                return self.last_pkid;
+            }
+        }
+    }
+}
+
+fn write(wire: &mut BytesMut, letter: &Letter, pkid: u16, dup: bool) {
+    let Letter { topic, payload, qos, retain } = letter;
+    codec::publish_out(wire, &Outgoing { topic, payload, qos: *qos, retain: *retain, dup, pkid });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::codec::{Packet, decode};
+
+    fn letter(n: usize, qos: QoS) -> Letter {
+        Letter { topic: "t".into(), payload: n.to_string().into(), qos, retain: false }
+    }
+
+    /// (payload or "rel", DUP, packet id) of what was written.
+    fn read(wire: &mut BytesMut) -> Vec<(String, bool, u16)> {
+        let mut read = Vec::new();
+        while !wire.is_empty() {
+            let dup = wire[0] & 8 != 0;
+            read.push(match decode(wire, 1000).unwrap().unwrap() {
+                Packet::Publish(p) => (String::from_utf8_lossy(&p.payload).into_owned(), dup, p.pkid),
+                Packet::PubRel(pkid) => ("rel".into(), false, pkid),
+                other => panic!("{other:?}"),
+            });
+        }
+        read
+    }
+
+    fn written(outbound: &mut Outbound) -> Vec<(String, bool, u16)> {
+        let mut wire = BytesMut::new();
+        outbound.write(&mut wire, usize::MAX);
+        read(&mut wire)
+    }
+
+    #[test]
+    fn what_was_not_answered_is_sent_again_with_dup_before_anything_new() {
+        let mut outbound = Outbound::new(10);
+        outbound.push(letter(1, QoS::AtLeastOnce));
+        outbound.push(letter(2, QoS::ExactlyOnce));
+        outbound.push(letter(3, QoS::ExactlyOnce));
+        assert_eq!(written(&mut outbound).len(), 3);
+        outbound.received(3);
+        outbound.connection_lost();
+        outbound.push_away(letter(4, QoS::AtLeastOnce));
+        outbound.resume();
+        let again = written(&mut outbound);
+        let expected = [("1", true, 1), ("2", true, 2), ("rel", false, 3), ("4", false, 4)];
+        assert_eq!(again, expected.map(|(text, dup, pkid)| (text.to_owned(), dup, pkid)));
+        outbound.acknowledged(1);
+        outbound.acknowledged(99);
+        outbound.received(2);
+        outbound.completed(2);
+        outbound.completed(3);
+        outbound.acknowledged(4);
+        outbound.resume();
+        assert_eq!(written(&mut outbound), []);
+    }
+
+    #[test]
+    fn the_window_holds_back_and_ids_in_use_are_passed_over() {
+        let mut outbound = Outbound::new(1000);
+        for n in 0..WINDOW + 2 {
+            outbound.push(letter(n, QoS::AtLeastOnce));
+        }
+        assert_eq!(written(&mut outbound).len(), WINDOW);
+        outbound.last_pkid = u16::MAX;
+        outbound.acknowledged(50);
+        assert_eq!(written(&mut outbound), [(WINDOW.to_string(), false, 50)]);
+        assert!(!outbound.is_written());
+    }
+
+    #[test]
+    fn a_client_that_is_away_loses_the_oldest_and_its_qos_0() {
+        let mut outbound = Outbound::new(2);
+        outbound.push(letter(0, QoS::AtMostOnce));
+        outbound.connection_lost();
+        assert!(outbound.push_away(letter(1, QoS::AtLeastOnce)));
+        assert!(outbound.push_away(letter(2, QoS::AtLeastOnce)));
+        assert!(!outbound.push_away(letter(3, QoS::AtLeastOnce)));
+        let payloads: Vec<_> = written(&mut outbound).into_iter().map(|(payload, ..)| payload).collect();
+        assert_eq!(payloads, ["2", "3"]);
+    }
+}

@@ -1,0 +1,152 @@
+//! A session's subscriptions, pure: which copy of a message is the one to deliver, and at what QoS.
+
+use crate::broker::codec::QoS;
+use crate::broker::router::Delivery;
+use crate::broker::topic::Filter;
+
+/// Filters of one session at the most; each costs the router a log of its own.
+pub(super) const MAX_FILTERS: usize = 256;
+
+struct Subscription {
+    id: usize,
+    filter: Filter,
+    qos: QoS,
+    /// Messages up to this number are older than the subscription.
+    since: u64,
+    /// Number of the last message that came through it.
+    last: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Subscriptions {
+    all: Vec<Subscription>,
+    last_id: usize,
+}
+
+impl Subscriptions {
+    /// The QoS of a filter that is there already is changed; true then.
+    pub(super) fn change(&mut self, filter: &Filter, qos: QoS) -> bool {
+        let known = self.all.iter_mut().find(|s| s.filter == *filter);
+        known.map(|subscription| subscription.qos = qos).is_some()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.all.len() >= MAX_FILTERS
+    }
+
+    /// The id that the next new subscription has in the router; never 0, which MQTT 5 forbids.
+    pub(super) fn next_id(&mut self) -> usize {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Adds a filter whose first message is the one after `since`.
+    pub(super) fn add(&mut self, id: usize, filter: Filter, qos: QoS, since: u64) {
+        self.all.push(Subscription { id, filter, qos, since, last: since });
+    }
+
+    /// Takes filters out; returns those that were there.
+    pub(super) fn remove(&mut self, filters: &[String]) -> Vec<Filter> {
+        let gone = self.all.extract_if(.., |s| filters.iter().any(|f| f == s.filter.as_str()));
+        gone.map(|subscription| subscription.filter).collect()
+    }
+
+    pub(super) fn clear(&mut self) -> Vec<Filter> {
+        self.all.drain(..).map(|subscription| subscription.filter).collect()
+    }
+
+    /// The highest QoS any filter asks for this topic.
+    pub(super) fn qos_of(&self, topic: &str) -> Option<QoS> {
+        self.all.iter().filter(|s| s.filter.matches(topic)).map(|s| s.qos).max()
+    }
+
+    /// The QoS to deliver a copy at; `None` when it is not to be delivered: its subscription ended, it is older than
+    /// that, its topic is hidden from a wildcard, or another matching filter brought the message before.
+    pub(super) fn accept(&mut self, delivery: &Delivery) -> Option<QoS> {
+        let topic = std::str::from_utf8(&delivery.topic).ok()?;
+        let number = delivery.number;
+        let through = self.all.iter_mut().find(|s| s.id == delivery.subscription)?;
+        if number <= through.last || !through.filter.matches(topic) {
+            return None;
+        }
+        through.last = number;
+        let mut qos = through.qos;
+        if self.all.len() > 1 {
+            for other in self.all.iter().filter(|s| s.id != delivery.subscription && s.since < number) {
+                if other.filter.matches(topic) {
+                    if other.last >= number {
+                        return None;
+                    }
+                    qos = qos.max(other.qos); // [MQTT-3.3.5-1]
+                }
+            }
+        }
+        Some(qos.min(delivery.qos))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    fn delivery(subscription: usize, number: u64, topic: &str) -> Delivery {
+        let (topic, payload) = (Bytes::copy_from_slice(topic.as_bytes()), Bytes::new());
+        Delivery { subscription, number, topic, payload, qos: QoS::ExactlyOnce }
+    }
+
+    fn filter(text: &str) -> Filter {
+        Filter::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_new_overlapping_filter_does_not_swallow_what_only_the_old_one_brings() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.add(1, filter("a/#"), QoS::AtMostOnce, 0);
+        subscriptions.add(2, filter("a/b"), QoS::ExactlyOnce, 10);
+        assert_eq!(subscriptions.accept(&delivery(1, 9, "a/b")), Some(QoS::AtMostOnce));
+        assert_eq!(subscriptions.accept(&delivery(2, 11, "a/b")), Some(QoS::ExactlyOnce));
+        assert_eq!(subscriptions.accept(&delivery(1, 11, "a/b")), None);
+        assert_eq!(subscriptions.accept(&delivery(3, 12, "a/b")), None, "a subscription that ended");
+    }
+
+    #[test]
+    fn a_wildcard_never_brings_a_dollar_topic() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.add(1, filter("#"), QoS::AtMostOnce, 0);
+        assert_eq!(subscriptions.accept(&delivery(1, 1, "$SYS/uptime")), None);
+    }
+
+    proptest! {
+        /// Each filter brings its messages in order, but the filters' streams mix in any way.
+        #[test]
+        fn every_message_is_delivered_once_at_the_highest_qos(
+            filters in prop::collection::btree_map(prop::sample::select(vec!["a/#", "a/+", "a/b", "+/b", "#"]), 0u8..3, 1..5),
+            topics in prop::collection::vec(prop::sample::select(vec!["a/b", "a/c", "x/b"]), 1..12),
+            mix in prop::collection::vec(any::<prop::sample::Index>(), 60),
+        ) {
+            let mut subscriptions = Subscriptions::default();
+            let mut streams: Vec<Vec<Delivery>> = Vec::new();
+            for (i, (text, qos)) in filters.iter().enumerate() {
+                subscriptions.add(i + 1, filter(text), QoS::new(*qos).unwrap(), 0);
+                let brought = topics.iter().enumerate().filter(|(_, t)| filter(text).matches(t));
+                streams.push(brought.map(|(n, t)| delivery(i + 1, n as u64 + 1, t)).collect());
+            }
+            let mut got = std::collections::BTreeMap::new();
+            let mut mix = mix.into_iter();
+            while streams.iter().any(|s| !s.is_empty()) {
+                streams.retain(|s| !s.is_empty());
+                let at = mix.next().map_or(0, |index| index.index(streams.len()));
+                let next = streams[at].remove(0);
+                if let Some(qos) = subscriptions.accept(&next) {
+                    prop_assert!(got.insert(next.number, qos).is_none(), "delivered twice");
+                }
+            }
+            for (n, topic) in topics.iter().enumerate() {
+                let best = filters.iter().filter(|(f, _)| filter(f).matches(topic)).map(|(_, q)| QoS::new(*q).unwrap()).max();
+                prop_assert_eq!(got.get(&(n as u64 + 1)).copied(), best);
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Topic filters (MQTT 3.1.1, section 4.7), and the form topics take inside the router.
+
+/// A filter that keeps the rules of section 4.7.1.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Filter(String);
+
+impl Filter {
+    /// `None` when a wildcard stands where it may not, or the filter is empty.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let mut levels = text.split('/').peekable();
+        while let Some(level) = levels.next() {
+            let legal = match level {
+                "+" => true,
+                "#" => levels.peek().is_none(),
+                other => !other.contains(['+', '#']),
+            };
+            if !legal {
+                return None;
+            }
+        }
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// As the client wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it names a single topic.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        !self.0.contains(['+', '#'])
+    }
+
+    /// `$share/group/filter`, which this broker does not offer.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.starts_with("$share/")
+    }
+
+    /// Whether a message of this topic is meant. A wildcard in the first level never means a topic that starts with
+    /// `$` ([MQTT-4.7.2-1]).
+    #[must_use]
+    pub fn matches(&self, topic: &str) -> bool {
+        if topic.starts_with('$') && self.0.starts_with(['+', '#']) {
+            return false;
+        }
+        let mut levels = topic.split('/');
+        for wanted in self.0.split('/') {
+            match (wanted, levels.next()) {
+                ("#", _) => return true,
+                ("+", Some(_)) => {}
+                (wanted, Some(level)) if wanted == level => {}
+                _ => return false,
+            }
+        }
+        levels.next().is_none()
+    }
+
+    /// As the router sees it.
+    pub(super) fn in_router(&self) -> String {
+        in_router(&self.0)
+    }
+}
+
+/// Inside the router every topic and filter has a slash in front: its matcher panics on a topic that starts with a
+/// character of several bytes and never matches one that starts with `$` (BROKER K1).
+pub(super) fn in_router(text: &str) -> String {
+    format!("/{text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn matches(filter: &str, topic: &str) -> bool {
+        Filter::new(filter).unwrap().matches(topic)
+    }
+
+    #[test]
+    fn the_examples_of_the_standard_hold() {
+        for (filter, topic, expected) in [
+            ("sport/tennis/player1/#", "sport/tennis/player1", true),
+            ("sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon", true),
+            ("sport/#", "sport", true),
+            ("#", "a/b", true),
+            ("sport/tennis/+", "sport/tennis/player1", true),
+            ("sport/tennis/+", "sport/tennis/player1/ranking", false),
+            ("sport/+", "sport", false),
+            ("sport/+", "sport/", true),
+            ("+/+", "/finance", true),
+            ("/+", "/finance", true),
+            ("+", "/finance", false),
+            ("#", "$SYS/x", false),
+            ("+/monitor/Clients", "$SYS/monitor/Clients", false),
+            ("$SYS/#", "$SYS/", true),
+            ("$SYS/monitor/+", "$SYS/monitor/Clients", true),
+            ("ACCOUNTS", "Accounts", false),
+            ("é/#", "é/x", true),
+        ] {
+            assert_eq!(matches(filter, topic), expected, "{filter} {topic}");
+        }
+    }
+
+    #[test]
+    fn wildcards_stand_alone_and_the_hash_last() {
+        for text in ["", "sport/tennis#", "sport/#/ranking", "sport+", "#/a", "++"] {
+            assert_eq!(Filter::new(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_topic_is_matched_by_itself_and_by_every_wildcard_put_into_it(levels in prop::collection::vec("[a-cé]{0,2}", 1..5), at in 0usize..5) {
+            let topic = levels.join("/");
+            prop_assume!(!topic.is_empty());
+            prop_assert!(matches(&topic, &topic));
+            let mut plus = levels.clone();
+            let at = at % levels.len();
+            plus[at] = "+".into();
+            prop_assert!(matches(&plus.join("/"), &topic));
+            plus.truncate(at);
+            plus.push("#".into());
+            prop_assert!(matches(&plus.join("/"), &topic));
+        }
+    }
+}

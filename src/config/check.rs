@@ -1,0 +1,112 @@
+//! What a single value cannot show: settings that need each other, and features that this version has not got.
+
+use std::net::IpAddr;
+
+use super::fault::Fault;
+use super::load::{Draft, about};
+use super::table::settings;
+use super::{AuthMode, BackupProvider, Config, OutputMode, this_machine};
+
+/// More cannot be mapped: r, g, b.
+const INPUT_CHANNELS: u16 = 3;
+
+/// A rule about one setting and others that it looks at.
+struct Rule {
+    /// The setting to change first, then those that the rule looks at too.
+    keys: &'static [&'static str],
+    broken: fn(&Config) -> bool,
+    /// What is wrong; `{}` stands for the value.
+    wrong: &'static str,
+    right: &'static str,
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        keys: &["mqtt.password", "mqtt.username"],
+        broken: |c| c.mqtt.password.is_some() && c.mqtt.username.is_empty(),
+        wrong: "a password without mqtt.username protects nothing",
+        right: "set both or neither",
+    },
+    Rule {
+        keys: &["auth.mode", "auth.keys"],
+        broken: |c| c.auth.mode == AuthMode::Required && c.auth.keys.is_empty(),
+        wrong: "required without auth.keys lets nobody in",
+        right: "set at least one key, or audit",
+    },
+    Rule {
+        keys: &["mqtt.port", "mqtt.bind", "http.port", "http.host"],
+        broken: |c| c.mqtt.port != 0 && c.mqtt.port == c.http.port && overlap(c.mqtt.bind, c.http.host),
+        wrong: "{} is http.port too",
+        right: "give each its own port",
+    },
+    Rule {
+        keys: &["backup.s3_bucket", "backup.provider", "backup.enabled"],
+        broken: |c| c.backup.enabled && c.backup.provider == BackupProvider::S3 && c.backup.s3_bucket.is_empty(),
+        wrong: "backups go to S3, but no bucket is named",
+        right: "name one, or set backup.provider to local",
+    },
+    Rule {
+        keys: &["backup.s3_secret_key", "backup.s3_access_key"],
+        broken: |c| c.backup.s3_secret_key.is_some() != c.backup.s3_access_key.is_some(),
+        wrong: "only one of it and backup.s3_access_key is set",
+        right: "set both or neither",
+    },
+];
+
+/// Features that are parsed and checked already, and refused while they cannot be had.
+const NOT_YET: &[Rule] = &[
+    Rule {
+        keys: &["mqtt.host"],
+        broken: |c| !this_machine::is(&c.mqtt.host),
+        wrong: "{} is another broker, which this version cannot join yet",
+        right: "leave it empty or set it to localhost",
+    },
+    Rule {
+        keys: &["output.mode"],
+        broken: |c| c.output.mode != OutputMode::Null,
+        wrong: "{} asks for an output, which this version has not got yet",
+        right: "set it to null",
+    },
+    not_yet(&["ola.enabled"], |c| c.ola.enabled, "this version cannot send to OLA yet"),
+    not_yet(&["usb.enabled"], |c| c.usb.enabled, "this version cannot drive a USB widget yet"),
+    not_yet(&["input.enabled"], |c| c.input.enabled, "this version cannot read a serial input yet"),
+    not_yet(&["projects.enabled"], |c| c.projects.enabled, "this version cannot keep several projects yet"),
+    not_yet(&["backup.enabled"], |c| c.backup.enabled, "this version cannot make backups yet"),
+];
+
+const fn not_yet(keys: &'static [&'static str], broken: fn(&Config) -> bool, wrong: &'static str) -> Rule {
+    Rule { keys, broken, wrong, right: "set it to false" }
+}
+
+const ODD: &[Rule] = &[Rule {
+    keys: &["input.port", "input.enabled"],
+    broken: |c| c.input.enabled && c.input.port.is_empty(),
+    wrong: "the input is enabled, but no port is named, so nothing is read",
+    right: "name the serial port, /dev/ttyUSB0 for example",
+}];
+
+/// Holds the whole draft against the rules and settles what the contract settles.
+pub(crate) fn check(draft: &mut Draft) {
+    draft.config.input.channels = draft.config.input.channels.min(INPUT_CHANNELS);
+    let faults: Vec<_> = RULES.iter().chain(NOT_YET).filter_map(|rule| rule.hold_against(draft)).collect();
+    let warnings: Vec<_> = ODD.iter().filter_map(|rule| rule.hold_against(draft)).collect();
+    draft.faults.extend(faults);
+    draft.warnings.extend(warnings);
+}
+
+impl Rule {
+    fn hold_against(&self, draft: &Draft) -> Option<Fault> {
+        let clear = !self.keys.iter().any(|key| draft.unclear.contains(key));
+        let setting = settings().find(|setting| self.keys.first() == Some(&setting.key))?;
+        let fault = || {
+            let wrong = self.wrong.replace("{}", &setting.to_toml(&draft.config));
+            Fault::new(about(setting.key, draft.origins.get(setting.key)), wrong, self.right)
+        };
+        (clear && (self.broken)(&draft.config)).then(fault)
+    }
+}
+
+/// Whether two listeners on one port would meet.
+fn overlap(a: IpAddr, b: IpAddr) -> bool {
+    a == b || a.is_unspecified() || b.is_unspecified()
+}

@@ -1,0 +1,57 @@
+//! Choices: one of a few words, in any case.
+
+use super::value::{Limits, Parse, Wrong, quoted, shown};
+use super::{AuthMode, BackupProvider, LogLevel, OutputMode};
+
+/// One of a few words, in any case.
+pub(crate) trait Choice: Copy + PartialEq + 'static {
+    /// Every word; of several for one value the first is written.
+    const WORDS: &'static [(&'static str, Self)];
+    /// The words as an operator should know them.
+    const RIGHT: &'static str;
+}
+
+impl<T: Choice> Parse for T {
+    fn from_text(text: &str, _: Limits) -> Result<Self, Wrong> {
+        let word = text.trim();
+        let found = T::WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+        found.map(|(_, value)| *value).ok_or_else(|| Wrong {
+            wrong: format!("{} is not a choice here", shown(text)),
+            right: format!("use {}", T::RIGHT),
+        })
+    }
+
+    fn to_toml(&self) -> String {
+        quoted(T::WORDS.iter().find(|(_, value)| value == self).map_or("", |(word, _)| word))
+    }
+}
+
+impl Choice for AuthMode {
+    const WORDS: &'static [(&'static str, Self)] = &[("audit", Self::Audit), ("required", Self::Required)];
+    const RIGHT: &'static str = "audit or required";
+}
+
+impl Choice for LogLevel {
+    /// `warning` and `critical` are Python's names, which the predecessor took.
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("trace", Self::Trace),
+        ("debug", Self::Debug),
+        ("info", Self::Info),
+        ("warn", Self::Warn),
+        ("warning", Self::Warn),
+        ("error", Self::Error),
+        ("critical", Self::Error),
+    ];
+    const RIGHT: &'static str = "trace, debug, info, warn or error";
+}
+
+impl Choice for OutputMode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("null", Self::Null), ("ola", Self::Ola), ("enttec", Self::Enttec)];
+    const RIGHT: &'static str = "null, ola or enttec";
+}
+
+impl Choice for BackupProvider {
+    const WORDS: &'static [(&'static str, Self)] = &[("local", Self::Local), ("s3", Self::S3)];
+    const RIGHT: &'static str = "local or s3";
+}

@@ -1,0 +1,88 @@
+//! What is wrong with a configuration, in words an operator can act on. Never shows a secret.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A line of the file.
+    File(PathBuf, usize),
+    /// A variable.
+    Variable(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::Variable(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One thing that is wrong, or odd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What it is about: `appliance.toml:12: mqtt.port` or `DMX_MQTT_PORT`.
+    pub about: String,
+    /// What is wrong: `70000 is out of range`.
+    pub wrong: String,
+    /// What would be right: `use a whole number from 0 to 65535`.
+    pub right: String,
+}
+
+impl Fault {
+    pub(crate) fn new(about: impl Into<String>, wrong: impl Into<String>, right: impl Into<String>) -> Self {
+        Self { about: about.into(), wrong: wrong.into(), right: right.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.about, self.wrong, self.right)
+    }
+}
+
+/// Everything that is wrong: the one message that ends the start.
+#[derive(Debug, thiserror::Error)]
+pub struct Faults {
+    /// What keeps dmxd from starting; at least one.
+    pub faults: Vec<Fault>,
+    /// What would not have.
+    pub warnings: Vec<Fault>,
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.faults.len() {
+            1 => write!(f, "1 fault in the configuration, nothing was started:")?,
+            n => write!(f, "{n} faults in the configuration, nothing was started:")?,
+        }
+        self.faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+/// The candidate that `word` was most likely meant to be.
+pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let far = |candidate: &str| strsim::damerau_levenshtein(&word, &candidate.to_lowercase());
+    // A third of the letters wrong is a typing error; more is another word.
+    let near = candidates.map(|c| (far(c), c)).filter(|(distance, c)| distance * 3 <= c.chars().count());
+    near.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typing_error_finds_its_word_and_another_word_finds_none() {
+        let words = || ["port", "topic_prefix", "username"].into_iter();
+        assert_eq!(nearest("prot", words()), Some("port"));
+        assert_eq!(nearest("PORT", words()), Some("port"));
+        assert_eq!(nearest("topicprefix", words()), Some("topic_prefix"));
+        assert_eq!(nearest("colour", words()), None);
+        assert_eq!(nearest("", words()), None);
+    }
+}

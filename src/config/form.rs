@@ -1,0 +1,187 @@
+//! Forms that texts must have: what is not of the form would fail later, when nobody looks.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use hyper::Uri;
+
+/// A form of text.
+#[derive(Clone, Copy)]
+pub(crate) struct Form {
+    /// Completes "… is not".
+    pub(crate) name: &'static str,
+    /// What would be right.
+    pub(crate) right: &'static str,
+    /// Whether a text has it.
+    pub(crate) fits: fn(&str) -> bool,
+}
+
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Anything but nothing.
+pub(crate) const FOLDER: Form =
+    Form { name: "a folder", right: "name a folder, \"data\" for example", fits: |text| !text.is_empty() };
+
+/// Where OLA is asked.
+pub(crate) const HTTP_URL: Form = Form {
+    name: "an http:// or https:// URL",
+    right: "use one like http://localhost:9090/set_dmx",
+    fits: |text| {
+        text.parse::<Uri>().is_ok_and(|url| matches!(url.scheme_str(), Some("http" | "https")) && has_host(&url))
+    },
+};
+
+/// An entry of the list of origins. A browser sends the scheme and host in lower case and nothing behind the port.
+pub(crate) const ORIGIN: Form = Form {
+    name: "an origin",
+    right: "use * for any, or scheme://host[:port] in lower case with nothing behind it",
+    fits: |text| {
+        let Some((_, authority)) = text.split_once("://") else { return text == "*" };
+        let bare = !authority.contains(['/', '?', '#', '@']) && !text.contains(|c: char| c.is_ascii_uppercase());
+        bare && text.parse::<Uri>().is_ok_and(|url| has_host(&url))
+    },
+};
+
+/// Has a host and, if a port, one that can be.
+fn has_host(url: &Uri) -> bool {
+    let Some(authority) = url.authority() else { return false };
+    let port_is_missing_or_legal = authority.port().is_some() || !authority.as_str().ends_with(':');
+    !authority.host().is_empty() && port_is_missing_or_legal && authority.port().is_none_or(|p| p.as_u16() != 0)
+}
+
+/// What stands before `/rgb/cmd`. MQTT 3.1.1, 4.7: no wildcards in names, `$…` is the broker's.
+pub(crate) const TOPIC_PREFIX: Form = Form {
+    name: "a legal topic prefix",
+    right: "use one like v1/demo: without + and #, no / at either end, not $…, not in v1/devices or dmx",
+    fits: |text| {
+        let within =
+            |place: &str| text.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        // A topic name has at most 65,535 bytes; a quarter of a kilobyte leaves room for all that follows.
+        let sized = (1..=256).contains(&text.len());
+        let plain = !text.contains(['+', '#', '\0']) && !text.starts_with(['$', '/']) && !text.ends_with('/');
+        sized && plain && !within("v1/devices") && !within("dmx")
+    },
+};
+
+/// A machine in the network; empty = none.
+pub(crate) const HOST: Form = Form {
+    name: "a host name or IP address",
+    right: "use one like broker.local, without scheme and port",
+    fits: |text| {
+        let name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+        text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || text.chars().all(name)
+    },
+};
+
+/// `src` of a command.
+pub(crate) const SRC: Form = Form {
+    name: "a source",
+    right: "use 1 to 64 characters, \"dmx-input\" for example",
+    fits: |text| (1..=64).contains(&text.chars().count()),
+};
+
+/// Key of an API client.
+pub(crate) const API_KEY: Form = Form {
+    name: "a key",
+    right: "use printable ASCII characters, since it travels in the header x-api-key",
+    fits: |text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()),
+};
+
+/// Key of a backup: an age identity, a passphrase or a Fernet key.
+pub(crate) const BACKUP_KEY: Form = Form {
+    name: "a backup key",
+    right: "use AGE-SECRET-KEY-1…, passphrase:… or a Fernet key (32 bytes in base64url)",
+    fits: |text| is_age_identity(text) || is_passphrase(text) || is_fernet_key(text),
+};
+
+/// age's identities are Bech32 (BIP 173): 32 bytes are 52 characters, then a checksum of 6.
+fn is_age_identity(text: &str) -> bool {
+    let Some(data) = text.strip_prefix("AGE-SECRET-KEY-1") else { return false };
+    data.len() == 58 && data.chars().all(|c| "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L".contains(c))
+}
+
+fn is_passphrase(text: &str) -> bool {
+    text.strip_prefix("passphrase:").is_some_and(|phrase| !phrase.is_empty())
+}
+
+/// 32 bytes in base64url are 43 characters and one of padding, which Python's `Fernet` insists on.
+fn is_fernet_key(text: &str) -> bool {
+    let Some(data) = text.strip_suffix('=') else { return false };
+    data.len() == 43 && data.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sort(form: Form, right: &[&str], wrong: &[&str]) {
+        for text in right {
+            assert!((form.fits)(text), "{text:?} should be {}", form.name);
+        }
+        for text in wrong {
+            assert!(!(form.fits)(text), "{text:?} should not be {}", form.name);
+        }
+    }
+
+    #[test]
+    fn an_ola_url_is_http_or_https_and_has_a_host() {
+        sort(
+            HTTP_URL,
+            &["http://localhost:9090/set_dmx", "https://ola", "HTTP://[::1]:9090/"],
+            &["", "ola", "localhost:9090", "ftp://ola/", "http://", "http:///set_dmx", "http://ola:x/", "http://a b/"],
+        );
+    }
+
+    #[test]
+    fn an_origin_is_what_a_browser_sends() {
+        sort(
+            ORIGIN,
+            &["*", "http://tablet.local", "https://app.example:8443", "http://[::1]:80", "capacitor://localhost"],
+            &["", "**", "tablet.local", "http://a/", "http://a/app", "http://A", "http://", "http://a:", "http://a:0"],
+        );
+    }
+
+    #[test]
+    fn a_topic_prefix_keeps_out_of_places_that_have_a_meaning() {
+        sort(
+            TOPIC_PREFIX,
+            &["v1/demo", "v1", "stage", "hall/2", "dmxhall", "v1/devices2", "světlo"],
+            &["", "/", "a/", "/a", "a/+/b", "a#", "$SYS", "a\0", "v1/devices", "v1/devices/x", "dmx", "dmx/ack"],
+        );
+        assert!(!(TOPIC_PREFIX.fits)(&"a".repeat(257)));
+    }
+
+    #[test]
+    fn a_host_has_neither_scheme_nor_port() {
+        sort(
+            HOST,
+            &["", "localhost", "pi-3.local", "10.0.0.7", "::1", "[::1]"],
+            &["mqtt://broker", "broker:1883", "a b", "user@broker"],
+        );
+    }
+
+    #[test]
+    fn a_source_has_1_to_64_characters() {
+        sort(SRC, &["x", &"ž".repeat(64)], &["", &"ž".repeat(65)]);
+    }
+
+    #[test]
+    fn a_backup_key_is_an_age_identity_a_passphrase_or_a_fernet_key() {
+        let age = format!("AGE-SECRET-KEY-1{}", "Q".repeat(58));
+        let fernet = format!("{}=", "Ab-_0".repeat(9).get(..43).unwrap());
+        sort(
+            BACKUP_KEY,
+            &[&age, &fernet, "passphrase:correct horse", "passphrase: "],
+            &["", "secret", "passphrase:", &age.to_lowercase(), &age[..73], &fernet[..43], &fernet.replace('-', "+")],
+        );
+    }
+
+    #[test]
+    fn an_api_key_fits_into_a_header() {
+        sort(API_KEY, &["k", "0123-abc~"], &["", "a b", "klíč", "a\n"]);
+    }
+}

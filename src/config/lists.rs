@@ -1,0 +1,111 @@
+//! Lists: comma text or a JSON array in a variable, an array (or either of these in quotes) in the file.
+
+use toml::de::DeValue;
+
+use super::value::{Limits, Parse, Wrong, shown, shown_unless, unfit};
+use crate::kit::secret::Secret;
+
+/// What a list may hold. Numbers in lists are USB ids, the only ones we have.
+pub(crate) trait Item: Sized {
+    /// Whether it may not be shown.
+    const SECRET: bool = false;
+    /// Whether TOML's hexadecimal numbers are as good as texts.
+    const HEXADECIMAL: bool = false;
+    /// What a list looks like.
+    const LIKE: &'static str = r#"["…", "…"]"#;
+    /// Reads one; never an empty one.
+    fn read(text: &str, limits: Limits) -> Result<Self, Wrong>;
+    /// As it stands in a file's array.
+    fn written(&self) -> String;
+}
+
+impl Item for String {
+    fn read(text: &str, limits: Limits) -> Result<Self, Wrong> {
+        Self::from_text(text, limits)
+    }
+
+    fn written(&self) -> String {
+        self.to_toml()
+    }
+}
+
+impl Item for Secret {
+    const SECRET: bool = true;
+
+    fn read(text: &str, limits: Limits) -> Result<Self, Wrong> {
+        Self::from_text(text, limits)
+    }
+
+    fn written(&self) -> String {
+        self.to_toml()
+    }
+}
+
+impl Item for u16 {
+    const HEXADECIMAL: bool = true;
+    const LIKE: &'static str = r#"["0x0403", "0x0483"]"#;
+
+    /// Hexadecimal, as `lsusb` prints it, with or without `0x`.
+    fn read(text: &str, _: Limits) -> Result<Self, Wrong> {
+        let digits = text.trim();
+        let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits);
+        let id = Self::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'));
+        id.ok_or_else(|| Wrong {
+            wrong: format!("{} is not a USB id", shown(text)),
+            right: "use hexadecimal digits in quotes, \"0x0403\" for example".to_owned(),
+        })
+    }
+
+    fn written(&self) -> String {
+        format!("\"0x{self:04x}\"")
+    }
+}
+
+impl<T: Item> Parse for Vec<T> {
+    const SECRET: bool = T::SECRET;
+
+    /// Comma text, or a JSON array of texts.
+    fn from_text(text: &str, limits: Limits) -> Result<Self, Wrong> {
+        if !text.trim_start().starts_with('[') {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            return items.map(|item| T::read(item, limits)).collect();
+        }
+        let items: Vec<String> = serde_json::from_str(text).map_err(|_| Wrong {
+            wrong: format!("{} is not a JSON array of texts", shown_unless(T::SECRET, || shown(text))),
+            right: format!("use a comma list or {}", T::LIKE),
+        })?;
+        items.iter().map(|item| not_empty(item, limits)).collect()
+    }
+
+    fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, Wrong> {
+        let unfit = |raw: &DeValue<'_>| unfit(T::SECRET, raw, &format!("a list of texts: {}", T::LIKE));
+        match raw {
+            DeValue::String(text) => Self::from_text(text, limits),
+            DeValue::Array(items) => items
+                .iter()
+                .map(|item| match item.get_ref() {
+                    DeValue::String(text) => not_empty(text, limits),
+                    DeValue::Integer(number) if T::HEXADECIMAL && number.radix() == 16 => {
+                        T::read(number.as_str(), limits)
+                    }
+                    other => Err(unfit(other)),
+                })
+                .collect(),
+            other => Err(unfit(other)),
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        let items: Vec<_> = self.iter().map(Item::written).collect();
+        format!("[{}]", items.join(", "))
+    }
+}
+
+/// An empty key in a list would let everybody in.
+fn not_empty<T: Item>(text: &str, limits: Limits) -> Result<T, Wrong> {
+    if text.trim().is_empty() {
+        let right = "leave it out".to_owned();
+        return Err(Wrong { wrong: "an item of the list is empty".to_owned(), right });
+    }
+    T::read(text, limits)
+}

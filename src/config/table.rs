@@ -1,0 +1,192 @@
+//! The one table of settings. The file, the variables, `--print-config`, the shipped appliance.toml and the README's
+//! rows are all made from it.
+
+use toml::de::DeValue;
+
+use super::form;
+use super::value::{Limits, Value, Wrong};
+use super::{Auth, Backup, Config, Engine, Http, Input, Log, Mqtt, Ola, Output, Projects, Storage, Usb};
+use Limits::{Any, Range, Text};
+
+/// A `[section]` of the file.
+pub(crate) struct Section {
+    /// `mqtt`
+    pub(crate) name: &'static str,
+    /// What it is about.
+    pub(crate) doc: &'static str,
+    /// Its settings, in the order of the file.
+    pub(crate) settings: &'static [Setting],
+}
+
+/// One setting.
+pub(crate) struct Setting {
+    /// `mqtt.port`
+    pub(crate) key: &'static str,
+    /// `DMX_MQTT_PORT`; of several the last one counts.
+    pub(crate) variables: &'static [&'static str],
+    /// What it does.
+    pub(crate) doc: &'static str,
+    limits: Limits,
+    field: fn(&Config) -> &dyn Value,
+    field_mut: fn(&mut Config) -> &mut dyn Value,
+}
+
+impl Setting {
+    /// Its name within the section.
+    pub(crate) fn name(&self) -> &'static str {
+        self.key.split_once('.').map_or(self.key, |(_, name)| name)
+    }
+
+    /// Takes a variable's text.
+    pub(crate) fn set_text(&self, config: &mut Config, text: &str) -> Result<(), Wrong> {
+        (self.field_mut)(config).set_text(text, self.limits)
+    }
+
+    /// Takes a value of the file.
+    pub(crate) fn set_toml(&self, config: &mut Config, raw: &DeValue<'_>) -> Result<(), Wrong> {
+        (self.field_mut)(config).set_toml(raw, self.limits)
+    }
+
+    /// Its value as it stands in a file; a secret masked.
+    pub(crate) fn to_toml(&self, config: &Config) -> String {
+        (self.field)(config).to_toml()
+    }
+
+    /// Whether its value must not be shown.
+    pub(crate) fn is_secret(&self, config: &Config) -> bool {
+        (self.field)(config).is_secret()
+    }
+}
+
+/// Every setting, in the order of the file.
+pub(crate) fn settings() -> impl Iterator<Item = &'static Setting> {
+    SECTIONS.iter().flat_map(|section| section.settings)
+}
+
+macro_rules! sections {
+    ($([$section:ident] $kind:ident $about:literal {
+        $($name:ident: [$($variable:literal),+], $limits:expr, $doc:literal;)*
+    })*) => {
+        /// Every section, in the order of the file.
+        pub(crate) static SECTIONS: &[Section] = &[$(Section {
+            name: stringify!($section),
+            doc: $about,
+            settings: &[$(Setting {
+                key: concat!(stringify!($section), ".", stringify!($name)),
+                variables: &[$($variable),+],
+                doc: $doc,
+                limits: $limits,
+                field: |config| &config.$section.$name,
+                field_mut: |config| &mut config.$section.$name,
+            }),*],
+        }),*];
+
+        /// Compiles only while every field of `Config` is in the table.
+        const _: fn(&Config) = |config| {
+            let Config { $($section),* } = config;
+            $(let $kind { $($name: _),* } = $section;)*
+        };
+    };
+}
+
+/// Longest time that can be set, 10 years in seconds: sums of times stay far from overflow.
+const LONGEST: u64 = 315_360_000;
+
+/// MQTT 3.1.1, 2.2.3: a packet has at most 268,435,455 bytes behind a header of 5.
+const MQTT_PACKET: u64 = 268_435_460;
+
+sections! {
+    [http] Http "Web: REST, WebSocket and the app." {
+        host: ["DMX_HOST"], Any, "Address to listen on; 0.0.0.0 = every one of this machine.";
+        port: ["DMX_PORT"], Range(0, 65_535), "Port; 0 = any free one, named in the log line `listening`.";
+        allow_origins: ["DMX_ALLOW_ORIGINS"], Text(form::ORIGIN), "Origins that browsers may come from; * = any.";
+        max_connections: ["DMX_HTTP_MAX_CONNECTIONS"], Range(1, 65_535), "Open connections at the most; a further one waits.";
+    }
+
+    [mqtt] Mqtt "The embedded MQTT broker, and the other broker it may join." {
+        bind: ["DMX_MQTT_BIND"], Any, "Address to listen on; 0.0.0.0 = every one of this machine.";
+        port: ["DMX_MQTT_PORT"], Range(0, 65_535), "Port; 0 = any free one, named in the log line `listening`.";
+        host: ["DMX_MQTT_HOST"], Text(form::HOST), "Another broker to join as well; empty, localhost or this machine = none.";
+        uplink_port: ["DMX_MQTT_UPLINK_PORT"], Range(1, 65_535), "Port of that other broker; empty = the same as port.";
+        topic_prefix: ["DMX_TOPIC_PREFIX"], Text(form::TOPIC_PREFIX), "What stands before /rgb/cmd, /rgb/state and the like.";
+        username: ["DMX_MQTT_USERNAME"], Any, "Login that clients must present; empty = any. With another broker: our login there.";
+        password: ["DMX_MQTT_PASSWORD"], Any, "Password of that login.";
+        max_connections: ["DMX_MQTT_MAX_CONNECTIONS"], Range(1, 65_535), "Connected clients at the most; a further one is refused.";
+        max_pending: ["DMX_MQTT_MAX_PENDING"], Range(1, 65_535), "Sockets that have not sent CONNECT yet, at the most.";
+        connect_timeout_seconds: ["DMX_MQTT_CONNECT_TIMEOUT_SECONDS"], Range(1, LONGEST), "Seconds a socket may take for its CONNECT.";
+        max_packet_bytes: ["DMX_MQTT_MAX_PACKET_BYTES"], Range(1, MQTT_PACKET), "Bytes of one packet at the most; a larger one closes its connection.";
+        max_queued_messages: ["DMX_MQTT_MAX_QUEUED_MESSAGES"], Range(1, 1_000_000), "Messages kept for one session that is away or slow.";
+        max_sessions: ["DMX_MQTT_MAX_SESSIONS"], Range(1, 1_000_000), "Sessions kept at the most, connected or away.";
+        max_retained: ["DMX_MQTT_MAX_RETAINED"], Range(1, 10_000_000), "Retained messages at the most; further topics are not retained.";
+    }
+
+    [engine] Engine "The heart: commands become light." {
+        queue_size: ["DMX_QUEUE_SIZE"], Range(1, 1_000_000), "Commands that may wait.";
+        dedupe_ttl_seconds: ["DMX_CMD_DEDUPE_TTL_SECONDS"], Range(1, LONGEST), "Seconds a command id is remembered.";
+        dedupe_capacity: ["DMX_CMD_DEDUPE_CAPACITY"], Range(1, 10_000_000), "Command ids remembered at the most.";
+    }
+
+    [storage] Storage "The memory." {
+        data_dir: ["DMX_DATA_DIR"], Text(form::FOLDER), "Folder of everything that is kept.";
+        flush_ms: ["DMX_STORAGE_FLUSH_MS"], Range(1, 3_600_000), "Milliseconds of light that a power cut may take back.";
+    }
+
+    [auth] Auth "Who may use REST and WebSocket." {
+        mode: ["DMX_AUTH_MODE"], Any, "audit = nobody is refused, required = one of the keys is asked for.";
+        keys: ["DMX_AUTH_KEYS"], Text(form::API_KEY), "Keys that are accepted.";
+    }
+
+    [log] Log "The log on stdout." {
+        level: ["DMX_LOG_LEVEL"], Any, "Least level that is written: trace, debug, info, warn or error.";
+    }
+
+    [output] Output "Where the light goes." {
+        mode: ["OUTPUT_MODE", "DMX_OUTPUT_MODE"], Any, "null, ola or enttec; an output runs if this or its own switch asks for it.";
+    }
+
+    [ola] Ola "Output through OLA." {
+        enabled: ["DMX_OLA_ENABLED"], Any, "Whether it runs.";
+        url: ["DMX_OLA_URL"], Text(form::HTTP_URL), "Where OLA takes frames.";
+        universe: ["DMX_OLA_UNIVERSE"], Range(0, u32::MAX as u64), "OLA's universe for our universe 0.";
+        fps: ["DMX_OLA_FPS"], Range(1, 1_000), "Frames a second at the most.";
+    }
+
+    [usb] Usb "Output through an Enttec DMX USB PRO." {
+        enabled: ["DMX_USB_ENABLED"], Any, "Whether it runs.";
+        port: ["DMX_USB_PORT"], Any, "Serial port, /dev/ttyUSB0 for example; empty = found by itself.";
+        vendor_ids: ["DMX_USB_VENDOR_IDS"], Any, "USB vendor ids of widgets, hexadecimal.";
+        product_ids: ["DMX_USB_PRODUCT_IDS"], Any, "USB product ids of widgets, hexadecimal.";
+        baudrate: ["DMX_USB_BAUDRATE"], Range(1, u32::MAX as u64), "Baud rate of the serial port.";
+        fps: ["DMX_USB_FPS"], Range(1, 1_000), "Frames a second at the most.";
+        scan_interval_seconds: ["DMX_USB_SCAN_INTERVAL"], Range(1, LONGEST), "Seconds between looks for a widget.";
+    }
+
+    [input] Input "Input from a SparkFun DMX shield." {
+        enabled: ["DMX_INPUT_ENABLED"], Any, "Whether it runs.";
+        port: ["DMX_INPUT_PORT"], Any, "Serial port, /dev/ttyUSB1 for example.";
+        baudrate: ["DMX_INPUT_BAUDRATE"], Range(1, u32::MAX as u64), "Baud rate of the serial port.";
+        channels: ["DMX_INPUT_CHANNELS"], Range(1, 65_535), "Channels that are read as r, g, b; more than 3 count as 3.";
+        universe: ["DMX_INPUT_UNIVERSE"], Range(0, 63), "Universe the channels go to.";
+        src: ["DMX_INPUT_SRC"], Text(form::SRC), "Source label of its commands.";
+    }
+
+    [projects] Projects "Several shows on one appliance." {
+        enabled: ["DMX_PROJECTS_ENABLED"], Any, "Whether /projects is served.";
+        root: ["DMX_PROJECTS_ROOT"], Any, "Where a predecessor's projects are imported from; empty = projects in storage.data_dir.";
+    }
+
+    [backup] Backup "Backups of projects." {
+        enabled: ["DMX_CLOUD_BACKUP_ENABLED"], Any, "Whether backups are made.";
+        provider: ["DMX_CLOUD_BACKUP_PROVIDER"], Any, "local or s3.";
+        local_path: ["DMX_CLOUD_BACKUP_LOCAL_PATH"], Any, "Folder of local backups; empty = backups in storage.data_dir.";
+        encryption_key: ["DMX_CLOUD_BACKUP_ENCRYPTION_KEY"], Text(form::BACKUP_KEY), "Key that seals: AGE-SECRET-KEY-1…, passphrase:… or a Fernet key; empty = none.";
+        old_keys: ["DMX_CLOUD_BACKUP_OLD_KEYS"], Text(form::BACKUP_KEY), "Keys that still open older backups.";
+        auto_interval_minutes: ["DMX_CLOUD_BACKUP_AUTO_INTERVAL"], Range(0, LONGEST / 60), "Minutes between automatic backups; 0 = none.";
+        s3_bucket: ["DMX_CLOUD_BACKUP_S3_BUCKET"], Any, "S3 bucket.";
+        s3_prefix: ["DMX_CLOUD_BACKUP_S3_PREFIX"], Any, "Prefix of keys in the bucket.";
+        s3_region: ["DMX_CLOUD_BACKUP_S3_REGION"], Any, "AWS region.";
+        s3_access_key: ["DMX_CLOUD_BACKUP_S3_ACCESS_KEY"], Any, "AWS access key.";
+        s3_secret_key: ["DMX_CLOUD_BACKUP_S3_SECRET_KEY"], Any, "AWS secret key.";
+        s3_session_token: ["DMX_CLOUD_BACKUP_S3_SESSION_TOKEN"], Any, "AWS session token, if there is one.";
+    }
+}

@@ -1,0 +1,117 @@
+//! Keys on REST (`x-api-key`) and WebSocket (`?token=`). The log gets a fingerprint, never the key.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+use lru::LruCache;
+use sha2::{Digest, Sha256};
+
+use crate::config::{self, AuthMode};
+
+/// Pairs of key and address whose first sight is remembered; beyond that the least recent is logged again.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
+
+/// Asks for keys, or only looks at them.
+pub(super) struct Gate {
+    settings: config::Auth,
+    /// What was logged before. A log's memory, not state: a lock is enough.
+    seen: Mutex<LruCache<(IpAddr, String), ()>>,
+}
+
+/// What came of a look at a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    Allowed,
+    Refused,
+}
+
+impl Gate {
+    pub(super) fn new(settings: config::Auth) -> Self {
+        Self { settings, seen: Mutex::new(LruCache::new(REMEMBERED)) }
+    }
+
+    /// Whether the bearer of `key` may go on.
+    pub(super) fn check(&self, key: Option<&[u8]>, peer: IpAddr) -> Pass {
+        let key = key.filter(|key| !key.is_empty());
+        // Every key is compared, so that the time does not tell which one was right.
+        let known = key.is_some_and(|key| self.settings.keys.iter().fold(false, |hit, known| known.matches(key) | hit));
+        let pass = match self.settings.mode {
+            AuthMode::Audit => Pass::Allowed,
+            AuthMode::Required if known => Pass::Allowed,
+            AuthMode::Required => Pass::Refused,
+        };
+        let fingerprint = key.map_or_else(|| "none".to_owned(), fingerprint);
+        if (key.is_some() || pass == Pass::Refused) && self.is_new(peer, &fingerprint) {
+            match pass {
+                Pass::Allowed => tracing::info!(%fingerprint, %peer, known, "api_key_seen"),
+                Pass::Refused => tracing::warn!(%fingerprint, %peer, "api_key_refused"),
+            }
+        }
+        pass
+    }
+
+    fn is_new(&self, peer: IpAddr, fingerprint: &str) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.put((peer, fingerprint.to_owned()), ()).is_none()
+    }
+}
+
+/// The first 8 hexadecimal digits of the SHA-256: enough to tell keys apart, nothing to guess one from.
+fn fingerprint(key: &[u8]) -> String {
+    Sha256::digest(key).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::secret::Secret;
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn gate(mode: AuthMode) -> Gate {
+        Gate::new(config::Auth { mode, keys: vec![Secret::new("first"), Secret::new("second")] })
+    }
+
+    #[test]
+    fn audit_refuses_nobody() {
+        for key in [None, Some(&b"wrong"[..]), Some(b"first")] {
+            assert_eq!(gate(AuthMode::Audit).check(key, PEER), Pass::Allowed);
+        }
+    }
+
+    #[test]
+    fn required_lets_in_any_of_the_keys_and_no_other() {
+        let gate = gate(AuthMode::Required);
+        for (key, pass) in [
+            (None, Pass::Refused),
+            (Some(&b""[..]), Pass::Refused),
+            (Some(b"firs"), Pass::Refused),
+            (Some(b"first"), Pass::Allowed),
+            (Some(b"second"), Pass::Allowed),
+        ] {
+            assert_eq!(gate.check(key, PEER), pass, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn required_without_any_key_configured_lets_in_nobody() {
+        let gate = Gate::new(config::Auth { mode: AuthMode::Required, keys: Vec::new() });
+        assert_eq!(gate.check(Some(b""), PEER), Pass::Refused);
+        assert_eq!(gate.check(None, PEER), Pass::Refused);
+    }
+
+    #[test]
+    fn a_key_is_news_once_per_peer() {
+        let gate = gate(AuthMode::Audit);
+        assert!(gate.is_new(PEER, "aa"));
+        assert!(!gate.is_new(PEER, "aa"));
+        assert!(gate.is_new(PEER, "bb"));
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_start_of_the_sha_256() {
+        // FIPS 180-4, the digest of "abc" begins ba7816bf.
+        assert_eq!(fingerprint(b"abc"), "ba7816bf");
+    }
+}

@@ -1,0 +1,152 @@
+//! From warp's one filter to the row of the route table: origin, preflight, 404, 405, keys, handler, count.
+//!
+//! The table is looked up by ourselves instead of chaining a filter per route, so that one row feeds the answer,
+//! its metric label and OpenAPI, and a wrong method is a 405 with `Allow`, which a chain of filters cannot say.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::http::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW, HeaderName, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use warp::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use warp::path::FullPath;
+use warp::ws::Ws;
+
+use super::App;
+use super::auth::Pass;
+use super::origin::Origins;
+use super::problem::Problem;
+use super::request::{self, Request};
+use super::routes::{self, Found, Key, Route};
+use super::server::Peer;
+
+/// warp's answer.
+pub(super) type Response = warp::reply::Response;
+
+/// What answers each request.
+pub(super) type Everything = BoxedFilter<(Response,)>;
+
+/// Header of a key on REST.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The whole web door.
+pub(super) fn filter(app: &Arc<App>) -> Everything {
+    let app = app.clone();
+    let query = warp::query::raw().or_else(|_| async { Ok::<_, Infallible>((String::new(),)) });
+    let upgrade = warp::ws().map(Some).or(warp::any().map(|| None::<Ws>)).unify();
+    warp::method()
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Peer>())
+        .and(upgrade)
+        .and(warp::body::stream())
+        .then(move |method, path: FullPath, query, headers, peer, upgrade, body| {
+            let (path, parameter, body) = (path.as_str().to_owned(), String::new(), request::body(body));
+            answer(app.clone(), Request { method, path, query, headers, peer, parameter, upgrade, body })
+        })
+        .boxed()
+}
+
+/// Answers one request, whatever it asks.
+async fn answer(app: Arc<App>, request: Request) -> Response {
+    let (method, headers) = (label(&request.method), request.headers.clone());
+    let found = routes::find(&request.method, &request.path);
+    let route = found.route();
+    let mut response = respond(&app, request, found).await.unwrap_or_else(Problem::into_response);
+    let status = response.status();
+    app.origins.mark(&headers, response.headers_mut());
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    app.metrics.http.requests.with_label_values(&[route, method, status.as_str()]).inc();
+    response
+}
+
+async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<Response, Problem> {
+    if request.method == Method::OPTIONS {
+        return options(app, &request.headers, &found);
+    }
+    let (route, parameter) = match found {
+        Found::Route(route, parameter) => (route, parameter),
+        Found::OtherMethods(methods) => return Err(not_allowed(methods)),
+        Found::Nothing => return Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing here; see /openapi.json")),
+    };
+    let reads = request.method == Method::GET || request.method == Method::HEAD;
+    if (!reads || route.key == Key::AsToken) && !app.origins.allow(&request.headers) {
+        return Err(foreign());
+    }
+    if route.key == Key::AsHeader && key_check(app, &request) == Pass::Refused {
+        let challenge = HeaderValue::from_static("ApiKey header=\"x-api-key\"");
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "the header x-api-key must hold a key of this appliance")
+            .with(WWW_AUTHENTICATE, challenge));
+    }
+    request.parameter = parameter;
+    (route.handler)(app.clone(), request).await
+}
+
+fn key_check(app: &App, request: &Request) -> Pass {
+    let key = request.headers.get(API_KEY).map(HeaderValue::as_bytes);
+    app.gate.check(key, request.peer.addr.ip())
+}
+
+/// A preflight gets its answer whatever the path: only then may the page read the 404 of the request itself.
+fn options(app: &App, headers: &HeaderMap, found: &Found) -> Result<Response, Problem> {
+    let preflight = headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    if preflight && !app.origins.allow(headers) {
+        return Err(foreign());
+    }
+    let methods = match found {
+        Found::OtherMethods(methods) => methods.clone(),
+        _ if preflight => String::new(),
+        _ => return Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing here; see /openapi.json")),
+    };
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    if let Some(allow) = allow(methods) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    if preflight {
+        Origins::mark_preflight(response.headers_mut());
+    }
+    Ok(response)
+}
+
+fn not_allowed(methods: String) -> Problem {
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("here is only {methods}"));
+    match allow(methods) {
+        Some(methods) => problem.with(ALLOW, methods),
+        None => problem,
+    }
+}
+
+fn allow(methods: String) -> Option<HeaderValue> {
+    HeaderValue::try_from(methods).ok().filter(|methods| !methods.is_empty())
+}
+
+fn foreign() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "pages of this Origin are not allowed (http.allow_origins, DMX_ALLOW_ORIGINS)")
+}
+
+/// A method as a metric label: a client cannot make new ones.
+fn label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+impl Found {
+    /// The row's path as a metric label; `none` keeps unknown paths from making new ones.
+    fn route(&self) -> &'static str {
+        match self {
+            Self::Route(Route { path, .. }, _) => path,
+            Self::OtherMethods(_) | Self::Nothing => "none",
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! One WebSocket client: its socket, what it has heard and what it asked.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use warp::ws::{Message, WebSocket};
+
+use super::hub::{Hub, News};
+use super::wire::{self, Incoming};
+use super::{SEND_PATIENCE, sets};
+use crate::dmx::{Command, Reason, Refusal};
+use crate::kit::stop::Stop;
+use crate::metrics;
+
+use super::super::server::Peer;
+
+/// How often a client is pinged. One that was not heard since the last ping is gone: a sleeping tablet is noticed
+/// within 40 s, which is shorter than the 60 s after which common proxies cut an idle connection.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// Changes that are handed to the socket together: about 13 kB, which fits its buffer.
+const TOGETHER: usize = 64;
+
+/// How long a closed client may take to read what it was sent and say goodbye. It costs nobody else anything.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Why a client's time is over.
+#[derive(Debug)]
+enum End {
+    /// It closed, or its socket broke.
+    Gone,
+    /// It did not take a message in time.
+    Slow,
+    /// No sign of life since the last ping.
+    Silent,
+    /// It sent more than a message may have.
+    TooLarge,
+    /// It broke the protocol.
+    Broken(warp::Error),
+    /// The appliance stops.
+    Stopping,
+}
+
+/// One client.
+pub(super) struct Client {
+    socket: WebSocket,
+    hub: Hub,
+    news: broadcast::Receiver<Arc<News>>,
+    /// `seq` of the last change it was told.
+    told: u64,
+    stop: Stop,
+    peer: Peer,
+    /// Since the last ping.
+    heard: bool,
+    _counted: Counted,
+}
+
+/// Counts the client for as long as it lives.
+struct Counted(metrics::Http);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.ws_clients.dec();
+    }
+}
+
+impl Client {
+    pub(super) fn new(socket: WebSocket, hub: Hub, stop: Stop, peer: Peer) -> Self {
+        hub.metrics.ws_clients.inc();
+        let counted = Counted(hub.metrics.clone());
+        let (news, _) = hub.join();
+        Self { socket, hub, news, told: 0, stop, peer, heard: true, _counted: counted }
+    }
+
+    pub(super) async fn run(mut self) {
+        let (commands, waiting) = mpsc::channel(sets::IN_FLIGHT);
+        // Full means that the submitter waits for this very task, which takes refusals whenever it waits itself.
+        let (refuse, refusals) = mpsc::channel(sets::IN_FLIGHT);
+        let mut submitter = pin!(sets::submit(self.hub.engine.clone(), waiting, refuse));
+        let end = tokio::select! {
+            end = self.serve(commands, refusals) => end,
+            () = &mut submitter => End::Gone, // it ends only after its senders
+        };
+        let Self { socket, hub, peer, stop, news, _counted, .. } = self;
+        drop((news, _counted)); // from here on it is no client any more
+        // What it sent before it went still counts.
+        tokio::join!(close(socket, end, &hub.metrics, &peer, stop), submitter);
+    }
+
+    async fn serve(&mut self, commands: mpsc::Sender<Command>, mut refusals: mpsc::Receiver<Message>) -> End {
+        let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut place = None;
+        let mut done = self.resync().await;
+        while done.is_ok() {
+            // Each arm is cancel-safe: receivers, a reservation, a tick, a stream's next item.
+            done = tokio::select! {
+                () = self.stop.requested() => Err(End::Stopping),
+                news = self.news.recv() => self.tell(news).await,
+                Some(refusal) = refusals.recv() => self.send(vec![refusal]).await,
+                _ = ping.tick() => self.ping().await,
+                free = commands.reserve(), if place.is_none() => free.map(|free| place = Some(free)).map_err(|_| End::Gone),
+                message = self.socket.next(), if place.is_some() => match self.hear(message).await {
+                    Ok(Some(command)) => {
+                        if let Some(place) = place.take() {
+                            place.send(command);
+                        }
+                        Ok(())
+                    }
+                    Ok(None) => Ok(()),
+                    Err(end) => Err(end),
+                },
+            };
+        }
+        done.err().unwrap_or(End::Gone)
+    }
+
+    /// Everything anew, from a state that is not older than the next change heard.
+    async fn resync(&mut self) -> Result<(), End> {
+        let (news, state) = self.hub.join();
+        self.news = news;
+        self.told = state.seq;
+        // One by one: 64 full universes are more than a slow radio takes in the time of one message.
+        for message in wire::snapshot(&state) {
+            self.send(vec![message]).await?;
+        }
+        Ok(())
+    }
+
+    /// Passes on a change and those that wait behind it.
+    async fn tell(&mut self, first: Result<Arc<News>, RecvError>) -> Result<(), End> {
+        let mut next = match first {
+            Ok(news) => Some(news),
+            Err(RecvError::Lagged(_)) => return self.catch_up().await,
+            Err(RecvError::Closed) => return Err(End::Stopping),
+        };
+        let mut batch: Vec<Arc<News>> = Vec::new();
+        let mut missed = false;
+        while let Some(news) = next.take() {
+            if news.seq > self.told.saturating_add(1) {
+                missed = true;
+                break;
+            }
+            if news.seq > self.told {
+                self.told = news.seq;
+                batch.push(news);
+            }
+            // Lagged or closed shows again at the next recv().
+            next = if batch.len() < TOGETHER { self.news.try_recv().ok() } else { None };
+        }
+        let mut messages = Vec::with_capacity(2 * batch.len());
+        for news in &batch {
+            messages.extend(news.messages.iter().cloned()); // clones share the bytes
+        }
+        self.send(messages).await?;
+        for news in batch {
+            self.hub.metrics.ws_broadcast_seconds.observe(news.at.elapsed().as_secs_f64());
+        }
+        if missed { self.catch_up().await } else { Ok(()) }
+    }
+
+    async fn catch_up(&mut self) -> Result<(), End> {
+        self.hub.metrics.ws_lagged.inc();
+        tracing::debug!(peer = %self.peer.addr, "ws_resync");
+        self.resync().await
+    }
+
+    async fn send(&mut self, messages: Vec<Message>) -> Result<(), End> {
+        let send = async {
+            for message in messages {
+                self.socket.feed(message).await?;
+            }
+            self.socket.flush().await
+        };
+        match timeout(SEND_PATIENCE, send).await {
+            Ok(sent) => sent.map_err(|_| End::Gone),
+            Err(_) => Err(End::Slow),
+        }
+    }
+
+    async fn ping(&mut self) -> Result<(), End> {
+        if !std::mem::replace(&mut self.heard, false) {
+            return Err(End::Silent);
+        }
+        self.send(vec![Message::ping(&b""[..])]).await
+    }
+
+    /// Takes one message; a command is handed back.
+    async fn hear(&mut self, message: Option<Result<Message, warp::Error>>) -> Result<Option<Command>, End> {
+        self.heard = true;
+        let message = match message {
+            None => return Err(End::Gone),
+            Some(Err(error)) => return Err(self.broken(error).await),
+            Some(Ok(message)) => message,
+        };
+        if message.is_close() {
+            return Err(End::Gone);
+        }
+        if !message.is_text() && !message.is_binary() {
+            return Ok(None); // ping and pong: tungstenite answers the one, the other is the sign of life
+        }
+        match wire::read(&message) {
+            Ok(Incoming::Set(command)) => return Ok(Some(command)),
+            Ok(Incoming::Ping(ts)) => self.send(vec![wire::pong(&ts)]).await?,
+            Err(refusal) => self.send(vec![wire::error(&refusal)]).await?,
+        }
+        Ok(None)
+    }
+
+    async fn broken(&mut self, error: warp::Error) -> End {
+        use tungstenite::Error;
+        match std::error::Error::source(&error).and_then(|source| source.downcast_ref::<Error>()) {
+            Some(Error::Capacity(_)) => {
+                let limit = format!("a message may have {} bytes", super::MAX_MESSAGE);
+                let refusal = Refusal::whole(Reason::ValidationFailed, limit);
+                // Err: it will not hear the close either.
+                let _ = self.send(vec![wire::error(&refusal)]).await;
+                End::TooLarge
+            }
+            Some(Error::Protocol(_) | Error::Utf8(_)) => End::Broken(error),
+            _ => End::Gone,
+        }
+    }
+}
+
+/// Says why, and gives the client a moment to read it.
+async fn close(mut socket: WebSocket, end: End, metrics: &metrics::Http, peer: &Peer, mut stop: Stop) {
+    let peer = peer.addr;
+    let (code, reason) = match end {
+        End::Gone => (1000, ""),
+        End::Slow => {
+            metrics.ws_dropped.inc();
+            tracing::warn!(%peer, error = "it did not take its messages for 200 ms; dropped", "ws_error");
+            (1013, "messages were not taken in time")
+        }
+        End::Silent => {
+            metrics.ws_dropped.inc();
+            tracing::info!(%peer, error = "no sign of life; dropped", "ws_error");
+            (1001, "no answer to a ping")
+        }
+        End::TooLarge => (1009, "message too large"),
+        End::Broken(error) => {
+            tracing::warn!(%peer, %error, "ws_error");
+            (1002, "protocol error")
+        }
+        End::Stopping => (1001, "the appliance is stopping"),
+    };
+    let goodbye = async {
+        if socket.send(Message::close_with(code as u16, reason)).await.is_ok() {
+            wait_for_close(&mut socket).await;
+        }
+    };
+    let already_stopping = stop.is_requested();
+    tokio::select! {
+        _ = timeout(if already_stopping { SEND_PATIENCE } else { GOODBYE }, goodbye) => {}
+        () = stop.requested(), if !already_stopping => {}
+    }
+}
+
+/// Reads on until the far end has closed too, so that it reads our last words before the socket is gone.
+pub(super) async fn wait_for_close(socket: &mut WebSocket) {
+    while let Some(Ok(_)) = socket.next().await {}
+}

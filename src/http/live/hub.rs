@@ -1,0 +1,84 @@
+//! The hub: turns each change into text once and hands the same bytes to every client.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use warp::ws::Message;
+
+use super::wire;
+use crate::dmx::State;
+use crate::engine::{Feed, Handle, Update};
+use crate::kit::stop::Stop;
+use crate::metrics;
+
+/// Changes a client may be behind, as many as the feed keeps for us: 0.4 s at 20,000 commands a second. One that is
+/// further behind gets a fresh snapshot instead of what it missed.
+const NEWS: usize = 8192;
+
+/// One change, ready to send.
+#[derive(Debug)]
+pub(super) struct News {
+    pub(super) seq: u64,
+    /// When the change was written.
+    pub(super) at: Instant,
+    pub(super) messages: Vec<Message>,
+}
+
+/// Where clients hear of changes and put commands. Clones share one hub.
+#[derive(Clone)]
+pub(in super::super) struct Hub {
+    feed: Feed,
+    news: broadcast::Sender<Arc<News>>,
+    pub(super) engine: Handle,
+    pub(super) metrics: metrics::Http,
+}
+
+impl Hub {
+    pub(in super::super) fn new(feed: Feed, engine: Handle, metrics: metrics::Http) -> Self {
+        Self { feed, news: broadcast::Sender::new(NEWS), engine, metrics }
+    }
+
+    /// The present state.
+    pub(in super::super) fn state(&self) -> Arc<State> {
+        self.feed.state()
+    }
+
+    /// Passes changes on until the stop. It listens from this call on, not from the first poll.
+    pub(in super::super) fn relay(&self, mut stop: Stop) -> impl Future<Output = ()> + Send + 'static {
+        let (_, mut changes) = self.feed.subscribe();
+        let news = self.news.clone();
+        async move {
+            loop {
+                let change = tokio::select! {
+                    () = stop.requested() => break,
+                    change = changes.recv() => change,
+                };
+                match change {
+                    Ok(update) => pass_on(&news, &update),
+                    // Clients see the gap in `seq` at the next change and take a fresh state.
+                    Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "ws_hub_late"),
+                    Err(RecvError::Closed) => break,
+                }
+            }
+        }
+    }
+
+    /// A place to hear the changes, and a state that is not older than the first of them: news whose `seq` is not
+    /// above the state's is old. The order matters: listen first, look then.
+    pub(super) fn join(&self) -> (broadcast::Receiver<Arc<News>>, Arc<State>) {
+        let news = self.news.subscribe();
+        (news, self.feed.state())
+    }
+}
+
+fn pass_on(news: &broadcast::Sender<Arc<News>>, update: &Update) {
+    // Whoever joins after this look takes a state that has this change already.
+    if news.receiver_count() == 0 {
+        return;
+    }
+    let messages = wire::change(&update.change, &update.state);
+    // Err: the last client has just gone.
+    let _ = news.send(Arc::new(News { seq: update.change.seq, at: update.at, messages }));
+}

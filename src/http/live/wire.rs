@@ -1,0 +1,193 @@
+//! What goes over the WebSocket (CONTRACT, section 4), as text and from text.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use warp::ws::Message;
+
+use crate::dmx::{Change, Command, Desk, FieldError, Object, Reason, Refusal, Rgb, State};
+use crate::kit::clock;
+
+/// Server to client.
+#[derive(Serialize)]
+#[serde(tag = "type")]
+enum Outgoing<'a> {
+    #[serde(rename = "state")]
+    State { r: u8, g: u8, b: u8, seq: u64, ts: u64 },
+    #[serde(rename = "state.update")]
+    Update { rev: u64, ts: u64, universe: u8, delta: Vec<Level>, full: bool },
+    #[serde(rename = "desk")]
+    Desk(&'a Desk),
+    #[serde(rename = "pong")]
+    Pong { ts: &'a RawValue },
+    #[serde(rename = "err", rename_all = "camelCase")]
+    Err {
+        code: &'static str,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cmd_id: Option<&'a str>,
+    },
+}
+
+#[derive(Serialize)]
+struct Level {
+    ch: u16,
+    val: u8,
+}
+
+/// Client to server.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Incoming {
+    Set(Command),
+    /// With the answer's `ts`: the client's own as it wrote it, else the server's clock.
+    Ping(String),
+}
+
+fn text(message: &Outgoing<'_>) -> Message {
+    // No map with foreign keys and no failing Serialize: an error cannot happen.
+    Message::text(serde_json::to_string(message).unwrap_or_default())
+}
+
+fn levels(levels: impl IntoIterator<Item = (crate::dmx::Channel, u8)>) -> Vec<Level> {
+    levels.into_iter().map(|(channel, val)| Level { ch: channel.number(), val }).collect()
+}
+
+fn lamp(state: &State, seq: u64, ts: u64) -> Message {
+    let Rgb { r, g, b } = state.lamp();
+    text(&Outgoing::State { r, g, b, seq, ts })
+}
+
+/// Everything, as a client gets it at once: `state`, a full `state.update` per known universe, `desk`.
+pub(super) fn snapshot(state: &State) -> Vec<Message> {
+    let (rev, ts) = (state.seq, state.ts);
+    let mut messages = vec![lamp(state, rev, ts)];
+    messages.extend(state.universes().map(|(universe, frame)| {
+        text(&Outgoing::Update { rev, ts, universe: universe.index(), delta: levels(frame.lit()), full: true })
+    }));
+    // Master and blackout have no controls yet: the master is full and nothing runs.
+    messages.push(text(&Outgoing::Desk(&Desk::default())));
+    messages
+}
+
+/// One change: `state` when it concerns the lamp, and its `state.update`.
+pub(super) fn change(change: &Change, state: &State) -> Vec<Message> {
+    let &Change { seq, ts, universe, .. } = change;
+    let delta = levels(change.delta.iter().copied());
+    let update = text(&Outgoing::Update { rev: seq, ts, universe: universe.index(), delta, full: false });
+    if change.lamp { vec![lamp(state, seq, ts), update] } else { vec![update] }
+}
+
+/// The answer to a ping.
+pub(super) fn pong(ts: &str) -> Message {
+    match serde_json::from_str::<&RawValue>(ts) {
+        Ok(ts) => text(&Outgoing::Pong { ts }),
+        Err(_) => error(&Refusal::whole(Reason::ValidationFailed, "ts is no JSON")),
+    }
+}
+
+/// A refusal as an `err`.
+pub(super) fn error(refusal: &Refusal) -> Message {
+    let message = refusal.to_string();
+    text(&Outgoing::Err { code: refusal.reason.code(), message: &message, cmd_id: refusal.cmd_id.as_deref() })
+}
+
+/// The longest `cmdId` repeated in an `err`: ids of unified commands have at most 64 characters.
+const ECHOED_ID_CHARS: usize = 64;
+
+/// Reads a message.
+pub(super) fn read(message: &Message) -> Result<Incoming, Refusal> {
+    let Ok(text) = message.to_str() else {
+        return Err(Refusal::whole(Reason::NotJson, "must be text: JSON in a text message"));
+    };
+    let object = Object::parse(text.as_bytes())?;
+    match object.string("type").as_deref() {
+        Some("set") => Command::from_set_message(text.as_bytes()).map(Incoming::Set),
+        Some("ping") => ping(&object),
+        _ => {
+            let fault = FieldError { path: "/type".into(), msg: "must be \"set\" or \"ping\"".into() };
+            let cmd_id = object.string("cmdId").filter(|id| id.chars().count() <= ECHOED_ID_CHARS);
+            Err(Refusal { reason: Reason::ValidationFailed, cmd_id, errors: vec![fault] })
+        }
+    }
+}
+
+/// A ping's `ts` is the client's own business; a browser's may have a fraction (performance.now()).
+fn ping(object: &Object<'_>) -> Result<Incoming, Refusal> {
+    match object.get("ts") {
+        None => Ok(Incoming::Ping(clock::now_ms().to_string())),
+        Some(ts) if ts.len() <= 32 && ts.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
+            Ok(Incoming::Ping(ts.to_owned()))
+        }
+        Some(_) => {
+            let fault = FieldError { path: "/ts".into(), msg: "must be a number of at most 32 digits".into() };
+            Err(Refusal { reason: Reason::ValidationFailed, cmd_id: None, errors: vec![fault] })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dmx::{Frame, Source, UniverseId};
+    use serde_json::{Value, json};
+
+    fn json_of(message: &Message) -> Value {
+        serde_json::from_str(message.to_str().unwrap()).unwrap()
+    }
+
+    fn state() -> State {
+        let mut frame = Frame::DARK;
+        frame.set(&Rgb { r: 1, g: 0, b: 3 }.levels());
+        let far = UniverseId::new(7).unwrap();
+        State::restore(9, 5, Source::init(), [(UniverseId::LAMP, frame), (far, Frame::DARK)])
+    }
+
+    #[test]
+    fn a_snapshot_is_state_then_each_universe_in_full_then_the_desk() {
+        let snapshot: Vec<_> = snapshot(&state()).iter().map(json_of).collect();
+        let expected = [
+            json!({"type":"state","r":1,"g":0,"b":3,"seq":9,"ts":5}),
+            json!({"type":"state.update","rev":9,"ts":5,"universe":0,"delta":[{"ch":1,"val":1},{"ch":3,"val":3}],"full":true}),
+            json!({"type":"state.update","rev":9,"ts":5,"universe":7,"delta":[],"full":true}),
+            json!({"type":"desk","master":255,"blackout":false,"scene":null,"fades":[]}),
+        ];
+        assert_eq!(snapshot, expected);
+    }
+
+    #[test]
+    fn a_change_away_from_the_lamp_is_an_update_alone() {
+        let mut made = Change { seq: 10, ts: 6, universe: UniverseId::LAMP, delta: Vec::new(), lamp: true };
+        assert_eq!(change(&made, &state()).len(), 2);
+        made.lamp = false;
+        let alone = change(&made, &state());
+        assert_eq!(json_of(&alone[0])["type"], "state.update");
+        assert_eq!((alone.len(), json_of(&alone[0])["full"].as_bool()), (1, Some(false)));
+    }
+
+    #[test]
+    fn a_pong_repeats_the_ts_as_it_was_written() {
+        let Ok(Incoming::Ping(ts)) = read(&Message::text(r#"{"type":"ping","ts":12.50}"#)) else { panic!("no ping") };
+        assert_eq!(pong(&ts).to_str().unwrap(), r#"{"type":"pong","ts":12.50}"#);
+        let Ok(Incoming::Ping(ts)) = read(&Message::text(r#"{"type":"ping"}"#)) else { panic!("no ping") };
+        assert!(json_of(&pong(&ts))["ts"].as_u64() > Some(0));
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused_with_its_id() {
+        let long = format!(r#"{{"type":"ping","ts":{}}}"#, "1".repeat(33));
+        for (text, id) in [
+            ("", None),
+            ("[]", None),
+            (r#"{"type":"get","cmdId":"a"}"#, Some("a")),
+            (r#"{"cmdId":"a"}"#, Some("a")),
+            (r#"{"type":"set","cmdId":"a"}"#, Some("a")),
+            (r#"{"type":"ping","ts":"1"}"#, None),
+            (&long, None),
+        ] {
+            let refusal = read(&Message::text(text)).unwrap_err();
+            let error = json_of(&error(&refusal));
+            assert_eq!((error["type"].as_str(), error["code"].as_str()), (Some("err"), Some("VALIDATION_FAILED")));
+            assert_eq!(error.get("cmdId").and_then(Value::as_str), id, "{text}");
+        }
+        assert!(read(&Message::binary(&b"{}"[..])).is_err());
+    }
+}

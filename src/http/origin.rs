@@ -1,0 +1,128 @@
+//! Which pages may use us: the CORS answers of REST and the Origin check of the WebSocket.
+//!
+//! A request without `Origin` comes from no web page and is allowed; so is the page we serve ourselves, under
+//! whatever name it was opened. A foreign page that is not listed reads nothing, changes nothing and opens no
+//! WebSocket: bodies of any content type are accepted, so the browser's preflight alone would not hold it back.
+
+use warp::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HOST, ORIGIN, VARY,
+};
+use warp::http::{HeaderMap, HeaderValue};
+
+/// `http.allow_origins`.
+pub(super) enum Origins {
+    Any,
+    Listed(Vec<String>),
+}
+
+impl Origins {
+    pub(super) fn new(origins: &[String]) -> Self {
+        if origins.iter().any(|origin| origin == "*") {
+            return Self::Any;
+        }
+        Self::Listed(origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect())
+    }
+
+    /// Whether a request with these headers may do what it asks.
+    pub(super) fn allow(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(ORIGIN) else { return true };
+        match self {
+            Self::Any => true,
+            Self::Listed(_) => origin.to_str().is_ok_and(|origin| self.lists(origin) || is_own(origin, headers)),
+        }
+    }
+
+    fn lists(&self, origin: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(list) => list.iter().any(|listed| listed.eq_ignore_ascii_case(origin)),
+        }
+    }
+
+    /// Adds what lets a listed page read the answer.
+    pub(super) fn mark(&self, request: &HeaderMap, answer: &mut HeaderMap) {
+        match self {
+            Self::Any => {
+                answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            }
+            Self::Listed(_) => {
+                answer.append(VARY, HeaderValue::from_static("origin"));
+                match request.get(ORIGIN) {
+                    Some(origin) if origin.to_str().is_ok_and(|origin| self.lists(origin)) => {
+                        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+                    }
+                    _ => return,
+                }
+            }
+        }
+        answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag, retry-after"));
+    }
+
+    /// Adds what answers a preflight.
+    pub(super) fn mark_preflight(answer: &mut HeaderMap) {
+        let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
+        answer.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+        let headers = HeaderValue::from_static("content-type, x-api-key, if-none-match");
+        answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, headers);
+        // Ten minutes: the longest that Chromium before version 76 took.
+        answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    }
+}
+
+/// A page that came from the host and port it now asks.
+fn is_own(origin: &str, headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    matches!((host, authority), (Some(host), Some(authority)) if host.eq_ignore_ascii_case(authority))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(origin: Option<&'static str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static("10.0.0.5:8080"));
+        if let Some(origin) = origin {
+            headers.insert(ORIGIN, HeaderValue::from_static(origin));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_list_lets_in_its_own_page_those_listed_and_those_without_origin() {
+        let origins = Origins::new(&["https://Desk.example/".into()]);
+        for (origin, allowed) in [
+            (None, true),
+            (Some("https://desk.example"), true),
+            (Some("http://10.0.0.5:8080"), true),
+            (Some("http://10.0.0.5"), false),
+            (Some("https://desk.example.evil"), false),
+            (Some("null"), false),
+        ] {
+            assert_eq!(origins.allow(&headers(origin)), allowed, "{origin:?}");
+        }
+    }
+
+    #[test]
+    fn a_listed_origin_is_echoed_with_vary_and_another_is_not() {
+        let origins = Origins::new(&["https://desk.example".into()]);
+        let mut answer = HeaderMap::new();
+        origins.mark(&headers(Some("https://desk.example")), &mut answer);
+        assert_eq!(answer[ACCESS_CONTROL_ALLOW_ORIGIN], "https://desk.example");
+        assert_eq!(answer[VARY], "origin");
+        let mut answer = HeaderMap::new();
+        origins.mark(&headers(Some("https://evil.example")), &mut answer);
+        assert_eq!((answer.get(ACCESS_CONTROL_ALLOW_ORIGIN), answer.get(VARY).is_some()), (None, true));
+    }
+
+    #[test]
+    fn a_star_lets_everybody_in() {
+        let origins = Origins::new(&["https://desk.example".into(), "*".into()]);
+        assert!(origins.allow(&headers(Some("null"))));
+        let mut answer = HeaderMap::new();
+        origins.mark(&headers(None), &mut answer);
+        assert_eq!(answer[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+    }
+}

@@ -1,0 +1,129 @@
+//! A request as handlers see it: taken apart, its body still unread.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use tokio::time::timeout;
+use warp::http::header::{CONTENT_LENGTH, EXPECT};
+use warp::http::{HeaderMap, Method, StatusCode};
+use warp::hyper::body::{Buf, Bytes};
+use warp::ws::Ws;
+
+use super::problem::Problem;
+use super::server::Peer;
+
+/// The largest body, as the contract says.
+pub(super) const MAX_BODY: usize = 64 * 1024;
+
+/// How much more of a body that is too large is read and thrown away, so that its sender reads the answer: closing
+/// while bytes are unread resets the connection (RFC 9112, 9.6).
+const THROWN_AWAY: usize = 4 * 1024 * 1024;
+
+/// How long a body may take: 64 KiB at 13 kB/s, slower than any radio we know of.
+const BODY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Pieces of a body.
+pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
+
+/// One request.
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) path: String,
+    /// What stands after `?`.
+    pub(super) query: String,
+    pub(super) headers: HeaderMap,
+    pub(super) peer: Peer,
+    /// What stood in the place of `{…}` in the route's path.
+    pub(super) parameter: String,
+    /// Set when this is the opening of a WebSocket.
+    pub(super) upgrade: Option<Ws>,
+    pub(super) body: Body,
+}
+
+/// warp's body stream as ours.
+pub(super) fn body(pieces: impl Stream<Item = Result<impl Buf, warp::Error>> + Send + 'static) -> Body {
+    Box::pin(pieces.map(|piece| piece.map(|mut buf| buf.copy_to_bytes(buf.remaining()))))
+}
+
+impl Request {
+    /// The whole body.
+    ///
+    /// # Errors
+    /// 413 above [`MAX_BODY`], also without a `content-length`; 408 when it takes too long; 400 when it breaks off.
+    pub(super) async fn bytes(&mut self) -> Result<Vec<u8>, Problem> {
+        let announced = self.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+        let announced: usize = announced.unwrap_or(0);
+        // Whoever asks first (RFC 9110, 10.1.1) is told before it sends.
+        if announced > MAX_BODY && (self.headers.contains_key(EXPECT) || announced > MAX_BODY + THROWN_AWAY) {
+            return Err(too_large());
+        }
+        match timeout(BODY_PATIENCE, collect(&mut self.body)).await {
+            Ok(read) => read,
+            Err(_) => Err(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("the body took longer than {} s", BODY_PATIENCE.as_secs()),
+            )),
+        }
+    }
+
+    /// The first value of a name in the query, percent-decoded.
+    pub(super) fn query(&self, name: &str) -> Option<Vec<u8>> {
+        self.query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, v)| decode(v))
+    }
+}
+
+async fn collect(pieces: &mut Body) -> Result<Vec<u8>, Problem> {
+    let mut whole = Vec::new();
+    let mut read = 0;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {e}")))?;
+        read += piece.len();
+        if read <= MAX_BODY {
+            whole.extend_from_slice(&piece);
+        } else if read > MAX_BODY + THROWN_AWAY {
+            break;
+        }
+    }
+    if read > MAX_BODY { Err(too_large()) } else { Ok(whole) }
+}
+
+fn too_large() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY} bytes"))
+}
+
+/// Percent-decoding of a query value (RFC 3986, 2.1); `+` stands for itself, as keys are made of any characters. What
+/// is no escape is kept as it is.
+fn decode(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let digit = |b: u8| char::from(b).to_digit(16);
+        let mut ahead = bytes.clone();
+        let escape = (byte == b'%')
+            .then(|| Some(digit(ahead.next()?)? * 16 + digit(ahead.next()?)?))
+            .flatten()
+            .and_then(|value| u8::try_from(value).ok());
+        if escape.is_some() {
+            bytes = ahead;
+        }
+        out.push(escape.unwrap_or(byte));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_value_is_percent_decoded_and_a_lone_percent_kept() {
+        for (text, bytes) in [("a%20b", "a b"), ("a+b", "a+b"), ("%2", "%2"), ("%zz%", "%zz%"), ("%c3%A9", "é")] {
+            assert_eq!(decode(text), bytes.as_bytes(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `/ws`: the handshake. What follows it is in `live/`.
+
+use std::sync::Arc;
+
+use warp::Reply;
+use warp::http::header::{CONNECTION, HeaderName, SEC_WEBSOCKET_VERSION, UPGRADE};
+use warp::http::{HeaderValue, StatusCode};
+
+use super::super::App;
+use super::super::auth::Pass;
+use super::super::dispatch::Response;
+use super::super::live::{self, MAX_MESSAGE};
+use super::super::problem::Problem;
+use super::super::request::Request;
+
+pub(super) fn open(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
+    let Some(upgrade) = request.upgrade.take() else { return Err(no_handshake()) };
+    let key = request.query("token");
+    let pass = app.gate.check(key.as_deref(), request.peer.addr.ip());
+    let peer = request.peer;
+    let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
+    let response = match pass {
+        Pass::Allowed => upgrade
+            .on_upgrade(move |socket| live::serve(socket, app.hub.clone(), app.stop.clone(), peer))
+            .into_response(),
+        Pass::Refused => upgrade.on_upgrade(move |socket| live::refuse(socket, peer)).into_response(),
+    };
+    Ok(response)
+}
+
+fn no_handshake() -> Problem {
+    let header = |name: HeaderName, value| (name, HeaderValue::from_static(value));
+    let headers = [header(CONNECTION, "upgrade"), header(UPGRADE, "websocket"), header(SEC_WEBSOCKET_VERSION, "13")];
+    let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "this address speaks WebSocket (RFC 6455, version 13)");
+    headers.into_iter().fold(problem, |problem, (name, value)| problem.with(name, value))
+}

@@ -1,0 +1,246 @@
+//! The table of everything that is served. A row feeds the dispatcher, the metric label and OpenAPI; a new resource
+//! is a new file beside this one and its rows here.
+
+mod live;
+mod metrics;
+mod page;
+mod probes;
+mod rgb;
+mod schemas;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use warp::http::Method;
+
+use super::App;
+use super::dispatch::Response;
+use super::problem::Problem;
+use super::request::Request;
+use crate::dmx::{RgbCommand, RgbState};
+
+/// One thing a client may ask.
+pub(super) struct Route {
+    pub(super) verb: Verb,
+    /// OpenAPI's template: at most one `{name}`, inside one segment.
+    pub(super) path: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) key: Key,
+    /// The JSON body it takes.
+    pub(super) takes: Option<Shape>,
+    /// What it answers; problems are the same everywhere and are not repeated here.
+    pub(super) answers: &'static [Answer],
+    pub(super) handler: Handler,
+}
+
+/// Methods of the table. HEAD comes with GET, OPTIONS with everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Post,
+}
+
+/// Which key a route asks for when `auth.mode` is `required`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// None: probes, the page, what documents us.
+    Free,
+    /// `x-api-key`.
+    AsHeader,
+    /// `?token=`, because a browser's WebSocket cannot send headers. Its Origin is checked for the same reason: no
+    /// preflight protects it.
+    AsToken,
+}
+
+/// One kind of answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) says: &'static str,
+    pub(super) body: Option<(&'static str, Option<Shape>)>,
+}
+
+/// A JSON body's schema, put among the generator's components.
+pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
+
+/// What does the work.
+pub(super) type Handler = fn(Arc<App>, Request) -> Handling;
+
+/// A handler at work.
+pub(super) type Handling = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
+
+/// What stands at a path.
+pub(super) enum Found {
+    /// The row, and what stood in the place of `{…}`.
+    Route(&'static Route, String),
+    /// Rows of other methods, as `Allow` lists them.
+    OtherMethods(String),
+    Nothing,
+}
+
+impl Verb {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+
+    fn takes(self, method: &Method) -> bool {
+        method == self.as_str() || (self == Self::Get && method == Method::HEAD)
+    }
+}
+
+fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+const fn json<T: JsonSchema>(status: u16, says: &'static str) -> Answer {
+    Answer { status, says, body: Some(("application/json", Some(shape::<T>))) }
+}
+
+const fn text(media: &'static str, says: &'static str) -> Answer {
+    Answer { status: 200, says, body: Some((media, None)) }
+}
+
+const fn empty(status: u16, says: &'static str) -> Answer {
+    Answer { status, says, body: None }
+}
+
+/// Everything that is served.
+pub(super) const TABLE: &[Route] = &[
+    Route {
+        verb: Verb::Get,
+        path: "/rgb",
+        summary: "The colour of the lamp.",
+        key: Key::AsHeader,
+        takes: None,
+        answers: &[json::<RgbState>(200, "The state.")],
+        handler: |app, _| Box::pin(async move { rgb::read(&app) }),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/rgb",
+        summary: "Changes the colour of the lamp. Any content type is read as JSON, as the predecessor did.",
+        key: Key::AsHeader,
+        takes: Some(shape::<RgbCommand>),
+        answers: &[json::<rgb::Taken>(202, "The command was accepted, or its id was seen before.")],
+        handler: |app, request| Box::pin(async move { rgb::change(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/ws",
+        summary: "Opens the WebSocket: every change of light, and `set` commands.",
+        key: Key::AsToken,
+        takes: None,
+        answers: &[empty(101, "The WebSocket is open."), empty(426, "This was no WebSocket handshake of version 13.")],
+        handler: |app, request| Box::pin(async move { live::open(app, request) }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/healthz",
+        summary: "Whether the process and its event loop answer.",
+        key: Key::Free,
+        takes: None,
+        answers: &[json::<probes::Healthy>(200, "They do.")],
+        handler: |_, _| Box::pin(async { probes::healthz() }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/readyz",
+        summary: "Whether the appliance serves, and everything that troubles it.",
+        key: Key::Free,
+        takes: None,
+        answers: &[
+            json::<probes::Ready>(200, "It serves; troubles it can live with are listed."),
+            json::<probes::Ready>(503, "Broker, engine or doors do not serve."),
+        ],
+        handler: |app, _| Box::pin(async move { probes::readyz(&app).await }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/metrics",
+        summary: "Figures for Prometheus.",
+        key: Key::AsHeader,
+        takes: None,
+        answers: &[text(metrics::MEDIA, "The text format, version 0.0.4.")],
+        handler: |app, _| Box::pin(async move { metrics::read(&app) }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/schemas/{name}.json",
+        summary: "A JSON Schema of what is sent over MQTT, WebSocket and REST.",
+        key: Key::Free,
+        takes: None,
+        answers: &[text(schemas::MEDIA, "The schema, draft 2020-12.")],
+        handler: |_, request| Box::pin(async move { schemas::read(&request) }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/openapi.json",
+        summary: "This document.",
+        key: Key::Free,
+        takes: None,
+        answers: &[text("application/json", "OpenAPI 3.1.")],
+        handler: |_, request| Box::pin(async move { schemas::openapi(&request) }),
+    },
+    page::row("/", "The page for people."),
+    page::row("/app.js", "Its program."),
+    page::row("/app.css", "Its looks."),
+    page::row("/icon.svg", "Its icon."),
+];
+
+/// Looks a request up.
+pub(super) fn find(method: &Method, path: &str) -> Found {
+    let mut others = Vec::new();
+    for route in TABLE {
+        match parameter(route.path, path) {
+            Some(value) if route.verb.takes(method) => return Found::Route(route, value.to_owned()),
+            Some(_) if route.verb == Verb::Get => others.extend(["GET", "HEAD"]),
+            Some(_) => others.push(route.verb.as_str()),
+            None => {}
+        }
+    }
+    if others.is_empty() {
+        return Found::Nothing;
+    }
+    others.push("OPTIONS");
+    Found::OtherMethods(others.join(", "))
+}
+
+/// What stands in the place of the template's `{…}`; empty without one, `None` when the path is another one.
+fn parameter<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+    let Some((before, rest)) = template.split_once('{') else {
+        return (template == path).then_some("");
+    };
+    let (_, after) = rest.split_once('}')?;
+    let value = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!value.is_empty() && !value.contains('/')).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_takes_one_segment_and_nothing_more() {
+        let template = "/schemas/{name}.json";
+        assert_eq!(parameter(template, "/schemas/a.b.json"), Some("a.b"));
+        for path in ["/schemas/.json", "/schemas/a/b.json", "/schemas/a.jso", "/schemas", "/schemas/a.json/"] {
+            assert_eq!(parameter(template, path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_row_is_found_by_its_own_method_and_the_methods_of_a_path_are_listed() {
+        for route in TABLE {
+            let method = route.verb.as_str().parse().unwrap();
+            let path = route.path.replace("{name}", "x");
+            assert!(matches!(find(&method, &path), Found::Route(found, _) if std::ptr::eq(found, route)), "{path}");
+        }
+        let Found::OtherMethods(methods) = find(&Method::DELETE, "/rgb") else { panic!("not a 405") };
+        assert_eq!(methods, "GET, HEAD, POST, OPTIONS");
+        assert!(matches!(find(&Method::GET, "/nothing"), Found::Nothing));
+    }
+}

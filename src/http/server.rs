@@ -1,0 +1,232 @@
+//! The accept loop: sockets, limits, time-outs and the graceful end. It knows nothing of routes.
+//!
+//! hyper's own HTTP/1 connection is used and not hyper-util's `auto`: that one first waits, without any time
+//! limit, for bytes that tell the version, so a silent socket would hold a place for ever.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::dispatch::{self, Everything};
+use super::{App, Parts};
+use crate::config;
+use crate::kit::backoff::Backoff;
+use crate::kit::stop::Stop;
+
+/// Send buffer of each connection. Measured with a stalled WebSocket client: noticed after 136 messages of a
+/// broadcast with 64 KiB, after 2,830 with the kernel's default.
+const SEND_BUFFER: u32 = 64 * 1024;
+
+/// Connections the kernel keeps while all places are taken; Linux cuts it to net.core.somaxconn.
+const BACKLOG: u32 = 1024;
+
+/// How long the head of a request may take, which is also how long a kept-alive connection may idle: above the 15 s
+/// of a usual Prometheus scrape, so that scraping keeps its connection, and a bound for those who never ask.
+const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Unacknowledged bytes for this long mean that the far end is gone (tcp(7), TCP_USER_TIMEOUT). Also ends a client
+/// that asks and never reads.
+const DEAD_AFTER: Duration = Duration::from_secs(20);
+
+/// First keep-alive probe after this much silence; finds tablets that left the room.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+
+/// How long open requests may still take after the stop; the whole process has 2 s.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// A socket that listens.
+#[derive(Debug)]
+pub struct Listener(TcpListener);
+
+/// Why the web door does not open.
+#[derive(Debug, thiserror::Error)]
+#[error("listening for the web on {addr}: {source} ({})", remedy(.source))]
+pub struct BindError {
+    addr: SocketAddr,
+    source: io::Error,
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has this port: stop it, or set http.port or DMX_PORT",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a right: set http.port or DMX_PORT to 1024 or above",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: set http.host or DMX_HOST",
+        _ => "check http.host and http.port",
+    }
+}
+
+impl Listener {
+    /// Where it listens; names the port when 0 was asked for.
+    ///
+    /// # Errors
+    /// The kernel does not know any more.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// Opens the socket of `[http]`. Must run inside tokio.
+///
+/// # Errors
+/// With address and remedy.
+pub fn bind(settings: &config::Http) -> Result<Listener, BindError> {
+    let addr = SocketAddr::new(settings.host, settings.port);
+    let open = || {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?; // a restart must not wait for old connections in TIME_WAIT
+        socket.set_send_buffer_size(SEND_BUFFER)?; // accepted sockets inherit it
+        socket.bind(addr)?;
+        socket.listen(BACKLOG)
+    };
+    open().map(Listener).map_err(|source| BindError { addr, source })
+}
+
+/// Where a request came from, and its hold on one of the places. Whoever keeps a clone keeps the place: a WebSocket
+/// outlives the connection's own task.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) addr: SocketAddr,
+    _place: Arc<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    /// Closes when the last connection is gone.
+    _open: mpsc::Sender<()>,
+}
+
+/// Serves until the stop, then finishes what was asked, at most [`DRAIN`] long.
+pub async fn serve(listener: Listener, parts: Parts, mut stop: Stop) {
+    let max_connections = parts.settings.max_connections;
+    let app = App::new(parts, stop.clone());
+    let filter = dispatch::filter(&app);
+    let (open, mut all_closed) = mpsc::channel(1);
+    let mut door = Door::new(listener.0, max_connections, open);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(app.hub.relay(stop.clone()));
+    loop {
+        tokio::select! {
+            () = stop.requested() => break,
+            Some(ended) = tasks.join_next() => report(ended),
+            (socket, peer) = door.accept() => {
+                tasks.spawn(converse(socket, peer, filter.clone(), stop.clone()));
+            }
+        }
+    }
+    drop(door);
+    // Every connection holds a sender, WebSockets too, which are no tasks of ours. Nothing is ever sent.
+    if timeout(DRAIN, all_closed.recv()).await.is_err() {
+        tracing::warn!(open = tasks.len(), "http_late_connections_closed");
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "http_connection_panicked");
+    }
+}
+
+/// One connection to its end: HTTP/1 with upgrades, the peer in every request's extensions.
+async fn converse(socket: TcpStream, peer: Peer, filter: Everything, mut stop: Stop) {
+    let service = TowerToHyperService::new(warp::service(filter));
+    let from = peer.addr;
+    let with_peer = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        service.call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .serve_connection(TokioIo::new(socket), with_peer)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.requested() => {
+            connection.as_mut().graceful_shutdown(); // answers what was asked, takes nothing more
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, peer = %from, "http_connection");
+    }
+}
+
+/// The listening socket and its places.
+struct Door {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+    open: mpsc::Sender<()>,
+    /// When "full" was last said.
+    said_full: Option<Instant>,
+    backoff: Backoff,
+}
+
+impl Door {
+    fn new(listener: TcpListener, places: usize, open: mpsc::Sender<()>) -> Self {
+        let places = Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS)));
+        let backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
+        Self { listener, places, open, said_full: None, backoff }
+    }
+
+    /// The next connection, once there is a place for it: further ones wait in the kernel's backlog. Cancel-safe.
+    async fn accept(&mut self) -> (TcpStream, Peer) {
+        let permit = self.place().await;
+        loop {
+            match self.listener.accept().await {
+                Ok((socket, addr)) => {
+                    self.backoff.reset();
+                    if let Err(error) = tune(&socket) {
+                        tracing::debug!(%error, peer = %addr, "http_socket_options");
+                    }
+                    let place = Place { _permit: permit, _open: self.open.clone() };
+                    return (socket, Peer { addr, _place: Arc::new(place) });
+                }
+                // The far end gave up before we took it: nothing is wrong here.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                // No file descriptors or memory left: it passes, and spinning would not help.
+                Err(error) => {
+                    tracing::warn!(%error, "accepting a web connection failed, trying again");
+                    sleep(self.backoff.pause()).await;
+                }
+            }
+        }
+    }
+
+    async fn place(&mut self) -> OwnedSemaphorePermit {
+        loop {
+            if let Ok(permit) = self.places.clone().try_acquire_owned() {
+                return permit;
+            }
+            if self.said_full.is_none_or(|at| at.elapsed() > Duration::from_secs(60)) {
+                self.said_full = Some(Instant::now());
+                tracing::warn!("all web connections (http.max_connections) are taken, further ones wait");
+            }
+            // The semaphore is never closed; were it, the loop would ask again.
+            if let Ok(permit) = self.places.clone().acquire_owned().await {
+                return permit;
+            }
+        }
+    }
+}
+
+fn tune(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?; // a change of light is small and must not wait for more (Nagle)
+    let socket = SockRef::from(socket);
+    socket.set_tcp_user_timeout(Some(DEAD_AFTER))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE_AFTER))
+}

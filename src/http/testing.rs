@@ -1,0 +1,86 @@
+//! A web door on port 0 over a real engine, for the tests of this folder.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http_body_util::BodyExt;
+use tokio::task::JoinHandle;
+use warp::hyper::body::Bytes;
+
+use super::dispatch::Response;
+use super::{Parts, bind, serve};
+use crate::config::{self, Config};
+use crate::engine::{self, Engine};
+use crate::kit::health::Health;
+use crate::kit::stop::{self, Stopper};
+use crate::metrics::Metrics;
+use crate::store::Store;
+
+/// A running door.
+pub(super) struct Web {
+    pub(super) addr: SocketAddr,
+    pub(super) engine: Engine,
+    pub(super) health: Health,
+    pub(super) metrics: Metrics,
+    pub(super) broker: Arc<AtomicBool>,
+    pub(super) stopper: Stopper,
+    pub(super) served: JoinHandle<()>,
+    _data: tempfile::TempDir,
+}
+
+impl Web {
+    /// With the settings as shipped.
+    pub(super) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other settings.
+    pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        config.http.host = std::net::Ipv4Addr::LOCALHOST.into();
+        config.http.port = 0;
+        change(&mut config);
+        let data = tempfile::tempdir().unwrap();
+        let (metrics, health) = (Metrics::new().unwrap(), Health::default());
+        let storage = config::Storage { data_dir: data.path().into(), ..config.storage };
+        let opened = Store::open(&storage, &health, &metrics).unwrap();
+        let engine = engine::start(&config.engine, opened.store, opened.seq_jump, &metrics);
+        let broker = Arc::new(AtomicBool::new(true));
+        let listener = bind(&config.http).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let serves = broker.clone();
+        let parts = Parts {
+            settings: config.http,
+            auth: config.auth,
+            engine: engine.handle.clone(),
+            feed: engine.feed.clone(),
+            health: health.clone(),
+            metrics: metrics.clone(),
+            broker_serves: Arc::new(move || serves.load(Ordering::Relaxed)),
+        };
+        let (stopper, stop) = stop::channel();
+        let served = tokio::spawn(serve(listener, parts, stop));
+        Self { addr, engine, health, metrics, broker, stopper, served, _data: data }
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addr)
+    }
+}
+
+/// The `n`th of many ids.
+pub(super) fn id(n: u64) -> String {
+    ulid::Ulid::from(u128::from(n)).to_string()
+}
+
+/// A command as JSON.
+pub(super) fn command(n: u64, r: i64, g: i64, b: i64) -> String {
+    format!(r#"{{"cmdId":"{}","src":"test","r":{r},"g":{g},"b":{b}}}"#, id(n))
+}
+
+/// The body of an answer that is complete in memory.
+pub(super) fn body_of(response: Response) -> Bytes {
+    let collect = response.into_body().collect();
+    futures_util::FutureExt::now_or_never(collect).unwrap().unwrap().to_bytes()
+}
