@@ -189,6 +189,8 @@ async fn unknown_paths_are_404_and_wrong_methods_405_with_allow() {
     let web = appliance.web();
     for path in ["/nowhere", "/rgb/x", "/schemas/nothing.json", "/schemas/..%2f..%2fCargo.toml", "/healthz/x"] {
         web.get(path).await.problem(404);
+    }
+    for path in ["/nowhere", "/rgb/x", "/healthz/x"] {
         web.post(path, "{}").await.problem(404);
     }
     for (method, path, allowed) in [
@@ -238,12 +240,23 @@ async fn health_and_readiness_are_told() {
 }
 
 #[tokio::test]
-async fn the_page_shows_the_way() {
+async fn the_page_and_everything_it_names_is_served() {
     let appliance = Appliance::start().await;
     let page = appliance.web().get("/").await;
     assert_eq!(page.status, 200);
     assert!(page.header("content-type").starts_with("text/html"), "{page:?}");
-    assert!(page.text.contains("/ws") && page.text.contains("/openapi.json"), "{}", page.text);
+    assert!(page.text.contains("openapi.json"), "it links to the docs: {}", page.text);
+    let mut named = 0;
+    for part in page.text.split(['"', '\'']).skip(1).step_by(2) {
+        let is_file =
+            part.ends_with(".js") || part.ends_with(".css") || part.ends_with(".svg") || part.ends_with(".json");
+        if is_file && !part.contains(':') {
+            let answer = appliance.web().get(&format!("/{}", part.trim_start_matches(['.', '/']))).await;
+            assert_eq!(answer.status, 200, "{part}");
+            named += 1;
+        }
+    }
+    assert!(named >= 2, "at least its script and the docs: {}", page.text);
 }
 
 #[tokio::test]
