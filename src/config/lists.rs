@@ -144,12 +144,13 @@ mod tests {
 
     #[test]
     fn usb_ids_are_hexadecimal() {
-        let ids = Some(vec![0x0403, 0x6001]);
+        let list = vec![0x0403, 0x6001];
+        assert_eq!(list.to_toml(), r#"["0x0403", "0x6001"]"#);
+        let ids = Some(list);
         assert_eq!(text("0x0403,6001"), ids);
         assert_eq!(text(r#"["0X403", "0x6001"]"#), ids);
         assert_eq!(toml(r#"["0x0403", "6001"]"#), ids);
         assert_eq!(toml("[0x0403, 0x6001]"), ids);
-        assert_eq!(ids.unwrap().to_toml(), r#"["0x0403", "0x6001"]"#);
         for word in ["0x", "x", "0x10000", "-1", "+1", "0x+1", "1.0"] {
             assert_eq!(text::<u16>(word), None, "{word}");
         }
