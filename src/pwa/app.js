@@ -65,6 +65,7 @@ function hear(message) {
 
 /** @param {{r: number, g: number, b: number, seq: number, ts: number}} state */
 function show({ r, g, b, seq, ts }) {
+  disc.dataset.known = "";
   disc.style.setProperty("--light", `rgb(${r} ${g} ${b})`);
   for (const [id, level] of Object.entries({ r, g, b })) at(id).textContent = String(level);
   at("seq").textContent = String(seq);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use warp::ws::Message;
 
 use super::wire;
@@ -19,17 +19,24 @@ pub(super) const IN_FLIGHT: usize = 64;
 /// How long a command waits for room in the queue (CONTRACT, section 1).
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// A command of a client.
+pub(super) struct Set {
+    pub(super) command: Command,
+    pub(super) arrived: Instant,
+}
+
 /// Submits what comes until `commands` is closed, then waits for the last outcome. Only refusals are answered.
-pub(super) async fn submit(engine: Handle, mut commands: mpsc::Receiver<Command>, refusals: mpsc::Sender<Message>) {
+pub(super) async fn submit(engine: Handle, mut commands: mpsc::Receiver<Set>, refusals: mpsc::Sender<Message>) {
     let mut submitted = FuturesUnordered::new();
     let mut open = true;
     while open || !submitted.is_empty() {
         tokio::select! {
             command = commands.recv(), if open && submitted.len() < IN_FLIGHT => match command {
                 None => open = false,
-                Some(command) => {
+                Some(Set { command, arrived }) => {
                     let id = command.id.to_string();
-                    match timeout(PATIENCE, engine.submit(command)).await {
+                    // Counted from its arrival: those that wait behind one another do not add up.
+                    match timeout_at(arrived + PATIENCE, engine.submit(command)).await {
                         Ok(submission) => submitted.push(outcome(id, submission)),
                         Err(_) => answer(&refusals, id, Outcome::Full).await,
                     }
