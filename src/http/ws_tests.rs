@@ -152,6 +152,18 @@ async fn a_set_sent_just_before_goodbye_still_counts() {
     assert_eq!(web.engine.feed.state().lamp().r, 100);
 }
 
+#[tokio::test]
+async fn a_client_that_missed_a_change_gets_everything_anew() {
+    let web = Web::start().await;
+    let mut socket = open(&web, "").await;
+    assert_eq!(greeted(&mut socket).await, 0);
+    web.app.hub.skip_to(5);
+    assert_eq!(greeted(&mut socket).await, 0, "the state as it is");
+    assert_eq!(web.metrics.http.ws_lagged.get(), 1);
+    apply(&web, 1, 7).await;
+    assert_eq!(hear(&mut socket).await["seq"], 1, "and then on as before");
+}
+
 /// Sends bursts from four producers while clients come; each must see its snapshot's `seq` and then every next one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_join_in_a_burst_miss_nothing_and_see_nothing_twice() {

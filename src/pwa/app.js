@@ -21,6 +21,7 @@ let socket;
 let retries = 0;
 let retryTimer = 0;
 let heardAt = 0; // performance.now() of the last message, 0 before the first
+let triedAt = 0; // when the present socket was made
 let lostAt = performance.now();
 /** @type {number | undefined} */
 let roundTripMs;
@@ -45,6 +46,7 @@ function connect() {
   if (key) url.search = `?token=${encodeURIComponent(key)}`;
   const opened = new WebSocket(url);
   socket = opened;
+  triedAt = performance.now();
   opened.onmessage = (event) => socket === opened && hear(JSON.parse(event.data));
   opened.onclose = (event) => socket === opened && lose(event.code);
 }
@@ -132,7 +134,7 @@ for (const event of ["visibilitychange", "pageshow"]) {
 
 setInterval(ping, PING_EVERY_MS);
 setInterval(() => {
-  if (socket && heardAt && performance.now() - heardAt > SILENT_AFTER_MS) {
+  if (socket && performance.now() - Math.max(heardAt, triedAt) > SILENT_AFTER_MS) {
     const dead = socket;
     lose(0);
     dead.close();

@@ -52,15 +52,39 @@ async fn outcome(id: String, mut submission: Submission) -> (String, Outcome) {
 }
 
 async fn answer(refusals: &mpsc::Sender<Message>, id: String, outcome: Outcome) {
+    if let Some(refusal) = refusal(id, outcome) {
+        // Err: the client is gone, nobody wants to know.
+        let _ = refusals.send(wire::error(&refusal)).await;
+    }
+}
+
+fn refusal(id: String, outcome: Outcome) -> Option<Refusal> {
     let (reason, message) = match outcome {
         // The broadcast is the answer; a duplicate had its broadcast before.
-        Outcome::Applied { .. } | Outcome::Duplicate => return,
+        Outcome::Applied { .. } | Outcome::Duplicate => return None,
         Outcome::Dropped => (Reason::QueueFull, "newer commands took the place of this one"),
         Outcome::Full => (Reason::QueueFull, "too many commands wait, try again later"),
         Outcome::Stopping => (Reason::Stopping, "the appliance is stopping"),
     };
-    let mut refusal = Refusal::whole(reason, message);
-    refusal.cmd_id = Some(id);
-    // Err: the client is gone, nobody wants to know.
-    let _ = refusals.send(wire::error(&refusal)).await;
+    Some(Refusal { cmd_id: Some(id), ..Refusal::whole(reason, message) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_taken_is_told_with_its_id_and_what_was_is_not() {
+        for (outcome, code) in [
+            (Outcome::Applied { seq: 1 }, None),
+            (Outcome::Duplicate, None),
+            (Outcome::Dropped, Some("QUEUE_FULL")),
+            (Outcome::Full, Some("QUEUE_FULL")),
+            (Outcome::Stopping, Some("STOPPING")),
+        ] {
+            let refusal = refusal("x".into(), outcome);
+            assert_eq!(refusal.as_ref().map(|r| r.reason.code()), code, "{outcome:?}");
+            assert!(refusal.is_none_or(|r| r.cmd_id.as_deref() == Some("x")));
+        }
+    }
 }
