@@ -1,4 +1,30 @@
-//! Black-box tests, a module per protocol.
-#![allow(clippy::unwrap_used, reason = "helpers of tests count as tests")]
+//! Black-box tests of the real binary: real sockets, real peers, one module per door or duty.
+//!
+//! Nothing here may know the code behind the doors; it knows the contract. Run by `tests/run`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says on stdout what it did"
+)]
+#![allow(unreachable_pub, reason = "nothing leaves this crate")]
+
+mod broker_traps;
 mod config;
+mod doors;
+mod harness;
+mod hostile;
+mod http;
+mod life;
+mod mqtt;
+mod operations;
+mod power;
+mod storage;
+mod websocket;
+
+/// The long runs: the same checks as `life`, `storage` and `power`, many times over.
+#[path = "../long/crash.rs"]
+mod long;

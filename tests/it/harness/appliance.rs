@@ -1,0 +1,229 @@
+//! The real binary in a home of its own: a temporary folder that outlives restarts, free ports, a kept log.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use super::{Lines, Web, eventually, patiently};
+
+/// A data folder with its settings, while no process uses it.
+pub struct Home {
+    folder: TempDir,
+    variables: BTreeMap<String, OsString>,
+}
+
+/// A process that ended by itself.
+pub struct Ended {
+    /// Its exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// What it wrote for machines.
+    pub stdout: String,
+    /// What it wrote for people.
+    pub stderr: String,
+}
+
+impl Home {
+    /// An empty data folder, free ports on the loopback.
+    pub fn new() -> Self {
+        let home = Self { folder: tempfile::tempdir().unwrap(), variables: BTreeMap::new() };
+        let data = home.data();
+        home.set("DMX_HOST", "127.0.0.1")
+            .set("DMX_PORT", "0")
+            .set("DMX_MQTT_BIND", "127.0.0.1")
+            .set("DMX_MQTT_PORT", "0")
+            .set("DMX_DATA_DIR", data)
+    }
+
+    /// A home whose data folder is a copy of another one.
+    pub fn copy_of(data: &Path) -> Self {
+        let home = Self::new();
+        copy_folder(data, &home.data());
+        home
+    }
+
+    /// Sets a variable of the process.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// The data folder; it exists after the first start.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A path beside the data folder.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts the appliance and waits until both doors are open.
+    pub async fn start(self) -> Appliance {
+        Appliance::start_in(self).await
+    }
+
+    /// Runs a process that is expected to end by itself.
+    pub async fn run_to_its_end(&self) -> Ended {
+        let child = self.command().spawn().unwrap();
+        let output = patiently("the end of the process", child.wait_with_output()).await.unwrap();
+        Ended {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into(),
+            stderr: String::from_utf8_lossy(&output.stderr).into(),
+        }
+    }
+
+    /// Starts the process and kills it after so many milliseconds, whatever it has done by then.
+    pub async fn kill_at_start(self, after_ms: u64) -> Self {
+        let mut child = self.command().spawn().unwrap();
+        // The moment of the kill is the test's input, not something that is waited for.
+        let _ = tokio::time::timeout(Duration::from_millis(after_ms), child.wait()).await;
+        child.kill().await.unwrap();
+        self
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dmxd"));
+        // Nothing of the developer's own environment may decide a test.
+        command.env_clear().envs(&self.variables).current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+}
+
+/// A running appliance. Dropping it kills the process.
+pub struct Appliance {
+    home: Option<Home>,
+    child: Child,
+    readers: Vec<JoinHandle<()>>,
+    /// Its log (stdout).
+    pub log: Lines,
+    /// Its words for people (stderr).
+    pub stderr: Lines,
+    /// Where the broker listens.
+    pub mqtt: SocketAddr,
+    /// Where the web server listens.
+    pub http: SocketAddr,
+}
+
+impl Appliance {
+    /// A fresh appliance with default settings.
+    pub async fn start() -> Self {
+        Home::new().start().await
+    }
+
+    async fn start_in(home: Home) -> Self {
+        let mut child = home.command().spawn().unwrap();
+        let (log, log_reader) = Lines::reading(child.stdout.take().unwrap());
+        let (stderr, stderr_reader) = Lines::reading(child.stderr.take().unwrap());
+        let doors = eventually("both doors open", async || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the appliance ended at its start: {status}\n{}\n{}", stderr.tail(40), log.tail(40));
+            }
+            Some((door(&log, "mqtt")?, door(&log, "http")?))
+        });
+        let (mqtt, http) = doors.await;
+        Self { home: Some(home), child, readers: vec![log_reader, stderr_reader], log, stderr, mqtt, http }
+    }
+
+    /// A client of REST.
+    pub fn web(&self) -> Web {
+        Web::new(self.http)
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.home.as_ref().unwrap().data()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id().expect("the process is still ours")).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Whether the process is still there.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// kill -9; what is left is the data folder.
+    pub async fn kill9(mut self) -> Home {
+        self.signal(Signal::KILL);
+        self.ended().await;
+        self.home.take().unwrap()
+    }
+
+    /// SIGTERM, then the exit status and the data folder.
+    pub async fn terminate(mut self) -> (ExitStatus, Home) {
+        self.signal(Signal::TERM);
+        let status = self.ended().await;
+        (status, self.home.take().unwrap())
+    }
+
+    /// A clean stop and a new start on the same data.
+    pub async fn restart(self) -> Self {
+        let (status, home) = self.terminate().await;
+        assert_eq!(status.code(), Some(0), "a clean stop");
+        home.start().await
+    }
+
+    /// Waits for the end; afterwards the log is complete.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let status = patiently("the end of the process", self.child.wait()).await.unwrap();
+        for reader in self.readers.drain(..) {
+            patiently("the end of the log", reader).await.unwrap();
+        }
+        status
+    }
+
+    /// Checks that the light can still be commanded through MQTT and seen on REST: nobody has been harmed.
+    pub async fn assert_serves(&self) {
+        let mut link = super::Link::join(self.mqtt, &super::Connect::new("prober")).await;
+        let before = self.web().state().await;
+        let [r, g, b] = [7, 77, 177];
+        let body = super::command([r, g, b]);
+        link.publish(super::CMD, body.to_string().as_bytes()).await;
+        let after = self.web().state().await;
+        assert_eq!(after["seq"].as_u64(), before["seq"].as_u64().map(|seq| seq + 1), "the next command works");
+        assert_eq!(super::rgb_of(&after), [r, g, b]);
+        link.leave().await;
+    }
+}
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- stderr\n{}\n--- log\n{}", self.stderr.tail(40), self.log.tail(60));
+        }
+    }
+}
+
+/// The address that the log names for a door.
+fn door(log: &Lines, name: &str) -> Option<SocketAddr> {
+    let line: Value = log.find(|line| line["message"] == "listening" && line["door"] == name)?;
+    Some(line["address"].as_str().expect("listening names its address").parse().expect("an address with a port"))
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! One MQTT connection, packet by packet.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::packet::{Connect, Message, Packet, decode, encode};
+use super::patiently;
+
+/// A client that does exactly what it is told. QoS 1 messages are acknowledged as they are read, unless told not to.
+pub struct Link {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    /// Messages that came while something else was waited for.
+    held: VecDeque<Message>,
+    last_pkid: u16,
+    acknowledges: bool,
+}
+
+impl Link {
+    /// Only the TCP connection.
+    pub async fn open(broker: SocketAddr) -> Self {
+        let stream = patiently("a TCP connection", TcpStream::connect(broker)).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, buffer: Vec::new(), held: VecDeque::new(), last_pkid: 0, acknowledges: true }
+    }
+
+    /// CONNECT; answers whether a session was present, or the code of the refusal.
+    pub async fn connect(broker: SocketAddr, connect: &Connect) -> (Self, Result<bool, u8>) {
+        let mut link = Self::open(broker).await;
+        link.send(&connect.encode()).await;
+        match link.next().await {
+            Packet::ConnAck { session_present, code: 0 } => (link, Ok(session_present)),
+            Packet::ConnAck { code, session_present } => {
+                assert!(!session_present, "a refusal has no session [MQTT-3.2.2-4]");
+                (link, Err(code))
+            }
+            other => panic!("the first packet must be CONNACK [MQTT-3.2.0-1]: {other:?}"),
+        }
+    }
+
+    /// CONNECT that must be accepted.
+    pub async fn join(broker: SocketAddr, connect: &Connect) -> Self {
+        let (link, answer) = Self::connect(broker, connect).await;
+        assert!(answer.is_ok(), "CONNACK {answer:?} for {connect:?}");
+        link
+    }
+
+    /// Stops or starts acknowledging by itself.
+    pub fn acknowledge(&mut self, on: bool) {
+        self.acknowledges = on;
+    }
+
+    /// Bytes as they are.
+    pub async fn send(&mut self, bytes: &[u8]) {
+        patiently("the broker to read", self.stream.write_all(bytes)).await.unwrap();
+    }
+
+    /// Bytes to a broker that may have closed already.
+    pub async fn send_into_the_void(&mut self, bytes: &[u8]) {
+        let _ = patiently("the broker to read or close", self.stream.write_all(bytes)).await;
+    }
+
+    /// The next packet; `None` when the broker has closed.
+    pub async fn read(&mut self) -> Option<Packet> {
+        loop {
+            if let Some((packet, length)) = decode(&self.buffer) {
+                self.buffer.drain(..length);
+                if let Packet::Publish(message) = &packet
+                    && message.qos == 1
+                    && self.acknowledges
+                {
+                    let _ = self.stream.write_all(&encode::puback(message.pkid)).await; // a closed link shows at the next read
+                }
+                return Some(packet);
+            }
+            let mut chunk = [0; 16 * 1024];
+            match self.stream.read(&mut chunk).await {
+                Ok(0) | Err(_) => return None,
+                Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
+            }
+        }
+    }
+
+    /// The next packet of an open connection.
+    pub async fn next(&mut self) -> Packet {
+        patiently("a packet", self.read()).await.expect("the connection stays open")
+    }
+
+    /// The next packet that is no message; messages before it are held.
+    pub async fn answer(&mut self) -> Packet {
+        loop {
+            match self.next().await {
+                Packet::Publish(message) => self.held.push_back(message),
+                other => return other,
+            }
+        }
+    }
+
+    /// The next message.
+    pub async fn message(&mut self) -> Message {
+        if let Some(held) = self.held.pop_front() {
+            return held;
+        }
+        match self.next().await {
+            Packet::Publish(message) => message,
+            other => panic!("expected a message, got {other:?}"),
+        }
+    }
+
+    /// All messages up to and without the one on `topic`: what came before a marker that was sent last.
+    pub async fn until(&mut self, topic: &str) -> Vec<Message> {
+        let mut before = Vec::new();
+        loop {
+            let message = self.message().await;
+            if message.topic == topic {
+                return before;
+            }
+            before.push(message);
+        }
+    }
+
+    /// SUBSCRIBE to one filter; answers the SUBACK code.
+    pub async fn subscribe(&mut self, filter: &str, qos: u8) -> u8 {
+        self.subscribe_all(&[(filter, qos)]).await[0]
+    }
+
+    /// SUBSCRIBE to several filters.
+    pub async fn subscribe_all(&mut self, filters: &[(&str, u8)]) -> Vec<u8> {
+        let sent = self.pkid();
+        self.send(&encode::subscribe(sent, filters)).await;
+        match self.answer().await {
+            Packet::SubAck { pkid, codes } if pkid == sent && codes.len() == filters.len() => codes,
+            other => panic!("expected SUBACK {sent} with {} codes, got {other:?}", filters.len()),
+        }
+    }
+
+    /// UNSUBSCRIBE and its answer.
+    pub async fn unsubscribe(&mut self, filter: &str) {
+        let sent = self.pkid();
+        self.send(&encode::unsubscribe(sent, &[filter])).await;
+        assert_eq!(self.answer().await, Packet::UnsubAck(sent));
+    }
+
+    /// Publishes at QoS 1 and waits for the PUBACK.
+    pub async fn publish(&mut self, topic: &str, payload: &[u8]) {
+        self.publish_as(topic, payload, false).await;
+    }
+
+    /// Publishes retained at QoS 1 and waits for the PUBACK.
+    pub async fn retain(&mut self, topic: &str, payload: &[u8]) {
+        self.publish_as(topic, payload, true).await;
+    }
+
+    async fn publish_as(&mut self, topic: &str, payload: &[u8], retain: bool) {
+        let sent = self.send_publish(topic, payload, retain).await;
+        assert_eq!(self.answer().await, Packet::PubAck(sent), "the PUBACK of a publish to {topic}");
+    }
+
+    /// Sends a PUBLISH at QoS 1 without waiting; answers its packet id.
+    pub async fn send_publish(&mut self, topic: &str, payload: &[u8], retain: bool) -> u16 {
+        let pkid = self.pkid();
+        let message = Message { topic: topic.into(), payload: payload.into(), qos: 1, retain, dup: false, pkid };
+        self.send(&encode::publish(&message)).await;
+        pkid
+    }
+
+    /// Sends a PUBLISH at QoS 1 to a broker that may have been killed.
+    pub async fn offer_publish(&mut self, topic: &str, payload: &[u8]) -> u16 {
+        let pkid = self.pkid();
+        let message = Message { topic: topic.into(), payload: payload.into(), qos: 1, retain: false, dup: false, pkid };
+        self.send_into_the_void(&encode::publish(&message)).await;
+        pkid
+    }
+
+    /// PINGREQ and its answer: the connection is alive.
+    pub async fn ping(&mut self) {
+        self.send(&encode::PING).await;
+        assert_eq!(self.answer().await, Packet::PingResp);
+    }
+
+    /// Reads on until the broker closes.
+    pub async fn closed(&mut self) {
+        patiently("the broker to close", async { while self.read().await.is_some() {} }).await;
+    }
+
+    /// DISCONNECT; waits until the broker has closed, so that it knows.
+    pub async fn leave(mut self) {
+        self.send(&encode::DISCONNECT).await;
+        self.closed().await;
+    }
+
+    /// Ends with a TCP reset, as a device does that loses power and comes back.
+    pub fn reset(self) {
+        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    fn pkid(&mut self) -> u16 {
+        self.last_pkid = self.last_pkid % u16::MAX + 1;
+        self.last_pkid
+    }
+}

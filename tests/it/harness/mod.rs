@@ -1,0 +1,44 @@
+//! What every test needs: the appliance as a process, model clients that fold what they see, strangers, patience.
+//!
+//! The only pause of the suite is the poll interval in `patience`.
+
+mod appliance;
+mod commands;
+mod damage;
+mod lines;
+mod link;
+mod load;
+mod mqtt_watcher;
+mod packet;
+mod patience;
+mod random;
+mod raw_http;
+mod shim;
+mod strangers;
+mod web;
+mod ws_watcher;
+
+pub use appliance::{Appliance, Home};
+pub use commands::{colour, command, command_with, fresh_id, index_of, rgb_of};
+pub use damage::{Damage, data_files};
+pub use lines::Lines;
+pub use link::Link;
+pub use load::{Ledger, Load};
+pub use mqtt_watcher::{Seen, StateWatcher, assert_gap_free};
+pub use packet::{Connect, Message, Packet, encode};
+pub use patience::{HEADROOM, eventually, eventually_within, patiently};
+pub use random::Random;
+pub use raw_http::raw_http;
+pub use shim::{Card, Shim};
+pub use strangers::{mosquitto_pub, mosquitto_sub, node, python};
+pub use web::Web;
+pub use ws_watcher::{Ending, WsWatcher};
+
+/// Where commands go.
+pub const CMD: &str = "v1/demo/rgb/cmd";
+/// Where the state is.
+pub const STATE: &str = "v1/demo/rgb/state";
+/// Where refusals are.
+pub const REJECTED: &str = "v1/demo/rgb/rejected";
+/// Where the appliance says that it is there.
+pub const PRESENCE: &str = "v1/devices/server/state";

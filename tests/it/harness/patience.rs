@@ -1,0 +1,39 @@
+//! Waiting for something observable; the one place of the suite that pauses.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// How long anything may take before the test says that it never comes: far above every deadline of the
+/// contract, so that a loaded machine does not fail a test that names no deadline.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A deadline of the contract is asserted with this much room for a loaded test machine and a debug build.
+pub const HEADROOM: u32 = 5;
+
+/// Between two looks.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Looks until there is something to see.
+pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, look).await
+}
+
+/// Looks until there is something to see, for so long.
+pub async fn eventually_within<T>(limit: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(start.elapsed() < limit, "after {limit:?} still not: {what}");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Waits for one future, but not for ever.
+pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("after {PATIENCE:?} still waiting for {what}"),
+    }
+}

@@ -1,0 +1,24 @@
+//! Chance that can be repeated: the seed is printed, `DMXD_TEST_SEED` sets it.
+
+/// xorshift64; spread is all that is asked of it.
+pub struct Random(u64);
+
+impl Random {
+    /// A new random, or the one that `DMXD_TEST_SEED` names.
+    pub fn new() -> Self {
+        let seed = match std::env::var("DMXD_TEST_SEED") {
+            Ok(text) => text.parse().expect("DMXD_TEST_SEED is a number"),
+            Err(_) => ulid::Ulid::generate().0 as u64 | 1,
+        };
+        println!("DMXD_TEST_SEED={seed}");
+        Self(seed)
+    }
+
+    /// Below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit.max(1)
+    }
+}

@@ -1,0 +1,99 @@
+//! Peers that are not ours, as child processes: mosquitto's clients, Python's paho and websockets, mqtt.js.
+//! `tests/run` installs them; one that is missing fails the test.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use super::{Lines, patiently};
+
+/// A running stranger. Dropping it kills the process.
+pub struct Stranger {
+    child: Child,
+    readers: Vec<JoinHandle<()>>,
+    /// What it printed.
+    pub lines: Lines,
+    stderr: Lines,
+}
+
+impl Stranger {
+    fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap_or_else(|error| {
+            panic!("{:?}: {error} (tests/run installs the peers)", command.as_std().get_program())
+        });
+        let (lines, reader) = Lines::reading(child.stdout.take().unwrap());
+        let (stderr, stderr_reader) = Lines::reading(child.stderr.take().unwrap());
+        Self { child, readers: vec![reader, stderr_reader], lines, stderr }
+    }
+
+    /// Waits until it ends by itself, with success; answers what it printed.
+    pub async fn succeed(mut self) -> Vec<String> {
+        let status = patiently("a stranger's end", self.child.wait()).await.unwrap();
+        self.read_to_the_end().await;
+        assert!(status.success(), "{status}\n{}\n{}", self.lines.tail(20), self.stderr.tail(20));
+        self.lines.all()
+    }
+
+    /// kill -9.
+    pub async fn kill9(mut self) {
+        self.child.kill().await.unwrap();
+        self.read_to_the_end().await;
+    }
+
+    /// Closes its stdin, which tells our scripts to leave politely, and waits for that.
+    pub async fn leave(mut self) -> Vec<String> {
+        drop(self.child.stdin.take());
+        self.succeed().await
+    }
+
+    async fn read_to_the_end(&mut self) {
+        for reader in self.readers.drain(..) {
+            patiently("a stranger's last words", reader).await.unwrap();
+        }
+    }
+}
+
+/// `mosquitto_pub` at a broker.
+pub fn mosquitto_pub(broker: SocketAddr, arguments: &[&str]) -> Stranger {
+    mosquitto("mosquitto_pub", broker, arguments)
+}
+
+/// `mosquitto_sub` at a broker.
+pub fn mosquitto_sub(broker: SocketAddr, arguments: &[&str]) -> Stranger {
+    mosquitto("mosquitto_sub", broker, arguments)
+}
+
+fn mosquitto(program: &str, broker: SocketAddr, arguments: &[&str]) -> Stranger {
+    let mut command = Command::new(program);
+    command.args(["-h", &broker.ip().to_string(), "-p", &broker.port().to_string()]).args(arguments);
+    Stranger::start(command)
+}
+
+/// A script of `tests/it/strangers` in the virtual environment that `tests/run` makes.
+pub fn python(script: &str, address: SocketAddr, arguments: &[&str]) -> Stranger {
+    let mut command = Command::new(installed().join("venv/bin/python"));
+    command.arg("-u").arg(scripts().join(script));
+    command.args([address.ip().to_string(), address.port().to_string()]).args(arguments);
+    Stranger::start(command)
+}
+
+/// A script of `tests/it/strangers` with the modules that `tests/run` installs.
+pub fn node(script: &str, address: SocketAddr, arguments: &[&str]) -> Stranger {
+    let mut command = Command::new("node");
+    command.arg(scripts().join(script)).arg(installed().join("node"));
+    command.args([address.ip().to_string(), address.port().to_string()]).args(arguments);
+    Stranger::start(command)
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/strangers")
+}
+
+/// `target/strangers`, wherever the target folder is.
+fn installed() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp is in target").join("strangers")
+}

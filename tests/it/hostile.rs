@@ -1,0 +1,186 @@
+//! What no client should send: the next command works, and nobody else notices.
+
+use std::net::SocketAddr;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::harness::{
+    Appliance, CMD, Connect, Home, Link, Random, StateWatcher, WsWatcher, assert_gap_free, command, encode, fresh_id,
+    patiently, raw_http,
+};
+
+#[tokio::test]
+async fn garbage_on_the_mqtt_port() {
+    let appliance = Appliance::start().await;
+    let watcher = StateWatcher::start(appliance.mqtt).await;
+    let mut random = Random::new();
+    for length in [1, 2, 10, 100, 10_000] {
+        for _ in 0..20 {
+            // At once, and as a client that has connected properly.
+            let mut stranger = Link::open(appliance.mqtt).await;
+            stranger.send_into_the_void(&noise(&mut random, length)).await;
+            stranger.reset();
+            let mut client = Link::join(appliance.mqtt, &Connect::new("noise")).await;
+            client.send_into_the_void(&noise(&mut random, length)).await;
+            client.reset();
+        }
+    }
+    let mut http = Link::open(appliance.mqtt).await;
+    http.send_into_the_void(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    http.closed().await;
+    appliance.assert_serves().await;
+    assert_gap_free(&watcher.seen());
+}
+
+#[tokio::test]
+async fn garbage_on_the_web_port() {
+    let appliance = Appliance::start().await;
+    let mut random = Random::new();
+    for length in [1, 10, 1000, 100_000] {
+        for _ in 0..10 {
+            send_and_leave(appliance.http, &noise(&mut random, length)).await;
+        }
+    }
+    send_and_leave(appliance.http, &Connect::new("lost").encode()).await;
+    let many_headers = format!("GET /rgb HTTP/1.1\r\nHost: x\r\n{}\r\n", "a: b\r\n".repeat(10_000));
+    send_and_leave(appliance.http, many_headers.as_bytes()).await;
+    let long_path = format!("GET /{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "x".repeat(100_000));
+    let (status, _) = raw_http(appliance.http, long_path.as_bytes()).await;
+    assert!(status == 0 || (400..500).contains(&status), "{status}");
+    appliance.assert_serves().await;
+}
+
+#[tokio::test]
+async fn hostile_bodies_at_the_command_topic() {
+    let appliance = Appliance::start().await;
+    let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+    let deep = "[".repeat(100_000);
+    let closed = format!("{deep}{}", "]".repeat(100_000));
+    let objects = r#"{"a":"#.repeat(30_000);
+    let digits = format!(r#"{{"cmdId":"{}","src":"t","r":{},"g":1,"b":1}}"#, fresh_id(), "9".repeat(5000));
+    let exponent = format!(r#"{{"cmdId":"{}","src":"t","r":1e999999999,"g":1,"b":1}}"#, fresh_id());
+    let fields: String = (0..10_000).map(|n| format!(r#""f{n}":0,"#)).collect();
+    let many_fields = format!(r#"{{{fields}"r":1}}"#);
+    let bodies: [&[u8]; 14] = [
+        deep.as_bytes(),
+        closed.as_bytes(),
+        objects.as_bytes(),
+        digits.as_bytes(),
+        exponent.as_bytes(),
+        many_fields.as_bytes(),
+        b"\xff\xfe\x00",
+        b"{\"cmdId\":\"\xed\xa0\x80\"}",
+        b"\"\\ud800\"",
+        b"null",
+        b"-0",
+        b"true",
+        b"\0\0\0\0",
+        b"\xef\xbb\xbf{}",
+    ];
+    for body in bodies {
+        esp.publish(CMD, body).await;
+        esp.ping().await;
+    }
+    assert_eq!(appliance.web().seq().await, 0);
+    assert_eq!(appliance.web().metric("dmx_broker_commands_rejected_total").await, 14.0);
+    appliance.assert_serves().await;
+}
+
+#[tokio::test]
+async fn hostile_bodies_at_rest() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
+    assert!((400..500).contains(&web.post("/rgb", deep.clone()).await.status));
+    let nested = format!(r#"{{"cmdId":"{}","src":"t","r":{deep},"g":1,"b":1}}"#, fresh_id());
+    web.post("/rgb", nested).await.problem(422);
+    web.post("/rgb", vec![0xFF; 1000]).await.problem(400);
+    web.post("/rgb", vec![0; 1000]).await.problem(400);
+    assert_eq!(web.seq().await, 0);
+    appliance.assert_serves().await;
+}
+
+#[tokio::test]
+async fn a_megabyte_where_a_command_belongs() {
+    let appliance = Appliance::start().await;
+    let megabyte = vec![b'x'; 1_000_000];
+    let mut listener = Link::join(appliance.mqtt, &Connect::new("listener")).await;
+    listener.subscribe("big", 0).await;
+    for topic in [CMD, "big"] {
+        let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+        let mut packet = vec![0, topic.len() as u8];
+        packet.extend(topic.as_bytes());
+        packet.extend(&megabyte);
+        esp.send_into_the_void(&encode::packet(0x30, &packet)).await;
+        esp.reset();
+    }
+    appliance.web().post("/rgb", megabyte.clone()).await.problem(413);
+    let tablet = WsWatcher::start(appliance.http).await;
+    tablet.send_raw(tokio_tungstenite::tungstenite::Message::text("x".repeat(1_000_000))).await;
+    assert_eq!(appliance.web().seq().await, 0);
+    appliance.assert_serves().await;
+}
+
+#[tokio::test]
+async fn half_a_connect_and_half_a_publish_block_nobody() {
+    let appliance = Appliance::start().await;
+    let (mut lorises, mut half_requests) = (Vec::new(), Vec::new());
+    for n in 0..50 {
+        let mut loris = Link::open(appliance.mqtt).await;
+        let bytes = Connect::new("loris").encode();
+        loris.send(&bytes[..n % bytes.len()]).await;
+        lorises.push(loris);
+        let mut half = Link::join(appliance.mqtt, &Connect::new(&format!("half-{n}"))).await;
+        half.send(&[0x32, 0x80, 0x10, 0x00, 0x01, b'a', 0x00]).await; // the start of a PUBLISH of 2 kB
+        lorises.push(half);
+        let mut web = TcpStream::connect(appliance.http).await.unwrap();
+        web.write_all(b"POST /rgb HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{").await.unwrap();
+        half_requests.push(web);
+    }
+    appliance.assert_serves().await;
+}
+
+#[tokio::test]
+async fn more_half_open_sockets_than_may_wait_keep_nobody_out_for_long() {
+    let home = Home::new().set("DMX_MQTT_MAX_PENDING", "8").set("DMX_MQTT_CONNECT_TIMEOUT_SECONDS", "1");
+    let appliance = home.start().await;
+    let mut lorises = Vec::new();
+    for _ in 0..50 {
+        lorises.push(Link::open(appliance.mqtt).await);
+    }
+    crate::harness::eventually("an honest client gets in", async || {
+        let mut link = Link::open(appliance.mqtt).await;
+        link.send_into_the_void(&Connect::new("honest").encode()).await;
+        link.read().await
+    })
+    .await;
+    appliance.assert_serves().await;
+}
+
+#[tokio::test]
+async fn clients_that_vanish_in_the_middle_of_everything() {
+    let appliance = Appliance::start().await;
+    let watcher = StateWatcher::start(appliance.mqtt).await;
+    for n in 0..50 {
+        let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+        esp.offer_publish(CMD, command([n, n, n]).to_string().as_bytes()).await;
+        esp.reset();
+        send_and_leave(appliance.http, b"POST /rgb HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{").await;
+        drop(WsWatcher::connect(appliance.http, "/ws", &[]).await);
+    }
+    appliance.assert_serves().await;
+    let seq = appliance.web().seq().await;
+    watcher.wait_seq(seq).await;
+    assert_gap_free(&watcher.seen());
+}
+
+fn noise(random: &mut Random, length: usize) -> Vec<u8> {
+    (0..length).map(|_| random.below(256) as u8).collect()
+}
+
+/// Sends and closes, whatever the other side does.
+async fn send_and_leave(address: SocketAddr, bytes: &[u8]) {
+    let mut stream = patiently("a TCP connection", TcpStream::connect(address)).await.unwrap();
+    let _ = patiently("it to be read or refused", stream.write_all(bytes)).await;
+}

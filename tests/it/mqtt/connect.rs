@@ -1,0 +1,136 @@
+//! CONNECT and its answers.
+
+use crate::harness::{Appliance, Connect, Home, Link, Message, Packet, encode};
+
+#[tokio::test]
+async fn another_protocol_level_is_refused_with_code_1() {
+    let appliance = Appliance::start().await;
+    for level in [3, 5, 6] {
+        let (mut link, answer) = Link::connect(appliance.mqtt, &Connect::new("old").level(level)).await;
+        assert_eq!(answer, Err(1), "level {level}");
+        link.closed().await;
+    }
+    appliance.assert_serves().await;
+}
+
+#[tokio::test]
+async fn an_empty_client_id_is_welcome_in_a_clean_session_only() {
+    let appliance = Appliance::start().await;
+    let mut first = Link::join(appliance.mqtt, &Connect::new("")).await;
+    let mut second = Link::join(appliance.mqtt, &Connect::new("")).await;
+    first.ping().await;
+    second.ping().await;
+    let (mut third, answer) = Link::connect(appliance.mqtt, &Connect::new("").persistent()).await;
+    assert_eq!(answer, Err(2), "identifier rejected [MQTT-3.1.3-8]");
+    third.closed().await;
+    first.ping().await;
+}
+
+#[tokio::test]
+async fn a_login_must_be_right_when_one_is_configured() {
+    let home = Home::new().set("DMX_MQTT_USERNAME", "stage").set("DMX_MQTT_PASSWORD", "secret");
+    let appliance = home.start().await;
+    let wrong = [
+        Connect::new("a"),
+        Connect::new("a").login("stage", "wrong"),
+        Connect::new("a").login("stag", "secret"),
+        Connect::new("a").login("stage", ""),
+        Connect::new("a").login("", "secret"),
+    ];
+    for connect in wrong {
+        let (mut link, answer) = Link::connect(appliance.mqtt, &connect).await;
+        assert!(matches!(answer, Err(4 | 5)), "{connect:?}: {answer:?}");
+        link.closed().await;
+    }
+    let mut right = Link::join(appliance.mqtt, &Connect::new("a").login("stage", "secret")).await;
+    right.ping().await;
+    assert!(!appliance.log.all().join("\n").contains("secret"), "no password in the log");
+}
+
+#[tokio::test]
+async fn any_login_is_accepted_when_none_is_configured() {
+    let appliance = Appliance::start().await;
+    Link::join(appliance.mqtt, &Connect::new("a").login("any", "thing")).await.ping().await;
+}
+
+#[tokio::test]
+async fn a_second_connect_closes_the_connection() {
+    let appliance = Appliance::start().await;
+    let mut link = Link::join(appliance.mqtt, &Connect::new("twice")).await;
+    link.send(&Connect::new("twice").encode()).await;
+    link.closed().await;
+    appliance.assert_serves().await;
+}
+
+#[tokio::test]
+async fn the_first_packet_must_be_connect() {
+    let appliance = Appliance::start().await;
+    for packet in [encode::PING.to_vec(), encode::subscribe(1, &[("#", 0)]), encode::puback(1)] {
+        let mut link = Link::open(appliance.mqtt).await;
+        link.send(&packet).await;
+        assert_eq!(link.read().await, None, "closed without an answer");
+    }
+    appliance.assert_serves().await;
+}
+
+#[tokio::test]
+async fn a_publish_to_a_wildcard_or_nul_or_nothing_closes_the_connection() {
+    let appliance = Appliance::start().await;
+    let mut listener = Link::join(appliance.mqtt, &Connect::new("listener")).await;
+    listener.subscribe("#", 1).await;
+    listener.until("v1/devices/server/state").await;
+    for topic in ["a/+", "a/#", "#", "+", "a\0b", ""] {
+        let mut link = Link::join(appliance.mqtt, &Connect::new("bad")).await;
+        let (topic, payload) = (topic.to_owned(), b"x".to_vec());
+        link.send(&encode::publish(&Message { topic, payload, qos: 1, retain: false, dup: false, pkid: 1 })).await;
+        link.closed().await;
+    }
+    let mut good = Link::join(appliance.mqtt, &Connect::new("good")).await;
+    good.publish("marker", b"").await;
+    let heard = listener.until("marker").await;
+    assert!(heard.iter().all(|message| message.payload != b"x"), "{heard:?}");
+}
+
+#[tokio::test]
+async fn keep_alive_0_means_none() {
+    let appliance = Appliance::start().await;
+    let mut link = Link::join(appliance.mqtt, &Connect::new("quiet").keep_alive(0)).await;
+    assert_eq!(link.subscribe("a", 1).await, 1);
+    link.publish("a", b"heard").await;
+    assert_eq!(link.message().await.payload, b"heard");
+}
+
+#[tokio::test]
+async fn malformed_packets_close_only_their_own_connection() {
+    let appliance = Appliance::start().await;
+    let mut witness = Link::join(appliance.mqtt, &Connect::new("witness")).await;
+    let packets: [&[u8]; 8] = [
+        &[0x30, 0xFF, 0xFF, 0xFF, 0xFF, 0x01],             // remaining length of five bytes
+        &[0x36, 0x05, 0x00, 0x01, b'a', 0x00, 0x01],       // PUBLISH at QoS 3
+        &[0x32, 0x05, 0x00, 0x01, b'a', 0x00, 0x00],       // packet id 0
+        &[0x30, 0x03, 0x00, 0x20, b'a'],                   // topic longer than the packet
+        &[0x30, 0x04, 0x00, 0x02, 0xFF, 0xFE],             // topic that is not UTF-8
+        &[0x80, 0x06, 0x00, 0x01, 0x00, 0x01, b'a', 0x00], // SUBSCRIBE with wrong flags
+        &[0x82, 0x02, 0x00, 0x01],                         // SUBSCRIBE to nothing
+        &[0xF0, 0x00],                                     // reserved type
+    ];
+    for packet in packets {
+        let mut link = Link::join(appliance.mqtt, &Connect::new("broken")).await;
+        link.send(packet).await;
+        link.closed().await;
+        witness.ping().await;
+    }
+    assert!(appliance.web().metric("dmx_broker_protocol_errors_total").await >= 8.0, "counted");
+    appliance.assert_serves().await;
+}
+
+#[tokio::test]
+async fn a_packet_in_many_small_pieces_is_one_packet() {
+    let appliance = Appliance::start().await;
+    let mut link = Link::open(appliance.mqtt).await;
+    for byte in Connect::new("dribble").encode() {
+        link.send(&[byte]).await;
+    }
+    assert_eq!(link.next().await, Packet::ConnAck { session_present: false, code: 0 });
+    link.ping().await;
+}

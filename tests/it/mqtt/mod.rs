@@ -1,0 +1,10 @@
+//! The embedded broker as MQTT 3.1.1 clients see it (CONTRACT section 2).
+
+mod commands;
+mod connect;
+mod messages;
+mod policy;
+mod retained;
+mod sessions;
+mod strangers;
+mod wills;

@@ -1,0 +1,94 @@
+//! mosquitto's clients, Python's paho and mqtt.js against the broker.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Appliance, CMD, STATE, eventually, fresh_id, mosquitto_pub, mosquitto_sub, node, python, rgb_of};
+
+#[tokio::test]
+async fn a_late_mosquitto_sub_gets_the_state_that_a_mosquitto_pub_made() {
+    let appliance = Appliance::start().await;
+    let body = json!({"schema": "demo.rgb.cmd.v1", "cmdId": fresh_id(), "src": "esp", "r": 64, "g": 32, "b": 128});
+    mosquitto_pub(appliance.mqtt, &["-q", "1", "-t", CMD, "-m", &body.to_string()]).succeed().await;
+
+    let late = mosquitto_sub(appliance.mqtt, &["-q", "1", "-t", STATE, "-C", "1", "-W", "20", "-F", "%q %r %p"]);
+    let lines = late.succeed().await;
+
+    let (flags, state) = lines[0].split_at(4);
+    assert_eq!(flags, "1 1 ", "QoS 1 and the retain flag");
+    let state: Value = serde_json::from_str(state).unwrap();
+    let ts = state["ts"].as_u64().expect("an integer ts");
+    let expected =
+        json!({"schema": "demo.rgb.state.v1", "r": 64, "g": 32, "b": 128, "seq": 1, "updatedBy": "esp", "ts": ts});
+    assert_eq!(state, expected, "nothing more, nothing less");
+    assert_eq!(appliance.web().state().await, expected, "REST says the same");
+}
+
+#[tokio::test]
+async fn the_last_will_of_a_killed_paho_device_is_its_retained_presence() {
+    let appliance = Appliance::start().await;
+    let device = python("device.py", appliance.mqtt, &["esp-1"]);
+    device.lines.wait_count(1).await;
+    let presence = ["-q", "1", "-t", "v1/devices/esp-1/state", "-C", "1", "-W", "20", "-F", "%r %p"];
+    assert_eq!(mosquitto_sub(appliance.mqtt, &presence).succeed().await, [r#"1 {"online":true}"#]);
+
+    device.kill9().await;
+
+    eventually("the retained offline", async || {
+        let lines = mosquitto_sub(appliance.mqtt, &presence).succeed().await;
+        (lines == [r#"1 {"online":false}"#]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_paho_device_that_leaves_politely_publishes_no_will() {
+    let appliance = Appliance::start().await;
+    let device = python("device.py", appliance.mqtt, &["esp-2"]);
+    device.lines.wait_count(1).await;
+    device.leave().await;
+    let presence = ["-q", "1", "-t", "v1/devices/esp-2/state", "-C", "1", "-W", "20", "-F", "%r %p"];
+    assert_eq!(mosquitto_sub(appliance.mqtt, &presence).succeed().await, [r#"1 {"online":true}"#]);
+}
+
+#[tokio::test]
+async fn a_paho_subscriber_that_was_away_finds_the_latest_state_and_every_queued_message() {
+    let appliance = Appliance::start().await;
+    let arguments = ["paho-away", STATE, "plain/#"];
+    let subscriber = python("session.py", appliance.mqtt, &arguments);
+    let first = subscriber.lines.wait_count(2).await; // "subscribed" and the retained state
+    assert!(first.iter().any(|line| line == "subscribed 1 1"), "{first:?}");
+    subscriber.leave().await;
+
+    for n in 1..=20_u8 {
+        appliance.web().accepted(&crate::harness::command([n, n, n])).await;
+        let payload = format!("message {n}");
+        mosquitto_pub(appliance.mqtt, &["-q", "1", "-t", "plain/x", "-m", &payload]).succeed().await;
+    }
+
+    let back = python("session.py", appliance.mqtt, &arguments);
+    let messages = eventually("the latest state and twenty messages", async || {
+        let messages = back.lines.json();
+        let plain = messages.iter().filter(|m| m["topic"] == "plain/x").count();
+        let latest = messages.iter().filter(|m| m["topic"] == STATE).filter_map(payload).next_back();
+        (plain == 20 && latest.is_some_and(|state| rgb_of(&state) == [20; 3])).then_some(messages)
+    })
+    .await;
+    assert!(back.lines.all().contains(&"resumed".to_owned()), "the session was present: {:?}", back.lines.all());
+    let plain: Vec<_> = messages.iter().filter(|m| m["topic"] == "plain/x").map(|m| m["payload"].clone()).collect();
+    assert_eq!(plain, (1..=20).map(|n| Value::from(format!("message {n}"))).collect::<Vec<_>>(), "in order, once each");
+}
+
+#[tokio::test]
+async fn an_mqtt_js_controller_sees_the_light_that_it_asked_for() {
+    let appliance = Appliance::start().await;
+    let id = fresh_id();
+    let lines = node("sketch.mjs", appliance.mqtt, &[&id, "9", "8", "7"]).succeed().await;
+    let states: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(states.first().unwrap()["seq"], 0, "first the retained state");
+    assert_eq!(rgb_of(states.last().unwrap()), [9, 8, 7]);
+    assert_eq!(states.last().unwrap()["updatedBy"], "sketch");
+}
+
+fn payload(message: &Value) -> Option<Value> {
+    serde_json::from_str(message["payload"].as_str()?).ok()
+}

@@ -1,0 +1,154 @@
+//! Power cuts: what was synced is all that is left. The light is one that was true shortly before, the ids belong to
+//! it, and `seq` jumps beyond every number that was ever seen.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{
+    CMD, Connect, Home, Link, Random, Shim, StateWatcher, assert_gap_free, colour, command, index_of, rgb_of,
+};
+
+/// The setting `storage.flush_ms` of these tests: shorter than the default, so that a short load spans many.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// What a loaded machine may add before a sync has been made.
+const MARGIN: Duration = Duration::from_millis(800);
+
+/// A command each 5 ms.
+const PACE: Duration = Duration::from_millis(5);
+
+/// Cuts in a normal run; tests/long makes more.
+const CUTS: usize = 3;
+
+#[tokio::test]
+async fn a_power_cut_leaves_a_light_that_was_true_shortly_before() {
+    power_cuts(CUTS).await;
+}
+
+/// Cuts the power at random moments under load, again and again on the same card.
+pub async fn power_cuts(cuts: usize) {
+    let mut random = Random::new();
+    let shim = Shim::new();
+    let mut home = shim.under(Home::new()).set("DMX_STORAGE_FLUSH_MS", FLUSH.as_millis().to_string());
+    for cut in 0..cuts {
+        let commands = u32::try_from(100 + random.below(500)).unwrap();
+        println!("cut {cut}: after {commands} commands");
+        let base = u32::try_from(cut).unwrap() * 1000;
+        home = one_cut(&shim, home, base, commands).await;
+    }
+}
+
+/// One load and one cut; `base` keeps the colours of all rounds apart.
+async fn one_cut(shim: &Shim, home: Home, base: u32, commands: u32) -> Home {
+    let appliance = home.start().await;
+    let watcher = StateWatcher::start(appliance.mqtt).await;
+    let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+    let mut pace = tokio::time::interval(PACE); // the load's own rhythm, nothing is waited for
+    let mut sent = Vec::new();
+    for n in 0..commands {
+        pace.tick().await;
+        let body = command(colour(base + n + 1));
+        esp.publish(CMD, body.to_string().as_bytes()).await;
+        sent.push(body);
+    }
+    let cut_at = Instant::now();
+    let home = appliance.kill9().await;
+    shim.cut_power(&home);
+    let seen = watcher.into_all().await;
+    assert_gap_free(&seen);
+
+    let appliance = home.start().await;
+    let web = appliance.web();
+    let state = web.state().await;
+    let seq = state["seq"].as_u64().unwrap();
+    let highest = seen.last().unwrap().seq;
+    assert!(seq > highest, "seq {seq} does not repeat what was seen ({highest})");
+    // Which of the states that were seen is it? `sent[n]` made `seen[n + 1]`.
+    let position = seen.iter().rposition(|seen| seen.rgb == rgb_of(&state)).expect("a state that was true once");
+    if let Some(lost) = seen.get(position + 1) {
+        let age = cut_at.duration_since(lost.at);
+        println!("lost {} of {commands} changes, the oldest {age:?} old", seen.len() - 1 - position);
+        assert!(age < FLUSH + MARGIN, "a change {age:?} before the cut is lost");
+    }
+    for (n, body) in sent.iter().enumerate() {
+        let number = index_of(rgb_of(body));
+        let expected = n < position;
+        assert_eq!(web.is_duplicate(body).await, expected, "command {number} of {commands}, light of {position}");
+    }
+    assert_eq!(appliance.web().get("/readyz").await.status, 200);
+    let seq = appliance.web().seq().await;
+    let appliance = appliance.kill9().await.start().await;
+    assert_eq!(appliance.web().seq().await, seq, "a kill -9 on the same boot makes no jump");
+    appliance.terminate().await.1
+}
+
+#[tokio::test]
+async fn a_power_cut_after_a_clean_stop_loses_nothing_and_makes_no_jump() {
+    let shim = Shim::new();
+    let appliance = shim.under(Home::new()).start().await;
+    let last = command([1, 2, 3]);
+    appliance.web().accepted(&command([9, 9, 9])).await;
+    appliance.web().accepted(&last).await;
+    let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+    esp.retain("kept", b"message").await;
+    let state = appliance.web().state().await;
+    let (_, home) = appliance.terminate().await;
+    shim.cut_power(&home);
+    let appliance = home.start().await;
+    assert_eq!(appliance.web().state().await, state);
+    assert!(appliance.web().is_duplicate(&last).await);
+    assert_eq!(appliance.web().problems().await, Vec::<String>::new());
+    let mut late = Link::join(appliance.mqtt, &Connect::new("late")).await;
+    late.subscribe("kept", 1).await;
+    assert_eq!(late.message().await.text(), "message");
+}
+
+#[tokio::test]
+async fn a_new_boot_without_a_cut_file_makes_no_jump_after_a_clean_stop() {
+    let shim = Shim::new();
+    let appliance = shim.under(Home::new()).start().await;
+    appliance.web().accepted(&command([1, 2, 3])).await;
+    let (_, home) = appliance.terminate().await;
+    shim.new_boot();
+    let appliance = home.start().await;
+    assert_eq!(appliance.web().seq().await, 1);
+}
+
+#[tokio::test]
+async fn a_power_cut_at_the_first_start_leaves_it_startable() {
+    let shim = Shim::new();
+    let mut home = shim.under(Home::new());
+    let mut random = Random::new();
+    for _ in 0..CUTS {
+        home = home.kill_at_start(random.below(60)).await;
+        shim.cut_power(&home);
+    }
+    let appliance = home.start().await;
+    assert_eq!(rgb_of(&appliance.web().state().await), [0, 0, 0]);
+    appliance.assert_serves().await;
+}
+
+#[tokio::test]
+async fn a_second_cut_right_after_the_start_loses_nothing_more() {
+    let shim = Shim::new();
+    let appliance = shim.under(Home::new()).start().await;
+    let body = command([1, 2, 3]);
+    appliance.web().accepted(&body).await;
+    let synced = appliance.web().metric("dmx_store_syncs_total").await;
+    crate::harness::eventually("a sync after the command", async || {
+        (appliance.web().metric("dmx_store_syncs_total").await > synced).then_some(())
+    })
+    .await;
+    let mut home = appliance.kill9().await;
+    let mut highest = 1;
+    for _ in 0..3 {
+        shim.cut_power(&home);
+        let appliance = home.start().await;
+        let state = appliance.web().state().await;
+        let seq = state["seq"].as_u64().unwrap();
+        assert!(seq > highest, "each cut jumps: {seq} after {highest}");
+        highest = seq;
+        assert_eq!(rgb_of(&state), [1, 2, 3]);
+        assert!(appliance.web().is_duplicate(&body).await);
+        home = appliance.kill9().await;
+    }
+}
