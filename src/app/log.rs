@@ -133,3 +133,116 @@ impl<'a> MakeWriter<'a> for Lines {
         self.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender};
+    use std::time::Instant;
+
+    use serde_json::Value;
+    use tracing::subscriber::with_default;
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// Takes every line.
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(level: LogLevel, speak: impl FnOnce()) -> Vec<Value> {
+        let page = Page::default();
+        let (lines, guard) = lines(page.clone(), Metrics::new().unwrap().log_dropped);
+        with_default(subscriber(level, lines), speak);
+        drop(guard);
+        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_line_is_one_object_with_its_fields_at_the_top() {
+        let lines = logged(LogLevel::Info, || {
+            tracing::info!(seq = 7, cmdId = "01HZ", src = "ui\n", latencyUs = 12, "command_applied");
+        });
+        let [line] = lines.as_slice() else { panic!("{lines:?}") };
+        assert_eq!(line.get("message"), Some(&"command_applied".into()));
+        assert_eq!(line.get("level"), Some(&"INFO".into()));
+        assert_eq!(line.get("seq"), Some(&7.into()));
+        assert_eq!(line.get("cmdId"), Some(&"01HZ".into()));
+        assert_eq!(line.get("src"), Some(&"ui\n".into()));
+        let timestamp = line.get("timestamp").and_then(Value::as_str).unwrap();
+        assert!(timestamp.len() >= 20 && timestamp.contains('T') && timestamp.ends_with('Z'), "{timestamp}");
+    }
+
+    #[test]
+    fn our_words_come_from_the_set_level_on_and_others_from_a_warning_on() {
+        let speak = || {
+            tracing::trace!("our trace");
+            tracing::debug!("our debug");
+            tracing::info!("our info");
+            tracing::error!("our error");
+            tracing::info!(target: "rumqttd::router", "their info");
+            tracing::warn!(target: "sled", "their warning");
+        };
+        let messages = |level| -> Vec<String> {
+            let lines = logged(level, speak);
+            lines.iter().filter_map(|line| line.get("message")?.as_str().map(str::to_owned)).collect()
+        };
+        assert_eq!(messages(LogLevel::Debug), ["our debug", "our info", "our error", "their warning"]);
+        assert_eq!(messages(LogLevel::Info), ["our info", "our error", "their warning"]);
+        assert_eq!(messages(LogLevel::Error), ["our error"]);
+    }
+
+    /// A reader that sleeps: says that it was called, and returns when it is woken.
+    struct Sleeper {
+        called: Sender<()>,
+        woken: Receiver<()>,
+    }
+
+    impl Write for Sleeper {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            let _ = self.called.send(());
+            let _ = self.woken.recv();
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_sleeps_costs_counted_lines_and_holds_up_neither_work_nor_end() {
+        let (called, is_called) = mpsc::channel();
+        let (wake, woken) = mpsc::channel();
+        let dropped = Metrics::new().unwrap().log_dropped;
+        let (lines, guard) = lines(Sleeper { called, woken }, dropped.clone());
+        with_default(subscriber(LogLevel::Info, lines), || {
+            tracing::info!("the one that stdout holds");
+            is_called.recv().unwrap();
+            for _ in 0..WAITING_LINES {
+                tracing::info!("one that waits");
+            }
+            assert_eq!(dropped.get(), 0);
+            for _ in 0..3 {
+                tracing::info!("one too many");
+            }
+            assert_eq!(dropped.get(), 3);
+        });
+        let end = Instant::now();
+        drop(Log(Some(guard)));
+        assert!(end.elapsed() < LAST_LINES * 3, "{:?}", end.elapsed());
+        drop(wake);
+    }
+}

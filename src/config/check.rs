@@ -12,7 +12,7 @@ const INPUT_CHANNELS: u16 = 3;
 
 /// A rule about one setting and others that it looks at.
 struct Rule {
-    /// The setting to change first, then those that the rule looks at too.
+    /// The settings it looks at; the first one that somebody set is told, for it can be found.
     keys: &'static [&'static str],
     broken: fn(&Config) -> bool,
     /// What is wrong; `{}` stands for the value.
@@ -34,21 +34,21 @@ const RULES: &[Rule] = &[
         right: "set at least one key, or audit",
     },
     Rule {
-        keys: &["mqtt.port", "mqtt.bind", "http.port", "http.host"],
+        keys: &["mqtt.port", "http.port", "mqtt.bind", "http.host"],
         broken: |c| c.mqtt.port != 0 && c.mqtt.port == c.http.port && overlap(c.mqtt.bind, c.http.host),
-        wrong: "{} is http.port too",
+        wrong: "mqtt.port and http.port are the same",
         right: "give each its own port",
     },
     Rule {
         keys: &["backup.s3_bucket", "backup.provider", "backup.enabled"],
         broken: |c| c.backup.enabled && c.backup.provider == BackupProvider::S3 && c.backup.s3_bucket.is_empty(),
         wrong: "backups go to S3, but no bucket is named",
-        right: "name one, or set backup.provider to local",
+        right: "name one in backup.s3_bucket, or set backup.provider to local",
     },
     Rule {
         keys: &["backup.s3_secret_key", "backup.s3_access_key"],
         broken: |c| c.backup.s3_secret_key.is_some() != c.backup.s3_access_key.is_some(),
-        wrong: "only one of it and backup.s3_access_key is set",
+        wrong: "only one of backup.s3_access_key and backup.s3_secret_key is set",
         right: "set both or neither",
     },
 ];
@@ -81,8 +81,8 @@ const fn not_yet(keys: &'static [&'static str], broken: fn(&Config) -> bool, wro
 const ODD: &[Rule] = &[Rule {
     keys: &["input.port", "input.enabled"],
     broken: |c| c.input.enabled && c.input.port.is_empty(),
-    wrong: "the input is enabled, but no port is named, so nothing is read",
-    right: "name the serial port, /dev/ttyUSB0 for example",
+    wrong: "the input has no port, so nothing is read",
+    right: "name it in input.port, /dev/ttyUSB0 for example",
 }];
 
 /// Holds the whole draft against the rules and settles what the contract settles.
@@ -97,10 +97,11 @@ pub(crate) fn check(draft: &mut Draft) {
 impl Rule {
     fn hold_against(&self, draft: &Draft) -> Option<Fault> {
         let clear = !self.keys.iter().any(|key| draft.unclear.contains(key));
-        let setting = settings().find(|setting| self.keys.first() == Some(&setting.key))?;
+        let &key = self.keys.iter().find(|key| draft.origins.contains_key(*key)).or(self.keys.first())?;
+        let setting = settings().find(|setting| setting.key == key)?;
         let fault = || {
             let wrong = self.wrong.replace("{}", &setting.to_toml(&draft.config));
-            Fault::new(about(setting.key, draft.origins.get(setting.key)), wrong, self.right)
+            Fault::new(about(key, draft.origins.get(key)), wrong, self.right)
         };
         (clear && (self.broken)(&draft.config)).then(fault)
     }

@@ -55,3 +55,26 @@ impl Choice for BackupProvider {
     const WORDS: &'static [(&'static str, Self)] = &[("local", Self::Local), ("s3", Self::S3)];
     const RIGHT: &'static str = "local or s3";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_a_word_in_any_case() {
+        for (word, level) in [("info", LogLevel::Info), ("WARNING", LogLevel::Warn), (" Error ", LogLevel::Error)] {
+            assert_eq!(LogLevel::from_text(word, Limits::Any), Ok(level), "{word}");
+        }
+        assert_eq!(OutputMode::from_text("ENTTEC", Limits::Any), Ok(OutputMode::Enttec));
+        assert_eq!(BackupProvider::from_text("S3", Limits::Any), Ok(BackupProvider::S3));
+        assert_eq!(AuthMode::from_text("Required", Limits::Any), Ok(AuthMode::Required));
+        assert_eq!(LogLevel::Warn.to_toml(), "\"warn\"");
+    }
+
+    #[test]
+    fn another_word_is_told_the_right_ones() {
+        let wrong = LogLevel::from_text("loud", Limits::Any).unwrap_err();
+        assert_eq!(wrong.wrong, "\"loud\" is not a choice here");
+        assert_eq!(wrong.right, "use trace, debug, info, warn or error");
+    }
+}

@@ -34,7 +34,9 @@ pub struct Fault {
 
 impl Fault {
     pub(crate) fn new(about: impl Into<String>, wrong: impl Into<String>, right: impl Into<String>) -> Self {
-        Self { about: about.into(), wrong: wrong.into(), right: right.into() }
+        // One fault is one line, even if a name or a path has a line break in it.
+        let about = about.into().replace(char::is_control, "?");
+        Self { about, wrong: wrong.into(), right: right.into() }
     }
 }
 

@@ -1,9 +1,10 @@
-//! Settings from appliance.toml. Every fault names its line; one line has one fault.
+//! Settings from appliance.toml. Every fault names its line; of one line that is not TOML only the first is told.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -21,28 +22,22 @@ const LARGEST_BYTES: u64 = 1024 * 1024;
 
 /// Finds and reads the file: the one named by `--config`, the one in `DMX_CONFIG`, or the default one if it is there.
 pub(crate) fn find(option: Option<&Path>, variable: Option<&OsStr>) -> Result<Option<(PathBuf, String)>, Fault> {
-    let (named_by, path) = match (option, variable) {
-        (Some(path), _) => (Some("--config"), path),
-        (None, Some(path)) => (Some("DMX_CONFIG"), Path::new(path)),
-        (None, None) => (None, Path::new(DEFAULT)),
+    let (path, named_by) = match (option, variable) {
+        (Some(path), _) => (path, "--config: "),
+        (None, Some(path)) => (Path::new(path), "DMX_CONFIG: "),
+        (None, None) => (Path::new(DEFAULT), ""),
     };
-    let fault = |wrong: String, right: &str| match named_by {
-        Some(name) => Fault::new(format!("{name}: {}", path.display()), wrong, right),
-        None => Fault::new(path.display().to_string(), wrong, right),
-    };
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST_BYTES + 1).read_to_end(&mut bytes));
-    match read {
-        Err(error) if error.kind() == ErrorKind::NotFound && named_by.is_none() => return Ok(None),
+    let about = format!("{named_by}{}", path.display());
+    let bytes = match bytes(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound && named_by.is_empty() => return Ok(None),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(fault("there is no such file".to_owned(), "name one that is there, or none"));
+            return Err(Fault::new(about, "there is no such file", "name one that is there, or none"));
         }
-        Err(error) => return Err(fault(format!("it cannot be read: {error}"), "make it a file that dmxd may read")),
-        Ok(_) => {}
-    }
-    if bytes.len() as u64 > LARGEST_BYTES {
-        return Err(fault("it is larger than 1 MiB".to_owned(), "name a file of settings"));
-    }
+        Err(error) => {
+            return Err(Fault::new(about, format!("it cannot be read: {error}"), "make it a file that dmxd may read"));
+        }
+    };
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some((path.to_owned(), text))),
         Err(error) => {
@@ -53,45 +48,64 @@ pub(crate) fn find(option: Option<&Path>, variable: Option<&OsStr>) -> Result<Op
     }
 }
 
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let length = File::open(path)?.take(LARGEST_BYTES + 1).read_to_end(&mut bytes)?;
+    if length as u64 > LARGEST_BYTES { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
 /// Lays the text of a file over the draft.
 pub(crate) fn read(draft: &mut Draft, path: &Path, text: &str) {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader { draft, path, text, faults: BTreeMap::new() };
+    let breaks = text.match_indices('\n').map(|(offset, _)| offset).collect();
+    let mut reader = Reader { draft, path, breaks, broken: BTreeSet::new(), faults: Vec::new() };
     for error in errors {
         // Without a place it is the end of the text that is missing something.
-        let line = reader.line(error.span().map_or(text.len(), |span| span.start));
-        match error.span().and_then(|span| text.get(span)).filter(|_| error.message() == "duplicate key") {
-            Some(name) => reader.fault(line, Some(name), "it stands here a second time", "keep one of them"),
-            None => {
-                let wrong = format!("not TOML: {}", error.message());
-                reader.fault(line, None, &wrong, "write name = value below a [section], texts in quotes");
-            }
-        }
+        reader.syntax(text, error.span().unwrap_or(text.len()..text.len()), error.message());
     }
     for (name, value) in table.get_ref() {
         reader.section(name.get_ref(), name.span().start, value.get_ref());
     }
-    let faults = reader.faults.into_values();
-    draft.faults.extend(faults);
+    let mut faults = reader.faults;
+    faults.sort_by_key(|(line, _)| *line);
+    draft.faults.extend(faults.into_iter().map(|(_, fault)| fault));
 }
 
 struct Reader<'a> {
     draft: &'a mut Draft,
     path: &'a Path,
-    text: &'a str,
-    /// By line, the first of each: what follows a syntax error on its line is only its echo.
-    faults: BTreeMap<usize, Fault>,
+    /// Offsets of the line breaks.
+    breaks: Vec<usize>,
+    /// Lines that are not TOML: what else seems wrong there is only an echo.
+    broken: BTreeSet<usize>,
+    /// With their lines.
+    faults: Vec<(usize, Fault)>,
 }
 
 impl Reader<'_> {
+    /// Line of an offset, from 1.
     fn line(&self, offset: usize) -> usize {
-        1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+        1 + self.breaks.partition_point(|at| *at < offset)
+    }
+
+    fn syntax(&mut self, text: &str, span: Range<usize>, message: &str) {
+        let line = self.line(span.start);
+        match text.get(span).filter(|_| message == "duplicate key") {
+            Some(name) => self.fault(line, Some(name), "it stands here a second time", "keep one of them"),
+            None => {
+                let wrong = format!("not TOML: {message}");
+                self.fault(line, None, &wrong, "write name = value below a [section], texts in quotes");
+            }
+        }
+        self.broken.insert(line);
     }
 
     fn fault(&mut self, line: usize, key: Option<&str>, wrong: &str, right: &str) {
-        let at = Origin::File(self.path.to_owned(), line);
-        let about = key.map_or_else(|| at.to_string(), |key| format!("{at}: {key}"));
-        self.faults.entry(line).or_insert_with(|| Fault::new(about, wrong, right));
+        if !self.broken.contains(&line) {
+            let at = Origin::File(self.path.to_owned(), line);
+            let about = key.map_or_else(|| at.to_string(), |key| format!("{at}: {key}"));
+            self.faults.push((line, Fault::new(about, wrong, right)));
+        }
     }
 
     fn section(&mut self, name: &str, offset: usize, value: &DeValue<'_>) {
@@ -125,7 +139,7 @@ impl Reader<'_> {
             let key = format!("{}.{name}", section.name);
             return self.fault(line, Some(&key), "unknown setting", &right_setting(section, name));
         };
-        if self.faults.contains_key(&line) {
+        if self.broken.contains(&line) {
             self.draft.unclear.insert(setting.key);
             return;
         }

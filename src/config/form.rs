@@ -49,8 +49,10 @@ pub(crate) const ORIGIN: Form = Form {
 /// Has a host and, if a port, one that can be.
 fn has_host(url: &Uri) -> bool {
     let Some(authority) = url.authority() else { return false };
-    let port_is_missing_or_legal = authority.port().is_some() || !authority.as_str().ends_with(':');
-    !authority.host().is_empty() && port_is_missing_or_legal && authority.port().is_none_or(|p| p.as_u16() != 0)
+    let place = authority.as_str().rsplit('@').next().unwrap_or_default();
+    let port = place.strip_prefix(authority.host()).unwrap_or(":");
+    let port_can_be = port.is_empty() || port.trim_start_matches(':').parse::<u16>().is_ok_and(|port| port != 0);
+    !authority.host().is_empty() && port_can_be
 }
 
 /// What stands before `/rgb/cmd`. MQTT 3.1.1, 4.7: no wildcards in names, `$…` is the broker's.

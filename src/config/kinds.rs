@@ -152,3 +152,108 @@ impl<T: Parse> Parse for Option<T> {
         self.as_ref().map_or_else(|| quoted(""), Parse::to_toml)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::form;
+    use super::*;
+
+    fn text<T: Parse>(text: &str, limits: Limits) -> Option<T> {
+        T::from_text(text, limits).ok()
+    }
+
+    fn toml<T: Parse>(text: &str, limits: Limits) -> Option<T> {
+        T::from_toml(DeValue::parse(text).unwrap().get_ref(), limits).ok()
+    }
+
+    #[test]
+    fn a_switch_has_four_words_for_either_side_in_any_case() {
+        for word in ["true", "1", "yes", "on", "TRUE", "On", " yes "] {
+            assert_eq!(text(word, Limits::Any), Some(true), "{word}");
+        }
+        for word in ["false", "0", "no", "off", "FALSE", "Off"] {
+            assert_eq!(text(word, Limits::Any), Some(false), "{word}");
+        }
+        for word in ["", "2", "maybe", "y"] {
+            assert_eq!(text::<bool>(word, Limits::Any), None, "{word}");
+        }
+        assert_eq!(toml("true", Limits::Any), Some(true));
+        assert_eq!(toml("0", Limits::Any), Some(false));
+        assert_eq!(toml("\"on\"", Limits::Any), Some(true));
+        assert_eq!(toml::<bool>("1.0", Limits::Any), None);
+    }
+
+    #[test]
+    fn a_number_is_whole_and_within_its_limits() {
+        let limits = Limits::Range(1, 64);
+        assert_eq!(text(" 64 ", limits), Some(64_u16));
+        assert_eq!(text("007", limits), Some(7_u16));
+        for word in ["", "0", "65", "-1", "1.5", "1e1", "0x10", "1 0", "one", &"9".repeat(5000)] {
+            assert_eq!(text::<u16>(word, limits), None, "{word}");
+        }
+        assert_eq!(toml("0x40", limits), Some(64_u16));
+        assert_eq!(toml("1_0", limits), Some(10_u16));
+        for word in ["0", "65", "-1", "1.0", "\"1\"", "[1]", "99999999999999999999999999999999999999999"] {
+            assert_eq!(toml::<u16>(word, limits), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_number_never_outgrows_its_kind() {
+        assert_eq!(text("255", Limits::Any), Some(255_u8));
+        assert_eq!(text::<u8>("256", Limits::Any), None);
+        assert_eq!(text("18446744073709551615", Limits::Any), Some(u64::MAX));
+        assert_eq!(text::<u64>("18446744073709551616", Limits::Any), None);
+    }
+
+    #[test]
+    fn a_text_is_trimmed_and_has_no_control_characters() {
+        assert_eq!(text(" stage ", Limits::Any), Some("stage".to_owned()));
+        assert_eq!(toml("\"světlo\"", Limits::Any), Some("světlo".to_owned()));
+        for word in [r#""a\nb""#, r#""a\u0000""#, r#""a\u007f""#, "1", "true"] {
+            assert_eq!(toml::<String>(word, Limits::Any), None, "{word}");
+            assert_eq!(toml::<PathBuf>(word, Limits::Any), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_ipv4_ipv6_or_localhost() {
+        for (word, address) in [("0.0.0.0", "0.0.0.0"), ("::", "::"), ("localhost", "127.0.0.1")] {
+            assert_eq!(text::<IpAddr>(word, Limits::Any).unwrap().to_string(), address);
+        }
+        for word in ["", "*", "1.2.3", "stage.local", "127.0.0.1:80"] {
+            assert_eq!(text::<IpAddr>(word, Limits::Any), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_taken_as_it_is_and_never_shown() {
+        let secret = text::<Secret>(" a b ", Limits::Any).unwrap();
+        assert_eq!(secret.reveal(), " a b ");
+        assert_eq!(secret.to_toml(), "\"********\"");
+        let form = Limits::Text(form::BACKUP_KEY);
+        for wrong in [
+            Secret::from_text("geheim", form).err().unwrap(),
+            Secret::from_toml(DeValue::parse("4711").unwrap().get_ref(), form).err().unwrap(),
+        ] {
+            assert!(wrong.wrong.starts_with("the value (not shown) is "), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_missing_is_missing_when_empty() {
+        assert_eq!(text("", Limits::Any), Some(None::<u16>));
+        assert_eq!(toml("\"\"", Limits::Any), Some(None::<u16>));
+        assert_eq!(toml("7", Limits::Any), Some(Some(7_u16)));
+        assert_eq!(toml::<Option<u16>>("\"7\"", Limits::Any), None);
+        assert_eq!(None::<u16>.to_toml(), "\"\"");
+    }
+
+    #[test]
+    fn a_wrong_text_is_shown_short_and_on_one_line() {
+        let long = format!("a\n{}", "é".repeat(5000));
+        let wrong = u16::from_text(&long, Limits::Any).unwrap_err().wrong;
+        assert!(wrong.starts_with("\"a\\né") && wrong.ends_with("…\" is not a whole number"), "{wrong}");
+        assert!(wrong.chars().count() < 100, "{wrong}");
+    }
+}

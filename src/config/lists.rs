@@ -109,3 +109,57 @@ fn not_empty<T: Item>(text: &str, limits: Limits) -> Result<T, Wrong> {
     }
     T::read(text, limits)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text<T: Item>(text: &str) -> Option<Vec<T>> {
+        Vec::from_text(text, Limits::Any).ok()
+    }
+
+    fn toml<T: Item>(text: &str) -> Option<Vec<T>> {
+        Vec::from_toml(DeValue::parse(text).unwrap().get_ref(), Limits::Any).ok()
+    }
+
+    #[test]
+    fn a_list_is_comma_text_a_json_array_or_a_toml_array() {
+        let both = Some(vec!["http://a".to_owned(), "http://b".to_owned()]);
+        assert_eq!(text("http://a, http://b,"), both);
+        assert_eq!(text(r#" ["http://a", "http:\/\/b"]"#), both);
+        assert_eq!(toml(r#"["http://a", "http://b"]"#), both);
+        assert_eq!(toml(r#""http://a,http://b""#), both);
+        assert_eq!(toml::<String>("[]"), Some(vec![]));
+    }
+
+    #[test]
+    fn a_list_of_something_else_is_refused() {
+        for word in ["[1]", "[null]", r#"["a""#, r#"[""]"#, r#"[["a"]]"#] {
+            assert_eq!(text::<String>(word), None, "{word}");
+        }
+        for word in ["[1]", "[0x10]", "[true]", r#"[""]"#, "1", "{ a = 1 }"] {
+            assert_eq!(toml::<String>(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn usb_ids_are_hexadecimal() {
+        let list = vec![0x0403, 0x6001];
+        assert_eq!(list.to_toml(), r#"["0x0403", "0x6001"]"#);
+        let ids = Some(list);
+        assert_eq!(text("0x0403,6001"), ids);
+        assert_eq!(text(r#"["0X403", "0x6001"]"#), ids);
+        assert_eq!(toml(r#"["0x0403", "6001"]"#), ids);
+        assert_eq!(toml("[0x0403, 0x6001]"), ids);
+        for word in ["0x", "x", "0x10000", "-1", "+1", "0x+1", "1.0"] {
+            assert_eq!(text::<u16>(word), None, "{word}");
+        }
+        assert_eq!(toml::<u16>("[1027]"), None, "decimal or hexadecimal? better ask");
+    }
+
+    #[test]
+    fn an_empty_key_never_gets_into_a_list_of_keys() {
+        assert!(text::<Secret>(r#"[""]"#).is_none());
+        assert_eq!(text::<Secret>(",a, ,b").map(|keys| keys.len()), Some(2));
+    }
+}

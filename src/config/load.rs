@@ -13,7 +13,7 @@ use super::variables::Variables;
 use super::{Config, check, file};
 
 /// A configuration that can be started.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Loaded {
     /// The settings in force.
     pub config: Config,
@@ -92,5 +92,188 @@ pub(crate) fn about(key: &str, origin: Option<&Origin>) -> String {
     match origin {
         Some(Origin::File(..)) | None => origin.map_or_else(|| key.to_owned(), |origin| format!("{origin}: {key}")),
         Some(Origin::Variable(name)) => (*name).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+
+    use super::super::table::settings;
+    use super::*;
+
+    /// The predecessor's table "Configuration", without its two folders, whose defaults the contract moved.
+    const PREDECESSOR: [(&str, &str); 34] = [
+        ("DMX_MQTT_HOST", "localhost"),
+        ("DMX_MQTT_PORT", "1883"),
+        ("DMX_QUEUE_SIZE", "10000"),
+        ("DMX_CMD_DEDUPE_TTL_SECONDS", "900"),
+        ("DMX_CMD_DEDUPE_CAPACITY", "4096"),
+        ("DMX_ALLOW_ORIGINS", "*"),
+        ("DMX_OLA_ENABLED", "false"),
+        ("DMX_OLA_URL", "http://localhost:9090/set_dmx"),
+        ("DMX_OLA_UNIVERSE", "1"),
+        ("DMX_OLA_FPS", "44"),
+        ("DMX_USB_ENABLED", "false"),
+        ("DMX_USB_PORT", ""),
+        ("DMX_USB_VENDOR_IDS", "0x0403"),
+        ("DMX_USB_PRODUCT_IDS", "0x6001,0x6010,0x0400"),
+        ("DMX_USB_BAUDRATE", "57600"),
+        ("DMX_USB_FPS", "40"),
+        ("DMX_USB_SCAN_INTERVAL", "5"),
+        ("DMX_INPUT_ENABLED", "false"),
+        ("DMX_INPUT_PORT", ""),
+        ("DMX_INPUT_BAUDRATE", "115200"),
+        ("DMX_INPUT_CHANNELS", "3"),
+        ("DMX_INPUT_UNIVERSE", "0"),
+        ("DMX_INPUT_SRC", "dmx-input"),
+        ("DMX_PROJECTS_ENABLED", "false"),
+        ("DMX_CLOUD_BACKUP_ENABLED", "false"),
+        ("DMX_CLOUD_BACKUP_PROVIDER", "local"),
+        ("DMX_CLOUD_BACKUP_ENCRYPTION_KEY", ""),
+        ("DMX_CLOUD_BACKUP_AUTO_INTERVAL", "0"),
+        ("DMX_CLOUD_BACKUP_S3_BUCKET", ""),
+        ("DMX_CLOUD_BACKUP_S3_PREFIX", "dmx-controller/backups"),
+        ("DMX_CLOUD_BACKUP_S3_REGION", ""),
+        ("DMX_CLOUD_BACKUP_S3_ACCESS_KEY", ""),
+        ("DMX_CLOUD_BACKUP_S3_SECRET_KEY", ""),
+        ("DMX_CLOUD_BACKUP_S3_SESSION_TOKEN", ""),
+    ];
+
+    fn read(text: &str, variables: &[(&str, &str)]) -> Loaded {
+        parse(text, variables.iter().copied()).unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    fn faults(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+        let faults = parse(text, variables.iter().copied()).err().map(|faults| faults.faults);
+        faults.unwrap_or_default().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_variable_of_the_predecessor_keeps_its_name_and_default() {
+        for (name, default) in PREDECESSOR {
+            let loaded = read("", &[(name, default)]);
+            assert!(loaded.warnings.is_empty(), "{name}: {:?}", loaded.warnings);
+            assert!(loaded.config == Config::default(), "{name} is no longer {default} by default");
+            assert!(settings().any(|setting| setting.variables == [name]), "{name} belongs to no setting");
+        }
+    }
+
+    #[test]
+    fn a_variable_wins_over_the_file_and_the_file_over_the_default() {
+        let loaded = read("[mqtt]\nport = 2000\nmax_pending = 7", &[("DMX_MQTT_PORT", "3000")]);
+        assert_eq!(loaded.config.mqtt.port, 3000);
+        assert_eq!(loaded.config.mqtt.max_pending, 7);
+        assert_eq!(loaded.config.http.port, 8080);
+        assert_eq!(loaded.origins.get("mqtt.port"), Some(&Origin::Variable("DMX_MQTT_PORT")));
+        assert_eq!(loaded.origins.get("mqtt.max_pending"), Some(&Origin::File("appliance.toml".into(), 3)));
+        assert_eq!(loaded.origins.get("http.port"), None);
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_unset() {
+        assert_eq!(read("[http]\nport = 81", &[("DMX_PORT", "")]).config.http.port, 81);
+    }
+
+    #[test]
+    fn an_unknown_variable_is_a_warning_with_a_suggestion() {
+        let unknown = ["DMX_MQTT_PROT", "DMX_HTTP_PORT", "dmx_port", "DMX_X", "PORT"].map(|name| (name, "1"));
+        let loaded = read("", &unknown);
+        assert!(loaded.config == Config::default());
+        let warnings: Vec<_> = loaded.warnings.iter().map(|w| (w.about.as_str(), w.right.as_str())).collect();
+        let expected = [
+            ("DMX_HTTP_PORT", "did you mean DMX_PORT?"),
+            ("DMX_MQTT_PROT", "did you mean DMX_MQTT_PORT?"),
+            ("DMX_X", "dmxd --print-config names all of them"),
+            ("dmx_port", "did you mean DMX_PORT?"),
+        ];
+        assert_eq!(warnings, expected);
+    }
+
+    #[test]
+    fn both_names_of_the_output_mode_are_taken() {
+        for name in ["OUTPUT_MODE", "DMX_OUTPUT_MODE"] {
+            let refused = faults("", &[(name, "Enttec")]);
+            assert!(refused.len() == 1 && refused.iter().all(|fault| fault.starts_with(name)), "{refused:?}");
+            assert!(read("", &[(name, "null")]).warnings.is_empty());
+        }
+        assert_eq!(read("", &[("OUTPUT_MODE", "ola"), ("DMX_OUTPUT_MODE", "null")]).warnings.len(), 1);
+    }
+
+    #[test]
+    fn more_input_channels_than_three_count_as_three() {
+        assert_eq!(read("[input]\nchannels = 512", &[]).config.input.channels, 3);
+        assert_eq!(read("", &[("DMX_INPUT_CHANNELS", "2")]).config.input.channels, 2);
+    }
+
+    #[test]
+    fn an_input_without_a_port_is_a_warning() {
+        let odd = parse("[input]\nenabled = true", [("", "")]).unwrap_err();
+        assert_eq!(odd.warnings.len(), 1);
+        assert_eq!(odd.faults.len(), 1, "the input itself comes with a later version");
+    }
+
+    #[test]
+    fn a_fault_in_one_setting_draws_no_conclusions_in_another() {
+        let told = faults("[mqtt]\nusername = 7\npassword = \"x\"", &[]);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told.iter().all(|fault| fault.starts_with("appliance.toml:2: mqtt.username: ")), "{told:?}");
+    }
+
+    #[test]
+    fn the_file_is_the_named_one_then_the_variables_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.toml"), folder.path().join("b.toml"));
+        fs::write(&a, "[http]\nport = 1").unwrap();
+        fs::write(&b, "[http]\nport = 2").unwrap();
+        let variables = [("DMX_CONFIG", b.as_os_str())];
+        assert_eq!(load(Some(&a), variables).unwrap().config.http.port, 1);
+        assert_eq!(load(None, variables).unwrap().config.http.port, 2);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_a_fault_beside_those_of_the_variables() {
+        let folder = tempfile::tempdir().unwrap();
+        let not_text = folder.path().join("not-text.toml");
+        fs::write(&not_text, b"[http]\n\xff").unwrap();
+        for path in [&folder.path().join("none.toml"), folder.path(), &not_text, Path::new("/dev/zero")] {
+            let told = load(Some(path), [("DMX_PORT", "x")]).unwrap_err();
+            assert_eq!(told.faults.len(), 2, "{told}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_not_utf8_is_a_fault() {
+        use std::os::unix::ffi::OsStringExt;
+        let told = parse("", [("DMX_DATA_DIR", OsString::from_vec(vec![0xff]))]).unwrap_err();
+        assert_eq!(told.faults.first().map(|fault| fault.about.as_str()), Some("DMX_DATA_DIR"));
+    }
+
+    /// Texts that look like a file of ours, most of them a little wrong.
+    fn almost_toml() -> impl Strategy<Value = String> {
+        let keys: Vec<_> = settings().map(|setting| setting.name()).chain(["", r#""\n""#, "a.b"]).collect();
+        let values =
+            ["1", "-0x1", "1.5e9", "true", r#""é\u0000""#, "[[]]", "'''", "{a=1}", "1979-05-27", "nan", "\"", "["];
+        let heads = ["[http]", "[mqtt]", "[[auth]]", "[usb", "[x]", "\u{feff}[log]"];
+        let pair = (prop::sample::select(keys), prop::sample::select(values.to_vec()));
+        let line = prop_oneof![
+            pair.prop_map(|(key, value)| format!("{key} = {value}")),
+            prop::sample::select(heads.to_vec()).prop_map(str::to_owned),
+            ".*",
+        ];
+        prop::collection::vec(line, 0..12).prop_map(|lines| lines.join("\n"))
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_and_no_variable_makes_it_panic(text in almost_toml(), value in ".*", at in 0..settings().count()) {
+            let name = settings().nth(at).and_then(|setting| setting.variables.first()).unwrap();
+            if let Err(told) = parse(&text, [(*name, value)]) {
+                prop_assert!(told.faults.iter().all(|fault| !fault.to_string().contains('\n')), "{told}");
+            }
+        }
     }
 }

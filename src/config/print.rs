@@ -1,8 +1,9 @@
 //! Settings as text: the shipped appliance.toml, `--print-config`, the README's rows. Secrets are masked.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use super::Config;
+use super::fault::Origin;
 use super::load::Loaded;
 use super::table::{SECTIONS, Setting, settings};
 use super::value::MASK;
@@ -32,22 +33,36 @@ pub fn in_force(loaded: &Loaded) -> String {
     let mut out = format!("# Settings of dmxd {} as they are in force.\n", env!("CARGO_PKG_VERSION"));
     for section in SECTIONS {
         let _ = writeln!(out, "\n[{}]", section.name);
-        let lines: Vec<_> =
-            section.settings.iter().map(|setting| (line(setting, &loaded.config), setting.key)).collect();
-        let width = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or(0);
-        for (line, key) in lines {
-            let origin = loaded.origins.get(key).map_or_else(|| "default".to_owned(), ToString::to_string);
-            // A path may have a line break in it, a comment may not.
-            let _ = writeln!(out, "{line:width$} # {}", origin.replace(char::is_control, "?"));
+        let lines: Vec<_> = section.settings.iter().map(|setting| line(setting, &loaded.config)).collect();
+        let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+        for (setting, line) in section.settings.iter().zip(lines) {
+            let _ = writeln!(out, "{line:width$} # {}", origin(setting, loaded));
         }
     }
     out
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(settings().map(|setting| (setting.key, setting.to_toml(self)))).finish()
+    }
 }
 
 fn line(setting: &Setting, config: &Config) -> String {
     let value = setting.to_toml(config);
     let masked = setting.is_secret(config) && value.contains(MASK);
     format!("{}{} = {value}", if masked { "# " } else { "" }, setting.name())
+}
+
+/// Where a value comes from and, if it is no variable yet, the one that would win.
+fn origin(setting: &Setting, loaded: &Loaded) -> String {
+    let variables = setting.variables.join(" or ");
+    match loaded.origins.get(setting.key) {
+        None => format!("default ({variables})"),
+        // A path may have a line break in it, a comment may not.
+        Some(file @ Origin::File(..)) => format!("{file} ({variables})").replace(char::is_control, "?"),
+        Some(variable) => variable.to_string(),
+    }
 }
 
 /// Rows of the README's table of settings, in Markdown.
@@ -61,4 +76,106 @@ pub fn markdown() -> String {
         let _ = writeln!(out, "| `{key}` | {} | `{default}` | {doc} |", variables.join(", "));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, path};
+
+    use proptest::prelude::*;
+
+    use super::super::{LogLevel, parse};
+    use super::*;
+    use crate::kit::secret::Secret;
+
+    const NO_VARIABLES: [(&str, &str); 0] = [];
+
+    fn printed_and_read_back(config: Config) -> Config {
+        let loaded = Loaded { config, warnings: Vec::new(), origins: [].into() };
+        let text = in_force(&loaded);
+        parse(&text, NO_VARIABLES).unwrap_or_else(|faults| panic!("{faults}\n{text}")).config
+    }
+
+    /// `UPDATE_GOLDEN=1 cargo test shipped` writes the file anew after a change of the table.
+    #[test]
+    fn the_shipped_file_is_the_built_in_defaults() {
+        let file = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("appliance.toml");
+        if env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&file, shipped()).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), shipped());
+        let loaded = parse(&shipped(), NO_VARIABLES).unwrap();
+        assert!(loaded.config == Config::default() && loaded.warnings.is_empty());
+        assert_eq!(loaded.origins.len(), settings().count(), "each setting stands in the file");
+    }
+
+    #[test]
+    fn the_readme_has_a_row_for_each_setting() {
+        let rows = markdown();
+        assert_eq!(rows.lines().count(), 2 + settings().count());
+        assert!(rows.contains("| `mqtt.port` | `DMX_MQTT_PORT` | `1883` | "));
+        assert!(rows.contains("| `output.mode` | `OUTPUT_MODE`, `DMX_OUTPUT_MODE` | `\"null\"` | "));
+        assert!(rows.lines().all(|row| row.matches('|').count() == 5), "no cell breaks its row");
+    }
+
+    #[test]
+    fn each_value_is_printed_with_its_origin() {
+        let text = "[http]\nallow_origins = []\nport = 81";
+        let printed = in_force(&parse(text, [("DMX_PORT", "82"), ("DMX_LOG_LEVEL", "WARNING")]).unwrap());
+        for line in [
+            "host = \"0.0.0.0\"      # default (DMX_HOST)",
+            "port = 82             # DMX_PORT",
+            "allow_origins = []    # appliance.toml:2 (DMX_ALLOW_ORIGINS)",
+            "level = \"warn\" # DMX_LOG_LEVEL",
+        ] {
+            assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_printed_and_its_mask_never_read_back() {
+        let mut config = Config::default();
+        config.mqtt.username = "ola".into();
+        config.mqtt.password = Some(Secret::new("geheim"));
+        config.auth.keys = vec![Secret::new("geheim")];
+        config.backup.old_keys = vec![Secret::new("passphrase:geheim")];
+        let text = in_force(&Loaded { config: config.clone(), warnings: Vec::new(), origins: [].into() });
+        assert!(!text.contains("geheim"), "{text}");
+        assert_eq!(text.matches(MASK).count(), 3, "{text}");
+
+        let read = printed_and_read_back(config);
+        assert!(read.mqtt.username == "ola" && read.mqtt.password.is_none());
+        assert!(read.auth.keys.is_empty() && read.backup.old_keys.is_empty());
+    }
+
+    prop_compose! {
+        /// Legal values of every kind; what this version refuses is left alone.
+        fn configs()(
+            host: std::net::IpAddr,
+            ports in (0..=1000_u16, 1001..=u16::MAX, prop::option::of(1..=u16::MAX)),
+            origins in prop::collection::vec("(http|https)://[a-z][a-z0-9]{0,9}(:[1-9][0-9]{0,3})?", 0..4),
+            sizes in (1..=65_535_usize, 1..=1_000_000_usize, 1..=315_360_000_u64),
+            texts in ("[^\\p{C}\\p{Z}]{0,20}", "[^\\p{C}\\p{Z}]{1,20}", prop::option::of("[^\\p{C}\\p{Z}]{1,20}")),
+            prefix in "[a-z]{4,8}(/[^+#/\\p{C}\\p{Z}]{1,4}){0,2}",
+            level in prop::sample::select(vec![LogLevel::Trace, LogLevel::Debug, LogLevel::Warn, LogLevel::Error]),
+            ids: Vec<u16>,
+        ) -> Config {
+            let mut config = Config::default();
+            (config.http.host, config.http.allow_origins) = (host, origins);
+            (config.http.port, config.mqtt.port, config.mqtt.uplink_port) = ports;
+            (config.http.max_connections, config.engine.queue_size, config.engine.dedupe_ttl_seconds) = sizes;
+            (config.mqtt.topic_prefix, config.log.level, config.usb.vendor_ids) = (prefix, level, ids);
+            config.usb.port = texts.0;
+            config.storage.data_dir = texts.1.into();
+            config.projects.root = texts.2.map(Into::into);
+            config
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_can_be_read_back(config in configs()) {
+            prop_assert!(printed_and_read_back(config.clone()) == config);
+        }
+    }
 }

@@ -190,3 +190,30 @@ sections! {
         s3_session_token: ["DMX_CLOUD_BACKUP_S3_SESSION_TOKEN"], Any, "AWS session token, if there is one.";
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_settings_share_a_key_or_a_variable() {
+        let keys: BTreeSet<_> = settings().map(|setting| setting.key).collect();
+        let variables: Vec<_> = settings().flat_map(|setting| setting.variables).collect();
+        assert_eq!(keys.len(), settings().count());
+        assert_eq!(variables.iter().collect::<BTreeSet<_>>().len(), variables.len());
+    }
+
+    #[test]
+    fn each_number_takes_its_limits_and_nothing_beyond() {
+        let mut config = Config::default();
+        for setting in settings() {
+            let Range(least, greatest) = setting.limits else { continue };
+            let mut takes = |number: i128| setting.set_text(&mut config, &number.to_string()).is_ok();
+            assert!(takes(least.into()) && takes(greatest.into()), "{}", setting.key);
+            assert!(!takes(i128::from(least) - 1) && !takes(i128::from(greatest) + 1), "{}", setting.key);
+            assert!(takes(1), "{}: 1 is a legal size, time and rate", setting.key);
+        }
+    }
+}

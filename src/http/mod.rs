@@ -12,11 +12,15 @@ mod origin;
 mod problem;
 mod reply;
 mod request;
+#[cfg(test)]
+mod rest_tests;
 mod routes;
 mod schemas;
 mod server;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod ws_tests;
 
 use std::sync::Arc;
 

@@ -3,11 +3,10 @@
 use std::sync::LazyLock;
 
 use schemars::SchemaGenerator;
-use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::problem;
 use super::routes::{Key, Route, TABLE};
+use super::{problem, schemas};
 
 static TEXT: LazyLock<String> = LazyLock::new(|| document().to_string());
 
@@ -18,7 +17,7 @@ pub(super) fn text() -> &'static str {
 
 fn document() -> Value {
     // OpenAPI 3.1's dialect is a superset of 2020-12; only the place of the definitions differs.
-    let settings = SchemaSettings::draft2020_12().for_serialize().with(|s| {
+    let settings = schemas::settings().with(|s| {
         s.definitions_path = "/components/schemas".into();
         s.meta_schema = None;
     });
@@ -144,7 +143,7 @@ mod tests {
     #[test]
     fn the_command_in_openapi_is_the_one_of_its_schema_file() {
         let document = document();
-        let file = super::super::schemas::ALL.iter().find(|schema| schema.name == crate::dmx::CMD_SCHEMA).unwrap();
+        let file = schemas::ALL.iter().find(|schema| schema.name == crate::dmx::CMD_SCHEMA).unwrap();
         let file: Value = serde_json::from_str(file.text).unwrap();
         let body = &document["paths"]["/rgb"]["post"]["requestBody"]["content"]["application/json"]["schema"];
         let target = body["$ref"].as_str().unwrap().trim_start_matches('#');

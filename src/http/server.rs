@@ -109,10 +109,14 @@ struct Place {
     _open: mpsc::Sender<()>,
 }
 
-/// Serves until the stop, then finishes what was asked, at most [`DRAIN`] long.
-pub async fn serve(listener: Listener, parts: Parts, mut stop: Stop) {
+/// Serves until the stop, then finishes what was asked, at most a second long.
+pub async fn serve(listener: Listener, parts: Parts, stop: Stop) {
     let max_connections = parts.settings.max_connections;
-    let app = App::new(parts, stop.clone());
+    run(listener, App::new(parts, stop), max_connections).await;
+}
+
+pub(super) async fn run(listener: Listener, app: Arc<App>, max_connections: usize) {
+    let mut stop = app.stop.clone();
     let filter = dispatch::filter(&app);
     let (open, mut all_closed) = mpsc::channel(1);
     let mut door = Door::new(listener.0, max_connections, open);

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use warp::hyper::body::Bytes;
 
 use super::dispatch::Response;
-use super::{Parts, bind, serve};
+use super::{App, Parts, bind, server};
 use crate::config::{self, Config};
 use crate::engine::{self, Engine};
 use crate::kit::health::Health;
@@ -20,6 +20,7 @@ use crate::store::Store;
 /// A running door.
 pub(super) struct Web {
     pub(super) addr: SocketAddr,
+    pub(super) app: Arc<App>,
     pub(super) engine: Engine,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
@@ -60,8 +61,10 @@ impl Web {
             broker_serves: Arc::new(move || serves.load(Ordering::Relaxed)),
         };
         let (stopper, stop) = stop::channel();
-        let served = tokio::spawn(serve(listener, parts, stop));
-        Self { addr, engine, health, metrics, broker, stopper, served, _data: data }
+        let max_connections = parts.settings.max_connections;
+        let app = App::new(parts, stop);
+        let served = tokio::spawn(server::run(listener, app.clone(), max_connections));
+        Self { addr, app, engine, health, metrics, broker, stopper, served, _data: data }
     }
 
     pub(super) fn url(&self, path: &str) -> String {

@@ -1,5 +1,7 @@
 //! What one change keeps: values, never increments, so that applying a batch twice is harmless.
 
+use super::wire::{Reader, put_bytes, put_number};
+
 /// The tables of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tree {
@@ -9,6 +11,29 @@ pub enum Tree {
     Levels,
     /// Retained messages by topic.
     Retained,
+}
+
+impl Tree {
+    /// Its byte on disk: never to be given another meaning.
+    pub(super) fn tag(self) -> u8 {
+        match self {
+            Self::Light => 1,
+            Self::Levels => 2,
+            Self::Retained => 3,
+        }
+    }
+
+    pub(super) fn from_tag(tag: u8) -> Option<Self> {
+        [Self::Light, Self::Levels, Self::Retained].into_iter().find(|tree| tree.tag() == tag)
+    }
+
+    /// Whether it is part of the light: held in memory whole and written whole at the head of every generation.
+    pub(super) fn is_vital(self) -> bool {
+        match self {
+            Self::Light | Self::Levels => true,
+            Self::Retained => false,
+        }
+    }
 }
 
 /// One thing a batch does.
@@ -63,5 +88,101 @@ impl Batch {
     /// Adds an entry to a log of which at least the newest `keep` entries are kept.
     pub fn append(&mut self, log: impl Into<Vec<u8>>, keep: u32, entry: impl Into<Vec<u8>>) {
         self.ops.push(Op::Append { log: log.into(), keep, entry: entry.into() });
+    }
+
+    /// Its bytes in the journal; none for a batch that does nothing.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        for op in &self.ops {
+            match op {
+                Op::Put { tree, key, value } => {
+                    out.extend([b'p', tree.tag()]);
+                    put_bytes(&mut out, key);
+                    put_bytes(&mut out, value);
+                }
+                Op::Delete { tree, key } => {
+                    out.extend([b'd', tree.tag()]);
+                    put_bytes(&mut out, key);
+                }
+                Op::Patch { tree, key, len, bytes } => {
+                    out.extend([b'b', tree.tag()]);
+                    put_bytes(&mut out, key);
+                    put_number(&mut out, u64::from(*len));
+                    put_number(&mut out, bytes.len() as u64);
+                    for (offset, byte) in bytes {
+                        put_number(&mut out, u64::from(*offset));
+                        out.push(*byte);
+                    }
+                }
+                Op::Append { log, keep, entry } => {
+                    out.push(b'a');
+                    put_bytes(&mut out, log);
+                    put_number(&mut out, u64::from(*keep));
+                    put_bytes(&mut out, entry);
+                }
+            }
+        }
+        out
+    }
+
+    /// Reads what `encode` wrote; `None` when it is anything else.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let mut batch = Self::default();
+        while !reader.is_empty() {
+            batch.ops.push(decode_op(&mut reader)?);
+        }
+        Some(batch)
+    }
+}
+
+fn decode_op(reader: &mut Reader<'_>) -> Option<Op> {
+    let kind = reader.byte()?;
+    if kind == b'a' {
+        let log = reader.bytes()?.to_vec();
+        let keep = u32::try_from(reader.number()?).ok()?;
+        return Some(Op::Append { log, keep, entry: reader.bytes()?.to_vec() });
+    }
+    let tree = Tree::from_tag(reader.byte()?)?;
+    let key = reader.bytes()?.to_vec();
+    match kind {
+        b'p' => Some(Op::Put { tree, key, value: reader.bytes()?.to_vec() }),
+        b'd' => Some(Op::Delete { tree, key }),
+        b'b' => {
+            let len = u16::try_from(reader.number()?).ok()?;
+            let mut bytes = Vec::new();
+            for _ in 0..reader.number()? {
+                bytes.push((u16::try_from(reader.number()?).ok()?, reader.byte()?));
+            }
+            Some(Op::Patch { tree, key, len, bytes })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::batches;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_read_back(batch in batches()) {
+            prop_assert_eq!(Batch::decode(&batch.encode()), Some(batch));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Batch::decode(&bytes); // not panicking is the point
+        }
+
+        #[test]
+        fn a_batch_cut_short_is_never_read_as_itself(batch in batches(), cut in any::<prop::sample::Index>()) {
+            let bytes = batch.encode();
+            prop_assume!(!bytes.is_empty());
+            let cut = cut.index(bytes.len());
+            prop_assert_ne!(Batch::decode(&bytes[..cut]), Some(batch));
+        }
     }
 }

@@ -13,6 +13,7 @@
 #![allow(unreachable_pub, reason = "nothing leaves this crate")]
 
 mod broker_traps;
+mod config;
 mod doors;
 mod harness;
 mod hostile;

@@ -1,5 +1,6 @@
 //! One WebSocket client: its socket, what it has heard and what it asked.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use warp::ws::{Message, WebSocket};
 
 use super::hub::{Hub, News};
+use super::sets::Set;
 use super::wire::{self, Incoming};
 use super::{SEND_PATIENCE, sets};
-use crate::dmx::{Command, Reason, Refusal};
+use crate::dmx::{Reason, Refusal};
 use crate::kit::stop::Stop;
 use crate::metrics;
 
@@ -32,7 +34,9 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// Why a client's time is over.
 #[derive(Debug)]
 enum End {
-    /// It closed, or its socket broke.
+    /// It said goodbye.
+    Closed,
+    /// Its socket broke.
     Gone,
     /// It did not take a message in time.
     Slow,
@@ -88,11 +92,12 @@ impl Client {
         };
         let Self { socket, hub, peer, stop, news, _counted, .. } = self;
         drop((news, _counted)); // from here on it is no client any more
+        end.report(&hub.metrics, peer.addr);
         // What it sent before it went still counts.
-        tokio::join!(close(socket, end, &hub.metrics, &peer, stop), submitter);
+        tokio::join!(close(socket, end, stop), submitter);
     }
 
-    async fn serve(&mut self, commands: mpsc::Sender<Command>, mut refusals: mpsc::Receiver<Message>) -> End {
+    async fn serve(&mut self, commands: mpsc::Sender<Set>, mut refusals: mpsc::Receiver<Message>) -> End {
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut place = None;
@@ -106,9 +111,9 @@ impl Client {
                 _ = ping.tick() => self.ping().await,
                 free = commands.reserve(), if place.is_none() => free.map(|free| place = Some(free)).map_err(|_| End::Gone),
                 message = self.socket.next(), if place.is_some() => match self.hear(message).await {
-                    Ok(Some(command)) => {
+                    Ok(Some(set)) => {
                         if let Some(place) = place.take() {
-                            place.send(command);
+                            place.send(set);
                         }
                         Ok(())
                     }
@@ -191,7 +196,7 @@ impl Client {
     }
 
     /// Takes one message; a command is handed back.
-    async fn hear(&mut self, message: Option<Result<Message, warp::Error>>) -> Result<Option<Command>, End> {
+    async fn hear(&mut self, message: Option<Result<Message, warp::Error>>) -> Result<Option<Set>, End> {
         self.heard = true;
         let message = match message {
             None => return Err(End::Gone),
@@ -199,13 +204,13 @@ impl Client {
             Some(Ok(message)) => message,
         };
         if message.is_close() {
-            return Err(End::Gone);
+            return Err(End::Closed);
         }
         if !message.is_text() && !message.is_binary() {
             return Ok(None); // ping and pong: tungstenite answers the one, the other is the sign of life
         }
         match wire::read(&message) {
-            Ok(Incoming::Set(command)) => return Ok(Some(command)),
+            Ok(Incoming::Set(command)) => return Ok(Some(Set { command, arrived: Instant::now() })),
             Ok(Incoming::Ping(ts)) => self.send(vec![wire::pong(&ts)]).await?,
             Err(refusal) => self.send(vec![wire::error(&refusal)]).await?,
         }
@@ -228,37 +233,53 @@ impl Client {
     }
 }
 
-/// Says why, and gives the client a moment to read it.
-async fn close(mut socket: WebSocket, end: End, metrics: &metrics::Http, peer: &Peer, mut stop: Stop) {
-    let peer = peer.addr;
-    let (code, reason) = match end {
-        End::Gone => (1000, ""),
-        End::Slow => {
-            metrics.ws_dropped.inc();
-            tracing::warn!(%peer, error = "it did not take its messages for 200 ms; dropped", "ws_error");
-            (1013, "messages were not taken in time")
+impl End {
+    /// Close code (RFC 6455, 7.4.1; 1013 from IANA's registry) and reason, when there is somebody to tell.
+    fn words(&self) -> Option<(u16, &'static str)> {
+        match self {
+            Self::Closed | Self::Gone => None,
+            Self::Slow => Some((1013, "messages were not taken in time")),
+            Self::Silent => Some((1001, "no answer to a ping")),
+            Self::TooLarge => Some((1009, "message too large")),
+            Self::Broken(_) => Some((1002, "protocol error")),
+            Self::Stopping => Some((1001, "the appliance is stopping")),
         }
-        End::Silent => {
-            metrics.ws_dropped.inc();
-            tracing::info!(%peer, error = "no sign of life; dropped", "ws_error");
-            (1001, "no answer to a ping")
+    }
+
+    fn report(&self, metrics: &metrics::Http, peer: SocketAddr) {
+        match self {
+            Self::Slow => {
+                metrics.ws_dropped.inc();
+                tracing::warn!(%peer, error = "dropped: it did not take its messages for 200 ms", "ws_error");
+            }
+            Self::Silent => {
+                metrics.ws_dropped.inc();
+                tracing::info!(%peer, error = "dropped: no sign of life", "ws_error");
+            }
+            Self::TooLarge => tracing::warn!(%peer, error = "message too large", "ws_error"),
+            Self::Broken(error) => tracing::warn!(%peer, %error, "ws_error"),
+            Self::Closed | Self::Gone | Self::Stopping => {}
         }
-        End::TooLarge => (1009, "message too large"),
-        End::Broken(error) => {
-            tracing::warn!(%peer, %error, "ws_error");
-            (1002, "protocol error")
-        }
-        End::Stopping => (1001, "the appliance is stopping"),
-    };
-    let goodbye = async {
-        if socket.send(Message::close_with(code as u16, reason)).await.is_ok() {
-            wait_for_close(&mut socket).await;
-        }
-    };
-    let already_stopping = stop.is_requested();
+    }
+}
+
+/// Says why, and gives the client a moment to read it; a short one when the appliance stops.
+async fn close(socket: WebSocket, end: End, mut stop: Stop) {
+    let stopping = stop.is_requested();
+    let patience = if stopping { SEND_PATIENCE } else { GOODBYE };
     tokio::select! {
-        _ = timeout(if already_stopping { SEND_PATIENCE } else { GOODBYE }, goodbye) => {}
-        () = stop.requested(), if !already_stopping => {}
+        _ = timeout(patience, say_goodbye(socket, end)) => {} // Err: it does not listen any more
+        () = stop.requested(), if !stopping => {}
+    }
+}
+
+async fn say_goodbye(mut socket: WebSocket, end: End) {
+    let told = match end.words() {
+        Some((code, reason)) => socket.send(Message::close_with(code, reason)).await.is_ok(),
+        None => matches!(end, End::Closed), // reading on sends the answer to its goodbye
+    };
+    if told {
+        wait_for_close(&mut socket).await;
     }
 }
 

@@ -73,6 +73,15 @@ impl Hub {
     }
 }
 
+#[cfg(test)]
+impl Hub {
+    /// Lets clients hear of a change as if they had missed all before it.
+    pub(in super::super) fn skip_to(&self, seq: u64) {
+        let news = News { seq, at: Instant::now(), messages: vec![Message::text("never sent")] };
+        self.news.send(Arc::new(news)).unwrap();
+    }
+}
+
 fn pass_on(news: &broadcast::Sender<Arc<News>>, update: &Update) {
     // Whoever joins after this look takes a state that has this change already.
     if news.receiver_count() == 0 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use warp::ws::Message;
 
 use super::wire;
@@ -19,17 +19,24 @@ pub(super) const IN_FLIGHT: usize = 64;
 /// How long a command waits for room in the queue (CONTRACT, section 1).
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// A command of a client.
+pub(super) struct Set {
+    pub(super) command: Command,
+    pub(super) arrived: Instant,
+}
+
 /// Submits what comes until `commands` is closed, then waits for the last outcome. Only refusals are answered.
-pub(super) async fn submit(engine: Handle, mut commands: mpsc::Receiver<Command>, refusals: mpsc::Sender<Message>) {
+pub(super) async fn submit(engine: Handle, mut commands: mpsc::Receiver<Set>, refusals: mpsc::Sender<Message>) {
     let mut submitted = FuturesUnordered::new();
     let mut open = true;
     while open || !submitted.is_empty() {
         tokio::select! {
             command = commands.recv(), if open && submitted.len() < IN_FLIGHT => match command {
                 None => open = false,
-                Some(command) => {
+                Some(Set { command, arrived }) => {
                     let id = command.id.to_string();
-                    match timeout(PATIENCE, engine.submit(command)).await {
+                    // Counted from its arrival: those that wait behind one another do not add up.
+                    match timeout_at(arrived + PATIENCE, engine.submit(command)).await {
                         Ok(submission) => submitted.push(outcome(id, submission)),
                         Err(_) => answer(&refusals, id, Outcome::Full).await,
                     }
@@ -45,15 +52,39 @@ async fn outcome(id: String, mut submission: Submission) -> (String, Outcome) {
 }
 
 async fn answer(refusals: &mpsc::Sender<Message>, id: String, outcome: Outcome) {
+    if let Some(refusal) = refusal(id, outcome) {
+        // Err: the client is gone, nobody wants to know.
+        let _ = refusals.send(wire::error(&refusal)).await;
+    }
+}
+
+fn refusal(id: String, outcome: Outcome) -> Option<Refusal> {
     let (reason, message) = match outcome {
         // The broadcast is the answer; a duplicate had its broadcast before.
-        Outcome::Applied { .. } | Outcome::Duplicate => return,
+        Outcome::Applied { .. } | Outcome::Duplicate => return None,
         Outcome::Dropped => (Reason::QueueFull, "newer commands took the place of this one"),
         Outcome::Full => (Reason::QueueFull, "too many commands wait, try again later"),
         Outcome::Stopping => (Reason::Stopping, "the appliance is stopping"),
     };
-    let mut refusal = Refusal::whole(reason, message);
-    refusal.cmd_id = Some(id);
-    // Err: the client is gone, nobody wants to know.
-    let _ = refusals.send(wire::error(&refusal)).await;
+    Some(Refusal { cmd_id: Some(id), ..Refusal::whole(reason, message) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_taken_is_told_with_its_id_and_what_was_is_not() {
+        for (outcome, code) in [
+            (Outcome::Applied { seq: 1 }, None),
+            (Outcome::Duplicate, None),
+            (Outcome::Dropped, Some("QUEUE_FULL")),
+            (Outcome::Full, Some("QUEUE_FULL")),
+            (Outcome::Stopping, Some("STOPPING")),
+        ] {
+            let refusal = refusal("x".into(), outcome);
+            assert_eq!(refusal.as_ref().map(|r| r.reason.code()), code, "{outcome:?}");
+            assert!(refusal.is_none_or(|r| r.cmd_id.as_deref() == Some("x")));
+        }
+    }
 }

@@ -109,7 +109,7 @@ const fn empty(status: u16, says: &'static str) -> Answer {
 }
 
 /// Everything that is served.
-pub(super) const TABLE: &[Route] = &[
+pub(super) static TABLE: &[Route] = &[
     Route {
         verb: Verb::Get,
         path: "/rgb",

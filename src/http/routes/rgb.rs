@@ -54,20 +54,38 @@ pub(super) async fn change(app: &App, mut request: Request) -> Result<Response, 
     let outcome = timeout(PATIENCE + OUTCOME, app.engine.submit_within(command, PATIENCE))
         .await
         .map_err(|_| Problem::internal("the engine did not say what became of a command"))?;
-    let taken = match outcome {
-        Outcome::Applied { seq } => Taken::Accepted { cmd_id, seq },
-        Outcome::Duplicate => Taken::Duplicate { cmd_id },
-        Outcome::Full => return Err(Problem::unavailable("QUEUE_FULL: too many commands wait; try again in a second")),
-        Outcome::Dropped => {
-            return Err(Problem::unavailable(
-                "QUEUE_FULL: newer commands took the place of this one; try again in a second",
-            ));
-        }
+    reply::json(StatusCode::ACCEPTED, &taken(outcome, cmd_id)?)
+}
+
+fn taken(outcome: Outcome, cmd_id: String) -> Result<Taken, Problem> {
+    let why = match outcome {
+        Outcome::Applied { seq } => return Ok(Taken::Accepted { cmd_id, seq }),
+        Outcome::Duplicate => return Ok(Taken::Duplicate { cmd_id }),
+        Outcome::Full => "QUEUE_FULL: too many commands wait; try again in a second",
+        Outcome::Dropped => "QUEUE_FULL: newer commands took the place of this one; try again in a second",
         Outcome::Stopping => return Err(stopping()),
     };
-    reply::json(StatusCode::ACCEPTED, &taken)
+    Err(Problem::unavailable(why))
 }
 
 fn stopping() -> Problem {
     Problem::unavailable("STOPPING: the appliance is stopping")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_taken_is_503_with_retry_after() {
+        for (outcome, word) in
+            [(Outcome::Full, "QUEUE_FULL"), (Outcome::Dropped, "QUEUE_FULL"), (Outcome::Stopping, "STOPPING")]
+        {
+            let Err(problem) = taken(outcome, "x".into()) else { panic!("{outcome:?} was taken") };
+            let response = problem.into_response();
+            assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+            let body = super::super::super::testing::body_of(response);
+            assert!(String::from_utf8_lossy(&body).contains(word), "{outcome:?}");
+        }
+    }
 }

@@ -1,0 +1,364 @@
+//! The database under the layers, and the only code that sees sled.
+//!
+//! sled can fail by error, by panic and by opening empty: each of the three is damage, and none leaves this file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::batch::Tree;
+use super::folder;
+use super::overlay::{Light, Log, Overlay};
+use super::wire::{Reader, put_bytes, put_number, u64_at};
+use crate::kit::backoff::Backoff;
+
+/// Format of everything in here. A migration is a step from one number to the next, made where this is compared.
+const FORMAT: u64 = 1;
+
+/// FACTS.md section 6: measured to be enough, and the memory of the whole appliance is 25 MB.
+const CACHE: u64 = 16 << 20;
+
+/// Entries of a log are kept in pieces of about this size: sled rewrites a node of up to 16 values as a whole, and
+/// nodes above 128 KiB leave its log for files of their own, which its `flush` does not sync.
+const PIECE: usize = 4 << 10;
+
+/// How far the database has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Number of the last batch that is in it.
+    pub(super) through: u64,
+    /// First generation of the journal that holds batches which are not.
+    pub(super) first_needed: u64,
+}
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BaseError {
+    #[error("{0}")]
+    Sled(#[from] sled::Error),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("sled panicked")]
+    Panicked,
+    #[error("it opened empty")]
+    Empty,
+    #[error("an entry has an unknown shape")]
+    Shape,
+    #[error("format {0} was written by a newer dmxd")]
+    Newer(u64),
+}
+
+/// An open database.
+pub(super) struct Sled {
+    dir: PathBuf,
+    db: sled::Db,
+    meta: sled::Tree,
+    values: sled::Tree,
+    logs: sled::Tree,
+    /// Blob files that were synced.
+    blobs: Mutex<BTreeSet<PathBuf>>,
+}
+
+/// What lies under the layers.
+pub(super) enum Base {
+    /// The database.
+    Sled(Sled),
+    /// What the snapshot held, while the database cannot be opened.
+    Ram(Overlay),
+}
+
+/// Runs what may panic inside sled.
+fn guarded<T>(call: impl FnOnce() -> Result<T, BaseError>) -> Result<T, BaseError> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(BaseError::Panicked))
+}
+
+fn value_key(tree: Tree, key: &[u8]) -> Vec<u8> {
+    [&[tree.tag()], key].concat()
+}
+
+fn log_prefix(log: &[u8]) -> Vec<u8> {
+    let mut prefix = Vec::new();
+    put_bytes(&mut prefix, log);
+    prefix
+}
+
+fn log_key(log: &[u8], first: u64) -> Vec<u8> {
+    [log_prefix(log).as_slice(), &first.to_be_bytes()].concat()
+}
+
+impl Sled {
+    /// Opens an existing database and reads every entry once, so that damage shows now; gives the light in it too.
+    pub(super) fn open(dir: &Path) -> Result<(Self, Light), BaseError> {
+        guarded(|| {
+            let db = open_db(dir)?;
+            let recovered = db.was_recovered();
+            let sled = Self::over(dir, db)?;
+            if !recovered {
+                return Err(BaseError::Empty);
+            }
+            match sled.number(b"format")? {
+                None => return Err(BaseError::Empty),
+                Some(FORMAT) => {}
+                Some(other) => return Err(BaseError::Newer(other)),
+            }
+            let mut light = Light::new();
+            for entry in &sled.values {
+                let (key, value) = entry?;
+                let (tag, key) = key.split_first().ok_or(BaseError::Shape)?;
+                let tree = Tree::from_tag(*tag).ok_or(BaseError::Shape)?;
+                if tree.is_vital() {
+                    light.insert((tree, key.to_vec()), value.to_vec());
+                }
+            }
+            for entry in &sled.logs {
+                decode_piece(&entry?.1).ok_or(BaseError::Shape)?;
+            }
+            Ok((sled, light))
+        })
+    }
+
+    /// Makes a database that holds `content`, so that a kill at any moment leaves either none or a whole one.
+    pub(super) fn create(parent: &Path, name: &str, content: &Overlay, mark: Mark) -> Result<(), BaseError> {
+        let unfinished = parent.join(format!("{name}.new"));
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished)?;
+        }
+        guarded(|| {
+            let sled = Self::over(&unfinished, open_db(&unfinished)?)?;
+            sled.meta.insert(b"format", &FORMAT.to_le_bytes())?;
+            sled.write(content, mark)
+        })?;
+        sync_all(&unfinished)?;
+        fs::rename(&unfinished, parent.join(name))?;
+        Ok(folder::sync(parent)?)
+    }
+
+    fn over(dir: &Path, db: sled::Db) -> Result<Self, BaseError> {
+        let (meta, values, logs) = (db.open_tree("meta")?, db.open_tree("values")?, db.open_tree("logs")?);
+        Ok(Self { dir: dir.to_owned(), db, meta, values, logs, blobs: Mutex::default() })
+    }
+
+    fn number(&self, key: &[u8]) -> Result<Option<u64>, BaseError> {
+        Ok(self.meta.get(key)?.and_then(|value| u64_at(&value, 0)))
+    }
+
+    pub(super) fn mark(&self) -> Result<Mark, BaseError> {
+        guarded(|| {
+            let mark = self.meta.get(b"mark")?.ok_or(BaseError::Shape)?;
+            let (Some(through), Some(first_needed)) = (u64_at(&mark, 0), u64_at(&mark, 8)) else {
+                return Err(BaseError::Shape);
+            };
+            Ok(Mark { through, first_needed })
+        })
+    }
+
+    /// Puts a layer in, the mark last, and everything onto the medium.
+    pub(super) fn checkpoint(&self, layer: &Overlay, mark: Mark) -> Result<(), BaseError> {
+        guarded(|| self.write(layer, mark))
+    }
+
+    fn write(&self, layer: &Overlay, mark: Mark) -> Result<(), BaseError> {
+        let mut batch = sled::Batch::default();
+        for ((tree, key), value) in &layer.values {
+            match value {
+                Some(value) => batch.insert(value_key(*tree, key), value.as_slice()),
+                None => batch.remove(value_key(*tree, key)),
+            }
+        }
+        self.values.apply_batch(batch)?;
+        for (name, log) in &layer.logs {
+            self.write_log(name, log)?;
+        }
+        let mut both = mark.through.to_le_bytes().to_vec();
+        both.extend(mark.first_needed.to_le_bytes());
+        self.meta.insert(b"mark", both)?;
+        self.db.flush()?;
+        self.sync()
+    }
+
+    /// Puts a period's entries in, in pieces keyed by their first number, and drops pieces too old to be kept.
+    fn write_log(&self, name: &[u8], log: &Log) -> Result<(), BaseError> {
+        let Some((first, _)) = log.entries.front() else { return Ok(()) };
+        let mut batch = sled::Batch::default();
+        // Pieces of a checkpoint that was interrupted: the same entries, perhaps cut elsewhere.
+        for key in self.logs.range(log_key(name, *first)..log_key(name, u64::MAX)).keys() {
+            batch.remove(key?);
+        }
+        let mut kept = 0;
+        for piece in pieces(log) {
+            kept += piece.count;
+            batch.insert(log_key(name, piece.first), piece.bytes);
+        }
+        for entry in self.logs.range(log_prefix(name)..log_key(name, *first)).rev() {
+            let (key, value) = entry?;
+            if kept >= u64::from(log.keep) {
+                batch.remove(key);
+            } else {
+                kept += decode_piece(&value).ok_or(BaseError::Shape)?.entries.len() as u64;
+            }
+        }
+        Ok(self.logs.apply_batch(batch)?)
+    }
+
+    /// sled's `flush` ends in `sync_file_range`, which is not power-safe (spacejam/sled#1452); its blob files are not
+    /// synced at all.
+    fn sync(&self) -> Result<(), BaseError> {
+        let present: BTreeSet<PathBuf> =
+            fs::read_dir(self.dir.join("blobs"))?.flatten().map(|entry| entry.path()).collect();
+        let mut synced = self.blobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let fresh: Vec<_> = present.difference(&synced).collect();
+        for blob in &fresh {
+            match File::open(blob) {
+                Ok(file) => file.sync_all()?,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {} // collected meanwhile
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if !fresh.is_empty() {
+            folder::sync(&self.dir.join("blobs"))?;
+        }
+        *synced = present;
+        Ok(File::open(self.dir.join("db"))?.sync_data()?)
+    }
+}
+
+fn open_db(dir: &Path) -> Result<sled::Db, BaseError> {
+    let config = sled::Config::new().path(dir).cache_capacity(CACHE).flush_every_ms(None);
+    // A dropped database gives its lock back a little later.
+    let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
+    for _ in 0..20 {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                std::thread::sleep(backoff.pause());
+            }
+            other => return Ok(other?),
+        }
+    }
+    Ok(config.open()?)
+}
+
+/// Syncs every file and folder below `dir` and itself.
+fn sync_all(dir: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync_all(&path)?;
+        } else {
+            File::open(&path)?.sync_all()?;
+        }
+    }
+    folder::sync(dir)
+}
+
+struct Piece {
+    first: u64,
+    count: u64,
+    bytes: Vec<u8>,
+}
+
+/// Cuts a log into pieces; entries of one number stay together.
+fn pieces(log: &Log) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut last = None;
+    for (number, entry) in &log.entries {
+        let full = |piece: &Piece| piece.bytes.len() + entry.len() > PIECE && last != Some(*number);
+        if pieces.last().is_none_or(full) {
+            pieces.push(Piece { first: *number, count: 0, bytes: Vec::new() });
+            if let Some(piece) = pieces.last_mut() {
+                put_number(&mut piece.bytes, u64::from(log.keep));
+            }
+        }
+        if let Some(piece) = pieces.last_mut() {
+            piece.count += 1;
+            put_number(&mut piece.bytes, number - piece.first);
+            put_number(&mut piece.bytes, entry.len() as u64);
+            piece.bytes.extend_from_slice(entry);
+        }
+        last = Some(*number);
+    }
+    // The number of a piece's first entry is its key's; here it is put in front so that the value stands alone.
+    for piece in &mut pieces {
+        let mut bytes = piece.first.to_le_bytes().to_vec();
+        bytes.append(&mut piece.bytes);
+        piece.bytes = bytes;
+    }
+    pieces
+}
+
+fn decode_piece(bytes: &[u8]) -> Option<Log> {
+    let first = u64_at(bytes, 0)?;
+    let mut reader = Reader(bytes.get(8..)?);
+    let mut log = Log { keep: u32::try_from(reader.number()?).ok()?, ..Log::default() };
+    while !reader.is_empty() {
+        log.entries.push_back((first.checked_add(reader.number()?)?, reader.bytes()?.to_vec()));
+    }
+    Some(log)
+}
+
+impl Base {
+    pub(super) fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, BaseError> {
+        match self {
+            Self::Sled(sled) => guarded(|| Ok(sled.values.get(value_key(tree, key))?.map(|value| value.to_vec()))),
+            Self::Ram(content) => Ok(content.values.get(&(tree, key.to_vec())).cloned().flatten()),
+        }
+    }
+
+    /// The keys of a tree that start with `prefix`.
+    pub(super) fn scan(&self, tree: Tree, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, BaseError> {
+        match self {
+            Self::Sled(sled) => guarded(|| {
+                let mut found = BTreeMap::new();
+                for entry in sled.values.scan_prefix(value_key(tree, prefix)) {
+                    let (key, value) = entry?;
+                    found.insert(key.get(1..).unwrap_or_default().to_vec(), value.to_vec());
+                }
+                Ok(found)
+            }),
+            Self::Ram(content) => {
+                let from = content.values.range((tree, prefix.to_vec())..);
+                let inside = from.take_while(|((t, key), _)| *t == tree && key.starts_with(prefix));
+                Ok(inside.filter_map(|((_, key), value)| Some((key.clone(), value.clone()?))).collect())
+            }
+        }
+    }
+
+    /// The entries of a log.
+    pub(super) fn log(&self, name: &[u8]) -> Result<Log, BaseError> {
+        match self {
+            Self::Sled(sled) => guarded(|| {
+                let mut log = Log::default();
+                for entry in sled.logs.scan_prefix(log_prefix(name)) {
+                    log.absorb(decode_piece(&entry?.1).ok_or(BaseError::Shape)?);
+                }
+                Ok(log)
+            }),
+            Self::Ram(content) => Ok(content.logs.get(name).cloned().unwrap_or_default()),
+        }
+    }
+
+    /// Hands out everything, piece by piece, as layers that make it up when laid over each other.
+    pub(super) fn export(&self, mut each: impl FnMut(Overlay) -> std::io::Result<()>) -> Result<(), BaseError> {
+        let sled = match self {
+            Self::Ram(content) => return Ok(each(content.clone())?),
+            Self::Sled(sled) => sled,
+        };
+        guarded(|| {
+            for entry in &sled.values {
+                let (key, value) = entry?;
+                let (tag, key) = key.split_first().ok_or(BaseError::Shape)?;
+                let tree = Tree::from_tag(*tag).ok_or(BaseError::Shape)?;
+                each(Overlay { values: [((tree, key.to_vec()), Some(value.to_vec()))].into(), ..Overlay::default() })?;
+            }
+            for entry in &sled.logs {
+                let (key, value) = entry?;
+                let name = Reader(&key).bytes().ok_or(BaseError::Shape)?.to_vec();
+                let piece = decode_piece(&value).ok_or(BaseError::Shape)?;
+                each(Overlay { logs: [(name, piece)].into(), ..Overlay::default() })?;
+            }
+            Ok(())
+        })
+    }
+}

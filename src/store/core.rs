@@ -1,0 +1,269 @@
+//! What the store's threads share, and the one rule they share it by: every batch is released once, in order.
+//!
+//! The lock is held for microseconds and never across I/O on the journal or a release.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::Release;
+use super::base::Base;
+use super::journal::Journal;
+use super::overlay::Layers;
+use crate::kit::health::Health;
+use crate::metrics;
+
+/// Code of the problem that is up while changes are kept in memory only.
+pub(super) const IN_RAM: &str = "STORAGE_IN_RAM";
+
+/// Whether batches go through the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Released after their write.
+    Disk,
+    /// Released at once; the keeper is trying to get back.
+    Ram,
+}
+
+/// A batch between commit and release.
+pub(super) struct Waiting {
+    pub(super) number: u64,
+    /// Empty: nothing to write, only to be released in its turn.
+    pub(super) payload: Vec<u8>,
+    pub(super) release: Release,
+    /// Given back after the release.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What the writer has in hand.
+pub(super) struct Writing {
+    pub(super) since: Instant,
+    pub(super) batches: Vec<Waiting>,
+}
+
+/// How far the writer's move to the next generation is.
+#[derive(Debug)]
+pub(super) enum Move {
+    /// None is wanted.
+    Idle,
+    /// The keeper made a generation.
+    Asked(Journal),
+    /// The writer is writing its head.
+    Moving,
+    /// Its head was written by that write.
+    Moved { at: u64, by_write: u64 },
+    /// The disk failed; the generation is lost.
+    Failed,
+}
+
+/// Mark of a clean stop: last thing the writer writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The store runs.
+    No,
+    /// The keeper asked for it.
+    Asked,
+    /// Nothing is written any more.
+    Ended,
+}
+
+/// What others wait for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    /// Number of the last batch that survives a power cut.
+    pub(super) synced: u64,
+    /// Batches are kept in memory only.
+    pub(super) in_ram: bool,
+    /// `close` is done.
+    pub(super) closed: bool,
+}
+
+pub(super) struct Shared {
+    pub(super) layers: Layers,
+    pub(super) base: Arc<Base>,
+    /// Number of the last batch that the database holds.
+    pub(super) through: u64,
+    pub(super) mode: Mode,
+    /// Number of the last batch.
+    pub(super) number: u64,
+    /// At most as many as there are permits.
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) writing: Option<Writing>,
+    /// The writer is inside a write, also after the guard took its batches over.
+    pub(super) writer_busy: bool,
+    /// At most as many as there are permits.
+    ready: VecDeque<Waiting>,
+    releasing: bool,
+    pub(super) moving: Move,
+    pub(super) ending: Ending,
+    /// File of the present generation.
+    pub(super) file: Option<Arc<File>>,
+    /// Files of earlier generations that are not synced to their end: one, two after a quick checkpoint.
+    pub(super) behind: Vec<Arc<File>>,
+    /// Bytes used of the present generation.
+    pub(super) used: u64,
+    /// Writes done, and how many of them are on the medium.
+    pub(super) writes: u64,
+    pub(super) synced_writes: u64,
+    pub(super) written: u64,
+    pub(super) synced: u64,
+    /// A sync began after the last write: the next one takes a fresh page.
+    pub(super) fresh_page: bool,
+    pub(super) unsynced_since: Option<Instant>,
+    pub(super) sync_now: bool,
+    /// Since when there is something that is not in the database.
+    pub(super) dirty_since: Option<Instant>,
+    pub(super) guard_parked: bool,
+    pub(super) closing: bool,
+    pub(super) stop: bool,
+}
+
+impl Shared {
+    pub(super) fn new(layers: Layers, base: Arc<Base>, through: u64, number: u64) -> Self {
+        Self {
+            dirty_since: (!layers.new.is_empty()).then(Instant::now),
+            layers,
+            base,
+            through,
+            mode: Mode::Disk,
+            number,
+            waiting: Vec::new(),
+            writing: None,
+            writer_busy: false,
+            ready: VecDeque::new(),
+            releasing: false,
+            moving: Move::Idle,
+            ending: Ending::No,
+            file: None,
+            behind: Vec::new(),
+            used: 0,
+            writes: 0,
+            synced_writes: 0,
+            written: number,
+            synced: number,
+            fresh_page: true,
+            unsynced_since: None,
+            sync_now: false,
+            guard_parked: false,
+            closing: false,
+            stop: false,
+        }
+    }
+
+    /// Queues a batch for release: at once when nothing before it waits for the disk, else in its turn.
+    pub(super) fn queue(&mut self, batch: Waiting) {
+        if batch.payload.is_empty() && self.waiting.is_empty() && self.writing.is_none() {
+            self.ready.push_back(batch);
+        } else {
+            self.waiting.push(batch);
+        }
+    }
+
+    /// What the writer had in hand is written.
+    pub(super) fn written(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            self.ready.extend(writing.batches);
+        }
+    }
+}
+
+/// What the threads share.
+pub(super) struct Core {
+    pub(super) shared: Mutex<Shared>,
+    pub(super) writer: Condvar,
+    pub(super) syncer: Condvar,
+    pub(super) guard: Condvar,
+    pub(super) keeper: Condvar,
+    pub(super) progress: watch::Sender<Progress>,
+    pub(super) dir: PathBuf,
+    pub(super) boot: String,
+    pub(super) flush: Duration,
+    pub(super) health: Health,
+    pub(super) metrics: metrics::Store,
+    /// The folder is ours as long as any thread may write to it.
+    pub(super) lock: Mutex<Option<File>>,
+    /// Held by a test that wants the disk to hang.
+    #[cfg(test)]
+    pub(super) disk: Mutex<()>,
+}
+
+impl Core {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs the releases that are ready. One thread at a time does it, so that they keep their order; the others leave
+    /// theirs to it.
+    pub(super) fn release<'a>(&'a self, mut shared: MutexGuard<'a, Shared>) {
+        if shared.releasing {
+            return;
+        }
+        shared.releasing = true;
+        while !shared.ready.is_empty() {
+            let ready = std::mem::take(&mut shared.ready);
+            drop(shared);
+            for batch in ready {
+                let Waiting { release, permit, .. } = batch;
+                if std::panic::catch_unwind(std::panic::AssertUnwindSafe(release)).is_err() {
+                    tracing::error!("release_panicked");
+                }
+                drop(permit);
+            }
+            shared = self.lock();
+        }
+        shared.releasing = false;
+    }
+
+    /// The disk does not take the light any more: everything that waits is ready, later batches are at once.
+    pub(super) fn fall_to_ram(&self, shared: &mut Shared, why: &str) {
+        self.metrics.errors.inc();
+        shared.written();
+        let waiting = std::mem::take(&mut shared.waiting);
+        shared.ready.extend(waiting);
+        if matches!(shared.moving, Move::Asked(_) | Move::Moving) {
+            shared.moving = Move::Failed;
+        }
+        if shared.mode == Mode::Disk {
+            shared.mode = Mode::Ram;
+            self.report_ram(why);
+        }
+        shared.unsynced_since = None;
+        self.keeper.notify_all();
+        self.syncer.notify_all();
+    }
+
+    /// Says that changes are in memory only.
+    pub(super) fn report_ram(&self, why: &str) {
+        let message = format!(
+            "changes are kept in memory only and would be lost with the power: {why}; check the card and the free space \
+             of {}, the store goes back to it by itself",
+            self.dir.display()
+        );
+        if self.health.raise(IN_RAM, message) {
+            tracing::error!(why, data_dir = %self.dir.display(), "storage_in_ram");
+        }
+        self.metrics.in_ram.set(1);
+        self.progress.send_modify(|progress| progress.in_ram = true);
+    }
+
+    /// Says that changes are on the disk again.
+    pub(super) fn report_disk(&self) {
+        self.progress.send_modify(|progress| progress.in_ram = false);
+        self.metrics.in_ram.set(0);
+        if self.health.clear(IN_RAM) {
+            tracing::info!(data_dir = %self.dir.display(), "storage_on_disk_again");
+        }
+    }
+
+    /// Ends the threads; batches that still wait are released.
+    pub(super) fn stop(&self) {
+        self.lock().stop = true;
+        for thread in [&self.writer, &self.syncer, &self.guard, &self.keeper] {
+            thread.notify_all();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The data folder: who holds it, how names in it become lasting, where damaged things go.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::StoreError;
+
+/// Things of one name that are kept when they were found damaged.
+const KEPT_BAD: usize = 3;
+
+/// Takes the folder for this process; `None` when it cannot be used at all now.
+///
+/// # Errors
+/// Another process holds it.
+pub(super) fn take(dir: &Path) -> Result<Option<File>, StoreError> {
+    let name = dir.join("lock");
+    // A folder that became read-only is still held by its lock file.
+    let made = fs::create_dir_all(dir).and_then(|()| OpenOptions::new().create(true).append(true).open(&name));
+    let Ok(file) = made.or_else(|_| File::open(&name)) else { return Ok(None) };
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Busy(dir.display().to_string())),
+        // A file system without locks: better served unlocked than not at all.
+        Err(error) => {
+            tracing::warn!(%error, "locking the data folder");
+            Ok(Some(file))
+        }
+    }
+}
+
+/// Makes the names of a folder survive a power cut.
+pub(super) fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Whether new bytes can be put into the folder and onto the medium.
+pub(super) fn is_writable(dir: &Path) -> bool {
+    let name = dir.join("probe");
+    let wrote = fs::write(&name, [1; 64 << 10]).and_then(|()| File::open(&name)?.sync_all());
+    let removed = fs::remove_file(&name);
+    wrote.is_ok() && removed.is_ok()
+}
+
+/// Renames something damaged to `<name>.bad-<ulid>` and keeps the newest three of that kind.
+pub(super) fn set_aside(dir: &Path, name: &str, kind: &str) -> io::Result<String> {
+    let bad = format!("{name}.bad-{}", ulid::Ulid::generate());
+    fs::rename(dir.join(name), dir.join(&bad))?;
+    sync(dir)?;
+    let names = fs::read_dir(dir)?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut bads: Vec<String> = names.filter(|name| name.starts_with(kind) && name.contains(".bad-")).collect();
+    bads.sort_by(|a, b| age(a).cmp(age(b)));
+    let spare = bads.len().saturating_sub(KEPT_BAD);
+    for old in bads.iter().filter(|name| **name != bad).take(spare) {
+        let old = dir.join(old);
+        let removed = if old.is_dir() { fs::remove_dir_all(&old) } else { fs::remove_file(&old) };
+        if let Err(error) = removed {
+            tracing::warn!(path = %old.display(), %error, "deleting what was set aside long ago");
+        }
+    }
+    Ok(bad)
+}
+
+fn age(name: &str) -> &str {
+    name.rsplit('-').next().unwrap_or_default()
+}

@@ -1,0 +1,330 @@
+//! The keeper: checkpoints, snapshots, the way back from RAM and the clean end. All of it beside writer and syncer, who
+//! never wait for it; one thing at a time.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::base::{Base, BaseError, Mark};
+use super::core::{Core, Ending, Mode, Move, Shared};
+use super::journal::{self, Journal};
+use super::overlay::Overlay;
+use super::{folder, open, snapshot};
+use crate::kit::backoff::Backoff;
+
+/// DESIGN.md: a checkpoint every 60 s while dirty.
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// DESIGN.md: a snapshot daily. Counted on a clock that only goes forward.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The same for an appliance that is never up for a day: a day's worth of checkpoints.
+const DAY_OF_GENERATIONS: u64 = 24 * 60;
+
+/// Problem while the journal works and the database does not.
+const NOT_WRITTEN: &str = "DATABASE_NOT_WRITTEN";
+
+/// Why something could not be done now.
+#[derive(Debug, thiserror::Error)]
+enum KeeperError {
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Base(#[from] BaseError),
+    #[error("{0}")]
+    Store(#[from] super::StoreError),
+    #[error("the data folder cannot be used")]
+    Folder,
+    #[error("the journal could not be written")]
+    Journal,
+}
+
+/// A layer on its way into the database.
+struct Pending {
+    layer: Arc<Overlay>,
+    mark: Mark,
+}
+
+/// What the keeper starts with.
+pub(super) struct Start {
+    pub(super) next_generation: u64,
+    /// Generation the snapshot was made at; `None` when there is none.
+    pub(super) snapshot: Option<u64>,
+}
+
+pub(super) struct Keeper {
+    core: Arc<Core>,
+    next_generation: u64,
+    pending: Option<Pending>,
+    snapshot: Option<u64>,
+    snapshot_at: Instant,
+    /// The database is newer than the snapshot.
+    changed: bool,
+    pause: Backoff,
+    not_before: Instant,
+}
+
+enum Task {
+    Stop,
+    Close,
+    Recover,
+    Checkpoint,
+}
+
+impl Keeper {
+    pub(super) fn new(core: Arc<Core>, start: Start) -> Self {
+        let now = Instant::now();
+        Self {
+            core,
+            next_generation: start.next_generation,
+            pending: None,
+            snapshot: start.snapshot,
+            snapshot_at: now,
+            changed: false,
+            pause: Backoff::new(Duration::from_millis(250), Duration::from_secs(5)),
+            not_before: now,
+        }
+    }
+
+    /// Runs until the store stops or is closed.
+    pub(super) fn run(mut self) {
+        loop {
+            let result = match self.wait() {
+                Task::Stop => return,
+                Task::Close => return self.close(),
+                Task::Recover => self.recover(),
+                Task::Checkpoint => self.checkpoint(),
+            };
+            match result {
+                Ok(()) => self.pause.reset(),
+                Err(error) => {
+                    self.core.metrics.errors.inc();
+                    tracing::debug!(%error, "storage_retry");
+                    self.not_before = Instant::now() + self.pause.pause();
+                }
+            }
+        }
+    }
+
+    fn wait(&self) -> Task {
+        let mut shared = self.core.lock();
+        loop {
+            if shared.stop {
+                return Task::Stop;
+            }
+            if shared.closing {
+                return Task::Close;
+            }
+            let (due, task) = match shared.mode {
+                Mode::Ram => ((!shared.writer_busy).then_some(self.not_before), Task::Recover),
+                Mode::Disk => (self.checkpoint_due(&shared), Task::Checkpoint),
+            };
+            let Some(due) = due else {
+                shared = self.core.keeper.wait(shared).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return task;
+            }
+            shared = self.core.keeper.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn checkpoint_due(&self, shared: &Shared) -> Option<Instant> {
+        if self.pending.is_some() || shared.used >= journal::SIZE {
+            return Some(self.not_before);
+        }
+        Some((shared.dirty_since? + PERIOD).max(self.not_before))
+    }
+
+    /// Everything up to now into the database; the journal before it goes.
+    fn checkpoint(&mut self) -> Result<(), KeeperError> {
+        let result = self.try_checkpoint();
+        match &result {
+            Ok(()) => {
+                if self.core.health.clear(NOT_WRITTEN) {
+                    tracing::info!("database_written_again");
+                }
+            }
+            // A dead disk has its own problem up.
+            Err(KeeperError::Journal) => {}
+            Err(error) => {
+                let message = format!(
+                    "the database could not be written ({error}); the journal keeps every change meanwhile and grows: \
+                     check the card and the free space of {}",
+                    self.core.dir.display()
+                );
+                if self.core.health.raise(NOT_WRITTEN, message) {
+                    tracing::error!(%error, "database_not_written");
+                }
+            }
+        }
+        result
+    }
+
+    fn try_checkpoint(&mut self) -> Result<(), KeeperError> {
+        let Pending { layer, mark } = match self.pending.take() {
+            Some(pending) => pending,
+            None => self.rotate()?,
+        };
+        let done = self.database().and_then(|base| match &*base {
+            Base::Sled(sled) => Ok(sled.checkpoint(&layer, mark)?),
+            Base::Ram(_) => Err(KeeperError::Folder),
+        });
+        if let Err(error) = done {
+            // sled does not recover from an error: the next try opens it anew.
+            self.core.lock().base = Arc::new(Base::Ram(Overlay::default()));
+            self.pending = Some(Pending { layer, mark });
+            return Err(error);
+        }
+        let mut shared = self.core.lock();
+        shared.layers.old.take_if(|old| Arc::ptr_eq(old, &layer));
+        shared.through = mark.through;
+        drop(shared);
+        self.changed = true;
+        self.core.metrics.checkpoints.inc();
+        journal::delete_before(&self.core.dir, mark.first_needed);
+        let days = self.next_generation - self.snapshot.unwrap_or(0) >= DAY_OF_GENERATIONS;
+        if self.snapshot.is_none() || days || self.snapshot_at.elapsed() >= DAY {
+            self.write_snapshot(mark)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the writer to the next generation and waits until that is on the medium.
+    fn rotate(&mut self) -> Result<Pending, KeeperError> {
+        let (through, first_needed) = self.next_generation(Mode::Disk)?;
+        let layer = self.core.lock().layers.old.clone().unwrap_or_default();
+        Ok(Pending { layer, mark: Mark { through, first_needed } })
+    }
+
+    /// Makes a generation, has the writer move to it and waits until its head and all before it are on the medium.
+    fn next_generation(&mut self, from: Mode) -> Result<(u64, u64), KeeperError> {
+        let newest = journal::list(&self.core.dir).last().copied().unwrap_or(0);
+        let generation = self.next_generation.max(newest + 1);
+        let journal = Journal::create(&self.core.dir, generation, None)?;
+        self.next_generation = generation + 1;
+        let mut shared = self.core.lock();
+        if shared.mode != from {
+            return Err(KeeperError::Journal);
+        }
+        shared.moving = Move::Asked(journal);
+        self.core.writer.notify_one();
+        shared = self.wait_until(shared, |shared| matches!(shared.moving, Move::Moved { .. } | Move::Failed));
+        let moved = std::mem::replace(&mut shared.moving, Move::Idle);
+        let Move::Moved { at, by_write } = moved else { return Err(KeeperError::Journal) };
+        self.sync(shared, by_write)?;
+        Ok((at, generation))
+    }
+
+    fn sync(&self, mut shared: MutexGuard<'_, Shared>, write: u64) -> Result<(), KeeperError> {
+        shared.sync_now = true;
+        self.core.syncer.notify_one();
+        shared = self.wait_until(shared, |shared| shared.synced_writes >= write || shared.mode == Mode::Ram);
+        if shared.synced_writes >= write { Ok(()) } else { Err(KeeperError::Journal) }
+    }
+
+    fn wait_until<'a>(
+        &self,
+        mut shared: MutexGuard<'a, Shared>,
+        done: impl Fn(&Shared) -> bool,
+    ) -> MutexGuard<'a, Shared> {
+        while !done(&shared) && !shared.stop {
+            shared = self.core.keeper.wait(shared).unwrap_or_else(PoisonError::into_inner);
+        }
+        shared
+    }
+
+    /// The database, opened now if it was not.
+    fn database(&self) -> Result<Arc<Base>, KeeperError> {
+        let base = self.core.lock().base.clone();
+        if matches!(&*base, Base::Sled(_)) {
+            return Ok(base);
+        }
+        drop(base);
+        let opened = open::database(&self.core.dir, &self.core.health, snapshot::load(&self.core.dir))?;
+        let base = Arc::new(Base::Sled(opened.sled));
+        let mut shared = self.core.lock();
+        shared.base = base.clone();
+        // A database that was not there at the start may know higher numbers than ours: ours must count as newer.
+        if shared.mode == Mode::Ram && opened.mark.through >= shared.number {
+            shared.number = opened.mark.through + 1;
+        }
+        Ok(base)
+    }
+
+    /// Back to the disk: a generation whose head carries everything.
+    fn recover(&mut self) -> Result<(), KeeperError> {
+        let mut lock = self.core.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() {
+            *lock = Some(folder::take(&self.core.dir)?.ok_or(KeeperError::Folder)?);
+        }
+        drop(lock);
+        // Before the journal, so that a journal without a database always means damage. The light can do without.
+        if let Err(error) = self.database() {
+            tracing::debug!(%error, "database_not_opened");
+        }
+        let (_, generation) = self.next_generation(Mode::Ram)?;
+        self.core.report_disk();
+        journal::delete_before(&self.core.dir, generation);
+        Ok(())
+    }
+
+    fn write_snapshot(&mut self, mark: Mark) -> Result<(), KeeperError> {
+        let base = self.core.lock().base.clone();
+        snapshot::write(&self.core.dir, &base, mark)?;
+        self.snapshot = Some(mark.first_needed);
+        self.snapshot_at = Instant::now();
+        self.changed = false;
+        Ok(())
+    }
+
+    fn close(mut self) {
+        if let Err(error) = self.try_close() {
+            tracing::error!(%error, "storage_not_closed_cleanly");
+        }
+        // Drops the database, whose lock is given back with it.
+        self.core.lock().base = Arc::new(Base::Ram(Overlay::default()));
+        self.core.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.core.stop();
+        self.core.progress.send_modify(|progress| progress.closed = true);
+    }
+
+    fn try_close(&mut self) -> Result<(), KeeperError> {
+        let shared = self.core.lock();
+        let (mode, busy) = (shared.mode, shared.writer_busy);
+        let dirty = !shared.layers.new.is_empty() || shared.layers.old.is_some();
+        drop(shared);
+        if mode == Mode::Ram {
+            if busy {
+                return Err(KeeperError::Journal);
+            }
+            self.recover()?;
+        }
+        // A snapshot or checkpoint that fails costs nothing that the journal does not hold: the mark is still true.
+        if (dirty || self.pending.is_some())
+            && let Err(error) = self.checkpoint()
+        {
+            tracing::warn!(%error, "storage_closed_without_checkpoint");
+        }
+        if self.changed {
+            let base = self.core.lock().base.clone();
+            if let Base::Sled(sled) = &*base
+                && let Err(error) = sled.mark().map_err(KeeperError::from).and_then(|mark| self.write_snapshot(mark))
+            {
+                tracing::warn!(%error, "storage_closed_without_snapshot");
+            }
+        }
+        let mut shared = self.core.lock();
+        if shared.mode == Mode::Ram {
+            return Err(KeeperError::Journal);
+        }
+        shared.ending = Ending::Asked;
+        self.core.writer.notify_one();
+        shared = self.wait_until(shared, |shared| {
+            shared.mode == Mode::Ram || (shared.ending == Ending::Ended && shared.writing.is_none())
+        });
+        let writes = shared.writes;
+        self.sync(shared, writes)
+    }
+}

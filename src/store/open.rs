@@ -1,0 +1,250 @@
+//! The start: what is found in the folder, what of it is damaged, and where the light stood.
+
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::base::{Base, BaseError, Mark, Sled};
+use super::core::{Core, Mode, Progress, Shared};
+use super::head::head;
+use super::journal::{self, Journal};
+use super::keeper::{Keeper, Start};
+use super::overlay::Light;
+use super::record::{Kind, Record};
+use super::replay::{Found, Replayed, replay};
+use super::snapshot::{self, Loaded, Snapshot};
+use super::{StoreError, folder, guard, syncer, writer};
+use crate::config;
+use crate::kit::health::Health;
+use crate::metrics::Metrics;
+
+/// What `seq` jumps after a power cut or damage: above all that `flush_ms` (1 s) of the fastest flood can have taken back
+/// (measured 20,000 commands a second), and recognised at a glance. CONTRACT.md: a fixed block.
+const SEQ_JUMP: u64 = 100_000;
+
+/// Problem: the database was damaged, renamed and rebuilt.
+const SET_ASIDE: &str = "DATABASE_SET_ASIDE";
+/// Problem: the database is older than it was.
+const DATABASE_DAMAGED: &str = "DATABASE_DAMAGED";
+/// Problem: the journal was damaged.
+const JOURNAL_DAMAGED: &str = "JOURNAL_DAMAGED";
+/// Problem: the snapshot was damaged.
+const SNAPSHOT_DAMAGED: &str = "SNAPSHOT_DAMAGED";
+
+/// An open database.
+pub(super) struct Database {
+    pub(super) sled: Sled,
+    pub(super) light: Light,
+    pub(super) mark: Mark,
+    pub(super) rebuilt: bool,
+}
+
+/// Opens the database of a folder, makes it in a new one, rebuilds a damaged one from the snapshot.
+///
+/// # Errors
+/// It can be neither opened nor made: the folder takes no bytes.
+pub(super) fn database(dir: &Path, health: &Health, loaded: Loaded) -> Result<Database, BaseError> {
+    let there = dir.join("db");
+    let why = if there.exists() {
+        match open_sled(&there) {
+            Ok(database) => return Ok(database),
+            Err(error) if !folder::is_writable(dir) => return Err(error),
+            Err(error) => error.to_string(),
+        }
+    } else if journal::list(dir).is_empty() && matches!(loaded, Loaded::None) {
+        Sled::create(dir, "db", &Default::default(), Mark { through: 0, first_needed: 1 })?;
+        return open_sled(&there);
+    } else {
+        "it is missing".to_owned()
+    };
+    let kept = if there.exists() { folder::set_aside(dir, "db", "db")? } else { "nothing".to_owned() };
+    let Snapshot { content, mark } = match loaded {
+        Loaded::Good(snapshot) => snapshot,
+        Loaded::None | Loaded::Damaged => Snapshot::default(),
+    };
+    Sled::create(dir, "db", &content, mark)?;
+    let message = format!(
+        "the database was damaged ({why}) and rebuilt from the last snapshot and the journal; the damaged one was kept as \
+         {kept}: check scenes and retained messages, and the card"
+    );
+    health.raise(SET_ASIDE, message);
+    tracing::error!(why, kept, "database_set_aside");
+    Ok(Database { rebuilt: true, ..open_sled(&there)? })
+}
+
+fn open_sled(dir: &Path) -> Result<Database, BaseError> {
+    let (sled, light) = Sled::open(dir)?;
+    let mark = sled.mark()?;
+    Ok(Database { sled, light, mark, rebuilt: false })
+}
+
+/// What was found, put together.
+struct Past {
+    base: Base,
+    mark: Mark,
+    replayed: Replayed,
+    /// Something was there, and it was damaged or rebuilt.
+    damaged: bool,
+    /// Why the database could not be opened.
+    unusable: Option<String>,
+    snapshot: Option<u64>,
+}
+
+/// Opens the folder; see `Store::open`.
+pub(super) fn open(
+    settings: &config::Storage,
+    health: &Health,
+    metrics: &Metrics,
+    boot: String,
+) -> Result<(Arc<Core>, u64), StoreError> {
+    let dir = settings.data_dir.clone();
+    let lock = folder::take(&dir)?;
+    let found = find(&dir, health, &boot);
+    let (through, number) = (found.mark.through, found.replayed.number);
+    let jump = seq_jump(&found, &boot);
+    let head = head(&boot, through, &found.replayed.layers, true);
+    let next_generation = journal::list(&dir).last().copied().unwrap_or(0).max(found.mark.first_needed) + 1;
+    let first = Record { kind: Kind::Head, settled: true, number, payload: &head };
+    let journal = match &found.unusable {
+        // A journal beside a database that was never made would look like damage.
+        Some(why) if !dir.join("db").exists() => Err(why.clone()),
+        _ => Journal::create(&dir, next_generation, Some(&first)).map_err(|error| format!("making a journal: {error}")),
+    };
+    let mut shared = Shared::new(found.replayed.layers, Arc::new(found.base), through, number);
+    // What was replayed goes to the database at once.
+    shared.dirty_since = shared.dirty_since.and_then(|_| Instant::now().checked_sub(Duration::from_secs(3600)));
+    shared.file = journal.as_ref().ok().map(|journal| journal.file.clone());
+    if journal.is_err() {
+        shared.mode = Mode::Ram;
+    }
+    let core = Arc::new(Core {
+        shared: Mutex::new(shared),
+        writer: Condvar::new(),
+        syncer: Condvar::new(),
+        guard: Condvar::new(),
+        keeper: Condvar::new(),
+        progress: watch::Sender::new(Progress { synced: number, ..Progress::default() }),
+        dir: dir.clone(),
+        boot,
+        flush: Duration::from_millis(settings.flush_ms),
+        health: health.clone(),
+        metrics: metrics.store.clone(),
+        lock: Mutex::new(lock),
+        #[cfg(test)]
+        disk: Mutex::new(()),
+    });
+    let journal = match journal {
+        Ok(journal) => {
+            put_away(&dir, &found.replayed.damaged, next_generation);
+            Some(journal)
+        }
+        Err(why) => {
+            core.report_ram(&why);
+            None
+        }
+    };
+    start(&core, journal, Start { next_generation: next_generation + 1, snapshot: found.snapshot });
+    Ok((core, jump))
+}
+
+fn find(dir: &Path, health: &Health, boot: &str) -> Past {
+    let loaded = snapshot::load(dir);
+    let bad_snapshot = matches!(loaded, Loaded::Damaged);
+    let snapshot = match &loaded {
+        Loaded::Good(snapshot) => Some(snapshot.mark.first_needed),
+        Loaded::None | Loaded::Damaged => None,
+    };
+    let (base, mark, light, rebuilt, unusable) = match database(dir, health, loaded) {
+        Ok(it) => (Base::Sled(it.sled), it.mark, it.light, it.rebuilt, None),
+        Err(error) => {
+            let Snapshot { content, mark } = match snapshot::load(dir) {
+                Loaded::Good(snapshot) => snapshot,
+                Loaded::None | Loaded::Damaged => Snapshot::default(),
+            };
+            let vital = content.values.iter().filter(|(key, _)| key.0.is_vital());
+            let light = vital.filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect();
+            (Base::Ram(content), mark, light, true, Some(format!("opening the database: {error}")))
+        }
+    };
+    let files = read(dir, mark.first_needed);
+    let below = |tree, key: &[u8]| base.get(tree, key).ok().flatten();
+    let replayed = replay(&files, mark, light, rebuilt, boot, below);
+    let behind = !rebuilt && mark.through < replayed.through;
+    report(dir, health, &replayed, bad_snapshot, behind);
+    let damaged =
+        bad_snapshot || behind || replayed.missing || !replayed.damaged.is_empty() || (rebuilt && unusable.is_none());
+    Past { base, mark, replayed, damaged, unusable, snapshot }
+}
+
+/// Reads the generations from `first` on; those below are not needed and not read.
+fn read(dir: &Path, first: u64) -> Vec<Found> {
+    let needed = journal::list(dir).into_iter().filter(|generation| *generation >= first);
+    let read = |generation| {
+        let bytes = std::fs::read(journal::path(dir, generation)).unwrap_or_default();
+        let cut = bytes.is_empty() || !(bytes.len() as u64).is_multiple_of(journal::SIZE);
+        Found { generation, bytes, cut }
+    };
+    needed.map(read).collect()
+}
+
+fn report(dir: &Path, health: &Health, replayed: &Replayed, bad_snapshot: bool, behind: bool) {
+    if replayed.missing || !replayed.damaged.is_empty() {
+        let what = if replayed.missing { "a part of it is missing" } else { "a part of it could not be read" };
+        let message = format!(
+            "the journal was damaged ({what}); light and command ids of its last minutes may be older than they were, the \
+             damaged files were kept as journal-….bad-…: check the light, and the card"
+        );
+        health.raise(JOURNAL_DAMAGED, message);
+        tracing::error!(what, generations = ?replayed.damaged, "journal_damaged");
+    }
+    if behind {
+        health.raise(
+            DATABASE_DAMAGED,
+            "the database has lost its last changes; the light comes from the journal, retained messages and command ids \
+             may be older than they were: check the card",
+        );
+        tracing::error!("database_damaged");
+    }
+    if bad_snapshot {
+        let kept = folder::set_aside(dir, "snapshot", "snapshot").unwrap_or_else(|error| format!("nothing ({error})"));
+        let message = format!("the snapshot was damaged and kept as {kept}; a new one is made: check the card");
+        health.raise(SNAPSHOT_DAMAGED, message);
+        tracing::error!(kept, "snapshot_damaged");
+    }
+}
+
+fn seq_jump(found: &Past, boot: &str) -> u64 {
+    let replayed = &found.replayed;
+    let power_cut = replayed.boot.as_deref().is_some_and(|last| last != boot) && !replayed.clean;
+    if power_cut || found.damaged { SEQ_JUMP } else { 0 }
+}
+
+/// The new generation carries everything: damaged ones are kept aside, the others go.
+fn put_away(dir: &Path, damaged: &[u64], first: u64) {
+    for generation in damaged {
+        let path = journal::path(dir, *generation);
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Err(error) = folder::set_aside(dir, &name, "journal") {
+            tracing::warn!(name, %error, "setting a damaged journal aside");
+        }
+    }
+    journal::delete_before(dir, first);
+}
+
+fn start(core: &Arc<Core>, journal: Option<Journal>, start: Start) {
+    let keeper = Keeper::new(core.clone(), start);
+    let (a, b, c) = (core.clone(), core.clone(), core.clone());
+    spawn("store-writer", move || writer::run(&a, journal));
+    spawn("store-sync", move || syncer::run(&b));
+    spawn("store-guard", move || guard::run(&c));
+    spawn("store-keeper", move || keeper.run());
+}
+
+/// A thread ends by itself when the store stops; nothing needs to wait for it.
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) {
+    if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(run) {
+        tracing::error!(name, %error, "starting a thread of the store");
+    }
+}

@@ -1,0 +1,244 @@
+//! What is newer than the database, pure: values, tombstones and entries of logs, laid over each other.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::batch::{Batch, Op, Tree};
+use super::wire::{Reader, put_bytes, put_number};
+
+/// A key and the table it is in.
+pub(super) type Key = (Tree, Vec<u8>);
+
+/// The vital trees, whole.
+pub(super) type Light = BTreeMap<Key, Vec<u8>>;
+
+/// Entries of one log, oldest first, each with the number of its batch; numbers only rise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Log {
+    pub(super) keep: u32,
+    pub(super) entries: VecDeque<(u64, Vec<u8>)>,
+}
+
+impl Log {
+    /// Adds entries of a newer layer; those that both have (by number) count once. A batch is in a layer as a whole.
+    pub(super) fn absorb(&mut self, newer: Self) {
+        let last = self.entries.back().map(|(number, _)| *number);
+        self.entries.extend(newer.entries.into_iter().filter(|(number, _)| Some(*number) > last));
+        self.keep = newer.keep;
+        self.trim();
+    }
+
+    fn trim(&mut self) {
+        let spare = self.entries.len().saturating_sub(self.keep as usize);
+        self.entries.drain(..spare);
+    }
+}
+
+/// One layer: `None` = deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Overlay {
+    pub(super) values: BTreeMap<Key, Option<Vec<u8>>>,
+    pub(super) logs: BTreeMap<Vec<u8>, Log>,
+}
+
+impl Overlay {
+    pub(super) fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.logs.is_empty()
+    }
+
+    /// Lays a newer layer over this one.
+    pub(super) fn absorb(&mut self, newer: Self) {
+        self.values.extend(newer.values);
+        for (name, log) in newer.logs {
+            self.logs.entry(name).or_default().absorb(log);
+        }
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        for (key, value) in &self.values {
+            encode_value(out, key, value.as_deref());
+        }
+        for (name, log) in &self.logs {
+            encode_log(out, name, log);
+        }
+    }
+
+    /// Reads what `encode` wrote; `None` when it is anything else.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let mut overlay = Self::default();
+        while !reader.is_empty() {
+            match reader.byte()? {
+                b'l' => {
+                    let name = reader.bytes()?.to_vec();
+                    overlay.logs.insert(name, decode_log(&mut reader)?);
+                }
+                kind => {
+                    let key = (Tree::from_tag(reader.byte()?)?, reader.bytes()?.to_vec());
+                    let value = match kind {
+                        b'v' => Some(reader.bytes()?.to_vec()),
+                        b'x' => None,
+                        _ => return None,
+                    };
+                    overlay.values.insert(key, value);
+                }
+            }
+        }
+        Some(overlay)
+    }
+}
+
+/// One value in the form of `Overlay::encode`.
+pub(super) fn encode_value(out: &mut Vec<u8>, (tree, key): &Key, value: Option<&[u8]>) {
+    out.extend([if value.is_some() { b'v' } else { b'x' }, tree.tag()]);
+    put_bytes(out, key);
+    if let Some(value) = value {
+        put_bytes(out, value);
+    }
+}
+
+fn encode_log(out: &mut Vec<u8>, name: &[u8], log: &Log) {
+    out.push(b'l');
+    put_bytes(out, name);
+    put_number(out, u64::from(log.keep));
+    put_number(out, log.entries.len() as u64);
+    for (number, entry) in &log.entries {
+        put_number(out, *number);
+        put_bytes(out, entry);
+    }
+}
+
+fn decode_log(reader: &mut Reader<'_>) -> Option<Log> {
+    let mut log = Log { keep: u32::try_from(reader.number()?).ok()?, entries: VecDeque::new() };
+    for _ in 0..reader.number()? {
+        log.entries.push_back((reader.number()?, reader.bytes()?.to_vec()));
+    }
+    Some(log)
+}
+
+/// What lies over the database: the light (whole), the layer commits go to, and the one a checkpoint is writing.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    pub(super) light: Light,
+    pub(super) new: Overlay,
+    pub(super) old: Option<Arc<Overlay>>,
+}
+
+/// What the layers know of a key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Value(Vec<u8>),
+    Nothing,
+    /// The database knows.
+    Below,
+}
+
+impl Layers {
+    /// Applies a batch; `below` reads the database (only a patch of a tree that is not vital asks it).
+    pub(super) fn apply(&mut self, batch: Batch, number: u64, below: impl Fn(Tree, &[u8]) -> Option<Vec<u8>>) {
+        for op in batch.ops {
+            match op {
+                Op::Put { tree, key, value } => self.set((tree, key), Some(value)),
+                Op::Delete { tree, key } => self.set((tree, key), None),
+                Op::Patch { tree, key, len, bytes } => {
+                    let mut value = match self.find(tree, &key) {
+                        Found::Value(value) => value,
+                        Found::Nothing => Vec::new(),
+                        Found::Below => below(tree, &key).unwrap_or_default(),
+                    };
+                    value.resize(usize::from(len), 0);
+                    for (offset, byte) in bytes {
+                        // An offset behind the end is a fault of the caller that must not cost the rest.
+                        if let Some(at) = value.get_mut(usize::from(offset)) {
+                            *at = byte;
+                        }
+                    }
+                    self.set((tree, key), Some(value));
+                }
+                Op::Append { log, keep, entry } => {
+                    let log = self.new.logs.entry(log).or_default();
+                    log.keep = keep;
+                    log.entries.push_back((number, entry));
+                    log.trim();
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, key: Key, value: Option<Vec<u8>>) {
+        if key.0.is_vital() {
+            match &value {
+                Some(value) => self.light.insert(key.clone(), value.clone()),
+                None => self.light.remove(&key),
+            };
+        }
+        self.new.values.insert(key, value);
+    }
+
+    /// Replaces the light as a whole.
+    pub(super) fn set_light(&mut self, light: Light) {
+        for key in std::mem::take(&mut self.light).into_keys() {
+            self.new.values.insert(key, None);
+        }
+        for (key, value) in light {
+            self.set(key, Some(value));
+        }
+    }
+
+    /// Looks a key up.
+    pub(super) fn find(&self, tree: Tree, key: &[u8]) -> Found {
+        let key = (tree, key.to_vec());
+        if tree.is_vital() {
+            return self.light.get(&key).cloned().map_or(Found::Nothing, Found::Value);
+        }
+        let old = || self.old.as_ref().and_then(|old| old.values.get(&key));
+        match self.new.values.get(&key).or_else(old) {
+            Some(Some(value)) => Found::Value(value.clone()),
+            Some(None) => Found::Nothing,
+            None => Found::Below,
+        }
+    }
+
+    /// What the layers say about the keys of a tree that start with `prefix`.
+    pub(super) fn range(&self, tree: Tree, prefix: &[u8]) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+        let start = (tree, prefix.to_vec());
+        let inside = |key: &Key| key.0 == tree && key.1.starts_with(prefix);
+        if tree.is_vital() {
+            let light = self.light.range(start..).take_while(|(key, _)| inside(key));
+            return light.map(|((_, key), value)| (key.clone(), Some(value.clone()))).collect();
+        }
+        let layers = self.old.as_deref().into_iter().chain([&self.new]);
+        let values = layers.flat_map(|layer| layer.values.range(start.clone()..).take_while(|(key, _)| inside(key)));
+        values.map(|((_, key), value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// The entries of a log that are not in the database yet.
+    pub(super) fn log(&self, name: &[u8]) -> Option<Log> {
+        let layers = self.old.as_deref().into_iter().chain([&self.new]);
+        layers.filter_map(|layer| layer.logs.get(name)).cloned().reduce(|mut older, newer| {
+            older.absorb(newer);
+            older
+        })
+    }
+
+    /// Hands the layer of commits to a checkpoint and starts an empty one.
+    pub(super) fn rotate(&mut self) {
+        let new = std::mem::take(&mut self.new);
+        self.old = Some(match self.old.take() {
+            None => Arc::new(new),
+            // A checkpoint that failed: its layer is done again together with this one.
+            Some(old) => {
+                let mut both = Arc::unwrap_or_clone(old);
+                both.absorb(new);
+                Arc::new(both)
+            }
+        });
+    }
+
+    /// Everything that is newer than the database.
+    pub(super) fn whole(&self) -> Overlay {
+        let mut whole = self.old.as_deref().cloned().unwrap_or_default();
+        whole.absorb(self.new.clone());
+        whole
+    }
+}

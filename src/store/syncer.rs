@@ -1,0 +1,75 @@
+//! The syncer: everything written is on the medium `flush_ms` later, at once when somebody waits for it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::core::{Core, Mode, Shared};
+
+/// Syncs whose length is remembered.
+const REMEMBERED: usize = 16;
+
+/// Least time a sync is started before it must be done.
+const LEAST_MARGIN: Duration = Duration::from_millis(50);
+
+/// Runs until the store stops.
+pub(super) fn run(core: &Arc<Core>) {
+    let mut lengths = VecDeque::from([Duration::ZERO]);
+    let mut shared = core.lock();
+    while !shared.stop {
+        let due = if shared.mode == Mode::Ram { None } else { due(&shared, core.flush, &lengths) };
+        match due.map(|due| due.saturating_duration_since(Instant::now())) {
+            None => shared = core.syncer.wait(shared).unwrap_or_else(PoisonError::into_inner),
+            Some(Duration::ZERO) => {
+                drop(shared);
+                let length = sync(core);
+                lengths.push_front(length);
+                lengths.truncate(REMEMBERED);
+                shared = core.lock();
+            }
+            Some(wait) => {
+                shared = core.syncer.wait_timeout(shared, wait).unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+}
+
+/// When the next sync must start; `None` when everything is on the medium.
+fn due(shared: &Shared, flush: Duration, lengths: &VecDeque<Duration>) -> Option<Instant> {
+    let since = shared.unsynced_since?;
+    let slowest = lengths.iter().max().copied().unwrap_or_default();
+    let margin = (slowest * 2).max(LEAST_MARGIN).min(flush / 2);
+    Some(if shared.sync_now { since } else { since + (flush - margin) })
+}
+
+/// Syncs what is written so far.
+fn sync(core: &Core) -> Duration {
+    let mut shared = core.lock();
+    let (number, writes) = (shared.written, shared.writes);
+    let behind = shared.behind.clone();
+    let files: Vec<_> = behind.iter().cloned().chain(shared.file.clone()).collect();
+    shared.unsynced_since = None;
+    shared.fresh_page = true;
+    // Somebody may wait for what is not even written yet: then the next write is synced at once too.
+    shared.sync_now &= shared.writing.is_some() || !shared.waiting.is_empty();
+    drop(shared);
+    let started = Instant::now();
+    let result = files.iter().try_for_each(|file| file.sync_data());
+    let length = started.elapsed();
+    core.metrics.syncs.inc_by(files.len() as u64);
+    core.metrics.sync_seconds.observe(length.as_secs_f64());
+    let mut shared = core.lock();
+    match result {
+        _ if shared.mode == Mode::Ram => {}
+        Ok(()) => {
+            shared.behind.retain(|file| !behind.iter().any(|synced| Arc::ptr_eq(file, synced)));
+            shared.synced = shared.synced.max(number);
+            shared.synced_writes = shared.synced_writes.max(writes);
+            core.progress.send_modify(|progress| progress.synced = progress.synced.max(number));
+            core.keeper.notify_all();
+        }
+        Err(error) => core.fall_to_ram(&mut shared, &format!("syncing the journal: {error}")),
+    }
+    core.release(shared);
+    length
+}

@@ -1,0 +1,159 @@
+//! The writer: one `write(2)` for all that waits, then the releases. It never syncs and never waits for who does.
+
+use std::sync::{Arc, MutexGuard};
+use std::time::Instant;
+
+use super::core::{Core, Ending, Mode, Move, Shared, Waiting, Writing};
+use super::head::head;
+use super::journal::Journal;
+use super::record::{Kind, Record};
+
+/// One write.
+struct Job {
+    batches: Vec<(u64, Vec<u8>)>,
+    /// Number of the last batch that is on the medium.
+    synced: u64,
+    fresh_page: bool,
+    next: Option<(Journal, Vec<u8>)>,
+    number: u64,
+    clean: bool,
+}
+
+/// Runs until the store stops.
+pub(super) fn run(core: &Arc<Core>, mut journal: Option<Journal>) {
+    while let Some(job) = take(core) {
+        let started = Instant::now();
+        #[cfg(test)]
+        let disk = core.disk.lock();
+        let result = write(&mut journal, job);
+        #[cfg(test)]
+        drop(disk);
+        core.metrics.write_seconds.observe(started.elapsed().as_secs_f64());
+        let mut shared = core.lock();
+        shared.writer_busy = false;
+        match result {
+            // The guard was faster: the generation ends here, the next one begins with everything.
+            Ok(_) if shared.mode == Mode::Ram => core.keeper.notify_all(),
+            Ok(done) => finish(core, &mut shared, &done, journal.as_ref()),
+            Err(error) => core.fall_to_ram(&mut shared, &format!("writing the journal: {error}")),
+        }
+        if shared.mode == Mode::Ram {
+            journal = None;
+        }
+        core.release(shared);
+    }
+}
+
+/// Waits for work and takes all of it.
+fn take(core: &Core) -> Option<Job> {
+    let mut shared = core.lock();
+    loop {
+        let asked = matches!(shared.moving, Move::Asked(_)) || shared.ending == Ending::Asked;
+        if asked || !shared.waiting.is_empty() {
+            return Some(take_all(core, shared));
+        }
+        if shared.stop {
+            return None;
+        }
+        shared = core.writer.wait(shared).unwrap_or_else(std::sync::PoisonError::into_inner);
+    }
+}
+
+fn take_all(core: &Core, mut shared: MutexGuard<'_, Shared>) -> Job {
+    let mut batches = std::mem::take(&mut shared.waiting);
+    let payload = |batch: &mut Waiting| (batch.number, std::mem::take(&mut batch.payload));
+    let payloads: Vec<_> = batches.iter_mut().map(payload).filter(|(_, payload)| !payload.is_empty()).collect();
+    let next = match std::mem::replace(&mut shared.moving, Move::Idle) {
+        Move::Asked(journal) => {
+            shared.moving = Move::Moving;
+            let from_ram = shared.mode == Mode::Ram;
+            let head = head(&core.boot, shared.through, &shared.layers, from_ram);
+            if from_ram {
+                shared.mode = Mode::Disk;
+                // Syncing what failed could only fail again; the head makes it needless.
+                shared.file = None;
+                shared.behind.clear();
+            } else {
+                shared.layers.rotate();
+                shared.dirty_since = None;
+            }
+            Some((journal, head))
+        }
+        other => {
+            shared.moving = other;
+            None
+        }
+    };
+    let clean = shared.ending == Ending::Asked;
+    if clean {
+        shared.ending = Ending::Ended;
+    }
+    shared.writing = Some(Writing { since: Instant::now(), batches });
+    shared.writer_busy = true;
+    if shared.guard_parked {
+        shared.guard_parked = false;
+        core.guard.notify_one();
+    }
+    let fresh_page = shared.fresh_page && !payloads.is_empty();
+    shared.fresh_page &= !fresh_page;
+    Job { batches: payloads, synced: shared.synced, fresh_page, next, number: shared.number, clean }
+}
+
+/// What a write did.
+struct Done {
+    number: u64,
+    moved: bool,
+}
+
+fn write(journal: &mut Option<Journal>, job: Job) -> std::io::Result<(Done, u64)> {
+    let mut bytes = 0;
+    let settled = |number: u64| job.synced.checked_add(1) == Some(number);
+    if !job.batches.is_empty() {
+        let records = job.batches.iter().map(|(number, payload)| Record {
+            kind: Kind::Batch,
+            settled: settled(*number),
+            number: *number,
+            payload,
+        });
+        bytes += current(journal)?.append(job.fresh_page, records)?;
+    }
+    let moved = job.next.is_some();
+    if let Some((next, head)) = job.next {
+        let record = Record { kind: Kind::Head, settled: job.synced == job.number, number: job.number, payload: &head };
+        bytes += journal.insert(next).append(false, [record])?;
+    }
+    if job.clean {
+        let record = Record { kind: Kind::Clean, settled: false, number: job.number, payload: &[] };
+        bytes += current(journal)?.append(false, [record])?;
+    }
+    Ok((Done { number: job.number, moved }, bytes))
+}
+
+fn current(journal: &mut Option<Journal>) -> std::io::Result<&mut Journal> {
+    journal.as_mut().ok_or_else(|| std::io::Error::other("there is no journal"))
+}
+
+fn finish(core: &Core, shared: &mut Shared, (done, bytes): &(Done, u64), journal: Option<&Journal>) {
+    core.metrics.journal_bytes.inc_by(*bytes);
+    shared.written();
+    shared.written = done.number;
+    shared.writes += 1;
+    if done.moved {
+        if let Some(file) = journal.map(|journal| journal.file.clone()) {
+            shared.behind.extend(shared.file.replace(file));
+        }
+        shared.moving = Move::Moved { at: done.number, by_write: shared.writes };
+        core.keeper.notify_all();
+    }
+    shared.used = journal.map_or(0, Journal::used);
+    if *bytes > 0 && shared.unsynced_since.is_none() {
+        shared.unsynced_since = Some(Instant::now());
+        core.syncer.notify_one();
+    }
+    if shared.dirty_since.is_none() && !shared.layers.new.is_empty() {
+        shared.dirty_since = Some(Instant::now());
+        core.keeper.notify_all();
+    } else if shared.used >= super::journal::SIZE {
+        core.keeper.notify_all();
+    }
+}
