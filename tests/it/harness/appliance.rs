@@ -157,10 +157,12 @@ impl Appliance {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// kill -9; what is left is the data folder.
+    /// kill -9, if it has not ended already; what is left is the data folder.
     pub async fn kill9(mut self) -> Home {
-        self.signal(Signal::KILL);
-        self.ended().await;
+        if self.is_alive() {
+            self.signal(Signal::KILL);
+            self.ended().await;
+        }
         self.home.take().unwrap()
     }
 
