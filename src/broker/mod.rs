@@ -20,10 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::time::timeout;
 
-use self::announcer::Announcer;
 use self::commands::Commands;
 use self::hub::{Hub, Phase};
 use self::policy::{House, Topics};
@@ -34,8 +31,6 @@ use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
-/// How long the last states may take to reach the router at the stop.
-const LAST_STATES: Duration = Duration::from_millis(500);
 /// How long listener and sessions may take to end.
 const FAREWELL: Duration = Duration::from_millis(1500);
 
@@ -61,9 +56,7 @@ pub struct StartError(String);
 /// A running broker.
 pub struct Broker {
     hub: Arc<Hub>,
-    feed: Feed,
     topics: Topics,
-    said: watch::Receiver<u64>,
     tasks: Tasks,
 }
 
@@ -115,13 +108,26 @@ pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartE
         metrics: metrics.broker,
         store,
     });
-    let announcer = Announcer::new(hub.clone(), feed.clone(), topics.clone());
-    let said = announcer.said();
+    announce(&hub, &feed, &topics)?;
     let mut tasks = Tasks::default();
-    tasks.spawn("mqtt announcer", announcer.run());
     tasks.spawn("mqtt listener", listener::serve(hub.clone(), listener));
     hub.metrics.serving.set(1);
-    Ok(Broker { hub, feed, topics, said, tasks })
+    Ok(Broker { hub, topics, tasks })
+}
+
+/// Publishes state and presence, and from now on every change.
+fn announce(hub: &Arc<Hub>, feed: &Feed, topics: &Topics) -> Result<(), StartError> {
+    let state = feed.state();
+    announcer::say_state(hub, topics, &state);
+    tracing::info!(seq = state.seq, topic = topics.state, "publish_state");
+    announcer::say_presence(hub, topics, true);
+    let (hub, topics) = (hub.clone(), topics.clone());
+    let listens = feed.on_change(move |update| {
+        if update.change.lamp {
+            announcer::say_state(&hub, &topics, &update.state);
+        }
+    });
+    if listens { Ok(()) } else { Err(StartError("the engine's feed has a first listener already".into())) }
 }
 
 impl Broker {
@@ -145,11 +151,7 @@ impl Broker {
     }
 
     /// The second half, once the engine is empty: the last states and `{"online":false}` go out, connections end.
-    pub async fn close(mut self) -> Vec<&'static str> {
-        let last = self.feed.state().seq;
-        if timeout(LAST_STATES, self.said.wait_for(|said| *said >= last)).await.is_err() {
-            tracing::warn!(seq = last, "publish_state_late");
-        }
+    pub async fn close(self) -> Vec<&'static str> {
         announcer::say_presence(&self.hub, &self.topics, false);
         self.hub.metrics.serving.set(0);
         self.hub.phase.send_replace(Phase::Closing);

@@ -1,6 +1,6 @@
 //! The only way out of the heart.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::sync::{broadcast, watch};
@@ -21,16 +21,20 @@ pub struct Update {
     pub at: Instant,
 }
 
+/// Hears of each change in the writer's own line.
+type Listener = Box<dyn Fn(&Update) + Send + Sync>;
+
 /// Where changes are read. Clones share one feed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Feed {
+    first: Arc<OnceLock<Listener>>,
     state: watch::Sender<Arc<State>>,
     news: broadcast::Sender<Arc<Update>>,
 }
 
 impl Feed {
     pub(super) fn new(state: State) -> Self {
-        Self { state: watch::Sender::new(Arc::new(state)), news: broadcast::Sender::new(NEWS) }
+        Self { first: Arc::default(), state: watch::Sender::new(Arc::new(state)), news: broadcast::Sender::new(NEWS) }
     }
 
     /// The present state.
@@ -53,10 +57,19 @@ impl Feed {
         self.state.subscribe()
     }
 
+    /// Has every change told to `listener` first, in order, none left out, by the thread that wrote it: what it does
+    /// must be short and never wait. There is room for one; false when it is taken.
+    pub fn on_change(&self, listener: impl Fn(&Update) + Send + Sync + 'static) -> bool {
+        self.first.set(Box::new(listener)).is_ok()
+    }
+
     /// Called in order of `seq`, after the write.
     pub(super) fn publish(&self, change: Change, state: Arc<State>) {
         self.state.send_replace(state.clone());
-        // Err: nobody listens, which is fine.
-        let _ = self.news.send(Arc::new(Update { change, state, at: Instant::now() }));
+        let update = Arc::new(Update { change, state, at: Instant::now() });
+        if let Some(listener) = self.first.get() {
+            listener(&update);
+        }
+        let _ = self.news.send(update); // Err: nobody listens, which is fine
     }
 }

@@ -33,8 +33,10 @@ fn main() -> io::Result<()> {
     for rate in [20, 200] {
         let samples = (rate * 15) as usize;
         let relay = latency(mosquitto.port, CMD, CMD, rate, samples)?;
+        let plain = latency(dmxd.mqtt, "bench/relay", "bench/relay", rate, samples)?;
         let ours = latency(dmxd.mqtt, CMD, STATE, rate, samples)?;
         println!("{rate}/s  Mosquitto relay p50 {} us p99 {} us", relay.0.as_micros(), relay.1.as_micros());
+        println!("{rate}/s  dmxd's own relay p50 {} us p99 {} us", plain.0.as_micros(), plain.1.as_micros());
         println!(
             "{rate}/s  command -> state p50 {} us p99 {} us: {:.2} and {:.2} times the relay",
             ours.0.as_micros(),
