@@ -41,6 +41,8 @@ pub(super) enum BaseError {
     Sled(#[from] sled::Error),
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    #[error("its files are not those of the last clean stop")]
+    Seal,
     #[error("sled panicked")]
     Panicked,
     #[error("it opened empty")]

@@ -15,6 +15,7 @@ mod open;
 mod overlay;
 mod record;
 mod replay;
+mod seal;
 mod snapshot;
 mod syncer;
 mod wire;

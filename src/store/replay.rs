@@ -66,7 +66,7 @@ pub(super) fn replay(
     let mut done = Replayed {
         layers: Layers { light, ..Layers::default() },
         number,
-        boot: heads().last().map(|head| head.boot.clone()),
+        boot: heads().next_back().map(|head| head.boot.clone()),
         clean: ends_clean(&parts),
         missing: !rebuilt
             && mark.first_needed > 1
