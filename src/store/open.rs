@@ -49,14 +49,14 @@ pub(super) struct Database {
 pub(super) fn database(dir: &Path, health: &Health, loaded: Loaded) -> Result<Database, BaseError> {
     let there = dir.join("db");
     let why = if there.exists() {
-        match seal::check(dir).map_err(BaseError::from).and_then(|sealed| open_sled(&there, sealed)) {
+        match seal::check(dir).map_err(BaseError::from).and_then(|sealed| open_sled(&there, sealed, &loaded)) {
             Ok(database) => return Ok(database),
             Err(error) if !folder::is_writable(dir) => return Err(error),
             Err(error) => error.to_string(),
         }
     } else if journal::list(dir).is_empty() && matches!(loaded, Loaded::None) {
         Sled::create(dir, "db", &Default::default(), Mark { through: 0, first_needed: 1 })?;
-        return open_sled(&there, Sealed::Fine);
+        return open_sled(&there, Sealed::Fine, &loaded);
     } else {
         "it is missing".to_owned()
     };
@@ -72,15 +72,19 @@ pub(super) fn database(dir: &Path, health: &Health, loaded: Loaded) -> Result<Da
     );
     health.raise(SET_ASIDE, message);
     tracing::error!(why, kept, "database_set_aside");
-    Ok(Database { rebuilt: true, ..open_sled(&there, Sealed::Fine)? })
+    Ok(Database { rebuilt: true, ..open_sled(&there, Sealed::Fine, &Loaded::None)? })
 }
 
-fn open_sled(dir: &Path, sealed: Sealed) -> Result<Database, BaseError> {
+fn open_sled(dir: &Path, sealed: Sealed, loaded: &Loaded) -> Result<Database, BaseError> {
     if sealed == Sealed::Broken {
         return Err(BaseError::Seal);
     }
     let (sled, light) = Sled::open(dir)?;
     let mark = sled.mark()?;
+    // A snapshot is made of what is on the medium already.
+    if matches!(loaded, Loaded::Good(snapshot) if snapshot.mark.through > mark.through) {
+        return Err(BaseError::Behind);
+    }
     Ok(Database { sled, light, mark, rebuilt: false })
 }
 

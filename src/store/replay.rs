@@ -58,7 +58,6 @@ pub(super) fn replay(
     let all = parts.iter().flat_map(|part| &part.scan.records).map(|record| record.number);
     let number = all.max().unwrap_or(0).max(mark.through);
     // The newest head that carries everything makes the generations before it needless.
-    let carries_all = |part: &Part<'_>| part.head.as_ref().is_some_and(|head| head.overlay.is_some());
     let start = parts.iter().rposition(carries_all).unwrap_or(0);
     let parts = parts.split_off(start.min(parts.len()));
     let heads = || parts.iter().filter_map(|part| part.head.as_ref());
@@ -68,9 +67,7 @@ pub(super) fn replay(
         number,
         boot: heads().next_back().map(|head| head.boot.clone()),
         clean: ends_clean(&parts),
-        missing: !rebuilt
-            && mark.first_needed > 1
-            && first.is_none_or(|first| !carries_all(first) && first.found.generation != mark.first_needed),
+        missing: !rebuilt && is_missing(first, mark),
         through: heads().map(|head| head.through).max().unwrap_or(0),
         ..Replayed::default()
     };
@@ -95,6 +92,20 @@ fn part(found: &Found) -> Part<'_> {
     let head = scan.records.first().filter(|record| record.kind == Kind::Head);
     let head = head.and_then(|record| read_head(record.payload));
     Part { found, scan, head }
+}
+
+/// Whether the generation stands for itself, over any database.
+fn carries_all(part: &Part<'_>) -> bool {
+    part.head.as_ref().is_some_and(|head| head.overlay.is_some())
+}
+
+/// Whether the journal does not begin where the database ends.
+fn is_missing(first: Option<&Part<'_>>, mark: Mark) -> bool {
+    match first {
+        Some(first) => !carries_all(first) && first.found.generation != mark.first_needed,
+        // A kill between making the database and making the first generation.
+        None => mark.first_needed > 1,
+    }
 }
 
 fn ends_clean(parts: &[Part<'_>]) -> bool {
