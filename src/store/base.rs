@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::batch::Tree;
+use super::entries::{Sum, decode_piece, pieces};
 use super::folder;
 use super::overlay::{Light, Log, Overlay};
-use super::wire::{Reader, put_bytes, put_number, u64_at};
+use super::wire::{Reader, put_bytes, u64_at};
 use crate::kit::backoff::Backoff;
 
 /// Format of everything in here. A migration is a step from one number to the next, made where this is compared.
@@ -20,10 +21,6 @@ const FORMAT: u64 = 1;
 
 /// FACTS.md section 6: measured to be enough, and the memory of the whole appliance is 25 MB.
 const CACHE: u64 = 16 << 20;
-
-/// Entries of a log are kept in pieces of about this size: sled rewrites a node of up to 16 values as a whole, and
-/// nodes above 128 KiB leave its log for files of their own, which its `flush` does not sync.
-const PIECE: usize = 4 << 10;
 
 /// How far the database has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,10 +38,16 @@ pub(super) enum BaseError {
     Sled(#[from] sled::Error),
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    #[error("its files are not those of the last clean stop")]
+    Seal,
     #[error("sled panicked")]
     Panicked,
     #[error("it opened empty")]
     Empty,
+    #[error("entries are missing")]
+    Missing,
+    #[error("it is older than the snapshot")]
+    Behind,
     #[error("an entry has an unknown shape")]
     Shape,
     #[error("format {0} was written by a newer dmxd")]
@@ -58,6 +61,8 @@ pub(super) struct Sled {
     meta: sled::Tree,
     values: sled::Tree,
     logs: sled::Tree,
+    /// Of the entries as they are now; the keeper alone writes.
+    sum: Mutex<Sum>,
     /// Blob files that were synced.
     blobs: Mutex<BTreeSet<PathBuf>>,
 }
@@ -105,8 +110,10 @@ impl Sled {
                 Some(other) => return Err(BaseError::Newer(other)),
             }
             let mut light = Light::new();
+            let mut sum = Sum::default();
             for entry in &sled.values {
                 let (key, value) = entry?;
+                sum.add(&key, &value);
                 let (tag, key) = key.split_first().ok_or(BaseError::Shape)?;
                 let tree = Tree::from_tag(*tag).ok_or(BaseError::Shape)?;
                 if tree.is_vital() {
@@ -114,8 +121,15 @@ impl Sled {
                 }
             }
             for entry in &sled.logs {
-                decode_piece(&entry?.1).ok_or(BaseError::Shape)?;
+                let (key, value) = entry?;
+                sum.add(&key, &value);
+                decode_piece(&value).ok_or(BaseError::Shape)?;
             }
+            // A checkpoint that a kill stopped has no sum; the journal still holds all of it.
+            if sled.sum_of_mark()?.is_some_and(|written| written != sum) {
+                return Err(BaseError::Missing);
+            }
+            *sled.sum.lock().unwrap_or_else(PoisonError::into_inner) = sum;
             Ok((sled, light))
         })
     }
@@ -138,7 +152,7 @@ impl Sled {
 
     fn over(dir: &Path, db: sled::Db) -> Result<Self, BaseError> {
         let (meta, values, logs) = (db.open_tree("meta")?, db.open_tree("values")?, db.open_tree("logs")?);
-        Ok(Self { dir: dir.to_owned(), db, meta, values, logs, blobs: Mutex::default() })
+        Ok(Self { dir: dir.to_owned(), db, meta, values, logs, sum: Mutex::default(), blobs: Mutex::default() })
     }
 
     fn number(&self, key: &[u8]) -> Result<Option<u64>, BaseError> {
@@ -155,26 +169,60 @@ impl Sled {
         })
     }
 
+    /// The sum that was written with the mark; `None` while a checkpoint is at work.
+    fn sum_of_mark(&self) -> Result<Option<Sum>, BaseError> {
+        let mark = self.meta.get(b"mark")?.ok_or(BaseError::Shape)?;
+        let (entries, crcs) = (u64_at(&mark, 16), u64_at(&mark, 24));
+        Ok(entries.zip(crcs).map(|(entries, crcs)| Sum { entries, crcs }))
+    }
+
+    fn set_mark(&self, mark: Mark, sum: Option<Sum>) -> Result<(), BaseError> {
+        let mut bytes = mark.through.to_le_bytes().to_vec();
+        bytes.extend(mark.first_needed.to_le_bytes());
+        if let Some(sum) = sum {
+            bytes.extend(sum.entries.to_le_bytes());
+            bytes.extend(sum.crcs.to_le_bytes());
+        }
+        self.meta.insert(b"mark", bytes)?;
+        Ok(())
+    }
+
+    /// Changes entries of one table, and the sum with them.
+    fn change(&self, table: &sled::Tree, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), BaseError> {
+        let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            if let Some(before) = table.get(&key)? {
+                sum.take(&key, &before);
+            }
+            match value {
+                Some(value) => {
+                    sum.add(&key, &value);
+                    batch.insert(key, value);
+                }
+                None => batch.remove(key),
+            }
+        }
+        Ok(table.apply_batch(batch)?)
+    }
+
     /// Puts a layer in, the mark last, and everything onto the medium.
     pub(super) fn checkpoint(&self, layer: &Overlay, mark: Mark) -> Result<(), BaseError> {
-        guarded(|| self.write(layer, mark))
+        guarded(|| {
+            // Its sum is void from here on. sled's log keeps order: no entry below is there without this.
+            self.set_mark(self.mark()?, None)?;
+            self.write(layer, mark)
+        })
     }
 
     fn write(&self, layer: &Overlay, mark: Mark) -> Result<(), BaseError> {
-        let mut batch = sled::Batch::default();
-        for ((tree, key), value) in &layer.values {
-            match value {
-                Some(value) => batch.insert(value_key(*tree, key), value.as_slice()),
-                None => batch.remove(value_key(*tree, key)),
-            }
-        }
-        self.values.apply_batch(batch)?;
+        let values = layer.values.iter().map(|((tree, key), value)| (value_key(*tree, key), value.clone()));
+        self.change(&self.values, values.collect())?;
         for (name, log) in &layer.logs {
             self.write_log(name, log)?;
         }
-        let mut both = mark.through.to_le_bytes().to_vec();
-        both.extend(mark.first_needed.to_le_bytes());
-        self.meta.insert(b"mark", both)?;
+        let sum = *self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        self.set_mark(mark, Some(sum))?;
         self.db.flush()?;
         self.sync()
     }
@@ -182,25 +230,25 @@ impl Sled {
     /// Puts a period's entries in, in pieces keyed by their first number, and drops pieces too old to be kept.
     fn write_log(&self, name: &[u8], log: &Log) -> Result<(), BaseError> {
         let Some((first, _)) = log.entries.front() else { return Ok(()) };
-        let mut batch = sled::Batch::default();
+        let mut changes = BTreeMap::new();
         // Pieces of a checkpoint that was interrupted: the same entries, perhaps cut elsewhere.
         for key in self.logs.range(log_key(name, *first)..log_key(name, u64::MAX)).keys() {
-            batch.remove(key?);
+            changes.insert(key?.to_vec(), None);
         }
         let mut kept = 0;
         for piece in pieces(log) {
             kept += piece.count;
-            batch.insert(log_key(name, piece.first), piece.bytes);
+            changes.insert(log_key(name, piece.first), Some(piece.bytes));
         }
         for entry in self.logs.range(log_prefix(name)..log_key(name, *first)).rev() {
             let (key, value) = entry?;
             if kept >= u64::from(log.keep) {
-                batch.remove(key);
+                changes.insert(key.to_vec(), None);
             } else {
                 kept += decode_piece(&value).ok_or(BaseError::Shape)?.entries.len() as u64;
             }
         }
-        Ok(self.logs.apply_batch(batch)?)
+        self.change(&self.logs, changes)
     }
 
     /// sled's `flush` ends in `sync_file_range`, which is not power-safe (spacejam/sled#1452); its blob files are not
@@ -208,7 +256,7 @@ impl Sled {
     fn sync(&self) -> Result<(), BaseError> {
         let present: BTreeSet<PathBuf> =
             fs::read_dir(self.dir.join("blobs"))?.flatten().map(|entry| entry.path()).collect();
-        let mut synced = self.blobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut synced = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh: Vec<_> = present.difference(&synced).collect();
         for blob in &fresh {
             match File::open(blob) {
@@ -251,51 +299,6 @@ fn sync_all(dir: &Path) -> std::io::Result<()> {
         }
     }
     folder::sync(dir)
-}
-
-struct Piece {
-    first: u64,
-    count: u64,
-    bytes: Vec<u8>,
-}
-
-/// Cuts a log into pieces; entries of one number stay together.
-fn pieces(log: &Log) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = Vec::new();
-    let mut last = None;
-    for (number, entry) in &log.entries {
-        let full = |piece: &Piece| piece.bytes.len() + entry.len() > PIECE && last != Some(*number);
-        if pieces.last().is_none_or(full) {
-            pieces.push(Piece { first: *number, count: 0, bytes: Vec::new() });
-            if let Some(piece) = pieces.last_mut() {
-                put_number(&mut piece.bytes, u64::from(log.keep));
-            }
-        }
-        if let Some(piece) = pieces.last_mut() {
-            piece.count += 1;
-            put_number(&mut piece.bytes, number - piece.first);
-            put_number(&mut piece.bytes, entry.len() as u64);
-            piece.bytes.extend_from_slice(entry);
-        }
-        last = Some(*number);
-    }
-    // The number of a piece's first entry is its key's; here it is put in front so that the value stands alone.
-    for piece in &mut pieces {
-        let mut bytes = piece.first.to_le_bytes().to_vec();
-        bytes.append(&mut piece.bytes);
-        piece.bytes = bytes;
-    }
-    pieces
-}
-
-fn decode_piece(bytes: &[u8]) -> Option<Log> {
-    let first = u64_at(bytes, 0)?;
-    let mut reader = Reader(bytes.get(8..)?);
-    let mut log = Log { keep: u32::try_from(reader.number()?).ok()?, ..Log::default() };
-    while !reader.is_empty() {
-        log.entries.push_back((first.checked_add(reader.number()?)?, reader.bytes()?.to_vec()));
-    }
-    Some(log)
 }
 
 impl Base {

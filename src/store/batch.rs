@@ -162,7 +162,7 @@ fn decode_op(reader: &mut Reader<'_>) -> Option<Op> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::batches;
+    use super::super::tests::model::batches;
     use super::*;
     use proptest::prelude::*;
 

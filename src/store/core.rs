@@ -117,6 +117,8 @@ pub(super) struct Shared {
     pub(super) sync_now: bool,
     /// Since when there is something that is not in the database.
     pub(super) dirty_since: Option<Instant>,
+    /// A checkpoint is wanted without waiting for its time.
+    pub(super) checkpoint_now: bool,
     pub(super) guard_parked: bool,
     pub(super) closing: bool,
     pub(super) stop: bool,
@@ -125,7 +127,8 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(layers: Layers, base: Arc<Base>, through: u64, number: u64) -> Self {
         Self {
-            dirty_since: (!layers.new.is_empty()).then(Instant::now),
+            dirty_since: None,
+            checkpoint_now: !layers.new.is_empty(), // what was replayed goes to the database at once
             layers,
             base,
             through,

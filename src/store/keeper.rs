@@ -8,7 +8,7 @@ use super::base::{Base, BaseError, Mark};
 use super::core::{Core, Ending, Mode, Move, Shared};
 use super::journal::{self, Journal};
 use super::overlay::Overlay;
-use super::{folder, open, snapshot};
+use super::{folder, open, seal, snapshot};
 use crate::kit::backoff::Backoff;
 
 /// DESIGN.md: a checkpoint every 60 s while dirty.
@@ -47,8 +47,10 @@ struct Pending {
 /// What the keeper starts with.
 pub(super) struct Start {
     pub(super) next_generation: u64,
-    /// Generation the snapshot was made at; `None` when there is none.
-    pub(super) snapshot: Option<u64>,
+    /// Where the database stood when the snapshot was made; `None` when there is none.
+    pub(super) snapshot: Option<Mark>,
+    /// Where it stands.
+    pub(super) database: Mark,
 }
 
 pub(super) struct Keeper {
@@ -77,9 +79,9 @@ impl Keeper {
             core,
             next_generation: start.next_generation,
             pending: None,
-            snapshot: start.snapshot,
+            snapshot: start.snapshot.map(|mark| mark.first_needed),
             snapshot_at: now,
-            changed: false,
+            changed: start.snapshot != Some(start.database),
             pause: Backoff::new(Duration::from_millis(250), Duration::from_secs(5)),
             not_before: now,
         }
@@ -131,7 +133,7 @@ impl Keeper {
     }
 
     fn checkpoint_due(&self, shared: &Shared) -> Option<Instant> {
-        if self.pending.is_some() || shared.used >= journal::SIZE {
+        if self.pending.is_some() || shared.checkpoint_now || shared.used >= journal::SIZE {
             return Some(self.not_before);
         }
         Some((shared.dirty_since? + PERIOD).max(self.not_before))
@@ -206,15 +208,25 @@ impl Keeper {
         self.next_generation = generation + 1;
         let mut shared = self.core.lock();
         if shared.mode != from {
-            return Err(KeeperError::Journal);
+            drop(shared);
+            return self.give_up(generation);
         }
         shared.moving = Move::Asked(journal);
         self.core.writer.notify_one();
         shared = self.wait_until(shared, |shared| matches!(shared.moving, Move::Moved { .. } | Move::Failed));
         let moved = std::mem::replace(&mut shared.moving, Move::Idle);
-        let Move::Moved { at, by_write } = moved else { return Err(KeeperError::Journal) };
+        let Move::Moved { at, by_write } = moved else {
+            drop(shared);
+            return self.give_up(generation);
+        };
         self.sync(shared, by_write)?;
         Ok((at, generation))
+    }
+
+    /// The writer did not move to this generation: tries on a sick disk must not fill it with empty ones.
+    fn give_up<T>(&self, generation: u64) -> Result<T, KeeperError> {
+        let _ = std::fs::remove_file(journal::path(&self.core.dir, generation)); // else at the next start
+        Err(KeeperError::Journal)
     }
 
     fn sync(&self, mut shared: MutexGuard<'_, Shared>, write: u64) -> Result<(), KeeperError> {
@@ -280,11 +292,17 @@ impl Keeper {
     }
 
     fn close(mut self) {
-        if let Err(error) = self.try_close() {
-            tracing::error!(%error, "storage_not_closed_cleanly");
-        }
+        let closed = self.try_close();
         // Drops the database, whose lock is given back with it.
         self.core.lock().base = Arc::new(Base::Ram(Overlay::default()));
+        match closed {
+            Ok(()) => {
+                if let Err(error) = seal::put(&self.core.dir) {
+                    tracing::warn!(%error, "storage_closed_without_seal");
+                }
+            }
+            Err(error) => tracing::error!(%error, "storage_not_closed_cleanly"),
+        }
         self.core.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.core.stop();
         self.core.progress.send_modify(|progress| progress.closed = true);

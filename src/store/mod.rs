@@ -6,6 +6,7 @@
 mod base;
 mod batch;
 mod core;
+mod entries;
 mod folder;
 mod guard;
 mod head;
@@ -15,13 +16,12 @@ mod open;
 mod overlay;
 mod record;
 mod replay;
+mod seal;
 mod snapshot;
 mod syncer;
 mod wire;
 mod writer;
 
-#[cfg(test)]
-mod model;
 #[cfg(test)]
 mod tests;
 
@@ -157,9 +157,9 @@ impl Store {
         // The semaphore is never closed; without a permit the batch would only be beyond the bound.
         let permit = self.0.permits.clone().acquire_owned().await.ok();
         let mut payload = batch.encode();
-        core.metrics.commits.inc();
         let mut shared = core.lock();
         if !payload.is_empty() {
+            core.metrics.commits.inc();
             shared.number += 1;
             let (number, base) = (shared.number, shared.base.clone());
             shared.layers.apply(batch, number, |tree, key| base.get(tree, key).ok().flatten());

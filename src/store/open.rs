@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -14,6 +14,7 @@ use super::keeper::{Keeper, Start};
 use super::overlay::Light;
 use super::record::{Kind, Record};
 use super::replay::{Found, Replayed, replay};
+use super::seal::{self, Sealed};
 use super::snapshot::{self, Loaded, Snapshot};
 use super::{StoreError, folder, guard, syncer, writer};
 use crate::config;
@@ -48,14 +49,14 @@ pub(super) struct Database {
 pub(super) fn database(dir: &Path, health: &Health, loaded: Loaded) -> Result<Database, BaseError> {
     let there = dir.join("db");
     let why = if there.exists() {
-        match open_sled(&there) {
+        match seal::check(dir).map_err(BaseError::from).and_then(|sealed| open_sled(&there, sealed, &loaded)) {
             Ok(database) => return Ok(database),
             Err(error) if !folder::is_writable(dir) => return Err(error),
             Err(error) => error.to_string(),
         }
     } else if journal::list(dir).is_empty() && matches!(loaded, Loaded::None) {
         Sled::create(dir, "db", &Default::default(), Mark { through: 0, first_needed: 1 })?;
-        return open_sled(&there);
+        return open_sled(&there, Sealed::Fine, &loaded);
     } else {
         "it is missing".to_owned()
     };
@@ -71,12 +72,19 @@ pub(super) fn database(dir: &Path, health: &Health, loaded: Loaded) -> Result<Da
     );
     health.raise(SET_ASIDE, message);
     tracing::error!(why, kept, "database_set_aside");
-    Ok(Database { rebuilt: true, ..open_sled(&there)? })
+    Ok(Database { rebuilt: true, ..open_sled(&there, Sealed::Fine, &Loaded::None)? })
 }
 
-fn open_sled(dir: &Path) -> Result<Database, BaseError> {
+fn open_sled(dir: &Path, sealed: Sealed, loaded: &Loaded) -> Result<Database, BaseError> {
+    if sealed == Sealed::Broken {
+        return Err(BaseError::Seal);
+    }
     let (sled, light) = Sled::open(dir)?;
     let mark = sled.mark()?;
+    // A snapshot is made of what is on the medium already.
+    if matches!(loaded, Loaded::Good(snapshot) if snapshot.mark.through > mark.through) {
+        return Err(BaseError::Behind);
+    }
     Ok(Database { sled, light, mark, rebuilt: false })
 }
 
@@ -89,7 +97,7 @@ struct Past {
     damaged: bool,
     /// Why the database could not be opened.
     unusable: Option<String>,
-    snapshot: Option<u64>,
+    snapshot: Option<Mark>,
 }
 
 /// Opens the folder; see `Store::open`.
@@ -113,8 +121,6 @@ pub(super) fn open(
         _ => Journal::create(&dir, next_generation, Some(&first)).map_err(|error| format!("making a journal: {error}")),
     };
     let mut shared = Shared::new(found.replayed.layers, Arc::new(found.base), through, number);
-    // What was replayed goes to the database at once.
-    shared.dirty_since = shared.dirty_since.and_then(|_| Instant::now().checked_sub(Duration::from_secs(3600)));
     shared.file = journal.as_ref().ok().map(|journal| journal.file.clone());
     if journal.is_err() {
         shared.mode = Mode::Ram;
@@ -145,7 +151,8 @@ pub(super) fn open(
             None
         }
     };
-    start(&core, journal, Start { next_generation: next_generation + 1, snapshot: found.snapshot });
+    let start_with = Start { next_generation: next_generation + 1, snapshot: found.snapshot, database: found.mark };
+    start(&core, journal, start_with);
     Ok((core, jump))
 }
 
@@ -153,7 +160,7 @@ fn find(dir: &Path, health: &Health, boot: &str) -> Past {
     let loaded = snapshot::load(dir);
     let bad_snapshot = matches!(loaded, Loaded::Damaged);
     let snapshot = match &loaded {
-        Loaded::Good(snapshot) => Some(snapshot.mark.first_needed),
+        Loaded::Good(snapshot) => Some(snapshot.mark),
         Loaded::None | Loaded::Damaged => None,
     };
     let (base, mark, light, rebuilt, unusable) = match database(dir, health, loaded) {

@@ -76,6 +76,7 @@ fn take_all(core: &Core, mut shared: MutexGuard<'_, Shared>) -> Job {
             } else {
                 shared.layers.rotate();
                 shared.dirty_since = None;
+                shared.checkpoint_now = false;
             }
             Some((journal, head))
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::batch::{Batch, Op, Tree};
+use crate::store::batch::{Batch, Op, Tree};
 
 fn tree() -> impl Strategy<Value = Tree> {
     prop::sample::select(vec![Tree::Light, Tree::Levels, Tree::Retained])
@@ -29,7 +29,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-pub(super) fn batches() -> impl Strategy<Value = Batch> {
+pub(in crate::store) fn batches() -> impl Strategy<Value = Batch> {
     prop::collection::vec(op(), 0..5).prop_map(|ops| Batch { ops })
 }
 
@@ -56,7 +56,7 @@ impl Model {
     }
 
     /// Every read of the store gives what the model holds; of logs, at least the newest five and nothing else.
-    pub(super) fn assert_same(&self, store: &super::Store) {
+    pub(super) fn assert_same(&self, store: &crate::store::Store) {
         for tree in [Tree::Light, Tree::Levels, Tree::Retained] {
             for prefix in [&b""[..], b"a", b"bc"] {
                 let mine: Vec<_> = self

@@ -1,0 +1,85 @@
+//! The seal of a clean stop: checksums of the database's files, so that damage done while nobody ran is noticed wherever it
+//! hit. sled itself notices only what it reads again.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::Duration;
+
+use super::folder;
+use crate::kit::backoff::Backoff;
+
+const NAME: &str = "seal";
+
+/// What the seal says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sealed {
+    /// There is none, or it is whole.
+    Fine,
+    /// The database is not what it was.
+    Broken,
+}
+
+/// Seals the database of `dir`, which was dropped before. No seal is better than a wrong one.
+pub(super) fn put(dir: &Path) -> io::Result<()> {
+    wait_for_sled(&dir.join("db/db"))?;
+    let unfinished = dir.join("seal.new");
+    fs::write(&unfinished, sums(&dir.join("db"))?)?;
+    File::open(&unfinished)?.sync_all()?;
+    fs::rename(&unfinished, dir.join(NAME))?;
+    folder::sync(dir)
+}
+
+/// Compares and breaks the seal: from now on the database changes, and a kill at any moment must not look like damage.
+pub(super) fn check(dir: &Path) -> io::Result<Sealed> {
+    let seal = match fs::read(dir.join(NAME)) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Sealed::Fine);
+        }
+        other => other.unwrap_or_default(), // unreadable: it is as good as broken
+    };
+    let same = sums(&dir.join("db")).is_ok_and(|now| now == seal);
+    fs::remove_file(dir.join(NAME))?;
+    folder::sync(dir)?;
+    Ok(if same { Sealed::Fine } else { Sealed::Broken })
+}
+
+/// A dropped database may write until its lock is free.
+fn wait_for_sled(file: &Path) -> io::Result<()> {
+    let file = File::open(file)?;
+    let mut backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(100));
+    for _ in 0..20 {
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()), // given back when `file` is closed
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(backoff.pause()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+/// Path, length and checksum of every file, a line each, in order.
+fn sums(dir: &Path) -> io::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            lines.extend(String::from_utf8(sums(&path)?).map_err(io::Error::other)?.lines().map(str::to_owned));
+            continue;
+        }
+        let (mut file, mut crc, mut piece, mut len) =
+            (File::open(&path)?, crc32fast::Hasher::new(), vec![0; 64 << 10], 0);
+        loop {
+            let read = file.read(&mut piece)?;
+            if read == 0 {
+                break;
+            }
+            len += read;
+            crc.update(piece.get(..read).unwrap_or_default());
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        lines.push(format!("{name} {len} {:08x}", crc.finalize()));
+    }
+    lines.sort();
+    Ok(lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_bytes())
+}

@@ -1,0 +1,259 @@
+//! Starts, kills, power cuts, clean stops and checkpoints of a healthy folder.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use proptest::prelude::*;
+
+use super::model::{Model, batches};
+use super::*;
+
+#[test]
+fn a_first_start_is_empty_and_without_a_jump() {
+    let mut bench = Bench::new();
+    let opened = bench.open();
+    assert_eq!(opened.seq_jump, 0);
+    assert!(opened.store.scan(Tree::Levels, b"").is_empty());
+    assert_eq!(bench.codes(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_second_process_is_told_that_the_folder_is_in_use() {
+    let mut bench = Bench::new();
+    let _first = bench.open();
+    let settings = config::Storage { data_dir: bench.path().to_owned(), flush_ms: 1000 };
+    let second = Store::open(&settings, &Health::default(), &Metrics::new().unwrap());
+    assert!(matches!(second, Err(StoreError::Busy(_))));
+}
+
+#[test]
+fn everything_released_is_there_after_an_end_without_close() {
+    let mut bench = Bench::new();
+    for round in 0..20 {
+        let opened = bench.open();
+        assert_eq!(opened.seq_jump, 0, "round {round}");
+        if round > 0 {
+            assert_at(&opened.store, round * 10);
+            assert_eq!(opened.store.log(b"default/ids").len(), (round as usize * 10).min(64));
+        }
+        run(async {
+            for n in 1..=10 {
+                put(&opened.store, command(round * 10 + n)).await;
+            }
+        });
+        assert_eq!(bench.codes(), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn a_clean_stop_needs_no_jump_even_at_another_boot() {
+    let mut bench = Bench::new();
+    for round in 1..=5 {
+        let opened = bench.open_after(&format!("boot {round}"));
+        assert_eq!(opened.seq_jump, 0);
+        run(async {
+            put(&opened.store, command(round)).await;
+            opened.store.close().await;
+        });
+        assert_eq!(bench.codes(), Vec::<&str>::new());
+    }
+    assert_at(&bench.open_after("last").store, 5);
+}
+
+#[test]
+fn another_boot_without_a_clean_stop_makes_seq_jump() {
+    let mut bench = Bench::new();
+    run(put(&bench.open().store, command(1)));
+    let opened = bench.open_after("next boot");
+    assert_eq!(opened.seq_jump, 100_000);
+    assert_at(&opened.store, 1);
+    assert_eq!(bench.codes(), Vec::<&str>::new());
+    drop(opened);
+    assert_eq!(bench.open_after("third boot").seq_jump, 100_000, "the new generation has no mark of a clean stop");
+}
+
+#[test]
+fn what_a_power_cut_tore_off_costs_neither_the_synced_part_nor_a_report() {
+    let mut bench = Bench::new();
+    let opened = bench.open();
+    run(async {
+        for n in 1..=50 {
+            put(&opened.store, command(n)).await;
+        }
+        opened.store.sync().await;
+    });
+    let synced = fs::read(newest_journal(bench.path())).unwrap();
+    run(async {
+        for n in 51..=200 {
+            put(&opened.store, command(n)).await;
+        }
+    });
+    drop(opened);
+    let lock = eventually(|| folder::take(bench.path()).ok());
+    let mut bytes = fs::read(newest_journal(bench.path())).unwrap();
+    // Of what was written after the sync, the second page arrived and the first did not.
+    let lost = synced.iter().rposition(|byte| *byte != 0).unwrap().next_multiple_of(record::PAGE);
+    bytes[lost..lost + record::PAGE].fill(0);
+    fs::write(newest_journal(bench.path()), bytes).unwrap();
+    drop(lock);
+    let opened = bench.open_after("next boot");
+    assert_eq!(opened.seq_jump, 100_000);
+    assert_at(&opened.store, 50);
+    assert_eq!(opened.store.log(b"default/ids").len(), 50);
+    assert_eq!(bench.codes(), Vec::<&str>::new());
+}
+
+#[test]
+fn releases_come_in_order_of_commits_from_many_tasks() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    let released = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+    runtime.block_on(async {
+        // Order of commits is only known where they are made one after the other: per task, and by the log.
+        let tasks: Vec<_> = (0..8u64)
+            .map(|task| {
+                let (store, released) = (store.clone(), released.clone());
+                tokio::spawn(async move {
+                    for n in 0..200u64 {
+                        let mut batch = Batch::default();
+                        batch.append("all", 10_000, format!("{task} {n}"));
+                        let released = released.clone();
+                        store
+                            .commit(batch, Box::new(move || released.lock().unwrap().push(format!("{task} {n}"))))
+                            .await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        put(&store, Batch::default()).await;
+    });
+    let log: Vec<_> = store.log(b"all").into_iter().map(|entry| String::from_utf8(entry).unwrap()).collect();
+    assert_eq!(*released.lock().unwrap(), log);
+    assert_eq!(log.len(), 1600);
+}
+
+#[test]
+fn a_checkpoint_moves_everything_into_the_database_and_deletes_the_journal_before_it() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    run(async {
+        for n in 1..=300 {
+            let mut batch = command(n);
+            batch.put(Tree::Retained, format!("topic/{n}"), "x");
+            put(&store, batch).await;
+            if n % 100 == 0 {
+                checkpoint(&store);
+            }
+        }
+    });
+    assert_eq!(journal::list(bench.path()).len(), 1);
+    assert!(store.0.core.lock().layers.new.is_empty());
+    assert_eq!(store.scan(Tree::Retained, b"topic/").len(), 300);
+    let log = store.log(b"default/ids");
+    assert!(log.len() >= 64 && log.len() < 200, "{} ids are kept of 64 asked for", log.len());
+    assert_at(&store, 300);
+    drop(store);
+    assert_at(&bench.open().store, 300);
+}
+
+#[test]
+fn one_mebibyte_of_journal_is_checkpointed() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    for checkpoints in 1..=3 {
+        run(async {
+            for n in 0..150 {
+                let mut batch = Batch::default();
+                batch.put(Tree::Retained, format!("{}", n % 7), vec![n as u8; 8000]);
+                put(&store, batch).await;
+            }
+        });
+        eventually(|| (store.0.core.metrics.checkpoints.get() >= checkpoints).then_some(()));
+    }
+    eventually(|| (journal::list(bench.path()).len() <= 2).then_some(()));
+    assert_eq!(store.get(Tree::Retained, b"2").unwrap()[0], 149);
+}
+
+#[test]
+fn a_kill_while_the_database_is_made_is_a_first_start() {
+    let mut bench = Bench::new();
+    fs::create_dir(bench.path().join("db.new")).unwrap();
+    fs::write(bench.path().join("db.new/db"), "half").unwrap();
+    let opened = bench.open();
+    assert_eq!((bench.codes(), opened.seq_jump), (Vec::new(), 0));
+}
+
+#[test]
+fn many_batches_wait_and_none_is_lost_when_the_queue_is_full() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    let released = Arc::new(AtomicUsize::new(0));
+    run(async {
+        for n in 0..5000 {
+            let released = released.clone();
+            store
+                .commit(
+                    command(n),
+                    Box::new(move || {
+                        released.fetch_add(1, Ordering::SeqCst);
+                    }),
+                )
+                .await;
+        }
+        put(&store, Batch::default()).await;
+    });
+    assert_eq!(released.load(Ordering::SeqCst), 5000);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Batch),
+    Checkpoint,
+    Reopen,
+    Close,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => batches().prop_map(Step::Commit),
+        1 => Just(Step::Checkpoint),
+        1 => Just(Step::Reopen),
+        1 => Just(Step::Close),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn it_agrees_with_a_plain_map_over_checkpoints_kills_and_clean_stops(script in prop::collection::vec(step(), 1..40)) {
+        let mut bench = Bench::new();
+        let mut store = bench.open().store;
+        let mut model = Model::default();
+        for step in script {
+            match step {
+                Step::Commit(batch) => {
+                    model.apply(&batch);
+                    run(put(&store, batch));
+                }
+                Step::Checkpoint => checkpoint(&store),
+                step => {
+                    if matches!(step, Step::Close) {
+                        run(store.close());
+                    }
+                    drop(store);
+                    let opened = bench.open();
+                    prop_assert_eq!(opened.seq_jump, 0);
+                    store = opened.store;
+                }
+            }
+            model.assert_same(&store);
+        }
+        prop_assert_eq!(bench.codes(), Vec::<&str>::new());
+    }
+}
