@@ -149,3 +149,17 @@ async fn a_number_that_a_second_cut_took_back_is_not_given_again() {
         shim.cut_power(&home);
     }
 }
+
+#[tokio::test]
+async fn a_number_that_was_shown_after_a_cut_outlives_the_kill_that_follows() {
+    let shim = Shim::new();
+    let appliance = shim.under(Home::new()).start().await;
+    appliance.web().accepted(&command([1, 2, 3])).await;
+    let home = appliance.kill9().await;
+    shim.cut_power(&home);
+    let appliance = home.start().await;
+    let shown = appliance.web().seq().await;
+    assert!(shown > 1, "it has jumped");
+    let appliance = appliance.kill9().await.start().await; // no power cut: the same boot
+    assert_eq!(appliance.web().seq().await, shown, "seq went back");
+}
