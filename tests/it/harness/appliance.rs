@@ -166,6 +166,14 @@ impl Appliance {
         self.home.take().unwrap()
     }
 
+    /// SIGTERM and so many milliseconds later kill -9, if it is still there.
+    pub async fn kill9_while_stopping(mut self, after_ms: u64) -> Home {
+        self.signal(Signal::TERM);
+        // The moment of the kill is the test's input, not something that is waited for.
+        let _ = tokio::time::timeout(Duration::from_millis(after_ms), self.child.wait()).await;
+        self.kill9().await
+    }
+
     /// SIGTERM, then the exit status and the data folder.
     pub async fn terminate(mut self) -> (ExitStatus, Home) {
         self.signal(Signal::TERM);

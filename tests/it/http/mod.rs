@@ -1,0 +1,6 @@
+//! REST (CONTRACT section 3): every route of the heart, every refusal; a refusal changes nothing.
+
+mod access;
+mod commands;
+mod documents;
+mod refusals;
