@@ -52,6 +52,9 @@ pub(super) enum Fault {
         /// What the system said.
         source: io::Error,
     },
+    /// A second signal came before the stop was done. Nothing that was acknowledged is lost by that.
+    #[error("stopped at once by a second signal, before everything was closed")]
+    Hurried,
     /// A part that must run for ever has ended; the log says more.
     #[error("{0} has ended by itself, which is a fault of this program; the log says more")]
     Ended(&'static str),
@@ -80,11 +83,13 @@ pub(super) async fn run(config: Config, metrics: Metrics) -> Result<(), Fault> {
     };
     systemd::stopping();
     tokio::select! {
-        () = house.close() => {}
+        () = house.close() => ended.map_or(Ok(()), |part| Err(Fault::Ended(part))),
         // Whoever asks twice does not want to wait.
-        signal = signals.next() => tracing::warn!(signal, "stopped_at_once"),
+        signal = signals.next() => {
+            tracing::warn!(signal, "stopped_at_once");
+            Err(Fault::Hurried)
+        }
     }
-    ended.map_or(Ok(()), |part| Err(Fault::Ended(part)))
 }
 
 impl House {
@@ -101,7 +106,7 @@ impl House {
         };
         let Opened { store, seq_jump } =
             opened.map_err(|e| Fault::System { doing: "opening the data folder", source: io::Error::other(e) })??;
-        let engine = engine::start(&engine, store.clone(), seq_jump, &metrics);
+        let engine = engine::start(&engine, store.clone(), seq_jump, &metrics).await;
         let doors = [("http", web_listener.local_addr()), ("mqtt", mqtt_listener.local_addr())];
         let broker = broker::start(
             mqtt_listener,

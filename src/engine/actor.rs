@@ -44,9 +44,15 @@ impl Engine {
     }
 }
 
-/// Starts the engine from what the store holds.
-pub fn start(settings: &config::Engine, store: Store, seq_jump: u64, metrics: &Metrics) -> Engine {
+/// Starts the engine from what the store holds. A jump of `seq` is on the medium when this returns, so that nobody is
+/// ever shown a number that could come again.
+pub async fn start(settings: &config::Engine, store: Store, seq_jump: u64, metrics: &Metrics) -> Engine {
     let state = memory::state(&store, seq_jump);
+    if seq_jump > 0 {
+        store.commit(memory::jumped(&state), Box::new(|| {})).await;
+        store.sync().await;
+        tracing::warn!(seq = state.seq, seq_jump, "seq_jumped: a power cut or damage may have taken numbers back");
+    }
     let feed = Feed::new(state.clone());
     let inbox = Arc::new(Inbox::new(settings.queue_size, metrics.engine.clone()));
     let (probe, probes) = mpsc::channel(1);

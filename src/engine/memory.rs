@@ -30,11 +30,21 @@ struct Seen {
     ts: u64,
 }
 
+/// What keeps a `seq` that has jumped.
+pub(super) fn jumped(state: &State) -> Batch {
+    let mut batch = Batch::default();
+    batch.put(Tree::Light, PROJECT, light(state.seq, state.ts, &state.updated_by));
+    batch
+}
+
+fn light(seq: u64, ts: u64, by: &Source) -> Vec<u8> {
+    json(&Light { v: FORMAT, seq, ts, by: by.as_str().into() })
+}
+
 /// What one accepted command keeps: the change and its id, together or not at all.
 pub(super) fn batch(change: &Change, command: &Command, keep_ids: usize) -> Batch {
     let mut batch = Batch::default();
-    let light = Light { v: FORMAT, seq: change.seq, ts: change.ts, by: command.source.as_str().into() };
-    batch.put(Tree::Light, PROJECT, json(&light));
+    batch.put(Tree::Light, PROJECT, light(change.seq, change.ts, &command.source));
     if !change.delta.is_empty() {
         let bytes = change.delta.iter().map(|&(channel, level)| (channel.number() - 1, level)).collect();
         batch.patch(Tree::Levels, levels_key(change.universe), CHANNELS as u16, bytes);

@@ -46,7 +46,7 @@ impl Web {
         let (metrics, health) = (Metrics::new().unwrap(), Health::default());
         let storage = config::Storage { data_dir: data.path().into(), ..config.storage };
         let opened = Store::open(&storage, &health, &metrics).unwrap();
-        let engine = engine::start(&config.engine, opened.store, opened.seq_jump, &metrics);
+        let engine = engine::start(&config.engine, opened.store, opened.seq_jump, &metrics).await;
         let broker = Arc::new(AtomicBool::new(true));
         let listener = bind(&config.http).unwrap();
         let addr = listener.local_addr().unwrap();

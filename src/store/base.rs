@@ -145,7 +145,7 @@ impl Sled {
             sled.meta.insert(b"format", &FORMAT.to_le_bytes())?;
             sled.write(content, mark)
         })?;
-        sync_all(&unfinished)?;
+        folder::sync_all(&unfinished)?;
         fs::rename(&unfinished, parent.join(name))?;
         Ok(folder::sync(parent)?)
     }
@@ -286,19 +286,6 @@ fn open_db(dir: &Path) -> Result<sled::Db, BaseError> {
         }
     }
     Ok(config.open()?)
-}
-
-/// Syncs every file and folder below `dir` and itself.
-fn sync_all(dir: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            sync_all(&path)?;
-        } else {
-            File::open(&path)?.sync_all()?;
-        }
-    }
-    folder::sync(dir)
 }
 
 impl Base {

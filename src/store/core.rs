@@ -90,6 +90,8 @@ pub(super) struct Shared {
     pub(super) mode: Mode,
     /// Number of the last batch.
     pub(super) number: u64,
+    /// The jump of `seq` that the start found necessary is not committed yet.
+    pub(super) owed: bool,
     /// At most as many as there are permits.
     pub(super) waiting: Vec<Waiting>,
     pub(super) writing: Option<Writing>,
@@ -134,6 +136,7 @@ impl Shared {
             through,
             mode: Mode::Disk,
             number,
+            owed: false,
             waiting: Vec::new(),
             writing: None,
             writer_busy: false,

@@ -66,3 +66,16 @@ pub(super) fn set_aside(dir: &Path, name: &str, kind: &str) -> io::Result<String
 fn age(name: &str) -> &str {
     name.rsplit('-').next().unwrap_or_default()
 }
+
+/// Syncs every file and folder below `dir` and itself.
+pub(super) fn sync_all(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync_all(&path)?;
+        } else {
+            File::open(&path)?.sync_all()?;
+        }
+    }
+    sync(dir)
+}

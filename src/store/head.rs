@@ -5,7 +5,9 @@ use super::wire::{Reader, put_bytes, put_number};
 
 /// The first record of a generation: boot id, how far the database has come, the light, and when earlier generations do
 /// not hold it, all that is newer than the database.
-pub(super) fn head(boot: &str, through: u64, layers: &Layers, with_overlay: bool) -> Vec<u8> {
+///
+/// `owed`: `seq` has still to jump, since the start that found a power cut; the first batch of that run settles it.
+pub(super) fn head(boot: &str, through: u64, layers: &Layers, with_overlay: bool, owed: bool) -> Vec<u8> {
     let mut head = Vec::new();
     put_bytes(&mut head, boot.as_bytes());
     put_number(&mut head, through);
@@ -14,6 +16,7 @@ pub(super) fn head(boot: &str, through: u64, layers: &Layers, with_overlay: bool
         encode_value(&mut light, key, Some(value));
     }
     put_bytes(&mut head, &light);
+    head.push(u8::from(owed));
     head.push(u8::from(with_overlay));
     if with_overlay {
         layers.whole().encode(&mut head);
@@ -28,6 +31,8 @@ pub(super) struct Head {
     /// Number of the last batch that the database held.
     pub(super) through: u64,
     pub(super) light: Light,
+    /// A jump of `seq` was found necessary and not made yet.
+    pub(super) owed: bool,
     /// All that was newer than the database: earlier generations are not needed.
     pub(super) overlay: Option<Overlay>,
 }
@@ -39,9 +44,10 @@ pub(super) fn read_head(bytes: &[u8]) -> Option<Head> {
     let through = reader.number()?;
     let light = Overlay::decode(reader.bytes()?)?.values;
     let light = light.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    let owed = reader.byte()? != 0;
     let overlay = match reader.byte()? {
         0 => None,
         _ => Some(Overlay::decode(reader.0)?),
     };
-    Some(Head { boot, through, light, overlay })
+    Some(Head { boot, through, light, owed, overlay })
 }

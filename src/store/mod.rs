@@ -73,6 +73,8 @@ pub struct Opened {
     /// The store, ready for commits.
     pub store: Store,
     /// Add this to the highest `seq` found: 0 after a clean stop or a kill, a fixed block after a power cut or damage.
+    /// The first batch committed must make it so, and be on the medium before anybody is shown it; until then the
+    /// next start finds the jump owed again.
     pub seq_jump: u64,
 }
 
@@ -161,6 +163,7 @@ impl Store {
         if !payload.is_empty() {
             core.metrics.commits.inc();
             shared.number += 1;
+            shared.owed = false;
             let (number, base) = (shared.number, shared.base.clone());
             shared.layers.apply(batch, number, |tree, key| base.get(tree, key).ok().flatten());
         }

@@ -112,7 +112,7 @@ pub(super) fn open(
     let found = find(&dir, health, &boot);
     let (through, number) = (found.mark.through, found.replayed.number);
     let jump = seq_jump(&found, &boot);
-    let head = head(&boot, through, &found.replayed.layers, true);
+    let head = head(&boot, through, &found.replayed.layers, true, jump > 0);
     let next_generation = journal::list(&dir).last().copied().unwrap_or(0).max(found.mark.first_needed) + 1;
     let first = Record { kind: Kind::Head, settled: true, number, payload: &head };
     let journal = match &found.unusable {
@@ -121,6 +121,7 @@ pub(super) fn open(
         _ => Journal::create(&dir, next_generation, Some(&first)).map_err(|error| format!("making a journal: {error}")),
     };
     let mut shared = Shared::new(found.replayed.layers, Arc::new(found.base), through, number);
+    shared.owed = jump > 0;
     shared.file = journal.as_ref().ok().map(|journal| journal.file.clone());
     if journal.is_err() {
         shared.mode = Mode::Ram;
@@ -225,7 +226,7 @@ fn report(dir: &Path, health: &Health, replayed: &Replayed, bad_snapshot: bool, 
 fn seq_jump(found: &Past, boot: &str) -> u64 {
     let replayed = &found.replayed;
     let power_cut = replayed.boot.as_deref().is_some_and(|last| last != boot) && !replayed.clean;
-    if power_cut || found.damaged { SEQ_JUMP } else { 0 }
+    if power_cut || found.damaged || replayed.owed { SEQ_JUMP } else { 0 }
 }
 
 /// The new generation carries everything: damaged ones are kept aside, the others go.

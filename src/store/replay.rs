@@ -30,6 +30,8 @@ pub(super) struct Replayed {
     pub(super) boot: Option<String>,
     /// It ended with the mark of a clean stop.
     pub(super) clean: bool,
+    /// It ended before its first batch, which was to be the jump of `seq`.
+    pub(super) owed: bool,
     /// Generations with damage in them.
     pub(super) damaged: Vec<u64>,
     /// Generations that the database needs are not there.
@@ -67,6 +69,7 @@ pub(super) fn replay(
         number,
         boot: heads().next_back().map(|head| head.boot.clone()),
         clean: ends_clean(&parts),
+        owed: is_owed(&parts),
         missing: !rebuilt && is_missing(first, mark),
         through: heads().map(|head| head.through).max().unwrap_or(0),
         ..Replayed::default()
@@ -111,6 +114,11 @@ fn is_missing(first: Option<&Part<'_>>, mark: Mark) -> bool {
 fn ends_clean(parts: &[Part<'_>]) -> bool {
     let last = parts.iter().filter_map(|part| part.scan.records.last()).next_back();
     last.is_some_and(|record| record.kind == Kind::Clean)
+}
+
+fn is_owed(parts: &[Part<'_>]) -> bool {
+    let last = parts.iter().rev().find_map(|part| part.head.as_ref().map(|head| (part, head)));
+    last.is_some_and(|(part, head)| head.owed && part.scan.records.iter().all(|record| record.kind != Kind::Batch))
 }
 
 /// Highest number of which we know that it was on the medium.
@@ -215,7 +223,7 @@ mod tests {
         let put = |file: &mut Vec<u8>, generation, kind, number, known, payload: &[u8]| {
             assert!(frame(file, generation, &Record { kind, settled: known + 1 == number, number, payload }));
         };
-        put(&mut done.files[0], 1, Kind::Head, 0, 0, &head("old boot", 0, &layers, true));
+        put(&mut done.files[0], 1, Kind::Head, 0, 0, &head("old boot", 0, &layers, true, false));
         done.synced[0] = PAGE;
         done.files[0].resize(PAGE, 0);
         for number in 1..=count {
@@ -226,7 +234,7 @@ mod tests {
             layers.apply(batch, number, |_, _| None);
             if number == moves {
                 at = 1;
-                put(&mut done.files[1], 2, Kind::Head, number, known, &head("old boot", 0, &layers, false));
+                put(&mut done.files[1], 2, Kind::Head, number, known, &head("old boot", 0, &layers, false, false));
             }
             if syncs[number as usize % syncs.len()] {
                 known = number;

@@ -23,6 +23,8 @@ pub(super) enum Sealed {
 /// Seals the database of `dir`, which was dropped before. No seal is better than a wrong one.
 pub(super) fn put(dir: &Path) -> io::Result<()> {
     wait_for_sled(&dir.join("db/db"))?;
+    // What sled wrote while it was dropped is not on the medium yet, and the seal must not be there before it.
+    folder::sync_all(&dir.join("db"))?;
     let unfinished = dir.join("seal.new");
     fs::write(&unfinished, sums(&dir.join("db"))?)?;
     File::open(&unfinished)?.sync_all()?;

@@ -67,7 +67,7 @@ fn take_all(core: &Core, mut shared: MutexGuard<'_, Shared>) -> Job {
         Move::Asked(journal) => {
             shared.moving = Move::Moving;
             let from_ram = shared.mode == Mode::Ram;
-            let head = head(&core.boot, shared.through, &shared.layers, from_ram);
+            let head = head(&core.boot, shared.through, &shared.layers, from_ram, shared.owed);
             if from_ram {
                 shared.mode = Mode::Disk;
                 // Syncing what failed could only fail again; the head makes it needless.
