@@ -228,7 +228,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
     fn it_agrees_with_a_plain_map_over_checkpoints_kills_and_clean_stops(script in prop::collection::vec(step(), 1..40)) {

@@ -41,7 +41,8 @@ fn a_full_disk_is_left_for_ram_at_once_and_returned_to() {
         shared.moving = Move::Asked(journal);
         store.0.core.writer.notify_one();
     }
-    eventually(|| (bench.codes() == [IN_RAM]).then_some(()));
+    // The way back may be faster than a look at the board.
+    eventually(|| (store.0.core.metrics.errors.get() > 0).then_some(()));
     run(put(&store, command(2)));
     eventually(|| bench.codes().is_empty().then_some(()));
     run(put(&store, command(3)));
