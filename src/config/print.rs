@@ -109,13 +109,21 @@ mod tests {
         assert_eq!(loaded.origins.len(), settings().count(), "each setting stands in the file");
     }
 
+    /// `UPDATE_GOLDEN=1` writes the table anew.
     #[test]
     fn the_readme_has_a_row_for_each_setting() {
-        let rows = markdown();
-        assert_eq!(rows.lines().count(), 2 + settings().count());
-        assert!(rows.contains("| `mqtt.port` | `DMX_MQTT_PORT` | `1883` | "));
-        assert!(rows.contains("| `output.mode` | `OUTPUT_MODE`, `DMX_OUTPUT_MODE` | `\"null\"` | "));
-        assert!(rows.lines().all(|row| row.matches('|').count() == 5), "no cell breaks its row");
+        let file = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+        let readme = fs::read_to_string(&file).unwrap();
+        let (before, rest) = readme.split_once("<!-- settings").unwrap();
+        let (mark, rest) = rest.split_once("-->\n").unwrap();
+        let (table, after) = rest.split_once("<!-- end of settings -->").unwrap();
+        if env::var_os("UPDATE_GOLDEN").is_some() {
+            let rows = markdown();
+            fs::write(&file, format!("{before}<!-- settings{mark}-->\n{rows}<!-- end of settings -->{after}")).unwrap();
+        } else {
+            assert_eq!(table, markdown());
+        }
+        assert_eq!(markdown().lines().count(), 2 + settings().count());
     }
 
     #[test]
