@@ -161,10 +161,14 @@ impl Hub {
         heard
     }
 
-    /// Whether one more topic may be retained.
-    pub(super) fn has_room_to_retain(&self, topic: &str) -> bool {
+    /// Whether a message may be retained.
+    pub(super) fn has_room_to_retain(&self, topic: &str, payload: &[u8]) -> bool {
         let outlet = self.outlet();
-        outlet.retained.len() < self.settings.max_retained || outlet.retained.get(topic).is_some()
+        let (kept, known) = (&outlet.retained, outlet.retained.get(topic));
+        let grows =
+            topic.len() + payload.len() - known.map_or(0, |old| topic.len() + old.payload.len().min(payload.len()));
+        let fits = kept.bytes() + grows <= self.settings.max_retained_bytes;
+        fits && (known.is_some() || kept.len() < self.settings.max_retained)
     }
 
     fn count_retained(&self, outlet: &Outlet) {

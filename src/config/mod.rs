@@ -105,6 +105,8 @@ pub struct Mqtt {
     pub max_sessions: usize,
     /// Retained messages at the most; further topics are not retained.
     pub max_retained: usize,
+    /// Bytes of their topics and payloads at the most.
+    pub max_retained_bytes: usize,
 }
 
 impl Default for Mqtt {
@@ -124,6 +126,7 @@ impl Default for Mqtt {
             max_queued_messages: 100,
             max_sessions: 2000,
             max_retained: 10_000,
+            max_retained_bytes: 16 << 20,
         }
     }
 }

@@ -64,6 +64,7 @@ group! {
     /// The embedded broker.
     Broker {
         serving: IntGauge("dmx_mqtt_connected", "1 while the embedded broker serves."),
+        uplink: IntGauge("dmx_uplink_connected", "1 while joined to another broker; this version joins none."),
         clients: IntGauge("dmx_broker_clients", "Connected MQTT clients."),
         sessions: IntGauge("dmx_broker_sessions", "Sessions, connected or kept for a return."),
         retained: IntGauge("dmx_broker_retained", "Retained messages."),
@@ -76,7 +77,6 @@ group! {
         retained_commands: IntCounter("dmx_broker_retained_commands_total", "Commands that were published with retain = 1."),
         refused: IntCounter("dmx_broker_connections_refused_total", "Connections closed before they became a session."),
         protocol_errors: IntCounter("dmx_broker_protocol_errors_total", "Sessions closed for breaking the protocol."),
-        router_restarts: IntCounter("dmx_broker_router_restarts_total", "Times the router was replaced."),
     }
 }
 
@@ -182,6 +182,7 @@ mod tests {
             "dmx_engine_last_latency_ms",
             "dmx_ws_clients",
             "dmx_mqtt_connected",
+            "dmx_uplink_connected",
         ] {
             assert!(text.lines().any(|line| line == format!("{name} 0")), "{name}");
         }

@@ -115,13 +115,13 @@ impl Inbound {
     }
 
     fn may_retain(&self, hub: &Hub, client: &str, publish: &Publish) -> bool {
-        let room = publish.payload.is_empty() || hub.has_room_to_retain(&publish.topic);
+        let room = publish.payload.is_empty() || hub.has_room_to_retain(&publish.topic, &publish.payload);
         if !room {
             hub.metrics.dropped.inc();
             tracing::warn!(
                 clientId = client,
                 topic = publish.topic,
-                "retained_full: delivered but not kept (mqtt.max_retained)"
+                "retained_full: delivered but not kept (mqtt.max_retained, mqtt.max_retained_bytes)"
             );
         }
         room
