@@ -118,6 +118,9 @@ impl Session {
             if open == Phase::Open
                 && let Err(end) = self.take_packets(connection).await
             {
+                if let End::Router(error) = &end {
+                    self.hub.router_is_gone(error);
+                }
                 // The last answers are worth a try: a client that said DISCONNECT may still read.
                 let _ = connection.write_half.write_buf(&mut connection.out).now_or_never();
                 return end;
