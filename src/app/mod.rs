@@ -3,6 +3,7 @@
 pub mod args;
 mod banner;
 mod house;
+mod limits;
 pub mod log;
 mod signals;
 
@@ -31,6 +32,7 @@ fn start(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "configuration_warning");
     }
+    limits::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(house::run(loaded.config, metrics));
     // Whatever still runs was told to end and is late: nobody waits for it any longer.

@@ -38,10 +38,13 @@ impl Commands {
         Ok((self.engine.submit(command).await, id))
     }
 
-    /// Tells the rejected topic.
-    pub(super) fn reject(&self, hub: &Hub, client: &str, refusal: &Refusal) {
+    /// Tells the rejected topic, and the log unless `more` says that it was told a moment ago.
+    pub(super) fn reject(&self, hub: &Hub, client: &str, refusal: &Refusal, more: Option<u64>) {
         hub.metrics.rejected.inc();
-        tracing::warn!(clientId = client, cmdId = refusal.cmd_id, reason = refusal.reason.code(), %refusal, "command_rejected");
+        if let Some(more) = more {
+            let (id, reason) = (&refusal.cmd_id, refusal.reason.code());
+            tracing::warn!(clientId = client, cmdId = id, reason, %refusal, more, "command_rejected");
+        }
         let rejected = Rejected {
             cmd_id: refusal.cmd_id.as_deref(),
             client_id: client,

@@ -1,17 +1,16 @@
 //! What all sessions share: the way into the router, the retained store, the register of sessions.
 
-use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
 
-use super::codec::QoS;
+use super::codec::{Publish, QoS};
 use super::commands::Commands;
 use super::policy::{Policy, Publishing};
+use super::register::Register;
 use super::retained::{self, Retained, RetainedMessages};
 use super::router::{Publisher, Router};
-use super::session::Door;
 use super::topic::Filter;
 use crate::config;
 use crate::metrics;
@@ -49,9 +48,9 @@ pub(super) struct Hub {
     pub(super) settings: config::Mqtt,
     pub(super) metrics: metrics::Broker,
     pub(super) phase: watch::Sender<Phase>,
-    /// Clients that are connected now.
-    pub(super) connected: AtomicUsize,
-    sessions: Mutex<HashMap<String, Door>>,
+    pub(super) register: Register,
+    /// Every filter the router knows; it never forgets one.
+    filters: Mutex<HashSet<String>>,
     outlet: Mutex<Outlet>,
     router_serves: watch::Sender<bool>,
     store: Store,
@@ -83,9 +82,10 @@ impl Hub {
             if let (Ok(topic), Some((qos, payload))) = (std::str::from_utf8(&topic), retained::from_stored(&stored))
                 && policy.publish(topic) == Publishing::Allowed
             {
-                retained.set(topic, payload, qos);
+                retained.set(topic, payload, qos, 0);
             }
         }
+        let register = Register::new(&settings, &metrics);
         let hub = Self {
             router,
             policy,
@@ -93,8 +93,8 @@ impl Hub {
             settings,
             metrics,
             phase: watch::Sender::new(Phase::Open),
-            connected: AtomicUsize::new(0),
-            sessions: Mutex::default(),
+            register,
+            filters: Mutex::default(),
             outlet: Mutex::new(Outlet { publisher, retained }),
             router_serves: watch::Sender::new(true),
             store,
@@ -130,7 +130,8 @@ impl Hub {
     pub(super) fn publish(&self, message: Message<'_>) {
         let mut outlet = self.outlet();
         if message.retain {
-            outlet.retained.set(message.topic, message.payload, message.qos);
+            let number = outlet.publisher.number() + 1;
+            outlet.retained.set(message.topic, message.payload, message.qos, number);
             self.count_retained(&outlet);
         }
         if let Err(error) = outlet.publisher.publish(message.topic, message.payload, message.qos) {
@@ -139,12 +140,8 @@ impl Hub {
     }
 
     /// Keeps a client's message in the store, and hands it on once it is written; the receiver hears of that.
-    pub(super) async fn retain(
-        self: &Arc<Self>,
-        topic: String,
-        payload: bytes::Bytes,
-        qos: QoS,
-    ) -> oneshot::Receiver<()> {
+    pub(super) async fn retain(self: &Arc<Self>, publish: &Publish) -> oneshot::Receiver<()> {
+        let Publish { topic, payload, qos, .. } = publish.clone();
         let (written, heard) = oneshot::channel();
         let mut batch = Batch::default();
         if payload.is_empty() {
@@ -176,19 +173,34 @@ impl Hub {
         self.metrics.retained_bytes.set(outlet.retained.bytes() as i64);
     }
 
-    /// What a new subscription is given, and the number of the last message that this takes account of.
-    pub(super) fn retained_for(&self, filter: &Filter) -> (Vec<(String, Retained)>, u64) {
+    /// Number of the last message.
+    pub(super) fn number(&self) -> u64 {
+        self.outlet().publisher.number()
+    }
+
+    /// Retained messages of a filter, a page at a time; see [`RetainedMessages::page`].
+    pub(super) fn retained_page(
+        &self,
+        filter: &Filter,
+        since: u64,
+        after: Option<&str>,
+    ) -> (Vec<(String, Retained)>, Option<String>) {
+        self.outlet().retained.page(filter, since, after)
+    }
+
+    /// The present value of a topic, and the number of the last message that it takes account of.
+    pub(super) fn retained_at(&self, topic: &str) -> (Option<Retained>, u64) {
         let outlet = self.outlet();
-        (outlet.retained.matching(filter), outlet.publisher.number())
+        (outlet.retained.get(topic).cloned(), outlet.publisher.number())
     }
 
-    /// The present value of a topic.
-    pub(super) fn retained_at(&self, topic: &str) -> Option<Retained> {
-        self.outlet().retained.get(topic).cloned()
-    }
-
-    /// The register of sessions by client id.
-    pub(super) fn sessions(&self) -> MutexGuard<'_, HashMap<String, Door>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the router may be given this filter: it keeps about 6 kB for each one for good.
+    pub(super) fn has_room_for(&self, filter: &Filter) -> bool {
+        let mut filters = self.filters.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = filters.contains(filter.as_str()) || filters.len() < self.settings.max_filters;
+        if room && filters.insert(filter.as_str().to_owned()) {
+            self.metrics.filters.set(filters.len() as i64);
+        }
+        room
     }
 }

@@ -30,8 +30,11 @@ const KEEP_ALIVE: TcpKeepalive =
 /// Sent data that nobody confirms ends the connection after this (TCP_USER_TIMEOUT, RFC 5482).
 const UNCONFIRMED: Duration = Duration::from_secs(20);
 
+/// Bytes of a client id at the most: ten times what every server must allow ([MQTT-3.1.3-5]), little in a log line.
+const LONGEST_ID: usize = 256;
+
 /// Sessions get this long to say goodbye.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Binds the port.
 ///
@@ -138,7 +141,7 @@ async fn client(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, waiting:
     waiting.leave(&place);
     let refused = match came {
         Ok(connect) => {
-            let arrival = Arrival { stream: Box::new(socket), read, connect, peer: peer.to_string() };
+            let arrival = Arrival { stream: Box::new(socket), read, connect, peer: peer.to_string(), seat: None };
             match session::enter(hub.clone(), arrival).await {
                 Ok(()) => return,
                 Err(mut refused) => {
@@ -183,6 +186,9 @@ async fn first_packet(hub: &Hub, socket: &mut TcpStream, read: &mut BytesMut) ->
     };
     let Packet::Connect(mut connect) = packet else { return Err(NotIn::Silent("the first packet is not CONNECT")) };
     hub.policy.connect(&connect).map_err(|code| NotIn::Code(code, "wrong user name or password"))?;
+    if connect.client_id.len() > LONGEST_ID {
+        return Err(NotIn::Code(ConnectCode::Identifier, "the client id is longer than 256 bytes")); // [MQTT-3.1.3-9]
+    }
     if connect.client_id.is_empty() {
         if !connect.clean {
             return Err(NotIn::Code(ConnectCode::Identifier, "a session to keep needs a client id")); // [MQTT-3.1.3-8]

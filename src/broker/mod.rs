@@ -9,6 +9,7 @@ mod commands;
 mod hub;
 mod listener;
 mod policy;
+mod register;
 mod retained;
 mod router;
 mod session;
@@ -32,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 
 /// How long listener and sessions may take to end.
-const FAREWELL: Duration = Duration::from_millis(1500);
+const FAREWELL: Duration = Duration::from_millis(600);
 
 /// What the broker needs of the house.
 pub struct Parts {

@@ -26,8 +26,8 @@ pub(super) trait Policy: Send + Sync + 'static {
     fn publish(&self, topic: &str) -> Publishing;
     /// Whether a client may subscribe.
     fn subscribe(&self, filter: &Filter) -> bool;
-    /// Whether only dmxd publishes this topic, so that its present value is always at hand.
-    fn is_own(&self, topic: &str) -> bool;
+    /// Whether dmxd keeps this topic's present value at hand, so that nobody needs a queue of its past ones.
+    fn is_present_value(&self, topic: &str) -> bool;
 }
 
 /// dmxd's topics under the configured prefix.
@@ -71,6 +71,13 @@ impl House {
     }
 }
 
+impl House {
+    /// Whether nobody else may speak there. `dmx/ack` and `dmx/state` are the unified commands' answers.
+    fn is_ours(&self, topic: &str) -> bool {
+        self.is_present_value(topic) || topic == self.topics.rejected || ["dmx/ack", "dmx/state"].contains(&topic)
+    }
+}
+
 impl Policy for House {
     fn connect(&self, connect: &Connect) -> Result<(), ConnectCode> {
         let Some((username, password)) = &self.login else { return Ok(()) };
@@ -84,7 +91,7 @@ impl Policy for House {
     fn publish(&self, topic: &str) -> Publishing {
         if topic == self.topics.cmd {
             Publishing::Command
-        } else if self.is_own(topic) || topic.starts_with("$SYS/") {
+        } else if self.is_ours(topic) || topic.starts_with("$SYS/") {
             Publishing::Denied
         } else {
             Publishing::Allowed
@@ -96,9 +103,7 @@ impl Policy for House {
         !filter.is_shared()
     }
 
-    fn is_own(&self, topic: &str) -> bool {
-        let Topics { cmd: _, state, rejected, server } = &self.topics;
-        // `dmx/ack` and `dmx/state` are the unified commands' answers; nobody else may speak there.
-        [state.as_str(), rejected, server, "dmx/ack", "dmx/state"].contains(&topic)
+    fn is_present_value(&self, topic: &str) -> bool {
+        topic == self.topics.state || topic == self.topics.server
     }
 }

@@ -1,17 +1,24 @@
 //! Retained messages in memory, and their form in the store.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::codec::QoS;
 use super::topic::Filter;
 
+/// Retained messages given out at once, and topics looked at for them: the lock they are under is everybody's.
+const PAGE: usize = 64;
+const LOOKED_AT: usize = 1024;
+
 /// One kept message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Retained {
     pub(super) payload: Bytes,
     pub(super) qos: QoS,
+    /// Number of the message that set it; 0 for one of an earlier run.
+    number: u64,
 }
 
 /// All kept messages by topic. Its owner bounds it.
@@ -23,13 +30,13 @@ pub(super) struct RetainedMessages {
 
 impl RetainedMessages {
     /// Keeps a message; an empty one ends keeping ([MQTT-3.3.1-10]).
-    pub(super) fn set(&mut self, topic: &str, payload: &[u8], qos: QoS) {
+    pub(super) fn set(&mut self, topic: &str, payload: &[u8], qos: QoS, number: u64) {
         let size = |payload: &[u8]| topic.len() + payload.len();
         let old = if payload.is_empty() {
             self.by_topic.remove(topic)
         } else {
             self.bytes += size(payload);
-            self.by_topic.insert(topic.to_owned(), Retained { payload: Bytes::copy_from_slice(payload), qos })
+            self.by_topic.insert(topic.to_owned(), Retained { payload: Bytes::copy_from_slice(payload), qos, number })
         };
         self.bytes -= old.map_or(0, |old| size(&old.payload));
     }
@@ -38,13 +45,34 @@ impl RetainedMessages {
         self.by_topic.get(topic)
     }
 
-    /// What a new subscription is given, in order of topic.
-    pub(super) fn matching(&self, filter: &Filter) -> Vec<(String, Retained)> {
+    /// What a subscription made after message `since` is given, in order of topic, a page at a time: the messages
+    /// behind the topic `after`, and the topic to go on behind, `None` at the end. What was set later reaches it as a
+    /// live message, and must not come before older ones that are still under way.
+    pub(super) fn page(
+        &self,
+        filter: &Filter,
+        since: u64,
+        after: Option<&str>,
+    ) -> (Vec<(String, Retained)>, Option<String>) {
         let copy = |(topic, message): (&String, &Retained)| (topic.clone(), message.clone());
         if filter.is_exact() {
-            return self.by_topic.get_key_value(filter.as_str()).map(copy).into_iter().collect();
+            let one = self.by_topic.get_key_value(filter.as_str()).filter(|(_, message)| message.number <= since);
+            return (one.map(copy).into_iter().collect(), None);
         }
-        self.by_topic.iter().filter(|(topic, _)| filter.matches(topic)).map(copy).collect()
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.by_topic.range::<str, _>((from, Bound::Unbounded));
+        let (mut found, mut last) = (Vec::new(), None);
+        for entry in rest.by_ref().take(LOOKED_AT) {
+            last = Some(entry.0.clone());
+            if entry.1.number <= since && filter.matches(entry.0) {
+                found.push(copy(entry));
+                if found.len() >= PAGE {
+                    break;
+                }
+            }
+        }
+        let more = rest.next().is_some();
+        (found, last.filter(|_| more))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -82,17 +110,20 @@ mod tests {
     #[test]
     fn an_empty_payload_ends_keeping_and_the_count_of_bytes_follows() {
         let mut kept = RetainedMessages::default();
-        kept.set("a/b", b"one", QoS::AtLeastOnce);
-        kept.set("a/b", b"three", QoS::AtMostOnce);
-        kept.set("a/c", b"x", QoS::AtMostOnce);
-        assert_eq!((kept.len(), kept.bytes()), (2, 12));
-        let all = kept.matching(&Filter::new("a/+").unwrap());
+        kept.set("a/b", b"one", QoS::AtLeastOnce, 1);
+        kept.set("a/b", b"three", QoS::AtMostOnce, 2);
+        kept.set("a/c", b"x", QoS::AtMostOnce, 3);
+        kept.set("a/d", b"later", QoS::AtMostOnce, 4);
+        assert_eq!((kept.len(), kept.bytes()), (3, 20));
+        let (all, more) = kept.page(&Filter::new("a/+").unwrap(), 3, None);
+        kept.set("a/d", b"", QoS::AtMostOnce, 5);
+        assert_eq!(more, None);
         assert_eq!(
             all.iter().map(|(topic, m)| (topic.as_str(), &m.payload[..])).collect::<Vec<_>>(),
             [("a/b", &b"three"[..]), ("a/c", b"x")]
         );
-        kept.set("a/b", b"", QoS::AtMostOnce);
-        kept.set("a/c", b"", QoS::AtMostOnce);
+        kept.set("a/b", b"", QoS::AtMostOnce, 6);
+        kept.set("a/c", b"", QoS::AtMostOnce, 7);
         assert_eq!((kept.len(), kept.bytes()), (0, 0));
     }
 
@@ -101,5 +132,25 @@ mod tests {
         assert_eq!(from_stored(&to_stored(b"\xff", QoS::ExactlyOnce)), Some((QoS::ExactlyOnce, &b"\xff"[..])));
         assert_eq!(from_stored(b""), None);
         assert_eq!(from_stored(&[9, 0]), None);
+    }
+
+    #[test]
+    fn pages_give_every_matching_message_once_in_order() {
+        let mut kept = RetainedMessages::default();
+        for n in 0..3 * LOOKED_AT {
+            kept.set(&format!("{}/{n:06}", if n % 5 == 0 { "a" } else { "b" }), b"x", QoS::AtMostOnce, 1);
+        }
+        let (mut topics, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let (page, more) = kept.page(&Filter::new("a/+").unwrap(), 1, after.as_deref());
+            assert!(page.len() <= PAGE);
+            topics.extend(page.into_iter().map(|(topic, _)| topic));
+            match more {
+                Some(more) => after = Some(more),
+                None => break,
+            }
+        }
+        assert_eq!(topics.len(), (3 * LOOKED_AT).div_ceil(5));
+        assert!(topics.is_sorted() && topics.iter().all(|topic| topic.starts_with("a/")));
     }
 }

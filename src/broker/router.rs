@@ -4,7 +4,8 @@
 //! The router only matches and fans out: it never sees a retained message, a QoS above 0 or a client's name, and is
 //! never given a reason to disconnect a link. Links are pooled and never disconnected (BROKER K5, K9).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
 use rumqttd::protocol::{self as mq, Packet};
 use rumqttd::{Notification, RouterConfig};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::codec::QoS;
 use super::topic::{Filter, in_router};
@@ -38,18 +41,20 @@ impl From<LinkError> for RouterGone {
     }
 }
 
-type Link = (LinkTx, LinkRx, Notification);
+type Made = (LinkTx, LinkRx, Notification);
 /// The router's own sender has no public name, so it lives in this closure.
-type Connect = dyn Fn(&str) -> Result<Link, RouterGone> + Send + Sync;
+type Connect = dyn Fn(&str) -> Result<Made, RouterGone> + Send + Sync;
 
 /// The router's front: makes and keeps links.
 pub(super) struct Router {
     connect: Arc<Connect>,
     pool: Mutex<Pool>,
+    /// Sessions that may have a link; a further one waits until one is given back.
+    links: Arc<Semaphore>,
 }
 
 struct Pool {
-    idle: Vec<Tap>,
+    idle: Vec<Link>,
     made: u64,
 }
 
@@ -70,15 +75,17 @@ impl Router {
         let connect: Arc<Connect> =
             Arc::new(move |name| Ok(LinkBuilder::new(name, events.clone()).clean_session(true).build()?));
         let (tx, _rx, _) = connect("publisher")?;
-        Ok((Self { connect, pool: Mutex::new(Pool { idle: Vec::new(), made: 0 }) }, Publisher { tx, _rx, number: 0 }))
+        let pool = Mutex::new(Pool { idle: Vec::new(), made: 0 });
+        Ok((Self { connect, pool, links: Arc::new(Semaphore::new(links)) }, Publisher { tx, _rx, number: 0 }))
     }
 
     /// A link without subscriptions: an idle one, else a new one.
     pub(super) async fn tap(&self) -> Result<Tap, RouterGone> {
+        let place = self.links.clone().acquire_owned().await.map_err(|e| RouterGone(e.to_string()))?;
         let name = {
             let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(tap) = pool.idle.pop() {
-                return Ok(tap);
+            if let Some(link) = pool.idle.pop() {
+                return Ok(Tap { link, _place: place });
             }
             pool.made += 1;
             format!("net:{}", pool.made)
@@ -87,12 +94,13 @@ impl Router {
         // `build` waits for the router's answer without yielding.
         let built = tokio::task::spawn_blocking(move || connect(&name)).await.map_err(|e| RouterGone(e.to_string()))?;
         let (tx, rx, _) = built?;
-        Ok(Tap { tx, rx, unanswered: 0, early: VecDeque::new() })
+        let link = Link { tx, rx, unanswered: 0, early: VecDeque::new(), last: HashMap::new(), lost: 0 };
+        Ok(Tap { link, _place: place })
     }
 
-    /// Takes back a link whose subscriptions are all ended.
+    /// Takes back a link whose subscriptions are all ended; its place is free after it is in the pool.
     pub(super) fn give_back(&self, tap: Tap) {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner).idle.push(tap);
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).idle.push(tap.link);
     }
 }
 
@@ -138,17 +146,41 @@ pub(super) struct Delivery {
     pub(super) qos: QoS,
 }
 
-/// A session's link.
+/// A session's hold on a link.
 pub(super) struct Tap {
+    link: Link,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Deref for Tap {
+    type Target = Link;
+
+    fn deref(&self) -> &Link {
+        &self.link
+    }
+}
+
+impl DerefMut for Tap {
+    fn deref_mut(&mut self) -> &mut Link {
+        &mut self.link
+    }
+}
+
+/// A link to the router with its subscriptions.
+pub(super) struct Link {
     tx: LinkTx,
     rx: LinkRx,
     /// Subscribes and unsubscribes the router has not answered yet.
     unanswered: usize,
     /// Messages that came while an answer was waited for.
     early: VecDeque<Delivery>,
+    /// By subscription, where in its filter's log the last message stood.
+    last: HashMap<usize, u64>,
+    /// Messages that a full log dropped before they were read.
+    lost: u64,
 }
 
-impl Tap {
+impl Link {
     /// Adds a subscription and waits for the router's answer: from then on it misses nothing.
     pub(super) async fn subscribe(&mut self, filter: &Filter, subscription: usize) -> Result<(), RouterGone> {
         let filters = vec![mq::Filter {
@@ -192,6 +224,12 @@ impl Tap {
     /// Forgets messages that were for the previous session.
     pub(super) fn clear(&mut self) {
         self.early.clear();
+        self.last.clear();
+    }
+
+    /// Messages lost since the last call: read too late, they had made room for newer ones.
+    pub(super) fn lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
     }
 
     /// The next message. Cancel-safe: nothing is taken from the link without being returned.
@@ -209,7 +247,15 @@ impl Tap {
     /// One step of the link; it has a single await, at its beginning.
     async fn advance(&mut self) -> Result<Option<Delivery>, RouterGone> {
         match self.rx.next().await? {
-            Some(Notification::Forward(forward)) => Ok(Delivery::read(forward)),
+            Some(Notification::Forward(forward)) => {
+                let place = forward.cursor.map(|(_, offset)| offset);
+                let delivery = Delivery::read(forward);
+                if let (Some(place), Some(delivery)) = (place, &delivery) {
+                    let before = self.last.insert(delivery.subscription, place);
+                    self.lost += before.map_or(0, |before| place.saturating_sub(before + 1));
+                }
+                Ok(delivery)
+            }
             // After 200 messages a link stays silent until this is said.
             Some(Notification::Unschedule) => self.rx.ready().map(|()| None).map_err(Into::into),
             Some(Notification::DeviceAck(_)) => {

@@ -103,6 +103,8 @@ pub struct Mqtt {
     pub max_queued_messages: usize,
     /// Sessions kept at the most, connected or away.
     pub max_sessions: usize,
+    /// Different filters that clients may subscribe in one run; each costs memory for good.
+    pub max_filters: usize,
     /// Retained messages at the most; further topics are not retained.
     pub max_retained: usize,
     /// Bytes of their topics and payloads at the most.
@@ -125,6 +127,7 @@ impl Default for Mqtt {
             max_packet_bytes: 262_144,
             max_queued_messages: 100,
             max_sessions: 2000,
+            max_filters: 5000,
             max_retained: 10_000,
             max_retained_bytes: 16 << 20,
         }

@@ -117,6 +117,7 @@ sections! {
         max_packet_bytes: ["DMX_MQTT_MAX_PACKET_BYTES"], Range(1, MQTT_PACKET), "Bytes of one packet at the most; a larger one closes its connection.";
         max_queued_messages: ["DMX_MQTT_MAX_QUEUED_MESSAGES"], Range(1, 1_000_000), "Messages kept for one session that is away or slow.";
         max_sessions: ["DMX_MQTT_MAX_SESSIONS"], Range(1, 20_000), "Sessions kept at the most, connected or away.";
+        max_filters: ["DMX_MQTT_MAX_FILTERS"], Range(1, 1_000_000), "Different filters subscribed in one run at the most (6 kB each, for good); further ones are refused.";
         max_retained: ["DMX_MQTT_MAX_RETAINED"], Range(1, 10_000_000), "Retained messages at the most; further topics are not retained.";
         max_retained_bytes: ["DMX_MQTT_MAX_RETAINED_BYTES"], Range(1, MQTT_PACKET), "Bytes of their topics and payloads at the most; what would be above is not retained.";
     }

@@ -26,21 +26,24 @@ pub struct Engine {
     /// The way out.
     pub feed: Feed,
     inbox: Arc<Inbox>,
-    task: tokio::task::JoinHandle<()>,
+    /// Until it was seen to end.
+    task: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Engine {
     /// Takes no more commands, finishes those that wait and ends when the last one is written.
-    pub async fn drain(self) {
+    pub async fn drain(mut self) {
         self.inbox.close();
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "engine_panicked");
-        }
+        self.ended().await;
     }
 
-    /// Ends when the engine's task does, which before `drain` is a fault.
+    /// Ends when the engine's task does, which before `drain` is a fault. Cancel-safe.
     pub async fn ended(&mut self) {
-        let _ = (&mut self.task).await; // how it ended is said by whoever drains it
+        let Some(task) = &mut self.task else { return };
+        if let Err(error) = task.await {
+            tracing::error!(%error, "engine_panicked");
+        }
+        self.task = None;
     }
 }
 
@@ -71,7 +74,7 @@ pub async fn start(settings: &config::Engine, store: Store, seq_jump: u64, metri
         metrics: metrics.engine.clone(),
     };
     let task = tokio::spawn(actor.run(inbox.clone(), probes));
-    Engine { handle: Handle { inbox: inbox.clone(), probe }, feed, inbox, task }
+    Engine { handle: Handle { inbox: inbox.clone(), probe }, feed, inbox, task: Some(task) }
 }
 
 struct Actor {

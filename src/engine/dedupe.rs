@@ -1,5 +1,7 @@
-//! Which command ids were seen: for a time (TTL), at most so many (LRU).
+//! Which command ids were seen: for a time (TTL), at most so many (the least recently accepted one goes).
 //!
+//! Being asked for does not make an id younger: so the ids in memory are those in the store, which keeps them in the
+//! order of acceptance.
 //! Age is counted on a clock that only goes forward, given by the caller: a wall clock set back or forward
 //! neither forgets nor keeps ids.
 
@@ -25,10 +27,9 @@ impl Dedupe {
         Self { ttl, seen }
     }
 
-    /// Whether the id was accepted less than a TTL before `now` (time since start). Being asked for makes it young
-    /// in the order of LRU, not in age.
+    /// Whether the id was accepted less than a TTL before `now` (time since start).
     pub(super) fn has(&mut self, id: &CommandId, now: Duration) -> bool {
-        match self.seen.get(id) {
+        match self.seen.peek(id) {
             Some(&at) if now.saturating_sub(at) < self.ttl => true,
             Some(_) => {
                 self.seen.pop(id);
@@ -38,7 +39,7 @@ impl Dedupe {
         }
     }
 
-    /// Remembers an accepted id; the least recently used one goes when there are too many.
+    /// Remembers an accepted id; the oldest one goes when there are too many.
     pub(super) fn remember(&mut self, id: CommandId, now: Duration) {
         self.seen.push(id, now);
     }
@@ -85,16 +86,13 @@ mod tests {
         fn it_agrees_with_a_list_searched_from_its_end(capacity in 1usize..6, script in prop::collection::vec((0u64..8, 0u64..4), 0..80)) {
             let ttl = Duration::from_secs(6);
             let mut dedupe = Dedupe::new(ttl, capacity);
-            let mut list: Vec<(u64, Duration)> = Vec::new(); // least recently used first
+            let mut list: Vec<(u64, Duration)> = Vec::new(); // oldest first
             let mut now = Duration::ZERO;
             for (n, step) in script {
                 now += Duration::from_secs(step);
                 let expected = list.iter().position(|&(m, at)| m == n && now - at < ttl);
                 prop_assert_eq!(dedupe.has(&id(n), now), expected.is_some());
-                if let Some(at) = expected {
-                    let entry = list.remove(at);
-                    list.push(entry);
-                } else {
+                if expected.is_none() {
                     list.retain(|&(m, _)| m != n);
                     list.push((n, now));
                     if list.len() > capacity { list.remove(0); }

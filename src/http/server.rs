@@ -45,7 +45,7 @@ const DEAD_AFTER: Duration = Duration::from_secs(20);
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 
 /// How long open requests may still take after the stop; the whole process has 2 s.
-const DRAIN: Duration = Duration::from_secs(1);
+const DRAIN: Duration = Duration::from_millis(500);
 
 /// A socket that listens.
 #[derive(Debug)]

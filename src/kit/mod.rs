@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod clock;
 pub mod health;
 pub mod secret;
+pub mod seldom;
 pub mod stop;
 pub mod systemd;
 pub mod tasks;

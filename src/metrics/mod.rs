@@ -67,6 +67,8 @@ group! {
         uplink: IntGauge("dmx_uplink_connected", "1 while joined to another broker; this version joins none."),
         clients: IntGauge("dmx_broker_clients", "Connected MQTT clients."),
         sessions: IntGauge("dmx_broker_sessions", "Sessions, connected or kept for a return."),
+        sessions_evicted: IntCounter("dmx_broker_sessions_evicted_total", "Sessions of absent clients ended because there were too many."),
+        filters: IntGauge("dmx_broker_filters", "Different filters subscribed since the start; each costs memory for good."),
         retained: IntGauge("dmx_broker_retained", "Retained messages."),
         retained_bytes: IntGauge("dmx_broker_retained_bytes", "Bytes of topics and payloads of retained messages."),
         received: IntCounter("dmx_broker_messages_received_total", "PUBLISH packets taken from clients."),

@@ -24,7 +24,7 @@ async fn topics_that_begin_with_any_character_are_routed() {
 #[tokio::test]
 async fn client_ids_may_hold_any_character_and_come_again() {
     let appliance = Appliance::start().await; // K2
-    for id in ["a/b", "a+b", "a#b", "$SYS", "/", "#", "+", "é", " ", "net:0", &"x".repeat(1000)] {
+    for id in ["a/b", "a+b", "a#b", "$SYS", "/", "#", "+", "é", " ", "net:0", &"x".repeat(256)] {
         let mut first = Link::join(appliance.mqtt, &Connect::new(id)).await;
         first.subscribe("x", 1).await;
         let mut second = Link::join(appliance.mqtt, &Connect::new(id)).await;
@@ -33,6 +33,8 @@ async fn client_ids_may_hold_any_character_and_come_again() {
         second.publish("x", id.as_bytes()).await;
         assert_eq!(second.message().await.text(), id);
     }
+    let (_, answer) = Link::connect(appliance.mqtt, &Connect::new(&"x".repeat(257))).await;
+    assert_eq!(answer, Err(2), "identifier rejected: longer than an id may be");
     appliance.assert_serves().await;
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, sleep_until};
 
-use super::outbound::Letter;
+use super::subscriptions::MAX_FILTERS;
 use super::{Arrival, Session};
 use crate::broker::codec::{self, Ack, Connect, ConnectCode, Malformed, Packet};
 use crate::broker::hub::Phase;
@@ -29,7 +30,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// At the stop: how long the router may be silent until a session counts as served, and how long that may take.
 const LAST_WORDS: Duration = Duration::from_millis(50);
-const FAREWELL: Duration = Duration::from_millis(500);
+const FAREWELL: Duration = Duration::from_millis(400);
 
 /// Why a connection ended.
 pub(super) enum End {
@@ -104,20 +105,25 @@ impl Connection {
     fn stalled_at(&self) -> Instant {
         self.last_write + WRITE_TIMEOUT
     }
+
+    fn wrote(&mut self) {
+        self.last_write = Instant::now();
+        // A burst or a large packet must not hold its memory for as long as the client stays.
+        if self.out.is_empty() && self.out.capacity() > OUT {
+            self.out = BytesMut::new();
+        }
+    }
 }
 
 impl Session {
     /// Serves the connection to its end.
     pub(super) async fn serve(&mut self, connection: &mut Connection) -> End {
         let mut phase = self.hub.phase.subscribe();
+        // From the stop on: when the router last had something for this client, and when patience ends.
+        let mut farewell: Option<(Instant, Instant)> = None;
         loop {
             let open = *phase.borrow_and_update();
-            if open == Phase::Closing {
-                return self.farewell(connection).await;
-            }
-            if open == Phase::Open
-                && let Err(end) = self.take_packets(connection).await
-            {
+            if let Err(end) = self.take_packets(connection, open == Phase::Open).await {
                 if let End::Router(error) = &end {
                     self.hub.router_is_gone(error);
                 }
@@ -125,8 +131,9 @@ impl Session {
                 let _ = connection.write_half.write_buf(&mut connection.out).now_or_never();
                 return end;
             }
+            self.replay();
             self.write_letters(connection);
-            let reading = open == Phase::Open && self.may_read(connection);
+            let reading = self.may_read(connection);
             let now = Instant::now();
             if !reading || connection.keep_alive.is_none() {
                 connection.last_packet = now;
@@ -135,18 +142,25 @@ impl Session {
             if !writing {
                 connection.last_write = now;
             }
+            let leave_at = (open == Phase::Closing).then(|| {
+                let (silent_since, end) = *farewell.get_or_insert((now, now + FAREWELL));
+                let served = !writing && self.outbound.is_written() && self.inbound.is_done();
+                if served { end.min(silent_since + LAST_WORDS) } else { end }
+            });
             let (silent_at, stalled_at) = (connection.silent_at(), connection.stalled_at());
             let Connection { read_half, write_half, read, out, .. } = &mut *connection;
             read.reserve(READ);
             // Every arm is cancel-safe: reads and writes move bytes only when they are done, channels give nothing
-            // without returning it, `ready` and `next` have their one await before they change anything.
+            // without returning it, `ready` and `next` change nothing that is not done again.
             tokio::select! {
-                Some(next) = self.mailbox.recv() => return End::TakenOver(Box::new(next)),
+                Some(next) = self.entry.mailbox.recv() => return End::TakenOver(Box::new(next)),
                 _ = phase.changed() => {}
-                ended = self.inbound.ready() => self.inbound.settle(ended, &self.hub, &self.id, &mut connection.out),
+                ended = self.inbound.ready(&self.hub), if !self.inbound.is_done() => {
+                    self.inbound.settle(ended, &self.hub, &self.id, &mut connection.out);
+                }
                 wrote = write_half.write_buf(out), if writing => match wrote {
                     Ok(0) => return End::Closed,
-                    Ok(_) => connection.last_write = Instant::now(),
+                    Ok(_) => connection.wrote(),
                     Err(error) => return End::Socket(error),
                 },
                 got = read_half.read_buf(read), if reading => match got {
@@ -154,38 +168,51 @@ impl Session {
                     Ok(_) => {}
                     Err(error) => return End::Socket(error),
                 },
-                delivery = self.tap.next(), if self.outbound.has_room() => {
+                delivery = self.tap.next(), if self.outbound.has_room() && self.replays.is_empty() => {
                     if let Err(error) = delivery.and_then(|first| self.deliver_all(first)) {
                         self.hub.router_is_gone(&error);
                         return End::Router(error);
                     }
+                    if let Some((silent_since, _)) = &mut farewell {
+                        *silent_since = Instant::now();
+                    }
                 }
                 () = sleep_until(silent_at), if reading => return End::KeepAlive,
                 () = sleep_until(stalled_at), if writing => return End::Stalled,
+                () = sleep_until(leave_at.unwrap_or(now)), if leave_at.is_some() => {
+                    let _ = connection.write_half.shutdown().now_or_never();
+                    return End::Stopping;
+                }
             }
         }
     }
 
     fn may_read(&self, connection: &Connection) -> bool {
-        self.inbound.has_room() && connection.out.len() < OUT
+        self.inbound.has_room() && connection.out.len() < OUT && self.replays.len() <= MAX_FILTERS
     }
 
-    /// Takes the packets that are whole, as long as there is room for their outcome.
-    async fn take_packets(&mut self, connection: &mut Connection) -> Result<(), End> {
+    /// Takes the packets that are whole, as long as there is room for their outcome. At the stop only answers to our
+    /// own messages count: nothing new is begun.
+    async fn take_packets(&mut self, connection: &mut Connection, open: bool) -> Result<(), End> {
         while self.may_read(connection) {
             let packet = codec::decode(&mut connection.read, self.hub.settings.max_packet_bytes);
             let Some(packet) = packet.map_err(|error| self.broken(error))? else { return Ok(()) };
             connection.last_packet = Instant::now();
             let out = &mut connection.out;
             match packet {
-                Packet::Publish(publish) => self.inbound.take(&self.hub, &self.id, publish, out).await,
-                Packet::PubRel(pkid) => self.inbound.release(pkid, out),
                 Packet::PubAck(pkid) => self.outbound.acknowledged(pkid),
                 Packet::PubRec(pkid) => {
                     self.outbound.received(pkid);
                     codec::ack(out, Ack::PubRel, pkid);
                 }
                 Packet::PubComp(pkid) => self.outbound.completed(pkid),
+                Packet::PingReq => codec::pingresp(out),
+                Packet::Disconnect => return Err(End::Disconnect),
+                // [MQTT-3.1.0-2]
+                Packet::Connect(_) => return Err(self.broken(Malformed::Broken("a second CONNECT"))),
+                _ if !open => {}
+                Packet::Publish(publish) => self.inbound.take(&self.hub, &self.id, publish, out).await,
+                Packet::PubRel(pkid) => self.inbound.release(pkid, out),
                 Packet::Subscribe { pkid, filters } => {
                     let granted = self.subscribe(filters).await?;
                     codec::suback(out, pkid, &granted);
@@ -194,11 +221,9 @@ impl Session {
                     self.unsubscribe(&filters).await?;
                     codec::unsuback(out, pkid);
                 }
-                Packet::PingReq => codec::pingresp(out),
-                Packet::Disconnect => return Err(End::Disconnect),
-                // [MQTT-3.1.0-2]
-                Packet::Connect(_) => return Err(self.broken(Malformed::Broken("a second CONNECT"))),
             }
+            // A buffer full of small packets must not keep everybody else waiting.
+            consume_budget().await;
         }
         Ok(())
     }
@@ -212,41 +237,16 @@ impl Session {
     fn deliver_all(&mut self, first: Delivery) -> Result<(), RouterGone> {
         let mut next = Some(first);
         while let Some(delivery) = next.take() {
-            if let Some(qos) = self.subscriptions.accept(&delivery) {
-                let Delivery { topic, payload, .. } = delivery;
-                self.outbound.push(Letter { topic, payload, qos, retain: false });
-            }
+            self.deliver(delivery);
             if self.outbound.has_room() {
                 next = self.tap.next().now_or_never().transpose()?;
             }
         }
+        self.hub.metrics.dropped.inc_by(self.tap.lost());
         Ok(())
     }
 
     fn write_letters(&mut self, connection: &mut Connection) {
         self.hub.metrics.sent.inc_by(self.outbound.write(&mut connection.out, OUT));
-    }
-
-    /// The stop: answers and messages that are under way still go out, then the connection ends.
-    async fn farewell(&mut self, connection: &mut Connection) -> End {
-        let last = async {
-            self.drain_inbound(&mut connection.out).await;
-            loop {
-                self.write_letters(connection);
-                while !connection.out.is_empty() {
-                    connection.write_half.write_buf(&mut connection.out).await?;
-                }
-                match timeout(LAST_WORDS, self.tap.next()).await {
-                    Ok(Ok(delivery)) => drop(self.deliver_all(delivery)),
-                    _ if self.outbound.is_written() => return connection.write_half.shutdown().await,
-                    // The window is full and the client does not answer: nothing more can be said.
-                    _ => return Ok(()),
-                }
-            }
-        };
-        match timeout(FAREWELL, last).await {
-            Ok(Err(error)) => End::Socket(error),
-            _ => End::Stopping,
-        }
     }
 }

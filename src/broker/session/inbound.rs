@@ -12,15 +12,19 @@ use crate::broker::commands;
 use crate::broker::hub::{Hub, Message};
 use crate::broker::policy::Publishing;
 use crate::engine::{Outcome, Submission};
+use crate::kit::seldom::Seldom;
 
-/// Messages of one client that may wait for their outcome; at more, its socket is not read.
+/// Messages of one client that may wait for their outcome, and their bytes; at more, its socket is not read.
 const MOST: usize = 256;
+const MOST_BYTES: usize = 1 << 20;
 
 /// What is waited for.
 enum Wait {
     Nothing,
     /// The engine's outcome of the command with this id.
     Engine(Submission, String),
+    /// Its turn: a message to be retained goes to the store when those before it are done.
+    Turn,
     /// The retained message is written, and handed on by that.
     Written(oneshot::Receiver<()>),
 }
@@ -30,8 +34,16 @@ struct Step {
     wait: Wait,
     /// Handed on once the wait is over.
     message: Option<Publish>,
+    bytes: usize,
     qos: QoS,
     pkid: u16,
+}
+
+impl Step {
+    fn new(wait: Wait, publish: Publish) -> Self {
+        let Publish { qos, pkid, .. } = publish;
+        Self { wait, bytes: publish.topic.len() + publish.payload.len(), message: Some(publish), qos, pkid }
+    }
 }
 
 /// What the wait ended with.
@@ -43,15 +55,16 @@ pub(super) enum Ended {
 #[derive(Default)]
 pub(super) struct Inbound {
     steps: VecDeque<Step>,
+    bytes: usize,
     /// QoS 2 messages taken and not yet released by PUBREL; kept from connection to connection.
     taken: HashSet<u16>,
-    /// Whether this client was told off in the log for a topic that is dmxd's own.
-    told_off: bool,
+    /// The log's patience with this client.
+    seldom: Seldom,
 }
 
 impl Inbound {
     pub(super) fn has_room(&self) -> bool {
-        self.steps.len() < MOST
+        self.steps.len() < MOST && self.bytes < MOST_BYTES
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -61,7 +74,6 @@ impl Inbound {
     /// A new session: nothing of the old one counts.
     pub(super) fn clear(&mut self) {
         self.taken.clear();
-        self.told_off = false;
     }
 
     /// Takes a message. Waits only for room in the engine's queue or the store's.
@@ -76,17 +88,32 @@ impl Inbound {
             }
             return;
         }
-        let wait = match hub.policy.publish(&publish.topic) {
-            Publishing::Denied => return self.refuse(hub, client, &publish, out),
-            Publishing::Command => self.command(hub, client, &mut publish).await,
-            Publishing::Allowed if publish.retain && self.may_retain(hub, client, &publish) => {
-                let Publish { topic, payload, .. } = publish;
-                let written = hub.retain(topic, payload, qos).await;
-                return self.enqueue(hub, client, Step { wait: Wait::Written(written), message: None, qos, pkid }, out);
+        let step = match hub.policy.publish(&publish.topic) {
+            Publishing::Denied => Step { message: None, ..self.deny(hub, client, publish) },
+            Publishing::Command => {
+                let wait = self.command(hub, client, &mut publish).await;
+                Step::new(wait, publish)
             }
-            Publishing::Allowed => Wait::Nothing,
+            Publishing::Allowed if publish.retain && self.may_retain(hub, client, &publish) => {
+                self.retain(hub, publish).await
+            }
+            Publishing::Allowed => Step::new(Wait::Nothing, publish),
         };
-        self.enqueue(hub, client, Step { wait, message: Some(publish), qos, pkid }, out);
+        if self.steps.is_empty() && matches!(step.wait, Wait::Nothing) {
+            return finish(hub, client, step, Ended::Done, out);
+        }
+        self.bytes += step.bytes;
+        self.steps.push_back(step);
+    }
+
+    /// The store keeps the order of what it is given, so a message may go there at once if all before it have.
+    async fn retain(&mut self, hub: &Arc<Hub>, publish: Publish) -> Step {
+        let at_once = self.steps.iter().all(|step| matches!(step.wait, Wait::Written(_)));
+        if !at_once {
+            return Step::new(Wait::Turn, publish);
+        }
+        let written = hub.retain(&publish).await;
+        Step { message: None, ..Step::new(Wait::Written(written), publish) }
     }
 
     /// PUBREL: the id is free again; PUBCOMP is the answer also to one that is unknown ([MQTT-4.3.3-2]).
@@ -98,65 +125,69 @@ impl Inbound {
     async fn command(&mut self, hub: &Hub, client: &str, publish: &mut Publish) -> Wait {
         if publish.retain {
             hub.metrics.retained_commands.inc();
-            tracing::warn!(
-                clientId = client,
-                topic = publish.topic,
-                "command_retained: applied once, not kept; publish it with retain = 0"
-            );
             publish.retain = false;
+            if let Some(more) = self.seldom.due() {
+                let topic = short(&publish.topic);
+                tracing::warn!(
+                    clientId = client,
+                    topic,
+                    more,
+                    "command_retained: applied once, not kept; use retain = 0"
+                );
+            }
         }
         match hub.commands.submit(&publish.payload).await {
             Ok((submission, id)) => Wait::Engine(submission, id),
             Err(refusal) => {
-                hub.commands.reject(hub, client, &refusal);
+                hub.commands.reject(hub, client, &refusal, self.seldom.due());
                 Wait::Nothing
             }
         }
     }
 
-    fn may_retain(&self, hub: &Hub, client: &str, publish: &Publish) -> bool {
+    fn may_retain(&mut self, hub: &Hub, client: &str, publish: &Publish) -> bool {
         let room = publish.payload.is_empty() || hub.has_room_to_retain(&publish.topic, &publish.payload);
         if !room {
             hub.metrics.dropped.inc();
-            tracing::warn!(
-                clientId = client,
-                topic = publish.topic,
-                "retained_full: delivered but not kept (mqtt.max_retained, mqtt.max_retained_bytes)"
-            );
+            if let Some(more) = self.seldom.due() {
+                let topic = short(&publish.topic);
+                tracing::warn!(
+                    clientId = client,
+                    topic,
+                    more,
+                    "retained_full: delivered, not kept (mqtt.max_retained…)"
+                );
+            }
         }
         room
     }
 
     /// MQTT 3.1.1 has no way to say no to a message: it is acknowledged, counted, logged and goes nowhere.
-    fn refuse(&mut self, hub: &Arc<Hub>, client: &str, publish: &Publish, out: &mut BytesMut) {
+    fn deny(&mut self, hub: &Hub, client: &str, publish: Publish) -> Step {
         hub.metrics.denied.inc();
-        if !std::mem::replace(&mut self.told_off, true) {
-            tracing::warn!(clientId = client, topic = publish.topic, "publish_denied: this topic is dmxd's own");
+        if let Some(more) = self.seldom.due() {
+            let topic = short(&publish.topic);
+            tracing::warn!(clientId = client, topic, more, "publish_denied: this topic is dmxd's own");
         }
-        let Publish { qos, pkid, .. } = *publish;
-        self.enqueue(hub, client, Step { wait: Wait::Nothing, message: None, qos, pkid }, out);
-    }
-
-    fn enqueue(&mut self, hub: &Arc<Hub>, client: &str, step: Step, out: &mut BytesMut) {
-        if self.steps.is_empty() && matches!(step.wait, Wait::Nothing) {
-            finish(hub, client, step, Ended::Done, out);
-        } else {
-            self.steps.push_back(step);
-        }
+        Step::new(Wait::Nothing, publish)
     }
 
     /// Waits for the first message's outcome; for ever when nothing is under way. Cancel-safe. What it gives is for
     /// [`Inbound::settle`].
-    pub(super) async fn ready(&mut self) -> Ended {
-        match self.steps.front_mut() {
-            Some(first) => first.wait.ended().await,
-            None => std::future::pending().await,
+    pub(super) async fn ready(&mut self, hub: &Arc<Hub>) -> Ended {
+        let Some(first) = self.steps.front_mut() else { return std::future::pending().await };
+        if let (Wait::Turn, Some(publish)) = (&first.wait, &first.message) {
+            // Cancelled before the store has it, it is simply given again.
+            first.wait = Wait::Written(hub.retain(publish).await);
+            first.message = None;
         }
+        first.wait.ended().await
     }
 
     /// Finishes the first message, and all behind it whose outcome is known already.
     pub(super) fn settle(&mut self, mut ended: Ended, hub: &Arc<Hub>, client: &str, out: &mut BytesMut) {
         while let Some(step) = self.steps.pop_front() {
+            self.bytes -= step.bytes;
             finish(hub, client, step, ended, out);
             match self.steps.front_mut().and_then(|next| next.wait.ended_already()) {
                 Some(next) => ended = next,
@@ -169,7 +200,7 @@ impl Inbound {
 impl Wait {
     async fn ended(&mut self) -> Ended {
         match self {
-            Self::Nothing => Ended::Done,
+            Self::Nothing | Self::Turn => Ended::Done,
             Self::Engine(submission, _) => Ended::Command(submission.outcome().await),
             Self::Written(written) => {
                 let _ = written.await; // Err: the store is closing; the answer is the same
@@ -181,6 +212,7 @@ impl Wait {
     fn ended_already(&mut self) -> Option<Ended> {
         match self {
             Self::Nothing => Some(Ended::Done),
+            Self::Turn => None,
             Self::Engine(submission, _) => submission.outcome_already().map(Ended::Command),
             Self::Written(written) => match written.try_recv() {
                 Err(oneshot::error::TryRecvError::Empty) => None,
@@ -199,7 +231,7 @@ fn finish(hub: &Arc<Hub>, client: &str, step: Step, ended: Ended, out: &mut Byte
         if let Wait::Engine(_, id) = step.wait
             && let Some(refusal) = commands::refusal(outcome, id)
         {
-            hub.commands.reject(hub, client, &refusal);
+            hub.commands.reject(hub, client, &refusal, None);
         }
     }
     if let Some(Publish { topic, payload, qos, .. }) = &step.message {
@@ -210,4 +242,10 @@ fn finish(hub: &Arc<Hub>, client: &str, step: Step, ended: Ended, out: &mut Byte
         QoS::AtLeastOnce => codec::ack(out, Ack::PubAck, step.pkid),
         QoS::ExactlyOnce => codec::ack(out, Ack::PubRec, step.pkid),
     }
+}
+
+/// A topic as it may stand in a log line: a stranger chose its length.
+fn short(topic: &str) -> &str {
+    let end = topic.char_indices().nth(128).map_or(topic.len(), |(at, _)| at);
+    topic.get(..end).unwrap_or_default()
 }

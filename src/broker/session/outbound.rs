@@ -29,6 +29,12 @@ enum Awaited {
     Completed,
 }
 
+impl Letter {
+    fn size(&self) -> usize {
+        self.topic.len() + self.payload.len()
+    }
+}
+
 struct InFlight {
     pkid: u16,
     letter: Letter,
@@ -37,8 +43,13 @@ struct InFlight {
     again: bool,
 }
 
+/// Bytes of letters that may wait for one client, beside their number.
+const MOST_BYTES: usize = 1 << 20;
+
 pub(super) struct Outbound {
     queue: VecDeque<Letter>,
+    /// Bytes of the queue.
+    bytes: usize,
     in_flight: VecDeque<InFlight>,
     last_pkid: u16,
     /// Letters that may wait. Full means, connected: no more is read from the router; away: the oldest is dropped.
@@ -47,27 +58,34 @@ pub(super) struct Outbound {
 
 impl Outbound {
     pub(super) fn new(limit: usize) -> Self {
-        Self { queue: VecDeque::new(), in_flight: VecDeque::new(), last_pkid: 0, limit }
+        Self { queue: VecDeque::new(), bytes: 0, in_flight: VecDeque::new(), last_pkid: 0, limit }
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.queue.len() < self.limit
+        self.queue.len() < self.limit && self.bytes < MOST_BYTES
     }
 
-    /// Queues a letter for a connected client. The caller asks `has_room` first; retained messages, bounded by their
-    /// own limit, may go above it.
+    /// Queues a letter for a connected client. The caller asks `has_room` first; a page of retained messages may go
+    /// above it.
     pub(super) fn push(&mut self, letter: Letter) {
+        self.bytes += letter.size();
         self.queue.push_back(letter);
     }
 
-    /// Queues a letter for a client that is away; false when the oldest one had to go for it.
-    pub(super) fn push_away(&mut self, letter: Letter) -> bool {
-        let room = self.has_room();
-        if !room {
-            self.queue.pop_front();
+    fn pop(&mut self) -> Option<Letter> {
+        let letter = self.queue.pop_front()?;
+        self.bytes -= letter.size();
+        Some(letter)
+    }
+
+    /// Queues a letter for a client that is away; gives the number of oldest ones that had to go for it.
+    pub(super) fn push_away(&mut self, letter: Letter) -> u64 {
+        let mut dropped = 0;
+        while !self.has_room() && self.pop().is_some() {
+            dropped += 1;
         }
-        self.queue.push_back(letter);
-        room
+        self.push(letter);
+        dropped
     }
 
     /// The client is back: what it had not answered is sent again, first ([MQTT-4.4.0-1]).
@@ -77,15 +95,17 @@ impl Outbound {
         }
     }
 
-    /// The connection is gone: QoS 0 is not kept.
-    pub(super) fn connection_lost(&mut self) {
-        self.queue.retain(|letter| letter.qos > QoS::AtMostOnce);
-        let over = self.queue.len().saturating_sub(self.limit);
-        self.queue.drain(..over);
+    /// The connection is gone: QoS 0 is not kept, nor what is retained anyway. Gives the number of letters dropped.
+    pub(super) fn connection_lost(&mut self) -> u64 {
+        let before = self.queue.len();
+        self.queue.retain(|letter| letter.qos > QoS::AtMostOnce && !letter.retain);
+        self.bytes = self.queue.iter().map(Letter::size).sum();
+        (before - self.queue.len()) as u64
     }
 
     pub(super) fn clear(&mut self) {
         self.queue.clear();
+        self.bytes = 0;
         self.in_flight.clear();
     }
 
@@ -110,7 +130,7 @@ impl Outbound {
             if next.qos > QoS::AtMostOnce && self.in_flight.len() >= WINDOW {
                 break;
             }
-            let Some(letter) = self.queue.pop_front() else { break };
+            let Some(letter) = self.pop() else { break };
             sent += 1;
             if letter.qos == QoS::AtMostOnce {
                 write(wire, &letter, 0, false);
@@ -233,10 +253,10 @@ mod tests {
     fn a_client_that_is_away_loses_the_oldest_and_its_qos_0() {
         let mut outbound = Outbound::new(2);
         outbound.push(letter(0, QoS::AtMostOnce));
-        outbound.connection_lost();
-        assert!(outbound.push_away(letter(1, QoS::AtLeastOnce)));
-        assert!(outbound.push_away(letter(2, QoS::AtLeastOnce)));
-        assert!(!outbound.push_away(letter(3, QoS::AtLeastOnce)));
+        assert_eq!(outbound.connection_lost(), 1);
+        assert_eq!(outbound.push_away(letter(1, QoS::AtLeastOnce)), 0);
+        assert_eq!(outbound.push_away(letter(2, QoS::AtLeastOnce)), 0);
+        assert_eq!(outbound.push_away(letter(3, QoS::AtLeastOnce)), 1);
         let payloads: Vec<_> = written(&mut outbound).into_iter().map(|(payload, ..)| payload).collect();
         assert_eq!(payloads, ["2", "3"]);
     }

@@ -1,0 +1,13 @@
+//! What the system lets a process have.
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// Raises the soft limit of open files to the hard one: the usual 1024 are less than the clients our own limits allow,
+/// and a client too many must never cost the store its files.
+pub(super) fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "open_files_not_raised");
+    }
+}

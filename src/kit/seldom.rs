@@ -1,0 +1,39 @@
+//! A voice that does not repeat itself: for log lines that a stranger could call forth without end.
+
+use std::time::{Duration, Instant};
+
+/// How often one kind of line may come from one source.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Whether it is time to speak again.
+#[derive(Debug, Default)]
+pub struct Seldom {
+    last: Option<Instant>,
+    held_back: u64,
+}
+
+impl Seldom {
+    /// `Some` when the line is to be written, with the number of those held back since the last one.
+    pub fn due(&mut self) -> Option<u64> {
+        if self.last.is_some_and(|last| last.elapsed() < EVERY) {
+            self.held_back += 1;
+            return None;
+        }
+        self.last = Some(Instant::now());
+        Some(std::mem::take(&mut self.held_back))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_is_written_and_those_right_behind_it_are_counted() {
+        let mut seldom = Seldom::default();
+        assert_eq!(seldom.due(), Some(0));
+        assert_eq!((seldom.due(), seldom.due()), (None, None));
+        seldom.last = Instant::now().checked_sub(EVERY);
+        assert_eq!(seldom.due(), Some(2));
+    }
+}
