@@ -127,7 +127,7 @@ impl Default for Mqtt {
             max_packet_bytes: 262_144,
             max_queued_messages: 100,
             max_sessions: 2000,
-            max_filters: 5000,
+            max_filters: 20_000,
             max_retained: 10_000,
             max_retained_bytes: 16 << 20,
         }

@@ -63,7 +63,11 @@ fn take(core: &Core) -> Option<Job> {
 }
 
 fn take_all(core: &Core, mut shared: MutexGuard<'_, Shared>) -> Job {
-    let mut batches = first_of(&mut shared.waiting);
+    // A head tells of every batch up to its number, so all of them stand before it.
+    let mut batches = match shared.moving {
+        Move::Asked(_) => std::mem::take(&mut shared.waiting),
+        _ => first_of(&mut shared.waiting),
+    };
     let payload = |batch: &mut Waiting| (batch.number, std::mem::take(&mut batch.payload));
     let payloads: Vec<_> = batches.iter_mut().map(payload).filter(|(_, payload)| !payload.is_empty()).collect();
     let next = match std::mem::replace(&mut shared.moving, Move::Idle) {
@@ -99,9 +103,13 @@ fn take_all(core: &Core, mut shared: MutexGuard<'_, Shared>) -> Job {
         shared.guard_parked = false;
         core.guard.notify_one();
     }
+    let number = match shared.writing.as_ref().and_then(|writing| writing.batches.last()) {
+        Some(last) if !shared.waiting.is_empty() => last.number,
+        _ => shared.number,
+    };
     let fresh_page = shared.fresh_page && !payloads.is_empty();
     shared.fresh_page &= !fresh_page;
-    Job { batches: payloads, synced: shared.synced, fresh_page, next, number: shared.number, clean }
+    Job { batches: payloads, synced: shared.synced, fresh_page, next, number, clean }
 }
 
 /// Takes as many batches as one write may have, one at least: a write has to be over in the guard's patience.

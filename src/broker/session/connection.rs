@@ -9,7 +9,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
-use super::subscriptions::MAX_FILTERS;
 use super::{Arrival, Session};
 use crate::broker::codec::{self, Ack, Connect, ConnectCode, Malformed, Packet};
 use crate::broker::hub::Phase;
@@ -188,7 +187,7 @@ impl Session {
     }
 
     fn may_read(&self, connection: &Connection) -> bool {
-        self.inbound.has_room() && connection.out.len() < OUT && self.replays.len() <= MAX_FILTERS
+        self.inbound.has_room() && connection.out.len() < OUT
     }
 
     /// Takes the packets that are whole, as long as there is room for their outcome. At the stop only answers to our

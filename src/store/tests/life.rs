@@ -210,6 +210,32 @@ fn many_batches_wait_and_none_is_lost_when_the_queue_is_full() {
     assert_eq!(released.load(Ordering::SeqCst), 5000);
 }
 
+#[test]
+fn a_burst_of_many_writes_with_checkpoints_in_between_loses_neither_light_nor_ids() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    run(async {
+        for n in 1..=200 {
+            let mut batch = command(n);
+            batch.put(Tree::Retained, "large", vec![7; 50_000]); // some five to a write
+            store.commit(batch, Box::new(|| {})).await;
+            if n % 40 == 0 {
+                store.0.core.lock().checkpoint_now = true;
+                store.0.core.keeper.notify_all();
+            }
+        }
+        put(&store, Batch::default()).await;
+        store.sync().await;
+    });
+    drop(store);
+    let opened = bench.open();
+    assert_at(&opened.store, 200);
+    let ids: Vec<_> =
+        opened.store.log(b"default/ids").iter().map(|e| String::from_utf8_lossy(e).into_owned()).collect();
+    let newest: Vec<_> = (137..=200).map(|n| format!(r#"{{"id":"{n:026}","ts":1719400000000}}"#)).collect();
+    assert!(ids.ends_with(&newest), "{ids:?}");
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Commit(Batch),
