@@ -19,8 +19,8 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::LogLevel;
 
-/// Lines that may wait for stdout: some 2 MB, half a second of the greatest load. Full means: the line is dropped and
-/// counted.
+/// Lines that may wait for stdout: some 2 MB of usual ones, 0.2 s of 40,000 commands a second. Full means: the line is
+/// dropped and counted.
 const WAITING_LINES: usize = 8192;
 
 /// How long the end of the process waits for the last lines to get out.
