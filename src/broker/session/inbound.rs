@@ -126,15 +126,7 @@ impl Inbound {
         if publish.retain {
             hub.metrics.retained_commands.inc();
             publish.retain = false;
-            if let Some(more) = self.seldom.due() {
-                let topic = short(&publish.topic);
-                tracing::warn!(
-                    clientId = client,
-                    topic,
-                    more,
-                    "command_retained: applied once, not kept; use retain = 0"
-                );
-            }
+            self.tell(client, &publish.topic, "command_retained: applied once, not kept; use retain = 0");
         }
         match hub.commands.submit(&publish.payload).await {
             Ok((submission, id)) => Wait::Engine(submission, id),
@@ -149,15 +141,7 @@ impl Inbound {
         let room = publish.payload.is_empty() || hub.has_room_to_retain(&publish.topic, &publish.payload);
         if !room {
             hub.metrics.dropped.inc();
-            if let Some(more) = self.seldom.due() {
-                let topic = short(&publish.topic);
-                tracing::warn!(
-                    clientId = client,
-                    topic,
-                    more,
-                    "retained_full: delivered, not kept (mqtt.max_retained…)"
-                );
-            }
+            self.tell(client, &publish.topic, "retained_full: delivered, not kept (mqtt.max_retained…)");
         }
         room
     }
@@ -165,11 +149,15 @@ impl Inbound {
     /// MQTT 3.1.1 has no way to say no to a message: it is acknowledged, counted, logged and goes nowhere.
     fn deny(&mut self, hub: &Hub, client: &str, publish: Publish) -> Step {
         hub.metrics.denied.inc();
-        if let Some(more) = self.seldom.due() {
-            let topic = short(&publish.topic);
-            tracing::warn!(clientId = client, topic, more, "publish_denied: this topic is dmxd's own");
-        }
+        self.tell(client, &publish.topic, "publish_denied: this topic is dmxd's own");
         Step::new(Wait::Nothing, publish)
+    }
+
+    /// Tells the log, at most once a second for one client.
+    fn tell(&mut self, client: &str, topic: &str, what: &'static str) {
+        if let Some(more) = self.seldom.due() {
+            tracing::warn!(clientId = client, topic = short(topic), more, "{what}");
+        }
     }
 
     /// Waits for the first message's outcome; for ever when nothing is under way. Cancel-safe. What it gives is for
