@@ -12,7 +12,7 @@ use prometheus::IntCounter;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
@@ -55,7 +55,9 @@ fn subscriber(level: LogLevel, lines: Lines) -> impl Subscriber + Send + Sync {
     let words = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(env!("CARGO_CRATE_NAME"), level);
     let json =
         tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
-    tracing_subscriber::registry().with(words).with(json.with_writer(lines))
+    // rumqttd opens several spans for each message, which nobody reads and everybody would wait for.
+    let no_spans = filter_fn(|metadata| metadata.is_event());
+    tracing_subscriber::registry().with(words).with(no_spans).with(json.with_writer(lines))
 }
 
 impl From<LogLevel> for LevelFilter {
