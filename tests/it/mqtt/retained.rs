@@ -215,3 +215,17 @@ async fn a_burst_of_large_ones_is_no_dead_disk() {
     assert_eq!(appliance.web().metric("dmx_store_in_ram").await, 0.0);
     assert_eq!(appliance.log.find(|line| line.to_string().to_lowercase().contains("storage_in_ram")), None);
 }
+
+#[tokio::test]
+async fn large_ones_that_were_acknowledged_survive_kill_9() {
+    for round in 0..5 {
+        let appliance = Appliance::start().await;
+        burst_of_large_ones(&appliance).await;
+        let appliance = appliance.kill9().await.start().await;
+        assert_eq!(appliance.web().problems().await, Vec::<String>::new(), "round {round}: a kill damages nothing");
+        let found = found(&appliance, "large/#").await;
+        let first: Vec<_> = found.into_iter().map(|(_, text)| text.as_bytes()[0]).collect();
+        assert_eq!(first, [96, 97, 98, 99].map(|n| b'a' + n % 26), "round {round}: the last of each topic");
+        assert_eq!(appliance.web().seq().await, 0, "round {round}: no number was lost");
+    }
+}
