@@ -145,3 +145,27 @@ async fn a_wrong_body_changes_nothing_at_any_door_and_its_id_stays_free() {
     assert_eq!(watcher.seen().len(), 1, "nothing was published");
     assert_eq!(appliance.web().accepted(&command_with(&id, [1, 2, 3])).await, 1, "a refused id is not remembered");
 }
+
+/// Which of three ids a memory of two still knows, asked at once or after what `pause` does to the appliance.
+async fn known_of_three(asked: usize, pause: impl AsyncFnOnce(Appliance) -> Appliance) -> bool {
+    let appliance = crate::harness::Home::new().set("DMX_CMD_DEDUPE_CAPACITY", "2").start().await;
+    let web = appliance.web();
+    let [a, b, c] = [1, 2, 3].map(|n| command(colour(n)));
+    web.accepted(&a).await;
+    web.accepted(&b).await;
+    assert!(web.is_duplicate(&a).await);
+    web.accepted(&c).await;
+    let appliance = pause(appliance).await;
+    appliance.web().is_duplicate([&a, &b, &c][asked]).await
+}
+
+#[tokio::test]
+async fn the_ids_that_are_known_are_the_same_before_and_after_a_restart() {
+    for asked in 0..3 {
+        let before = known_of_three(asked, async |appliance| appliance).await;
+        let stopped = known_of_three(asked, async |appliance: Appliance| appliance.restart().await).await;
+        let killed = known_of_three(asked, async |appliance: Appliance| appliance.kill9().await.start().await).await;
+        assert_eq!([stopped, killed], [before, before], "id {asked}: after a stop and after a kill, as before");
+        assert!(before || asked < 2, "the newest is known");
+    }
+}

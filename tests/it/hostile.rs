@@ -1,13 +1,16 @@
 //! What no client should send: the next command works, and nobody else notices.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Appliance, CMD, Connect, Home, Link, Random, StateWatcher, WsWatcher, assert_gap_free, command, encode, fresh_id,
-    patiently, raw_http,
+    Appliance, CMD, Connect, HEADROOM, Home, Link, Message, REJECTED, Random, StateWatcher, WsWatcher, assert_gap_free,
+    command, encode, fresh_id, patiently, raw_http,
 };
 
 #[tokio::test]
@@ -183,4 +186,85 @@ fn noise(random: &mut Random, length: usize) -> Vec<u8> {
 async fn send_and_leave(address: SocketAddr, bytes: &[u8]) {
     let mut stream = patiently("a TCP connection", TcpStream::connect(address)).await.unwrap();
     let _ = patiently("it to be read or refused", stream.write_all(bytes)).await;
+}
+
+/// What anybody else may have to wait for an answer while a client floods.
+const QUICK: Duration = Duration::from_millis(200);
+
+/// Far above what an appliance with a few hundred retained messages needs.
+const MOST_MEMORY_MIB: u64 = 150;
+
+#[tokio::test]
+async fn one_subscribe_with_thousands_of_filters_costs_neither_memory_nor_time() {
+    const ASKED: usize = 20_000;
+    let appliance = Appliance::start().await;
+    let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+    for n in 0..300 {
+        esp.retain(&format!("kept/{n}"), b"x").await;
+    }
+    let mut greedy = Link::join(appliance.mqtt, &Connect::new("greedy")).await;
+    let asking = tokio::spawn(async move {
+        let codes = greedy.subscribe_all(&vec![("#", 0); ASKED]).await;
+        greedy.ping().await; // whatever it was to be sent is sent
+        codes
+    });
+    let mut slowest = Duration::ZERO;
+    let mut posts = 0;
+    while posts < 20 || !asking.is_finished() {
+        let start = Instant::now();
+        appliance.web().accepted(&command([1, 2, 3])).await;
+        slowest = slowest.max(start.elapsed());
+        posts += 1;
+    }
+    let codes = asking.await.unwrap();
+    assert!(codes[..256].iter().all(|&code| code == 0), "the first 256 are granted");
+    assert!(codes[256..].iter().all(|&code| code == 0x80), "the rest is refused");
+    println!("peak {} MiB, slowest of {posts} posts {slowest:?}", appliance.peak_memory_mib());
+    assert!(slowest < QUICK * HEADROOM, "{slowest:?}");
+    assert!(appliance.peak_memory_mib() < MOST_MEMORY_MIB, "{} MiB", appliance.peak_memory_mib());
+
+    let mut listener = Link::join(appliance.mqtt, &Connect::new("listener")).await;
+    listener.subscribe_all(&[("kept/#", 1), ("marker", 1)]).await;
+    listener.publish("marker", b"").await;
+    let topics: HashSet<_> = listener.until("marker").await.into_iter().map(|message| message.topic).collect();
+    assert_eq!(topics.len(), 300, "an honest subscriber gets them all");
+}
+
+#[tokio::test]
+async fn a_flood_of_wrong_commands_silences_neither_the_doors_nor_the_log() {
+    const SENT: u32 = 30_000;
+    let appliance = Appliance::start().await;
+    let mut listener = Link::join(appliance.mqtt, &Connect::new("listener")).await;
+    listener.subscribe(REJECTED, 1).await;
+    let mut flooder = Link::join(appliance.mqtt, &Connect::new("flooder")).await;
+    let start = Instant::now();
+    let flooding = tokio::spawn(async move {
+        let wrong = Message { topic: CMD.into(), payload: b"{}".into(), qos: 0, retain: false, dup: false, pkid: 0 };
+        let batch = encode::publish(&wrong).repeat(100);
+        for _ in 0..SENT / 100 {
+            flooder.send(&batch).await;
+        }
+        flooder
+    });
+    let rejected = listener.message().await.json();
+    assert_eq!((&rejected["clientId"], &rejected["cmdId"]), (&"flooder".into(), &Value::Null));
+    listener.reset();
+    let tablet = WsWatcher::start(appliance.http).await;
+    // All the time until the last of them is refused.
+    patiently("every refusal to be counted", async {
+        while appliance.web().metric("dmx_broker_commands_rejected_total").await < f64::from(SENT) {
+            appliance.assert_serves().await;
+            let posted = Instant::now();
+            let seq = appliance.web().accepted(&command([1, 2, 3])).await;
+            tablet.wait_seq(seq).await;
+            assert!(posted.elapsed() < QUICK * HEADROOM, "{:?}", posted.elapsed());
+        }
+    })
+    .await;
+    let _flooder = patiently("the end of the flood", flooding).await.unwrap();
+    let lines = appliance.log.json().iter().filter(|line| line["message"] == "command_rejected").count();
+    let most = start.elapsed().as_secs() as usize + 2;
+    println!("{SENT} wrong commands, {lines} lines in {:?}", start.elapsed());
+    assert!((1..=most).contains(&lines), "{lines} lines about {SENT} commands in {:?}", start.elapsed());
+    appliance.assert_serves().await;
 }

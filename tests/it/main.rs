@@ -22,6 +22,7 @@ mod life;
 mod mqtt;
 mod operations;
 mod power;
+mod stop;
 mod storage;
 mod websocket;
 

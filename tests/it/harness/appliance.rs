@@ -152,6 +152,14 @@ impl Appliance {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
+    /// The most memory that the process has had so far.
+    pub fn peak_memory_mib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id().expect("the process is still ours"));
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("kB") / 1024
+    }
+
     /// Whether the process is still there.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

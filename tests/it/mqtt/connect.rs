@@ -1,6 +1,8 @@
 //! CONNECT and its answers.
 
-use crate::harness::{Appliance, Connect, Home, Link, Message, Packet, encode};
+use futures_util::future::join_all;
+
+use crate::harness::{Appliance, Connect, Home, Link, Message, Packet, encode, eventually};
 
 #[tokio::test]
 async fn another_protocol_level_is_refused_with_code_1() {
@@ -133,4 +135,44 @@ async fn a_packet_in_many_small_pieces_is_one_packet() {
     }
     assert_eq!(link.next().await, Packet::ConnAck { session_present: false, code: 0 });
     link.ping().await;
+}
+
+/// How many of these are let in when all come at once; the others must be told that there is no room.
+async fn let_in(appliance: &Appliance, connects: &[Connect]) -> usize {
+    let answers = join_all(connects.iter().map(|connect| Link::connect(appliance.mqtt, connect))).await;
+    for (_, answer) in &answers {
+        assert!(matches!(answer, Ok(_) | Err(3)), "let in or no room: {answer:?}");
+    }
+    // The links are open until here: nobody got in because somebody had gone.
+    answers.iter().filter(|(_, answer)| answer.is_ok()).count()
+}
+
+#[tokio::test]
+async fn a_burst_of_clients_fills_the_seats_and_no_more() {
+    for _ in 0..3 {
+        let appliance = Home::new().set("DMX_MQTT_MAX_CONNECTIONS", "5").start().await;
+        let connects: Vec<_> = (0..40).map(|n| Connect::new(&format!("client-{n}"))).collect();
+        assert_eq!(let_in(&appliance, &connects).await, 5);
+    }
+}
+
+#[tokio::test]
+async fn kept_sessions_that_come_back_need_a_seat_as_well() {
+    let appliance = Home::new().set("DMX_MQTT_MAX_CONNECTIONS", "3").start().await;
+    let connects: Vec<_> = (0..6).map(|n| Connect::new(&format!("kept-{n}")).persistent()).collect();
+    for connect in &connects {
+        Link::join(appliance.mqtt, connect).await.leave().await;
+        nobody_is_connected(&appliance).await;
+    }
+    for _ in 0..3 {
+        assert_eq!(let_in(&appliance, &connects).await, 3);
+        nobody_is_connected(&appliance).await;
+    }
+}
+
+async fn nobody_is_connected(appliance: &Appliance) {
+    eventually("all seats are free", async || {
+        (appliance.web().metric("dmx_broker_clients").await == 0.0).then_some(())
+    })
+    .await;
 }

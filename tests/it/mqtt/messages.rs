@@ -1,6 +1,6 @@
 //! SUBSCRIBE, UNSUBSCRIBE and what is delivered.
 
-use crate::harness::{Appliance, Connect, Link, Message, Packet, encode};
+use crate::harness::{Appliance, CMD, Connect, Link, Message, Packet, command, encode};
 
 #[tokio::test]
 async fn suback_grants_what_was_asked_for_up_to_qos_1_and_refuses_what_cannot_be() {
@@ -124,5 +124,31 @@ async fn payloads_arrive_byte_for_byte() {
     for payload in [&b""[..], &[0], &[0xFF; 127], &[0; 128], &large] {
         link.publish("a", payload).await;
         assert_eq!(link.message().await.payload, payload);
+    }
+}
+
+#[tokio::test]
+async fn messages_of_one_topic_keep_their_order_whatever_their_retain_flag() {
+    let appliance = Appliance::start().await;
+    let mut listener = Link::join(appliance.mqtt, &Connect::new("listener")).await;
+    listener.subscribe("news", 1).await;
+    let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+    for round in 0..10 {
+        // All in one write, behind a command, which takes longer than a message.
+        let publish = |topic: &str, payload: &[u8], retain, pkid| {
+            let (topic, payload) = (topic.to_owned(), payload.to_vec());
+            encode::publish(&Message { topic, payload, qos: 1, retain, dup: false, pkid })
+        };
+        let mut burst = publish(CMD, command([round, 0, 0]).to_string().as_bytes(), false, 1);
+        for n in 0..40_u8 {
+            burst.extend(publish("news", &[n], n % 2 == 1, u16::from(n) + 2));
+        }
+        esp.send(&burst).await;
+        for n in 0..40 {
+            assert_eq!(listener.message().await.payload, [n], "round {round}");
+        }
+        for _ in 0..41 {
+            assert!(matches!(esp.answer().await, Packet::PubAck(_)));
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! Clean and persistent sessions, take-over, keep-alive.
 
-use crate::harness::{Appliance, Connect, Link, Packet, STATE, command, encode, patiently, rgb_of};
+use crate::harness::{
+    Appliance, CMD, Connect, Home, Ledger, Link, Load, Packet, REJECTED, STATE, command, encode, eventually, patiently,
+    rgb_of,
+};
 
 #[tokio::test]
 async fn session_present_says_whether_there_is_one() {
@@ -182,4 +185,99 @@ async fn qos_2_inbound_has_one_effect_however_often_it_is_sent() {
     assert_eq!(esp.answer().await, Packet::PubRec(7));
     esp.publish("marker", b"").await;
     assert_eq!(listener.until("marker").await.len(), 1, "after PUBCOMP the id means a new message");
+}
+
+#[tokio::test]
+async fn refusals_wait_for_a_subscriber_that_is_away() {
+    let appliance = Appliance::start().await;
+    let connect = Connect::new("auditor").persistent();
+    let mut auditor = Link::join(appliance.mqtt, &connect).await;
+    auditor.subscribe_all(&[(REJECTED, 1), ("news", 1)]).await;
+    auditor.leave().await;
+    let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+    for n in 0..5 {
+        esp.publish(CMD, format!(r#"{{"src":"wrong-{n}"}}"#).as_bytes()).await;
+        esp.publish("news", n.to_string().as_bytes()).await;
+    }
+
+    let mut auditor = Link::join(appliance.mqtt, &connect).await;
+    let (mut refusals, mut news) = (0, Vec::new());
+    for _ in 0..10 {
+        let message = auditor.message().await;
+        if message.topic == REJECTED {
+            assert_eq!(message.json()["clientId"], "esp");
+            refusals += 1;
+        } else {
+            news.push(message.text());
+        }
+    }
+    assert_eq!((refusals, news.join("")), (5, "01234".to_owned()), "every one, beside the other messages");
+}
+
+#[tokio::test]
+async fn the_session_that_is_away_longest_makes_room_for_a_new_one() {
+    let appliance = Home::new().set("DMX_MQTT_MAX_SESSIONS", "5").start().await;
+    let metric = async |name: &str, value: f64| {
+        let reached = async || (appliance.web().metric(name).await == value).then_some(());
+        eventually(&format!("{name} is {value}"), reached).await;
+    };
+    let kept = |n: u32| Connect::new(&format!("kept-{n}")).persistent();
+    for n in 0..5 {
+        Link::join(appliance.mqtt, &kept(n)).await.leave().await;
+        metric("dmx_broker_clients", 0.0).await;
+    }
+
+    let sixth = Link::join(appliance.mqtt, &Connect::new("sixth")).await;
+    metric("dmx_broker_sessions", 5.0).await;
+    sixth.leave().await;
+    metric("dmx_broker_sessions", 4.0).await;
+
+    let mut back = Vec::new();
+    for n in [1, 2, 3, 4, 0] {
+        let (link, present) = Link::connect(appliance.mqtt, &kept(n)).await;
+        assert_eq!(present, Ok(n != 0), "kept-{n}: only the first to leave was ended");
+        back.push(link);
+    }
+    let (_, answer) = Link::connect(appliance.mqtt, &Connect::new("sixth")).await;
+    assert_eq!(answer, Err(3), "one that is there is never ended for another");
+}
+
+#[tokio::test]
+async fn seq_never_goes_back_for_a_subscriber_that_returns_while_it_changes() {
+    let appliance = Appliance::start().await;
+    let connect = Connect::new("esp").persistent();
+    let mut esp = Link::join(appliance.mqtt, &connect).await;
+    esp.subscribe_all(&[(STATE, 1), ("marker", 1)]).await;
+    let ledger = Ledger::new(4000);
+    let load = Load::start(&appliance, &ledger, 4).await;
+
+    let (mut last, mut visits) = (0, 0);
+    loop {
+        let over = ledger.acked().len() == 4000;
+        for _ in 0..3 {
+            esp.publish("marker", b"{}").await;
+            for message in esp.until("marker").await.iter().filter(|message| !message.dup) {
+                let seq = message.json()["seq"].as_u64().unwrap();
+                assert!(seq >= last, "visit {visits}: {seq} after {last}");
+                last = seq;
+            }
+        }
+        if over {
+            break;
+        }
+        visits += 1;
+        if visits % 2 == 0 {
+            esp.reset();
+        } else {
+            esp.leave().await;
+        }
+        esp = Link::join(appliance.mqtt, &connect).await;
+    }
+    load.join().await;
+    println!("{visits} visits");
+    assert!(visits > 5, "it came and went while the state changed");
+    esp.leave().await;
+    appliance.web().accepted(&command([1, 2, 3])).await;
+    let mut esp = Link::join(appliance.mqtt, &connect).await;
+    patiently("the change it was away for", async { while esp.message().await.json()["seq"] != 4001 {} }).await;
 }
