@@ -137,3 +137,21 @@ impl Actor {
         self.store.commit(batch, Box::new(release)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::health::Health;
+
+    #[tokio::test]
+    async fn an_engine_that_was_seen_to_end_can_still_be_drained() {
+        let dir = tempfile::tempdir().unwrap();
+        let metrics = Metrics::new().unwrap();
+        let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
+        let opened = Store::open(&storage, &Health::default(), &metrics).unwrap();
+        let mut engine = start(&config::Engine::default(), opened.store, opened.seq_jump, &metrics).await;
+        engine.task.as_ref().unwrap().abort();
+        engine.ended().await;
+        engine.drain().await;
+    }
+}

@@ -1,6 +1,6 @@
 //! SUBSCRIBE, UNSUBSCRIBE and what is delivered.
 
-use crate::harness::{Appliance, CMD, Connect, Link, Message, Packet, command, encode};
+use crate::harness::{Appliance, CMD, Connect, Home, Link, Message, Packet, command, encode};
 
 #[tokio::test]
 async fn suback_grants_what_was_asked_for_up_to_qos_1_and_refuses_what_cannot_be() {
@@ -151,4 +151,17 @@ async fn messages_of_one_topic_keep_their_order_whatever_their_retain_flag() {
             assert!(matches!(esp.answer().await, Packet::PubAck(_)));
         }
     }
+}
+
+#[tokio::test]
+async fn filters_beyond_the_limit_are_refused_and_known_ones_still_granted() {
+    let appliance = Home::new().set("DMX_MQTT_MAX_FILTERS", "2").start().await;
+    let mut link = Link::join(appliance.mqtt, &Connect::new("first")).await;
+    assert_eq!(link.subscribe_all(&[("a", 0), ("b/#", 1), ("c", 1)]).await, [0, 1, 0x80]);
+    let mut other = Link::join(appliance.mqtt, &Connect::new("other")).await;
+    assert_eq!(
+        other.subscribe_all(&[("d", 0), ("b/#", 1)]).await,
+        [0x80, 1],
+        "a filter the router knows costs nothing"
+    );
 }
