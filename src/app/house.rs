@@ -24,7 +24,8 @@ use crate::store::{Opened, Store, StoreError};
 /// sync the whole stop stays below 2 s, whoever does not listen.
 const LAST_REQUESTS: Duration = Duration::from_millis(600);
 
-/// The commands that wait may take this long at the stop; twice what a full queue of 10,000 needs on this path.
+/// The commands that wait may take this long at the stop: a full queue of 10,000 takes 0.15 s at the 65,000 a second of
+/// README "Figures". What is late was not acknowledged, so its clients send it again.
 const LAST_COMMANDS: Duration = Duration::from_millis(600);
 
 /// How long the engine may be silent before systemd is no longer told that all is well.

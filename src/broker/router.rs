@@ -227,6 +227,11 @@ impl Link {
         self.last.clear();
     }
 
+    /// Forgets where subscriptions stood that are not `known` any more.
+    pub(super) fn forget_unless(&mut self, known: impl Fn(usize) -> bool) {
+        self.last.retain(|id, _| known(*id));
+    }
+
     /// Messages lost since the last call: read too late, they had made room for newer ones.
     pub(super) fn lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)

@@ -316,6 +316,8 @@ impl Session {
     async fn unsubscribe(&mut self, filters: &[String]) -> Result<(), RouterGone> {
         let gone = self.subscriptions.remove(filters);
         self.replays.retain(|replay| !gone.contains(&replay.filter));
-        self.tap.unsubscribe(&gone).await
+        let ended = self.tap.unsubscribe(&gone).await;
+        self.tap.forget_unless(|id| self.subscriptions.has(id));
+        ended
     }
 }

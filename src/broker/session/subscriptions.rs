@@ -45,6 +45,11 @@ impl Subscriptions {
         self.all.push(Subscription { id, filter, qos, since, last: since });
     }
 
+    /// Whether a subscription is there.
+    pub(super) fn has(&self, id: usize) -> bool {
+        self.all.iter().any(|subscription| subscription.id == id)
+    }
+
     /// Takes filters out; returns those that were there.
     pub(super) fn remove(&mut self, filters: &[String]) -> Vec<Filter> {
         let gone = self.all.extract_if(.., |s| filters.iter().any(|f| f == s.filter.as_str()));
