@@ -6,6 +6,8 @@ pub mod config;
 pub mod dmx;
 pub mod engine;
 pub mod http;
+pub mod input;
 pub mod kit;
 pub mod metrics;
+pub mod output;
 pub mod store;

@@ -1,11 +1,12 @@
 //! What a single value cannot show: settings that need each other, and features that this version has not got.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::fault::Fault;
 use super::load::{Draft, about};
 use super::table::settings;
-use super::{AuthMode, BackupProvider, Config, OutputMode, this_machine};
+use super::{AuthMode, BackupProvider, Config, this_machine};
 
 /// More cannot be mapped: r, g, b.
 const INPUT_CHANNELS: u16 = 3;
@@ -51,6 +52,30 @@ const RULES: &[Rule] = &[
         wrong: "only one of backup.s3_access_key and backup.s3_secret_key is set",
         right: "set both or neither",
     },
+    Rule {
+        keys: &["ola.universes"],
+        broken: |c| c.ola.universes.iter().any(|pair| pair.ours == 0),
+        wrong: "universe 0 already goes to ola.universe",
+        right: "set that one, and only further universes here",
+    },
+    Rule {
+        keys: &["ola.universes"],
+        broken: |c| twice(c.ola.universes.iter().map(|pair| pair.ours)),
+        wrong: "one of our universes is named twice",
+        right: "name each once",
+    },
+    Rule {
+        keys: &["ola.universes", "ola.universe"],
+        broken: |c| twice(c.ola.universes.iter().map(|pair| pair.olas).chain([c.ola.universe])),
+        wrong: "two of our universes go to one of OLA's, where they would fight",
+        right: "give each its own",
+    },
+    Rule {
+        keys: &["usb.port", "input.port"],
+        broken: |c| !c.input.port.is_empty() && c.usb.port == c.input.port,
+        wrong: "usb.port and input.port are the same",
+        right: "name two different ports",
+    },
 ];
 
 /// Features that are parsed and checked already, and refused while they cannot be had.
@@ -61,15 +86,6 @@ const NOT_YET: &[Rule] = &[
         wrong: "{} is another broker, which this version cannot join yet",
         right: "leave it empty or set it to localhost",
     },
-    Rule {
-        keys: &["output.mode"],
-        broken: |c| c.output.mode != OutputMode::Null,
-        wrong: "{} asks for an output, which this version has not got yet",
-        right: "set it to null",
-    },
-    not_yet(&["ola.enabled"], |c| c.ola.enabled, "this version cannot send to OLA yet"),
-    not_yet(&["usb.enabled"], |c| c.usb.enabled, "this version cannot drive a USB widget yet"),
-    not_yet(&["input.enabled"], |c| c.input.enabled, "this version cannot read a serial input yet"),
     not_yet(&["projects.enabled"], |c| c.projects.enabled, "this version cannot keep several projects yet"),
     not_yet(&["backup.enabled"], |c| c.backup.enabled, "this version cannot make backups yet"),
 ];
@@ -110,4 +126,10 @@ impl Rule {
 /// Whether two listeners on one port would meet.
 fn overlap(a: IpAddr, b: IpAddr) -> bool {
     a == b || a.is_unspecified() || b.is_unspecified()
+}
+
+/// Whether a value comes twice.
+fn twice<T: Ord>(values: impl Iterator<Item = T>) -> bool {
+    let mut seen = BTreeSet::new();
+    !values.into_iter().all(|value| seen.insert(value))
 }

@@ -1,7 +1,7 @@
 //! Choices: one of a few words, in any case.
 
 use super::value::{Limits, Parse, Wrong, quoted, shown};
-use super::{AuthMode, BackupProvider, LogLevel, OutputMode};
+use super::{AuthMode, BackupProvider, LogLevel, OutputMode, Park};
 
 /// One of a few words, in any case.
 pub(crate) trait Choice: Copy + PartialEq + 'static {
@@ -49,6 +49,11 @@ impl Choice for OutputMode {
     const WORDS: &'static [(&'static str, Self)] =
         &[("null", Self::Null), ("ola", Self::Ola), ("enttec", Self::Enttec)];
     const RIGHT: &'static str = "null, ola or enttec";
+}
+
+impl Choice for Park {
+    const WORDS: &'static [(&'static str, Self)] = &[("hold", Self::Hold), ("blackout", Self::Blackout)];
+    const RIGHT: &'static str = "hold or blackout";
 }
 
 impl Choice for BackupProvider {

@@ -3,6 +3,8 @@
 use toml::de::DeValue;
 
 use super::value::{Limits, Parse, Wrong, shown, shown_unless, unfit};
+use super::UniversePair;
+use crate::dmx::UNIVERSES;
 use crate::kit::secret::Secret;
 
 /// What a list may hold. Numbers in lists are USB ids, the only ones we have.
@@ -58,6 +60,26 @@ impl Item for u16 {
 
     fn written(&self) -> String {
         format!("\"0x{self:04x}\"")
+    }
+}
+
+impl Item for UniversePair {
+    const LIKE: &'static str = r#"["1:2", "2:3"]"#;
+
+    /// Ours, a colon, OLA's.
+    fn read(text: &str, _: Limits) -> Result<Self, Wrong> {
+        let pair = text.split_once(':').and_then(|(ours, olas)| {
+            let ours = ours.trim().parse().ok().filter(|&ours| usize::from(ours) < UNIVERSES)?;
+            Some(Self { ours, olas: olas.trim().parse().ok()? })
+        });
+        pair.ok_or_else(|| Wrong {
+            wrong: format!("{} is not a pair of universes", shown(text)),
+            right: "use ours (0 to 63), a colon and OLA's, \"1:2\" for example".to_owned(),
+        })
+    }
+
+    fn written(&self) -> String {
+        format!("\"{}:{}\"", self.ours, self.olas)
     }
 }
 
@@ -155,6 +177,17 @@ mod tests {
             assert_eq!(text::<u16>(word), None, "{word}");
         }
         assert_eq!(toml::<u16>("[1027]"), None, "decimal or hexadecimal? better ask");
+    }
+
+    #[test]
+    fn a_map_of_universes_is_a_list_of_pairs() {
+        let pairs = vec![UniversePair { ours: 1, olas: 2 }, UniversePair { ours: 63, olas: 70 }];
+        assert_eq!(pairs.to_toml(), r#"["1:2", "63:70"]"#);
+        assert_eq!(text("1:2, 63 : 70"), Some(pairs.clone()));
+        assert_eq!(toml(r#"["1:2", "63:70"]"#), Some(pairs));
+        for word in ["1", "1:", ":2", "64:1", "-1:2", "1:2:3", "1:-2", "a:b"] {
+            assert_eq!(text::<UniversePair>(word), None, "{word}");
+        }
     }
 
     #[test]

@@ -213,6 +213,18 @@ pub enum LogLevel {
 pub struct Output {
     /// An output runs if this or its own switch asks for it.
     pub mode: OutputMode,
+    /// What the outputs are left with at a stop.
+    pub park: Park,
+}
+
+/// What an output is left with at a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Park {
+    /// The last frame.
+    #[default]
+    Hold,
+    /// All channels at 0.
+    Blackout,
 }
 
 /// Which output is asked for.
@@ -236,14 +248,25 @@ pub struct Ola {
     pub url: String,
     /// OLA's universe for our universe 0.
     pub universe: u32,
+    /// Further universes: ours and OLA's.
+    pub universes: Vec<UniversePair>,
     /// Frames a second at the most.
     pub fps: u32,
 }
 
 impl Default for Ola {
     fn default() -> Self {
-        Self { enabled: false, url: "http://localhost:9090/set_dmx".into(), universe: 1, fps: 44 }
+        Self { enabled: false, url: "http://localhost:9090/set_dmx".into(), universe: 1, universes: Vec::new(), fps: 44 }
     }
+}
+
+/// A universe of ours and the one of OLA that it goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UniversePair {
+    /// Ours, 0..=63.
+    pub ours: u8,
+    /// OLA's.
+    pub olas: u32,
 }
 
 /// Enttec DMX USB PRO output.
@@ -253,6 +276,8 @@ pub struct Usb {
     pub enabled: bool,
     /// Serial port; empty = found by itself.
     pub port: String,
+    /// Our universe that it carries.
+    pub universe: u8,
     /// USB vendor ids of widgets.
     pub vendor_ids: Vec<u16>,
     /// USB product ids of widgets.
@@ -270,6 +295,7 @@ impl Default for Usb {
         Self {
             enabled: false,
             port: String::new(),
+            universe: 0,
             vendor_ids: vec![0x0403],
             product_ids: vec![0x6001, 0x6010, 0x0400],
             baudrate: 57_600,

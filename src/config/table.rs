@@ -144,18 +144,21 @@ sections! {
 
     [output] Output "Where the light goes." {
         mode: ["OUTPUT_MODE", "DMX_OUTPUT_MODE"], Any, "null, ola or enttec; an output runs if this or its own switch asks for it.";
+        park: ["DMX_OUTPUT_PARK"], Any, "What outputs are left with at a stop: hold = the last frame, blackout = all channels at 0.";
     }
 
     [ola] Ola "Output through OLA." {
         enabled: ["DMX_OLA_ENABLED"], Any, "Whether it runs.";
         url: ["DMX_OLA_URL"], Text(form::HTTP_URL), "Where OLA takes frames.";
         universe: ["DMX_OLA_UNIVERSE"], Range(0, u32::MAX as u64), "OLA's universe for our universe 0.";
+        universes: ["DMX_OLA_UNIVERSES"], Any, "Further universes as ours:OLA's, [\"1:2\", \"2:3\"] for example.";
         fps: ["DMX_OLA_FPS"], Range(1, 1_000), "Frames a second at the most.";
     }
 
     [usb] Usb "Output through an Enttec DMX USB PRO." {
         enabled: ["DMX_USB_ENABLED"], Any, "Whether it runs.";
         port: ["DMX_USB_PORT"], Any, "Serial port, /dev/ttyUSB0 for example; empty = found by itself.";
+        universe: ["DMX_USB_UNIVERSE"], Range(0, 63), "Our universe that it carries.";
         vendor_ids: ["DMX_USB_VENDOR_IDS"], Any, "USB vendor ids of widgets, hexadecimal.";
         product_ids: ["DMX_USB_PRODUCT_IDS"], Any, "USB product ids of widgets, hexadecimal.";
         baudrate: ["DMX_USB_BAUDRATE"], Range(1, u32::MAX as u64), "Baud rate of the serial port.";

@@ -87,6 +87,12 @@ impl State {
         self.universes.get(&universe).map(|frame| &**frame)
     }
 
+    /// The levels of one universe as they are sent to the outputs; dark when nobody has commanded it yet.
+    #[must_use]
+    pub fn light(&self, universe: UniverseId) -> Arc<Frame> {
+        self.universes.get(&universe).cloned().unwrap_or_else(|| Arc::new(Frame::DARK))
+    }
+
     /// The lamp's colour.
     #[must_use]
     pub fn lamp(&self) -> Rgb {

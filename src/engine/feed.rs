@@ -21,6 +21,15 @@ pub struct Update {
     pub at: Instant,
 }
 
+/// The newest state.
+#[derive(Clone, Debug)]
+pub struct Latest {
+    /// Everything as it is.
+    pub state: Arc<State>,
+    /// When it was written.
+    pub at: Instant,
+}
+
 /// Hears of each change in the writer's own line.
 type Listener = Box<dyn Fn(&Update) + Send + Sync>;
 
@@ -28,19 +37,19 @@ type Listener = Box<dyn Fn(&Update) + Send + Sync>;
 #[derive(Clone)]
 pub struct Feed {
     first: Arc<OnceLock<Listener>>,
-    state: watch::Sender<Arc<State>>,
+    latest: watch::Sender<Latest>,
     news: broadcast::Sender<Arc<Update>>,
 }
 
 impl Feed {
     pub(super) fn new(state: State) -> Self {
-        Self { first: Arc::default(), state: watch::Sender::new(Arc::new(state)), news: broadcast::Sender::new(NEWS) }
+        Self { first: Arc::default(), latest: watch::Sender::new(Latest { state: Arc::new(state), at: Instant::now() }), news: broadcast::Sender::new(NEWS) }
     }
 
     /// The present state.
     #[must_use]
     pub fn state(&self) -> Arc<State> {
-        self.state.borrow().clone()
+        self.latest.borrow().state.clone()
     }
 
     /// The present state and every change after it, none missing, none twice: a reader skips changes whose `seq` is
@@ -53,8 +62,8 @@ impl Feed {
 
     /// The newest state, for readers that only want the last one.
     #[must_use]
-    pub fn watch(&self) -> watch::Receiver<Arc<State>> {
-        self.state.subscribe()
+    pub fn watch(&self) -> watch::Receiver<Latest> {
+        self.latest.subscribe()
     }
 
     /// Has every change told to `listener` first, in order, none left out, by the thread that wrote it: what it does
@@ -65,8 +74,9 @@ impl Feed {
 
     /// Called in order of `seq`, after the write.
     pub(super) fn publish(&self, change: Change, state: Arc<State>) {
-        self.state.send_replace(state.clone());
-        let update = Arc::new(Update { change, state, at: Instant::now() });
+        let at = Instant::now();
+        self.latest.send_replace(Latest { state: state.clone(), at });
+        let update = Arc::new(Update { change, state, at });
         if let Some(listener) = self.first.get() {
             listener(&update);
         }

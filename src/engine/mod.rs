@@ -11,7 +11,7 @@ mod memory;
 mod queue;
 
 pub use actor::{Engine, start};
-pub use feed::{Feed, Update};
+pub use feed::{Feed, Latest, Update};
 pub use inbox::{Handle, Submission};
 
 /// What became of a command.

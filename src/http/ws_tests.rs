@@ -148,7 +148,7 @@ async fn a_set_sent_just_before_goodbye_still_counts() {
     }
     socket.close(None).await.unwrap();
     let mut watch = web.engine.feed.watch();
-    timeout(PATIENCE, watch.wait_for(|state| state.seq == 100)).await.unwrap().unwrap();
+    timeout(PATIENCE, watch.wait_for(|latest| latest.state.seq == 100)).await.unwrap().unwrap();
     assert_eq!(web.engine.feed.state().lamp().r, 100);
 }
 

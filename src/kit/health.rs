@@ -14,28 +14,38 @@ pub struct Problem {
     pub message: String,
 }
 
-/// All present troubles, one of a kind. Clones share one board.
+/// All present troubles, one of a kind for each subject. Clones share one board.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<&'static str, String>>>);
+pub struct Health(Arc<Mutex<BTreeMap<(&'static str, String), String>>>);
 
 impl Health {
     /// Hangs up a trouble; true when it was not there before.
     pub fn raise(&self, code: &'static str, message: impl Into<String>) -> bool {
-        self.board().insert(code, message.into()).is_none()
+        self.raise_for(code, "", message)
+    }
+
+    /// Hangs up a trouble of one of several things that may have it, an output for example.
+    pub fn raise_for(&self, code: &'static str, subject: &str, message: impl Into<String>) -> bool {
+        self.board().insert((code, subject.to_owned()), message.into()).is_none()
     }
 
     /// Takes a trouble down; true when it was there.
     pub fn clear(&self, code: &'static str) -> bool {
-        self.board().remove(code).is_some()
+        self.clear_for(code, "")
     }
 
-    /// What hangs there now, by code.
+    /// Takes the trouble of one subject down; true when it was there.
+    pub fn clear_for(&self, code: &'static str, subject: &str) -> bool {
+        self.board().remove(&(code, subject.to_owned())).is_some()
+    }
+
+    /// What hangs there now, by code and subject.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
-        self.board().iter().map(|(&code, message)| Problem { code, message: message.clone() }).collect()
+        self.board().iter().map(|(&(code, _), message)| Problem { code, message: message.clone() }).collect()
     }
 
-    fn board(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+    fn board(&self) -> MutexGuard<'_, BTreeMap<(&'static str, String), String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

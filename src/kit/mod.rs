@@ -1,4 +1,4 @@
-//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd.
+//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd, serial lines.
 
 pub mod backoff;
 pub mod clock;
@@ -8,3 +8,5 @@ pub mod seldom;
 pub mod stop;
 pub mod systemd;
 pub mod tasks;
+pub mod tty;
+pub mod usb;

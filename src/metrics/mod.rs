@@ -1,7 +1,8 @@
 //! One registry, one table of names. Every figure the appliance shows is declared here.
 
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 /// Every metric. Clones share one registry; two in one process do not meet.
@@ -16,19 +17,23 @@ pub struct Metrics {
     pub broker: Broker,
     /// `dmx_ws_…`, `dmx_http_…`
     pub http: Http,
+    /// `dmx_output_…`
+    pub output: Output,
+    /// `dmx_input_…`
+    pub input: Input,
     /// `dmx_log_dropped_total`
     pub log_dropped: IntCounter,
 }
 
 macro_rules! group {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ident($metric:literal, $help:literal)),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ident$([$($label:literal),+])?($metric:literal, $help:literal)),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $name { $(#[doc = $help] pub $field: $kind,)* }
 
         impl $name {
             fn register(registry: &Registry) -> prometheus::Result<Self> {
-                Ok(Self { $($field: <$kind as Kind>::register(registry, $metric, $help)?,)* })
+                Ok(Self { $($field: <$kind as Kind>::register(registry, $metric, $help, &[$($($label),+)?])?,)* })
             }
         }
     };
@@ -89,51 +94,64 @@ group! {
         ws_dropped: IntCounter("dmx_ws_dropped_total", "WebSocket clients dropped because they did not take their messages."),
         ws_lagged: IntCounter("dmx_ws_resynced_total", "Times a late WebSocket client was given a fresh snapshot."),
         ws_broadcast_seconds: Histogram("dmx_ws_broadcast_seconds", "Seconds from change to a client's socket."),
-        requests: IntCounterVec("dmx_http_requests_total", "Requests by route of the table, method and status."),
+        requests: IntCounterVec["route", "method", "status"]("dmx_http_requests_total", "Requests by route of the table, method and status."),
     }
 }
 
-/// A kind of metric that can be made from its name and help.
+group! {
+    /// Each output, by its name as in `GET /outputs`.
+    Output {
+        frames: IntCounterVec["output"]("dmx_output_frames_total", "Frames sent."),
+        skipped: IntCounterVec["output", "reason"]("dmx_output_skipped_total", "Changes that needed no frame of their own: `identical` left this universe as it was, `rate` was overtaken by a newer one before its turn."),
+        errors: IntCounterVec["output", "kind"]("dmx_output_errors_total", "Tries to open or to send that failed."),
+        reconnects: IntCounterVec["output"]("dmx_output_reconnects_total", "Times it came back after a fault."),
+        connected: IntGaugeVec["output"]("dmx_output_connected", "1 while frames get through."),
+        fps: GaugeVec["output"]("dmx_output_fps", "Frames in the last full second."),
+        latency: HistogramVec["output"]("dmx_output_latency_seconds", "Seconds from a change to its first byte on the wire, pacing included."),
+    }
+}
+
+group! {
+    /// The serial input.
+    Input {
+        readings: IntCounter("dmx_input_readings_total", "Lines that said the level of a channel."),
+        ignored: IntCounter("dmx_input_ignored_lines_total", "Lines that said something else."),
+        commands: IntCounter("dmx_input_commands_total", "Commands submitted."),
+        errors: IntCounterVec["kind"]("dmx_input_errors_total", "Tries to open or to read that failed."),
+        reconnects: IntCounter("dmx_input_reconnects_total", "Times it came back after a fault."),
+        connected: IntGauge("dmx_input_connected", "1 while the port is open."),
+    }
+}
+
+/// Around the service levels: 100 ms for an apply, 50 ms for a broadcast, 25 ms between frames.
+const BUCKETS: [f64; 12] = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
+
+/// A kind of metric that can be made from its name, help and labels. Each label has few values: outputs, kinds of
+/// error, rows of the route table, known methods, statuses.
 trait Kind: Sized {
-    fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self>;
+    fn register(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<Self>;
 }
 
-impl Kind for IntCounter {
-    fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self> {
-        let metric = Self::new(name, help)?;
-        registry.register(Box::new(metric.clone())).map(|()| metric)
-    }
+macro_rules! kinds {
+    ($($kind:ident: |$name:ident, $help:ident, $labels:tt| $make:expr;)*) => {$(
+        impl Kind for $kind {
+            fn register(registry: &Registry, $name: &str, $help: &str, $labels: &[&str]) -> prometheus::Result<Self> {
+                let metric = $make?;
+                registry.register(Box::new(metric.clone())).map(|()| metric)
+            }
+        }
+    )*};
 }
 
-/// The one family with labels; each has few values: rows of the route table, known methods, statuses.
-impl Kind for IntCounterVec {
-    fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self> {
-        let metric = Self::new(Opts::new(name, help), &["route", "method", "status"])?;
-        registry.register(Box::new(metric.clone())).map(|()| metric)
-    }
-}
-
-impl Kind for IntGauge {
-    fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self> {
-        let metric = Self::new(name, help)?;
-        registry.register(Box::new(metric.clone())).map(|()| metric)
-    }
-}
-
-impl Kind for Gauge {
-    fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self> {
-        let metric = Self::new(name, help)?;
-        registry.register(Box::new(metric.clone())).map(|()| metric)
-    }
-}
-
-impl Kind for Histogram {
-    /// Buckets around the service levels: 100 ms for an apply, 50 ms for a broadcast.
-    fn register(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Self> {
-        let buckets = vec![0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
-        let metric = Self::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
-        registry.register(Box::new(metric.clone())).map(|()| metric)
-    }
+kinds! {
+    IntCounter: |name, help, _| Self::new(name, help);
+    IntCounterVec: |name, help, labels| Self::new(Opts::new(name, help), labels);
+    IntGauge: |name, help, _| Self::new(name, help);
+    IntGaugeVec: |name, help, labels| Self::new(Opts::new(name, help), labels);
+    Gauge: |name, help, _| Self::new(name, help);
+    GaugeVec: |name, help, labels| Self::new(Opts::new(name, help), labels);
+    Histogram: |name, help, _| Self::with_opts(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec()));
+    HistogramVec: |name, help, labels| Self::new(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec()), labels);
 }
 
 impl Metrics {
@@ -149,10 +167,13 @@ impl Metrics {
             store: Store::register(&registry)?,
             broker: Broker::register(&registry)?,
             http: Http::register(&registry)?,
+            output: Output::register(&registry)?,
+            input: Input::register(&registry)?,
             log_dropped: Kind::register(
                 &registry,
                 "dmx_log_dropped_total",
                 "Log lines dropped because stdout was not read.",
+                &[],
             )?,
             registry,
         })

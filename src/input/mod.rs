@@ -1,0 +1,1 @@
+//! Input from a SparkFun DMX shield.

@@ -1,0 +1,186 @@
+//! A serial line that never blocks: opened exclusively, read and written with the runtime's readiness.
+//!
+//! `serialport` sets the line up and holds its locks, but its own reads and writes block a thread, for ever when a device
+//! does not take its bytes. So the bytes go through a second, non-blocking descriptor of the same device.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+
+use rustix::fs::OFlags;
+use serialport::{ClearBuffer, SerialPort, TTYPort};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::task::spawn_blocking;
+
+/// Why a line could not be opened, in words that say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no such device.
+    #[error("opening {path}: there is no such device (is it plugged in?)")]
+    Absent {
+        /// The device.
+        path: String,
+    },
+    /// Not allowed.
+    #[error("opening {path}: permission denied (add the user to group dialout)")]
+    Denied {
+        /// The device.
+        path: String,
+    },
+    /// Somebody else has it.
+    #[error("opening {path}: another program uses it (end that one; ModemManager is a usual suspect)")]
+    Busy {
+        /// The device.
+        path: String,
+    },
+    /// Anything else.
+    #[error("opening {path}: {source}")]
+    Other {
+        /// The device.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// An open serial line, 8N1, raw, ours alone.
+#[derive(Debug)]
+pub struct Line {
+    bytes: AsyncFd<File>,
+    /// Holds the settings and the locks.
+    port: TTYPort,
+}
+
+impl Line {
+    /// Opens a line for us alone.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(path: &str, baud: u32) -> Result<Self, OpenError> {
+        let path = path.to_owned();
+        let asked = path.clone();
+        // Opening can take its time: a driver may wait for its device.
+        let opened = spawn_blocking(move || {
+            let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
+            let file = OpenOptions::new().read(true).write(true).custom_flags(flags.bits().cast_signed()).open(&asked)?;
+            let port = TTYPort::open(&serialport::new(&asked, baud)).map_err(locked)?;
+            Ok((file, port))
+        });
+        let opened = opened.await.unwrap_or_else(|e| Err(io::Error::other(e)));
+        let ready = opened.and_then(|(file, port)| Ok(Self { bytes: watched(file)?, port }));
+        ready.map_err(|source| because(path, source))
+    }
+
+    /// Writes all of it. Cut short (by a time-out, say) an unknown part of it is on its way: [`Line::discard`] then.
+    ///
+    /// # Errors
+    /// The device is gone or broken.
+    pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.bytes.async_io_mut(Interest::WRITABLE, |file| file.write(bytes)).await? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                written => bytes = bytes.get(written..).unwrap_or_default(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what is there, at least one byte. Cancel-safe.
+    ///
+    /// # Errors
+    /// The device is gone or broken.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.bytes.async_io_mut(Interest::READABLE, |file| file.read(buffer)).await? {
+            0 => Err(ErrorKind::BrokenPipe.into()),
+            read => Ok(read),
+        }
+    }
+
+    /// Throws away what the device has not taken yet, so that closing the line does not wait for it.
+    pub fn discard(&self) {
+        let _ = self.port.clear(ClearBuffer::All); // Err: the device is gone, and with it its buffers
+    }
+
+    /// Closes the line when the device has taken what was written.
+    pub async fn close(self) {
+        let _ = spawn_blocking(move || drop(self)).await; // Err: the runtime is ending, and closes it as well
+    }
+}
+
+#[expect(deprecated, reason = "its successor is unsafe for types that change their descriptor; a File never does")]
+fn watched(file: File) -> io::Result<AsyncFd<File>> {
+    AsyncFd::new(file)
+}
+
+/// `serialport` says "no device" of one that somebody else holds; that it is there, our own opening has shown.
+fn locked(error: serialport::Error) -> io::Error {
+    match error.kind() {
+        serialport::ErrorKind::NoDevice => ErrorKind::ResourceBusy.into(),
+        _ => error.into(),
+    }
+}
+
+/// What an error at opening means.
+fn because(path: String, source: io::Error) -> OpenError {
+    // EBUSY: somebody has set TIOCEXCL. ENXIO, ENODEV: a device that is leaving.
+    match source.kind() {
+        ErrorKind::NotFound => OpenError::Absent { path },
+        ErrorKind::PermissionDenied => OpenError::Denied { path },
+        ErrorKind::ResourceBusy => OpenError::Busy { path },
+        _ if gone(&source) => OpenError::Absent { path },
+        _ => OpenError::Other { path, source },
+    }
+}
+
+fn gone(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [rustix::io::Errno::NXIO, rustix::io::Errno::NODEV].iter().any(|errno| code == Some(errno.raw_os_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The far end of a new pty, and the path of the near one.
+    fn device() -> (TTYPort, String) {
+        let (far, near) = TTYPort::pair().unwrap();
+        let path = near.name().unwrap();
+        drop(near);
+        (far, path)
+    }
+
+    #[tokio::test]
+    async fn bytes_go_both_ways_and_an_unplugged_device_is_an_error() {
+        let (mut far, path) = device();
+        let mut line = Line::open(&path, 57_600).await.unwrap();
+        line.write_all(b"to the widget").await.unwrap();
+        let mut buffer = [0; 64];
+        assert_eq!(far.read(&mut buffer).unwrap(), 13);
+        far.write_all(b"and back").unwrap();
+        assert_eq!(line.read(&mut buffer).await.unwrap(), 8);
+        drop(far);
+        assert!(line.read(&mut buffer).await.is_err());
+        assert!(line.write_all(b"x").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_line_that_somebody_holds_is_busy_and_one_that_is_not_there_is_absent() {
+        let (_far, path) = device();
+        let first = Line::open(&path, 57_600).await.unwrap();
+        assert!(matches!(Line::open(&path, 57_600).await, Err(OpenError::Busy { .. })));
+        first.close().await;
+        Line::open(&path, 57_600).await.unwrap();
+        assert!(matches!(Line::open("/dev/ttyNone", 57_600).await, Err(OpenError::Absent { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_device_that_takes_nothing_blocks_nobody_and_is_closed_at_once() {
+        let (_far, path) = device();
+        let mut line = Line::open(&path, 57_600).await.unwrap();
+        let patience = std::time::Duration::from_millis(20);
+        while tokio::time::timeout(patience, line.write_all(&[0; 4096])).await.is_ok() {}
+        line.discard();
+        line.close().await;
+    }
+}

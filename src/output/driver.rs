@@ -1,0 +1,76 @@
+//! What a family of outputs has to bring: how to open its wire and how to put a frame on it. A driver knows bytes and
+//! people's words; time, retries and health are the runner's.
+
+use std::future::Future;
+
+use crate::dmx::Frame;
+
+/// Finds and opens the wire of one output.
+pub(super) trait Driver: Send + 'static {
+    /// What frames are put on.
+    type Wire: Wire;
+
+    /// What is looked for, for people: a device, an address.
+    fn target(&self) -> String;
+
+    /// One try, bounded in time. Dropped in the middle, it leaves nothing open.
+    fn open(&mut self) -> impl Future<Output = Result<Self::Wire, Fault>> + Send;
+}
+
+/// An open wire. After an error it is dropped and opened anew.
+pub(super) trait Wire: Send {
+    /// What was found, for people.
+    fn target(&self) -> String;
+
+    /// Puts a whole frame on the wire, bounded in time. Never dropped in the middle.
+    fn send(&mut self, frame: &Frame) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Closes it when what was sent is out.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// Why nothing went out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// For programs.
+    pub kind: FaultKind,
+    /// What was being done, what went wrong and what to do.
+    pub message: String,
+}
+
+/// Kinds of faults, as the metric's label tells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// There is no such device.
+    Absent,
+    /// It is there and cannot be opened or reached.
+    Open,
+    /// What was sent did not go out whole.
+    Write,
+    /// It took too long.
+    Timeout,
+    /// It answered something else than it should.
+    Answer,
+}
+
+impl FaultKind {
+    /// The metric's label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Open => "open",
+            Self::Write => "write",
+            Self::Timeout => "timeout",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+impl Fault {
+    /// A fault in words that say what to do.
+    pub(super) fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}

@@ -1,0 +1,169 @@
+//! Where the light goes: one port for each output of one universe, all run by the same runner.
+//!
+//! A family of outputs is a folder with an encoder and a driver, and its line in [`FAMILIES`]. Nothing here changes
+//! state, and nothing here may make the engine wait.
+
+mod driver;
+pub mod enttec;
+mod ola;
+mod pace;
+mod port;
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::config::{Config, Park};
+use crate::dmx::{Direction, PortStatus, UniverseId};
+use crate::engine::Feed;
+use crate::kit::health::Health;
+use crate::kit::stop::{self, Stopper};
+use crate::kit::tasks::Tasks;
+use crate::metrics::Metrics;
+
+use driver::Driver;
+use port::{Order, Port};
+
+pub use driver::{Fault, FaultKind};
+
+/// Every family; each starts the ports that the settings ask for.
+const FAMILIES: [fn(&mut Starter<'_>); 2] = [enttec::start, ola::start];
+
+/// How long the last frames may take at the stop: an opened widget answers or not within 300 ms.
+const LAST_FRAMES: Duration = Duration::from_millis(600);
+
+/// Longest pause between tries (CONTRACT, section 8), when the settings name no other.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the outputs need from the rest of the house.
+pub struct Parts<'a> {
+    /// All settings: each family has a section of its own.
+    pub config: &'a Config,
+    /// Where the light comes from.
+    pub feed: Feed,
+    /// What `GET /readyz` reads out.
+    pub health: Health,
+    /// What `GET /metrics` shows.
+    pub metrics: Metrics,
+}
+
+/// All outputs.
+pub struct Outputs {
+    tasks: Tasks,
+    stop: Stopper,
+    statuses: Vec<watch::Receiver<PortStatus>>,
+    usb: Usb,
+}
+
+/// Starts every output that the settings ask for. The present light is sent at once.
+#[must_use]
+pub fn start(parts: Parts<'_>) -> Outputs {
+    let (stop, stopped) = stop::channel();
+    let mut starter = Starter { parts, tasks: Tasks::default(), statuses: Vec::new(), usb: Usb(None), stopped };
+    for family in FAMILIES {
+        family(&mut starter);
+    }
+    let Starter { tasks, statuses, usb, .. } = starter;
+    Outputs { tasks, stop, statuses, usb }
+}
+
+impl Outputs {
+    /// How each fares, those that are switched off among them.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<watch::Receiver<PortStatus>> {
+        self.statuses.clone()
+    }
+
+    /// The USB output's ear.
+    #[must_use]
+    pub fn usb(&self) -> Usb {
+        self.usb.clone()
+    }
+
+    /// Ends when one of them does, which is a fault, and names it.
+    pub async fn ended(&mut self) -> &'static str {
+        self.tasks.ended().await
+    }
+
+    /// Sends the last frames and parks. Names those that were late.
+    pub async fn close(self) -> Vec<&'static str> {
+        self.stop.stop();
+        self.tasks.join(LAST_FRAMES).await
+    }
+}
+
+/// Tells the USB output what a person wants.
+#[derive(Clone, Debug)]
+pub struct Usb(Option<mpsc::Sender<Order>>);
+
+impl Usb {
+    /// Looks for a widget now instead of at the end of the pause.
+    pub fn rescan(&self) {
+        if let Some(port) = &self.0 {
+            let _ = port.try_send(Order::Rescan); // Err: it has orders enough and will look anyway
+        }
+    }
+
+    /// Closes and opens the widget; where it was found.
+    ///
+    /// # Errors
+    /// It is absent, it cannot be opened, or the output is switched off.
+    pub async fn reopen(&self) -> Result<String, Fault> {
+        let absent = |message| Fault::new(FaultKind::Absent, message);
+        let Some(port) = &self.0 else {
+            return Err(absent("the USB output is switched off (set DMX_USB_ENABLED=true)"));
+        };
+        let (answer, opened) = tokio::sync::oneshot::channel();
+        let ended = || absent("the USB output is stopping");
+        port.send(Order::Reopen(answer)).await.map_err(|_| ended())?;
+        opened.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+/// What a family starts its ports with.
+struct Starter<'a> {
+    parts: Parts<'a>,
+    tasks: Tasks,
+    statuses: Vec<watch::Receiver<PortStatus>>,
+    usb: Usb,
+    stopped: stop::Stop,
+}
+
+/// One output as its family wants it.
+struct Spec {
+    /// As `GET /outputs` calls it.
+    name: String,
+    /// Of its task.
+    task: &'static str,
+    /// Log message of its faults, the words of the predecessor's runbook.
+    event: &'static str,
+    /// Ours.
+    universe: UniverseId,
+    /// Frames a second at the most.
+    fps: u32,
+    /// Longest pause while its device is absent.
+    scan: Duration,
+}
+
+impl Starter<'_> {
+    fn config(&self) -> &Config {
+        self.parts.config
+    }
+
+    /// Lists an output that is switched off.
+    fn off(&mut self, name: &str, universe: UniverseId, target: impl Into<String>) {
+        let status = PortStatus::new(name, Direction::Output, universe.index(), target);
+        self.statuses.push(watch::channel(PortStatus { enabled: false, ..status }).1);
+    }
+
+    /// Starts one. The sender takes a person's orders.
+    fn port<D: Driver>(&mut self, spec: Spec, driver: D) -> mpsc::Sender<Order> {
+        let park = self.parts.config.output.park;
+        let Parts { feed, health, metrics, .. } = &self.parts;
+        let task = spec.task;
+        let (port, status, orders) = Port::new(spec, driver, park, feed.watch(), health.clone(), &metrics.output);
+        self.statuses.push(status);
+        self.tasks.spawn(task, port.run(self.stopped.clone()));
+        orders
+    }
+}

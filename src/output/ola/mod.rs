@@ -1,0 +1,5 @@
+//! Output through OLA.
+
+use super::Starter;
+
+pub(super) fn start(_: &mut Starter<'_>) {}
