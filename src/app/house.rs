@@ -18,6 +18,7 @@ use crate::kit::stop::{self, Stopper};
 use crate::kit::systemd;
 use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
+use crate::output::{self, Outputs};
 use crate::store::{Opened, Store, StoreError};
 
 /// Web requests that were under way may take this long at the stop. With the broker's 600 ms and the store's last
@@ -67,6 +68,7 @@ struct House {
     store: Store,
     engine: Engine,
     broker: Broker,
+    outputs: Outputs,
     web: Tasks,
     web_stop: Stopper,
 }
@@ -96,7 +98,7 @@ pub(super) async fn run(config: Config, metrics: Metrics) -> Result<(), Fault> {
 
 impl House {
     async fn open(config: Config, metrics: Metrics) -> Result<Self, Fault> {
-        let Config { http: web, mqtt, engine, storage, auth, .. } = config;
+        let Config { http: web, mqtt, engine, storage, auth, .. } = config.clone();
         // Ports first: a port in use is the commonest fault, and must not touch the data.
         let web_listener = http::bind(&web)?;
         let mqtt_listener = broker::bind(&mqtt)?;
@@ -121,6 +123,12 @@ impl House {
             },
         );
         let broker = broker.await?;
+        let outputs = output::start(output::Parts {
+            config: &config,
+            feed: engine.feed.clone(),
+            health: health.clone(),
+            metrics: metrics.clone(),
+        });
         let (web_stop, stop) = stop::channel();
         let parts = http::Parts {
             settings: web,
@@ -140,7 +148,7 @@ impl House {
             listening.push((door, address));
         }
         banner::show(&listening, &data_dir);
-        Ok(Self { store, engine, broker, web: tasks, web_stop })
+        Ok(Self { store, engine, broker, outputs, web: tasks, web_stop })
     }
 
     /// Ends when a part that must run for ever does, and names it. Feeds systemd's watchdog meanwhile.
@@ -160,6 +168,7 @@ impl House {
         tokio::select! {
             () = self.engine.ended() => "the engine",
             part = self.broker.ended() => part,
+            part = self.outputs.ended() => part,
             part = self.web.ended() => part,
             () = heartbeat => "the heartbeat",
         }
@@ -167,14 +176,16 @@ impl House {
 
     /// Doors stop taking, the heart is emptied, the last words go out, the memory is closed.
     async fn close(self) {
-        let Self { store, engine, broker, web, web_stop } = self;
+        let Self { store, engine, broker, outputs, web, web_stop } = self;
         broker.quiet();
         web_stop.stop();
         late("web", &web.join(LAST_REQUESTS).await);
         if timeout(LAST_COMMANDS, engine.drain()).await.is_err() {
             late("engine", &["the last commands"]);
         }
-        late("mqtt", &broker.close().await);
+        let (mqtt, out) = tokio::join!(broker.close(), outputs.close());
+        late("mqtt", &mqtt);
+        late("outputs", &out);
         store.close().await;
         tracing::info!("stopped");
     }

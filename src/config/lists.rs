@@ -2,8 +2,8 @@
 
 use toml::de::DeValue;
 
-use super::value::{Limits, Parse, Wrong, shown, shown_unless, unfit};
 use super::UniversePair;
+use super::value::{Limits, Parse, Wrong, shown, shown_unless, unfit};
 use crate::dmx::UNIVERSES;
 use crate::kit::secret::Secret;
 

@@ -256,7 +256,13 @@ pub struct Ola {
 
 impl Default for Ola {
     fn default() -> Self {
-        Self { enabled: false, url: "http://localhost:9090/set_dmx".into(), universe: 1, universes: Vec::new(), fps: 44 }
+        Self {
+            enabled: false,
+            url: "http://localhost:9090/set_dmx".into(),
+            universe: 1,
+            universes: Vec::new(),
+            fps: 44,
+        }
     }
 }
 

@@ -43,7 +43,11 @@ pub struct Feed {
 
 impl Feed {
     pub(super) fn new(state: State) -> Self {
-        Self { first: Arc::default(), latest: watch::Sender::new(Latest { state: Arc::new(state), at: Instant::now() }), news: broadcast::Sender::new(NEWS) }
+        Self {
+            first: Arc::default(),
+            latest: watch::Sender::new(Latest { state: Arc::new(state), at: Instant::now() }),
+            news: broadcast::Sender::new(NEWS),
+        }
     }
 
     /// The present state.

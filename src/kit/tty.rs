@@ -63,7 +63,8 @@ impl Line {
         // Opening can take its time: a driver may wait for its device.
         let opened = spawn_blocking(move || {
             let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
-            let file = OpenOptions::new().read(true).write(true).custom_flags(flags.bits().cast_signed()).open(&asked)?;
+            let file =
+                OpenOptions::new().read(true).write(true).custom_flags(flags.bits().cast_signed()).open(&asked)?;
             let port = TTYPort::open(&serialport::new(&asked, baud)).map_err(locked)?;
             Ok((file, port))
         });

@@ -55,6 +55,9 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Every kind.
+    pub(super) const ALL: [Self; 5] = [Self::Absent, Self::Open, Self::Write, Self::Timeout, Self::Answer];
+
     /// The metric's label.
     #[must_use]
     pub fn label(self) -> &'static str {

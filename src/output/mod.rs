@@ -3,17 +3,20 @@
 //! A family of outputs is a folder with an encoder and a driver, and its line in [`FAMILIES`]. Nothing here changes
 //! state, and nothing here may make the engine wait.
 
+mod board;
 mod driver;
 pub mod enttec;
 mod ola;
 mod pace;
 mod port;
+#[cfg(test)]
+mod port_tests;
 
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::config::{Config, Park};
+use crate::config::Config;
 use crate::dmx::{Direction, PortStatus, UniverseId};
 use crate::engine::Feed;
 use crate::kit::health::Health;
@@ -21,6 +24,7 @@ use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
 
+use board::Board;
 use driver::Driver;
 use port::{Order, Port};
 
@@ -160,10 +164,10 @@ impl Starter<'_> {
     fn port<D: Driver>(&mut self, spec: Spec, driver: D) -> mpsc::Sender<Order> {
         let park = self.parts.config.output.park;
         let Parts { feed, health, metrics, .. } = &self.parts;
-        let task = spec.task;
-        let (port, status, orders) = Port::new(spec, driver, park, feed.watch(), health.clone(), &metrics.output);
-        self.statuses.push(status);
-        self.tasks.spawn(task, port.run(self.stopped.clone()));
+        let board = Board::new(&spec, driver.target(), health.clone(), &metrics.output);
+        self.statuses.push(board.status());
+        let (port, orders) = Port::new(&spec, driver, park, feed.watch(), board);
+        self.tasks.spawn(spec.task, port.run(self.stopped.clone()));
         orders
     }
 }

@@ -1,9 +1,270 @@
-//! The one runner of all outputs.
-use super::*;
+//! The one runner of all outputs: connect, send the newest frame, keep the pace, leave out what is the same, refresh,
+//! back off, and at the stop send the last frame and park. It never shows anybody an older frame than it could.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::board::Board;
+use super::driver::{Driver, Fault, FaultKind, Wire};
+use super::pace::Pace;
+use super::{LONGEST_PAUSE, Spec};
+use crate::config::Park;
+use crate::dmx::{Frame, UniverseId};
+use crate::engine::Latest;
+use crate::kit::backoff::Backoff;
+use crate::kit::stop::Stop;
+
+/// An unchanged frame is sent again this long after it was sent: fixtures are power-cycled in the middle of a show, and
+/// OLA forgets a source after 2.5 s.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// The first pause after a fault (CONTRACT, section 8).
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// An output that worked this long starts with the first pause again.
+const HEALTHY: Duration = Duration::from_secs(1);
+
+/// How long the last frame waits for its slot at most: a slow output must not hold up the stop.
+const LAST_SLOT: Duration = Duration::from_millis(100);
+
+/// Orders that may wait; each is taken within one try to open.
+const ORDERS: usize = 4;
+
+/// What a person wants of an output.
 #[derive(Debug)]
-pub(super) enum Order { Rescan, Reopen(tokio::sync::oneshot::Sender<Result<String, Fault>>) }
-pub(super) struct Port<D>(D);
+pub(super) enum Order {
+    /// End the pause and look now.
+    Rescan,
+    /// Close it and open it anew; told where it was found.
+    Reopen(Asker),
+}
+
+/// Who waits for the answer to `Reopen`.
+type Asker = oneshot::Sender<Result<String, Fault>>;
+
+/// One output of one universe.
+pub(super) struct Port<D> {
+    driver: D,
+    park: Park,
+    light: Light,
+    board: Board,
+    orders: mpsc::Receiver<Order>,
+    pace: Pace,
+    /// After a fault.
+    pause: Backoff,
+    /// While there is no device.
+    scan: Backoff,
+}
+
+/// What is on the wire.
+struct Sent {
+    frame: Arc<Frame>,
+    /// When it was begun.
+    at: Instant,
+}
+
+/// Why a wire is no longer served.
+enum End {
+    Failed(FaultKind),
+    Ordered(Asker),
+    Stopped,
+}
+
 impl<D: Driver> Port<D> {
-    pub(super) fn new(_: Spec, _: D, _: Park, _: watch::Receiver<crate::engine::Latest>, _: Health, _: &crate::metrics::Output) -> (Self, watch::Receiver<PortStatus>, mpsc::Sender<Order>) { todo!() }
-    pub(super) async fn run(self, _: stop::Stop) {}
+    /// The port, and where its orders are given.
+    pub(super) fn new(
+        spec: &Spec,
+        driver: D,
+        park: Park,
+        latest: watch::Receiver<Latest>,
+        board: Board,
+    ) -> (Self, mpsc::Sender<Order>) {
+        let (giver, orders) = mpsc::channel(ORDERS);
+        let accounted = latest.borrow().state.seq;
+        let port = Self {
+            driver,
+            park,
+            light: Light { latest, universe: spec.universe, accounted },
+            board,
+            orders,
+            pace: Pace::new(spec.fps, Instant::now()),
+            pause: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            scan: Backoff::new(FIRST_PAUSE, spec.scan.max(FIRST_PAUSE)),
+        };
+        (port, giver)
+    }
+
+    /// Runs until the stop, then parks.
+    pub(super) async fn run(mut self, mut stop: Stop) {
+        let mut asker: Option<Asker> = None;
+        loop {
+            let opened = tokio::select! {
+                biased;
+                () = stop.requested() => break,
+                opened = self.driver.open() => opened,
+            };
+            if let Some(asker) = asker.take() {
+                // Err: whoever asked does not wait any longer.
+                let _ = asker.send(opened.as_ref().map(Wire::target).map_err(Clone::clone));
+            }
+            let kind = match opened {
+                Ok(wire) => match self.serve(wire, &mut stop).await {
+                    End::Failed(kind) => kind,
+                    End::Ordered(by) => {
+                        asker = Some(by);
+                        continue;
+                    }
+                    End::Stopped => return,
+                },
+                Err(fault) => {
+                    self.board.failed(&fault, self.driver.target());
+                    fault.kind
+                }
+            };
+            let pause = if kind == FaultKind::Absent { self.scan.pause() } else { self.pause.pause() };
+            tokio::select! {
+                biased;
+                () = stop.requested() => break,
+                order = next(&mut self.orders) => match order {
+                    Order::Rescan => {}
+                    Order::Reopen(by) => asker = Some(by),
+                },
+                () = sleep(pause) => {}
+            }
+        }
+        // It was down when the stop came: one more try to leave the right light behind.
+        if let Ok(wire) = self.driver.open().await {
+            self.park(wire, None).await;
+        }
+    }
+
+    /// Keeps one wire supplied for as long as it works.
+    async fn serve(&mut self, mut wire: D::Wire, stop: &mut Stop) -> End {
+        let opened = Instant::now();
+        let mut sent = None;
+        loop {
+            let fresh = self.light.differs_from(sent.as_ref(), &self.board);
+            let due = match &sent {
+                Some(Sent { at, .. }) if !fresh => *at + REFRESH,
+                _ => self.pace.slot(),
+            };
+            tokio::select! {
+                biased;
+                () = stop.requested() => {
+                    self.park(wire, sent).await;
+                    return End::Stopped;
+                }
+                order = next(&mut self.orders) => match order {
+                    Order::Rescan => continue,
+                    Order::Reopen(asker) => {
+                        wire.close().await;
+                        return End::Ordered(asker);
+                    }
+                },
+                () = until(due) => {}
+                () = self.light.changed(), if !fresh => continue,
+            }
+            if let Err(fault) = self.send(&mut wire, &mut sent).await {
+                return End::Failed(fault.kind);
+            }
+            if opened.elapsed() >= HEALTHY {
+                self.pause.reset();
+                self.scan.reset();
+            }
+        }
+    }
+
+    /// Sends the newest frame, unless it is on the wire already and needs no refresh.
+    async fn send(&mut self, wire: &mut D::Wire, sent: &mut Option<Sent>) -> Result<(), Fault> {
+        let fresh = self.light.differs_from(sent.as_ref(), &self.board);
+        let at = Instant::now();
+        if !fresh && sent.as_ref().is_some_and(|sent| at < sent.at + REFRESH) {
+            return Ok(()); // it has changed back meanwhile
+        }
+        let (frame, written) = self.light.take(fresh, &self.board);
+        // A frame after opening is late for other reasons than ours, a refresh is not late at all.
+        let age = (fresh && sent.is_some()).then(|| written.elapsed());
+        self.pace.sent(at);
+        if let Err(fault) = wire.send(&frame).await {
+            self.board.failed(&fault, self.driver.target());
+            return Err(fault);
+        }
+        self.board.sent(at, age, || wire.target());
+        *sent = Some(Sent { frame, at });
+        Ok(())
+    }
+
+    /// The last frame, then what the settings want to be left.
+    async fn park(&mut self, mut wire: D::Wire, mut sent: Option<Sent>) {
+        if self.light.differs_from(sent.as_ref(), &self.board) {
+            until(self.pace.slot().min(Instant::now() + LAST_SLOT)).await;
+            if self.send(&mut wire, &mut sent).await.is_err() {
+                return;
+            }
+        }
+        if self.park == Park::Blackout {
+            until(self.pace.slot().min(Instant::now() + LAST_SLOT)).await;
+            if let Err(fault) = wire.send(&Frame::DARK).await {
+                return self.board.failed(&fault, self.driver.target());
+            }
+        }
+        wire.close().await;
+    }
+}
+
+/// The newest light of one universe, and how many changes became a frame.
+struct Light {
+    latest: watch::Receiver<Latest>,
+    universe: UniverseId,
+    /// The last change that was sent or counted as skipped.
+    accounted: u64,
+}
+
+impl Light {
+    /// Whether the newest light is another one than that on the wire. Changes that are not are counted.
+    fn differs_from(&mut self, sent: Option<&Sent>, board: &Board) -> bool {
+        let state = self.latest.borrow_and_update().state.clone();
+        let differs = sent.is_none_or(|sent| sent.frame != state.light(self.universe));
+        if !differs {
+            board.skipped_identical(state.seq.saturating_sub(self.accounted));
+            self.accounted = state.seq;
+        }
+        differs
+    }
+
+    /// The newest frame and when it was written.
+    fn take(&mut self, fresh: bool, board: &Board) -> (Arc<Frame>, std::time::Instant) {
+        let Latest { state, at } = self.latest.borrow_and_update().clone();
+        if fresh {
+            board.skipped_rate(state.seq.saturating_sub(self.accounted + 1));
+        }
+        self.accounted = state.seq;
+        (state.light(self.universe), at)
+    }
+
+    /// Waits for a change. Cancel-safe.
+    async fn changed(&mut self) {
+        if self.latest.changed().await.is_err() {
+            pending().await // the engine has ended; the stop comes next
+        }
+    }
+}
+
+/// The next order; never, when nobody gives orders. Cancel-safe.
+async fn next(orders: &mut mpsc::Receiver<Order>) -> Order {
+    match orders.recv().await {
+        Some(order) => order,
+        None => pending().await,
+    }
+}
+
+/// Sleeps until then, and not at all when that is past: a timer would round up to the next millisecond.
+async fn until(then: Instant) {
+    if Instant::now() < then {
+        sleep_until(then).await;
+    }
 }

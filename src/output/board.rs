@@ -1,0 +1,146 @@
+//! How one output fares, told once to everybody who asks: REST, metrics, `/readyz` and the log.
+
+use std::time::Duration;
+
+use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Spec;
+use super::driver::{Fault, FaultKind};
+use crate::dmx::{Direction, PortStatus};
+use crate::kit::clock;
+use crate::kit::health::Health;
+use crate::metrics;
+
+/// Code of the problem in `/readyz`.
+const DOWN: &str = "OUTPUT_DOWN";
+
+/// What a rate is measured over.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One output's board. Only its runner writes on it.
+pub(super) struct Board {
+    name: String,
+    event: &'static str,
+    status: watch::Sender<PortStatus>,
+    health: Health,
+    /// What it suffers from; `None` also before the first try.
+    fault: Option<FaultKind>,
+    metrics: metrics::Output,
+    frames: IntCounter,
+    identical: IntCounter,
+    rate: IntCounter,
+    connected: IntGauge,
+    fps: Gauge,
+    latency: Histogram,
+    /// Since when frames are counted, and how many there were.
+    window: Option<(Instant, u32)>,
+}
+
+impl Board {
+    /// An output that looks for `target`.
+    pub(super) fn new(spec: &Spec, target: String, health: Health, metrics: &metrics::Output) -> Self {
+        let name = [spec.name.as_str()];
+        let status = PortStatus::new(spec.name.as_str(), Direction::Output, spec.universe.index(), target);
+        for kind in FaultKind::ALL {
+            metrics.errors.with_label_values(&[spec.name.as_str(), kind.label()]); // shown from the start, at 0
+        }
+        metrics.reconnects.with_label_values(&name);
+        Self {
+            name: spec.name.clone(),
+            event: spec.event,
+            status: watch::Sender::new(status),
+            health,
+            fault: None,
+            frames: metrics.frames.with_label_values(&name),
+            identical: metrics.skipped.with_label_values(&[spec.name.as_str(), "identical"]),
+            rate: metrics.skipped.with_label_values(&[spec.name.as_str(), "rate"]),
+            connected: metrics.connected.with_label_values(&name),
+            fps: metrics.fps.with_label_values(&name),
+            latency: metrics.latency.with_label_values(&name),
+            metrics: metrics.clone(),
+            window: None,
+        }
+    }
+
+    /// Where it is read.
+    pub(super) fn status(&self) -> watch::Receiver<PortStatus> {
+        self.status.subscribe()
+    }
+
+    /// A frame went out whole. `age` is how old its change was.
+    pub(super) fn sent(&mut self, at: Instant, age: Option<Duration>, target: impl FnOnce() -> String) {
+        self.frames.inc();
+        if let Some(age) = age {
+            self.latency.observe(age.as_secs_f64());
+        }
+        let fps = self.count(at);
+        let mut back = false;
+        self.status.send_modify(|status| {
+            status.frames_sent += 1;
+            back = status.works();
+            if back {
+                status.target = target();
+            }
+            if let Some(fps) = fps {
+                status.fps = fps;
+            }
+        });
+        if let Some(fps) = fps {
+            self.fps.set(fps);
+        }
+        if back {
+            self.is_back();
+        }
+    }
+
+    /// Frames a second, when a second is over.
+    fn count(&mut self, at: Instant) -> Option<f64> {
+        let (since, frames) = self.window.get_or_insert((at, 0));
+        let passed = at.duration_since(*since);
+        if passed < SECOND {
+            *frames += 1;
+            return None;
+        }
+        let fps = f64::from(*frames) / passed.as_secs_f64();
+        self.window = Some((at, 1));
+        Some((fps * 10.0).round() / 10.0)
+    }
+
+    fn is_back(&mut self) {
+        let status = self.status.borrow();
+        self.connected.set(1);
+        self.health.clear_for(DOWN, &self.name);
+        if self.fault.take().is_some() {
+            self.metrics.reconnects.with_label_values(&[self.name.as_str()]).inc();
+        }
+        tracing::info!(output = self.name, target = status.target, universe = status.universe, "output_connected");
+    }
+
+    /// A try failed; it looks for `target` again.
+    pub(super) fn failed(&mut self, fault: &Fault, target: String) {
+        self.metrics.errors.with_label_values(&[self.name.as_str(), fault.kind.label()]).inc();
+        self.connected.set(0);
+        self.fps.set(0.0);
+        self.window = None;
+        self.status.send_modify(|status| {
+            status.failed(&fault.message, clock::now_ms());
+            status.target = target;
+        });
+        self.health.raise_for(DOWN, &self.name, format!("{}: {}", self.name, fault.message));
+        if self.fault.replace(fault.kind) != Some(fault.kind) {
+            tracing::warn!(output = self.name, kind = fault.kind.label(), error = %fault, "{}", self.event);
+        }
+    }
+
+    /// Changes that left this universe as it was.
+    pub(super) fn skipped_identical(&self, changes: u64) {
+        self.identical.inc_by(changes);
+    }
+
+    /// Changes that were overtaken by a newer one before their turn.
+    pub(super) fn skipped_rate(&self, changes: u64) {
+        self.rate.inc_by(changes);
+    }
+}

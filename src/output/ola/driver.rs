@@ -1,0 +1,140 @@
+//! Posts frames to OLA, one after the other, over a connection that is kept.
+
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Error, Response, Url, redirect};
+
+use super::super::driver::{Driver, Fault, FaultKind, Wire};
+use super::form;
+use crate::dmx::Frame;
+
+/// CONTRACT, section 8: from the first byte of a request to the last of its answer.
+const TIME_OUT: Duration = Duration::from_millis(500);
+
+/// More of an answer is not read; a good one is `ok`.
+const ANSWER: usize = 1024;
+
+/// One universe of OLA.
+pub(super) struct Ola {
+    /// `None` when the system gave none.
+    client: Option<Client>,
+    place: Place,
+}
+
+/// The way to it. The connection itself is the client's, which keeps it.
+pub(super) struct OlaWire {
+    client: Client,
+    place: Place,
+    body: String,
+}
+
+#[derive(Clone)]
+struct Place {
+    url: String,
+    universe: u32,
+    /// For people: without the login.
+    shown: String,
+}
+
+/// The client of all universes. A proxy or another page is never asked.
+pub(super) fn client() -> Option<Client> {
+    Client::builder().redirect(redirect::Policy::none()).no_proxy().timeout(TIME_OUT).build().ok()
+}
+
+impl Ola {
+    pub(super) fn new(client: Option<Client>, url: &str, universe: u32) -> Self {
+        let shown = format!("{} universe {universe}", without_login(url));
+        Self { client, place: Place { url: url.to_owned(), universe, shown } }
+    }
+}
+
+impl Driver for Ola {
+    type Wire = OlaWire;
+
+    fn target(&self) -> String {
+        self.place.shown.clone()
+    }
+
+    /// The first frame makes the connection.
+    async fn open(&mut self) -> Result<OlaWire, Fault> {
+        let client = self.client.clone().ok_or_else(|| {
+            Fault::new(FaultKind::Open, "the system gave no HTTP client for OLA; restart dmxd and look at its log")
+        })?;
+        Ok(OlaWire { client, place: self.place.clone(), body: String::new() })
+    }
+}
+
+impl OlaWire {
+    async fn post(&self) -> Result<(u16, Vec<u8>), Error> {
+        let request = self.client.post(&self.place.url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let response = request.body(self.body.clone()).send().await?;
+        Ok((response.status().as_u16(), start_of(response).await?))
+    }
+}
+
+impl Wire for OlaWire {
+    fn target(&self) -> String {
+        self.place.shown.clone()
+    }
+
+    async fn send(&mut self, frame: &Frame) -> Result<(), Fault> {
+        form::write(&mut self.body, self.place.universe, frame);
+        let (status, body) = self.post().await.map_err(|error| self.place.fault(&error))?;
+        form::judge(&self.place.shown, self.place.universe, status, &body)
+    }
+
+    async fn close(self) {}
+}
+
+impl Place {
+    fn fault(&self, error: &Error) -> Fault {
+        let (kind, why) = if error.is_timeout() {
+            let limit = TIME_OUT.as_millis();
+            (FaultKind::Timeout, format!("no answer within {limit} ms; is OLA overloaded or out of reach?"))
+        } else if error.is_connect() {
+            (FaultKind::Open, "nobody answers there; start olad, or correct ola.url".to_owned())
+        } else {
+            (FaultKind::Write, format!("the connection broke off ({})", root(error)))
+        };
+        Fault::new(kind, format!("sending to {}: {why}", self.shown))
+    }
+}
+
+/// As much of the body as is worth reading; all of a good one, so that the connection can be kept.
+async fn start_of(mut response: Response) -> Result<Vec<u8>, Error> {
+    let mut start = Vec::new();
+    while start.len() < ANSWER
+        && let Some(chunk) = response.chunk().await?
+    {
+        start.extend(chunk.iter().take(ANSWER));
+    }
+    Ok(start)
+}
+
+/// A URL as it may be shown.
+fn without_login(url: &str) -> String {
+    let Ok(mut url) = Url::parse(url) else { return "ola.url".to_owned() };
+    let plain = url.set_username("").and_then(|()| url.set_password(None));
+    plain.map_or_else(|()| "ola.url".to_owned(), |()| url.to_string())
+}
+
+/// The innermost reason, which alone says something, and never the URL.
+fn root(error: &Error) -> String {
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_in_the_address_is_not_shown() {
+        let ola = Ola::new(None, "http://user:secret@h:9090/set_dmx", 3);
+        assert_eq!(ola.target(), "http://h:9090/set_dmx universe 3");
+    }
+}

@@ -1,0 +1,68 @@
+//! What `set_dmx` is sent, and what its answers mean.
+
+use std::fmt::Write;
+
+use super::super::driver::{Fault, FaultKind};
+use crate::dmx::{CHANNELS, Frame};
+
+/// Writes `u=<universe>&d=v1,…,v512` over `body`. Always all 512: OLA makes a universe as short as what it is sent.
+pub(super) fn write(body: &mut String, universe: u32, frame: &Frame) {
+    body.clear();
+    body.reserve("u=4294967295&d=".len() + CHANNELS * "255,".len());
+    let _ = write!(body, "u={universe}&d="); // a String takes everything
+    for (i, level) in frame.levels().iter().enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        let _ = write!(body, "{comma}{level}");
+    }
+}
+
+/// Whether OLA took the frame. An unknown universe is a 500, and a request that OLA does not understand is sent to a
+/// help page (302); only 200 with the word `ok` is success.
+pub(super) fn judge(target: &str, universe: u32, status: u16, body: &[u8]) -> Result<(), Fault> {
+    let what = match status {
+        200 if body.trim_ascii() == b"ok" => return Ok(()),
+        200 => "answered 200 without the word ok: is ola.url really OLA's set_dmx?".to_owned(),
+        500 => format!("does not know universe {universe}: patch universe {universe} in OLA first"),
+        300..=399 => format!("answered {status} to another page: is ola.url really OLA's set_dmx?"),
+        401 | 403 => format!("answered {status}: it wants a login; put it into ola.url as http://user:password@…"),
+        404 => "answered 404: ola.url must end in /set_dmx".to_owned(),
+        _ => format!("answered {status}: look at its own log"),
+    };
+    Err(Fault::new(FaultKind::Answer, format!("sending to {target}: OLA {what}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_level_of_a_frame_stands_in_its_place(levels in prop::collection::vec(any::<u8>(), 512), universe: u32) {
+            let mut body = "left from before".to_owned();
+            write(&mut body, universe, &Frame::from(<[u8; 512]>::try_from(levels.clone()).unwrap()));
+            let (u, d) = body.strip_prefix("u=").unwrap().split_once("&d=").unwrap();
+            prop_assert_eq!(u.parse::<u32>().unwrap(), universe);
+            let read: Vec<u8> = d.split(',').map(|level| level.parse().unwrap()).collect();
+            prop_assert_eq!(read, levels);
+        }
+    }
+
+    #[test]
+    fn only_ok_is_ok_and_everything_else_says_what_to_do() {
+        assert_eq!(judge("x", 1, 200, b"ok\n"), Ok(()));
+        for (status, body, advice) in [
+            (500, "", "patch universe 7 in OLA first"),
+            (302, "ok", "set_dmx"),
+            (200, "<html>", "set_dmx"),
+            (200, "", "set_dmx"),
+            (404, "ok", "/set_dmx"),
+            (401, "", "login"),
+            (503, "", "log"),
+        ] {
+            let fault = judge("http://h:9090/set_dmx", 7, status, body.as_bytes()).unwrap_err();
+            assert_eq!(fault.kind, FaultKind::Answer);
+            assert!(fault.message.contains(advice), "{status}: {fault}");
+        }
+    }
+}
