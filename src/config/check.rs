@@ -86,6 +86,12 @@ const NOT_YET: &[Rule] = &[
         wrong: "{} is another broker, which this version cannot join yet",
         right: "leave it empty or set it to localhost",
     },
+    Rule {
+        keys: &["ola.url"],
+        broken: |c| c.ola.url.to_ascii_lowercase().starts_with("https:"),
+        wrong: "{} is https, which this version cannot speak to OLA yet",
+        right: "use http://, which is what olad serves",
+    },
     not_yet(&["projects.enabled"], |c| c.projects.enabled, "this version cannot keep several projects yet"),
     not_yet(&["backup.enabled"], |c| c.backup.enabled, "this version cannot make backups yet"),
 ];

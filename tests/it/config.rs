@@ -116,11 +116,20 @@ fn what_print_config_prints_is_a_configuration_that_prints_the_same_values() {
 #[test]
 fn warnings_go_to_stderr_and_do_not_make_a_configuration_invalid() {
     let folder = tempfile::tempdir().unwrap();
-    let output = dmxd(folder.path(), &["--check"], "DMX_MQTT_PROT=1\nDMX_PORT=");
-    let (stdout, stderr) = said(&output);
-    assert_eq!(stdout, "the configuration is valid\n");
-    assert_eq!(stderr, "dmxd: warning: DMX_MQTT_PROT: unknown variable, not used; did you mean DMX_MQTT_PORT?\n");
-    assert_eq!(output.status.code(), Some(0));
+    for (variables, warning) in [
+        ("DMX_MQTT_PROT=1\nDMX_PORT=", "DMX_MQTT_PROT: unknown variable, not used; did you mean DMX_MQTT_PORT?"),
+        (
+            "DMX_INPUT_ENABLED=1",
+            "DMX_INPUT_ENABLED: the input has no port, so nothing is read; name it in input.port, /dev/ttyUSB0 for example",
+        ),
+        ("OUTPUT_MODE=null\nDMX_OUTPUT_MODE=ola", "OUTPUT_MODE: not used; DMX_OUTPUT_MODE is set too and wins"),
+    ] {
+        let output = dmxd(folder.path(), &["--check"], variables);
+        let (stdout, stderr) = said(&output);
+        assert_eq!(stdout, "the configuration is valid\n");
+        assert_eq!(stderr, format!("dmxd: warning: {warning}\n"));
+        assert_eq!(output.status.code(), Some(0));
+    }
 }
 
 #[test]
