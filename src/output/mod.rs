@@ -1,6 +1,6 @@
 //! Where the light goes: one port for each output of one universe, all run by the same runner.
 //!
-//! A family of outputs is a folder with an encoder and a driver, and its line in [`FAMILIES`]. Nothing here changes
+//! A family of outputs is a folder with an encoder and a driver, and its line in `FAMILIES`. Nothing here changes
 //! state, and nothing here may make the engine wait.
 
 mod board;
