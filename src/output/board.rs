@@ -99,7 +99,7 @@ impl Board {
         if self.fault.take().is_some() {
             self.metrics.reconnects.with_label_values(&[self.name.as_str()]).inc();
         }
-        tracing::info!(output = self.name, target = status.target, universe = status.universe, "output_connected");
+        tracing::info!(output = self.name, to = status.target, universe = status.universe, "output_connected");
     }
 
     /// A try failed; it looks for `target` again.
