@@ -10,7 +10,8 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{CommandId, FieldError, Patch, Reason, Refusal, Rgb, Source};
+use super::refusal::{Faults, pointer};
+use super::{CommandId, Patch, Reason, Refusal, Rgb, Source};
 
 /// The `schema` of a command.
 pub const CMD_SCHEMA: &str = "demo.rgb.cmd.v1";
@@ -131,11 +132,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
 /// Reads the fields of a lamp command whose kind stands in `tag`.
 fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<Command, Refusal> {
-    let mut faults = Faults(Vec::new());
+    let mut faults = Faults::default();
     if let Some(raw) = object.get(tag)
         && serde_json::from_str::<String>(raw).ok().as_deref() != Some(kind)
     {
-        faults.add(tag, format!("must be \"{kind}\""));
+        faults.field(tag, format!("must be \"{kind}\""));
     }
     let id = faults.text::<CommandId, _>(object, "cmdId");
     let source = faults.text::<Source, _>(object, "src");
@@ -143,21 +144,21 @@ fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<Command, Refusal> 
     if let Some(raw) = object.get("ts")
         && !matches!(integer(raw), Some(1..))
     {
-        faults.add("ts", "must be an integer above 0 (Unix milliseconds)");
+        faults.field("ts", "must be an integer above 0 (Unix milliseconds)");
     }
     for (name, _) in &object.0 {
         if ![tag, "cmdId", "src", "r", "g", "b", "ts"].contains(&name.as_str()) {
-            faults.add(name, "is not a field of a command");
+            faults.field(name, "is not a field of a command");
         }
     }
     match (id, source, r, g, b) {
-        (Some(id), Some(source), Some(r), Some(g), Some(b)) if faults.0.is_empty() => {
+        (Some(id), Some(source), Some(r), Some(g), Some(b)) if faults.is_empty() => {
             Ok(Command { id, source, patch: Patch::lamp(Rgb { r, g, b }) })
         }
         _ => Err(Refusal {
             reason: Reason::ValidationFailed,
             cmd_id: object.string("cmdId").filter(|id| id.chars().count() <= ECHOED_ID_CHARS),
-            errors: faults.0,
+            errors: faults.into_errors(),
         }),
     }
 }
@@ -165,16 +166,10 @@ fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<Command, Refusal> 
 /// The longest `cmdId` that a refusal repeats; unified commands allow ids of this length.
 const ECHOED_ID_CHARS: usize = 64;
 
-/// How many faults one refusal names; a body of a thousand unknown fields gets a short answer.
-const MAX_FAULTS: usize = 16;
-
-struct Faults(Vec<FieldError>);
-
 impl Faults {
-    fn add(&mut self, name: &str, msg: impl Into<String>) {
-        if self.0.len() < MAX_FAULTS {
-            self.0.push(FieldError { path: pointer(name), msg: msg.into() });
-        }
+    /// A fault of a field of the object itself.
+    fn field(&mut self, name: &str, msg: impl Into<String>) {
+        self.add(pointer("", name), msg);
     }
 
     fn text<T, E>(&mut self, object: &Object<'_>, name: &str) -> Option<T>
@@ -189,7 +184,7 @@ impl Faults {
                 Err(_) => Err("must be a string".to_owned()),
             },
         };
-        parsed.map_err(|msg| self.add(name, msg)).ok()
+        parsed.map_err(|msg| self.field(name, msg)).ok()
     }
 
     fn level(&mut self, object: &Object<'_>, name: &str) -> Option<u8> {
@@ -200,7 +195,7 @@ impl Faults {
         match parsed {
             Ok(value) => u8::try_from(value.clamp(0, 255)).ok(),
             Err(msg) => {
-                self.add(name, msg);
+                self.field(name, msg);
                 None
             }
         }
@@ -210,12 +205,6 @@ impl Faults {
 /// An integer that fits 64 bits, signed or not; nothing with a fraction or an exponent.
 fn integer(raw: &str) -> Option<i128> {
     raw.parse::<i64>().map(i128::from).or_else(|_| raw.parse::<u64>().map(i128::from)).ok()
-}
-
-/// The JSON pointer of a top-level name (RFC 6901), cut to a length that an answer can bear.
-fn pointer(name: &str) -> String {
-    let short: String = name.chars().take(64).collect();
-    format!("/{}", short.replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]

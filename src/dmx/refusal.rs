@@ -64,3 +64,41 @@ impl Refusal {
         faults.collect::<Vec<_>>().join("; ")
     }
 }
+
+/// How many faults one refusal names; a body of a thousand unknown fields gets a short answer.
+const MAX_FAULTS: usize = 16;
+
+/// Faults of a body while it is read.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<FieldError>);
+
+impl Faults {
+    /// Notes one; `path` is a JSON pointer.
+    pub(super) fn add(&mut self, path: impl Into<String>, msg: impl Into<String>) {
+        if self.0.len() < MAX_FAULTS {
+            self.0.push(FieldError { path: path.into(), msg: msg.into() });
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn into_errors(self) -> Vec<FieldError> {
+        self.0
+    }
+
+    /// `value`, when there are no faults.
+    pub(super) fn or_refuse<T>(self, value: T) -> Result<T, Refusal> {
+        if self.is_empty() {
+            return Ok(value);
+        }
+        Err(Refusal { reason: Reason::ValidationFailed, cmd_id: None, errors: self.0 })
+    }
+}
+
+/// The JSON pointer (RFC 6901) to `name` inside of what `at` points to, cut to a length that an answer can bear.
+pub(super) fn pointer(at: &str, name: &str) -> String {
+    let short: String = name.chars().take(64).collect();
+    format!("{at}/{}", short.replace('~', "~0").replace('/', "~1"))
+}

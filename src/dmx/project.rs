@@ -1,0 +1,279 @@
+//! A project: one show with its state, scenes, show document and dedupe cache. Here: what is known about it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use ulid::Ulid;
+
+use super::document;
+use super::refusal::{Faults, Refusal, pointer};
+
+/// Names of projects have at most so many characters (issue: "up to 120 characters, any language").
+pub const NAME_CHARS: usize = 120;
+
+/// Other texts have at most so many.
+pub(super) const TEXT_CHARS: usize = 2000;
+
+/// Longest id: a slug and its ending; predecessors made their own.
+const ID_CHARS: usize = 128;
+
+/// Characters of a slug that are taken from the name.
+const SLUG_CHARS: usize = 40;
+
+/// Characters of a ULID behind the slug. The last ones: they are the random ones.
+const ENDING: usize = 6;
+
+/// An id that is safe as a file name and in a URL: letters, digits, `-`, `_`, and `.` but not at its start.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct SafeId(Box<str>);
+
+/// Id of a project.
+pub type ProjectId = SafeId;
+
+/// Id of a backup.
+pub type VersionId = SafeId;
+
+/// Why a text is no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 128 letters, digits, - or _ (and . but not first)")]
+pub struct NotAnId;
+
+impl SafeId {
+    /// The project there is while projects are off, and the first one.
+    #[must_use]
+    pub fn default_project() -> Self {
+        Self("default".into())
+    }
+
+    /// An id for a new project: of its name what fits the alphabet, and the end of a fresh ULID.
+    #[must_use]
+    pub fn for_name(name: &str, fresh: Ulid) -> Self {
+        let mut slug = String::new();
+        for c in name.chars().flat_map(char::to_lowercase) {
+            if c.is_ascii_alphanumeric() {
+                slug.push(c);
+            } else if !slug.is_empty() && !slug.ends_with('-') {
+                slug.push('-');
+            }
+            if slug.len() >= SLUG_CHARS {
+                break;
+            }
+        }
+        let slug = slug.trim_end_matches('-');
+        let slug = if slug.is_empty() { "project" } else { slug };
+        let fresh = fresh.to_string().to_ascii_lowercase();
+        let ending = fresh.get(fresh.len().saturating_sub(ENDING)..).unwrap_or(&fresh);
+        Self(format!("{slug}-{ending}").into_boxed_str())
+    }
+
+    /// Its characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Ulid> for SafeId {
+    fn from(id: Ulid) -> Self {
+        Self(id.to_string().into_boxed_str())
+    }
+}
+
+impl FromStr for SafeId {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let fits = !text.is_empty() && text.len() <= ID_CHARS && !text.starts_with('.') && text.chars().all(safe);
+        fits.then(|| Self(text.into())).ok_or(NotAnId)
+    }
+}
+
+impl<'de> Deserialize<'de> for SafeId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for SafeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is known about a project. Times are Unix milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Project", description = "What is known about a project.")]
+pub struct Project {
+    /// Its id.
+    #[schemars(with = "String")]
+    pub id: ProjectId,
+    /// What people call it; 1 to 120 characters.
+    #[schemars(length(min = 1, max = NAME_CHARS))]
+    pub name: String,
+    /// Where.
+    pub venue: Option<String>,
+    /// When, as people write it.
+    pub event_date: Option<String>,
+    /// Anything else.
+    pub notes: Option<String>,
+    /// When it was made.
+    pub created_at: u64,
+    /// When something about it, its scenes or its show was last changed.
+    pub updated_at: u64,
+    /// When the last backup that was read back and verified was made.
+    pub last_backup_at: Option<u64>,
+}
+
+impl Project {
+    /// A new one.
+    #[must_use]
+    pub fn new(id: ProjectId, name: impl Into<String>, now_ms: u64) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            venue: None,
+            event_date: None,
+            notes: None,
+            created_at: now_ms,
+            updated_at: now_ms,
+            last_backup_at: None,
+        }
+    }
+
+    /// Changes the fields that are named and keeps the others.
+    pub fn edit(&mut self, edit: ProjectEdit, now_ms: u64) {
+        let ProjectEdit { name, venue, event_date, notes, template: _ } = edit;
+        if let Some(name) = name {
+            self.name = name;
+        }
+        for (field, new) in [(&mut self.venue, venue), (&mut self.event_date, event_date), (&mut self.notes, notes)] {
+            if let Some(new) = new {
+                *field = new;
+            }
+        }
+        self.updated_at = now_ms;
+    }
+}
+
+/// What a client wants to be said about a project; a field that is not named is `None`, one set to `null` is `Some(None)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProjectEdit {
+    /// 1 to 120 characters.
+    pub name: Option<String>,
+    /// At most 2,000 characters.
+    pub venue: Option<Option<String>>,
+    /// At most 2,000 characters.
+    pub event_date: Option<Option<String>>,
+    /// At most 2,000 characters.
+    pub notes: Option<Option<String>>,
+    /// Project whose state, scenes and show a new one starts with.
+    pub template: Option<ProjectId>,
+}
+
+impl ProjectEdit {
+    /// Reads a body of `POST /projects` (`new`: the name is needed, a template may be named) or `PUT /projects/{id}`.
+    ///
+    /// # Errors
+    /// Every fault of the body; nothing else happens.
+    pub fn from_json(body: &[u8], new: bool) -> Result<Self, Refusal> {
+        let fields = document::object(body)?;
+        let (mut edit, mut faults) = (Self::default(), Faults::default());
+        for (name, value) in &fields {
+            let at = pointer("", name);
+            match name.as_str() {
+                "name" => edit.name = document::text(value, &at, 1..=NAME_CHARS, &mut faults),
+                "venue" => edit.venue = Some(document::optional(value, &at, &mut faults)),
+                "eventDate" => edit.event_date = Some(document::optional(value, &at, &mut faults)),
+                "notes" => edit.notes = Some(document::optional(value, &at, &mut faults)),
+                "templateId" if new => edit.template = template(value, &at, &mut faults),
+                _ => faults.add(at, "is not a field of a project that can be set here"),
+            }
+        }
+        if new && !fields.contains_key("name") {
+            faults.add("/name", "is missing");
+        }
+        faults.or_refuse(edit)
+    }
+}
+
+fn template(value: &Value, at: &str, faults: &mut Faults) -> Option<ProjectId> {
+    let id = document::optional(value, at, faults)?;
+    id.parse().map_err(|wrong: NotAnId| faults.add(at, wrong.to_string())).ok()
+}
+
+/// A body of `POST /projects` and `PUT /projects/{id}`, as its schema shows it; [`ProjectEdit::from_json`] reads it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "ProjectEdit", description = "What shall be known about a project.", deny_unknown_fields)]
+pub struct ProjectBody {
+    /// Needed for a new one.
+    #[schemars(length(min = 1, max = NAME_CHARS))]
+    pub name: Option<String>,
+    /// Where.
+    #[schemars(length(max = TEXT_CHARS))]
+    pub venue: Option<String>,
+    /// When, as people write it.
+    #[schemars(length(max = TEXT_CHARS))]
+    pub event_date: Option<String>,
+    /// Anything else.
+    #[schemars(length(max = TEXT_CHARS))]
+    pub notes: Option<String>,
+    /// For a new one: the project whose state, scenes and show it starts with.
+    pub template_id: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn edit(body: &str, new: bool) -> Result<ProjectEdit, Vec<String>> {
+        ProjectEdit::from_json(body.as_bytes(), new).map_err(|r| r.errors.into_iter().map(|e| e.path).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn the_id_of_any_name_is_safe_and_short(name in "\\PC{0,120}", fresh: u128) {
+            let id = ProjectId::for_name(&name, Ulid::from(fresh));
+            prop_assert_eq!(id.as_str().parse::<ProjectId>(), Ok(id.clone()));
+            prop_assert!(id.as_str().len() <= SLUG_CHARS + 1 + ENDING);
+        }
+    }
+
+    #[test]
+    fn an_id_tells_the_name_where_it_can() {
+        let id = |name: &str| ProjectId::for_name(name, Ulid::from(0)).to_string();
+        assert_eq!(id("Hamlet (2. act)"), "hamlet-2-act-000000");
+        assert_eq!(id("Příliš žluťoučký"), "p-li-lu-ou-k-000000");
+        assert_eq!(id("灯光"), "project-000000");
+    }
+
+    #[test]
+    fn ids_lead_nowhere_else() {
+        for text in ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", "a b", "č", "x\0", &"x".repeat(129)] {
+            assert_eq!(text.parse::<SafeId>(), Err(NotAnId), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_edit_tells_null_from_absent_and_names_every_fault() {
+        let read = edit(r#"{"venue":null,"notes":"x"}"#, false).unwrap();
+        assert_eq!(
+            (read.name, read.venue, read.event_date, read.notes),
+            (None, Some(None), None, Some(Some("x".into())))
+        );
+        assert_eq!(
+            edit(r#"{"name":"","venue":1,"id":"x"}"#, false),
+            Err(vec!["/id".into(), "/name".into(), "/venue".into()])
+        );
+        assert_eq!(edit("{}", true), Err(vec!["/name".into()]));
+        assert_eq!(edit(r#"{"name":"a","templateId":"../b"}"#, true), Err(vec!["/templateId".into()]));
+        assert!(edit(&format!(r#"{{"name":"{}"}}"#, "é".repeat(120)), true).is_ok());
+        assert_eq!(edit(&format!(r#"{{"name":"{}"}}"#, "é".repeat(121)), true), Err(vec!["/name".into()]));
+    }
+}

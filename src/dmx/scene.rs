@@ -1,0 +1,189 @@
+//! Scenes: looks that were kept under a name. Here they are documents; fields that are not known are kept as they are.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::document;
+use super::project::TEXT_CHARS;
+use super::refusal::{Faults, Reason, Refusal, pointer};
+
+/// Longest id of a scene.
+const ID_CHARS: usize = 128;
+
+/// Scenes of one project at the most.
+const MAX_SCENES: usize = 2000;
+
+/// One scene, checked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Scene(Map<String, Value>);
+
+/// A scene as its schema shows it; [`scenes`] reads it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Scene", description = "A look that was kept under a name. Fields that are not known are kept.")]
+pub struct SceneBody {
+    /// Its own within the project.
+    #[schemars(length(min = 1, max = ID_CHARS))]
+    pub id: String,
+    /// What people call it.
+    #[schemars(length(min = 1, max = TEXT_CHARS))]
+    pub name: String,
+    /// Levels, 0..=255, by key: `"7"` is channel 7 of universe 0, `"2/7"` channel 7 of universe 2; other keys are kept.
+    pub channel_values: std::collections::BTreeMap<String, u8>,
+    /// Unix milliseconds; filled in when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<u64>,
+    /// Anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// For sorting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+    /// Shown first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub favorite: Option<bool>,
+}
+
+impl Scene {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.0.get("id").and_then(Value::as_str).unwrap_or_default() // checked when it was read
+    }
+}
+
+/// Reads a list of scenes. `now_ms` (Unix milliseconds) is the time of those that tell none.
+///
+/// # Errors
+/// Every fault with its place; nothing else happens.
+pub fn scenes(body: &[u8], now_ms: u64) -> Result<Vec<Scene>, Refusal> {
+    let mut faults = Faults::default();
+    let Value::Array(list) = document::value(body)? else {
+        return Err(Refusal::whole(Reason::ValidationFailed, "must be a list of scenes"));
+    };
+    let scenes = list_of_scenes(list, "", now_ms, &mut faults);
+    faults.or_refuse(scenes)
+}
+
+/// The scenes of a list that stands at a JSON pointer.
+pub(super) fn list_of_scenes(list: Vec<Value>, at: &str, now_ms: u64, faults: &mut Faults) -> Vec<Scene> {
+    if list.len() > MAX_SCENES {
+        faults.add(at, format!("must have at most {MAX_SCENES} scenes"));
+        return Vec::new();
+    }
+    let mut ids = std::collections::BTreeSet::new();
+    let mut scenes = Vec::new();
+    for (n, value) in list.into_iter().enumerate() {
+        let at = pointer(at, &n.to_string());
+        let Some(scene) = scene(value, &at, now_ms, faults) else { continue };
+        if !ids.insert(scene.id().to_owned()) {
+            faults.add(pointer(&at, "id"), "is the id of another scene too");
+        }
+        scenes.push(scene);
+    }
+    scenes
+}
+
+fn scene(value: Value, at: &str, now_ms: u64, faults: &mut Faults) -> Option<Scene> {
+    let Value::Object(mut fields) = value else {
+        faults.add(at, "must be a scene: an object");
+        return None;
+    };
+    let mut check = |name: &str, right: &str, fits: &dyn Fn(Option<&Value>) -> bool| {
+        if !fits(fields.get(name)) {
+            faults.add(pointer(at, name), right);
+        }
+    };
+    let text = |most: usize| {
+        move |value: Option<&Value>| {
+            value.and_then(Value::as_str).is_some_and(|text| (1..=most).contains(&text.chars().count()))
+        }
+    };
+    check("id", "must be a text of 1 to 128 characters", &text(ID_CHARS));
+    check("name", "must be a text of 1 to 2000 characters", &text(TEXT_CHARS));
+    check("timestamp", "must be an integer (Unix milliseconds)", &or_none(|value| value.as_u64().is_some()));
+    check("description", "must be a text", &or_none(Value::is_string));
+    check("favorite", "must be true or false", &or_none(Value::is_boolean));
+    check(
+        "tags",
+        "must be a list of texts",
+        &or_none(|value| value.as_array().is_some_and(|tags| tags.iter().all(Value::is_string))),
+    );
+    match fields.get("channelValues") {
+        Some(Value::Object(values)) => {
+            for (key, _) in values.iter().filter(|(_, value)| value.as_u64().is_none_or(|level| level > 255)) {
+                faults.add(pointer(&pointer(at, "channelValues"), key), "must be an integer from 0 to 255");
+            }
+        }
+        _ => faults.add(pointer(at, "channelValues"), "must be an object of levels"),
+    }
+    if fields.get("timestamp").is_none_or(Value::is_null) {
+        fields.insert("timestamp".to_owned(), now_ms.into());
+    }
+    Some(Scene(fields))
+}
+
+/// Absent and `null` are the same for fields that need not be there: predecessors wrote both.
+fn or_none(fits: impl Fn(&Value) -> bool) -> impl Fn(Option<&Value>) -> bool {
+    move |value| value.is_none_or(|value| value.is_null() || fits(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn faults(body: &str) -> Vec<String> {
+        scenes(body.as_bytes(), 5).unwrap_err().errors.into_iter().map(|fault| fault.path).collect()
+    }
+
+    #[test]
+    fn what_is_not_known_is_kept_and_a_missing_time_is_filled_in() {
+        let body =
+            r#"[{"id":"a","name":"Á","channelValues":{"1":255,"2/7":0,"foo":3},"tags":null,"x":{"y":[1.50,null]}}]"#;
+        let read = scenes(body.as_bytes(), 5).unwrap();
+        let mut expected: Value = serde_json::from_str(body).unwrap();
+        expected[0]["timestamp"] = 5.into();
+        assert_eq!(serde_json::to_value(&read).unwrap(), expected);
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_place() {
+        let bad = r#"[{"id":"a","name":"","channelValues":{"1":256,"a/b":1.0}},
+            {"id":"a","name":"x","channelValues":[],"favorite":1,"tags":["a",2],"description":0,"timestamp":-1},
+            7,
+            {"id":"a","name":"x","channelValues":{}},{"id":"a","name":"x","channelValues":{}}]"#;
+        assert_eq!(
+            faults(bad),
+            [
+                "/0/name",
+                "/0/channelValues/1",
+                "/0/channelValues/a~1b",
+                "/1/timestamp",
+                "/1/description",
+                "/1/favorite",
+                "/1/tags",
+                "/1/channelValues",
+                "/1/id",
+                "/2",
+                "/3/id",
+                "/4/id"
+            ]
+        );
+        let broken = scenes(b"[\n{\"id\": }]", 5).unwrap_err();
+        assert_eq!(broken.reason, Reason::NotJson);
+        assert!(broken.to_string().contains("line 2 column 8"), "{broken}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_stored_reads_back_as_it_is(levels in prop::collection::btree_map("[0-9/a-z]{0,6}", any::<u8>(), 0..20), extra in ".{0,20}") {
+            let body = serde_json::json!([{"id": "s", "name": "n", "channelValues": levels, "timestamp": 1, "extra": extra}]);
+            let stored = serde_json::to_vec(&scenes(body.to_string().as_bytes(), 5).unwrap()).unwrap();
+            prop_assert_eq!(serde_json::from_slice::<Value>(&stored).unwrap(), body);
+            prop_assert_eq!(serde_json::to_vec(&scenes(&stored, 9).unwrap()).unwrap(), stored);
+        }
+    }
+}

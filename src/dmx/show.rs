@@ -1,0 +1,293 @@
+//! The show: what `/export` gives and `/import` takes. Its scenes are the project's; of the rest we know the names.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::document;
+use super::refusal::{Faults, Refusal, pointer};
+use super::scene::{Scene, SceneBody, list_of_scenes};
+
+/// Lists of a show beside its scenes.
+const LISTS: [&str; 6] = ["universes", "fixtures", "effects", "stepperMotors", "servos", "midiMappings"];
+
+/// Version of the shape, when a show has none of its own.
+const VERSION: &str = "1.0";
+
+/// A show without its scenes, checked. Fields that are not known are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Show(Map<String, Value>);
+
+/// A show and its scenes, as one file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ShowFile {
+    /// All but the scenes.
+    pub show: Show,
+    /// `None`: the file does not speak of scenes.
+    pub scenes: Option<Vec<Scene>>,
+}
+
+/// A show file as its schema shows it; [`ShowFile::from_json`] reads it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Show", description = "A show. Fields that are not known are kept.")]
+pub struct ShowBody {
+    /// Of its shape.
+    pub version: Option<String>,
+    /// Unix milliseconds.
+    pub exported_at: Option<u64>,
+    /// Universes.
+    pub universes: Option<Vec<Value>>,
+    /// Fixtures.
+    pub fixtures: Option<Vec<Value>>,
+    /// Scenes; a file without them leaves the project's as they are.
+    pub scenes: Option<Vec<SceneBody>>,
+    /// Effects.
+    pub effects: Option<Vec<Value>>,
+    /// Stepper motors.
+    pub stepper_motors: Option<Vec<Value>>,
+    /// Servos.
+    pub servos: Option<Vec<Value>>,
+    /// MIDI mappings.
+    pub midi_mappings: Option<Vec<Value>>,
+    /// Of the app.
+    pub custom_layout: Option<Value>,
+}
+
+/// What an import does with what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportMode {
+    /// The show becomes the file.
+    Replace,
+    /// What the file has comes in; of the same id the file's.
+    Merge,
+}
+
+/// What an import would change, by list: ids, and for what has none, its place in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(title = "ListChanges", description = "What an import would change in one list.")]
+pub struct ListChanges {
+    /// Not there before.
+    pub added: Vec<String>,
+    /// There before and other than in the file.
+    pub changed: Vec<String>,
+    /// Not there any more.
+    pub removed: Vec<String>,
+}
+
+impl ShowFile {
+    /// Reads a file. `now_ms` (Unix milliseconds) is the time of scenes that tell none.
+    ///
+    /// # Errors
+    /// Every fault with its place; nothing else happens.
+    pub fn from_json(body: &[u8], now_ms: u64) -> Result<Self, Refusal> {
+        let mut faults = Faults::default();
+        let file = Self::from_fields(document::object(body)?, "", now_ms, &mut faults);
+        faults.or_refuse(file)
+    }
+
+    /// The file that stands at a JSON pointer.
+    pub(super) fn from_fields(mut fields: Map<String, Value>, at: &str, now_ms: u64, faults: &mut Faults) -> Self {
+        fields.remove("exportedAt"); // of the export, not of the show
+        for name in LISTS {
+            // Predecessors wrote the universes as an object by number.
+            let fits =
+                |value: &Value| value.is_array() || value.is_null() || (name == "universes" && value.is_object());
+            if !fields.get(name).is_none_or(fits) {
+                faults.add(pointer(at, name), "must be a list");
+            }
+        }
+        if !fields.get("version").is_none_or(|version| version.is_string() || version.is_number() || version.is_null())
+        {
+            faults.add(pointer(at, "version"), "must be a text");
+        }
+        let scenes = match fields.remove("scenes") {
+            None | Some(Value::Null) => None,
+            Some(Value::Array(list)) => Some(list_of_scenes(list, &pointer(at, "scenes"), now_ms, faults)),
+            Some(_) => {
+                faults.add(pointer(at, "scenes"), "must be a list of scenes");
+                None
+            }
+        };
+        Self { show: Show(fields), scenes }
+    }
+
+    /// What the project holds after an import of `self` over what it holds now.
+    #[must_use]
+    pub fn over(self, now: &Self, mode: ImportMode) -> Self {
+        if mode == ImportMode::Replace {
+            return Self { scenes: self.scenes.or_else(|| now.scenes.clone()), show: self.show };
+        }
+        let mut show = now.show.clone();
+        for (name, new) in self.show.0 {
+            let merged = match (show.0.remove(&name), new) {
+                (Some(Value::Array(mut old)), Value::Array(new)) => {
+                    merge(&mut old, new, item_id);
+                    Value::Array(old)
+                }
+                (Some(old), Value::Null) => old,
+                (_, new) => new,
+            };
+            show.0.insert(name, merged);
+        }
+        let mut scenes = now.scenes.clone().unwrap_or_default();
+        merge(&mut scenes, self.scenes.unwrap_or_default(), |scene| Some(scene.id().to_owned()));
+        Self { show, scenes: Some(scenes) }
+    }
+
+    /// What is another in `self` than in `now`, by list; lists that are the same are left out.
+    #[must_use]
+    pub fn changes(&self, now: &Self) -> BTreeMap<String, ListChanges> {
+        let (old, new) = (now.items(), self.items());
+        let mut changes = BTreeMap::<String, ListChanges>::new();
+        for (key, value) in &new {
+            match old.get(key) {
+                None => changes.entry(key.0.clone()).or_default().added.push(key.1.clone()),
+                Some(old) if old != value => changes.entry(key.0.clone()).or_default().changed.push(key.1.clone()),
+                Some(_) => {}
+            }
+        }
+        for key in old.keys().filter(|key| !new.contains_key(*key)) {
+            changes.entry(key.0.clone()).or_default().removed.push(key.1.clone());
+        }
+        changes
+    }
+
+    /// The file as it is exported at `now_ms`, Unix milliseconds: every list is there.
+    #[must_use]
+    pub fn export(&self, now_ms: u64) -> Value {
+        let mut fields = self.show.0.clone();
+        for name in LISTS {
+            fields.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+        }
+        fields.entry("version").or_insert_with(|| VERSION.into());
+        fields.entry("customLayout").or_insert(Value::Null);
+        let scenes = self.scenes.as_deref().unwrap_or_default();
+        fields.insert("scenes".to_owned(), scenes.iter().map(|scene| serde_json::json!(scene)).collect());
+        fields.insert("exportedAt".to_owned(), now_ms.into());
+        Value::Object(fields)
+    }
+
+    /// Every item of every list by list and id; of what is no list, the field as a whole.
+    fn items(&self) -> BTreeMap<(String, String), Value> {
+        let mut items = BTreeMap::new();
+        for (name, value) in &self.show.0 {
+            match value {
+                Value::Array(list) => {
+                    for (n, item) in list.iter().enumerate() {
+                        let id = item_id(item).unwrap_or_else(|| format!("#{n}"));
+                        items.insert((name.clone(), id), item.clone());
+                    }
+                }
+                Value::Null => {}
+                value => drop(items.insert((name.clone(), String::new()), value.clone())),
+            }
+        }
+        for scene in self.scenes.iter().flatten() {
+            items.insert(("scenes".to_owned(), scene.id().to_owned()), serde_json::json!(scene));
+        }
+        items
+    }
+}
+
+/// The `id` of a list's item, when it has one.
+fn item_id(item: &Value) -> Option<String> {
+    match item.get("id")? {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
+
+/// Puts items in the place of those with the same id, and the others behind; one that is there already is not put twice.
+fn merge<T: PartialEq>(old: &mut Vec<T>, new: Vec<T>, id: impl Fn(&T) -> Option<String>) {
+    for item in new {
+        let same = |known: &T| id(known).is_some() && id(known) == id(&item);
+        if let Some(at) = old.iter().position(same) {
+            if let Some(place) = old.get_mut(at) {
+                *place = item;
+            }
+        } else if !old.contains(&item) {
+            old.push(item);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn file(value: &Value) -> ShowFile {
+        ShowFile::from_json(value.to_string().as_bytes(), 5).unwrap()
+    }
+
+    fn scene(id: &str, level: u8) -> Value {
+        json!({"id": id, "name": id, "channelValues": {"1": level}, "timestamp": 1})
+    }
+
+    #[test]
+    fn a_show_comes_back_with_everything_that_is_not_known() {
+        let show = json!({
+            "version": "2.1", "universes": {"1": {"x": 1}}, "fixtures": [{"id": 1, "y": null}], "scenes": [scene("a", 1)],
+            "effects": [], "stepperMotors": [], "servos": [], "midiMappings": [7], "customLayout": {"z": [1.5]}, "new": [{}]
+        });
+        let mut exported = file(&show).export(99);
+        assert_eq!(exported["exportedAt"], 99);
+        exported.as_object_mut().unwrap().remove("exportedAt");
+        assert_eq!(exported, show);
+        assert_eq!(file(&exported), file(&show));
+    }
+
+    #[test]
+    fn replace_takes_the_file_and_keeps_scenes_that_it_does_not_speak_of() {
+        let now = file(&json!({"fixtures": [{"id": 1}], "scenes": [scene("a", 1)]}));
+        let after = file(&json!({"effects": [1]})).over(&now, ImportMode::Replace);
+        assert_eq!(after.scenes, now.scenes);
+        assert_eq!(after.export(0)["fixtures"], json!([]));
+        let after = file(&json!({"scenes": []})).over(&now, ImportMode::Replace);
+        assert_eq!(after.scenes, Some(vec![]));
+    }
+
+    #[test]
+    fn merge_puts_items_of_the_same_id_in_their_place_and_twice_is_as_once() {
+        let now =
+            file(&json!({"fixtures": [{"id": 1, "a": 1}, {"id": 2}], "customLayout": 1, "scenes": [scene("a", 1)]}));
+        let new = file(&json!({"fixtures": [{"id": 3}, {"id": 1, "a": 2}, {"none": 1}], "scenes": [scene("b", 2)]}));
+        let once = new.clone().over(&now, ImportMode::Merge);
+        let exported = once.export(0);
+        assert_eq!(exported["fixtures"], json!([{"id": 1, "a": 2}, {"id": 2}, {"id": 3}, {"none": 1}]));
+        assert_eq!(exported["scenes"], json!([scene("a", 1), scene("b", 2)]));
+        assert_eq!(exported["customLayout"], 1);
+        assert_eq!(new.over(&once, ImportMode::Merge), once);
+    }
+
+    #[test]
+    fn changes_name_what_is_added_changed_and_removed() {
+        let now = file(&json!({"fixtures": [{"id": 1}, {"id": 2}], "scenes": [scene("a", 1), scene("c", 1)], "x": 1}));
+        let after =
+            file(&json!({"fixtures": [{"id": 2}], "scenes": [scene("a", 2), scene("b", 1), scene("c", 1)], "x": 2}));
+        let changes = after.changes(&now);
+        let expected = |added: &[&str], changed: &[&str], removed: &[&str]| {
+            let [added, changed, removed] =
+                [added, changed, removed].map(|ids| ids.iter().map(|&id| id.into()).collect());
+            ListChanges { added, changed, removed }
+        };
+        assert_eq!(changes["fixtures"], expected(&[], &[], &["1"]));
+        assert_eq!(changes["scenes"], expected(&["b"], &["a"], &[]));
+        assert_eq!(changes["x"], expected(&[], &[""], &[]));
+        assert_eq!(changes.len(), 3);
+        assert!(now.changes(&now).is_empty());
+    }
+
+    #[test]
+    fn a_file_of_the_wrong_shape_is_refused_with_the_places() {
+        let bad = json!({"fixtures": {}, "version": [], "scenes": [{"id": "a"}], "universes": 7});
+        let refusal = ShowFile::from_json(bad.to_string().as_bytes(), 5).unwrap_err();
+        let paths: Vec<_> = refusal.errors.iter().map(|fault| fault.path.as_str()).collect();
+        assert_eq!(paths, ["/universes", "/fixtures", "/version", "/scenes/0/name", "/scenes/0/channelValues"]);
+    }
+}
