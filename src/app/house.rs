@@ -12,6 +12,7 @@ use super::banner;
 use super::signals::Signals;
 use crate::broker::{self, Broker};
 use crate::config::Config;
+use crate::dmx::ProjectId;
 use crate::engine::{self, Engine};
 use crate::http::{self, NotOpened, Ports, UsbOutput};
 use crate::input::{self, Input};
@@ -113,7 +114,7 @@ impl House {
         };
         let Opened { store, seq_jump } =
             opened.map_err(|e| Fault::System { doing: "opening the data folder", source: io::Error::other(e) })??;
-        let engine = engine::start(&engine, store.clone(), seq_jump, &metrics).await;
+        let engine = engine::start(&engine, store.clone(), seq_jump, ProjectId::default_project(), &metrics).await;
         let doors = [("http", web_listener.local_addr()), ("mqtt", mqtt_listener.local_addr())];
         let broker = broker::start(
             mqtt_listener,

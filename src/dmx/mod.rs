@@ -26,4 +26,4 @@ pub use rgb::Rgb;
 pub use scene::{Scene, SceneBody, scenes};
 pub use show::{ImportMode, ListChanges, Show, ShowBody, ShowFile};
 pub use snapshot::{Snapshot, lamp_of_state};
-pub use state::{Change, Desk, RgbState, STATE_SCHEMA, State};
+pub use state::{Change, Desk, RgbState, STATE_SCHEMA, State, What};

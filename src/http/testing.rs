@@ -13,7 +13,7 @@ use warp::hyper::body::Bytes;
 use super::dispatch::Response;
 use super::{App, NotOpened, Parts, Ports, UsbOutput, bind, server};
 use crate::config::{self, Config};
-use crate::dmx::PortStatus;
+use crate::dmx::{PortStatus, ProjectId};
 use crate::engine::{self, Engine};
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
@@ -49,7 +49,8 @@ impl Web {
         let (metrics, health) = (Metrics::new().unwrap(), Health::default());
         let storage = config::Storage { data_dir: data.path().into(), ..config.storage };
         let opened = Store::open(&storage, &health, &metrics).unwrap();
-        let engine = engine::start(&config.engine, opened.store, opened.seq_jump, &metrics).await;
+        let engine =
+            engine::start(&config.engine, opened.store, opened.seq_jump, ProjectId::default_project(), &metrics).await;
         let broker = Arc::new(AtomicBool::new(true));
         let listener = bind(&config.http).unwrap();
         let addr = listener.local_addr().unwrap();
