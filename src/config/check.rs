@@ -92,7 +92,6 @@ const NOT_YET: &[Rule] = &[
         wrong: "{} is https, which this version cannot speak to OLA yet",
         right: "use http://, which is what olad serves",
     },
-    not_yet(&["projects.enabled"], |c| c.projects.enabled, "this version cannot keep several projects yet"),
     not_yet(&["backup.enabled"], |c| c.backup.enabled, "this version cannot make backups yet"),
 ];
 

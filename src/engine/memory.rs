@@ -94,10 +94,11 @@ pub fn keep_active(batch: &mut Batch, project: &ProjectId) {
     batch.put(Tree::Light, ACTIVE, project.as_str());
 }
 
-/// Whether any project's light was ever kept.
+/// The projects whose light is kept.
 #[must_use]
-pub fn is_empty(store: &Store) -> bool {
-    store.scan(Tree::Light, b"").is_empty()
+pub fn projects(store: &Store) -> Vec<ProjectId> {
+    let keys = store.scan(Tree::Light, b"").into_iter().filter_map(|(key, _)| String::from_utf8(key).ok());
+    keys.filter_map(|key| key.parse().ok()).collect()
 }
 
 /// What one accepted command keeps: the change and its id, together or not at all.

@@ -33,6 +33,7 @@ use crate::dmx::PortStatus;
 use crate::engine;
 use crate::kit::health::Health;
 use crate::kit::stop::Stop;
+use crate::library::Library;
 use crate::metrics::Metrics;
 
 pub use server::{BindError, Listener, bind, serve};
@@ -55,6 +56,8 @@ pub struct Parts {
     pub broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Where the light goes and comes from.
     pub ports: Ports,
+    /// Projects, scenes and show.
+    pub library: Library,
 }
 
 /// Outputs and inputs, as the rest of the house lends them.
@@ -95,6 +98,7 @@ struct App {
     metrics: Metrics,
     broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
     ports: Ports,
+    library: Library,
     hub: live::Hub,
     stop: Stop,
 }
@@ -110,6 +114,7 @@ impl App {
             metrics: parts.metrics,
             broker_serves: parts.broker_serves,
             ports: parts.ports,
+            library: parts.library,
             stop,
         })
     }
