@@ -59,12 +59,14 @@ impl Librarian {
             .filter_map(|(_, value)| serde_json::from_slice(&value).ok())
             .collect();
         // Light without a project (its entry was damaged) gets a name, so that nobody loses a show.
-        let lit = engine::projects(&parts.store).into_iter().chain([active.clone()]);
-        for id in lit {
+        let mut batch = Batch::default();
+        for id in engine::projects(&parts.store).into_iter().chain([active.clone()]) {
             if !projects.iter().any(|project| project.id == id) {
                 projects.push(Project::new(id.clone(), name_of(&id), clock::now_ms()));
+                projects.last().into_iter().for_each(|project| keep(&mut batch, project));
             }
         }
+        parts.store.commit(batch, Box::new(|| {})).await;
         let catalogue = Catalogue::new(active, projects);
         let Stored { scenes, show } = documents::read(&parts.store, &catalogue.active).await;
         let (view, read) = watch::channel(Arc::new(View { catalogue, scenes: scenes.into(), show: show.into() }));
