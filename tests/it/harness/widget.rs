@@ -1,12 +1,13 @@
 //! An Enttec DMX USB PRO: the far end of a pty that speaks its protocol and writes down what it is sent.
 
-use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
 
 use super::eventually;
 use super::pty::{Pty, link, unlink};
@@ -142,6 +143,8 @@ impl Widget {
         assert!(self.running.is_none(), "it is plugged in");
         self.behave(|behaviour| behaviour.plugged = true);
         let pty = Pty::new();
+        // What was ready to be read may have been flushed by the other side before it is read.
+        rustix::fs::fcntl_setfl(&pty.far, OFlags::RDWR | OFlags::NONBLOCK).unwrap();
         let (heard, bell) = std::io::pipe().unwrap();
         let near = pty.path().to_owned();
         let firmware = Firmware { near: pty.open_near().ok(), pty, message: Vec::new(), begun: None, lost: false };
@@ -192,28 +195,29 @@ impl Widget {
         self.tape().frames
     }
 
-    /// The newest frame's lamp, when there is one.
-    pub fn lamp(&self) -> Option<[u8; 3]> {
-        self.lock().tape.frames.last().map(Taken::rgb)
-    }
-
     /// Waits until the lamp of the newest frame is this.
     pub async fn shows(&self, rgb: [u8; 3]) {
-        eventually(&format!("the colour {rgb:?} on {}", self.path.display()), async || {
-            (self.lamp() == Some(rgb)).then_some(())
-        })
-        .await;
+        let what = format!("the colour {rgb:?} on {}", self.path.display());
+        self.wait(&what, |tape| tape.frames.last().is_some_and(|frame| frame.rgb() == rgb)).await;
     }
 
     /// Waits until so many frames were taken since it was made.
     pub async fn taken(&self, count: usize) -> Vec<Taken> {
-        eventually(&format!("{count} frames"), async || (self.lock().tape.frames.len() >= count).then(|| self.frames()))
-            .await
+        self.wait(&format!("{count} frames"), |tape| tape.frames.len() >= count).await.frames
     }
 
     /// Waits until the other side has closed the line so often, which is when all of its bytes were read.
     pub async fn closed(&self, times: usize) -> Tape {
-        eventually("the line to be closed", async || (self.lock().tape.closes >= times).then(|| self.tape())).await
+        self.wait("the line to be closed", |tape| tape.closes >= times).await
+    }
+
+    /// Waits for something on the tape.
+    async fn wait(&self, what: &str, look: impl Fn(&Tape) -> bool) -> Tape {
+        eventually(what, async || {
+            let behaviour = self.lock();
+            look(&behaviour.tape).then(|| behaviour.tape.clone())
+        })
+        .await
     }
 
     /// Every byte made sense.
@@ -307,6 +311,7 @@ impl Firmware {
                 }
                 true
             }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => true,
             // EIO: nobody has the line open any more.
             Ok(_) | Err(_) => {
                 // A widget does not notice: it still waits for the rest of its message.
