@@ -36,16 +36,6 @@ pub enum Manner {
     Echoes,
 }
 
-/// How much it takes of what it is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Appetite {
-    Everything,
-    /// The message that it is in, and then nothing.
-    Message,
-    /// So many bytes, and then nothing.
-    Bytes(usize),
-}
-
 /// One frame that came whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
@@ -81,7 +71,8 @@ pub struct Tape {
 
 struct Behaviour {
     manner: Manner,
-    appetite: Appetite,
+    /// Bytes that it still takes; `None` = all.
+    appetite: Option<usize>,
     plugged: bool,
     serial: [u8; 4],
     tape: Tape,
@@ -99,7 +90,7 @@ impl Widget {
     pub fn absent(path: PathBuf) -> Self {
         let behaviour = Behaviour {
             manner: Manner::Answers,
-            appetite: Appetite::Everything,
+            appetite: None,
             plugged: false,
             serial: [0x78, 0x56, 0x34, 0x12],
             tape: Tape::default(),
@@ -170,19 +161,14 @@ impl Widget {
         self.plug();
     }
 
-    /// Stops reading after the message that it is in: what is sent stays in the line's buffers.
-    pub fn stall(&self) {
-        self.behave(|behaviour| behaviour.appetite = Appetite::Message);
-    }
-
-    /// Stops reading after so many bytes, in the middle of a message.
-    pub fn choke_after(&self, bytes: usize) {
-        self.behave(|behaviour| behaviour.appetite = Appetite::Bytes(bytes));
+    /// Stops reading after so many bytes: what is sent stays in the line's buffers until they are full.
+    pub fn stall_after(&self, bytes: usize) {
+        self.behave(|behaviour| behaviour.appetite = Some(bytes));
     }
 
     /// Reads on.
     pub fn go_on(&self) {
-        self.behave(|behaviour| behaviour.appetite = Appetite::Everything);
+        self.behave(|behaviour| behaviour.appetite = None);
     }
 
     /// What it has been sent.
@@ -274,11 +260,7 @@ impl Firmware {
                 if !behaviour.plugged {
                     return;
                 }
-                match behaviour.appetite {
-                    Appetite::Message if self.message.is_empty() => 0,
-                    Appetite::Everything | Appetite::Message => LARGEST,
-                    Appetite::Bytes(bytes) => bytes,
-                }
+                behaviour.appetite.unwrap_or(LARGEST)
             };
             let mut ready = vec![PollFd::new(&heard, PollFlags::IN)];
             if limit > 0 {
@@ -297,12 +279,12 @@ impl Firmware {
     /// Reads no further than to the end of the present message. False when the line cannot be had again.
     fn read(&mut self, limit: usize, behaviour: &Mutex<Behaviour>) -> bool {
         let mut buffer = [0; LARGEST];
-        let wanted = self.missing().min(limit);
+        let wanted = self.missing().min(limit).min(LARGEST);
         match self.pty.far.read(&mut buffer[..wanted]) {
             Ok(read) if read > 0 => {
                 self.near = None;
                 let behaviour = &mut behaviour.lock().unwrap();
-                if let Appetite::Bytes(bytes) = &mut behaviour.appetite {
+                if let Some(bytes) = &mut behaviour.appetite {
                     *bytes -= read;
                 }
                 behaviour.tape.bytes.extend(&buffer[..read]);

@@ -265,11 +265,15 @@ async fn another_universe_is_patched_and_the_lamp_is_left_alone() {
 #[tokio::test]
 async fn an_input_without_a_port_is_a_warning_and_one_that_is_off_is_listed() {
     let appliance = Home::new().set("DMX_INPUT_ENABLED", "true").start().await;
-    eventually("the warning", async || appliance.stderr.tail(40).contains("DMX_INPUT_PORT").then_some(())).await;
-    let shown = input(&appliance.web()).await;
-    assert_eq!((&shown["enabled"], &shown["connected"]), (&json!(false), &json!(false)), "{shown}");
+    let line = appliance.log.wait("the warning", |line| line["message"] == "input_error").await;
+    assert_eq!(line["level"], "WARN", "{line}");
+    let advice = problem(&appliance.web(), "INPUT_DOWN").await.expect("a problem");
+    assert!(advice.contains("DMX_INPUT_PORT"), "{advice}");
+    assert_eq!(input(&appliance.web()).await["connected"], false);
     appliance.assert_serves().await;
 
-    let shown = input(&Appliance::start().await.web()).await;
+    let appliance = Appliance::start().await;
+    let shown = input(&appliance.web()).await;
     assert_eq!((&shown["enabled"], &shown["connected"]), (&json!(false), &json!(false)), "{shown}");
+    assert_eq!(problem(&appliance.web(), "INPUT_DOWN").await, None);
 }

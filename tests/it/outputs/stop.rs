@@ -2,8 +2,8 @@
 
 use rustix::process::Signal;
 
-use super::{light, with_widget};
-use crate::harness::{Home, Tape, Widget, colour, command};
+use super::{light, output, with_widget};
+use crate::harness::{Home, Tape, Widget, colour, command, eventually};
 
 /// Accepts a command, ends the appliance at once and hands over all that was sent.
 async fn stopped_right_after(widget: &Widget, home: Home, rgb: [u8; 3]) -> Tape {
@@ -60,9 +60,14 @@ async fn a_widget_that_takes_nothing_does_not_hold_up_the_stop() {
     let (widget, home) = with_widget();
     let appliance = home.start().await;
     light(&appliance, &widget, [1, 2, 3]).await;
-    widget.stall();
-    appliance.web().accepted(&command([4, 5, 6])).await;
-    super::connected(&appliance.web(), "enttec", false).await;
+    widget.stall_after(200);
+    let (web, mut n) = (appliance.web(), 0);
+    eventually("the stall to be noticed", async || {
+        n += 1;
+        web.accepted(&command(colour(n))).await;
+        (output(&web, "enttec").await["connected"] == false).then_some(())
+    })
+    .await;
     let start = std::time::Instant::now();
     let (status, _home) = appliance.terminate().await;
     assert_eq!(status.code(), Some(0));
