@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{
-    SOON, assert_only_refreshes_repeat, assert_paced, connected, errors, light, metric, on_port, output, problem, said,
-    with_widget,
+    REFRESH_GAP, SOON, assert_only_refreshes_repeat, assert_paced, connected, errors, light, metric, on_port, output,
+    problem, said, with_widget,
 };
 use crate::harness::{
     CMD, Connect, HEADROOM, Home, Link, Manner, Taken, Widget, WsWatcher, colour, command, eventually,
@@ -172,7 +172,7 @@ pub async fn refreshes(seconds: u64) {
     assert!((seconds - 1..=seconds).contains(&count), "{count} refreshes in {seconds} s: {times:?}");
     for pair in times.windows(2) {
         let gap = pair[1] - pair[0];
-        assert!(gap > Duration::from_millis(900), "never more often: {gap:?}");
+        assert!(gap > REFRESH_GAP, "never more often: {gap:?}");
         assert!(gap < Duration::from_secs(1) + SOON, "{gap:?}");
     }
     // The same colour again is a change of the state, not of the light.
