@@ -21,6 +21,7 @@ mod http;
 mod life;
 mod mqtt;
 mod operations;
+mod outputs;
 mod power;
 mod stop;
 mod storage;
@@ -29,3 +30,7 @@ mod websocket;
 /// The long runs: the same checks as `life`, `storage` and `power`, many times over.
 #[path = "../long/crash.rs"]
 mod long;
+
+/// The same for the outputs.
+#[path = "../long/outputs.rs"]
+mod long_outputs;
