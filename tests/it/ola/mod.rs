@@ -1,0 +1,37 @@
+//! Light out through OLA (CONTRACT section 8): with the real olad, and with a peer that misbehaves on command.
+
+mod olad;
+pub mod peer;
+mod trouble;
+
+use crate::harness::{Appliance, Home, Web};
+
+/// A home that sends to an address.
+fn sending_to(url: &str) -> Home {
+    Home::new().set("DMX_OLA_ENABLED", "true").set("DMX_OLA_URL", url)
+}
+
+/// Messages of the outputs that are down.
+async fn down(web: &Web) -> Vec<String> {
+    let answer = web.get("/readyz").await;
+    assert_eq!(answer.status, 200, "an output is no reason not to serve: {answer:?}");
+    let body = answer.json();
+    let problems = body["problems"].as_array().expect("a list of problems").iter();
+    let down = problems.filter(|problem| problem["code"] == "OUTPUT_DOWN");
+    down.map(|problem| problem["message"].as_str().expect("a message").to_owned()).collect()
+}
+
+/// `dmx_output_<name>` of output `ola`.
+async fn metric(appliance: &Appliance, name: &str) -> f64 {
+    appliance.web().metric(&format!("dmx_output_{name}{{output=\"ola\"}}")).await
+}
+
+/// Errors of one kind of output `ola`.
+async fn errors(appliance: &Appliance, kind: &str) -> f64 {
+    appliance.web().metric(&format!("dmx_output_errors_total{{kind=\"{kind}\",output=\"ola\"}}")).await
+}
+
+/// How often the log has said this.
+fn said(appliance: &Appliance, message: &str) -> usize {
+    appliance.log.json().iter().filter(|line| line["message"] == message).count()
+}
