@@ -4,8 +4,6 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::patiently;
-
 /// Marks the run inside.
 const INSIDE: &str = "DMXD_TEST_IN_ITS_OWN_NETWORK";
 
@@ -25,7 +23,8 @@ pub async fn in_its_own_network<B: AsyncFnOnce()>(body: B) {
     command.args(["--", "sh", "-c", r#"PATH="$PATH:/usr/sbin"; ip link set lo up && exec "$0" "$@""#]);
     command.arg(std::env::current_exe().unwrap()).args(["--exact", &test, "--nocapture"]).env(INSIDE, "1");
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = patiently("the run in its own network", command.output()).await.expect("unshare is installed");
+    // No patience of its own: the run inside has one, and says what it waited for.
+    let output = command.output().await.expect("unshare is installed");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{stdout}");
     eprintln!("{stderr}");

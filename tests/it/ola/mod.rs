@@ -4,7 +4,13 @@ mod olad;
 pub mod peer;
 mod trouble;
 
+use std::future::Future;
+use std::time::{Duration, Instant};
+
 use crate::harness::{Appliance, Home, Web};
+
+/// Sooner than the next refresh would bring it.
+const AT_ONCE: Duration = Duration::from_millis(700);
 
 /// A home that sends to an address.
 fn sending_to(url: &str) -> Home {
@@ -34,4 +40,12 @@ async fn errors(appliance: &Appliance, kind: &str) -> f64 {
 /// How often the log has said this.
 fn said(appliance: &Appliance, message: &str) -> usize {
     appliance.log.json().iter().filter(|line| line["message"] == message).count()
+}
+
+/// Waits for something that must not be left to the refresh.
+async fn at_once<T>(what: impl Future<Output = T>) -> T {
+    let start = Instant::now();
+    let seen = what.await;
+    assert!(start.elapsed() < AT_ONCE, "it came after {:?} only", start.elapsed());
+    seen
 }

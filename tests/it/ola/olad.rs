@@ -2,11 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{down, errors, metric, said, sending_to};
-use crate::harness::{
-    Appliance, HEADROOM, Home, Olad, burst, command, eventually, eventually_within, in_its_own_network, light,
-    patiently,
-};
+use super::{at_once, down, errors, metric, said, sending_to};
+use crate::harness::{Appliance, Home, Olad, burst, command, eventually, in_its_own_network, light, patiently};
 
 /// Both, ola on universe 1.
 async fn lit() -> (Olad, Appliance) {
@@ -21,7 +18,7 @@ async fn a_command_is_512_channels_in_ola() {
         let (olad, appliance) = lit().await;
         olad.wait_light(1, [0, 0, 0]).await;
         appliance.web().accepted(&command([255, 128, 1])).await;
-        olad.wait_light(1, [255, 128, 1]).await;
+        at_once(olad.wait_light(1, [255, 128, 1])).await;
     })
     .await;
 }
@@ -31,7 +28,7 @@ async fn a_thousand_changes_at_once_end_on_the_right_light_in_ola() {
     in_its_own_network(async || {
         let (olad, appliance) = lit().await;
         let last = burst(&appliance, 1000).await;
-        olad.wait_light(1, last).await;
+        at_once(olad.wait_light(1, last)).await;
         let frames = metric(&appliance, "frames_total").await;
         assert!(frames < 500.0, "{frames} frames: most changes were overtaken");
     })
@@ -48,10 +45,7 @@ async fn the_restored_light_is_in_ola_at_once_after_a_kill() {
         let olad = olad.start().await;
         assert_ne!(olad.levels(1).await.first(), Some(&9), "OLA has forgotten");
         let _appliance = home.start().await;
-        let at_once = Duration::from_millis(100) * HEADROOM; // sooner than a refresh would bring it
-        eventually_within(at_once, "the light", async || (olad.levels(1).await.first() == Some(&9)).then_some(()))
-            .await;
-        olad.wait_light(1, [9, 99, 199]).await;
+        at_once(olad.wait_light(1, [9, 99, 199])).await;
     })
     .await;
 }
