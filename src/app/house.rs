@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use super::signals::Signals;
 use crate::broker::{self, Broker};
 use crate::config::Config;
 use crate::engine::{self, Engine};
-use crate::http;
+use crate::http::{self, NotOpened, Ports, UsbOutput};
+use crate::input::{self, Input};
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
 use crate::kit::systemd;
 use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
-use crate::output::{self, Outputs};
+use crate::output::{self, FaultKind, Outputs};
 use crate::store::{Opened, Store, StoreError};
 
 /// Web requests that were under way may take this long at the stop. With the broker's 600 ms and the store's last
@@ -69,6 +71,7 @@ struct House {
     engine: Engine,
     broker: Broker,
     outputs: Outputs,
+    input: Input,
     web: Tasks,
     web_stop: Stopper,
 }
@@ -129,6 +132,13 @@ impl House {
             health: health.clone(),
             metrics: metrics.clone(),
         });
+        let input = input::start(input::Parts {
+            settings: config.input.clone(),
+            engine: engine.handle.clone(),
+            feed: engine.feed.clone(),
+            health: health.clone(),
+            metrics: metrics.input.clone(),
+        });
         let (web_stop, stop) = stop::channel();
         let parts = http::Parts {
             settings: web,
@@ -138,6 +148,7 @@ impl House {
             health,
             metrics,
             broker_serves: Arc::new(broker.serving()),
+            ports: Ports { outputs: outputs.statuses(), inputs: vec![input.status()], usb: Arc::new(outputs.usb()) },
         };
         let mut tasks = Tasks::default();
         tasks.spawn("the web server", http::serve(web_listener, parts, stop));
@@ -148,7 +159,7 @@ impl House {
             listening.push((door, address));
         }
         banner::show(&listening, &data_dir);
-        Ok(Self { store, engine, broker, outputs, web: tasks, web_stop })
+        Ok(Self { store, engine, broker, outputs, input, web: tasks, web_stop })
     }
 
     /// Ends when a part that must run for ever does, and names it. Feeds systemd's watchdog meanwhile.
@@ -169,6 +180,7 @@ impl House {
             () = self.engine.ended() => "the engine",
             part = self.broker.ended() => part,
             part = self.outputs.ended() => part,
+            part = self.input.ended() => part,
             part = self.web.ended() => part,
             () = heartbeat => "the heartbeat",
         }
@@ -176,10 +188,12 @@ impl House {
 
     /// Doors stop taking, the heart is emptied, the last words go out, the memory is closed.
     async fn close(self) {
-        let Self { store, engine, broker, outputs, web, web_stop } = self;
+        let Self { store, engine, broker, outputs, input, web, web_stop } = self;
         broker.quiet();
         web_stop.stop();
-        late("web", &web.join(LAST_REQUESTS).await);
+        let (web, line) = tokio::join!(web.join(LAST_REQUESTS), input.close());
+        late("web", &web);
+        late("input", &line);
         if timeout(LAST_COMMANDS, engine.drain()).await.is_err() {
             late("engine", &["the last commands"]);
         }
@@ -188,6 +202,24 @@ impl House {
         late("outputs", &out);
         store.close().await;
         tracing::info!("stopped");
+    }
+}
+
+/// The web door's way to the USB output: edges do not know each other.
+impl UsbOutput for output::Usb {
+    fn look(&self) {
+        self.rescan();
+    }
+
+    fn reopen(&self) -> Pin<Box<dyn Future<Output = Result<String, NotOpened>> + Send + '_>> {
+        Box::pin(async {
+            self.reopen().await.map_err(|fault| match fault.kind {
+                FaultKind::Absent => NotOpened::Absent(fault.message),
+                FaultKind::Open | FaultKind::Write | FaultKind::Timeout | FaultKind::Answer => {
+                    NotOpened::Failed(fault.message)
+                }
+            })
+        })
     }
 }
 

@@ -105,6 +105,12 @@ impl FromStr for CommandId {
     }
 }
 
+impl From<ulid::Ulid> for CommandId {
+    fn from(id: ulid::Ulid) -> Self {
+        Self(id.to_string().into_boxed_str())
+    }
+}
+
 impl fmt::Display for CommandId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

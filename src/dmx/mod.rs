@@ -14,7 +14,7 @@ pub(crate) use command::Object;
 pub use command::{CMD_SCHEMA, Command, RgbCommand};
 pub use frame::{Frame, Levels, Patch};
 pub use ids::{CHANNELS, Channel, CommandId, Source, UNIVERSES, UniverseId};
-pub use port::{Direction, PortStatus};
+pub use port::PortStatus;
 pub use refusal::{FieldError, Reason, Refusal};
 pub use rgb::Rgb;
 pub use state::{Change, Desk, RgbState, STATE_SCHEMA, State};

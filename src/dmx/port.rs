@@ -10,9 +10,6 @@ use serde::Serialize;
 pub struct PortStatus {
     /// Its name here, in metrics and in the log: `enttec`, `ola`, `ola-3` (for our universe 3), `input`.
     pub name: String,
-    /// Which way the light goes.
-    #[serde(skip)]
-    pub direction: Direction,
     /// Whether the settings ask for it.
     pub enabled: bool,
     /// Whether frames get through (an output) or the port is open (an input).
@@ -36,22 +33,12 @@ pub struct PortStatus {
     pub last_error_at: Option<u64>,
 }
 
-/// Which way the light goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// Out, to fixtures.
-    Output,
-    /// In, from a console.
-    Input,
-}
-
 impl PortStatus {
     /// One that has not done anything yet.
     #[must_use]
-    pub fn new(name: impl Into<String>, direction: Direction, universe: u8, target: impl Into<String>) -> Self {
+    pub fn new(name: impl Into<String>, universe: u8, target: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            direction,
             enabled: true,
             connected: false,
             target: target.into(),

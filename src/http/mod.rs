@@ -22,9 +22,14 @@ mod testing;
 #[cfg(test)]
 mod ws_tests;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::config;
+use crate::dmx::PortStatus;
 use crate::engine;
 use crate::kit::health::Health;
 use crate::kit::stop::Stop;
@@ -48,6 +53,37 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Whether the embedded broker serves (`mqttConnected`).
     pub broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Where the light goes and comes from.
+    pub ports: Ports,
+}
+
+/// Outputs and inputs, as the rest of the house lends them.
+#[derive(Clone)]
+pub struct Ports {
+    /// How each output fares.
+    pub outputs: Vec<watch::Receiver<PortStatus>>,
+    /// How each input fares.
+    pub inputs: Vec<watch::Receiver<PortStatus>>,
+    /// The USB output's ear.
+    pub usb: Arc<dyn UsbOutput>,
+}
+
+/// What a person may ask of the USB output.
+pub trait UsbOutput: Send + Sync {
+    /// Look for a widget now.
+    fn look(&self);
+
+    /// Close the widget and open it anew; where it was found.
+    fn reopen(&self) -> Pin<Box<dyn Future<Output = Result<String, NotOpened>> + Send + '_>>;
+}
+
+/// Why the USB output did not open; in words for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotOpened {
+    /// There is no such device, or the output is switched off.
+    Absent(String),
+    /// It is there and cannot be opened.
+    Failed(String),
 }
 
 /// What every handler may use; one for the whole door.
@@ -58,6 +94,7 @@ struct App {
     health: Health,
     metrics: Metrics,
     broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
+    ports: Ports,
     hub: live::Hub,
     stop: Stop,
 }
@@ -72,6 +109,7 @@ impl App {
             health: parts.health,
             metrics: parts.metrics,
             broker_serves: parts.broker_serves,
+            ports: parts.ports,
             stop,
         })
     }

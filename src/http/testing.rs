@@ -1,16 +1,19 @@
 //! A web door on port 0 over a real engine, for the tests of this folder.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http_body_util::BodyExt;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use warp::hyper::body::Bytes;
 
 use super::dispatch::Response;
-use super::{App, Parts, bind, server};
+use super::{App, NotOpened, Parts, Ports, UsbOutput, bind, server};
 use crate::config::{self, Config};
+use crate::dmx::PortStatus;
 use crate::engine::{self, Engine};
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
@@ -59,6 +62,7 @@ impl Web {
             health: health.clone(),
             metrics: metrics.clone(),
             broker_serves: Arc::new(move || serves.load(Ordering::Relaxed)),
+            ports: ports(),
         };
         let (stopper, stop) = stop::channel();
         let max_connections = parts.settings.max_connections;
@@ -69,6 +73,22 @@ impl Web {
 
     pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
+    }
+}
+
+/// One output, and a widget that is not there.
+fn ports() -> Ports {
+    let status = |name: &str| watch::channel(PortStatus::new(name, 0, "somewhere")).1;
+    Ports { outputs: vec![status("enttec")], inputs: vec![status("input")], usb: Arc::new(NoWidget) }
+}
+
+struct NoWidget;
+
+impl UsbOutput for NoWidget {
+    fn look(&self) {}
+
+    fn reopen(&self) -> Pin<Box<dyn Future<Output = Result<String, NotOpened>> + Send + '_>> {
+        Box::pin(async { Err(NotOpened::Absent("nothing is plugged in".into())) })
     }
 }
 

@@ -1,1 +1,97 @@
-//! Input from a SparkFun DMX shield.
+//! Light in: the serial line of a SparkFun DMX shield (or anything that writes the same lines) as a door for commands.
+//!
+//! parser (bytes → readings) → gatherer (readings → colours that changed) → serial (the task). It never changes light
+//! but by a command, and never takes back what somebody else has changed while the console stands still.
+
+mod board;
+mod gatherer;
+pub mod parser;
+mod serial;
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::config;
+use crate::dmx::{PortStatus, Source, UniverseId};
+use crate::engine::{self, Feed};
+use crate::kit::health::Health;
+use crate::kit::stop::{self, Stopper};
+use crate::kit::tasks::Tasks;
+use crate::kit::usb::Named;
+use crate::metrics;
+
+use board::Board;
+use serial::Serial;
+
+const NAME: &str = "input";
+
+/// How long the task may take to hear of the stop. It waits for nothing then but for a port that is being opened.
+const LAST_LINE: Duration = Duration::from_millis(200);
+
+/// What the input needs from the rest of the house.
+pub struct Parts {
+    /// `[input]`
+    pub settings: config::Input,
+    /// Where commands go.
+    pub engine: engine::Handle,
+    /// The light that unread channels have.
+    pub feed: Feed,
+    /// What `GET /readyz` reads out.
+    pub health: Health,
+    /// `dmx_input_…`
+    pub metrics: metrics::Input,
+}
+
+/// The input, switched on or not.
+pub struct Input {
+    tasks: Tasks,
+    stop: Stopper,
+    status: watch::Receiver<PortStatus>,
+}
+
+/// Starts it, if the settings ask for it.
+#[must_use]
+pub fn start(parts: Parts) -> Input {
+    let Parts { settings, engine, feed, health, metrics } = parts;
+    let universe = UniverseId::new(settings.universe).unwrap_or(UniverseId::LAMP); // the settings allow no other
+    let mut status = PortStatus::new(NAME, universe.index(), settings.port.as_str());
+    status.enabled = settings.enabled;
+    let mut board = Board::new(status, health, metrics);
+    let (mut tasks, (stop, stopped), status) = (Tasks::default(), stop::channel(), board.status());
+    if settings.enabled && settings.port.is_empty() {
+        board.failed(&serial::Fault::NoPort);
+    } else if settings.enabled {
+        let serial = Serial {
+            port: Named::new(settings.port),
+            baud: settings.baudrate,
+            channels: settings.channels,
+            universe,
+            source: settings.src.parse().unwrap_or_else(|_| Source::init()), // the settings allow no other
+            engine,
+            feed,
+            board,
+        };
+        tasks.spawn("serial input", serial.run(stopped));
+    }
+    Input { tasks, stop, status }
+}
+
+impl Input {
+    /// How it fares.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<PortStatus> {
+        self.status.clone()
+    }
+
+    /// Ends when its task does, which is a fault, and names it.
+    pub async fn ended(&mut self) -> &'static str {
+        self.tasks.ended().await
+    }
+
+    /// Stops reading. Names what was late.
+    pub async fn close(self) -> Vec<&'static str> {
+        self.stop.stop();
+        self.tasks.join(LAST_LINE).await
+    }
+}

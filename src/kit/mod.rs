@@ -1,8 +1,9 @@
-//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd, serial lines.
+//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd, serial lines, USB devices, rates.
 
 pub mod backoff;
 pub mod clock;
 pub mod health;
+pub mod rate;
 pub mod secret;
 pub mod seldom;
 pub mod stop;

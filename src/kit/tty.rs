@@ -44,6 +44,14 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether there is no such device, rather than one that cannot be had.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent { .. })
+    }
+}
+
 /// An open serial line, 8N1, raw, ours alone.
 #[derive(Debug)]
 pub struct Line {

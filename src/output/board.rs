@@ -8,16 +8,14 @@ use tokio::time::Instant;
 
 use super::Spec;
 use super::driver::{Fault, FaultKind};
-use crate::dmx::{Direction, PortStatus};
+use crate::dmx::PortStatus;
 use crate::kit::clock;
 use crate::kit::health::Health;
+use crate::kit::rate::Rate;
 use crate::metrics;
 
 /// Code of the problem in `/readyz`.
 const DOWN: &str = "OUTPUT_DOWN";
-
-/// What a rate is measured over.
-const SECOND: Duration = Duration::from_secs(1);
 
 /// One output's board. Only its runner writes on it.
 pub(super) struct Board {
@@ -34,15 +32,14 @@ pub(super) struct Board {
     connected: IntGauge,
     fps: Gauge,
     latency: Histogram,
-    /// Since when frames are counted, and how many there were.
-    window: Option<(Instant, u32)>,
+    rate_of_frames: Rate,
 }
 
 impl Board {
     /// An output that looks for `target`.
     pub(super) fn new(spec: &Spec, target: String, health: Health, metrics: &metrics::Output) -> Self {
         let name = [spec.name.as_str()];
-        let status = PortStatus::new(spec.name.as_str(), Direction::Output, spec.universe.index(), target);
+        let status = PortStatus::new(spec.name.as_str(), spec.universe.index(), target);
         for kind in FaultKind::ALL {
             metrics.errors.with_label_values(&[spec.name.as_str(), kind.label()]); // shown from the start, at 0
         }
@@ -60,7 +57,7 @@ impl Board {
             fps: metrics.fps.with_label_values(&name),
             latency: metrics.latency.with_label_values(&name),
             metrics: metrics.clone(),
-            window: None,
+            rate_of_frames: Rate::default(),
         }
     }
 
@@ -75,7 +72,7 @@ impl Board {
         if let Some(age) = age {
             self.latency.observe(age.as_secs_f64());
         }
-        let fps = self.count(at);
+        let fps = self.rate_of_frames.count(at);
         let mut back = false;
         self.status.send_modify(|status| {
             status.frames_sent += 1;
@@ -95,19 +92,6 @@ impl Board {
         }
     }
 
-    /// Frames a second, when a second is over.
-    fn count(&mut self, at: Instant) -> Option<f64> {
-        let (since, frames) = self.window.get_or_insert((at, 0));
-        let passed = at.duration_since(*since);
-        if passed < SECOND {
-            *frames += 1;
-            return None;
-        }
-        let fps = f64::from(*frames) / passed.as_secs_f64();
-        self.window = Some((at, 1));
-        Some((fps * 10.0).round() / 10.0)
-    }
-
     fn is_back(&mut self) {
         let status = self.status.borrow();
         self.connected.set(1);
@@ -115,7 +99,7 @@ impl Board {
         if self.fault.take().is_some() {
             self.metrics.reconnects.with_label_values(&[self.name.as_str()]).inc();
         }
-        tracing::info!(output = self.name, target = status.target, universe = status.universe, "output_connected");
+        tracing::info!(output = self.name, to = status.target, universe = status.universe, "output_connected");
     }
 
     /// A try failed; it looks for `target` again.
@@ -123,7 +107,7 @@ impl Board {
         self.metrics.errors.with_label_values(&[self.name.as_str(), fault.kind.label()]).inc();
         self.connected.set(0);
         self.fps.set(0.0);
-        self.window = None;
+        self.rate_of_frames = Rate::default();
         self.status.send_modify(|status| {
             status.failed(&fault.message, clock::now_ms());
             status.target = target;

@@ -13,6 +13,9 @@ pub(super) trait Driver: Send + 'static {
     /// What is looked for, for people: a device, an address.
     fn target(&self) -> String;
 
+    /// A person asks for a look: the next try leaves out nothing that was found unfit before.
+    fn look_again(&mut self) {}
+
     /// One try, bounded in time. Dropped in the middle, it leaves nothing open.
     fn open(&mut self) -> impl Future<Output = Result<Self::Wire, Fault>> + Send;
 }

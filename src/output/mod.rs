@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
-use crate::dmx::{Direction, PortStatus, UniverseId};
+use crate::dmx::{PortStatus, UniverseId};
 use crate::engine::Feed;
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
@@ -156,7 +156,7 @@ impl Starter<'_> {
 
     /// Lists an output that is switched off.
     fn off(&mut self, name: &str, universe: UniverseId, target: impl Into<String>) {
-        let status = PortStatus::new(name, Direction::Output, universe.index(), target);
+        let status = PortStatus::new(name, universe.index(), target);
         self.statuses.push(watch::channel(PortStatus { enabled: false, ..status }).1);
     }
 

@@ -129,10 +129,12 @@ impl<D: Driver> Port<D> {
             tokio::select! {
                 biased;
                 () = stop.requested() => break,
-                order = next(&mut self.orders) => match order {
-                    Order::Rescan => {}
-                    Order::Reopen(by) => asker = Some(by),
-                },
+                order = next(&mut self.orders) => {
+                    self.driver.look_again();
+                    if let Order::Reopen(by) = order {
+                        asker = Some(by);
+                    }
+                }
                 () = sleep(pause) => {}
             }
         }
@@ -161,6 +163,7 @@ impl<D: Driver> Port<D> {
                 order = next(&mut self.orders) => match order {
                     Order::Rescan => continue,
                     Order::Reopen(asker) => {
+                        self.driver.look_again();
                         wire.close().await;
                         return End::Ordered(asker);
                     }

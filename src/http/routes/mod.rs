@@ -3,10 +3,13 @@
 
 mod live;
 mod metrics;
+mod outputs;
 mod page;
 mod probes;
 mod rgb;
 mod schemas;
+mod universes;
+mod usb;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -130,6 +133,52 @@ pub(super) static TABLE: &[Route] = &[
     },
     Route {
         verb: Verb::Get,
+        path: "/outputs",
+        summary: "How each output and input fares.",
+        key: Key::AsHeader,
+        takes: None,
+        answers: &[json::<outputs::Ports>(200, "All of them, those that are switched off among them.")],
+        handler: |app, _| Box::pin(async move { outputs::read(&app) }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/universes/{u}/frame",
+        summary: "The levels of a universe as now sent to the outputs; `u` is 0..63.",
+        key: Key::AsHeader,
+        takes: None,
+        answers: &[json::<universes::UniverseFrame>(200, "All 512 levels.")],
+        handler: |app, request| Box::pin(async move { universes::frame(&app, &request) }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/usb/devices",
+        summary: "The USB serial devices that are plugged in.",
+        key: Key::AsHeader,
+        takes: None,
+        answers: &[json::<usb::Devices>(200, "By port.")],
+        handler: |_, _| Box::pin(usb::devices()),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/usb/refresh",
+        summary: "Looks for the USB output's widget now, and lists what is plugged in.",
+        key: Key::AsHeader,
+        takes: None,
+        answers: &[json::<usb::Devices>(200, "By port.")],
+        handler: |app, _| Box::pin(async move { usb::refresh(&app).await }),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/usb/reconnect",
+        summary: "Closes the USB output's widget and opens it anew. 404: no such device is there, or the output is \
+                  switched off; 502: it cannot be opened.",
+        key: Key::AsHeader,
+        takes: None,
+        answers: &[json::<usb::Opened>(200, "It is open.")],
+        handler: |app, _| Box::pin(async move { usb::reconnect(&app).await }),
+    },
+    Route {
+        verb: Verb::Get,
         path: "/ws",
         summary: "Opens the WebSocket: every change of light, and `set` commands.",
         key: Key::AsToken,
@@ -236,7 +285,7 @@ mod tests {
     fn every_row_is_found_by_its_own_method_and_the_methods_of_a_path_are_listed() {
         for route in TABLE {
             let method = route.verb.as_str().parse().unwrap();
-            let path = route.path.replace("{name}", "x");
+            let path = route.path.replace("{name}", "x").replace("{u}", "0");
             assert!(matches!(find(&method, &path), Found::Route(found, _) if std::ptr::eq(found, route)), "{path}");
         }
         let Found::OtherMethods(methods) = find(&Method::DELETE, "/rgb") else { panic!("not a 405") };

@@ -1,0 +1,31 @@
+//! `/universes/{u}/frame`: what is on the wires.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use warp::http::StatusCode;
+
+use super::super::App;
+use super::super::dispatch::Response;
+use super::super::problem::Problem;
+use super::super::reply;
+use super::super::request::Request;
+use crate::dmx::UniverseId;
+
+/// Answer of `/universes/{u}/frame`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "UniverseFrame", description = "The levels of a universe as now sent to the outputs.")]
+pub(in super::super) struct UniverseFrame {
+    /// Which one.
+    #[schemars(range(max = 63))]
+    universe: u8,
+    /// The levels of channels 1 to 512.
+    #[schemars(length(min = 512, max = 512))]
+    frame: Vec<u8>,
+}
+
+pub(super) fn frame(app: &App, request: &Request) -> Result<Response, Problem> {
+    let named = request.parameter.parse().ok().and_then(UniverseId::new);
+    let universe = named.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there are universes 0 to 63"))?;
+    let frame = app.hub.state().light(universe).levels().to_vec();
+    reply::json(StatusCode::OK, &UniverseFrame { universe: universe.index(), frame })
+}

@@ -1,0 +1,88 @@
+//! How the input fares, told once to everybody who asks: REST, metrics, `/readyz` and the log.
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::serial::Fault;
+use crate::dmx::PortStatus;
+use crate::kit::clock;
+use crate::kit::health::Health;
+use crate::kit::rate::Rate;
+use crate::metrics;
+
+/// Code of the problem in `/readyz`.
+const DOWN: &str = "INPUT_DOWN";
+
+/// The board. Only the input's task writes on it.
+#[derive(Debug)]
+pub(super) struct Board {
+    status: watch::Sender<PortStatus>,
+    health: Health,
+    pub(super) metrics: metrics::Input,
+    /// What it suffers from; `None` also before the first try.
+    fault: Option<&'static str>,
+    rate: Rate,
+}
+
+impl Board {
+    pub(super) fn new(status: PortStatus, health: Health, metrics: metrics::Input) -> Self {
+        for kind in Fault::KINDS {
+            metrics.errors.with_label_values(&[kind]); // shown from the start, at 0
+        }
+        Self { status: watch::Sender::new(status), health, metrics, fault: None, rate: Rate::default() }
+    }
+
+    /// Where it is read.
+    pub(super) fn status(&self) -> watch::Receiver<PortStatus> {
+        self.status.subscribe()
+    }
+
+    /// The port is open, there.
+    pub(super) fn opened(&mut self, target: &str) {
+        self.metrics.connected.set(1);
+        self.health.clear(DOWN);
+        if self.fault.take().is_some() {
+            self.metrics.reconnects.inc();
+        }
+        self.status.send_modify(|status| {
+            status.works();
+            status.target = target.to_owned();
+        });
+        tracing::info!(port = target, "input_connected");
+    }
+
+    /// A try to open or to read failed.
+    pub(super) fn failed(&mut self, fault: &Fault) {
+        let kind = fault.kind();
+        self.metrics.errors.with_label_values(&[kind]).inc();
+        self.metrics.connected.set(0);
+        self.rate = Rate::default();
+        self.status.send_modify(|status| status.failed(&fault.to_string(), clock::now_ms()));
+        self.health.raise(DOWN, format!("input: {fault}"));
+        if self.fault.replace(kind) != Some(kind) {
+            tracing::warn!(kind, error = %fault, "input_error");
+        }
+    }
+
+    /// A command was taken.
+    pub(super) fn commanded(&mut self) {
+        self.metrics.commands.inc();
+        let fps = self.rate.count(Instant::now());
+        self.status.send_modify(|status| {
+            status.frames_sent += 1;
+            status.fps = fps.unwrap_or(status.fps);
+        });
+    }
+
+    /// When the rate is to be looked at again.
+    pub(super) fn second_over(&self) -> Option<Instant> {
+        self.rate.due()
+    }
+
+    /// It is time to.
+    pub(super) fn tell_rate(&mut self) {
+        if let Some(fps) = self.rate.over(Instant::now()) {
+            self.status.send_modify(|status| status.fps = fps);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The input's task: opens the line, reads it, submits what the console changed, and comes back after an unplug.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::io;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+use ulid::Ulid;
+
+use super::board::Board;
+use super::gatherer::Gatherer;
+use super::parser::{Heard, Parser};
+use crate::dmx::{Command, Patch, Source, UniverseId};
+use crate::engine::{self, Feed, Outcome};
+use crate::kit::backoff::Backoff;
+use crate::kit::stop::Stop;
+use crate::kit::tty::{Line, OpenError};
+use crate::kit::usb::{self, Named};
+
+/// Pauses between tries to open, as for outputs (CONTRACT, section 8).
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A port that was open this long starts with the first pause again.
+const HEALTHY: Duration = Duration::from_secs(1);
+
+/// Why nothing is read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// The settings name none.
+    #[error("no port is named; set input.port (DMX_INPUT_PORT), /dev/ttyUSB1 for example")]
+    NoPort,
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It broke off.
+    #[error("reading {port}: {source} (was it unplugged?)")]
+    Read {
+        /// Where it was.
+        port: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Fault {
+    /// Every kind.
+    pub(super) const KINDS: [&str; 3] = ["absent", "open", "read"];
+
+    /// The metric's label.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::NoPort => "absent",
+            Self::Open(error) if error.is_absent() => "absent",
+            Self::Open(_) => "open",
+            Self::Read { .. } => "read",
+        }
+    }
+}
+
+/// The input at work.
+pub(super) struct Serial {
+    pub(super) port: Named,
+    pub(super) baud: u32,
+    pub(super) channels: u16,
+    pub(super) universe: UniverseId,
+    pub(super) source: Source,
+    pub(super) engine: engine::Handle,
+    pub(super) feed: Feed,
+    pub(super) board: Board,
+}
+
+impl Serial {
+    /// Runs until the stop.
+    pub(super) async fn run(mut self, mut stop: Stop) {
+        let work = async {
+            let mut pause = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+            loop {
+                let begun = Instant::now();
+                let Err(fault) = self.listen().await;
+                self.board.failed(&fault);
+                if begun.elapsed() >= HEALTHY {
+                    pause.reset();
+                }
+                sleep(pause.pause()).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.requested() => {}
+            () = work => {}
+        }
+    }
+
+    /// Opens the port and reads it for as long as it works.
+    async fn listen(&mut self) -> Result<Infallible, Fault> {
+        let devices = usb::devices().await;
+        let port = self.port.whereabouts(&devices);
+        let mut line = Line::open(&port, self.baud).await?;
+        self.port.opened(&port, &devices);
+        self.board.opened(&port);
+        let (mut parser, mut gatherer, mut buffer) = (Parser::default(), Gatherer::new(self.channels), [0; 1024]);
+        loop {
+            tokio::select! {
+                biased; // a line that never rests may not hold back what is due
+                () = at(gatherer.due()) => self.tell(&mut gatherer).await,
+                () = at(self.board.second_over()) => self.board.tell_rate(),
+                read = line.read(&mut buffer) => {
+                    let read = read.map_err(|source| Fault::Read { port: port.clone(), source })?;
+                    let mut said = Vec::new();
+                    parser.take(buffer.get(..read).unwrap_or_default(), |heard| said.push(heard));
+                    for heard in said {
+                        if self.hear(heard, &mut gatherer) {
+                            self.tell(&mut gatherer).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what a line said; true when a colour is complete.
+    fn hear(&self, heard: Heard, gatherer: &mut Gatherer) -> bool {
+        match heard {
+            Heard::Reading(channel, level) => {
+                self.board.metrics.readings.inc();
+                gatherer.read(channel, level, Instant::now())
+            }
+            Heard::Ignored => {
+                self.board.metrics.ignored.inc();
+                false
+            }
+        }
+    }
+
+    /// Submits what the console has changed. Meanwhile nothing is read: that is this door's way to wait.
+    async fn tell(&mut self, gatherer: &mut Gatherer) {
+        let light = self.feed.state().light(self.universe);
+        let Some(levels) = gatherer.tell(&light) else { return };
+        let patch = Patch { universe: self.universe, levels };
+        let command = Command { id: Ulid::generate().into(), source: self.source.clone(), patch };
+        match self.engine.submit(command).await.outcome().await {
+            Outcome::Applied { .. } => self.board.commanded(),
+            // It had to make room (with a `src` of `ui`), or the end is near: the next line is a new try.
+            Outcome::Duplicate | Outcome::Dropped | Outcome::Full | Outcome::Stopping => gatherer.untold(),
+        }
+    }
+}
+
+/// Waits until then; for ever without a time. Cancel-safe.
+async fn at(then: Option<Instant>) {
+    match then {
+        Some(then) => sleep_until(then).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,250 @@
+//! Opens a widget and writes frames to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::super::driver::{Driver, Fault, FaultKind, Wire};
+use super::packet::{ASK, Answers, FramePacket, LONGEST};
+use super::search::{Auto, Search};
+use crate::dmx::Frame;
+use crate::kit::tty::{Line, OpenError};
+use crate::kit::usb::{self, Device, Named};
+
+/// How long a widget may take for its answer (CONTRACT, section 8).
+const ANSWER: Duration = Duration::from_millis(300);
+
+/// How long a frame may take into the port's buffer. A widget sends one in 22.7 ms; after ten times that it is stuck.
+const WRITE: Duration = Duration::from_millis(250);
+
+/// Completes the message that a widget may still be in the middle of; it then throws that away.
+const FILLER: [u8; LONGEST + 1] = [0; LONGEST + 1];
+
+/// What to make of a named port that is silent.
+const SILENT: &str = "it does not answer like a DMX USB PRO and is used all the same; an Open DMX USB stays dark";
+
+/// Finds and opens the one widget.
+pub(super) struct Enttec {
+    search: Search,
+    baud: u32,
+    /// A named port was silent when it was last opened, and that was told.
+    silence_told: bool,
+    /// The last frame went out in part only.
+    torn: Arc<AtomicBool>,
+}
+
+/// An open widget.
+pub(super) struct EnttecWire {
+    line: Line,
+    port: String,
+    torn: Arc<AtomicBool>,
+}
+
+impl Enttec {
+    pub(super) fn new(search: Search, baud: u32) -> Self {
+        Self { search, baud, silence_told: false, torn: Arc::default() }
+    }
+
+    fn wire(&self, line: Line, port: String) -> EnttecWire {
+        self.torn.store(false, Ordering::Relaxed);
+        EnttecWire { line, port, torn: self.torn.clone() }
+    }
+}
+
+impl Driver for Enttec {
+    type Wire = EnttecWire;
+
+    fn target(&self) -> String {
+        match &self.search {
+            Search::Named(named) => named.path().to_owned(),
+            Search::Auto(_) => "a DMX USB PRO at any port".to_owned(),
+        }
+    }
+
+    fn look_again(&mut self) {
+        self.search.look_again();
+    }
+
+    async fn open(&mut self) -> Result<EnttecWire, Fault> {
+        let devices = usb::devices().await;
+        let torn = self.torn.load(Ordering::Relaxed);
+        let (line, port) = match &mut self.search {
+            Search::Named(named) => {
+                let (line, port, answered) = open_named(named, &devices, self.baud, torn).await?;
+                if !answered && !self.silence_told {
+                    tracing::warn!(%port, advice = SILENT, "usb_silent");
+                }
+                self.silence_told = !answered;
+                (line, port)
+            }
+            Search::Auto(auto) => open_found(auto, &devices, self.baud, torn).await?,
+        };
+        Ok(self.wire(line, port))
+    }
+}
+
+/// Opens what a person named, and whether it answers.
+async fn open_named(
+    named: &mut Named,
+    devices: &[Device],
+    baud: u32,
+    torn: bool,
+) -> Result<(Line, String, bool), Fault> {
+    let port = named.whereabouts(devices);
+    let mut line = Line::open(&port, baud).await.map_err(|error| fault(&error))?;
+    let answered = ask(&mut line, torn).await;
+    named.opened(&port, devices);
+    Ok((line, port, answered))
+}
+
+/// Opens the first candidate that answers like a widget.
+async fn open_found(auto: &mut Auto, devices: &[Device], baud: u32, torn: bool) -> Result<(Line, String), Fault> {
+    let mut failed = None;
+    for device in auto.candidates(devices, Instant::now()) {
+        let mut line = match Line::open(&device.port, baud).await {
+            Ok(line) => line,
+            Err(error) => {
+                failed.get_or_insert(error); // the likeliest candidate comes first
+                continue;
+            }
+        };
+        if ask(&mut line, torn && auto.is_last(&device)).await {
+            let port = device.port.clone();
+            auto.claimed(device);
+            return Ok((line, port));
+        }
+        line.discard();
+        line.close().await;
+        auto.silent(&device, Instant::now());
+    }
+    Err(failed.map_or_else(|| nothing_found(auto), |error| fault(&error)))
+}
+
+/// Whether a widget answers. `torn`: it may wait for the rest of a frame first.
+async fn ask(line: &mut Line, torn: bool) -> bool {
+    let answered = async {
+        if torn {
+            line.write_all(&FILLER).await?;
+        }
+        line.write_all(&ASK).await?;
+        let (mut answers, mut buffer) = (Answers::default(), [0; 256]);
+        loop {
+            let read = line.read(&mut buffer).await?;
+            if answers.take(buffer.get(..read).unwrap_or_default()) {
+                return Ok::<_, std::io::Error>(());
+            }
+        }
+    };
+    matches!(timeout(ANSWER, answered).await, Ok(Ok(())))
+}
+
+fn nothing_found(auto: &Auto) -> Fault {
+    let strangers: Vec<_> = auto.strangers().map(|device| device.port.as_str()).collect();
+    let message = if strangers.is_empty() {
+        "looking for a DMX USB PRO: none is plugged in (GET /usb/devices lists what is; other ids go into \
+         usb.vendor_ids and usb.product_ids, a port into usb.port)"
+            .to_owned()
+    } else {
+        format!(
+            "looking for a DMX USB PRO: {} does not answer like one (an Open DMX USB does not work here; if it is a \
+             widget all the same, name it in usb.port)",
+            strangers.join(", ")
+        )
+    };
+    Fault::new(FaultKind::Absent, message)
+}
+
+fn fault(error: &OpenError) -> Fault {
+    let kind = if error.is_absent() { FaultKind::Absent } else { FaultKind::Open };
+    Fault::new(kind, error.to_string())
+}
+
+impl Wire for EnttecWire {
+    fn target(&self) -> String {
+        self.port.clone()
+    }
+
+    async fn send(&mut self, frame: &Frame) -> Result<(), Fault> {
+        let packet = FramePacket::new(frame);
+        let (kind, why) = match timeout(WRITE, self.line.write_all(packet.bytes())).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => (FaultKind::Write, format!("{error} (was it unplugged?)")),
+            Err(_) => {
+                let limit = WRITE.as_millis();
+                (
+                    FaultKind::Timeout,
+                    format!("it took no whole frame within {limit} ms (unplug it and plug it in again)"),
+                )
+            }
+        };
+        // Where the widget is in its frame is not known now.
+        self.torn.store(true, Ordering::Relaxed);
+        self.line.discard();
+        Err(Fault::new(kind, format!("sending to {}: {why}", self.port)))
+    }
+
+    async fn close(self) {
+        self.line.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use serialport::{SerialPort, TTYPort};
+    use std::io::{Read, Write};
+
+    /// A widget's far end and the path of the near one.
+    fn widget() -> (TTYPort, String) {
+        let (mut far, near) = TTYPort::pair().unwrap();
+        far.set_timeout(Duration::from_secs(20)).unwrap();
+        let path = near.name().unwrap();
+        drop(near);
+        (far, path)
+    }
+
+    fn named(path: &str) -> Enttec {
+        let usb = config::Usb { port: path.to_owned(), ..config::Usb::default() };
+        Enttec::new(Search::new(&usb, &config::Input::default()), usb.baudrate)
+    }
+
+    #[tokio::test]
+    async fn a_torn_frame_is_completed_with_zeros_before_the_widget_is_asked_again() {
+        let (mut far, path) = widget();
+        let mut driver = named(&path);
+        let mut wire = driver.open().await.unwrap(); // silent, and used
+        while wire.send(&Frame::DARK).await.is_ok() {} // nobody reads: the buffer fills
+        drop(wire);
+        far.clear(serialport::ClearBuffer::All).unwrap();
+        let reader = std::thread::spawn(move || {
+            let (mut bytes, mut buffer) = (Vec::new(), [0; 1024]);
+            while bytes.len() < FILLER.len() + ASK.len() {
+                // Err: the near end is not open yet.
+                let read = far.read(&mut buffer).unwrap_or(0);
+                bytes.extend_from_slice(&buffer[..read]);
+            }
+            far.write_all(&[0x7E, 3, 5, 0, 44, 1, 9, 1, 40, 0xE7]).unwrap();
+            (far, bytes)
+        });
+        let wire = driver.open().await.unwrap();
+        let (_far, bytes) = reader.join().unwrap();
+        assert_eq!(bytes[FILLER.len()..], ASK);
+        assert!(bytes[..FILLER.len()].iter().all(|&byte| byte == 0));
+        assert!(!driver.silence_told && !driver.torn.load(Ordering::Relaxed));
+        wire.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_named_port_that_is_not_there_is_absent_and_one_that_is_held_cannot_be_opened() {
+        let fault = named("/dev/ttyNone").open().await.err().unwrap();
+        assert_eq!(fault.kind, FaultKind::Absent);
+        let (_far, path) = widget();
+        let _held = Line::open(&path, 57_600).await.unwrap();
+        let fault = named(&path).open().await.err().unwrap();
+        assert_eq!(fault.kind, FaultKind::Open);
+        assert!(fault.message.contains("another program uses it"), "{fault}");
+    }
+}

@@ -1,0 +1,217 @@
+//! Which adapters may be widgets, and in which order they are asked. Pure: what is plugged in and the time are arguments.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config;
+use crate::kit::backoff::Backoff;
+use crate::kit::usb::{Device, Named};
+
+/// An adapter whose product name has this word may be a widget, whatever its ids: `DMX USB PRO`, `ultraDMX Micro`.
+const WORD: &str = "dmx";
+
+/// An adapter that did not answer is somebody else's, and opening it may reset what hangs on it (an Arduino): it is
+/// left in peace for pauses that grow to this.
+const LONGEST_PEACE: Duration = Duration::from_secs(600);
+
+/// Where the widget is looked for.
+#[derive(Debug)]
+pub(super) enum Search {
+    /// A person named its port: used whatever it answers.
+    Named(Named),
+    /// Found by itself.
+    Auto(Auto),
+}
+
+/// The search without a named port.
+#[derive(Debug)]
+pub(super) struct Auto {
+    vendors: Vec<u16>,
+    products: Vec<u16>,
+    /// The serial input's port, which is never asked; empty without one.
+    input: String,
+    scan: Duration,
+    /// The widget that was used last.
+    last: Option<Device>,
+    strangers: Vec<Stranger>,
+}
+
+/// An adapter that did not answer like a widget.
+#[derive(Debug)]
+struct Stranger {
+    device: Device,
+    pause: Backoff,
+    left_until: Instant,
+}
+
+impl Search {
+    pub(super) fn new(usb: &config::Usb, input: &config::Input) -> Self {
+        if !usb.port.is_empty() {
+            return Self::Named(Named::new(usb.port.as_str()));
+        }
+        Self::Auto(Auto {
+            vendors: usb.vendor_ids.clone(),
+            products: usb.product_ids.clone(),
+            input: input.port.clone(),
+            scan: Duration::from_secs(usb.scan_interval_seconds),
+            last: None,
+            strangers: Vec::new(),
+        })
+    }
+
+    /// A person wants everything to be asked now.
+    pub(super) fn look_again(&mut self) {
+        if let Self::Auto(auto) = self {
+            auto.strangers.clear();
+        }
+    }
+}
+
+impl Auto {
+    /// Whom to ask now: the widget of before first, then those with the right ids, then those with the right name.
+    pub(super) fn candidates(&mut self, devices: &[Device], now: Instant) -> Vec<Device> {
+        self.strangers.retain(|stranger| devices.contains(&stranger.device));
+        let mut candidates: Vec<_> = devices
+            .iter()
+            .filter_map(|device| Some((self.rank(device)?, device)))
+            .filter(|(_, device)| !self.is_left_in_peace(device, now))
+            .collect();
+        candidates.sort_by_key(|(rank, _)| *rank);
+        candidates.into_iter().map(|(_, device)| device.clone()).collect()
+    }
+
+    /// Those that were asked, did not answer and are still there.
+    pub(super) fn strangers(&self) -> impl Iterator<Item = &Device> {
+        self.strangers.iter().map(|stranger| &stranger.device)
+    }
+
+    /// Whether it is the widget that was used last.
+    pub(super) fn is_last(&self, device: &Device) -> bool {
+        self.last.as_ref().is_some_and(|last| last.is_same(device))
+    }
+
+    /// It answered and is used.
+    pub(super) fn claimed(&mut self, device: Device) {
+        self.strangers.retain(|stranger| stranger.device != device);
+        self.last = Some(device);
+    }
+
+    /// It did not answer. The widget of before is asked at each look all the same.
+    pub(super) fn silent(&mut self, device: &Device, now: Instant) {
+        let at = match self.strangers.iter().position(|stranger| stranger.device == *device) {
+            Some(at) => at,
+            None => {
+                let pause = Backoff::new(self.scan, LONGEST_PEACE);
+                self.strangers.push(Stranger { device: device.clone(), pause, left_until: now });
+                self.strangers.len() - 1
+            }
+        };
+        if let Some(stranger) = self.strangers.get_mut(at) {
+            stranger.left_until = now + stranger.pause.pause();
+        }
+    }
+
+    /// 0 is asked first; `None` is never asked.
+    fn rank(&self, device: &Device) -> Option<u8> {
+        if !self.input.is_empty() && device.is_at(&self.input) {
+            return None;
+        }
+        let by_ids = self.vendors.contains(&device.vendor_id) && self.products.contains(&device.product_id);
+        let by_name = device.product.as_ref().is_some_and(|name| name.to_ascii_lowercase().contains(WORD));
+        match (self.is_last(device), by_ids, by_name) {
+            (true, ..) => Some(0),
+            (false, true, _) => Some(1),
+            (false, false, true) => Some(2),
+            (false, false, false) => None,
+        }
+    }
+
+    fn is_left_in_peace(&self, device: &Device, now: Instant) -> bool {
+        let peace = |stranger: &Stranger| stranger.device == *device && now < stranger.left_until;
+        !self.is_last(device) && self.strangers.iter().any(peace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(port: &str, ids: (u16, u16), product: &str, serial: &str) -> Device {
+        Device {
+            port: port.to_owned(),
+            vendor_id: ids.0,
+            product_id: ids.1,
+            manufacturer: None,
+            product: Some(product.to_owned()),
+            serial_number: Some(serial.to_owned()),
+        }
+    }
+
+    fn auto(input: &str) -> Auto {
+        let input = config::Input { port: input.to_owned(), ..config::Input::default() };
+        match Search::new(&config::Usb::default(), &input) {
+            Search::Auto(auto) => auto,
+            Search::Named(named) => panic!("{named:?}"),
+        }
+    }
+
+    fn ports(candidates: &[Device]) -> Vec<&str> {
+        candidates.iter().map(|device| device.port.as_str()).collect()
+    }
+
+    const FTDI: (u16, u16) = (0x0403, 0x6001);
+
+    #[test]
+    fn only_adapters_with_the_ids_or_the_name_are_asked_and_never_the_input() {
+        let devices = [
+            device("/dev/ttyACM0", (0x16d0, 0x0a83), "ultraDMX Micro", "1"),
+            device("/dev/ttyUSB0", FTDI, "FT232R USB UART", "2"),
+            device("/dev/ttyUSB1", FTDI, "FT232R USB UART", "3"),
+            device("/dev/ttyUSB2", (0x1a86, 0x7523), "USB2.0-Serial", "4"),
+        ];
+        let candidates = auto("/dev/ttyUSB1").candidates(&devices, Instant::now());
+        assert_eq!(ports(&candidates), ["/dev/ttyUSB0", "/dev/ttyACM0"]);
+    }
+
+    #[test]
+    fn the_widget_of_before_is_asked_first_wherever_it_is_and_however_often_it_was_silent() {
+        let mut auto = auto("");
+        let now = Instant::now();
+        auto.claimed(device("/dev/ttyUSB3", FTDI, "DMX USB PRO", "EN1"));
+        let back = device("/dev/ttyUSB7", FTDI, "DMX USB PRO", "EN1");
+        let devices = [device("/dev/ttyUSB0", FTDI, "DMX USB PRO", "EN2"), back.clone()];
+        auto.silent(&back, now);
+        assert_eq!(ports(&auto.candidates(&devices, now)), ["/dev/ttyUSB7", "/dev/ttyUSB0"]);
+    }
+
+    #[test]
+    fn a_stranger_is_left_in_peace_until_it_is_plugged_in_again_or_a_person_asks() {
+        let mut search = Search::Auto(auto(""));
+        let devices = [device("/dev/ttyUSB0", FTDI, "FT232R USB UART", "A1")];
+        let mut now = Instant::now();
+        let asked = |search: &mut Search, devices: &[Device], now: Instant| match search {
+            Search::Auto(auto) => {
+                let candidates = auto.candidates(devices, now);
+                candidates.iter().for_each(|device| auto.silent(device, now));
+                candidates.len()
+            }
+            Search::Named(_) => 0,
+        };
+        let mut times = 0;
+        for _ in 0..3600 {
+            times += asked(&mut search, &devices, now);
+            now += Duration::from_secs(1);
+        }
+        assert!((10..20).contains(&times), "{times} times in an hour");
+        for how in ["plugged in again", "a person asks"] {
+            assert_eq!(asked(&mut search, &devices, now), 0, "before: {how}");
+            if how == "a person asks" {
+                search.look_again();
+            } else {
+                asked(&mut search, &[], now);
+            }
+            assert_eq!(asked(&mut search, &devices, now), 1, "{how}");
+        }
+    }
+}
