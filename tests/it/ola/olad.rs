@@ -1,6 +1,9 @@
 //! The real olad of Debian, read back through its own `get_dmx`.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
+
+use serialport::{SerialPort, TTYPort};
 
 use super::{at_once, down, errors, metric, said, sending_to};
 use crate::harness::{Appliance, Home, Olad, burst, command, eventually, in_its_own_network, light, patiently};
@@ -27,6 +30,8 @@ async fn a_command_is_512_channels_in_ola() {
 async fn a_thousand_changes_at_once_end_on_the_right_light_in_ola() {
     in_its_own_network(async || {
         let (olad, appliance) = lit().await;
+        appliance.web().accepted(&command([1, 2, 3])).await;
+        olad.wait_light(1, [1, 2, 3]).await; // the next refresh is a second away
         let last = burst(&appliance, 1000).await;
         at_once(olad.wait_light(1, last)).await;
         let frames = metric(&appliance, "frames_total").await;
@@ -120,8 +125,12 @@ async fn output_mode_ola_is_the_same_switch() {
 #[tokio::test]
 async fn a_second_universe_of_ola_needs_only_itself() {
     in_its_own_network(async || {
+        let (mut console, port) = TTYPort::pair().unwrap();
         let olad = Olad::start(Some(2)).await; // its only port; nobody has patched universe 1
-        let appliance = sending_to(&olad.url()).set("DMX_OLA_UNIVERSES", "1:2").start().await;
+        let home = sending_to(&olad.url()).set("DMX_OLA_UNIVERSES", "1:2");
+        let home = home.set("DMX_INPUT_ENABLED", "1").set("DMX_INPUT_UNIVERSE", "1");
+        let appliance = home.set("DMX_INPUT_PORT", port.name().unwrap()).start().await;
+        drop(port);
         olad.wait_light(2, [0, 0, 0]).await;
         appliance.web().accepted(&command([1, 2, 3])).await;
         let problems = eventually("universe 1 is missing", async || {
@@ -131,6 +140,8 @@ async fn a_second_universe_of_ola_needs_only_itself() {
         let problems = problems.await;
         assert!(problems.len() == 1 && problems[0].starts_with("ola: "), "{problems:?}");
         olad.wait_light(2, [0, 0, 0]).await; // the lamp is not in our universe 1
+        console.write_all(b"DMX: read value from channel 1: 99\r\n").unwrap();
+        at_once(olad.wait_light(2, [99, 0, 0])).await;
     })
     .await;
 }

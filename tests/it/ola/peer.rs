@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use super::{at_once, down, errors, metric, sending_to};
 use crate::harness::{Appliance, FakeOla, Mood, burst, command, drag, eventually};
 
@@ -60,6 +62,8 @@ async fn a_drag_keeps_the_pace_and_ends_on_its_last_colour() {
 async fn a_burst_ends_on_its_last_colour() {
     let ola = FakeOla::start(Mood::Ok).await;
     let appliance = sending_to(&ola.url()).start().await;
+    appliance.web().accepted(&command([1, 2, 3])).await;
+    ola.wait_light(1, [1, 2, 3]).await; // the next refresh is a second away
     let last = burst(&appliance, 1000).await;
     at_once(ola.wait_light(1, last)).await;
     assert!(ola.posted().len() < 300, "{} frames", ola.posted().len());
@@ -104,6 +108,44 @@ pub async fn static_light(seconds: usize) {
         assert!(gap > Duration::from_millis(950) && gap < Duration::from_millis(2000), "{gap:?}");
     }
     assert_eq!(metric(&appliance, "frames_total").await, posted.len() as f64);
+}
+
+#[tokio::test]
+async fn the_list_of_outputs_tells_how_each_fares() {
+    let ola = FakeOla::start(Mood::Ok).await;
+    let appliance = sending_to(&ola.url()).set("DMX_OLA_UNIVERSES", "1:2").start().await;
+    appliance.web().accepted(&command([5, 6, 7])).await;
+    let posted = ola.wait_light(1, [5, 6, 7]).await;
+    let well = eventually("both work", async || {
+        let frames = ola.posted().iter().filter(|posted| posted.frame().0 == 1).count();
+        let [lamp, second] = [output(&appliance, "ola").await, output(&appliance, "ola-1").await];
+        (lamp["connected"] == true && second["connected"] == true && lamp["framesSent"] == frames)
+            .then_some([lamp, second])
+    });
+    let [lamp, second] = well.await;
+    assert_eq!([&lamp["universe"], &second["universe"]], [0, 1]);
+    assert_eq!(lamp["target"], format!("{} universe 1", ola.url()));
+    assert_eq!([&lamp["enabled"], &lamp["errors"], &lamp["lastError"]], [&json!(true), &json!(0), &Value::Null]);
+    assert_eq!(output(&appliance, "enttec").await["enabled"], false, "those that are switched off are listed");
+    let frame = appliance.web().get("/universes/0/frame").await.json();
+    assert_eq!(frame["frame"], json!(posted.frame().1), "what is sent is what REST shows");
+
+    ola.turn(Mood::Says("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".into()));
+    let ill = eventually("it is down", async || {
+        Some(output(&appliance, "ola").await).filter(|output| output["connected"] == false)
+    });
+    let ill = ill.await;
+    assert!(ill["lastError"].as_str().unwrap().contains("patch universe 1 in OLA first"), "{ill}");
+    assert!(ill["errors"].as_u64() >= Some(1) && ill["lastErrorAt"].as_u64() > Some(1_700_000_000_000), "{ill}");
+    ola.turn(Mood::Ok);
+    eventually("it is back", async || (output(&appliance, "ola").await["reconnects"] == 1).then_some(())).await;
+}
+
+/// One of `GET /outputs`.
+async fn output(appliance: &Appliance, name: &str) -> Value {
+    let list = appliance.web().get("/outputs").await.json();
+    let mut outputs = list["outputs"].as_array().expect("a list of outputs").iter();
+    outputs.find(|output| output["name"] == name).unwrap_or_else(|| panic!("{name} in {list}")).clone()
 }
 
 #[tokio::test]
