@@ -12,8 +12,12 @@ use serialport::{SerialPort, TTYPort};
 use super::server::{Dmxd, Mosquitto};
 use super::{CMD, latency, percentiles, publish};
 
-/// Commands a second at idle: 333 ms apart, so that no frame waits for its slot.
-const IDLE: u32 = 3;
+/// Commands a second at idle: 250 ms apart, so that no frame waits for its slot.
+const IDLE: u32 = 4;
+
+/// Commands a second of a drag. Not 200: five of those are exactly one slot at 40 fps, and each frame's command would be
+/// equally old, by chance a little or a lot.
+const DRAG: u32 = 199;
 
 /// Commands a second that keep both outputs at their full rate (40 and 44) and not much more.
 const FULL: u32 = 44;
@@ -28,7 +32,7 @@ pub(crate) fn measure() -> io::Result<()> {
     let mosquitto = Mosquitto::start()?;
     let widget = Widget::plug_in()?;
     let dmxd = Dmxd::start_with("enttec", &[("DMX_USB_ENABLED", "true"), ("DMX_USB_PORT", &widget.path)])?;
-    for (rate, samples) in [(IDLE, 100), (200, 2000)] {
+    for (rate, samples) in [(IDLE, 200), (DRAG, 1990)] {
         let relay = latency(mosquitto.port, CMD, CMD, rate, samples)?;
         let sent = publish(dmxd.mqtt, CMD, rate, samples)?;
         thread::sleep(Duration::from_millis(100)); // the last frame
