@@ -84,14 +84,14 @@ impl OladHome {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new("olad");
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]); // it does not outlive a test that is killed
         if is_root() {
             let owner = std::process::Command::new("chown").args(["-R", "olad"]).arg(self.folder.path()).status();
             assert!(owner.expect("chown is installed").success(), "there is a user olad (tests/run)");
-            command = Command::new("setpriv");
-            command.args(["--reuid=olad", "--regid=olad", "--clear-groups", "olad"]);
+            command.args(["--reuid=olad", "--regid=olad", "--clear-groups"]);
         }
-        command.arg("-c").arg(self.folder.path());
+        command.arg("olad").arg("-c").arg(self.folder.path());
         command.args(["-p", &self.http.to_string(), "-r", &self.rpc.to_string()]);
         command.args(["--no-register-with-dns-sd", "--no-http-quit", "-l", "1"]);
         command.stdin(Stdio::null()).kill_on_drop(true);
