@@ -15,11 +15,15 @@ mod olad;
 mod own_network;
 mod packet;
 mod patience;
+mod pty;
 mod random;
 mod raw_http;
+mod shield;
 mod shim;
 mod strangers;
+mod usb_bus;
 mod web;
+mod widget;
 mod ws_watcher;
 
 pub use appliance::{Appliance, Home};
@@ -37,9 +41,12 @@ pub use packet::{Connect, Message, Packet, encode};
 pub use patience::{HEADROOM, eventually, eventually_within, patiently};
 pub use random::Random;
 pub use raw_http::raw_http;
+pub use shield::Shield;
 pub use shim::{Card, Shim};
 pub use strangers::{mosquitto_pub, mosquitto_sub, node, python};
+pub use usb_bus::{UsbBus, UsbDevice};
 pub use web::Web;
+pub use widget::{Manner, Taken, Tape, Widget};
 pub use ws_watcher::{Ending, WsWatcher};
 
 /// Where commands go.
