@@ -21,7 +21,7 @@ pub(super) enum Search {
     /// A person named its port: used whatever it answers.
     Named(Named),
     /// Found by itself.
-    Auto(Auto),
+    Auto(Box<Auto>),
 }
 
 /// The search without a named port.
@@ -31,8 +31,10 @@ pub(super) struct Auto {
     products: Vec<u16>,
     /// The serial input's port, which is never asked; empty while that is switched off.
     input: String,
-    /// What was seen there: it is not asked elsewhere either.
+    /// What was seen there: while it is not there, it is not asked elsewhere either.
     shield: Option<Device>,
+    /// It is there now.
+    shield_is_there: bool,
     scan: Duration,
     /// The widget that was used last.
     last: Option<Device>,
@@ -52,15 +54,16 @@ impl Search {
         if !usb.port.is_empty() {
             return Self::Named(Named::new(usb.port.as_str()));
         }
-        Self::Auto(Auto {
+        Self::Auto(Box::new(Auto {
             vendors: usb.vendor_ids.clone(),
             products: usb.product_ids.clone(),
             input: if input.enabled { input.port.clone() } else { String::new() },
             shield: None,
+            shield_is_there: false,
             scan: Duration::from_secs(usb.scan_interval_seconds),
             last: None,
             strangers: Vec::new(),
-        })
+        }))
     }
 
     /// A person wants everything to be asked now.
@@ -75,9 +78,9 @@ impl Auto {
     /// Whom to ask now: the widget of before first, then those with the right ids, then those with the right name.
     pub(super) fn candidates(&mut self, devices: &[Device], now: Instant) -> Vec<Device> {
         self.strangers.retain(|stranger| devices.contains(&stranger.device));
-        if let Some(shield) = devices.iter().find(|device| self.is_input(device)) {
-            self.shield = Some(shield.clone());
-        }
+        let shield = devices.iter().find(|device| self.is_input(device)).cloned();
+        self.shield_is_there = shield.is_some();
+        self.shield = shield.or(self.shield.take());
         let mut candidates: Vec<_> = devices
             .iter()
             .filter_map(|device| Some((self.rank(device)?, device)))
@@ -120,7 +123,9 @@ impl Auto {
 
     /// 0 is asked first; `None` is never asked.
     fn rank(&self, device: &Device) -> Option<u8> {
-        if self.is_input(device) || self.shield.as_ref().is_some_and(|shield| shield.is_same(device)) {
+        // Cheap adapters share one serial number: theirs tells nothing as long as the shield is where it should be.
+        let moved = |shield: &Device| !self.shield_is_there && shield.is_same(device);
+        if self.is_input(device) || self.shield.as_ref().is_some_and(moved) {
             return None;
         }
         let by_ids = self.vendors.contains(&device.vendor_id) && self.products.contains(&device.product_id);
@@ -162,7 +167,7 @@ mod tests {
     fn auto(input: &str) -> Auto {
         let input = config::Input { enabled: true, port: input.to_owned(), ..config::Input::default() };
         match Search::new(&config::Usb::default(), &input) {
-            Search::Auto(auto) => auto,
+            Search::Auto(auto) => *auto,
             Search::Named(named) => panic!("{named:?}"),
         }
     }
@@ -218,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_stranger_is_left_in_peace_until_it_is_plugged_in_again_or_a_person_asks() {
-        let mut search = Search::Auto(auto(""));
+        let mut search = Search::Auto(Box::new(auto("")));
         let devices = [device("/dev/ttyUSB0", FTDI, "FT232R USB UART", "A1")];
         let mut now = Instant::now();
         let asked = |search: &mut Search, devices: &[Device], now: Instant| match search {
