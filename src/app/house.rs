@@ -25,8 +25,8 @@ use crate::metrics::Metrics;
 use crate::output::{self, FaultKind, Outputs};
 use crate::store::{Opened, Store, StoreError};
 
-/// Web requests that were under way may take this long at the stop. With the broker's 600 ms and the store's last
-/// sync the whole stop stays below 2 s, whoever does not listen.
+/// Web requests that were under way may take this long at the stop. With the commands' 600 ms, the outputs' 1.6 s and the
+/// store's last sync the whole stop stays below 4 s, whoever does not listen.
 const LAST_REQUESTS: Duration = Duration::from_millis(600);
 
 /// The commands that wait may take this long at the stop: a full queue of 10,000 takes 0.15 s at the 65,000 a second of

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::fault::Fault;
 use super::load::{Draft, about};
 use super::table::settings;
-use super::{AuthMode, BackupProvider, Config, this_machine};
+use super::{AuthMode, BackupProvider, Config, OutputMode, this_machine};
 
 /// More cannot be mapped: r, g, b.
 const INPUT_CHANNELS: u16 = 3;
@@ -72,7 +72,10 @@ const RULES: &[Rule] = &[
     },
     Rule {
         keys: &["usb.port", "input.port"],
-        broken: |c| !c.input.port.is_empty() && c.usb.port == c.input.port,
+        broken: |c| {
+            let usb = c.usb.enabled || c.output.mode == OutputMode::Enttec;
+            usb && c.input.enabled && !c.input.port.is_empty() && c.usb.port == c.input.port
+        },
         wrong: "usb.port and input.port are the same",
         right: "name two different ports",
     },

@@ -20,6 +20,7 @@ mod hostile;
 mod http;
 mod life;
 mod mqtt;
+mod ola;
 mod operations;
 mod outputs;
 mod power;
