@@ -93,7 +93,6 @@ const NOT_YET: &[Rule] = &[
         right: "use http://, which is what olad serves",
     },
     not_yet(&["projects.enabled"], |c| c.projects.enabled, "this version cannot keep several projects yet"),
-    not_yet(&["backup.enabled"], |c| c.backup.enabled, "this version cannot make backups yet"),
 ];
 
 const fn not_yet(keys: &'static [&'static str], broken: fn(&Config) -> bool, wrong: &'static str) -> Rule {

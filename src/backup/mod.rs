@@ -1,0 +1,120 @@
+//! Backups of projects: made, sealed, put away, read back; restored in one step or not at all.
+//!
+//! A backup counts once its stored bytes were read back, opened and validated. Nothing here changes light: what a
+//! restore brings is handed to the house ([`Shows::adopt`]) as a whole.
+
+mod bundle;
+mod fault;
+mod handle;
+mod index;
+mod local;
+mod percent;
+mod retention;
+mod s3;
+mod schedule;
+mod seal;
+mod status;
+mod vault;
+mod version;
+mod work;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::config;
+use crate::dmx::{ProjectId, Snapshot};
+use crate::kit::health::Health;
+use crate::kit::stop::{self, Stopper};
+use crate::kit::tasks::Tasks;
+use crate::metrics;
+
+pub use fault::{Fault, FaultKind};
+pub use handle::Handle;
+pub use status::Status;
+pub use version::{Label, NotALabel, Provider, Version};
+
+/// What backups need of the rest of the house.
+pub trait Shows: Send + Sync {
+    /// The active project now.
+    fn active(&self) -> ProjectId;
+    /// All known projects: tells whose a foreign version is.
+    fn known(&self) -> Vec<ProjectId>;
+    /// The active project as one document, consistent.
+    fn snapshot(&self) -> BoxFuture<'_, Document>;
+    /// Replaces state, scenes and show of `project` in one atomic step, if it is still the active one.
+    fn adopt<'a>(&'a self, project: &'a ProjectId, snapshot: Snapshot) -> BoxFuture<'a, Result<(), NotActive>>;
+    /// A backup of it was made then (Unix milliseconds) and verified: lasting when this ends.
+    fn backed_up<'a>(&'a self, project: &'a ProjectId, at_ms: u64) -> BoxFuture<'a, ()>;
+}
+
+/// A project as one document.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Whose it is.
+    pub project: ProjectId,
+    /// [`Snapshot::document`] as JSON.
+    pub bytes: Vec<u8>,
+}
+
+/// Another project has become the active one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotActive;
+
+/// How long a job may take to its end at the stop. What is cut off then changed nothing, and is never taken for good.
+const LAST_JOB: Duration = Duration::from_millis(600);
+
+/// What backups are made with.
+pub struct Parts {
+    /// Where to, sealed how, how often, how many.
+    pub settings: config::Backup,
+    /// Folder of everything that is kept; local backups are in `backups` below it unless the settings say otherwise.
+    pub data_dir: PathBuf,
+    /// The projects.
+    pub shows: Arc<dyn Shows>,
+    /// What `GET /readyz` reads out.
+    pub health: Health,
+    /// What `GET /metrics` shows.
+    pub metrics: metrics::Backup,
+}
+
+/// The backups' task.
+pub struct Backups {
+    /// The way in for REST and the command line.
+    pub handle: Handle,
+    tasks: Tasks,
+    stop: Stopper,
+}
+
+/// Starts them; while they are switched off every request is answered so.
+///
+/// # Errors
+/// A key or a bucket that cannot be used, whatever happens later.
+pub fn start(parts: Parts) -> Result<Backups, Fault> {
+    let (stop, stopped) = stop::channel();
+    let mut tasks = Tasks::default();
+    let handle = if parts.settings.enabled {
+        let (handle, worker) = worker::Worker::new(parts)?;
+        tasks.spawn("backups", worker.run(stopped));
+        handle
+    } else {
+        Handle::off()
+    };
+    Ok(Backups { handle, tasks, stop })
+}
+
+impl Backups {
+    /// Ends when the task does, which is a fault, and names it.
+    pub async fn ended(&mut self) -> &'static str {
+        self.tasks.ended().await
+    }
+
+    /// Lets a job that is nearly done end. Names what was late.
+    pub async fn close(self) -> Vec<&'static str> {
+        self.stop.stop();
+        self.tasks.join(LAST_JOB).await
+    }
+}
