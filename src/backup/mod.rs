@@ -18,6 +18,8 @@ mod vault;
 mod version;
 mod work;
 mod worker;
+#[cfg(test)]
+mod worker_tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

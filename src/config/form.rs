@@ -131,9 +131,7 @@ fn is_passphrase(text: &str) -> bool {
 /// 32 bytes in base64url are 43 characters and one of padding, which Python's `Fernet` insists on.
 fn is_fernet_key(text: &str) -> bool {
     let Some(data) = text.strip_suffix('=') else { return false };
-    data.len() == 43
-        && fernet::Fernet::new(text).is_some()
-        && data.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    data.len() == 43 && data.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 #[cfg(test)]
@@ -206,7 +204,7 @@ mod tests {
                 "secret",
                 "passphrase:",
                 &age.to_lowercase(),
-                &age.replace("VFS", "VFQ"),
+                &mistyped,
                 &age[..73],
                 &fernet[..43],
                 &fernet.replace('-', "+"),
