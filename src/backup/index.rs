@@ -99,7 +99,7 @@ mod tests {
             "odd", {"versionId":"../b"}]"#;
         let mut index = Index::parse(text).unwrap();
         let a: VersionId = "a".parse().unwrap();
-        assert_eq!(index.ids(), [a.clone()]);
+        assert_eq!(index.ids(), std::slice::from_ref(&a));
         let read = index.version(&a, FOUND);
         assert_eq!((read.created_at, read.size, read.label.clone(), read.encrypted), (5, 3, None, true));
         assert_eq!((read.sha256.clone(), read.safety), (None, false));

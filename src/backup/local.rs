@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(local.list(&project()).await.unwrap(), []);
         let made = version("v1", 5, b"{}");
         local.put(&project(), &made, Bytes::from_static(b"{}")).await.unwrap();
-        assert_eq!(local.list(&project()).await.unwrap(), [made.clone()]);
+        assert_eq!(local.list(&project()).await.unwrap(), std::slice::from_ref(&made));
         assert!(local.has(&project(), &made.version_id).await.unwrap());
         let read = local.get(&project(), &made.version_id, &|_, _| ()).await.unwrap();
         assert_eq!((read.bytes.as_slice(), read.sha256), (&b"{}"[..], made.sha256));

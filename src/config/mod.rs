@@ -12,6 +12,7 @@ mod kinds;
 mod lists;
 mod load;
 mod print;
+mod secrets;
 mod table;
 mod this_machine;
 mod value;
