@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::banner;
 use super::signals::Signals;
+use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
 use crate::config::{self, Config};
 use crate::engine::{self, Engine};
@@ -51,6 +52,9 @@ pub(super) enum Fault {
     /// The data folder.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The backups' key or bucket.
+    #[error("{0}")]
+    Backup(#[from] backup::Fault),
     /// The broker.
     #[error(transparent)]
     Broker(#[from] broker::StartError),
@@ -77,6 +81,7 @@ struct House {
     broker: Broker,
     outputs: Outputs,
     input: Input,
+    backups: Backups,
     /// Of the library; it ends when nobody can wish any more.
     shelves: Tasks,
     web: Tasks,
@@ -131,6 +136,13 @@ impl House {
             &mut shelves,
         );
         let library = library.await;
+        let backups = backup::start(backup::Parts {
+            settings: config.backup.clone(),
+            data_dir: data_dir.clone(),
+            shows: Arc::new(library.clone()),
+            health: health.clone(),
+            metrics: metrics.backup.clone(),
+        })?;
         let doors = [("http", web_listener.local_addr()), ("mqtt", mqtt_listener.local_addr())];
         let broker = broker::start(
             mqtt_listener,
@@ -167,6 +179,7 @@ impl House {
             broker_serves: Arc::new(broker.serving()),
             ports: Ports { outputs: outputs.statuses(), inputs: vec![input.status()], usb: Arc::new(outputs.usb()) },
             library,
+            backups: backups.handle.clone(),
         };
         let mut tasks = Tasks::default();
         tasks.spawn("the web server", http::serve(web_listener, parts, stop));
@@ -177,7 +190,7 @@ impl House {
             listening.push((door, address));
         }
         banner::show(&listening, &data_dir);
-        Ok(Self { store, engine, broker, outputs, input, shelves, web: tasks, web_stop })
+        Ok(Self { store, engine, broker, outputs, input, backups, shelves, web: tasks, web_stop })
     }
 
     /// Ends when a part that must run for ever does, and names it. Feeds systemd's watchdog meanwhile.
@@ -199,6 +212,7 @@ impl House {
             part = self.broker.ended() => part,
             part = self.outputs.ended() => part,
             part = self.input.ended() => part,
+            part = self.backups.ended() => part,
             part = self.shelves.ended() => part,
             part = self.web.ended() => part,
             () = heartbeat => "the heartbeat",
@@ -207,12 +221,13 @@ impl House {
 
     /// Doors stop taking, the heart is emptied, the last words go out, the memory is closed.
     async fn close(self) {
-        let Self { store, engine, broker, outputs, input, shelves, web, web_stop } = self;
+        let Self { store, engine, broker, outputs, input, backups, shelves, web, web_stop } = self;
         broker.quiet();
         web_stop.stop();
-        let (web, line) = tokio::join!(web.join(LAST_REQUESTS), input.close());
+        let (web, line, jobs) = tokio::join!(web.join(LAST_REQUESTS), input.close(), backups.close());
         late("web", &web);
         late("input", &line);
+        late("backups", &jobs);
         late("library", &shelves.join(LAST_WISHES).await);
         if timeout(LAST_COMMANDS, engine.drain()).await.is_err() {
             late("engine", &["the last commands"]);

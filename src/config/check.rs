@@ -95,12 +95,7 @@ const NOT_YET: &[Rule] = &[
         wrong: "{} is https, which this version cannot speak to OLA yet",
         right: "use http://, which is what olad serves",
     },
-    not_yet(&["backup.enabled"], |c| c.backup.enabled, "this version cannot make backups yet"),
 ];
-
-const fn not_yet(keys: &'static [&'static str], broken: fn(&Config) -> bool, wrong: &'static str) -> Rule {
-    Rule { keys, broken, wrong, right: "set it to false" }
-}
 
 const ODD: &[Rule] = &[Rule {
     keys: &["input.port", "input.enabled"],

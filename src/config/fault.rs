@@ -10,6 +10,8 @@ pub enum Origin {
     File(PathBuf, usize),
     /// A variable.
     Variable(&'static str),
+    /// A secret's file, by the variable or credential that names it.
+    SecretFile(String),
 }
 
 impl fmt::Display for Origin {
@@ -17,6 +19,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File(path, line) => write!(f, "{}:{line}", path.display()),
             Self::Variable(name) => f.write_str(name),
+            Self::SecretFile(name) => f.write_str(name),
         }
     }
 }

@@ -48,7 +48,8 @@ pub(crate) fn find(option: Option<&Path>, variable: Option<&OsStr>) -> Result<Op
     }
 }
 
-fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+/// The bytes of a small file.
+pub(crate) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let length = File::open(path)?.take(LARGEST_BYTES + 1).read_to_end(&mut bytes)?;
     if length as u64 > LARGEST_BYTES { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }

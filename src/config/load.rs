@@ -10,7 +10,7 @@ use super::fault::{Fault, Faults, Origin};
 use super::table::Setting;
 use super::value::Wrong;
 use super::variables::Variables;
-use super::{Config, check, file};
+use super::{Config, check, file, secrets};
 
 /// A configuration that can be started.
 #[derive(Clone, Debug)]
@@ -42,10 +42,12 @@ pub fn load<K: Into<OsString>, V: Into<OsString>>(
         Ok(None) => {}
         Err(fault) => draft.faults.push(fault),
     }
-    finish(draft, &variables)
+    variables.read(&mut draft);
+    secrets::read(&mut draft, &variables);
+    finish(draft)
 }
 
-/// The same without a disk: `text` is what stands in appliance.toml. Must not panic, whatever it is given (fuzzed).
+/// The same without a disk, so without secrets of files: `text` is what stands in appliance.toml. Must not panic, whatever it is given (fuzzed).
 ///
 /// # Errors
 /// All faults of the text and the variables.
@@ -55,11 +57,11 @@ pub fn parse<K: Into<OsString>, V: Into<OsString>>(
 ) -> Result<Loaded, Faults> {
     let mut draft = Draft::default();
     file::read(&mut draft, Path::new(file::DEFAULT), text);
-    finish(draft, &Variables::ours(variables))
+    Variables::ours(variables).read(&mut draft);
+    finish(draft)
 }
 
-fn finish(mut draft: Draft, variables: &Variables) -> Result<Loaded, Faults> {
-    variables.read(&mut draft);
+fn finish(mut draft: Draft) -> Result<Loaded, Faults> {
     check::check(&mut draft);
     let Draft { config, origins, faults, warnings, unclear: _ } = draft;
     if faults.is_empty() { Ok(Loaded { config, warnings, origins }) } else { Err(Faults { faults, warnings }) }
@@ -92,6 +94,7 @@ pub(crate) fn about(key: &str, origin: Option<&Origin>) -> String {
     match origin {
         Some(Origin::File(..)) | None => origin.map_or_else(|| key.to_owned(), |origin| format!("{origin}: {key}")),
         Some(Origin::Variable(name)) => (*name).to_owned(),
+        Some(Origin::SecretFile(name)) => name.clone(),
     }
 }
 

@@ -12,6 +12,7 @@ mod kinds;
 mod lists;
 mod load;
 mod print;
+mod secrets;
 mod table;
 mod this_machine;
 mod value;
@@ -365,6 +366,18 @@ pub struct Backup {
     pub old_keys: Vec<Secret>,
     /// Minutes between automatic backups; 0 = none.
     pub auto_interval_minutes: u64,
+    /// Backups that are kept, the last ones; 0 = this rule keeps none.
+    pub keep_last: usize,
+    /// Days of which the last backup is kept.
+    pub keep_daily: usize,
+    /// Weeks of which the last backup is kept.
+    pub keep_weekly: usize,
+    /// Where an S3 server is; empty = Amazon's.
+    pub s3_endpoint: String,
+    /// Bucket in the path of URLs; `None` = with an endpoint of one's own.
+    pub s3_path_style: Option<bool>,
+    /// Proxy on the way there; empty = none.
+    pub s3_proxy: String,
     /// S3 bucket.
     pub s3_bucket: String,
     /// Prefix of keys in the bucket.
@@ -388,6 +401,12 @@ impl Default for Backup {
             encryption_key: None,
             old_keys: Vec::new(),
             auto_interval_minutes: 0,
+            keep_last: 0,
+            keep_daily: 0,
+            keep_weekly: 0,
+            s3_endpoint: String::new(),
+            s3_path_style: None,
+            s3_proxy: String::new(),
             s3_bucket: String::new(),
             s3_prefix: "dmx-controller/backups".into(),
             s3_region: String::new(),

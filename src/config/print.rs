@@ -12,7 +12,9 @@ use super::value::MASK;
 #[must_use]
 pub fn shipped() -> String {
     let mut out = "# Settings of dmxd, each with its built-in default. The variable in brackets wins over this file.\n\
-                   # An empty text stands for \"not set\". `dmxd --check` looks for faults, `dmxd --print-config` shows what is in force.\n"
+                   # An empty text stands for \"not set\". `dmxd --check` looks for faults, `dmxd --print-config` shows what is in force.\n\
+                   # A secret may come from a file as well: its variable with _FILE behind it names one, or it is a systemd credential\n\
+                   # with the name of the setting (LoadCredential=backup.encryption_key:/etc/dmxd/backup.key).\n"
         .to_owned();
     let defaults = Config::default();
     for section in SECTIONS {
@@ -61,7 +63,7 @@ fn origin(setting: &Setting, loaded: &Loaded) -> String {
         None => format!("default ({variables})"),
         // A path may have a line break in it, a comment may not.
         Some(file @ Origin::File(..)) => format!("{file} ({variables})").replace(char::is_control, "?"),
-        Some(variable) => variable.to_string(),
+        Some(variable @ (Origin::Variable(_) | Origin::SecretFile(_))) => variable.to_string(),
     }
 }
 

@@ -187,12 +187,18 @@ sections! {
         encryption_key: ["DMX_CLOUD_BACKUP_ENCRYPTION_KEY"], Text(form::BACKUP_KEY), "Key that seals: AGE-SECRET-KEY-1…, passphrase:… or a Fernet key; empty = none.";
         old_keys: ["DMX_CLOUD_BACKUP_OLD_KEYS"], Text(form::BACKUP_KEY), "Keys that still open older backups.";
         auto_interval_minutes: ["DMX_CLOUD_BACKUP_AUTO_INTERVAL"], Range(0, LONGEST / 60), "Minutes between automatic backups; 0 = none.";
+        keep_last: ["DMX_BACKUP_KEEP_LAST"], Range(0, 1_000_000), "The last so many backups are kept; 0 in all three = every one.";
+        keep_daily: ["DMX_BACKUP_KEEP_DAILY"], Range(0, 1_000_000), "The last backup of each of so many days is kept.";
+        keep_weekly: ["DMX_BACKUP_KEEP_WEEKLY"], Range(0, 1_000_000), "The last backup of each of so many weeks is kept.";
+        s3_endpoint: ["DMX_BACKUP_S3_ENDPOINT"], Text(form::S3_ENDPOINT), "S3 server other than Amazon's, http://minio.local:9000 for example; empty = Amazon's.";
+        s3_path_style: ["DMX_BACKUP_S3_PATH_STYLE"], Any, "true = bucket in the path, false = in the host name; empty = in the path when s3_endpoint is set.";
+        s3_proxy: ["DMX_BACKUP_S3_PROXY"], Text(form::S3_PROXY), "Proxy on the way to S3, http://proxy:3128 for example; empty = none, whatever HTTP_PROXY says.";
         s3_bucket: ["DMX_CLOUD_BACKUP_S3_BUCKET"], Any, "S3 bucket.";
         s3_prefix: ["DMX_CLOUD_BACKUP_S3_PREFIX"], Any, "Prefix of keys in the bucket.";
-        s3_region: ["DMX_CLOUD_BACKUP_S3_REGION"], Any, "AWS region.";
-        s3_access_key: ["DMX_CLOUD_BACKUP_S3_ACCESS_KEY"], Any, "AWS access key.";
-        s3_secret_key: ["DMX_CLOUD_BACKUP_S3_SECRET_KEY"], Any, "AWS secret key.";
-        s3_session_token: ["DMX_CLOUD_BACKUP_S3_SESSION_TOKEN"], Any, "AWS session token, if there is one.";
+        s3_region: ["DMX_CLOUD_BACKUP_S3_REGION"], Any, "Region; empty = us-east-1.";
+        s3_access_key: ["DMX_CLOUD_BACKUP_S3_ACCESS_KEY"], Any, "Access key.";
+        s3_secret_key: ["DMX_CLOUD_BACKUP_S3_SECRET_KEY"], Any, "Secret key.";
+        s3_session_token: ["DMX_CLOUD_BACKUP_S3_SESSION_TOKEN"], Any, "Session token, if there is one.";
     }
 }
 

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::fault::{Fault, Origin, nearest};
 use super::load::Draft;
+use super::secrets;
 use super::table::{Setting, settings};
 
 /// Names the file; no setting of its own.
@@ -17,13 +18,26 @@ impl Variables {
     /// Picks ours. Names in small letters count as ours too, so that they get a warning and not silence.
     pub(crate) fn ours<K: Into<OsString>, V: Into<OsString>>(all: impl IntoIterator<Item = (K, V)>) -> Self {
         let all = all.into_iter().map(|(name, value)| (name.into().to_string_lossy().into_owned(), value.into()));
-        let is_ours = |name: &str| name.to_ascii_uppercase().starts_with("DMX_") || setting_of(name).is_some();
+        let is_ours = |name: &str| {
+            let ours = name.to_ascii_uppercase().starts_with("DMX_") || setting_of(name).is_some();
+            ours || name == secrets::CREDENTIALS
+        };
         Self(all.filter(|(name, value)| is_ours(name) && !value.is_empty()).collect())
     }
 
     /// The file that they name.
     pub(crate) fn file(&self) -> Option<&OsStr> {
         self.0.get(FILE).map(OsString::as_os_str)
+    }
+
+    /// A variable's value.
+    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(name).map(OsString::as_os_str)
+    }
+
+    /// The folder of systemd's credentials.
+    pub(crate) fn credentials(&self) -> Option<&OsStr> {
+        self.get(secrets::CREDENTIALS)
     }
 
     /// Lays them over the draft, in the order of the table.
@@ -39,7 +53,10 @@ impl Variables {
                 read_one(draft, setting, name, value);
             }
         }
-        let unknown = self.0.keys().filter(|name| *name != FILE && setting_of(name).is_none());
+        let known = |name: &str| {
+            [FILE, secrets::CREDENTIALS].contains(&name) || setting_of(name).is_some() || secrets::is_one(name)
+        };
+        let unknown = self.0.keys().filter(|name| !known(name));
         draft.warnings.extend(unknown.map(|name| Fault::new(name, "unknown variable, not used", suggestion(name))));
     }
 }

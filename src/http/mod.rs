@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::backup;
 use crate::config;
 use crate::dmx::PortStatus;
 use crate::engine;
@@ -58,6 +59,8 @@ pub struct Parts {
     pub ports: Ports,
     /// Projects, scenes and show.
     pub library: Library,
+    /// Their backups.
+    pub backups: backup::Handle,
 }
 
 /// Outputs and inputs, as the rest of the house lends them.
@@ -99,6 +102,7 @@ struct App {
     broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
     ports: Ports,
     library: Library,
+    backups: backup::Handle,
     hub: live::Hub,
     stop: Stop,
 }
@@ -115,6 +119,7 @@ impl App {
             broker_serves: parts.broker_serves,
             ports: parts.ports,
             library: parts.library,
+            backups: parts.backups,
             stop,
         })
     }

@@ -12,6 +12,7 @@ use warp::hyper::body::Bytes;
 
 use super::dispatch::Response;
 use super::{App, NotOpened, Parts, Ports, UsbOutput, bind, server};
+use crate::backup;
 use crate::config::{self, Config};
 use crate::dmx::{PortStatus, ProjectId};
 use crate::engine::{self, Engine};
@@ -85,6 +86,7 @@ impl Web {
             broker_serves: Arc::new(move || serves.load(Ordering::Relaxed)),
             ports: ports(),
             library,
+            backups: backup::Handle::off(),
         };
         let (stopper, stop) = stop::channel();
         let max_connections = parts.settings.max_connections;

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot, watch};
 use ulid::Ulid;
 
@@ -227,7 +225,7 @@ impl Librarian {
         let project = view.catalogue.get(active.as_str()).cloned();
         let project = project.unwrap_or_else(|| Project::new(active.clone(), name_of(active), 0)); // it is among them
         let document = Snapshot::document(&project, &self.parts.feed.state(), &view.file(), clock::now_ms());
-        Document { project: active.clone(), fingerprint: fingerprint(&document), bytes: json(&document) }
+        Document { project: active.clone(), bytes: json(&document) }
     }
 
     /// Writes documents ahead, if they fit beside all others.
@@ -292,18 +290,4 @@ fn name_of(id: &ProjectId) -> &str {
 
 pub(super) fn keep(batch: &mut Batch, project: &Project) {
     batch.put(Tree::Projects, project.id.as_str(), json(project));
-}
-
-/// Of what people made: neither times nor numbers of changes.
-fn fingerprint(document: &Value) -> [u8; 32] {
-    let mut made = document.clone();
-    for (part, fields) in [("project", &["updatedAt", "lastBackupAt"][..]), ("state", &["seq", "ts", "updatedBy"])] {
-        if let Some(part) = made.get_mut(part).and_then(Value::as_object_mut) {
-            fields.iter().for_each(|field| drop(part.remove(*field)));
-        }
-    }
-    if let Some(made) = made.as_object_mut() {
-        made.remove("timestamp");
-    }
-    Sha256::digest(json(&made)).into()
 }

@@ -84,8 +84,6 @@ pub struct Document {
     pub project: ProjectId,
     /// Snapshot JSON.
     pub bytes: Vec<u8>,
-    /// SHA-256 of what people made; the same as long as they change nothing.
-    pub fingerprint: [u8; 32],
 }
 
 /// What the library needs from the rest of the house.

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub output: Output,
     /// `dmx_input_…`
     pub input: Input,
+    /// `dmx_backup_…`
+    pub backup: Backup,
     /// `dmx_log_dropped_total`
     pub log_dropped: IntCounter,
 }
@@ -123,6 +125,19 @@ group! {
     }
 }
 
+group! {
+    /// Backups of projects.
+    Backup {
+        made: IntCounter("dmx_backup_made_total", "Backups made, read back and verified."),
+        unchanged: IntCounter("dmx_backup_unchanged_total", "Automatic backups that were not needed, since nothing had changed."),
+        failed: IntCounterVec["kind"]("dmx_backup_failed_total", "Backups, restores and deletions that failed."),
+        restored: IntCounter("dmx_backup_restored_total", "Backups restored."),
+        last_good: IntGauge("dmx_backup_last_success_timestamp_seconds", "Unix time of the last good backup, one not needed among them; 0 = none in this run."),
+        last_seconds: Gauge("dmx_backup_last_duration_seconds", "Seconds that the last backup took, verification included."),
+        bytes: IntCounter("dmx_backup_bytes_total", "Bytes of backups stored."),
+    }
+}
+
 /// Around the service levels: 100 ms for an apply, 50 ms for a broadcast, 25 ms between frames.
 const BUCKETS: [f64; 12] = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
 
@@ -169,6 +184,7 @@ impl Metrics {
             http: Http::register(&registry)?,
             output: Output::register(&registry)?,
             input: Input::register(&registry)?,
+            backup: Backup::register(&registry)?,
             log_dropped: Kind::register(
                 &registry,
                 "dmx_log_dropped_total",

@@ -1,6 +1,7 @@
 //! The table of everything that is served. A row feeds the dispatcher, the metric label and OpenAPI; a new resource
 //! is a new file beside this one and its rows here.
 
+mod backups;
 mod documents;
 mod live;
 mod metrics;
@@ -127,7 +128,7 @@ const fn empty(status: u16, says: &'static str) -> Answer {
 
 /// Everything that is served, resource by resource.
 pub(super) fn table() -> impl Iterator<Item = &'static Route> {
-    [TABLE, projects::ROUTES, documents::ROUTES].into_iter().flatten()
+    [TABLE, projects::ROUTES, backups::ROUTES, documents::ROUTES].into_iter().flatten()
 }
 
 /// Resources of a row or two.

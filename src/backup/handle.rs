@@ -1,0 +1,118 @@
+//! The way in for REST and the command line. A caller that goes away leaves the job it started running to its end.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::fault::Fault;
+use super::status::Status;
+use super::version::{Label, Version};
+use super::work::Work;
+use crate::dmx::{ProjectId, VersionId};
+
+/// Asks for backups and restores. Clones ask the same worker.
+#[derive(Clone)]
+pub struct Handle(Option<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    work: Arc<Work>,
+    orders: mpsc::Sender<Order>,
+    turn: Arc<Semaphore>,
+}
+
+/// What the worker is asked for, and where the outcome goes. It holds the one turn until it is done.
+pub(super) struct Order {
+    pub(super) task: Task,
+    pub(super) turn: OwnedSemaphorePermit,
+}
+
+/// Something that changes things.
+pub(super) enum Task {
+    Create(ProjectId, Option<Label>, oneshot::Sender<Result<Version, Fault>>),
+    Restore(ProjectId, VersionId, bool, oneshot::Sender<Result<(), Fault>>),
+    Delete(ProjectId, VersionId, oneshot::Sender<Result<(), Fault>>),
+}
+
+impl Handle {
+    /// Refuses everything.
+    #[must_use]
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn new(work: Arc<Work>, orders: mpsc::Sender<Order>, turn: Arc<Semaphore>) -> Self {
+        Self(Some(Inner { work, orders, turn }))
+    }
+
+    /// Makes a backup of the active project, reads it back and verifies it.
+    ///
+    /// # Errors
+    /// Off, no such project, not the active one, busy, or the place where backups are kept.
+    pub async fn create(&self, project: &ProjectId, label: Option<Label>) -> Result<Version, Fault> {
+        self.order(|answer| Task::Create(project.clone(), label, answer)).await
+    }
+
+    /// Replaces state, scenes and show of the active project by a version's. One of another project's folder needs
+    /// `force`.
+    ///
+    /// # Errors
+    /// As [`Handle::create`]; no such version, a foreign one, one that cannot be read. Nothing has changed then.
+    pub async fn restore(&self, project: &ProjectId, version: &VersionId, force: bool) -> Result<(), Fault> {
+        self.order(|answer| Task::Restore(project.clone(), version.clone(), force, answer)).await
+    }
+
+    /// Deletes a version.
+    ///
+    /// # Errors
+    /// Off, no such version, busy, or the place where backups are kept.
+    pub async fn delete(&self, project: &ProjectId, version: &VersionId) -> Result<(), Fault> {
+        self.order(|answer| Task::Delete(project.clone(), version.clone(), answer)).await
+    }
+
+    /// All versions of a project, the newest first.
+    ///
+    /// # Errors
+    /// Off, or the place where backups are kept.
+    pub async fn list(&self, project: &ProjectId) -> Result<Vec<Version>, Fault> {
+        self.inner()?.work.list(project).await
+    }
+
+    /// A version's bytes as they are stored, sealed or not.
+    ///
+    /// # Errors
+    /// Off, no such version, or the place where backups are kept.
+    pub async fn download(&self, project: &ProjectId, version: &VersionId) -> Result<Vec<u8>, Fault> {
+        self.inner()?.work.download(project, version).await
+    }
+
+    /// Fetches a version, opens and validates it, and changes nothing.
+    ///
+    /// # Errors
+    /// Off, no such version, one that cannot be read, or the place where backups are kept.
+    pub async fn verify(&self, project: &ProjectId, version: &VersionId) -> Result<(), Fault> {
+        self.inner()?.work.verify(project, version).await
+    }
+
+    /// What is under way for a project, and how the last job went.
+    ///
+    /// # Errors
+    /// Off.
+    pub fn status(&self, project: &ProjectId) -> Result<Status, Fault> {
+        Ok(self.inner()?.work.board.status(project))
+    }
+
+    fn inner(&self) -> Result<&Inner, Fault> {
+        self.0.as_ref().ok_or_else(Fault::off)
+    }
+
+    async fn order<T>(&self, task: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Task) -> Result<T, Fault> {
+        let inner = self.inner()?;
+        let turn = Arc::clone(&inner.turn).try_acquire_owned().map_err(|_| Fault::busy())?;
+        let (answer, outcome) = oneshot::channel();
+        let order = Order { task: task(answer), turn };
+        // Whoever has the turn finds the line empty.
+        inner.orders.try_send(order).map_err(|_| Fault::stopping())?;
+        outcome.await.unwrap_or_else(|_| Err(Fault::stopping()))
+    }
+}

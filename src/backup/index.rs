@@ -1,0 +1,123 @@
+//! index.json of a project's folder: a list of version records. Pure; keeps records and fields it does not know, and
+//! takes a predecessor's, which have neither `sha256` nor `provider` and may have `null` for what is optional.
+
+use serde_json::{Value, json};
+
+use super::version::{Provider, Version};
+use crate::dmx::VersionId;
+
+/// The records, as they stand in the file.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Index(Vec<Value>);
+
+/// What the folder knows about a version's file, for what its record does not tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    /// Bytes.
+    pub(super) size: u64,
+    /// Unix milliseconds.
+    pub(super) modified: u64,
+    /// By its beginning.
+    pub(super) sealed: bool,
+}
+
+impl Index {
+    /// `None`: it is no list of records.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Array(records)) => Some(Self(records)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut text = format!("{:#}", Value::from(self.0.clone()));
+        text.push('\n');
+        text.into_bytes()
+    }
+
+    /// Ids of all records that have a legal one.
+    pub(super) fn ids(&self) -> Vec<VersionId> {
+        self.0.iter().filter_map(id).collect()
+    }
+
+    /// Adds a version, or takes the place of the one of its id.
+    pub(super) fn add(&mut self, version: &Version) {
+        self.remove(&version.version_id);
+        let mut record = json!(version);
+        if let Some(fields) = record.as_object_mut() {
+            fields.insert("sha256".to_owned(), json!(version.sha256));
+            if version.safety {
+                fields.insert("safety".to_owned(), json!(true));
+            }
+        }
+        self.0.push(record);
+    }
+
+    /// Takes a version out; true when it was there.
+    pub(super) fn remove(&mut self, version: &VersionId) -> bool {
+        let before = self.0.len();
+        self.0.retain(|record| id(record).as_ref() != Some(version));
+        self.0.len() < before
+    }
+
+    /// What is known about a version; of its file if there is no record.
+    pub(super) fn version(&self, version: &VersionId, found: Found) -> Version {
+        let record = self.0.iter().find(|record| id(record).as_ref() == Some(version));
+        let field = |name: &str| record.and_then(|record| record.get(name));
+        Version {
+            version_id: version.clone(),
+            created_at: field("createdAt").and_then(number).unwrap_or(found.modified),
+            size: found.size,
+            label: field("label").and_then(Value::as_str).map(str::to_owned),
+            provider: Provider::Local,
+            encrypted: field("encrypted").and_then(Value::as_bool).unwrap_or(found.sealed),
+            sha256: field("sha256").and_then(Value::as_str).map(str::to_ascii_lowercase),
+            safety: field("safety").and_then(Value::as_bool).unwrap_or(false),
+        }
+    }
+}
+
+fn id(record: &Value) -> Option<VersionId> {
+    record.get("versionId")?.as_str()?.parse().ok()
+}
+
+fn number(value: &Value) -> Option<u64> {
+    // Python may have written a float; a negative one becomes 0.
+    value.as_u64().or_else(|| value.as_f64().map(|float| float as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOUND: Found = Found { size: 3, modified: 9, sealed: true };
+
+    #[test]
+    fn a_predecessors_records_are_read_and_kept_with_all_they_have() {
+        let text = br#"[{"versionId":"a","createdAt":5.0,"size":null,"label":null,"encrypted":null,"more":{"x":1}},
+            "odd", {"versionId":"../b"}]"#;
+        let mut index = Index::parse(text).unwrap();
+        let a: VersionId = "a".parse().unwrap();
+        assert_eq!(index.ids(), std::slice::from_ref(&a));
+        let read = index.version(&a, FOUND);
+        assert_eq!((read.created_at, read.size, read.label.clone(), read.encrypted), (5, 3, None, true));
+        assert_eq!((read.sha256.clone(), read.safety), (None, false));
+
+        let new = Version { version_id: "c".parse().unwrap(), sha256: Some("AB".into()), safety: true, ..read };
+        index.add(&new);
+        let again = Index::parse(&index.to_bytes()).unwrap();
+        assert_eq!(again, index);
+        assert_eq!(again.version(&new.version_id, FOUND).sha256.as_deref(), Some("ab"));
+        assert!(String::from_utf8(again.to_bytes()).unwrap().contains(r#""x": 1"#));
+        assert!(index.remove(&a) && !index.remove(&a));
+        assert_eq!(index.0.len(), 3);
+    }
+
+    #[test]
+    fn what_is_no_list_is_no_index() {
+        for text in ["", "{}", "[", "null"] {
+            assert_eq!(Index::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Backups of projects: made, sealed, put away, read back; restored in one step or not at all.
+//!
+//! A backup counts once its stored bytes were read back, opened and validated. Nothing here changes light: what a
+//! restore brings is handed to the library ([`Shows::adopt`]) as a whole.
+
+mod bundle;
+mod fault;
+mod handle;
+mod index;
+mod local;
+mod percent;
+mod retention;
+mod s3;
+mod schedule;
+mod seal;
+mod shows;
+mod status;
+mod vault;
+mod version;
+mod work;
+mod worker;
+#[cfg(test)]
+mod worker_tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config;
+use crate::kit::health::Health;
+use crate::kit::stop::{self, Stopper};
+use crate::kit::tasks::Tasks;
+use crate::metrics;
+
+pub use fault::{Fault, FaultKind};
+pub use handle::Handle;
+pub use shows::{NotAdopted, Shows};
+pub use status::Status;
+pub use version::{Label, NotALabel, Provider, Version};
+
+/// How long a job may take to its end at the stop. What is cut off then changed nothing, and is never taken for good.
+const LAST_JOB: Duration = Duration::from_millis(600);
+
+/// What backups are made with.
+pub struct Parts {
+    /// Where to, sealed how, how often, how many.
+    pub settings: config::Backup,
+    /// Folder of everything that is kept; local backups are in `backups` below it unless the settings say otherwise.
+    pub data_dir: PathBuf,
+    /// The projects.
+    pub shows: Arc<dyn Shows>,
+    /// What `GET /readyz` reads out.
+    pub health: Health,
+    /// What `GET /metrics` shows.
+    pub metrics: metrics::Backup,
+}
+
+/// The backups' task.
+pub struct Backups {
+    /// The way in for REST and the command line.
+    pub handle: Handle,
+    tasks: Tasks,
+    stop: Stopper,
+}
+
+/// Starts them; while they are switched off every request is answered so.
+///
+/// # Errors
+/// A key or a bucket that cannot be used, whatever happens later.
+pub fn start(parts: Parts) -> Result<Backups, Fault> {
+    let (stop, stopped) = stop::channel();
+    let mut tasks = Tasks::default();
+    let handle = if parts.settings.enabled {
+        let (handle, worker) = worker::Worker::new(parts)?;
+        tasks.spawn("backups", worker.run(stopped));
+        handle
+    } else {
+        Handle::off()
+    };
+    Ok(Backups { handle, tasks, stop })
+}
+
+impl Backups {
+    /// Ends when the task does, which is a fault, and names it.
+    pub async fn ended(&mut self) -> &'static str {
+        self.tasks.ended().await
+    }
+
+    /// Lets a job that is nearly done end. Names what was late.
+    pub async fn close(self) -> Vec<&'static str> {
+        self.stop.stop();
+        self.tasks.join(LAST_JOB).await
+    }
+}

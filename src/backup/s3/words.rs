@@ -1,0 +1,146 @@
+//! What a bucket's troubles mean to an operator, and which of them pass by themselves. No answer's body gets into a
+//! message: it may have a key in it.
+
+use std::error::Error;
+use std::time::Duration;
+
+use s3::error::S3Error;
+
+use crate::backup::fault::{Fault, FaultKind};
+
+/// Why one try failed.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It answered, with this status and S3's own code, if it told one.
+    Answer { status: u16, code: String },
+    /// It did not answer for so long.
+    Silent(Duration),
+    /// The connection failed or was cut.
+    Cut(String),
+    /// A fault of ours, or an answer that is not S3's.
+    Odd(String),
+}
+
+impl From<S3Error> for Trouble {
+    fn from(error: S3Error) -> Self {
+        match error {
+            S3Error::HttpFailWithBody(status, body) => Self::Answer { status, code: code(&body) },
+            S3Error::Reqwest(error) => error.into(),
+            // The answer was no XML of S3: a login page of a network, for example.
+            S3Error::SerdeXml(_) => Self::Odd("its answer is not one of S3".to_owned()),
+            other => Self::Odd(other.to_string()),
+        }
+    }
+}
+
+impl From<reqwest::Error> for Trouble {
+    fn from(error: reqwest::Error) -> Self {
+        let (cut, error) = (!error.is_builder(), error.without_url());
+        let mut innermost: &dyn Error = &error;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+        }
+        if cut { Self::Cut(innermost.to_string()) } else { Self::Odd(innermost.to_string()) }
+    }
+}
+
+/// `<Code>` of an answer's body: letters only.
+fn code(body: &str) -> String {
+    let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map_or("", |(code, _)| code);
+    if code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric()) { code.to_owned() } else { String::new() }
+}
+
+impl Trouble {
+    /// Whether another try may do better.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Answer { status, code } => {
+                matches!(status, 408 | 429 | 500 | 502 | 503 | 504) || code == "RequestTimeout" || code == "SlowDown"
+            }
+            Self::Silent(_) | Self::Cut(_) => true,
+            Self::Odd(_) => false,
+        }
+    }
+
+    /// Whether it says that there is no such object. Questions without a body in the answer leave it open whether the
+    /// bucket is missing.
+    pub(super) fn is_missing_key(&self) -> bool {
+        matches!(self, Self::Answer { status: 404, code } if code.is_empty() || code == "NoSuchKey" || code == "NotFound")
+    }
+
+    /// In an operator's words. `place` is the bucket and its endpoint; `keys` whether there are any.
+    pub(super) fn fault(self, doing: &str, place: &str, keys: bool) -> Fault {
+        let kind = match &self {
+            Self::Answer { status, .. } if *status < 500 => FaultKind::Refused,
+            Self::Odd(_) => FaultKind::Refused,
+            Self::Answer { .. } | Self::Silent(_) | Self::Cut(_) => FaultKind::Unreachable,
+        };
+        let told = match self {
+            Self::Answer { status, code } => meaning(status, &code, keys),
+            Self::Silent(limit) => {
+                format!("no answer for {} s; is the network there, is it the right endpoint?", limit.as_secs())
+            }
+            Self::Cut(why) => format!("{why}; is the network there, is it the right endpoint (backup.s3_endpoint)?"),
+            Self::Odd(why) => format!("{why}; check backup.s3_endpoint and the other settings of backup"),
+        };
+        Fault::new(kind, format!("{doing} {place}: {told}"))
+    }
+}
+
+fn meaning(status: u16, code: &str, keys: bool) -> String {
+    let told = match (status, code) {
+        (_, "InvalidAccessKeyId") => "the access key is not known there; check backup.s3_access_key",
+        (_, "SignatureDoesNotMatch") => "the secret key is wrong; check backup.s3_secret_key",
+        (_, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => {
+            "the session token is wrong or has expired; renew backup.s3_session_token with its keys"
+        }
+        (_, "NoSuchBucket") => "there is no such bucket; make it, or name another one in backup.s3_bucket",
+        (_, "RequestTimeTooSkewed" | "RequestExpired") => {
+            "the clock of this appliance is wrong; it is tried again, and works once the time is right"
+        }
+        (301 | 307, _)
+        | (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
+            "the bucket is in another region; set backup.s3_region to it"
+        }
+        (403, _) if !keys => "access without keys is denied; set backup.s3_access_key and backup.s3_secret_key",
+        (403, _) => "access is denied; let that key read, write, list and delete below the prefix",
+        (404, _) => "it is not there; check backup.s3_bucket and backup.s3_endpoint",
+        (408 | 429 | 503, _) | (_, "SlowDown") => "it is too busy; it is tried again later",
+        (500.., _) => "it has a fault of its own; it is tried again later",
+        _ => "it refused; look into its own log",
+    };
+    if code.is_empty() { format!("{told} (status {status})") } else { format!("{told} ({status} {code})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answers_body_stays_out_of_messages() {
+        let body = "<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>geheim</AWSAccessKeyId></Error>";
+        let trouble = Trouble::from(S3Error::HttpFailWithBody(403, body.into()));
+        assert!(!trouble.may_pass());
+        let fault = trouble.fault("storing a backup in", "bucket b", true);
+        assert_eq!(fault.kind, FaultKind::Refused);
+        assert_eq!(
+            fault.message,
+            "storing a backup in bucket b: the access key is not known there; check backup.s3_access_key (403 InvalidAccessKeyId)"
+        );
+        assert_eq!(code("<Code>not a code</Code>"), "");
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again() {
+        let answer = |status, code: &str| Trouble::Answer { status, code: code.into() };
+        for trouble in
+            [answer(500, ""), answer(503, "SlowDown"), Trouble::Cut(String::new()), answer(400, "RequestTimeout")]
+        {
+            assert!(trouble.may_pass(), "{trouble:?}");
+        }
+        for trouble in [answer(403, ""), answer(404, "NoSuchBucket"), Trouble::Odd(String::new()), answer(501, "")] {
+            assert!(!trouble.may_pass(), "{trouble:?}");
+        }
+        assert!(answer(404, "").is_missing_key() && !answer(404, "NoSuchBucket").is_missing_key());
+    }
+}

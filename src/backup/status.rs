@@ -1,0 +1,189 @@
+//! How backups fare, told once to everybody who asks: REST, metrics, `/readyz` and the log.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::fault::{Fault, FaultKind};
+use super::version::Version;
+use crate::dmx::ProjectId;
+use crate::kit::clock;
+use crate::kit::health::Health;
+use crate::metrics;
+
+/// Code of the problem in `/readyz`.
+const OLD: &str = "BACKUP_OLD";
+
+/// What is being done for a project, and how it went before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "BackupStatus", description = "The backup or restore of a project that is under way.")]
+pub struct Status {
+    /// Whether one is under way.
+    pub running: bool,
+    /// What is being done.
+    pub phase: Option<Phase>,
+    /// Bytes of this phase that are done.
+    pub bytes_done: u64,
+    /// Bytes of this phase; 0 while that is not known.
+    pub bytes_total: u64,
+    /// Unix milliseconds.
+    pub started_at: Option<u64>,
+    /// When the last backup that was read back and verified was made (Unix milliseconds), as far as this run knows.
+    pub last_backup_at: Option<u64>,
+    /// Why the last job failed; nothing when it did not.
+    pub last_error: Option<String>,
+}
+
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The project is written down.
+    Snapshot,
+    /// It is sealed.
+    Seal,
+    /// It is put away.
+    Upload,
+    /// What was put away is read back and opened.
+    Verify,
+    /// A version is fetched.
+    Download,
+    /// It is opened and validated.
+    Open,
+    /// The present state is kept, before it is replaced.
+    Safety,
+    /// The project is replaced.
+    Adopt,
+    /// Old versions are deleted.
+    Retention,
+}
+
+/// The board. Only the worker writes on it.
+pub(super) struct Board {
+    projects: Mutex<HashMap<ProjectId, Status>>,
+    health: Health,
+    metrics: metrics::Backup,
+}
+
+impl Board {
+    pub(super) fn new(health: Health, metrics: metrics::Backup) -> Self {
+        for kind in FaultKind::ALL.into_iter().filter(|kind| !kind.is_the_askers()) {
+            metrics.failed.with_label_values(&[kind.label()]); // shown from the start, at 0
+        }
+        Self { projects: Mutex::default(), health, metrics }
+    }
+
+    /// How it fares with a project.
+    pub(super) fn status(&self, project: &ProjectId) -> Status {
+        self.all().get(project).cloned().unwrap_or_default()
+    }
+
+    /// A job begins. It ends when what is returned is dropped, also when its task is ended early.
+    pub(super) fn begin<'a>(&'a self, project: &'a ProjectId) -> Job<'a> {
+        let started_at = Some(clock::now_ms());
+        self.edit(project, |status| *status = Status { running: true, started_at, ..status.clone() });
+        Job { board: self, project }
+    }
+
+    /// A backup was made and verified in so long.
+    pub(super) fn made(&self, project: &ProjectId, version: &Version, took: Duration) {
+        self.metrics.made.inc();
+        self.metrics.bytes.inc_by(version.size);
+        self.metrics.last_seconds.set(took.as_secs_f64());
+        self.good(project);
+        self.edit(project, |status| status.last_backup_at = Some(version.created_at));
+        tracing::info!(%project, version = %version.version_id, bytes = version.size, provider = version.provider.name(),
+            encrypted = version.encrypted, seconds = took.as_secs_f64(), "backup_made");
+    }
+
+    /// There was nothing new to back up.
+    pub(super) fn unchanged(&self, project: &ProjectId) {
+        self.metrics.unchanged.inc();
+        self.good(project);
+    }
+
+    fn good(&self, project: &ProjectId) {
+        self.metrics.last_good.set(i64::try_from(clock::now_ms() / 1000).unwrap_or(i64::MAX));
+        self.edit(project, |status| status.last_error = None);
+        if self.health.clear(OLD) {
+            tracing::info!(%project, "backup_good_again");
+        }
+    }
+
+    /// A version has replaced the state of a project.
+    pub(super) fn restored(&self, project: &ProjectId, version: &Version) {
+        self.metrics.restored.inc();
+        self.edit(project, |status| status.last_error = None);
+        tracing::info!(%project, version = %version.version_id, provider = version.provider.name(), "backup_restored");
+    }
+
+    /// A job failed.
+    pub(super) fn failed(&self, project: &ProjectId, doing: &'static str, fault: &Fault) {
+        if fault.kind.is_the_askers() {
+            return; // it may not even be a project
+        }
+        self.metrics.failed.with_label_values(&[fault.kind.label()]).inc();
+        tracing::warn!(%project, doing, kind = fault.kind.label(), error = %fault, "backup_failed");
+        self.edit(project, |status| status.last_error = Some(fault.message.clone()));
+    }
+
+    /// The last good backup is older than it may be.
+    pub(super) fn old(&self, project: &ProjectId, age: Duration, every: Duration) {
+        let why = self.status(project).last_error.unwrap_or_else(|| "none was tried".to_owned());
+        let (age, every) = (age.as_secs() / 60, every.as_secs() / 60);
+        let message = format!(
+            "the last good backup of project {project} is {age} min old, one is due every {every} min: {why}. \
+             Put that right; POST /projects/{project}/backups tries at once"
+        );
+        if self.health.raise(OLD, message) {
+            tracing::warn!(%project, minutes = age, "backup_old");
+        }
+    }
+
+    fn edit(&self, project: &ProjectId, edit: impl FnOnce(&mut Status)) {
+        edit(self.all().entry(project.clone()).or_default());
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<ProjectId, Status>> {
+        self.projects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A job under way.
+pub(super) struct Job<'a> {
+    board: &'a Board,
+    project: &'a ProjectId,
+}
+
+impl Job<'_> {
+    /// The next thing to do, and how many bytes it is about (0: not known).
+    pub(super) fn phase(&self, phase: Phase, bytes_total: u64) {
+        self.board.edit(self.project, |status| {
+            (status.phase, status.bytes_done, status.bytes_total) = (Some(phase), 0, bytes_total);
+        });
+    }
+
+    /// So many bytes of it are done, of so many if that is known.
+    pub(super) fn progress(&self, done: u64, total: Option<u64>) {
+        self.board.edit(self.project, |status| {
+            status.bytes_done = done;
+            status.bytes_total = total.unwrap_or(status.bytes_total).max(done);
+        });
+    }
+}
+
+impl Drop for Job<'_> {
+    fn drop(&mut self) {
+        self.board.edit(self.project, |status| {
+            *status = Status {
+                last_backup_at: status.last_backup_at,
+                last_error: status.last_error.take(),
+                ..Status::default()
+            };
+        });
+    }
+}

@@ -1,0 +1,48 @@
+//! A vault: where backups are kept. What all of them can do.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use super::fault::Fault;
+use super::version::{Provider, Version};
+use crate::dmx::{ProjectId, VersionId};
+
+/// Told how many bytes are done, and of how many if that is known.
+pub(super) type Progress<'a> = &'a (dyn Fn(u64, Option<u64>) + Send + Sync);
+
+/// Stored bytes, and what they should hash to if that was noted.
+pub(super) struct Stored {
+    pub(super) bytes: Vec<u8>,
+    pub(super) sha256: Option<String>,
+}
+
+/// Where backups are kept. Ids are safe as names by their type.
+pub(super) trait Vault: Send + Sync {
+    /// Of which kind it is.
+    fn provider(&self) -> Provider;
+
+    /// Keeps bytes as a new version; lasting when this ends.
+    fn put<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        version: &'a Version,
+        bytes: Bytes,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// Reads a version back.
+    fn get<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        version: &'a VersionId,
+        progress: Progress<'a>,
+    ) -> BoxFuture<'a, Result<Stored, Fault>>;
+
+    /// Whether it has a version.
+    fn has<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<bool, Fault>>;
+
+    /// All versions of a project, in any order.
+    fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>>;
+
+    /// Deletes a version.
+    fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>>;
+}

@@ -1,0 +1,110 @@
+//! A version: one backup of a project, as it is listed.
+
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::dmx::{LABEL_CHARS, VersionId};
+
+/// What is known about a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "BackupVersion", description = "One backup of a project.")]
+pub struct Version {
+    /// Its id.
+    #[schemars(with = "String")]
+    pub version_id: VersionId,
+    /// Unix milliseconds.
+    pub created_at: u64,
+    /// Bytes as they are stored.
+    pub size: u64,
+    /// What people call it.
+    pub label: Option<String>,
+    /// Where it is.
+    pub provider: Provider,
+    /// Whether it is sealed.
+    pub encrypted: bool,
+    /// Of the stored bytes, hexadecimal; a predecessor's has none.
+    #[serde(skip)]
+    pub sha256: Option<String>,
+    /// Whether it was made by a restore of the state that it replaced.
+    #[serde(skip)]
+    pub safety: bool,
+}
+
+/// Where a backup is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// In a folder.
+    Local,
+    /// In a bucket.
+    S3,
+}
+
+impl Provider {
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::S3 => "s3",
+        }
+    }
+}
+
+/// A label: at most 200 characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label(String);
+
+/// Why a text is no label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must have at most {LABEL_CHARS} characters")]
+pub struct NotALabel;
+
+impl FromStr for Label {
+    type Err = NotALabel;
+
+    fn from_str(text: &str) -> Result<Self, NotALabel> {
+        if text.chars().count() > LABEL_CHARS { Err(NotALabel) } else { Ok(Self(text.to_owned())) }
+    }
+}
+
+impl From<Label> for String {
+    fn from(label: Label) -> Self {
+        label.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_counts_characters_not_bytes() {
+        assert!("é".repeat(200).parse::<Label>().is_ok());
+        assert_eq!("é".repeat(201).parse::<Label>(), Err(NotALabel));
+    }
+
+    #[test]
+    fn a_version_is_written_as_the_contract_says() {
+        let version = Version {
+            version_id: "01HZX3YJ9YJ3M5QAZ3GZ8K3QFF".parse().unwrap(),
+            created_at: 7,
+            size: 8,
+            label: None,
+            provider: Provider::S3,
+            encrypted: true,
+            sha256: Some("00".into()),
+            safety: true,
+        };
+        assert_eq!(
+            serde_json::to_value(&version).unwrap(),
+            serde_json::json!({
+                "versionId": "01HZX3YJ9YJ3M5QAZ3GZ8K3QFF", "createdAt": 7, "size": 8, "label": null,
+                "provider": "s3", "encrypted": true
+            })
+        );
+    }
+}

@@ -1,0 +1,205 @@
+//! The backups' task: one order at a time, automatic backups when they are due, and an eye on the age of the last good
+//! one. What was backed up last is known to it alone.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, sleep_until};
+
+use super::Parts;
+use super::fault::Fault;
+use super::handle::{Handle, Order, Task};
+use super::local::Local;
+use super::retention::Rules;
+use super::s3::S3;
+use super::schedule::Schedule;
+use super::seal::Keys;
+use super::status::{Board, Phase};
+use super::vault::Vault;
+use super::work::{Made, Work};
+use crate::config::BackupProvider;
+use crate::dmx::{ProjectId, VersionId};
+use crate::kit::stop::Stop;
+
+/// What the last good backup holds.
+struct Last {
+    project: ProjectId,
+    version: VersionId,
+    fingerprint: [u8; 32],
+}
+
+/// The one who does it.
+pub(super) struct Worker {
+    work: Arc<Work>,
+    orders: mpsc::Receiver<Order>,
+    turn: Arc<Semaphore>,
+    schedule: Option<Schedule>,
+    last: Option<Last>,
+}
+
+impl Worker {
+    pub(super) fn new(parts: Parts) -> Result<(Handle, Self), Fault> {
+        let Parts { settings, data_dir, shows, health, metrics } = parts;
+        let root = settings.local_path.clone().unwrap_or_else(|| data_dir.join("backups"));
+        let local: Arc<dyn Vault> = Arc::new(Local::new(root));
+        let (vault, local): (Arc<dyn Vault>, _) = match settings.provider {
+            BackupProvider::Local => (local, None),
+            BackupProvider::S3 => (Arc::new(S3::new(&settings)?), Some(local)),
+        };
+        let work = Arc::new(Work {
+            shows,
+            board: Board::new(health, metrics),
+            keys: Arc::new(Keys::new(&settings)?),
+            vault,
+            local,
+            rules: Rules::new(&settings),
+        });
+        let schedule = Schedule::new(settings.auto_interval_minutes, Instant::now());
+        // Room for one: whoever has the turn sends one order.
+        let (orders, line) = mpsc::channel(1);
+        let turn = Arc::new(Semaphore::new(1));
+        let handle = Handle::new(Arc::clone(&work), orders, Arc::clone(&turn));
+        Ok((handle, Self { work, orders: line, turn, schedule, last: None }))
+    }
+
+    /// Works until the stop, and to the end of what is under way then.
+    pub(super) async fn run(mut self, mut stop: Stop) {
+        let mut watching = true;
+        loop {
+            let (due, old) = match &self.schedule {
+                Some(schedule) => (Some(schedule.next()), Some(schedule.old_at()).filter(|_| watching)),
+                None => (None, None),
+            };
+            tokio::select! {
+                () = stop.requested() => return,
+                order = self.orders.recv() => match order {
+                    Some(order) => {
+                        self.obey(order).await;
+                        watching = true;
+                    }
+                    None => return,
+                },
+                () = at(due) => {
+                    self.automatic().await;
+                    watching = true;
+                }
+                () = at(old) => {
+                    self.complain();
+                    watching = false;
+                }
+            }
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        let Order { task, turn } = order;
+        match task {
+            Task::Create(project, label, answer) => {
+                let outcome = self.work.create(&project, label).await;
+                self.note(&project, "creating", &outcome);
+                drop(turn);
+                let _ = answer.send(outcome.map(|made| made.version)); // whoever asked may have gone
+            }
+            Task::Restore(project, version, force, answer) => {
+                let outcome = self.work.restore(&project, &version, force).await;
+                outcome.as_ref().inspect_err(|fault| self.work.board.failed(&project, "restoring", fault)).ok();
+                drop(turn);
+                let _ = answer.send(outcome);
+            }
+            Task::Delete(project, version, answer) => {
+                let outcome = self.work.delete(&project, &version).await;
+                outcome.as_ref().inspect_err(|fault| self.work.board.failed(&project, "deleting", fault)).ok();
+                drop(turn);
+                let _ = answer.send(outcome);
+            }
+        }
+    }
+
+    /// A backup by the clock.
+    async fn automatic(&mut self) {
+        let Ok(_turn) = Arc::clone(&self.turn).try_acquire_owned() else {
+            // An order is on its way here.
+            return if let Some(schedule) = &mut self.schedule {
+                schedule.later(Instant::now())
+            };
+        };
+        let project = self.work.shows.active();
+        match self.made_unless_unchanged(&project).await {
+            Ok(Some(made)) => self.note(&project, "creating", &Ok(made)),
+            Ok(None) => {
+                self.work.board.unchanged(&project);
+                if let Some(schedule) = &mut self.schedule {
+                    schedule.good(Instant::now());
+                }
+            }
+            Err(fault) => {
+                self.note(&project, "creating", &Err(fault));
+                if let Some(schedule) = self.schedule.as_mut().filter(|schedule| schedule.next() <= Instant::now()) {
+                    schedule.failed(Instant::now());
+                }
+            }
+        }
+    }
+
+    /// `None`: the last good backup holds just this, and is still there.
+    async fn made_unless_unchanged(&mut self, project: &ProjectId) -> Result<Option<Made>, Fault> {
+        let work = Arc::clone(&self.work);
+        let job = work.board.begin(project);
+        job.phase(Phase::Snapshot, 0);
+        let document = work.shows.snapshot().await.ok_or_else(Fault::stopping)?;
+        let project = document.project.clone();
+        let fingerprint = super::bundle::fingerprint(&document.bytes);
+        if self.last.as_ref().is_none_or(|last| last.project != project) {
+            self.last = work.newest(&project).await?.map(|(version, fingerprint)| Last {
+                project: project.clone(),
+                version,
+                fingerprint,
+            });
+        }
+        if let Some(last) = self.last.as_ref().filter(|last| Some(last.fingerprint) == fingerprint)
+            && work.vault.has(&project, &last.version).await?
+        {
+            return Ok(None);
+        }
+        work.create_of(&job, document, None).await.map(Some)
+    }
+
+    /// Notes how a backup went.
+    fn note(&mut self, project: &ProjectId, doing: &'static str, outcome: &Result<Made, Fault>) {
+        let now = Instant::now();
+        match outcome {
+            Ok(made) => {
+                self.last = made.fingerprint.map(|fingerprint| Last {
+                    project: project.clone(),
+                    version: made.version.version_id.clone(),
+                    fingerprint,
+                });
+                if let Some(schedule) = &mut self.schedule {
+                    schedule.good(now);
+                }
+            }
+            Err(fault) => {
+                self.work.board.failed(project, doing, fault);
+                // Whoever asked for the wrong thing has tried nothing.
+                if let Some(schedule) = self.schedule.as_mut().filter(|_| !fault.kind.is_the_askers()) {
+                    schedule.failed(now);
+                }
+            }
+        }
+    }
+
+    fn complain(&self) {
+        if let Some(schedule) = &self.schedule {
+            let (age, every) = schedule.age(Instant::now());
+            self.work.board.old(&self.work.shows.active(), age, every);
+        }
+    }
+}
+
+/// Ends then; never for none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,456 @@
+//! The edge as a whole, with a stage in the place of the house: every way to make, keep, find and restore a backup.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::local::Local;
+use super::retention::Rules;
+use super::seal::Keys;
+use super::seal::tests::FERNET_KEY;
+use super::status::Board;
+use super::vault::{Progress, Stored, Vault};
+use super::version::Provider;
+use super::work::Work;
+use super::{Backups, Fault, FaultKind, Handle, NotAdopted, Parts, Shows, Version, start};
+use crate::config;
+use crate::dmx::{ProjectId, Snapshot, UniverseId, VersionId};
+use crate::kit::health::Health;
+use crate::kit::secret::Secret;
+use crate::library::Document;
+use crate::metrics::Metrics;
+
+/// A house with two projects.
+struct Stage {
+    active: Mutex<ProjectId>,
+    level: Mutex<u8>,
+    adopted: Mutex<Vec<Snapshot>>,
+    backed_up: Mutex<Vec<u64>>,
+    /// Whoever takes a snapshot waits for this.
+    gate: Semaphore,
+}
+
+impl Stage {
+    fn document(&self, project: &ProjectId) -> Value {
+        json!({
+            "project": {"id": project, "name": "Stage", "lastBackupAt": self.backed_up.lock().unwrap().last()},
+            "state": {"r": 0, "g": 0, "b": 0, "seq": 1}, "scenes": [], "show": {},
+            "universes": {"0": {"1": *self.level.lock().unwrap()}}, "timestamp": 5, "version": "1.2"
+        })
+    }
+
+    fn set_level(&self, level: u8) {
+        *self.level.lock().unwrap() = level;
+    }
+
+    fn levels_adopted(&self) -> Vec<u8> {
+        let adopted = self.adopted.lock().unwrap();
+        adopted.iter().map(|snapshot| snapshot.levels[&UniverseId::LAMP].rgb().r).collect()
+    }
+}
+
+impl Shows for Stage {
+    fn active(&self) -> ProjectId {
+        self.active.lock().unwrap().clone()
+    }
+
+    fn known(&self) -> Vec<ProjectId> {
+        vec![id("default"), id("other")]
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Option<Document>> {
+        Box::pin(async {
+            let _open: SemaphorePermit<'_> = self.gate.acquire().await.unwrap();
+            let project = self.active();
+            Some(Document { bytes: self.document(&project).to_string().into_bytes(), project })
+        })
+    }
+
+    fn adopt<'a>(&'a self, project: &'a ProjectId, snapshot: Snapshot) -> BoxFuture<'a, Result<(), NotAdopted>> {
+        Box::pin(async move {
+            if *project != self.active() {
+                return Err(NotAdopted::NotActive);
+            }
+            self.adopted.lock().unwrap().push(snapshot);
+            Ok(())
+        })
+    }
+
+    fn backed_up<'a>(&'a self, _: &'a ProjectId, at_ms: u64) -> BoxFuture<'a, ()> {
+        Box::pin(async move { self.backed_up.lock().unwrap().push(at_ms) })
+    }
+}
+
+/// The edge in a folder of its own.
+struct Edge {
+    stage: Arc<Stage>,
+    backups: Backups,
+    health: Health,
+    metrics: Metrics,
+    dir: tempfile::TempDir,
+}
+
+impl Edge {
+    fn new(settings: config::Backup) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = Arc::new(Stage {
+            active: Mutex::new(id("default")),
+            level: Mutex::new(1),
+            adopted: Mutex::default(),
+            backed_up: Mutex::default(),
+            gate: Semaphore::new(1),
+        });
+        let (health, metrics) = (Health::default(), Metrics::new().unwrap());
+        let parts = Parts {
+            settings: config::Backup { enabled: true, ..settings },
+            data_dir: dir.path().to_owned(),
+            shows: stage.clone(),
+            health: health.clone(),
+            metrics: metrics.backup.clone(),
+        };
+        Self { stage, backups: start(parts).unwrap(), health, metrics, dir }
+    }
+
+    fn plain() -> Self {
+        Self::new(config::Backup::default())
+    }
+
+    fn handle(&self) -> &Handle {
+        &self.backups.handle
+    }
+
+    fn folder(&self, project: &str) -> PathBuf {
+        self.dir.path().join("backups").join(project)
+    }
+
+    async fn create(&self) -> Version {
+        self.handle().create(&id("default"), None).await.unwrap()
+    }
+
+    async fn restore(&self, version: &VersionId) -> Result<(), Fault> {
+        self.handle().restore(&id("default"), version, false).await
+    }
+
+    async fn list(&self) -> Vec<Version> {
+        self.handle().list(&id("default")).await.unwrap()
+    }
+
+    /// Brings backups that were made elsewhere.
+    fn bring(&self, from: &Path) {
+        for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+            fs::create_dir_all(self.folder("default")).unwrap();
+            fs::copy(entry.path(), self.folder("default").join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+fn id(text: &str) -> ProjectId {
+    text.parse().unwrap()
+}
+
+fn kind<T>(outcome: Result<T, Fault>) -> FaultKind {
+    outcome.map(drop).unwrap_err().kind
+}
+
+#[tokio::test]
+async fn a_backup_is_made_listed_and_restored_and_what_it_replaces_is_kept() {
+    let edge = Edge::new(config::Backup { encryption_key: Some(Secret::new(FERNET_KEY)), ..config::Backup::default() });
+    let label = "před premiérou".parse().unwrap();
+    let made = edge.handle().create(&id("default"), Some(label)).await.unwrap();
+    assert!(made.encrypted && made.label.as_deref() == Some("před premiérou"));
+    assert_eq!(*edge.stage.backed_up.lock().unwrap(), [made.created_at]);
+    assert_eq!(edge.list().await, std::slice::from_ref(&made));
+    let stored = edge.handle().download(&id("default"), &made.version_id).await.unwrap();
+    assert!(stored.starts_with(b"gAAAAA") && stored.len() as u64 == made.size);
+
+    edge.stage.set_level(9);
+    edge.restore(&made.version_id).await.unwrap();
+    assert_eq!(edge.stage.levels_adopted(), [1]);
+    let all = edge.list().await;
+    let safety = all.iter().find(|version| version.safety).unwrap();
+    assert_eq!(safety.label, Some(format!("before restore of {}", made.version_id)));
+    edge.restore(&safety.version_id).await.unwrap();
+    assert_eq!(edge.stage.levels_adopted(), [1, 9]);
+    assert_eq!(edge.stage.backed_up.lock().unwrap().len(), 1, "a safety snapshot is no backup");
+
+    let status = edge.handle().status(&id("default")).unwrap();
+    assert_eq!((status.running, status.last_backup_at, status.last_error), (false, Some(made.created_at), None));
+    edge.handle().delete(&id("default"), &made.version_id).await.unwrap();
+    assert_eq!(kind(edge.restore(&made.version_id).await), FaultKind::NotFound);
+    assert_eq!(kind(edge.handle().delete(&id("default"), &made.version_id).await), FaultKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_version_with_a_changed_byte_or_a_cut_is_refused_and_nothing_is_changed() {
+    for key in [None, Some(Secret::new(FERNET_KEY))] {
+        let edge = Edge::new(config::Backup { encryption_key: key, ..config::Backup::default() });
+        let made = edge.create().await;
+        let file = edge.folder("default").join(format!("{}.bin", made.version_id));
+        let good = fs::read(&file).unwrap();
+        let changed = (0..good.len()).map(|at| {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1;
+            bytes
+        });
+        for bytes in changed.chain((0..good.len()).map(|length| good[..length].to_vec())) {
+            fs::write(&file, &bytes).unwrap();
+            assert_eq!(kind(edge.restore(&made.version_id).await), FaultKind::Unreadable);
+        }
+        assert!(edge.stage.levels_adopted().is_empty());
+        assert_eq!(edge.list().await.len(), 1, "nothing was replaced, so nothing was kept");
+        fs::write(&file, &good).unwrap();
+        edge.restore(&made.version_id).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn backups_of_a_predecessor_are_listed_and_restored() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/predecessor");
+    let keys: Value = serde_json::from_slice(&fs::read(fixtures.join("keys.json")).unwrap()).unwrap();
+    let secret = |name: &str| Secret::new(keys[name].as_str().unwrap());
+    let settings =
+        config::Backup { encryption_key: Some(secret("key")), old_keys: vec![secret("oldKey")], ..Default::default() };
+    let edge = Edge::new(settings);
+    edge.bring(&fixtures.join("backups/default"));
+    let all = edge.list().await;
+    let told: Vec<_> = all.iter().map(|v| (v.label.as_deref(), v.encrypted, v.size > 100)).collect();
+    assert_eq!(told, [(Some("old key"), true, true), (None, true, true), (Some("před premiérou"), false, true)]);
+    for version in &all {
+        edge.handle().verify(&id("default"), &version.version_id).await.unwrap();
+        edge.restore(&version.version_id).await.unwrap();
+    }
+    assert_eq!(edge.stage.levels_adopted(), [12, 11, 10]);
+    assert_eq!(edge.stage.adopted.lock().unwrap()[1].scenes.len(), 1);
+
+    // Another key opens the plain one only, and the three are still listed beside a new one.
+    let edge = Edge::new(config::Backup { encryption_key: Some(Secret::new(FERNET_KEY)), ..Default::default() });
+    edge.bring(&fixtures.join("backups/default"));
+    let opened = [FaultKind::Unreadable, FaultKind::Unreadable];
+    let found = [edge.restore(&all[0].version_id).await, edge.restore(&all[1].version_id).await].map(kind);
+    assert_eq!(found, opened);
+    edge.restore(&all[2].version_id).await.unwrap();
+    edge.create().await;
+    assert_eq!(edge.list().await.len(), 5);
+    let index = fs::read_to_string(edge.folder("default").join("index.json")).unwrap();
+    assert!(index.contains(r#""size": null"#), "a predecessor's record stays as it is: {index}");
+}
+
+#[tokio::test]
+async fn a_version_of_another_projects_folder_needs_force_and_ones_own_does_not_whatever_it_says() {
+    let edge = Edge::plain();
+    *edge.stage.active.lock().unwrap() = id("other");
+    let made = edge.handle().create(&id("other"), None).await.unwrap();
+    *edge.stage.active.lock().unwrap() = id("default");
+    let fault = edge.restore(&made.version_id).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Foreign);
+    assert!(fault.message.contains("of project other"), "{fault}");
+    assert!(edge.stage.levels_adopted().is_empty());
+    edge.handle().restore(&id("default"), &made.version_id, true).await.unwrap();
+
+    fs::rename(edge.folder("other").join("index.json"), edge.folder("default").join("index.json")).unwrap();
+    let name = format!("{}.bin", made.version_id);
+    fs::rename(edge.folder("other").join(&name), edge.folder("default").join(&name)).unwrap();
+    edge.restore(&made.version_id).await.unwrap();
+    assert_eq!(edge.stage.levels_adopted(), [1, 1]);
+}
+
+#[tokio::test]
+async fn only_the_active_project_is_backed_up_and_restored_and_one_at_a_time() {
+    let edge = Edge::plain();
+    assert_eq!(kind(edge.handle().create(&id("other"), None).await), FaultKind::NotActive);
+    assert_eq!(kind(edge.handle().create(&id("nobodys"), None).await), FaultKind::NotFound);
+    assert_eq!(kind(edge.restore(&id("none")).await), FaultKind::NotFound);
+
+    let closed = edge.stage.gate.acquire().await.unwrap();
+    let handle = edge.handle().clone();
+    let first = tokio::spawn(async move { handle.create(&id("default"), None).await });
+    while !edge.handle().status(&id("default")).unwrap().running {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(kind(edge.handle().create(&id("default"), None).await), FaultKind::Busy);
+    assert_eq!(kind(edge.restore(&id("none")).await), FaultKind::Busy);
+    drop(closed);
+    first.await.unwrap().unwrap();
+    edge.create().await;
+}
+
+#[tokio::test]
+async fn the_newest_five_safety_snapshots_are_kept() {
+    let edge = Edge::plain();
+    let made = edge.create().await;
+    for _ in 0..8 {
+        edge.restore(&made.version_id).await.unwrap();
+    }
+    let all = edge.list().await;
+    assert_eq!((all.len(), all.iter().filter(|version| version.safety).count()), (6, 5));
+}
+
+#[tokio::test]
+async fn old_backups_go_as_the_settings_say_and_safety_snapshots_stay() {
+    let edge = Edge::new(config::Backup { keep_last: 2, ..config::Backup::default() });
+    let first = edge.create().await;
+    edge.restore(&first.version_id).await.unwrap();
+    let mut last = first;
+    for level in 2..5 {
+        edge.stage.set_level(level);
+        last = edge.create().await;
+    }
+    let all = edge.list().await;
+    assert_eq!((all.len(), all.iter().filter(|version| version.safety).count()), (3, 1));
+    assert!(all.contains(&last));
+}
+
+#[tokio::test]
+async fn while_backups_are_off_everything_is_answered_so() {
+    let edge = Edge::plain();
+    let parts = Parts {
+        settings: config::Backup::default(),
+        data_dir: edge.dir.path().to_owned(),
+        shows: edge.stage.clone(),
+        health: edge.health.clone(),
+        metrics: edge.metrics.backup.clone(),
+    };
+    let off = start(parts).unwrap();
+    assert_eq!(kind(off.handle.create(&id("default"), None).await), FaultKind::Off);
+    assert_eq!(kind(off.handle.list(&id("default")).await), FaultKind::Off);
+    assert_eq!(kind(off.handle.status(&id("default"))), FaultKind::Off);
+    assert!(off.close().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn automatic_backups_are_made_when_something_changed_and_not_else() {
+    let edge = Edge::new(config::Backup { auto_interval_minutes: 10, ..config::Backup::default() });
+    let minutes = |n: u64| tokio::time::sleep(Duration::from_secs(n * 60));
+    minutes(2).await;
+    assert_eq!(edge.list().await.len(), 1);
+    minutes(30).await;
+    assert_eq!(edge.list().await.len(), 1);
+    assert!(edge.metrics.backup.unchanged.get() >= 2);
+    edge.stage.set_level(2);
+    minutes(11).await;
+    assert_eq!(edge.list().await.len(), 2);
+    // The last good one has gone: that nothing changed is no longer enough.
+    let newest = edge.list().await.remove(0);
+    edge.handle().delete(&id("default"), &newest.version_id).await.unwrap();
+    minutes(11).await;
+    assert_eq!(edge.list().await.len(), 2);
+    assert_eq!(edge.health.problems(), []);
+
+    // A new run knows what the newest one holds.
+    let Edge { stage, backups, health, metrics, dir } = edge;
+    assert!(backups.close().await.is_empty());
+    let parts = Parts {
+        settings: config::Backup { enabled: true, auto_interval_minutes: 10, ..config::Backup::default() },
+        data_dir: dir.path().to_owned(),
+        shows: stage.clone(),
+        health,
+        metrics: metrics.backup.clone(),
+    };
+    let again = start(parts).unwrap();
+    minutes(5).await;
+    assert_eq!(again.handle.list(&id("default")).await.unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_good_backup_that_is_too_old_is_a_problem_until_one_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("not-a-folder");
+    fs::write(&root, b"").unwrap();
+    let settings = config::Backup { auto_interval_minutes: 10, local_path: Some(root.clone()), ..Default::default() };
+    let edge = Edge::new(settings);
+    let minutes = |n: u64| tokio::time::sleep(Duration::from_secs(n * 60));
+    minutes(19).await;
+    assert_eq!(edge.health.problems(), []);
+    minutes(2).await;
+    let problems = edge.health.problems();
+    assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["BACKUP_OLD"]);
+    assert!(problems[0].message.contains("backup.local_path"), "{problems:?}");
+    assert!(edge.metrics.backup.failed.with_label_values(&["refused"]).get() > 2);
+    fs::remove_file(&root).unwrap();
+    minutes(11).await;
+    assert_eq!(edge.health.problems(), []);
+    assert_eq!(edge.list().await.len(), 1);
+}
+
+/// A vault whose medium changes what it is given.
+struct Liar(Local);
+
+impl Vault for Liar {
+    fn provider(&self) -> Provider {
+        Provider::Local
+    }
+
+    fn put<'a>(&'a self, project: &'a ProjectId, version: &'a Version, _: Bytes) -> BoxFuture<'a, Result<(), Fault>> {
+        self.0.put(project, version, Bytes::from_static(b"{}"))
+    }
+
+    fn get<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        version: &'a VersionId,
+        progress: Progress<'a>,
+    ) -> BoxFuture<'a, Result<Stored, Fault>> {
+        self.0.get(project, version, progress)
+    }
+
+    fn has<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<bool, Fault>> {
+        self.0.has(project, version)
+    }
+
+    fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
+        self.0.list(project)
+    }
+
+    fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>> {
+        self.0.delete(project, version)
+    }
+}
+
+#[tokio::test]
+async fn a_backup_that_is_not_read_back_as_it_was_does_not_count_and_goes() {
+    let edge = Edge::plain();
+    let work = Work {
+        shows: edge.stage.clone(),
+        board: Board::new(edge.health.clone(), edge.metrics.backup.clone()),
+        keys: Arc::new(Keys::new(&config::Backup::default()).unwrap()),
+        vault: Arc::new(Liar(Local::new(edge.dir.path().join("backups")))),
+        local: None,
+        rules: Rules::new(&config::Backup::default()),
+    };
+    assert_eq!(work.create(&id("default"), None).await.map(drop).unwrap_err().kind, FaultKind::Unreadable);
+    assert!(edge.stage.backed_up.lock().unwrap().is_empty());
+    assert!(edge.list().await.is_empty());
+    assert!(!work.board.status(&id("default")).running);
+}
+
+/// Only root may mount; elsewhere the folder of the whole disk stays untried.
+#[tokio::test]
+async fn on_a_full_disk_the_backup_fails_and_the_older_ones_stay() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mounted = |program: &str, args: &[&str]| {
+        let status = std::process::Command::new(program).args(args).arg(dir.path()).status().unwrap();
+        assert!(status.success(), "{program}");
+    };
+    mounted("mount", &["-t", "tmpfs", "-o", "size=64k", "tmpfs"]);
+    let edge = Edge::new(config::Backup { local_path: Some(dir.path().to_owned()), ..Default::default() });
+    let made = edge.create().await;
+    fs::write(dir.path().join("ballast"), vec![0; 1 << 20]).unwrap_err();
+    let fault = edge.handle().create(&id("default"), None).await.unwrap_err();
+    let restored = edge.restore(&made.version_id).await.unwrap_err();
+    let all = edge.list().await;
+    mounted("umount", &[]);
+    assert_eq!((fault.kind, restored.kind), (FaultKind::Refused, FaultKind::Refused));
+    assert!(fault.message.contains("free space"), "{fault}");
+    assert!(restored.message.contains("nothing was restored"), "{restored}");
+    assert_eq!(all, [made]);
+    assert!(edge.stage.levels_adopted().is_empty());
+}
