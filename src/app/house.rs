@@ -15,7 +15,7 @@ use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
 use crate::config::{self, Config};
 use crate::engine::{self, Engine};
-use crate::http::{self, NotOpened, Ports, UsbOutput};
+use crate::http::{self, Devices, NotOpened, Ports, UsbOutput};
 use crate::input::{self, Input};
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
@@ -177,6 +177,7 @@ impl House {
             health,
             metrics,
             broker_serves: Arc::new(broker.serving()),
+            devices: Devices { now: Arc::new(broker.presence()), changes: broker.devices() },
             ports: Ports { outputs: outputs.statuses(), inputs: vec![input.status()], usb: Arc::new(outputs.usb()) },
             library,
             backups: backups.handle.clone(),

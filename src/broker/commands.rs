@@ -41,6 +41,7 @@ impl Commands {
     /// Tells the rejected topic, and the log unless `more` says that it was told a moment ago.
     pub(super) fn reject(&self, hub: &Hub, client: &str, refusal: &Refusal, more: Option<u64>) {
         hub.metrics.rejected.inc();
+        hub.presence.rejected(client);
         if let Some(more) = more {
             let (id, reason) = (&refusal.cmd_id, refusal.reason.code());
             tracing::warn!(clientId = client, cmdId = id, reason, %refusal, more, "command_rejected");

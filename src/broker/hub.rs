@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 use super::codec::{Publish, QoS};
 use super::commands::Commands;
 use super::policy::{Policy, Publishing};
+use super::presence::Presence;
 use super::register::Register;
 use super::retained::{self, Retained, RetainedMessages};
 use super::router::{Publisher, Router};
@@ -49,6 +50,7 @@ pub(super) struct Hub {
     pub(super) metrics: metrics::Broker,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) register: Register,
+    pub(super) presence: Presence,
     /// Every filter the router knows; it never forgets one.
     filters: Mutex<HashSet<String>>,
     outlet: Mutex<Outlet>,
@@ -86,6 +88,7 @@ impl Hub {
             }
         }
         let register = Register::new(&settings, &metrics);
+        let presence = Presence::new(settings.max_devices, &metrics);
         let hub = Self {
             router,
             policy,
@@ -94,6 +97,7 @@ impl Hub {
             metrics,
             phase: watch::Sender::new(Phase::Open),
             register,
+            presence,
             filters: Mutex::default(),
             outlet: Mutex::new(Outlet { publisher, retained }),
             router_serves: watch::Sender::new(true),
@@ -132,6 +136,7 @@ impl Hub {
         if message.retain {
             let number = outlet.publisher.number() + 1;
             outlet.retained.set(message.topic, message.payload, message.qos, number);
+            self.presence.retained(message.topic, message.payload);
             self.count_retained(&outlet);
         }
         if let Err(error) = outlet.publisher.publish(message.topic, message.payload, message.qos) {
@@ -141,6 +146,15 @@ impl Hub {
 
     /// Keeps a client's message in the store, and hands it on once it is written; the receiver hears of that.
     pub(super) async fn retain(self: &Arc<Self>, publish: &Publish) -> oneshot::Receiver<()> {
+        self.retain_if(publish, |_| true).await
+    }
+
+    /// The same, but hands it on only if that is `still` wanted when it is written.
+    pub(super) async fn retain_if(
+        self: &Arc<Self>,
+        publish: &Publish,
+        still: impl FnOnce(&Self) -> bool + Send + 'static,
+    ) -> oneshot::Receiver<()> {
         let Publish { topic, payload, qos, .. } = publish.clone();
         let (written, heard) = oneshot::channel();
         let mut batch = Batch::default();
@@ -151,7 +165,9 @@ impl Hub {
         }
         let hub = self.clone();
         let release = move || {
-            hub.publish(Message { topic: &topic, payload: &payload, qos, retain: true });
+            if still(&hub) {
+                hub.publish(Message { topic: &topic, payload: &payload, qos, retain: true });
+            }
             let _ = written.send(()); // Err: the session is gone
         };
         self.store.commit(batch, Box::new(release)).await;

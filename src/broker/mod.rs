@@ -9,10 +9,12 @@ mod commands;
 mod hub;
 mod listener;
 mod policy;
+mod presence;
 mod register;
 mod retained;
 mod router;
 mod session;
+mod sys;
 pub mod topic;
 
 use std::io;
@@ -21,12 +23,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use self::commands::Commands;
 use self::hub::{Hub, Phase};
 use self::policy::{House, Topics};
 use self::router::Router;
 use crate::config;
+use crate::dmx;
 use crate::engine::{Feed, Handle};
 use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
@@ -110,7 +114,11 @@ pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartE
         store,
     });
     announce(&hub, &feed, &topics)?;
+    presence::start(&hub).await;
+    sys::say(&hub, Duration::ZERO);
     let mut tasks = Tasks::default();
+    tasks.spawn("presence", presence::run(hub.clone()));
+    tasks.spawn("$SYS", sys::run(hub.clone()));
     tasks.spawn("mqtt listener", listener::serve(hub.clone(), listener));
     hub.metrics.serving.set(1);
     Ok(Broker { hub, topics, tasks })
@@ -136,6 +144,18 @@ impl Broker {
     pub fn serving(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let hub = self.hub.clone();
         move || hub.is_serving()
+    }
+
+    /// Asks who is there, from anywhere.
+    pub fn presence(&self) -> impl Fn() -> dmx::Presence + Send + Sync + 'static {
+        let hub = self.hub.clone();
+        move || hub.presence.now()
+    }
+
+    /// The devices, each time their list is another one, at most once a second.
+    #[must_use]
+    pub fn devices(&self) -> watch::Receiver<Arc<Vec<dmx::Device>>> {
+        self.hub.presence.devices()
     }
 
     /// Ends when a task of the broker or its router does, which before the stop is a fault; names it. Cancel-safe.

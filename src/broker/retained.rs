@@ -26,12 +26,16 @@ pub(super) struct Retained {
 pub(super) struct RetainedMessages {
     by_topic: BTreeMap<String, Retained>,
     bytes: usize,
+    /// Those below `$SYS/`: dmxd's own, which take no room from others and are counted nowhere.
+    figures: usize,
 }
 
 impl RetainedMessages {
     /// Keeps a message; an empty one ends keeping ([MQTT-3.3.1-10]).
     pub(super) fn set(&mut self, topic: &str, payload: &[u8], qos: QoS, number: u64) {
-        let size = |payload: &[u8]| topic.len() + payload.len();
+        let is_figure = topic.starts_with("$SYS/");
+        let size = |payload: &[u8]| if is_figure { 0 } else { topic.len() + payload.len() };
+        let before = self.by_topic.len();
         let old = if payload.is_empty() {
             self.by_topic.remove(topic)
         } else {
@@ -39,6 +43,9 @@ impl RetainedMessages {
             self.by_topic.insert(topic.to_owned(), Retained { payload: Bytes::copy_from_slice(payload), qos, number })
         };
         self.bytes -= old.map_or(0, |old| size(&old.payload));
+        if is_figure {
+            self.figures = self.figures + self.by_topic.len() - before;
+        }
     }
 
     pub(super) fn get(&self, topic: &str) -> Option<&Retained> {
@@ -76,7 +83,7 @@ impl RetainedMessages {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.by_topic.len()
+        self.by_topic.len() - self.figures
     }
 
     /// Bytes of topics and payloads.
@@ -125,6 +132,18 @@ mod tests {
         kept.set("a/b", b"", QoS::AtMostOnce, 6);
         kept.set("a/c", b"", QoS::AtMostOnce, 7);
         assert_eq!((kept.len(), kept.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn figures_of_the_broker_are_kept_and_take_no_room() {
+        let mut kept = RetainedMessages::default();
+        for payload in [&b"1"[..], b"22", b"", b"3"] {
+            kept.set("$SYS/broker/uptime", payload, QoS::AtMostOnce, 1);
+            assert_eq!((kept.len(), kept.bytes()), (0, 0));
+        }
+        kept.set("a", b"x", QoS::AtMostOnce, 2);
+        assert_eq!((kept.len(), kept.bytes()), (1, 2));
+        assert!(kept.get("$SYS/broker/uptime").is_some());
     }
 
     #[test]

@@ -110,6 +110,8 @@ pub struct Mqtt {
     pub max_retained: usize,
     /// Bytes of their topics and payloads at the most.
     pub max_retained_bytes: usize,
+    /// Devices whose presence is known at the most.
+    pub max_devices: usize,
 }
 
 impl Default for Mqtt {
@@ -131,6 +133,7 @@ impl Default for Mqtt {
             max_filters: 20_000,
             max_retained: 10_000,
             max_retained_bytes: 16 << 20,
+            max_devices: 1000,
         }
     }
 }

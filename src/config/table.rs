@@ -120,6 +120,7 @@ sections! {
         max_filters: ["DMX_MQTT_MAX_FILTERS"], Range(1, 1_000_000), "Different filters subscribed in one run at the most (6 kB each, for good); further ones are refused.";
         max_retained: ["DMX_MQTT_MAX_RETAINED"], Range(1, 10_000_000), "Retained messages at the most; further topics are not retained.";
         max_retained_bytes: ["DMX_MQTT_MAX_RETAINED_BYTES"], Range(1, MQTT_PACKET), "Bytes of their topics and payloads at the most; what would be above is not retained.";
+        max_devices: ["DMX_MQTT_MAX_DEVICES"], Range(1, 100_000), "Devices whose presence is known at the most; beyond that those longest offline are forgotten.";
     }
 
     [engine] Engine "The heart: commands become light." {

@@ -3,6 +3,7 @@
 //! Floor 0: std, serde and ulid only. No I/O, no clock, no tokio; time is an argument.
 
 mod command;
+mod device;
 mod document;
 mod frame;
 mod ids;
@@ -17,6 +18,7 @@ mod state;
 
 pub(crate) use command::Object;
 pub use command::{CMD_SCHEMA, Command, RgbCommand};
+pub use device::{Device, Disconnect, MqttClient, Presence};
 pub use frame::{Frame, Levels, Patch};
 pub use ids::{CHANNELS, Channel, CommandId, Source, UNIVERSES, UniverseId};
 pub use port::PortStatus;

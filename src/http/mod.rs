@@ -30,7 +30,7 @@ use tokio::sync::watch;
 
 use crate::backup;
 use crate::config;
-use crate::dmx::PortStatus;
+use crate::dmx::{Device, PortStatus, Presence};
 use crate::engine;
 use crate::kit::health::Health;
 use crate::kit::stop::Stop;
@@ -55,12 +55,23 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Whether the embedded broker serves (`mqttConnected`).
     pub broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Who is there.
+    pub devices: Devices,
     /// Where the light goes and comes from.
     pub ports: Ports,
     /// Projects, scenes and show.
     pub library: Library,
     /// Their backups.
     pub backups: backup::Handle,
+}
+
+/// Devices and clients, as the broker lends them.
+#[derive(Clone)]
+pub struct Devices {
+    /// Everything as it is now.
+    pub now: Arc<dyn Fn() -> Presence + Send + Sync>,
+    /// The list of devices, each time it is another one.
+    pub changes: watch::Receiver<Arc<Vec<Device>>>,
 }
 
 /// Outputs and inputs, as the rest of the house lends them.
@@ -100,6 +111,7 @@ struct App {
     health: Health,
     metrics: Metrics,
     broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
+    devices: Arc<dyn Fn() -> Presence + Send + Sync>,
     ports: Ports,
     library: Library,
     backups: backup::Handle,
@@ -112,11 +124,17 @@ impl App {
         Arc::new(Self {
             origins: origin::Origins::new(&parts.settings.allow_origins),
             gate: auth::Gate::new(parts.auth),
-            hub: live::Hub::new(parts.feed, parts.engine.clone(), parts.metrics.http.clone()),
+            hub: live::Hub::new(live::Parts {
+                feed: parts.feed,
+                devices: parts.devices.changes,
+                engine: parts.engine.clone(),
+                metrics: parts.metrics.http.clone(),
+            }),
             engine: parts.engine,
             health: parts.health,
             metrics: parts.metrics,
             broker_serves: parts.broker_serves,
+            devices: parts.devices.now,
             ports: parts.ports,
             library: parts.library,
             backups: parts.backups,

@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 use warp::hyper::body::Bytes;
 
 use super::dispatch::Response;
-use super::{App, NotOpened, Parts, Ports, UsbOutput, bind, server};
+use super::{App, Devices, NotOpened, Parts, Ports, UsbOutput, bind, server};
 use crate::backup;
 use crate::config::{self, Config};
-use crate::dmx::{PortStatus, ProjectId};
+use crate::dmx::{Device, PortStatus, Presence, ProjectId};
 use crate::engine::{self, Engine};
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
@@ -31,6 +31,7 @@ pub(super) struct Web {
     pub(super) health: Health,
     pub(super) metrics: Metrics,
     pub(super) broker: Arc<AtomicBool>,
+    pub(super) devices: watch::Sender<Arc<Vec<Device>>>,
     pub(super) stopper: Stopper,
     pub(super) served: JoinHandle<()>,
     _tasks: Tasks,
@@ -73,6 +74,7 @@ impl Web {
         );
         let library = library.await;
         let broker = Arc::new(AtomicBool::new(true));
+        let devices = watch::Sender::default();
         let listener = bind(&config.http).unwrap();
         let addr = listener.local_addr().unwrap();
         let serves = broker.clone();
@@ -84,6 +86,10 @@ impl Web {
             health: health.clone(),
             metrics: metrics.clone(),
             broker_serves: Arc::new(move || serves.load(Ordering::Relaxed)),
+            devices: Devices {
+                now: Arc::new(|| Presence { devices: Vec::new(), clients: Vec::new() }),
+                changes: devices.subscribe(),
+            },
             ports: ports(),
             library,
             backups: backup::Handle::off(),
@@ -92,7 +98,7 @@ impl Web {
         let max_connections = parts.settings.max_connections;
         let app = App::new(parts, stop);
         let served = tokio::spawn(server::run(listener, app.clone(), max_connections));
-        Self { addr, app, engine, health, metrics, broker, stopper, served, _tasks: tasks, _data: data }
+        Self { addr, app, engine, health, metrics, broker, devices, stopper, served, _tasks: tasks, _data: data }
     }
 
     pub(super) fn url(&self, path: &str) -> String {

@@ -1,5 +1,6 @@
 //! The WebSocket over real sockets, spoken by a stranger's client.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -13,7 +14,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::testing::{Web, command, id};
 use crate::config::AuthMode;
-use crate::dmx::{Command, Rgb};
+use crate::dmx::{Command, Device, Rgb};
 use crate::engine::Outcome;
 use crate::kit::secret::Secret;
 
@@ -51,8 +52,15 @@ async fn closed(socket: &mut Socket) -> u16 {
     }
 }
 
-/// Reads the three messages of a fresh appliance; the `seq` of the state.
+/// Reads the four messages of a fresh appliance; the `seq` of the state.
 async fn greeted(socket: &mut Socket) -> u64 {
+    let seq = resynced(socket).await;
+    assert_eq!(hear(socket).await["type"], "devices");
+    seq
+}
+
+/// The whole light: what a client also gets that missed a change.
+async fn resynced(socket: &mut Socket) -> u64 {
     let state = hear(socket).await;
     assert_eq!(state["type"], "state");
     let update = hear(socket).await;
@@ -84,11 +92,26 @@ async fn a_client_gets_everything_at_once_and_then_each_change_once() {
     assert_eq!((&update["rev"], &update["delta"]), (&json!(1), &json!([{"ch": 1, "val": 10}])));
     let desk = hear(&mut socket).await;
     assert_eq!(desk, json!({"type":"desk","master":255,"blackout":false,"scene":null,"fades":[]}));
+    assert_eq!(hear(&mut socket).await, json!({"type":"devices","devices":[]}));
     apply(&web, 2, 20).await;
     let change = (hear(&mut socket).await, hear(&mut socket).await);
     assert_eq!((&change.0["seq"], &change.0["r"]), (&json!(2), &json!(20)));
     assert_eq!((&change.1["rev"], &change.1["full"]), (&json!(2), &json!(false)));
     assert_eq!(change.1["delta"], json!([{"ch": 1, "val": 20}]));
+}
+
+#[tokio::test]
+async fn a_change_of_devices_reaches_everyone_and_a_newcomer_gets_the_present_list() {
+    let web = Web::start().await;
+    let mut socket = open(&web, "").await;
+    greeted(&mut socket).await;
+    let device = Device { id: "esp".into(), online: true, since: 7, ip: None, client_id: None };
+    web.devices.send_replace(Arc::new(vec![device]));
+    let expected = json!({"type":"devices","devices":[{"id":"esp","online":true,"since":7}]});
+    assert_eq!(hear(&mut socket).await, expected);
+    let mut other = open(&web, "").await;
+    resynced(&mut other).await;
+    assert_eq!(hear(&mut other).await, expected);
 }
 
 #[tokio::test]
@@ -158,7 +181,7 @@ async fn a_client_that_missed_a_change_gets_everything_anew() {
     let mut socket = open(&web, "").await;
     assert_eq!(greeted(&mut socket).await, 0);
     web.app.hub.skip_to(5);
-    assert_eq!(greeted(&mut socket).await, 0, "the state as it is");
+    assert_eq!(resynced(&mut socket).await, 0, "the state as it is");
     assert_eq!(web.metrics.http.ws_lagged.get(), 1);
     apply(&web, 1, 7).await;
     assert_eq!(hear(&mut socket).await["seq"], 1, "and then on as before");

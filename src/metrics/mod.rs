@@ -86,6 +86,11 @@ group! {
         retained_commands: IntCounter("dmx_broker_retained_commands_total", "Commands that were published with retain = 1."),
         refused: IntCounter("dmx_broker_connections_refused_total", "Connections closed before they became a session."),
         protocol_errors: IntCounter("dmx_broker_protocol_errors_total", "Sessions closed for breaking the protocol."),
+        subscriptions: IntGauge("dmx_broker_subscriptions", "Subscriptions of all sessions, connected or kept for a return."),
+        devices_known: IntGauge("dmx_devices_known", "Devices, by their topics v1/devices/<id>/state."),
+        devices_online: IntGauge("dmx_devices_online", "Devices that are online."),
+        devices_spoken_for: IntCounter("dmx_devices_spoken_for_total", "Times dmxd published that a device is offline in its place."),
+        devices_forgotten: IntCounter("dmx_devices_forgotten_total", "Devices not kept, or not any more, because there were more than mqtt.max_devices."),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A session with its client at the other end: the loop over socket, router and outcomes.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -12,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{Arrival, Session};
 use crate::broker::codec::{self, Ack, Connect, ConnectCode, Malformed, Packet};
 use crate::broker::hub::Phase;
+use crate::broker::presence::{Meter, Next};
 use crate::broker::router::{Delivery, RouterGone};
 
 /// A byte stream to a client.
@@ -49,6 +51,14 @@ impl End {
     pub(super) fn fires_will(&self) -> bool {
         !matches!(self, Self::Disconnect | Self::Stopping)
     }
+
+    pub(super) fn next(&self) -> Next {
+        match self {
+            Self::TakenOver(_) => Next::TakenOver,
+            Self::Stopping => Next::Stopping,
+            _ => Next::Gone,
+        }
+    }
 }
 
 impl fmt::Display for End {
@@ -82,14 +92,15 @@ pub(super) struct Connection {
     keep_alive: Option<Duration>,
     last_packet: Instant,
     last_write: Instant,
+    meter: Arc<Meter>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Box<dyn Stream>, read: BytesMut, connect: &Connect) -> Self {
+    pub(super) fn new(stream: Box<dyn Stream>, read: BytesMut, connect: &Connect, meter: Arc<Meter>) -> Self {
         let (read_half, write_half) = tokio::io::split(stream);
         let keep_alive = (connect.keep_alive > 0).then(|| Duration::from_millis(1500) * u32::from(connect.keep_alive));
         let now = Instant::now();
-        Self { read_half, write_half, read, out: BytesMut::new(), keep_alive, last_packet: now, last_write: now }
+        Self { read_half, write_half, read, out: BytesMut::new(), keep_alive, last_packet: now, last_write: now, meter }
     }
 
     pub(super) fn welcome(&mut self, session_present: bool) {
@@ -197,6 +208,7 @@ impl Session {
             let packet = codec::decode(&mut connection.read, self.hub.settings.max_packet_bytes);
             let Some(packet) = packet.map_err(|error| self.broken(error))? else { return Ok(()) };
             connection.last_packet = Instant::now();
+            connection.meter.heard(matches!(packet, Packet::Publish(_)));
             let out = &mut connection.out;
             match packet {
                 Packet::PubAck(pkid) => self.outbound.acknowledged(pkid),
@@ -246,6 +258,8 @@ impl Session {
     }
 
     fn write_letters(&mut self, connection: &mut Connection) {
-        self.hub.metrics.sent.inc_by(self.outbound.write(&mut connection.out, OUT));
+        let sent = self.outbound.write(&mut connection.out, OUT);
+        self.hub.metrics.sent.inc_by(sent);
+        connection.meter.sent(sent);
     }
 }

@@ -88,7 +88,11 @@ impl Inbound {
             }
             return;
         }
-        let step = match hub.policy.publish(&publish.topic) {
+        let publishing = hub.policy.publish(&publish.topic);
+        if publishing == Publishing::Allowed {
+            hub.presence.published(client, &publish);
+        }
+        let step = match publishing {
             Publishing::Denied => Step { message: None, ..self.deny(hub, client, publish) },
             Publishing::Command => {
                 let wait = self.command(hub, client, &mut publish).await;
@@ -149,6 +153,7 @@ impl Inbound {
     /// MQTT 3.1.1 has no way to say no to a message: it is acknowledged, counted, logged and goes nowhere.
     fn deny(&mut self, hub: &Hub, client: &str, publish: Publish) -> Step {
         hub.metrics.denied.inc();
+        hub.presence.denied(client);
         self.tell(client, &publish.topic, "publish_denied: this topic is dmxd's own");
         Step::new(Wait::Nothing, publish)
     }

@@ -19,6 +19,7 @@ use self::outbound::{Letter, Outbound};
 use self::subscriptions::{MAX_FILTERS, Subscriptions};
 use super::codec::{Connect, Publish, QoS};
 use super::hub::{Hub, Phase, reached};
+use super::presence::Visit;
 use super::register::{Entered, Entry, Seat};
 use super::router::{Delivery, RouterGone, Tap};
 use super::topic::Filter;
@@ -61,7 +62,7 @@ pub(super) async fn enter(hub: Arc<Hub>, arrival: Arrival) -> Result<(), Refused
         tap,
         entry,
         kept: false,
-        subscriptions: Subscriptions::default(),
+        subscriptions: Subscriptions::counted(hub.metrics.subscriptions.clone()),
         replays: VecDeque::new(),
         outbound: Outbound::new(hub.settings.max_queued_messages),
         inbound: Inbound::default(),
@@ -132,6 +133,7 @@ impl Session {
     /// Serves a connection to its end; returns the client that took over, if that was why.
     async fn connected(&mut self, arrival: Arrival) -> Option<Arrival> {
         let Arrival { stream, read, connect, peer, seat } = arrival;
+        let visit = Visit::begin(&self.hub, &connect, &peer);
         self.entry.presence.set(true);
         let present = self.kept && !connect.clean;
         if !present && self.reset().await.is_err() {
@@ -140,7 +142,7 @@ impl Session {
         self.kept = !connect.clean;
         let event = if present { "mqtt_reconnect" } else { "mqtt_connect" };
         tracing::info!(clientId = self.id, peer, clean = connect.clean, keepAlive = connect.keep_alive, "{event}");
-        let mut connection = Connection::new(stream, read, &connect);
+        let mut connection = Connection::new(stream, read, &connect, visit.meter.clone());
         connection.welcome(present);
         self.catch_up();
         let end = self.serve(&mut connection).await;
@@ -148,7 +150,9 @@ impl Session {
         self.replays.clear();
         self.hub.metrics.dropped.inc_by(self.outbound.connection_lost());
         let will = connect.will.filter(|_| end.fires_will());
+        let will_published = will.is_some();
         self.finish(&mut connection, will).await;
+        visit.end(end.to_string(), will_published, end.next()).await;
         self.entry.presence.set(false);
         drop((connection, seat));
         match end {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use warp::ws::{Message, WebSocket};
 
@@ -55,6 +55,7 @@ pub(super) struct Client {
     socket: WebSocket,
     hub: Hub,
     news: broadcast::Receiver<Arc<News>>,
+    devices: watch::Receiver<Message>,
     /// `seq` of the last change it was told.
     told: u64,
     stop: Stop,
@@ -78,7 +79,8 @@ impl Client {
         hub.metrics.ws_clients.inc();
         let counted = Counted(hub.metrics.clone());
         let (news, _) = hub.join();
-        Self { socket, hub, news, told: 0, stop, peer, heard: true, _counted: counted }
+        let devices = hub.devices();
+        Self { socket, hub, news, devices, told: 0, stop, peer, heard: true, _counted: counted }
     }
 
     pub(super) async fn run(mut self) {
@@ -101,12 +103,16 @@ impl Client {
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut place = None;
-        let mut done = self.resync().await;
+        let mut done = match self.resync().await {
+            Ok(()) => self.tell_devices().await,
+            Err(end) => Err(end),
+        };
         while done.is_ok() {
             // Each arm is cancel-safe: receivers, a reservation, a tick, a stream's next item.
             done = tokio::select! {
                 () = self.stop.requested() => Err(End::Stopping),
                 news = self.news.recv() => self.tell(news).await,
+                Ok(()) = self.devices.changed() => self.tell_devices().await,
                 Some(refusal) = refusals.recv() => self.send(vec![refusal]).await,
                 _ = ping.tick() => self.ping().await,
                 free = commands.reserve(), if place.is_none() => free.map(|free| place = Some(free)).map_err(|_| End::Gone),
@@ -167,6 +173,11 @@ impl Client {
             self.hub.metrics.ws_broadcast_seconds.observe(news.at.elapsed().as_secs_f64());
         }
         if missed { self.catch_up().await } else { Ok(()) }
+    }
+
+    async fn tell_devices(&mut self) -> Result<(), End> {
+        let devices = self.devices.borrow_and_update().clone();
+        self.send(vec![devices]).await
     }
 
     async fn catch_up(&mut self) -> Result<(), End> {

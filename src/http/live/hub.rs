@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::watch;
 use warp::ws::Message;
 
 use super::wire;
-use crate::dmx::State;
+use crate::dmx::{Device, State};
 use crate::engine::{Feed, Handle, Update};
 use crate::kit::stop::Stop;
 use crate::metrics;
@@ -31,13 +32,26 @@ pub(super) struct News {
 pub(in super::super) struct Hub {
     feed: Feed,
     news: broadcast::Sender<Arc<News>>,
+    devices: watch::Receiver<Arc<Vec<Device>>>,
+    /// The same, ready to send: a client that is late hears of the newest only.
+    devices_text: watch::Sender<Message>,
     pub(super) engine: Handle,
     pub(super) metrics: metrics::Http,
 }
 
+/// What a hub needs of the house.
+pub(in super::super) struct Parts {
+    pub(in super::super) feed: Feed,
+    pub(in super::super) devices: watch::Receiver<Arc<Vec<Device>>>,
+    pub(in super::super) engine: Handle,
+    pub(in super::super) metrics: metrics::Http,
+}
+
 impl Hub {
-    pub(in super::super) fn new(feed: Feed, engine: Handle, metrics: metrics::Http) -> Self {
-        Self { feed, news: broadcast::Sender::new(NEWS), engine, metrics }
+    pub(in super::super) fn new(parts: Parts) -> Self {
+        let Parts { feed, mut devices, engine, metrics } = parts;
+        let devices_text = watch::Sender::new(wire::devices(&devices.borrow_and_update()));
+        Self { feed, news: broadcast::Sender::new(NEWS), devices, devices_text, engine, metrics }
     }
 
     /// The present state.
@@ -49,11 +63,16 @@ impl Hub {
     pub(in super::super) fn relay(&self, mut stop: Stop) -> impl Future<Output = ()> + Send + 'static {
         let (_, mut changes) = self.feed.subscribe();
         let news = self.news.clone();
+        let (mut devices, devices_text) = (self.devices.clone(), self.devices_text.clone());
         async move {
             loop {
                 let change = tokio::select! {
                     () = stop.requested() => break,
                     change = changes.recv() => change,
+                    Ok(()) = devices.changed() => {
+                        devices_text.send_replace(wire::devices(&devices.borrow_and_update()));
+                        continue;
+                    }
                 };
                 match change {
                     Ok(update) => pass_on(&news, &update),
@@ -63,6 +82,11 @@ impl Hub {
                 }
             }
         }
+    }
+
+    /// A place to hear who is there.
+    pub(super) fn devices(&self) -> watch::Receiver<Message> {
+        self.devices_text.subscribe()
     }
 
     /// A place to hear the changes, and a state that is not older than the first of them: news whose `seq` is not

@@ -16,7 +16,7 @@ use warp::ws::{Message, WebSocket};
 use super::server::Peer;
 use crate::kit::stop::Stop;
 
-pub(super) use hub::Hub;
+pub(super) use hub::{Hub, Parts};
 
 /// The largest message a client may send: as a REST body. A larger one gets an `err` and the close code 1009
 /// (RFC 6455, 7.4.1: too big to process), since what follows in the stream is still the same message.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use warp::ws::Message;
 
-use crate::dmx::{Change, Command, Desk, FieldError, Object, Reason, Refusal, Rgb, State, UniverseId, What};
+use crate::dmx::{Change, Command, Desk, Device, FieldError, Object, Reason, Refusal, Rgb, State, UniverseId, What};
 use crate::kit::clock;
 
 /// Server to client.
@@ -17,6 +17,8 @@ enum Outgoing<'a> {
     Update { rev: u64, ts: u64, universe: u8, delta: Vec<Level>, full: bool },
     #[serde(rename = "desk")]
     Desk(&'a Desk),
+    #[serde(rename = "devices")]
+    Devices { devices: &'a [Device] },
     #[serde(rename = "pong")]
     Pong { ts: &'a RawValue },
     #[serde(rename = "err", rename_all = "camelCase")]
@@ -85,6 +87,11 @@ pub(super) fn change(change: &Change, state: &State) -> Vec<Message> {
             messages
         }
     }
+}
+
+/// Who is there, as in `GET /devices`.
+pub(super) fn devices(devices: &[Device]) -> Message {
+    text(&Outgoing::Devices { devices })
 }
 
 /// The answer to a ping.
@@ -183,6 +190,23 @@ mod tests {
         assert_eq!(messages[..4], snapshot(&state()));
         let end = json!({"type":"state.update","rev":9,"ts":5,"universe":9,"delta":[],"full":true});
         assert_eq!(json_of(&messages[4]), end);
+    }
+
+    #[test]
+    fn devices_are_a_list_of_what_is_known_of_each() {
+        let known = |id: &str, ip: Option<&str>| Device {
+            id: id.into(),
+            online: true,
+            since: 5,
+            ip: ip.map(Into::into),
+            client_id: ip.map(|_| "esp".into()),
+        };
+        let expected = json!({"type":"devices","devices":[
+            {"id":"a","online":true,"since":5,"ip":"10.0.0.1","clientId":"esp"},
+            {"id":"b","online":true,"since":5},
+        ]});
+        assert_eq!(json_of(&devices(&[known("a", Some("10.0.0.1")), known("b", None)])), expected);
+        assert_eq!(json_of(&devices(&[])), json!({"type":"devices","devices":[]}));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! is a new file beside this one and its rows here.
 
 mod backups;
+mod devices;
 mod documents;
 mod live;
 mod metrics;
@@ -25,7 +26,7 @@ use super::App;
 use super::dispatch::Response;
 use super::problem::Problem;
 use super::request::Request;
-use crate::dmx::{RgbCommand, RgbState};
+use crate::dmx::{Presence, RgbCommand, RgbState};
 
 /// One thing a client may ask.
 pub(super) struct Route {
@@ -162,6 +163,16 @@ static TABLE: &[Route] = &[
         takes: None,
         answers: &[json::<outputs::Ports>(200, "All of them, those that are switched off among them.")],
         handler: |app, _| Box::pin(async move { outputs::read(&app) }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/devices",
+        summary: "Devices, by their topics v1/devices/<id>/state, and the MQTT clients behind them.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<Presence>(200, "All that are known.")],
+        handler: |app, _| Box::pin(async move { devices::read(&app) }),
     },
     Route {
         verb: Verb::Get,

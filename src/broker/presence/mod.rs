@@ -1,0 +1,248 @@
+//! Who is there: fed by the front's own events, read by REST, WebSocket and metrics; and dmxd's word for devices that
+//! went without one of their own.
+//!
+//! The roll is shared under a lock that is never held across a wait, nor while a message is published.
+
+mod meter;
+mod roll;
+mod word;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use self::roll::{Leaving, Roll};
+use super::codec::{Connect, Publish, QoS};
+use super::hub::{Hub, Phase, reached};
+use super::topic::Filter;
+use crate::dmx;
+use crate::kit::clock;
+use crate::kit::seldom::Seldom;
+use crate::metrics;
+
+pub(super) use self::meter::Meter;
+
+/// Between two looks at the meters, and at least between two lists of devices that are given out.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The roll, and whom to tell.
+pub(super) struct Presence {
+    inner: Mutex<Inner>,
+    changed: Notify,
+    list: watch::Sender<Arc<Vec<dmx::Device>>>,
+    metrics: metrics::Broker,
+}
+
+struct Inner {
+    roll: Roll,
+    /// The log's patience with devices that are too many.
+    seldom: Seldom,
+}
+
+impl Presence {
+    /// Of at most `most` devices.
+    pub(super) fn new(most: usize, metrics: &metrics::Broker) -> Self {
+        Self {
+            inner: Mutex::new(Inner { roll: Roll::new(most), seldom: Seldom::default() }),
+            changed: Notify::new(),
+            list: watch::Sender::default(),
+            metrics: metrics.clone(),
+        }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Roll) -> T) -> T {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let Inner { roll, seldom } = &mut *inner;
+        let seen = look(roll);
+        if roll.take_changed() {
+            self.metrics.devices_known.set(roll.known() as i64);
+            self.metrics.devices_online.set(roll.online() as i64);
+            self.changed.notify_one();
+        }
+        let forgotten = roll.take_forgotten();
+        if forgotten > 0 {
+            self.metrics.devices_forgotten.inc_by(forgotten);
+            if let Some(more) = seldom.due() {
+                tracing::warn!(more, "device_forgotten: there are more than mqtt.max_devices");
+            }
+        }
+        seen
+    }
+
+    /// A client publishes. Called before its message is handed on, so that nobody is spoken for who has just spoken.
+    pub(super) fn published(&self, client: &str, publish: &Publish) {
+        let deletes = publish.retain && publish.payload.is_empty();
+        if let Some(id) = word::device_of(&publish.topic).filter(|_| !deletes) {
+            self.with(|roll| roll.published(id, client, clock::now_ms()));
+        }
+    }
+
+    /// The retained message of a topic is another one.
+    pub(super) fn retained(&self, topic: &str, payload: &[u8]) {
+        let Some(id) = word::device_of(topic) else { return };
+        let now = clock::now_ms();
+        self.with(
+            |roll| if payload.is_empty() { roll.deleted(id, now) } else { roll.say(id, word::says(payload), now) },
+        );
+    }
+
+    /// A client's command was refused.
+    pub(super) fn rejected(&self, client: &str) {
+        self.with(|roll| roll.rejected(client));
+    }
+
+    /// A client's message went nowhere.
+    pub(super) fn denied(&self, client: &str) {
+        self.with(|roll| roll.denied(client));
+    }
+
+    /// Everything as it is now.
+    pub(super) fn now(&self) -> dmx::Presence {
+        self.with(|roll| dmx::Presence { devices: roll.devices(), clients: roll.clients() })
+    }
+
+    pub(super) fn devices(&self) -> watch::Receiver<Arc<Vec<dmx::Device>>> {
+        self.list.subscribe()
+    }
+
+    fn give_out(&self) {
+        let devices = self.with(|roll| roll.devices());
+        self.list.send_if_modified(|list| {
+            let differs = **list != devices;
+            if differs {
+                *list = Arc::new(devices);
+            }
+            differs
+        });
+    }
+}
+
+/// Takes in the devices of the last run and says of each that was left online that it is not: nobody is connected yet.
+pub(super) async fn start(hub: &Arc<Hub>) {
+    let Some(filter) = Filter::new(&word::topic_of("+")) else { return };
+    let now = clock::now_ms();
+    let (mut after, number) = (None::<String>, hub.number());
+    loop {
+        let (page, more) = hub.retained_page(&filter, number, after.as_deref());
+        for (topic, message) in page {
+            if let Some(id) = word::device_of(&topic) {
+                hub.presence.with(|roll| roll.found(id, word::says(&message.payload), now));
+            }
+        }
+        after = more;
+        if after.is_none() {
+            break;
+        }
+    }
+    let left = hub.presence.with(|roll| roll.found_online());
+    speak_for(hub, &left, None).await;
+    hub.presence.give_out();
+}
+
+/// Gives lists of devices out when they change, at most one a second, and looks at the meters, until the end.
+pub(super) async fn run(hub: Arc<Hub>) {
+    let mut phase = hub.phase.subscribe();
+    let mut tick = interval(SECOND);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last_look = Instant::now();
+    let (mut changed, mut next) = (false, Instant::now());
+    loop {
+        // Every arm is cancel-safe: `Notify` keeps what nobody has heard.
+        tokio::select! {
+            () = reached(&mut phase, Phase::Closing) => return,
+            () = hub.presence.changed.notified() => changed = true,
+            at = tick.tick() => {
+                hub.presence.with(|roll| roll.look(at.duration_since(last_look)));
+                last_look = at;
+            }
+            () = sleep_until(next), if changed => {
+                (changed, next) = (false, Instant::now() + SECOND);
+                hub.presence.give_out();
+            }
+        }
+    }
+}
+
+/// Publishes `{"online":false}` for devices that are left online, as `client` would have or, without one, the last run.
+/// The retained messages are written when this ends.
+async fn speak_for(hub: &Arc<Hub>, devices: &[Arc<str>], client: Option<&Arc<str>>) {
+    let mut written = Vec::with_capacity(devices.len());
+    for id in devices {
+        let publish = Publish {
+            topic: word::topic_of(id),
+            payload: Bytes::from_static(br#"{"online":false}"#),
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            pkid: 0,
+        };
+        // Another client may speak there meanwhile. What it says is written before or after this: in memory it stands,
+        // and a start makes the same of either.
+        let (device, client) = (id.clone(), client.cloned());
+        let still = move |hub: &Hub| {
+            let left = hub.presence.with(|roll| roll.is_left_online(&device, client.as_deref()));
+            if left {
+                hub.metrics.devices_spoken_for.inc();
+                tracing::info!(device = &*device, clientId = client.as_deref(), "device_spoken_for");
+            }
+            left
+        };
+        written.push(hub.retain_if(&publish, still).await);
+    }
+    for heard in written {
+        let _ = heard.await; // Err: the store is closing
+    }
+}
+
+/// A connection of a client, from CONNECT to its end. Dropped before [`Visit::end`] it is over as well.
+pub(super) struct Visit {
+    hub: Arc<Hub>,
+    client: Arc<str>,
+    number: u64,
+    /// The device whose topic the will has.
+    device: Option<String>,
+    pub(super) meter: Arc<Meter>,
+}
+
+/// What comes behind a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing: the client is gone.
+    Gone,
+    /// The same client's next connection, at once.
+    TakenOver,
+    /// The stop of the appliance, which says nothing about a client.
+    Stopping,
+}
+
+impl Visit {
+    /// A client was let in.
+    pub(super) fn begin(hub: &Arc<Hub>, connect: &Connect, peer: &str) -> Self {
+        let device = connect.will.as_ref().and_then(|will| word::device_of(&will.topic)).map(str::to_owned);
+        let (id, now) = (connect.client_id.as_str(), clock::now_ms());
+        let (number, meter) = hub.presence.with(|roll| roll.connected(id, peer, device.as_deref(), now));
+        Self { hub: hub.clone(), client: id.into(), number, device, meter }
+    }
+
+    /// The connection is over, its last messages and its will are handed on. Speaks for the devices that its client
+    /// left online; until this is done, nothing of the client's next connection may be taken.
+    pub(super) async fn end(self, why: String, will_published: bool, next: Next) {
+        let leaving = Leaving { why, will_published, stays: next == Next::TakenOver };
+        let willed = self.device.as_deref().filter(|_| will_published);
+        let left = self.hub.presence.with(|roll| {
+            roll.left(&self.client, self.number, &leaving, clock::now_ms());
+            if next == Next::Gone { roll.left_online(&self.client, willed) } else { Vec::new() }
+        });
+        speak_for(&self.hub, &left, Some(&self.client)).await;
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let leaving = Leaving { why: "its session has ended".into(), will_published: false, stays: false };
+        let (client, number) = (&self.client, self.number);
+        self.hub.presence.with(|roll| roll.left(client, number, &leaving, clock::now_ms())); // nothing after `end`
+    }
+}

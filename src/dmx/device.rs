@@ -1,0 +1,75 @@
+//! Who is there: devices by their own topic, and the MQTT clients behind them. Read by REST and the WebSocket.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A device: whoever has a topic `v1/devices/<id>/state`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Device", description = "A device: whoever has a topic v1/devices/<id>/state.")]
+pub struct Device {
+    /// What stands in its topic.
+    pub id: String,
+    /// What the retained message on its topic says; without one, whether its client is connected.
+    pub online: bool,
+    /// When `online` last changed, Unix milliseconds; the start of dmxd for what the last run left.
+    pub since: u64,
+    /// Its address when it was last seen in this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// The client that last published on its topic, or named it as its will's until somebody publishes there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+}
+
+/// An MQTT client that is connected, or was in this run.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "MqttClient", description = "An MQTT client that is connected, or was in this run.")]
+pub struct MqttClient {
+    /// Its name.
+    pub client_id: String,
+    /// Whether it is connected.
+    pub connected: bool,
+    /// When that last changed, Unix milliseconds.
+    pub since: u64,
+    /// Address and port of its last connection.
+    pub peer: String,
+    /// Its connections since the start; many of them mean a bad link.
+    pub connections: u64,
+    /// When its last packet came, Unix milliseconds.
+    pub last_seen: u64,
+    /// Messages it published in the last second.
+    pub messages_in: f64,
+    /// Messages it was sent in the last second.
+    pub messages_out: f64,
+    /// Its commands that were answered on the rejected topic since the start.
+    pub rejected: u64,
+    /// Its messages to topics that are dmxd's alone since the start.
+    pub denied: u64,
+    /// How its last connection ended; `null` while the first one lasts.
+    pub last_disconnect: Option<Disconnect>,
+}
+
+/// The end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Disconnect", description = "The end of a connection.")]
+pub struct Disconnect {
+    /// When, Unix milliseconds.
+    pub at: u64,
+    /// Why, in words.
+    pub why: String,
+    /// Whether its last will was published.
+    pub will_published: bool,
+}
+
+/// Answer of `GET /devices`.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(title = "Presence", description = "Devices and the MQTT clients behind them.")]
+pub struct Presence {
+    /// By id.
+    pub devices: Vec<Device>,
+    /// By id: all that are connected, those that stand for a device, and the last 100 others that have gone.
+    pub clients: Vec<MqttClient>,
+}
