@@ -17,13 +17,13 @@ fn set(id: &str, [r, g, b]: [u8; 3]) -> Value {
 }
 
 #[tokio::test]
-async fn the_greeting_is_state_then_universes_then_desk() {
+async fn the_greeting_is_state_then_universes_then_desk_then_devices() {
     let appliance = Appliance::start().await;
     appliance.web().accepted(&command([10, 0, 30])).await;
     let state = appliance.web().state().await;
     let watcher = WsWatcher::start(appliance.http).await;
     let picture = watcher.picture();
-    assert_eq!(picture.order, ["state", "state.update", "desk"]);
+    assert_eq!(picture.order, ["state", "state.update", "desk", "devices"]);
     let greeting = json!({"type": "state", "r": 10, "g": 0, "b": 30, "seq": 1, "ts": state["ts"]});
     assert_eq!(picture.states[0].0, greeting, "nothing more, nothing less");
     assert_eq!(picture.lamp(), [10, 0, 30]);
@@ -31,6 +31,7 @@ async fn the_greeting_is_state_then_universes_then_desk() {
         picture.desk.unwrap(),
         json!({"type": "desk", "master": 255, "blackout": false, "scene": null, "fades": []})
     );
+    assert_eq!(picture.devices[0].0, json!({"type": "devices", "devices": []}));
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub struct Picture {
     pub universes: BTreeMap<u64, [u8; 512]>,
     /// The last `desk`.
     pub desk: Option<Value>,
+    /// Every list of `devices`, with its time of arrival.
+    pub devices: Vec<(Value, Instant)>,
     /// What is neither: `err`, `pong`, acks.
     pub others: Vec<Value>,
     /// How it ended.
@@ -50,10 +52,10 @@ pub struct WsWatcher {
 }
 
 impl WsWatcher {
-    /// Connects and waits for the whole greeting: state, universe 0, desk.
+    /// Connects and waits for the whole greeting: state, universe 0, desk, devices.
     pub async fn start(web: SocketAddr) -> Self {
         let watcher = Self::connect(web, "/ws", &[]).await.expect("the WebSocket opens");
-        watcher.wait("the desk", |picture| picture.desk.clone()).await;
+        watcher.wait("the devices", |picture| picture.devices.first().cloned()).await;
         watcher
     }
 
@@ -149,6 +151,7 @@ impl Picture {
             "state" => self.states.push((message, Instant::now())),
             "state.update" => self.fold_update(&message),
             "desk" => self.desk = Some(message),
+            "devices" => self.devices.push((message, Instant::now())),
             _ => self.others.push(message),
         }
         self.order.push(kind);
