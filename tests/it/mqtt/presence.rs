@@ -116,6 +116,18 @@ async fn a_will_that_fires_is_the_last_word_of_a_device() {
 }
 
 #[tokio::test]
+async fn a_will_that_is_not_retained_is_a_last_word_too() {
+    let appliance = Appliance::start().await;
+    let mut witness = witness(&appliance).await;
+    let mut esp = Link::join(appliance.mqtt, &Connect::new("esp-1").will(TOPIC, WILL, false)).await;
+    esp.retain(TOPIC, ONLINE.as_bytes()).await;
+    esp.reset();
+    eventually("its end", async || client(&appliance, "esp-1").await.filter(|fares| fares["connected"] == false)).await;
+    assert_eq!(device(&appliance, "esp").await.unwrap()["online"], true, "what is retained, as its sender wanted it");
+    assert_eq!(heard_after(&appliance, &mut witness, "esp-1").await, [ONLINE, WILL], "dmxd adds nothing");
+}
+
+#[tokio::test]
 async fn a_device_that_says_disconnect_without_a_word_is_spoken_for() {
     let appliance = Appliance::start().await;
     let mut witness = witness(&appliance).await;

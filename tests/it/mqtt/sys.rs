@@ -98,11 +98,12 @@ async fn nobody_else_speaks_there_and_nothing_of_it_is_stored() {
     assert_eq!(found.len(), NAMES.len(), "{found:?}");
     assert!(found.iter().all(|message| message.payload != b"forged"), "{found:?}");
     assert_eq!(web.metric("dmx_broker_publishes_denied_total").await, 4.0);
-    let appliance = appliance.kill9().await.start().await;
-    let late = mosquitto_sub(appliance.mqtt, &["-t", "$SYS/broker/version", "-C", "1", "-W", "20"]);
-    assert_eq!(late.succeed().await, [concat!("dmxd ", env!("CARGO_PKG_VERSION"))], "made anew");
-    for file in data_files(&appliance.data()) {
-        let bytes = std::fs::read(appliance.data().join(&file)).unwrap();
+    let home = appliance.kill9().await;
+    for file in data_files(&home.data()) {
+        let bytes = std::fs::read(home.data().join(&file)).unwrap();
         assert!(!bytes.windows(5).any(|window| window == b"$SYS/"), "{}", file.display());
     }
+    let appliance = home.start().await;
+    let late = mosquitto_sub(appliance.mqtt, &["-t", "$SYS/broker/version", "-C", "1", "-W", "20"]);
+    assert_eq!(late.succeed().await, [concat!("dmxd ", env!("CARGO_PKG_VERSION"))], "made anew");
 }
