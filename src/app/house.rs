@@ -151,6 +151,7 @@ impl House {
                 engine: engine.handle.clone(),
                 feed: engine.feed.clone(),
                 store: store.clone(),
+                health: health.clone(),
                 metrics: metrics.clone(),
             },
         );

@@ -45,6 +45,35 @@ impl Subscriptions {
         self.all.push(Subscription { id, filter, qos, since, last: since });
     }
 
+    /// Every subscription, by its id in the router.
+    pub(super) fn all(&self) -> impl Iterator<Item = (usize, &Filter)> {
+        self.all.iter().map(|subscription| (subscription.id, &subscription.filter))
+    }
+
+    /// Every filter with its QoS.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (&Filter, QoS)> {
+        self.all.iter().map(|subscription| (&subscription.filter, subscription.qos))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(super) fn filter_of(&self, id: usize) -> Option<&Filter> {
+        self.all.iter().find(|subscription| subscription.id == id).map(|subscription| &subscription.filter)
+    }
+
+    /// Number up to which every subscription is up to date.
+    pub(super) fn oldest(&self) -> u64 {
+        self.all.iter().map(|subscription| subscription.last).min().unwrap_or(u64::MAX)
+    }
+
+    /// The subscription through which a message should have come and has not.
+    pub(super) fn waiting_for(&self, topic: &str, number: u64) -> Option<usize> {
+        let waits = |subscription: &&Subscription| subscription.last < number && subscription.filter.matches(topic);
+        self.all.iter().find(waits).map(|subscription| subscription.id)
+    }
+
     /// Whether a subscription is there.
     pub(super) fn has(&self, id: usize) -> bool {
         self.all.iter().any(|subscription| subscription.id == id)
