@@ -2,9 +2,10 @@
 //! orders; each of these changes everything it is for, or nothing.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::time::timeout;
 use ulid::Ulid;
 
 use super::bundle;
@@ -20,6 +21,9 @@ use crate::kit::clock;
 
 /// States that restores have replaced: so many of a project are kept.
 const SAFETY: usize = 5;
+
+/// So long it is tried to remove what did not come out well: whoever asked waits for the bad news.
+const CLEAN_UP: Duration = Duration::from_secs(5);
 
 /// Everything that backups and restores are made with.
 pub(super) struct Work {
@@ -186,10 +190,11 @@ impl Work {
         };
         if let Err(fault) = verified {
             // What is not known to be good must not be found by somebody in need.
-            match vault.delete(project, &version.version_id).await {
-                Ok(()) => {}
-                Err(gone) if gone.kind == FaultKind::NotFound => {}
-                Err(error) => tracing::warn!(%project, version = %version.version_id, %error, "backup_not_removed"),
+            match timeout(CLEAN_UP, vault.delete(project, &version.version_id)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(gone)) if gone.kind == FaultKind::NotFound => {}
+                Ok(Err(error)) => tracing::warn!(%project, version = %version.version_id, %error, "backup_not_removed"),
+                Err(_) => tracing::warn!(%project, version = %version.version_id, "backup_not_removed"),
             }
             return Err(fault);
         }

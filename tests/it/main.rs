@@ -12,6 +12,7 @@
 )]
 #![allow(unreachable_pub, reason = "nothing leaves this crate")]
 
+mod backup_vaults;
 mod broker_traps;
 mod config;
 mod doors;

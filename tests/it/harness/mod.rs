@@ -5,9 +5,11 @@
 mod appliance;
 mod commands;
 mod damage;
+mod fault_proxy;
 mod lines;
 mod link;
 mod load;
+mod moto;
 mod mqtt_watcher;
 mod packet;
 mod patience;
@@ -21,9 +23,11 @@ mod ws_watcher;
 pub use appliance::{Appliance, Home};
 pub use commands::{colour, command, command_with, fresh_id, index_of, rgb_of};
 pub use damage::{Damage, data_files};
+pub use fault_proxy::{FaultProxy, Mood};
 pub use lines::Lines;
 pub use link::Link;
 pub use load::{Ledger, Load};
+pub use moto::{BUCKET, Moto};
 pub use mqtt_watcher::{Seen, StateWatcher, assert_gap_free};
 pub use packet::{Connect, Message, Packet, encode};
 pub use patience::{HEADROOM, eventually, eventually_within, patiently};
@@ -31,7 +35,7 @@ pub use random::Random;
 pub use raw_http::raw_http;
 pub use shim::{Card, Shim};
 pub use strangers::{mosquitto_pub, mosquitto_sub, node, python};
-pub use web::Web;
+pub use web::{Answer, Web};
 pub use ws_watcher::{Ending, WsWatcher};
 
 /// Where commands go.
