@@ -9,6 +9,7 @@ pub mod engine;
 pub mod http;
 pub mod input;
 pub mod kit;
+pub mod library;
 pub mod metrics;
 pub mod output;
 pub mod store;

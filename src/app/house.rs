@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,9 @@ use tokio::time::timeout;
 
 use super::banner;
 use super::signals::Signals;
+use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::engine::{self, Engine};
 use crate::http::{self, NotOpened, Ports, UsbOutput};
 use crate::input::{self, Input};
@@ -19,17 +21,21 @@ use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
 use crate::kit::systemd;
 use crate::kit::tasks::Tasks;
+use crate::library::{self, predecessor};
 use crate::metrics::Metrics;
 use crate::output::{self, FaultKind, Outputs};
 use crate::store::{Opened, Store, StoreError};
 
-/// Web requests that were under way may take this long at the stop. With the broker's 600 ms and the store's last
-/// sync the whole stop stays below 2 s, whoever does not listen.
+/// Web requests that were under way may take this long at the stop. With the commands' 600 ms, the outputs' 1.6 s and the
+/// store's last sync the whole stop stays below 4 s, whoever does not listen.
 const LAST_REQUESTS: Duration = Duration::from_millis(600);
 
 /// The commands that wait may take this long at the stop: a full queue of 10,000 takes 0.15 s at the 65,000 a second of
 /// README "Figures". What is late was not acknowledged, so its clients send it again.
 const LAST_COMMANDS: Duration = Duration::from_millis(600);
+
+/// An edit that was under way may take this long at the stop: a select or restore has to be on the medium.
+const LAST_WISHES: Duration = Duration::from_millis(600);
 
 /// How long the engine may be silent before systemd is no longer told that all is well.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -46,6 +52,9 @@ pub(super) enum Fault {
     /// The data folder.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The backups' key or bucket.
+    #[error("{0}")]
+    Backup(#[from] backup::Fault),
     /// The broker.
     #[error(transparent)]
     Broker(#[from] broker::StartError),
@@ -72,6 +81,9 @@ struct House {
     broker: Broker,
     outputs: Outputs,
     input: Input,
+    backups: Backups,
+    /// Of the library; it ends when nobody can wish any more.
+    shelves: Tasks,
     web: Tasks,
     web_stop: Stopper,
 }
@@ -101,7 +113,7 @@ pub(super) async fn run(config: Config, metrics: Metrics) -> Result<(), Fault> {
 
 impl House {
     async fn open(config: Config, metrics: Metrics) -> Result<Self, Fault> {
-        let Config { http: web, mqtt, engine, storage, auth, .. } = config.clone();
+        let Config { http: web, mqtt, engine, storage, auth, projects, .. } = config.clone();
         // Ports first: a port in use is the commonest fault, and must not touch the data.
         let web_listener = http::bind(&web)?;
         let mqtt_listener = broker::bind(&mqtt)?;
@@ -113,7 +125,24 @@ impl House {
         };
         let Opened { store, seq_jump } =
             opened.map_err(|e| Fault::System { doing: "opening the data folder", source: io::Error::other(e) })??;
-        let engine = engine::start(&engine, store.clone(), seq_jump, &metrics).await;
+        let several = projects.enabled;
+        store.forget_unfinished().await;
+        predecessor::import(&store, folders(&projects, &data_dir), several, ids(&engine), &health).await;
+        let project = library::active_at_start(&store, several);
+        let engine = engine::start(&engine, store.clone(), seq_jump, project, &metrics).await;
+        let mut shelves = Tasks::default();
+        let library = library::start(
+            library::Parts { several, store: store.clone(), engine: engine.handle.clone(), feed: engine.feed.clone() },
+            &mut shelves,
+        );
+        let library = library.await;
+        let backups = backup::start(backup::Parts {
+            settings: config.backup.clone(),
+            data_dir: data_dir.clone(),
+            shows: Arc::new(library.clone()),
+            health: health.clone(),
+            metrics: metrics.backup.clone(),
+        })?;
         let doors = [("http", web_listener.local_addr()), ("mqtt", mqtt_listener.local_addr())];
         let broker = broker::start(
             mqtt_listener,
@@ -149,6 +178,8 @@ impl House {
             metrics,
             broker_serves: Arc::new(broker.serving()),
             ports: Ports { outputs: outputs.statuses(), inputs: vec![input.status()], usb: Arc::new(outputs.usb()) },
+            library,
+            backups: backups.handle.clone(),
         };
         let mut tasks = Tasks::default();
         tasks.spawn("the web server", http::serve(web_listener, parts, stop));
@@ -159,7 +190,7 @@ impl House {
             listening.push((door, address));
         }
         banner::show(&listening, &data_dir);
-        Ok(Self { store, engine, broker, outputs, input, web: tasks, web_stop })
+        Ok(Self { store, engine, broker, outputs, input, backups, shelves, web: tasks, web_stop })
     }
 
     /// Ends when a part that must run for ever does, and names it. Feeds systemd's watchdog meanwhile.
@@ -181,6 +212,8 @@ impl House {
             part = self.broker.ended() => part,
             part = self.outputs.ended() => part,
             part = self.input.ended() => part,
+            part = self.backups.ended() => part,
+            part = self.shelves.ended() => part,
             part = self.web.ended() => part,
             () = heartbeat => "the heartbeat",
         }
@@ -188,12 +221,14 @@ impl House {
 
     /// Doors stop taking, the heart is emptied, the last words go out, the memory is closed.
     async fn close(self) {
-        let Self { store, engine, broker, outputs, input, web, web_stop } = self;
+        let Self { store, engine, broker, outputs, input, backups, shelves, web, web_stop } = self;
         broker.quiet();
         web_stop.stop();
-        let (web, line) = tokio::join!(web.join(LAST_REQUESTS), input.close());
+        let (web, line, jobs) = tokio::join!(web.join(LAST_REQUESTS), input.close(), backups.close());
         late("web", &web);
         late("input", &line);
+        late("backups", &jobs);
+        late("library", &shelves.join(LAST_WISHES).await);
         if timeout(LAST_COMMANDS, engine.drain()).await.is_err() {
             late("engine", &["the last commands"]);
         }
@@ -221,6 +256,16 @@ impl UsbOutput for output::Usb {
             })
         })
     }
+}
+
+/// Where a predecessor may have left files.
+fn folders(projects: &config::Projects, data_dir: &Path) -> predecessor::Folders {
+    let root = projects.root.clone().unwrap_or_else(|| data_dir.join("projects"));
+    predecessor::Folders { data: data_dir.to_owned(), projects: root }
+}
+
+fn ids(engine: &config::Engine) -> predecessor::Ids {
+    predecessor::Ids { ttl: Duration::from_secs(engine.dedupe_ttl_seconds), most: engine.dedupe_capacity }
 }
 
 /// Longer silences than this are not needed however patient the unit is.

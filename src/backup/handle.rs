@@ -36,7 +36,8 @@ pub(super) enum Task {
 
 impl Handle {
     /// Refuses everything.
-    pub(super) fn off() -> Self {
+    #[must_use]
+    pub fn off() -> Self {
         Self(None)
     }
 

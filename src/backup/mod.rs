@@ -1,7 +1,7 @@
 //! Backups of projects: made, sealed, put away, read back; restored in one step or not at all.
 //!
 //! A backup counts once its stored bytes were read back, opened and validated. Nothing here changes light: what a
-//! restore brings is handed to the house ([`Shows::adopt`]) as a whole.
+//! restore brings is handed to the library ([`Shows::adopt`]) as a whole.
 
 mod bundle;
 mod fault;
@@ -13,6 +13,7 @@ mod retention;
 mod s3;
 mod schedule;
 mod seal;
+mod shows;
 mod status;
 mod vault;
 mod version;
@@ -25,10 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-
 use crate::config;
-use crate::dmx::{ProjectId, Snapshot};
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
@@ -36,35 +34,9 @@ use crate::metrics;
 
 pub use fault::{Fault, FaultKind};
 pub use handle::Handle;
+pub use shows::{NotAdopted, Shows};
 pub use status::Status;
 pub use version::{Label, NotALabel, Provider, Version};
-
-/// What backups need of the rest of the house.
-pub trait Shows: Send + Sync {
-    /// The active project now.
-    fn active(&self) -> ProjectId;
-    /// All known projects: tells whose a foreign version is.
-    fn known(&self) -> Vec<ProjectId>;
-    /// The active project as one document, consistent.
-    fn snapshot(&self) -> BoxFuture<'_, Document>;
-    /// Replaces state, scenes and show of `project` in one atomic step, if it is still the active one.
-    fn adopt<'a>(&'a self, project: &'a ProjectId, snapshot: Snapshot) -> BoxFuture<'a, Result<(), NotActive>>;
-    /// A backup of it was made then (Unix milliseconds) and verified: lasting when this ends.
-    fn backed_up<'a>(&'a self, project: &'a ProjectId, at_ms: u64) -> BoxFuture<'a, ()>;
-}
-
-/// A project as one document.
-#[derive(Clone, Debug)]
-pub struct Document {
-    /// Whose it is.
-    pub project: ProjectId,
-    /// [`Snapshot::document`] as JSON.
-    pub bytes: Vec<u8>,
-}
-
-/// Another project has become the active one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotActive;
 
 /// How long a job may take to its end at the stop. What is cut off then changed nothing, and is never taken for good.
 const LAST_JOB: Duration = Duration::from_millis(600);

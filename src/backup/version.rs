@@ -5,10 +5,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::dmx::VersionId;
-
-/// Longest label, in characters.
-const LABEL_CHARS: usize = 200;
+use crate::dmx::{LABEL_CHARS, VersionId};
 
 /// What is known about a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

@@ -12,12 +12,13 @@ use super::bundle;
 use super::fault::{Fault, FaultKind};
 use super::retention::{Rules, newer};
 use super::seal::Keys;
+use super::shows::{NotAdopted, Shows};
 use super::status::{Board, Job, Phase};
 use super::vault::{Stored, Vault};
 use super::version::{Label, Version};
-use super::{Document, NotActive, Shows};
 use crate::dmx::{ProjectId, Snapshot, VersionId};
 use crate::kit::clock;
+use crate::library::Document;
 
 /// States that restores have replaced: so many of a project are kept.
 const SAFETY: usize = 5;
@@ -87,7 +88,11 @@ impl Work {
         self.keep_safe(&job, project, id).await?;
         job.phase(Phase::Adopt, 0);
         let adopted = self.shows.adopt(project, snapshot).await;
-        adopted.map_err(|NotActive| Fault::not_active(project))?;
+        adopted.map_err(|why| match why {
+            NotAdopted::NotActive => Fault::not_active(project),
+            NotAdopted::TooMuch(why) => Fault::unreadable(format!("the backup does not fit: {why}")),
+            NotAdopted::Stopping => Fault::stopping(),
+        })?;
         self.board.restored(project, &version);
         Ok(())
     }
@@ -150,7 +155,7 @@ impl Work {
     }
 
     async fn snapshot(&self, project: &ProjectId) -> Result<Document, Fault> {
-        let document = self.shows.snapshot().await;
+        let document = self.shows.snapshot().await.ok_or_else(Fault::stopping)?;
         if document.project == *project { Ok(document) } else { Err(Fault::not_active(project)) }
     }
 

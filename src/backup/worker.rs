@@ -146,7 +146,7 @@ impl Worker {
         let work = Arc::clone(&self.work);
         let job = work.board.begin(project);
         job.phase(Phase::Snapshot, 0);
-        let document = work.shows.snapshot().await;
+        let document = work.shows.snapshot().await.ok_or_else(Fault::stopping)?;
         let project = document.project.clone();
         let fingerprint = super::bundle::fingerprint(&document.bytes);
         if self.last.as_ref().is_none_or(|last| last.project != project) {

@@ -18,11 +18,12 @@ use super::status::Board;
 use super::vault::{Progress, Stored, Vault};
 use super::version::Provider;
 use super::work::Work;
-use super::{Backups, Document, Fault, FaultKind, Handle, NotActive, Parts, Shows, Version, start};
+use super::{Backups, Fault, FaultKind, Handle, NotAdopted, Parts, Shows, Version, start};
 use crate::config;
 use crate::dmx::{ProjectId, Snapshot, UniverseId, VersionId};
 use crate::kit::health::Health;
 use crate::kit::secret::Secret;
+use crate::library::Document;
 use crate::metrics::Metrics;
 
 /// A house with two projects.
@@ -63,18 +64,18 @@ impl Shows for Stage {
         vec![id("default"), id("other")]
     }
 
-    fn snapshot(&self) -> BoxFuture<'_, Document> {
+    fn snapshot(&self) -> BoxFuture<'_, Option<Document>> {
         Box::pin(async {
             let _open: SemaphorePermit<'_> = self.gate.acquire().await.unwrap();
             let project = self.active();
-            Document { bytes: self.document(&project).to_string().into_bytes(), project }
+            Some(Document { bytes: self.document(&project).to_string().into_bytes(), project })
         })
     }
 
-    fn adopt<'a>(&'a self, project: &'a ProjectId, snapshot: Snapshot) -> BoxFuture<'a, Result<(), NotActive>> {
+    fn adopt<'a>(&'a self, project: &'a ProjectId, snapshot: Snapshot) -> BoxFuture<'a, Result<(), NotAdopted>> {
         Box::pin(async move {
             if *project != self.active() {
-                return Err(NotActive);
+                return Err(NotAdopted::NotActive);
             }
             self.adopted.lock().unwrap().push(snapshot);
             Ok(())

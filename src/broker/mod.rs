@@ -124,7 +124,7 @@ fn announce(hub: &Arc<Hub>, feed: &Feed, topics: &Topics) -> Result<(), StartErr
     announcer::say_presence(hub, topics, true);
     let (hub, topics) = (hub.clone(), topics.clone());
     let listens = feed.on_change(move |update| {
-        if update.change.lamp {
+        if update.change.concerns_lamp() {
             announcer::say_state(&hub, &topics, &update.state);
         }
     });

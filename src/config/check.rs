@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::fault::Fault;
 use super::load::{Draft, about};
 use super::table::settings;
-use super::{AuthMode, BackupProvider, Config, this_machine};
+use super::{AuthMode, BackupProvider, Config, OutputMode, this_machine};
 
 /// More cannot be mapped: r, g, b.
 const INPUT_CHANNELS: u16 = 3;
@@ -72,7 +72,10 @@ const RULES: &[Rule] = &[
     },
     Rule {
         keys: &["usb.port", "input.port"],
-        broken: |c| !c.input.port.is_empty() && c.usb.port == c.input.port,
+        broken: |c| {
+            let usb = c.usb.enabled || c.output.mode == OutputMode::Enttec;
+            usb && c.input.enabled && !c.input.port.is_empty() && c.usb.port == c.input.port
+        },
         wrong: "usb.port and input.port are the same",
         right: "name two different ports",
     },
@@ -92,12 +95,7 @@ const NOT_YET: &[Rule] = &[
         wrong: "{} is https, which this version cannot speak to OLA yet",
         right: "use http://, which is what olad serves",
     },
-    not_yet(&["projects.enabled"], |c| c.projects.enabled, "this version cannot keep several projects yet"),
 ];
-
-const fn not_yet(keys: &'static [&'static str], broken: fn(&Config) -> bool, wrong: &'static str) -> Rule {
-    Rule { keys, broken, wrong, right: "set it to false" }
-}
 
 const ODD: &[Rule] = &[Rule {
     keys: &["input.port", "input.enabled"],

@@ -25,5 +25,5 @@ pub use refusal::{FieldError, Reason, Refusal};
 pub use rgb::Rgb;
 pub use scene::{Scene, SceneBody, scenes};
 pub use show::{ImportMode, ListChanges, Show, ShowBody, ShowFile};
-pub use snapshot::{Snapshot, lamp_of_state};
-pub use state::{Change, Desk, RgbState, STATE_SCHEMA, State};
+pub use snapshot::{BackupOrder, LABEL_CHARS, RestoreOrder, Snapshot, lamp_of_state};
+pub use state::{Change, Desk, RgbState, STATE_SCHEMA, State, What};

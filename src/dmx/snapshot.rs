@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::document;
@@ -16,6 +18,9 @@ const VERSION: &str = "1.2";
 
 /// Shapes that can be read: earlier ones of the same kind.
 const READABLE: &str = "1.";
+
+/// Longest label of a backup, in characters.
+pub const LABEL_CHARS: usize = 200;
 
 /// A project's light and documents.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +100,72 @@ impl Snapshot {
             }
         };
         faults.or_refuse((Self { levels, scenes, show }, project))
+    }
+}
+
+/// A body of `POST /projects/{id}/backups`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(title = "BackupOrder", description = "Makes a backup; the body may be empty.", deny_unknown_fields)]
+pub struct BackupOrder {
+    /// What people call it.
+    #[schemars(length(max = LABEL_CHARS))]
+    pub label: Option<String>,
+}
+
+/// A body of `POST /projects/{id}/restore`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "RestoreOrder", description = "Restores a version.", deny_unknown_fields)]
+pub struct RestoreOrder {
+    /// Which one.
+    pub version_id: String,
+    /// Whether another project's version is wanted.
+    pub force: Option<bool>,
+}
+
+impl BackupOrder {
+    /// Reads a body; an empty one is an order without a label.
+    ///
+    /// # Errors
+    /// Every fault of the body; nothing else happens.
+    pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
+        if body.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        let (mut order, mut faults) = (Self::default(), Faults::default());
+        for (name, value) in &document::object(body)? {
+            let at = pointer("", name);
+            match name.as_str() {
+                "label" if value.is_null() => {}
+                "label" => order.label = document::text(value, &at, 0..=LABEL_CHARS, &mut faults),
+                _ => faults.add(at, "is not a field of a backup"),
+            }
+        }
+        faults.or_refuse(order)
+    }
+}
+
+impl RestoreOrder {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// Every fault of the body; nothing else happens.
+    pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
+        let (mut order, mut faults) = (Self::default(), Faults::default());
+        let fields = document::object(body)?;
+        for (name, value) in &fields {
+            let at = pointer("", name);
+            match name.as_str() {
+                "versionId" => order.version_id = document::text(value, &at, 1..=128, &mut faults).unwrap_or_default(),
+                "force" if value.is_boolean() || value.is_null() => order.force = value.as_bool(),
+                "force" => faults.add(at, "must be true or false"),
+                _ => faults.add(at, "is not a field of a restore"),
+            }
+        }
+        if !fields.contains_key("versionId") {
+            faults.add("/versionId", "is missing");
+        }
+        faults.or_refuse(order)
     }
 }
 
@@ -213,5 +284,18 @@ mod tests {
             ),
             ["/project", "/universes/1/1", "/universes/1/513", "/universes/2", "/universes/64", "/show", "/scenes"]
         );
+    }
+
+    #[test]
+    fn orders_name_every_fault_and_an_empty_backup_order_is_one() {
+        assert_eq!(BackupOrder::from_json(b""), Ok(BackupOrder::default()));
+        let label = |label: &str| BackupOrder::from_json(json!({ "label": label }).to_string().as_bytes());
+        assert!(label(&"é".repeat(200)).is_ok() && label(&"é".repeat(201)).is_err());
+        let faults = |body: &[u8]| -> Vec<String> {
+            RestoreOrder::from_json(body).unwrap_err().errors.into_iter().map(|fault| fault.path).collect()
+        };
+        assert_eq!(faults(br#"{"force":1,"x":2}"#), ["/force", "/x", "/versionId"]);
+        let order = RestoreOrder::from_json(br#"{"versionId":"a","force":null}"#).unwrap();
+        assert_eq!(order, RestoreOrder { version_id: "a".into(), force: None });
     }
 }

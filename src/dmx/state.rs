@@ -25,19 +25,45 @@ pub struct State {
     universes: BTreeMap<UniverseId, Arc<Frame>>,
 }
 
-/// What one accepted command did.
+/// One published change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The new `seq`.
     pub seq: u64,
     /// The new `ts`.
     pub ts: u64,
-    /// Where.
-    pub universe: UniverseId,
-    /// The levels that differ from before; empty when the same was asked again.
-    pub delta: Levels,
-    /// Whether the lamp was commanded.
-    pub lamp: bool,
+    /// What it changed.
+    pub what: What,
+}
+
+/// What a change changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A command: levels of one universe.
+    Levels {
+        /// Where.
+        universe: UniverseId,
+        /// The levels that differ from before; empty when the same was asked again.
+        delta: Levels,
+        /// Whether the lamp was commanded.
+        lamp: bool,
+    },
+    /// Another project, or another light of this one: everything is new.
+    Whole {
+        /// Universes that were known before and are not any more.
+        gone: Vec<UniverseId>,
+    },
+}
+
+impl Change {
+    /// Whether the lamp's state has to be told.
+    #[must_use]
+    pub fn concerns_lamp(&self) -> bool {
+        match self.what {
+            What::Levels { lamp, .. } => lamp,
+            What::Whole { .. } => true,
+        }
+    }
 }
 
 impl Default for State {
@@ -67,13 +93,22 @@ impl State {
         self.seq += 1;
         self.ts = now_ms;
         self.updated_by = command.source.clone();
-        Change {
-            seq: self.seq,
-            ts: now_ms,
-            universe: command.patch.universe,
-            delta,
-            lamp: command.patch.touches_lamp(),
-        }
+        let what = What::Levels { universe: command.patch.universe, delta, lamp: command.patch.touches_lamp() };
+        Change { seq: self.seq, ts: now_ms, what }
+    }
+
+    /// Takes another light as a whole, and whoever asked for that one last (`None`: as before). `seq` goes on.
+    pub fn replace(
+        &mut self,
+        frames: impl IntoIterator<Item = (UniverseId, Frame)>,
+        updated_by: Option<Source>,
+        now_ms: u64,
+    ) -> Change {
+        let by = updated_by.unwrap_or_else(|| self.updated_by.clone());
+        let after = Self::restore(self.seq + 1, now_ms, by, frames);
+        let gone = self.universes.keys().filter(|id| !after.universes.contains_key(id)).copied().collect();
+        *self = after;
+        Change { seq: self.seq, ts: now_ms, what: What::Whole { gone } }
     }
 
     /// The known universes with their levels.
@@ -191,7 +226,8 @@ mod tests {
                 let change = state.apply(&command(universe, levels), n as u64);
                 prop_assert_eq!(change.seq, n as u64 + 1);
                 let mut replayed = Frame::from(before);
-                replayed.set(&change.delta);
+                let What::Levels { delta, .. } = change.what else { panic!("a command changes levels") };
+                replayed.set(&delta);
                 prop_assert_eq!(replayed.levels(), &table[usize::from(universe)], "a delta leads from frame to frame");
             }
             for (id, frame) in state.universes() {
@@ -206,7 +242,19 @@ mod tests {
         let mut state = State::default();
         let dark = command(0, Rgb::default().levels());
         let change = state.apply(&dark, 5);
-        assert_eq!((change.seq, change.ts, change.lamp, change.delta.len()), (1, 5, true, 0));
+        let what = What::Levels { universe: UniverseId::LAMP, delta: Vec::new(), lamp: true };
+        assert_eq!(change, Change { seq: 1, ts: 5, what });
         assert_eq!(state.document().updated_by, "t");
+    }
+
+    #[test]
+    fn another_light_goes_on_counting_and_names_the_universes_that_are_gone() {
+        let mut state = State::default();
+        state.apply(&command(3, vec![(Channel::new(1).unwrap(), 9)]), 5);
+        let [one, three] = [1, 3].map(|index| UniverseId::new(index).unwrap());
+        let change = state.replace([(one, Frame::DARK)], None, 6);
+        assert_eq!(change, Change { seq: 2, ts: 6, what: What::Whole { gone: vec![three] } });
+        assert_eq!(state.universes().map(|(id, _)| id).collect::<Vec<_>>(), [UniverseId::LAMP, one]);
+        assert_eq!((state.seq, state.updated_by.as_str()), (2, "t"));
     }
 }

@@ -44,6 +44,11 @@ impl Dedupe {
         self.seen.push(id, now);
     }
 
+    /// Forgets everything: the ids of another project follow.
+    pub(super) fn clear(&mut self) {
+        self.seen.clear();
+    }
+
     /// Remembers an id of an earlier run, `age` old at `now`, which therefore must not be below the TTL.
     pub(super) fn restore(&mut self, id: CommandId, age: Duration, now: Duration) {
         if let Some(at) = now.checked_sub(age).filter(|_| age < self.ttl) {

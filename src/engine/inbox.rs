@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::Outcome;
 use super::queue::{Pushed, Queue, Queued};
-use crate::dmx::Command;
+use crate::dmx::{Command, Frame, ProjectId, UniverseId};
 use crate::metrics;
+use crate::store::Batch;
 
 /// A command on its way, and who wants to know.
 pub(super) struct Entry {
@@ -129,7 +130,28 @@ impl Inbox {
 #[derive(Clone)]
 pub struct Handle {
     pub(super) inbox: Arc<Inbox>,
-    pub(super) probe: tokio::sync::mpsc::Sender<oneshot::Sender<()>>,
+    pub(super) probe: mpsc::Sender<oneshot::Sender<()>>,
+    pub(super) switch: mpsc::Sender<Switch>,
+}
+
+/// Another light as a whole. Taken before the commands that wait.
+#[derive(Debug)]
+pub(super) struct Switch {
+    pub(super) project: ProjectId,
+    pub(super) to: To,
+    /// What is kept with it, in one step.
+    pub(super) batch: Batch,
+    /// Told the `seq` once it is written; dropped when nothing was done.
+    pub(super) reply: oneshot::Sender<u64>,
+}
+
+/// Which light.
+#[derive(Debug)]
+pub(super) enum To {
+    /// What the store holds of that project, which is the active one from now on.
+    Stored,
+    /// This one, for that project if it is the active one.
+    Frames(Vec<(UniverseId, Frame)>),
 }
 
 impl Handle {
@@ -155,6 +177,23 @@ impl Handle {
             Ok(mut submission) => submission.outcome().await,
             Err(_) => Outcome::Full,
         }
+    }
+
+    /// Makes a project the active one, `batch` with it in one step; the `seq` of that change, `None` while stopping.
+    pub async fn select(&self, project: ProjectId, batch: Batch) -> Option<u64> {
+        self.switch(project, To::Stored, batch).await
+    }
+
+    /// Takes other levels for a project, `batch` with it in one step; the `seq` of that change, `None` when it is not
+    /// the active one, and while stopping.
+    pub async fn replace(&self, project: ProjectId, frames: Vec<(UniverseId, Frame)>, batch: Batch) -> Option<u64> {
+        self.switch(project, To::Frames(frames), batch).await
+    }
+
+    async fn switch(&self, project: ProjectId, to: To, batch: Batch) -> Option<u64> {
+        let (reply, done) = oneshot::channel();
+        self.switch.send(Switch { project, to, batch, reply }).await.ok()?;
+        done.await.ok()
     }
 
     /// Commands that wait now.

@@ -13,6 +13,7 @@ mod queue;
 pub use actor::{Engine, start};
 pub use feed::{Feed, Latest, Update};
 pub use inbox::{Handle, Submission};
+pub use memory::{active, forget, keep, keep_active, projects, remember, state};
 
 /// What became of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,8 +43,8 @@ pub(super) fn filter(app: &Arc<App>) -> Everything {
         .and(upgrade)
         .and(warp::body::stream())
         .then(move |method, path: FullPath, query, headers, peer, upgrade, body| {
-            let (path, parameter, body) = (path.as_str().to_owned(), String::new(), request::body(body));
-            answer(app.clone(), Request { method, path, query, headers, peer, parameter, upgrade, body })
+            let (path, parameters, body) = (path.as_str().to_owned(), Vec::new(), request::body(body));
+            answer(app.clone(), Request { method, path, query, headers, peer, parameters, upgrade, body })
         })
         .boxed()
 }
@@ -66,8 +66,8 @@ async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<R
     if request.method == Method::OPTIONS {
         return options(app, &request.headers, &found);
     }
-    let (route, parameter) = match found {
-        Found::Route(route, parameter) => (route, parameter),
+    let (route, parameters) = match found {
+        Found::Route(route, parameters) => (route, parameters),
         Found::OtherMethods(methods) => return Err(not_allowed(methods)),
         Found::Nothing => return Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing here; see /openapi.json")),
     };
@@ -80,7 +80,7 @@ async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<R
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "the header x-api-key must hold a key of this appliance")
             .with(WWW_AUTHENTICATE, challenge));
     }
-    request.parameter = parameter;
+    request.parameters = parameters;
     (route.handler)(app.clone(), request).await
 }
 

@@ -28,11 +28,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::backup;
 use crate::config;
 use crate::dmx::PortStatus;
 use crate::engine;
 use crate::kit::health::Health;
 use crate::kit::stop::Stop;
+use crate::library::Library;
 use crate::metrics::Metrics;
 
 pub use server::{BindError, Listener, bind, serve};
@@ -55,6 +57,10 @@ pub struct Parts {
     pub broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Where the light goes and comes from.
     pub ports: Ports,
+    /// Projects, scenes and show.
+    pub library: Library,
+    /// Their backups.
+    pub backups: backup::Handle,
 }
 
 /// Outputs and inputs, as the rest of the house lends them.
@@ -95,6 +101,8 @@ struct App {
     metrics: Metrics,
     broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
     ports: Ports,
+    library: Library,
+    backups: backup::Handle,
     hub: live::Hub,
     stop: Stop,
 }
@@ -110,6 +118,8 @@ impl App {
             metrics: parts.metrics,
             broker_serves: parts.broker_serves,
             ports: parts.ports,
+            library: parts.library,
+            backups: parts.backups,
             stop,
         })
     }

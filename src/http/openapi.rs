@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::routes::{Key, Route, TABLE};
+use super::routes::{Key, Route, table};
 use super::{problem, schemas};
 
 static TEXT: LazyLock<String> = LazyLock::new(|| document().to_string());
@@ -24,7 +24,7 @@ fn document() -> Value {
     let mut generator = settings.into_generator();
     let problem = generator.subschema_for::<problem::Body<'static>>().to_value();
     let mut paths = Map::new();
-    for route in TABLE {
+    for route in table() {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         let operation = operation(route, &mut generator, &problem);
         if let Some(path) = path.as_object_mut() {
@@ -68,9 +68,14 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
             let content = json!({"application/json": {"schema": shape(generator).to_value()}});
             operation.insert("requestBody".into(), json!({"required": true, "content": content}));
         }
-        if let Some(name) = parameter(route.path) {
-            let parameter = json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
-            operation.insert("parameters".into(), json!([parameter]));
+        let in_path = names(route.path).map(|name| (name, "path", json!({"type": "string"})));
+        let in_query = route.query.iter().map(|query| (query.name, "query", json!({"enum": query.values})));
+        let parameters: Vec<_> = in_path
+            .chain(in_query)
+            .map(|(name, place, schema)| json!({"name": name, "in": place, "required": place == "path", "schema": schema}))
+            .collect();
+        if !parameters.is_empty() {
+            operation.insert("parameters".into(), parameters.into());
         }
     }
     operation
@@ -85,9 +90,9 @@ fn security(key: Key) -> Value {
     }
 }
 
-/// The name between the braces.
-fn parameter(path: &str) -> Option<&str> {
-    Some(path.split_once('{')?.1.split_once('}')?.0)
+/// The names between braces.
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    path.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
 }
 
 #[cfg(test)]
@@ -125,7 +130,7 @@ mod tests {
         let document = document();
         assert_eq!(document["openapi"], "3.1.0");
         assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
-        for route in TABLE {
+        for route in table() {
             let operation = &document["paths"][route.path][route.verb.as_str().to_lowercase()];
             let responses = operation["responses"].as_object().unwrap();
             assert!(responses.values().all(|response| response["description"].is_string()), "{}", route.path);
@@ -134,10 +139,10 @@ mod tests {
                 assert!(document["components"]["securitySchemes"][scheme].is_object());
             }
             let names = operation["parameters"].as_array().map_or(0, Vec::len);
-            assert_eq!(names, route.path.matches('{').count(), "{}", route.path);
+            assert_eq!(names, route.path.matches('{').count() + route.query.len(), "{}", route.path);
         }
         let operations = document["paths"].as_object().unwrap().values().map(|path| path.as_object().unwrap().len());
-        assert_eq!(operations.sum::<usize>(), TABLE.len());
+        assert_eq!(operations.sum::<usize>(), table().count());
     }
 
     #[test]

@@ -20,8 +20,18 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 /// while bytes are unread resets the connection (RFC 9112, 9.6).
 const THROWN_AWAY: usize = 4 * 1024 * 1024;
 
-/// How long a body may take: 64 KiB at 13 kB/s, slower than any radio we know of.
-const BODY_PATIENCE: Duration = Duration::from_secs(5);
+/// How large a body may be, and how long it may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    bytes: usize,
+    patience: Duration,
+}
+
+/// Every body but a show file: 64 KiB at 13 kB/s, slower than any radio we know of.
+pub(super) const SMALL: Limit = Limit { bytes: MAX_BODY, patience: Duration::from_secs(5) };
+
+/// A show file (CONTRACT, section 3: 8 MiB), at 140 kB/s: a tablet at the far end of a hall.
+pub(super) const SHOW: Limit = Limit { bytes: 8 << 20, patience: Duration::from_secs(60) };
 
 /// Pieces of a body.
 pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
@@ -34,8 +44,8 @@ pub(super) struct Request {
     pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) peer: Peer,
-    /// What stood in the place of `{…}` in the route's path.
-    pub(super) parameter: String,
+    /// What stood in the place of each `{…}` in the route's path.
+    pub(super) parameters: Vec<String>,
     /// Set when this is the opening of a WebSocket.
     pub(super) upgrade: Option<Ws>,
     pub(super) body: Body,
@@ -50,21 +60,27 @@ impl Request {
     /// The whole body.
     ///
     /// # Errors
-    /// 413 above [`MAX_BODY`], also without a `content-length`; 408 when it takes too long; 400 when it breaks off.
-    pub(super) async fn bytes(&mut self) -> Result<Vec<u8>, Problem> {
+    /// 413 above the limit, also without a `content-length`; 408 when it takes too long; 400 when it breaks off.
+    pub(super) async fn bytes(&mut self, limit: Limit) -> Result<Vec<u8>, Problem> {
         let announced = self.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
         let announced: usize = announced.unwrap_or(0);
         // Whoever asks first (RFC 9110, 10.1.1) is told before it sends.
-        if announced > MAX_BODY && (self.headers.contains_key(EXPECT) || announced > MAX_BODY + THROWN_AWAY) {
-            return Err(too_large());
+        let most = limit.bytes;
+        if announced > most && (self.headers.contains_key(EXPECT) || announced > most + THROWN_AWAY) {
+            return Err(too_large(most));
         }
-        match timeout(BODY_PATIENCE, collect(&mut self.body)).await {
+        match timeout(limit.patience, collect(&mut self.body, most)).await {
             Ok(read) => read,
             Err(_) => Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
-                format!("the body took longer than {} s", BODY_PATIENCE.as_secs()),
+                format!("the body took longer than {} s", limit.patience.as_secs()),
             )),
         }
+    }
+
+    /// What stood in the place of the route's `n`th `{…}`.
+    pub(super) fn parameter(&self, n: usize) -> &str {
+        self.parameters.get(n).map_or("", String::as_str)
     }
 
     /// The first value of a name in the query, percent-decoded.
@@ -77,23 +93,23 @@ impl Request {
     }
 }
 
-async fn collect(pieces: &mut Body) -> Result<Vec<u8>, Problem> {
+async fn collect(pieces: &mut Body, most: usize) -> Result<Vec<u8>, Problem> {
     let mut whole = Vec::new();
     let mut read = 0;
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {e}")))?;
         read += piece.len();
-        if read <= MAX_BODY {
+        if read <= most {
             whole.extend_from_slice(&piece);
-        } else if read > MAX_BODY + THROWN_AWAY {
+        } else if read > most + THROWN_AWAY {
             break;
         }
     }
-    if read > MAX_BODY { Err(too_large()) } else { Ok(whole) }
+    if read > most { Err(too_large(most)) } else { Ok(whole) }
 }
 
-fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY} bytes"))
+fn too_large(most: usize) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {most} bytes"))
 }
 
 /// Percent-decoding of a query value (RFC 3986, 2.1); `+` stands for itself, as keys are made of any characters. What

@@ -12,11 +12,14 @@ use warp::hyper::body::Bytes;
 
 use super::dispatch::Response;
 use super::{App, NotOpened, Parts, Ports, UsbOutput, bind, server};
+use crate::backup;
 use crate::config::{self, Config};
-use crate::dmx::PortStatus;
+use crate::dmx::{PortStatus, ProjectId};
 use crate::engine::{self, Engine};
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
+use crate::kit::tasks::Tasks;
+use crate::library;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
@@ -30,6 +33,7 @@ pub(super) struct Web {
     pub(super) broker: Arc<AtomicBool>,
     pub(super) stopper: Stopper,
     pub(super) served: JoinHandle<()>,
+    _tasks: Tasks,
     _data: tempfile::TempDir,
 }
 
@@ -49,7 +53,25 @@ impl Web {
         let (metrics, health) = (Metrics::new().unwrap(), Health::default());
         let storage = config::Storage { data_dir: data.path().into(), ..config.storage };
         let opened = Store::open(&storage, &health, &metrics).unwrap();
-        let engine = engine::start(&config.engine, opened.store, opened.seq_jump, &metrics).await;
+        let engine = engine::start(
+            &config.engine,
+            opened.store.clone(),
+            opened.seq_jump,
+            ProjectId::default_project(),
+            &metrics,
+        )
+        .await;
+        let mut tasks = Tasks::default();
+        let library = library::start(
+            library::Parts {
+                several: config.projects.enabled,
+                store: opened.store.clone(),
+                engine: engine.handle.clone(),
+                feed: engine.feed.clone(),
+            },
+            &mut tasks,
+        );
+        let library = library.await;
         let broker = Arc::new(AtomicBool::new(true));
         let listener = bind(&config.http).unwrap();
         let addr = listener.local_addr().unwrap();
@@ -63,12 +85,14 @@ impl Web {
             metrics: metrics.clone(),
             broker_serves: Arc::new(move || serves.load(Ordering::Relaxed)),
             ports: ports(),
+            library,
+            backups: backup::Handle::off(),
         };
         let (stopper, stop) = stop::channel();
         let max_connections = parts.settings.max_connections;
         let app = App::new(parts, stop);
         let served = tokio::spawn(server::run(listener, app.clone(), max_connections));
-        Self { addr, app, engine, health, metrics, broker, stopper, served, _data: data }
+        Self { addr, app, engine, health, metrics, broker, stopper, served, _tasks: tasks, _data: data }
     }
 
     pub(super) fn url(&self, path: &str) -> String {

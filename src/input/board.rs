@@ -48,7 +48,7 @@ impl Board {
             status.works();
             status.target = target.to_owned();
         });
-        tracing::info!(port = target, "input_connected");
+        tracing::info!(to = target, "input_connected");
     }
 
     /// A try to open or to read failed.

@@ -103,47 +103,52 @@ impl Serial {
         let (mut parser, mut gatherer, mut buffer) = (Parser::default(), Gatherer::new(self.channels), [0; 1024]);
         loop {
             tokio::select! {
-                biased; // a line that never rests may not hold back what is due
-                () = at(gatherer.due()) => self.tell(&mut gatherer).await,
-                () = at(self.board.second_over()) => self.board.tell_rate(),
+                biased; // what has arrived is read before time decides; after each read time has its say below
                 read = line.read(&mut buffer) => {
                     let read = read.map_err(|source| Fault::Read { port: port.clone(), source })?;
                     let mut said = Vec::new();
                     parser.take(buffer.get(..read).unwrap_or_default(), |heard| said.push(heard));
                     for heard in said {
-                        if self.hear(heard, &mut gatherer) {
-                            self.tell(&mut gatherer).await;
-                        }
+                        self.hear(heard, &mut gatherer).await;
                     }
                 }
+                () = at(gatherer.due()) => {}
+                () = at(self.board.second_over()) => {}
             }
+            if gatherer.due().is_some_and(|due| due <= Instant::now()) {
+                self.tell(&mut gatherer).await;
+            }
+            self.board.tell_rate();
         }
     }
 
-    /// Takes what a line said; true when a colour is complete.
-    fn hear(&self, heard: Heard, gatherer: &mut Gatherer) -> bool {
-        match heard {
-            Heard::Reading(channel, level) => {
-                self.board.metrics.readings.inc();
-                gatherer.read(channel, level, Instant::now())
-            }
-            Heard::Ignored => {
-                self.board.metrics.ignored.inc();
-                false
-            }
+    /// Takes what a line said.
+    async fn hear(&mut self, heard: Heard, gatherer: &mut Gatherer) {
+        let Heard::Reading(channel, level) = heard else { return self.board.metrics.ignored.inc() };
+        self.board.metrics.readings.inc();
+        if gatherer.ends_before(channel) {
+            self.tell(gatherer).await;
+        }
+        if gatherer.read(channel, level, Instant::now()) {
+            self.tell(gatherer).await;
         }
     }
 
     /// Submits what the console has changed. Meanwhile nothing is read: that is this door's way to wait.
     async fn tell(&mut self, gatherer: &mut Gatherer) {
         let light = self.feed.state().light(self.universe);
-        let Some(levels) = gatherer.tell(&light) else { return };
+        let Some(levels) = gatherer.tell(&light) else { return gatherer.taken() };
         let patch = Patch { universe: self.universe, levels };
         let command = Command { id: Ulid::generate().into(), source: self.source.clone(), patch };
         match self.engine.submit(command).await.outcome().await {
-            Outcome::Applied { .. } => self.board.commanded(),
-            // It had to make room (with a `src` of `ui`), or the end is near: the next line is a new try.
-            Outcome::Duplicate | Outcome::Dropped | Outcome::Full | Outcome::Stopping => gatherer.untold(),
+            Outcome::Applied { .. } => {
+                gatherer.taken();
+                self.board.commanded();
+            }
+            // It had to make room (with a `src` of `ui`), or the end is near.
+            Outcome::Duplicate | Outcome::Dropped | Outcome::Full | Outcome::Stopping => {
+                gatherer.refused(Instant::now());
+            }
         }
     }
 }

@@ -6,12 +6,15 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use serialport::{ClearBuffer, SerialPort, TTYPort};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 
 /// Why a line could not be opened, in words that say what to do.
 #[derive(Debug, thiserror::Error)]
@@ -29,13 +32,22 @@ pub enum OpenError {
         path: String,
     },
     /// Somebody else has it.
-    #[error("opening {path}: another program uses it (end that one; ModemManager is a usual suspect)")]
+    #[error(
+        "opening {path}: another program uses it (end that one: olad's usbpro plugin and ModemManager are usual \
+         suspects; a port that hung may take half a minute to close)"
+    )]
     Busy {
         /// The device.
         path: String,
     },
+    /// It does not open.
+    #[error("opening {path}: nothing happens for {OPEN:?} (unplug it and plug it in again)")]
+    Hung {
+        /// The device.
+        path: String,
+    },
     /// Anything else.
-    #[error("opening {path}: {source}")]
+    #[error("opening {path}: {source} (unplug it and plug it in again; dmesg may say more)")]
     Other {
         /// The device.
         path: String,
@@ -52,16 +64,28 @@ impl OpenError {
     }
 }
 
+/// How long opening may take. Drivers open in some milliseconds; one that hangs does so for ever.
+const OPEN: Duration = Duration::from_secs(2);
+
+/// Between two looks whether everything is sent; a frame takes 23 ms.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// An open serial line, 8N1, raw, ours alone.
+///
+/// Closing one waits for the device, up to half a minute when that is stuck (`closing_wait` of the kernel's drivers), so
+/// it is always done beside the runtime, also by dropping it.
 #[derive(Debug)]
-pub struct Line {
+pub struct Line(Option<Open>);
+
+#[derive(Debug)]
+struct Open {
     bytes: AsyncFd<File>,
     /// Holds the settings and the locks.
     port: TTYPort,
 }
 
 impl Line {
-    /// Opens a line for us alone.
+    /// Opens a line for us alone, within 2 s.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -76,9 +100,21 @@ impl Line {
             let port = TTYPort::open(&serialport::new(&asked, baud)).map_err(locked)?;
             Ok((file, port))
         });
-        let opened = opened.await.unwrap_or_else(|e| Err(io::Error::other(e)));
-        let ready = opened.and_then(|(file, port)| Ok(Self { bytes: watched(file)?, port }));
+        let Ok(opened) = timeout(OPEN, opened).await else { return Err(OpenError::Hung { path }) };
+        let opened = opened.unwrap_or_else(|e| Err(io::Error::other(e)));
+        let ready = opened.and_then(|(file, port)| Ok(Self(Some(Open { bytes: watched(file)?, port }))));
         ready.map_err(|source| because(path, source))
+    }
+
+    fn bytes(&mut self) -> io::Result<&mut AsyncFd<File>> {
+        self.0.as_mut().map(|open| &mut open.bytes).ok_or_else(|| ErrorKind::NotConnected.into())
+    }
+
+    /// Waits until the device has taken what was written. Cancel-safe.
+    pub async fn drained(&self) {
+        while self.0.as_ref().is_some_and(|open| open.port.bytes_to_write().is_ok_and(|left| left > 0)) {
+            sleep(LOOK).await;
+        }
     }
 
     /// Writes all of it. Cut short (by a time-out, say) an unknown part of it is on its way: [`Line::discard`] then.
@@ -87,7 +123,7 @@ impl Line {
     /// The device is gone or broken.
     pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            match self.bytes.async_io_mut(Interest::WRITABLE, |file| file.write(bytes)).await? {
+            match self.bytes()?.async_io_mut(Interest::WRITABLE, |file| file.write(bytes)).await? {
                 0 => return Err(ErrorKind::WriteZero.into()),
                 written => bytes = bytes.get(written..).unwrap_or_default(),
             }
@@ -100,20 +136,33 @@ impl Line {
     /// # Errors
     /// The device is gone or broken.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.bytes.async_io_mut(Interest::READABLE, |file| file.read(buffer)).await? {
+        match self.bytes()?.async_io_mut(Interest::READABLE, |file| file.read(buffer)).await? {
             0 => Err(ErrorKind::BrokenPipe.into()),
             read => Ok(read),
         }
     }
 
-    /// Throws away what the device has not taken yet, so that closing the line does not wait for it.
+    /// Throws away what the device has not taken yet, as far as its driver can.
     pub fn discard(&self) {
-        let _ = self.port.clear(ClearBuffer::All); // Err: the device is gone, and with it its buffers
+        if let Some(open) = &self.0 {
+            let _ = open.port.clear(ClearBuffer::All); // Err: the device is gone, and with it its buffers
+        }
     }
 
     /// Closes the line when the device has taken what was written.
-    pub async fn close(self) {
-        let _ = spawn_blocking(move || drop(self)).await; // Err: the runtime is ending, and closes it as well
+    pub async fn close(mut self) {
+        let open = self.0.take();
+        let _ = spawn_blocking(move || drop(open)).await; // Err: the runtime is ending, and closes it as well
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(open) = self.0.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn_blocking(move || drop(open));
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! serial ports and ptys are not among them.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -25,6 +26,9 @@ pub struct Device {
     pub product: Option<String>,
     /// As the device says; stays when it is plugged in elsewhere.
     pub serial_number: Option<String>,
+    /// Number of its node in the file system: another one after each time it was plugged in.
+    #[serde(skip)]
+    pub node: u64,
 }
 
 impl Device {
@@ -44,7 +48,7 @@ impl Device {
     }
 }
 
-/// A port that a person named. When nothing is there any more, the device that was there is looked for elsewhere.
+/// A port that a person named. The device that was there is looked for elsewhere when it has moved.
 #[derive(Debug)]
 pub struct Named {
     path: String,
@@ -64,18 +68,22 @@ impl Named {
         &self.path
     }
 
-    /// Where it is now: the path it was named by while something is there, whatever that is.
+    /// Where it is now: the path it was named by, unless the device that was there is elsewhere now and what is at the
+    /// path is nothing or another USB device.
     #[must_use]
     pub fn whereabouts(&self, devices: &[Device]) -> String {
-        let moved = || devices.iter().find(|device| self.device.as_ref().is_some_and(|known| known.is_same(device)));
-        let there = Path::new(&self.path).exists();
-        let elsewhere = if there { None } else { moved() };
-        elsewhere.map_or_else(|| self.path.clone(), |device| device.port.clone())
+        let Some(known) = &self.device else { return self.path.clone() };
+        let here = devices.iter().find(|device| device.is_at(&self.path));
+        let stays = here.map_or_else(|| Path::new(&self.path).exists(), |here| here.is_same(known));
+        let moved = if stays { None } else { devices.iter().find(|device| device.is_same(known)) };
+        moved.map_or_else(|| self.path.clone(), |device| device.port.clone())
     }
 
     /// It was opened there; what that is will be recognised.
     pub fn opened(&mut self, at: &str, devices: &[Device]) {
-        self.device = devices.iter().find(|device| device.is_at(at)).cloned();
+        if let Some(device) = devices.iter().find(|device| device.is_at(at)) {
+            self.device = Some(device.clone());
+        }
     }
 }
 
@@ -101,6 +109,7 @@ fn listed() -> Vec<Device> {
         .into_iter()
         .filter_map(|port| match port.port_type {
             SerialPortType::UsbPort(usb) => Some(Device {
+                node: fs::metadata(&port.port_name).map_or(0, |node| node.ino()),
                 port: port.port_name,
                 vendor_id: usb.vid,
                 product_id: usb.pid,
@@ -127,24 +136,30 @@ mod tests {
             manufacturer: None,
             product: None,
             serial_number: serial.map(Into::into),
+            node: 0,
         }
     }
 
     #[test]
-    fn a_named_port_is_followed_by_its_serial_number_and_only_while_nothing_is_at_its_path() {
+    fn a_named_port_is_followed_by_the_serial_number_of_its_device() {
         let dev = tempfile::tempdir().unwrap();
         let [first, second, link] = ["ttyUSB0", "ttyUSB1", "by-id"].map(|name| dev.path().join(name));
+        let at = |path: &Path| path.to_str().unwrap().to_owned();
         fs::write(&first, "").unwrap();
         std::os::unix::fs::symlink(&first, &link).unwrap();
-        let mut named = Named::new(link.to_str().unwrap());
-        named.opened(named.path().to_owned().as_str(), &[device(&second, Some("B")), device(&first, Some("A"))]);
+        let mut named = Named::new(at(&link));
+        named.opened(&at(&link), &[device(&second, Some("B")), device(&first, Some("A"))]);
+        named.opened(&at(&link), &[]); // the list was older
         fs::rename(&first, &second).unwrap();
-        assert_eq!(named.whereabouts(&[device(&second, Some("A"))]), second.to_str().unwrap());
+        assert_eq!(named.whereabouts(&[device(&second, Some("A"))]), at(&second));
         for stranger in [Some("B"), None] {
             assert_eq!(named.whereabouts(&[device(&second, stranger)]), named.path(), "{stranger:?}");
         }
         fs::write(&first, "").unwrap();
-        assert_eq!(named.whereabouts(&[device(&second, Some("A"))]), named.path(), "something is where it was named");
+        let swapped = [device(&first, Some("B")), device(&second, Some("A"))];
+        assert_eq!(named.whereabouts(&swapped), at(&second), "another device is where it was");
+        assert_eq!(named.whereabouts(&swapped[..1]), named.path(), "it is gone, and what is at the path is taken");
+        assert_eq!(named.whereabouts(&swapped[1..]), named.path(), "what is at the path is no USB device");
     }
 
     #[test]

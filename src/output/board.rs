@@ -14,8 +14,13 @@ use crate::kit::health::Health;
 use crate::kit::rate::Rate;
 use crate::metrics;
 
-/// Code of the problem in `/readyz`.
+/// Codes of the problems in `/readyz`.
 const DOWN: &str = "OUTPUT_DOWN";
+const UNSURE: &str = "OUTPUT_UNSURE";
+
+/// A wire that gives no answer is believed to be back after a fault when it has taken so many frames: a stuck widget's
+/// port still takes some 4 KiB, which are 7 frames.
+const BELIEVED: u32 = 10;
 
 /// One output's board. Only its runner writes on it.
 pub(super) struct Board {
@@ -25,6 +30,9 @@ pub(super) struct Board {
     health: Health,
     /// What it suffers from; `None` also before the first try.
     fault: Option<FaultKind>,
+    /// Why frames may not be seen, and how many the present wire has taken.
+    doubt: Option<&'static str>,
+    taken: u32,
     metrics: metrics::Output,
     frames: IntCounter,
     identical: IntCounter,
@@ -50,6 +58,8 @@ impl Board {
             status: watch::Sender::new(status),
             health,
             fault: None,
+            doubt: None,
+            taken: 0,
             frames: metrics.frames.with_label_values(&name),
             identical: metrics.skipped.with_label_values(&[spec.name.as_str(), "identical"]),
             rate: metrics.skipped.with_label_values(&[spec.name.as_str(), "rate"]),
@@ -66,9 +76,17 @@ impl Board {
         self.status.subscribe()
     }
 
+    /// A wire was opened; frames through it will tell whether it works.
+    pub(super) fn opened(&mut self, target: String, doubt: Option<&'static str>) {
+        (self.doubt, self.taken) = (doubt, 0);
+        self.status.send_modify(|status| status.target = target);
+    }
+
     /// A frame went out whole. `age` is how old its change was.
-    pub(super) fn sent(&mut self, at: Instant, age: Option<Duration>, target: impl FnOnce() -> String) {
+    pub(super) fn sent(&mut self, at: Instant, age: Option<Duration>) {
         self.frames.inc();
+        self.taken = self.taken.saturating_add(1);
+        let believed = self.doubt.is_none() || self.fault.is_none() || self.taken >= BELIEVED;
         if let Some(age) = age {
             self.latency.observe(age.as_secs_f64());
         }
@@ -76,10 +94,7 @@ impl Board {
         let mut back = false;
         self.status.send_modify(|status| {
             status.frames_sent += 1;
-            back = status.works();
-            if back {
-                status.target = target();
-            }
+            back = believed && status.works();
             if let Some(fps) = fps {
                 status.fps = fps;
             }
@@ -96,6 +111,11 @@ impl Board {
         let status = self.status.borrow();
         self.connected.set(1);
         self.health.clear_for(DOWN, &self.name);
+        if let Some(doubt) = self.doubt {
+            self.health.raise_for(UNSURE, &self.name, format!("{} at {}: {doubt}", self.name, status.target));
+        } else {
+            self.health.clear_for(UNSURE, &self.name);
+        }
         if self.fault.take().is_some() {
             self.metrics.reconnects.with_label_values(&[self.name.as_str()]).inc();
         }
@@ -112,6 +132,7 @@ impl Board {
             status.failed(&fault.message, clock::now_ms());
             status.target = target;
         });
+        self.health.clear_for(UNSURE, &self.name);
         self.health.raise_for(DOWN, &self.name, format!("{}: {}", self.name, fault.message));
         if self.fault.replace(fault.kind) != Some(fault.kind) {
             tracing::warn!(output = self.name, kind = fault.kind.label(), error = %fault, "{}", self.event);

@@ -25,6 +25,11 @@ pub(super) trait Wire: Send {
     /// What was found, for people.
     fn target(&self) -> String;
 
+    /// Why it is not sure that what is sent there is seen, in words that say what to do.
+    fn doubt(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Puts a whole frame on the wire, bounded in time. Never dropped in the middle.
     fn send(&mut self, frame: &Frame) -> impl Future<Output = Result<(), Fault>> + Send;
 

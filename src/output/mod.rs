@@ -33,8 +33,9 @@ pub use driver::{Fault, FaultKind};
 /// Every family; each starts the ports that the settings ask for.
 const FAMILIES: [fn(&mut Starter<'_>); 2] = [enttec::start, ola::start];
 
-/// How long the last frames may take at the stop: an opened widget answers or not within 300 ms.
-const LAST_FRAMES: Duration = Duration::from_millis(600);
+/// How long the last frames may take at the stop: a post to OLA that is under way, the last light and the dark, 500 ms
+/// each at the most.
+const LAST_FRAMES: Duration = Duration::from_millis(1_600);
 
 /// Longest pause between tries (CONTRACT, section 8), when the settings name no other.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

@@ -27,6 +27,6 @@ impl Pace {
 
     /// A frame went.
     pub(super) fn sent(&mut self, at: Instant) {
-        self.slot = (self.slot + self.gap).max(at + self.gap.saturating_sub(GRAIN));
+        self.slot = (self.slot + self.gap).max(at + self.gap - GRAIN.min(self.gap / 8));
     }
 }

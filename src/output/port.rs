@@ -102,11 +102,8 @@ impl<D: Driver> Port<D> {
     pub(super) async fn run(mut self, mut stop: Stop) {
         let mut asker: Option<Asker> = None;
         loop {
-            let opened = tokio::select! {
-                biased;
-                () = stop.requested() => break,
-                opened = self.driver.open() => opened,
-            };
+            // Not dropped at the stop: a try that is under way has the device.
+            let opened = self.driver.open().await;
             if let Some(asker) = asker.take() {
                 // Err: whoever asked does not wait any longer.
                 let _ = asker.send(opened.as_ref().map(Wire::target).map_err(Clone::clone));
@@ -122,6 +119,9 @@ impl<D: Driver> Port<D> {
                 },
                 Err(fault) => {
                     self.board.failed(&fault, self.driver.target());
+                    if stop.is_requested() {
+                        return;
+                    }
                     fault.kind
                 }
             };
@@ -147,6 +147,7 @@ impl<D: Driver> Port<D> {
     /// Keeps one wire supplied for as long as it works.
     async fn serve(&mut self, mut wire: D::Wire, stop: &mut Stop) -> End {
         let opened = Instant::now();
+        self.board.opened(wire.target(), wire.doubt());
         let mut sent = None;
         loop {
             let fresh = self.light.differs_from(sent.as_ref(), &self.board);
@@ -196,7 +197,7 @@ impl<D: Driver> Port<D> {
             self.board.failed(&fault, self.driver.target());
             return Err(fault);
         }
-        self.board.sent(at, age, || wire.target());
+        self.board.sent(at, age);
         *sent = Some(Sent { frame, at });
         Ok(())
     }

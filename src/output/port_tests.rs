@@ -41,6 +41,7 @@ struct World {
     opens_that_fail: u32,
     sends_that_fail: u32,
     send_takes: Duration,
+    doubt: Option<&'static str>,
     connection: u32,
     taken: Vec<Taken>,
 }
@@ -72,6 +73,10 @@ impl Driver for Fake {
 impl Wire for Fake {
     fn target(&self) -> String {
         "a wire".into()
+    }
+
+    fn doubt(&self) -> Option<&'static str> {
+        self.world.lock().unwrap().doubt
     }
 
     async fn send(&mut self, frame: &Frame) -> Result<(), Fault> {
@@ -322,4 +327,21 @@ async fn an_output_that_is_down_gets_one_more_try_at_the_stop() {
     stage.world.lock().unwrap().opens_that_fail = 0;
     let taken = stage.stop().await;
     assert_eq!(taken.last().unwrap().frame.levels()[0], 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wire_that_never_answers_is_told_as_such_and_believed_back_only_after_more_than_a_buffer_of_frames() {
+    let mut stage = Stage::start(Park::Hold);
+    stage.world.lock().unwrap().doubt = Some("it is silent");
+    pass(10).await;
+    assert!(stage.status.borrow().connected, "it is used");
+    assert_eq!(stage.health.problems()[0].message, "fake at a wire: it is silent");
+    stage.world.lock().unwrap().sends_that_fail = 1;
+    stage.set(0, 1, 1);
+    pass(3_000).await; // the fault, the pause, and refreshes that the buffer takes
+    assert!(!stage.status.borrow().connected);
+    assert_eq!(stage.health.problems()[0].code, "OUTPUT_DOWN");
+    pass(10_000).await;
+    assert!(stage.status.borrow().connected);
+    assert_eq!(stage.health.problems()[0].code, "OUTPUT_UNSURE");
 }

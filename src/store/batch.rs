@@ -11,6 +11,12 @@ pub enum Tree {
     Levels,
     /// Retained messages by topic.
     Retained,
+    /// What is known about each project (JSON).
+    Projects,
+    /// Where a document's pieces are, and what is being written ahead.
+    Documents,
+    /// The pieces.
+    Pieces,
 }
 
 impl Tree {
@@ -20,18 +26,22 @@ impl Tree {
             Self::Light => 1,
             Self::Levels => 2,
             Self::Retained => 3,
+            Self::Projects => 4,
+            Self::Documents => 5,
+            Self::Pieces => 6,
         }
     }
 
     pub(super) fn from_tag(tag: u8) -> Option<Self> {
-        [Self::Light, Self::Levels, Self::Retained].into_iter().find(|tree| tree.tag() == tag)
+        let all = [Self::Light, Self::Levels, Self::Retained, Self::Projects, Self::Documents, Self::Pieces];
+        all.into_iter().find(|tree| tree.tag() == tag)
     }
 
     /// Whether it is part of the light: held in memory whole and written whole at the head of every generation.
     pub(super) fn is_vital(self) -> bool {
         match self {
             Self::Light | Self::Levels => true,
-            Self::Retained => false,
+            Self::Retained | Self::Projects | Self::Documents | Self::Pieces => false,
         }
     }
 }

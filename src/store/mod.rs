@@ -6,6 +6,7 @@
 mod base;
 mod batch;
 mod core;
+mod document;
 mod entries;
 mod folder;
 mod guard;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 pub use batch::{Batch, Tree};
+pub use document::Ahead;
 
 use self::core::{Core, Ending, Mode, Waiting};
 use self::overlay::Found;

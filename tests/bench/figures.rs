@@ -9,6 +9,8 @@
 
 #[path = "mqtt.rs"]
 mod mqtt;
+#[path = "outputs.rs"]
+mod outputs;
 #[path = "server.rs"]
 mod server;
 
@@ -24,6 +26,14 @@ const CMD: &str = "v1/demo/rgb/cmd";
 const STATE: &str = "v1/demo/rgb/state";
 
 fn main() -> io::Result<()> {
+    if !std::env::args().any(|argument| argument == "outputs") {
+        heart()?;
+    }
+    outputs::measure()
+}
+
+/// Commands, state and card.
+fn heart() -> io::Result<()> {
     let dmxd = Dmxd::start("latency")?;
     println!("binary: {:.1} MB stripped", server::binary_size()? as f64 / 1e6);
     println!("ready: {} ms (median of 5 starts)", ready()?.as_millis());
@@ -82,21 +92,32 @@ fn latency(port: u16, to: &str, from: &str, rate: u32, samples: usize) -> io::Re
         }
         Ok(())
     });
+    let sent = publish(port, to, rate, samples)?;
+    reader.join().expect("the reader does not panic")?;
+    let (p50, p99, _) = percentiles(arrived.iter().map(|(n, at): (usize, Instant)| at - sent[n]).collect());
+    Ok((p50, p99))
+}
+
+/// So many commands, so many a second; when each was written.
+fn publish(port: u16, to: &str, rate: u32, samples: usize) -> io::Result<Vec<Instant>> {
     let mut publisher = Client::connect(port, "bench-pub")?;
     let mut sent = Vec::with_capacity(samples);
     let start = Instant::now();
     for n in 0..samples {
         let due = start + Duration::from_secs(1) * n as u32 / rate;
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let command = command(n, tag);
+        let command = command(n, rate as u8);
         sent.push(Instant::now());
         publisher.publish(to, command.as_bytes())?;
         while !matches!(publisher.packet()?, Packet::PubAck) {}
     }
-    reader.join().expect("the reader does not panic")?;
-    let mut times: Vec<Duration> = arrived.iter().map(|(n, at): (usize, Instant)| at - sent[n]).collect();
+    Ok(sent)
+}
+
+/// p50, p99 and the longest.
+fn percentiles(mut times: Vec<Duration>) -> (Duration, Duration, Duration) {
     times.sort();
-    Ok((times[times.len() / 2], times[times.len() * 99 / 100]))
+    (times[times.len() / 2], times[times.len() * 99 / 100], times[times.len() - 1])
 }
 
 /// Commands a second by so many publishers, each with 100 unanswered at the most; fails when one is lost.

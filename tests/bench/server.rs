@@ -20,6 +20,11 @@ pub(crate) struct Dmxd {
 impl Dmxd {
     /// On a real disk, in a folder of this name under `target`; returns when both doors are open.
     pub(crate) fn start(folder: &str) -> io::Result<Self> {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same, with more settings.
+    pub(crate) fn start_with(folder: &str, settings: &[(&str, &str)]) -> io::Result<Self> {
         let data: PathBuf =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("figures-{folder}-{}", std::process::id()));
         let mut child = Command::new(BINARY)
@@ -30,6 +35,7 @@ impl Dmxd {
                 ("DMX_MQTT_PORT", "0"),
             ])
             .env("DMX_DATA_DIR", data)
+            .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut lines = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
@@ -63,6 +69,14 @@ impl Dmxd {
     /// Bytes the process caused to be written to disks.
     pub(crate) fn written(&self) -> io::Result<u64> {
         self.proc("io", "write_bytes:")
+    }
+
+    /// Ticks of the CPU that all its threads have taken, in user and kernel space.
+    pub(crate) fn ticks(&self) -> io::Result<u64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        // utime and stime are fields 14 and 15, the name is the second.
+        Ok(after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
     }
 
     fn proc(&self, file: &str, name: &str) -> io::Result<u64> {

@@ -3,15 +3,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use dmxd::backup::{self, Backups, Document, Fault, FaultKind, NotActive, Parts, Shows, Version};
+use dmxd::backup::{self, Backups, Fault, FaultKind, NotAdopted, Parts, Shows, Version};
 use dmxd::config;
 use dmxd::dmx::{ProjectId, Snapshot, VersionId};
 use dmxd::kit::{health::Health, secret::Secret};
+use dmxd::library::Document;
 use dmxd::metrics::Metrics;
 use futures_util::future::BoxFuture;
 use serde_json::json;
 
-use crate::harness::{BUCKET, FaultProxy, Mood, Moto, eventually};
+use crate::harness::{BUCKET, FaultProxy, Moto, Weather, eventually};
 
 /// A house with one project.
 struct Stage {
@@ -29,16 +30,16 @@ impl Shows for Stage {
         vec![self.active()]
     }
 
-    fn snapshot(&self) -> BoxFuture<'_, Document> {
+    fn snapshot(&self) -> BoxFuture<'_, Option<Document>> {
         let document = json!({
             "project": {"id": "default", "name": "Stage"}, "scenes": [], "show": {"ballast": self.ballast},
             "universes": {"0": {"1": 7}}, "timestamp": 5, "version": "1.2"
         });
         let document = Document { project: self.active(), bytes: document.to_string().into_bytes() };
-        Box::pin(async { document })
+        Box::pin(async { Some(document) })
     }
 
-    fn adopt<'a>(&'a self, _: &'a ProjectId, snapshot: Snapshot) -> BoxFuture<'a, Result<(), NotActive>> {
+    fn adopt<'a>(&'a self, _: &'a ProjectId, snapshot: Snapshot) -> BoxFuture<'a, Result<(), NotAdopted>> {
         Box::pin(async {
             self.adopted.lock().unwrap().push(snapshot);
             Ok(())
@@ -140,7 +141,7 @@ async fn wrong_keys_a_missing_bucket_and_a_dead_endpoint_say_what_to_do_and_show
     let fresh = Moto::start().await;
     let no_bucket = config::Backup { s3_bucket: "nowhere".into(), ..settings(fresh.address) };
     let proxy = FaultProxy::start(fresh.address).await; // moto itself has no answer to a request without keys
-    proxy.set(Mood::Answer(403));
+    proxy.set(Weather::Answer(403));
     let no_keys = config::Backup { s3_access_key: None, s3_secret_key: None, ..settings(proxy.address) };
     let dead = settings("127.0.0.1:1");
     let no_tls = config::Backup { s3_endpoint: format!("https://{}", fresh.address), ..settings(fresh.address) };
@@ -167,27 +168,27 @@ async fn what_passes_by_itself_is_waited_for_and_what_does_not_is_told() {
     let proxy = FaultProxy::start(moto.address).await;
     let edge = Edge::new(settings(proxy.address), 50_000);
     let made = edge.create("x").await.unwrap();
-    for mood in [Mood::Answer(500), Mood::Answer(503), Mood::CutRequest(20_000), Mood::CutAnswer(40)] {
-        proxy.set_for(mood, 2);
-        edge.create("again").await.unwrap_or_else(|fault| panic!("{mood:?}: {fault}"));
-        proxy.set_for(mood, 2);
-        edge.restore(&made.version_id).await.unwrap_or_else(|fault| panic!("{mood:?}: {fault}"));
+    for weather in [Weather::Answer(500), Weather::Answer(503), Weather::CutRequest(20_000), Weather::CutAnswer(40)] {
+        proxy.set_for(weather, 2);
+        edge.create("again").await.unwrap_or_else(|fault| panic!("{weather:?}: {fault}"));
+        proxy.set_for(weather, 2);
+        edge.restore(&made.version_id).await.unwrap_or_else(|fault| panic!("{weather:?}: {fault}"));
     }
     // Cut in the middle of the bytes, not of the head.
-    proxy.set_for(Mood::CutAnswer(30_000), 2);
+    proxy.set_for(Weather::CutAnswer(30_000), 2);
     edge.restore(&made.version_id).await.unwrap();
     let (keys, adopted) = (moto.keys().await.len(), edge.adopted());
 
     let before = proxy.connections();
-    proxy.set(Mood::Answer(500));
+    proxy.set(Weather::Answer(500));
     assert_eq!(edge.create("x").await.unwrap_err().kind, FaultKind::Unreachable);
     assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, FaultKind::Unreachable);
-    proxy.set(Mood::Answer(403));
+    proxy.set(Weather::Answer(403));
     assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, FaultKind::Refused);
-    proxy.set(Mood::CutAnswer(30_000));
+    proxy.set(Weather::CutAnswer(30_000));
     assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, FaultKind::Unreachable);
     assert!(proxy.connections() > before);
-    proxy.set(Mood::Pass);
+    proxy.set(Weather::Pass);
     assert_eq!((moto.keys().await.len(), edge.adopted()), (keys, adopted), "nothing was made or changed");
     edge.create("x").await.unwrap();
 }
@@ -196,7 +197,7 @@ async fn what_passes_by_itself_is_waited_for_and_what_does_not_is_told() {
 async fn a_silent_network_holds_up_neither_other_questions_nor_the_stop() {
     let moto = Moto::start().await;
     let proxy = FaultProxy::start(moto.address).await;
-    proxy.set(Mood::Silent);
+    proxy.set(Weather::Silent);
     let Edge { backups, .. } = Edge::new(settings(proxy.address), 0);
     let handle = backups.handle.clone();
     let made = tokio::spawn(async move { handle.create(&project(), None).await });
@@ -215,7 +216,7 @@ async fn five_megabytes_come_through_a_slow_network() {
     let moto = Moto::start().await;
     let proxy = FaultProxy::start(moto.address).await;
     let edge = Edge::new(settings(proxy.address), 5_000_000);
-    proxy.set(Mood::Slow(16 * 1024));
+    proxy.set(Weather::Slow(16 * 1024));
     let made = edge.create("x").await.unwrap();
     assert!(made.size > 5_000_000);
     edge.restore(&made.version_id).await.unwrap();

@@ -21,7 +21,9 @@ mod hostile;
 mod http;
 mod life;
 mod mqtt;
+mod ola;
 mod operations;
+mod outputs;
 mod power;
 mod stop;
 mod storage;
@@ -30,3 +32,7 @@ mod websocket;
 /// The long runs: the same checks as `life`, `storage` and `power`, many times over.
 #[path = "../long/crash.rs"]
 mod long;
+
+/// The same for the outputs.
+#[path = "../long/outputs.rs"]
+mod long_outputs;

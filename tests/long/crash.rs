@@ -1,7 +1,7 @@
 //! The long runs, by `tests/long/run` only: the same checks as every day, hundreds of times.
 
 use crate::harness::{Damage, Home, Random, data_files};
-use crate::{life, power, storage};
+use crate::{life, ola, power, storage};
 
 /// A count from the environment.
 fn count(name: &str, default: usize) -> usize {
@@ -34,4 +34,10 @@ async fn hundreds_of_damaged_files_do_not_stop_it() {
 #[ignore = "long: tests/long/run"]
 async fn many_power_cuts_leave_a_true_light() {
     power::power_cuts(count("DMXD_LONG_CUTS", 30)).await;
+}
+
+#[tokio::test]
+#[ignore = "long: tests/long/run"]
+async fn a_minute_of_static_light_is_one_frame_a_second() {
+    ola::peer::static_light(60).await;
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use warp::ws::Message;
 
-use crate::dmx::{Change, Command, Desk, FieldError, Object, Reason, Refusal, Rgb, State};
+use crate::dmx::{Change, Command, Desk, FieldError, Object, Reason, Refusal, Rgb, State, UniverseId, What};
 use crate::kit::clock;
 
 /// Server to client.
@@ -68,12 +68,23 @@ pub(super) fn snapshot(state: &State) -> Vec<Message> {
     messages
 }
 
-/// One change: `state` when it concerns the lamp, and its `state.update`.
+/// One change: `state` when it concerns the lamp, and what it changed.
 pub(super) fn change(change: &Change, state: &State) -> Vec<Message> {
-    let &Change { seq, ts, universe, .. } = change;
-    let delta = levels(change.delta.iter().copied());
-    let update = text(&Outgoing::Update { rev: seq, ts, universe: universe.index(), delta, full: false });
-    if change.lamp { vec![lamp(state, seq, ts), update] } else { vec![update] }
+    let (rev, ts) = (change.seq, change.ts);
+    let update = |universe: UniverseId, delta, full| {
+        text(&Outgoing::Update { rev, ts, universe: universe.index(), delta, full })
+    };
+    match &change.what {
+        What::Levels { universe, delta, .. } => {
+            let update = update(*universe, levels(delta.iter().copied()), false);
+            if change.concerns_lamp() { vec![lamp(state, rev, ts), update] } else { vec![update] }
+        }
+        What::Whole { gone } => {
+            let mut messages = snapshot(state);
+            messages.extend(gone.iter().map(|&universe| update(universe, Vec::new(), true)));
+            messages
+        }
+    }
 }
 
 /// The answer to a ping.
@@ -155,12 +166,23 @@ mod tests {
 
     #[test]
     fn a_change_away_from_the_lamp_is_an_update_alone() {
-        let mut made = Change { seq: 10, ts: 6, universe: UniverseId::LAMP, delta: Vec::new(), lamp: true };
-        assert_eq!(change(&made, &state()).len(), 2);
-        made.lamp = false;
-        let alone = change(&made, &state());
+        let made = |lamp| {
+            let what = What::Levels { universe: UniverseId::LAMP, delta: Vec::new(), lamp };
+            Change { seq: 10, ts: 6, what }
+        };
+        assert_eq!(change(&made(true), &state()).len(), 2);
+        let alone = change(&made(false), &state());
         assert_eq!(json_of(&alone[0])["type"], "state.update");
         assert_eq!((alone.len(), json_of(&alone[0])["full"].as_bool()), (1, Some(false)));
+    }
+
+    #[test]
+    fn another_project_is_a_whole_snapshot_and_an_end_of_universes_that_are_gone() {
+        let gone = vec![UniverseId::new(9).unwrap()];
+        let messages = change(&Change { seq: 9, ts: 5, what: What::Whole { gone } }, &state());
+        assert_eq!(messages[..4], snapshot(&state()));
+        let end = json!({"type":"state.update","rev":9,"ts":5,"universe":9,"delta":[],"full":true});
+        assert_eq!(json_of(&messages[4]), end);
     }
 
     #[test]

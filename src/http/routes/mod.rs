@@ -1,11 +1,14 @@
 //! The table of everything that is served. A row feeds the dispatcher, the metric label and OpenAPI; a new resource
 //! is a new file beside this one and its rows here.
 
+mod backups;
+mod documents;
 mod live;
 mod metrics;
 mod outputs;
 mod page;
 mod probes;
+mod projects;
 mod rgb;
 mod schemas;
 mod universes;
@@ -27,10 +30,12 @@ use crate::dmx::{RgbCommand, RgbState};
 /// One thing a client may ask.
 pub(super) struct Route {
     pub(super) verb: Verb,
-    /// OpenAPI's template: at most one `{name}`, inside one segment.
+    /// OpenAPI's template: `{name}` stands for a segment, or for what is left of one before its ending.
     pub(super) path: &'static str,
     pub(super) summary: &'static str,
     pub(super) key: Key,
+    /// What it understands behind the `?`.
+    pub(super) query: &'static [Query],
     /// The JSON body it takes.
     pub(super) takes: Option<Shape>,
     /// What it answers; problems are the same everywhere and are not repeated here.
@@ -43,6 +48,8 @@ pub(super) struct Route {
 pub(super) enum Verb {
     Get,
     Post,
+    Put,
+    Delete,
 }
 
 /// Which key a route asks for when `auth.mode` is `required`.
@@ -55,6 +62,12 @@ pub(super) enum Key {
     /// `?token=`, because a browser's WebSocket cannot send headers. Its Origin is checked for the same reason: no
     /// preflight protects it.
     AsToken,
+}
+
+/// A name behind the `?` and its values; the first one holds when it is absent.
+pub(super) struct Query {
+    pub(super) name: &'static str,
+    pub(super) values: &'static [&'static str],
 }
 
 /// One kind of answer.
@@ -75,8 +88,8 @@ pub(super) type Handling = Pin<Box<dyn Future<Output = Result<Response, Problem>
 
 /// What stands at a path.
 pub(super) enum Found {
-    /// The row, and what stood in the place of `{…}`.
-    Route(&'static Route, String),
+    /// The row, and what stood in the place of each `{…}`.
+    Route(&'static Route, Vec<String>),
     /// Rows of other methods, as `Allow` lists them.
     OtherMethods(String),
     Nothing,
@@ -87,6 +100,8 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
         }
     }
 
@@ -111,13 +126,19 @@ const fn empty(status: u16, says: &'static str) -> Answer {
     Answer { status, says, body: None }
 }
 
-/// Everything that is served.
-pub(super) static TABLE: &[Route] = &[
+/// Everything that is served, resource by resource.
+pub(super) fn table() -> impl Iterator<Item = &'static Route> {
+    [TABLE, projects::ROUTES, backups::ROUTES, documents::ROUTES].into_iter().flatten()
+}
+
+/// Resources of a row or two.
+static TABLE: &[Route] = &[
     Route {
         verb: Verb::Get,
         path: "/rgb",
         summary: "The colour of the lamp.",
         key: Key::AsHeader,
+        query: &[],
         takes: None,
         answers: &[json::<RgbState>(200, "The state.")],
         handler: |app, _| Box::pin(async move { rgb::read(&app) }),
@@ -127,6 +148,7 @@ pub(super) static TABLE: &[Route] = &[
         path: "/rgb",
         summary: "Changes the colour of the lamp. Any content type is read as JSON, as the predecessor did.",
         key: Key::AsHeader,
+        query: &[],
         takes: Some(shape::<RgbCommand>),
         answers: &[json::<rgb::Taken>(202, "The command was accepted, or its id was seen before.")],
         handler: |app, request| Box::pin(async move { rgb::change(&app, request).await }),
@@ -136,6 +158,7 @@ pub(super) static TABLE: &[Route] = &[
         path: "/outputs",
         summary: "How each output and input fares.",
         key: Key::AsHeader,
+        query: &[],
         takes: None,
         answers: &[json::<outputs::Ports>(200, "All of them, those that are switched off among them.")],
         handler: |app, _| Box::pin(async move { outputs::read(&app) }),
@@ -145,6 +168,7 @@ pub(super) static TABLE: &[Route] = &[
         path: "/universes/{u}/frame",
         summary: "The levels of a universe as now sent to the outputs; `u` is 0..63.",
         key: Key::AsHeader,
+        query: &[],
         takes: None,
         answers: &[json::<universes::UniverseFrame>(200, "All 512 levels.")],
         handler: |app, request| Box::pin(async move { universes::frame(&app, &request) }),
@@ -154,6 +178,7 @@ pub(super) static TABLE: &[Route] = &[
         path: "/usb/devices",
         summary: "The USB serial devices that are plugged in.",
         key: Key::AsHeader,
+        query: &[],
         takes: None,
         answers: &[json::<usb::Devices>(200, "By port.")],
         handler: |_, _| Box::pin(usb::devices()),
@@ -163,6 +188,7 @@ pub(super) static TABLE: &[Route] = &[
         path: "/usb/refresh",
         summary: "Looks for the USB output's widget now, and lists what is plugged in.",
         key: Key::AsHeader,
+        query: &[],
         takes: None,
         answers: &[json::<usb::Devices>(200, "By port.")],
         handler: |app, _| Box::pin(async move { usb::refresh(&app).await }),
@@ -173,6 +199,7 @@ pub(super) static TABLE: &[Route] = &[
         summary: "Closes the USB output's widget and opens it anew. 404: no such device is there, or the output is \
                   switched off; 502: it cannot be opened.",
         key: Key::AsHeader,
+        query: &[],
         takes: None,
         answers: &[json::<usb::Opened>(200, "It is open.")],
         handler: |app, _| Box::pin(async move { usb::reconnect(&app).await }),
@@ -182,6 +209,7 @@ pub(super) static TABLE: &[Route] = &[
         path: "/ws",
         summary: "Opens the WebSocket: every change of light, and `set` commands.",
         key: Key::AsToken,
+        query: &[],
         takes: None,
         answers: &[empty(101, "The WebSocket is open."), empty(426, "This was no WebSocket handshake of version 13.")],
         handler: |app, request| Box::pin(async move { live::open(app, request) }),
@@ -191,6 +219,7 @@ pub(super) static TABLE: &[Route] = &[
         path: "/healthz",
         summary: "Whether the process and its event loop answer.",
         key: Key::Free,
+        query: &[],
         takes: None,
         answers: &[json::<probes::Healthy>(200, "They do.")],
         handler: |_, _| Box::pin(async { probes::healthz() }),
@@ -200,6 +229,7 @@ pub(super) static TABLE: &[Route] = &[
         path: "/readyz",
         summary: "Whether the appliance serves, and everything that troubles it.",
         key: Key::Free,
+        query: &[],
         takes: None,
         answers: &[
             json::<probes::Ready>(200, "It serves; troubles it can live with are listed."),
@@ -212,6 +242,7 @@ pub(super) static TABLE: &[Route] = &[
         path: "/metrics",
         summary: "Figures for Prometheus.",
         key: Key::AsHeader,
+        query: &[],
         takes: None,
         answers: &[text(metrics::MEDIA, "The text format, version 0.0.4.")],
         handler: |app, _| Box::pin(async move { metrics::read(&app) }),
@@ -221,6 +252,7 @@ pub(super) static TABLE: &[Route] = &[
         path: "/schemas/{name}.json",
         summary: "A JSON Schema of what is sent over MQTT, WebSocket and REST.",
         key: Key::AsHeader,
+        query: &[],
         takes: None,
         answers: &[text(schemas::MEDIA, "The schema, draft 2020-12.")],
         handler: |_, request| Box::pin(async move { schemas::read(&request) }),
@@ -230,6 +262,7 @@ pub(super) static TABLE: &[Route] = &[
         path: "/openapi.json",
         summary: "This document.",
         key: Key::AsHeader,
+        query: &[],
         takes: None,
         answers: &[text("application/json", "OpenAPI 3.1.")],
         handler: |_, request| Box::pin(async move { schemas::openapi(&request) }),
@@ -243,9 +276,11 @@ pub(super) static TABLE: &[Route] = &[
 /// Looks a request up.
 pub(super) fn find(method: &Method, path: &str) -> Found {
     let mut others = Vec::new();
-    for route in TABLE {
-        match parameter(route.path, path) {
-            Some(value) if route.verb.takes(method) => return Found::Route(route, value.to_owned()),
+    for route in table() {
+        match parameters(route.path, path) {
+            Some(values) if route.verb.takes(method) => {
+                return Found::Route(route, values.into_iter().map(str::to_owned).collect());
+            }
             Some(_) if route.verb == Verb::Get => others.extend(["GET", "HEAD"]),
             Some(_) => others.push(route.verb.as_str()),
             None => {}
@@ -255,17 +290,23 @@ pub(super) fn find(method: &Method, path: &str) -> Found {
         return Found::Nothing;
     }
     others.push("OPTIONS");
+    others.dedup();
     Found::OtherMethods(others.join(", "))
 }
 
-/// What stands in the place of the template's `{…}`; empty without one, `None` when the path is another one.
-fn parameter<'a>(template: &str, path: &'a str) -> Option<&'a str> {
-    let Some((before, rest)) = template.split_once('{') else {
-        return (template == path).then_some("");
-    };
-    let (_, after) = rest.split_once('}')?;
-    let value = path.strip_prefix(before)?.strip_suffix(after)?;
-    (!value.is_empty() && !value.contains('/')).then_some(value)
+/// What stands in the place of each `{…}` of a template; `None` when the path is another one.
+fn parameters<'a>(template: &str, path: &'a str) -> Option<Vec<&'a str>> {
+    let mut values = Vec::new();
+    let mut segments = path.split('/');
+    for wanted in template.split('/') {
+        let segment = segments.next()?;
+        match wanted.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+            None if wanted == segment => {}
+            None => return None,
+            Some((_, ending)) => values.push(segment.strip_suffix(ending).filter(|value| !value.is_empty())?),
+        }
+    }
+    segments.next().is_none().then_some(values)
 }
 
 #[cfg(test)]
@@ -275,17 +316,18 @@ mod tests {
     #[test]
     fn a_template_takes_one_segment_and_nothing_more() {
         let template = "/schemas/{name}.json";
-        assert_eq!(parameter(template, "/schemas/a.b.json"), Some("a.b"));
+        assert_eq!(parameters(template, "/schemas/a.b.json"), Some(vec!["a.b"]));
+        assert_eq!(parameters("/a/{b}/c/{d}", "/a/1/c/2"), Some(vec!["1", "2"]));
         for path in ["/schemas/.json", "/schemas/a/b.json", "/schemas/a.jso", "/schemas", "/schemas/a.json/"] {
-            assert_eq!(parameter(template, path), None, "{path}");
+            assert_eq!(parameters(template, path), None, "{path}");
         }
     }
 
     #[test]
     fn every_row_is_found_by_its_own_method_and_the_methods_of_a_path_are_listed() {
-        for route in TABLE {
+        for route in table() {
             let method = route.verb.as_str().parse().unwrap();
-            let path = route.path.replace("{name}", "x").replace("{u}", "0");
+            let path = route.path.replace(['{', '}'], "");
             assert!(matches!(find(&method, &path), Found::Route(found, _) if std::ptr::eq(found, route)), "{path}");
         }
         let Found::OtherMethods(methods) = find(&Method::DELETE, "/rgb") else { panic!("not a 405") };

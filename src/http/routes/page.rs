@@ -20,6 +20,7 @@ pub(super) const fn row(path: &'static str, summary: &'static str) -> Route {
         path,
         summary,
         key: Key::Free,
+        query: &[],
         takes: None,
         answers: const { &[text("*/*", "The file.")] },
         handler: |_, request| Box::pin(async move { read(&request) }),

@@ -11,7 +11,7 @@ use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
-use super::super::request::Request;
+use super::super::request::{Request, SMALL};
 use crate::dmx::Command;
 use crate::engine::Outcome;
 
@@ -49,7 +49,7 @@ pub(super) async fn change(app: &App, mut request: Request) -> Result<Response, 
     if app.stop.is_requested() {
         return Err(stopping());
     }
-    let command = Command::from_json(&request.bytes().await?)?;
+    let command = Command::from_json(&request.bytes(SMALL).await?)?;
     let cmd_id = command.id.to_string();
     let outcome = timeout(PATIENCE + OUTCOME, app.engine.submit_within(command, PATIENCE))
         .await
@@ -68,7 +68,7 @@ fn taken(outcome: Outcome, cmd_id: String) -> Result<Taken, Problem> {
     Err(Problem::unavailable(why))
 }
 
-fn stopping() -> Problem {
+pub(super) fn stopping() -> Problem {
     Problem::unavailable("STOPPING: the appliance is stopping")
 }
 

@@ -11,7 +11,7 @@ use super::super::{assets, openapi, schemas};
 pub(super) const MEDIA: &str = "application/schema+json";
 
 pub(super) fn read(request: &Request) -> Result<Response, Problem> {
-    let schema = schemas::ALL.iter().find(|schema| schema.name == request.parameter);
+    let schema = schemas::ALL.iter().find(|schema| schema.name == request.parameter(0));
     let schema = schema.ok_or_else(|| {
         let names = schemas::ALL.iter().map(|schema| schema.name).collect::<Vec<_>>().join(", ");
         Problem::new(StatusCode::NOT_FOUND, format!("there is no such schema; there are {names}"))

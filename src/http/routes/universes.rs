@@ -24,7 +24,7 @@ pub(in super::super) struct UniverseFrame {
 }
 
 pub(super) fn frame(app: &App, request: &Request) -> Result<Response, Problem> {
-    let named = request.parameter.parse().ok().and_then(UniverseId::new);
+    let named = request.parameter(0).parse().ok().and_then(UniverseId::new);
     let universe = named.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there are universes 0 to 63"))?;
     let frame = app.hub.state().light(universe).levels().to_vec();
     reply::json(StatusCode::OK, &UniverseFrame { universe: universe.index(), frame })

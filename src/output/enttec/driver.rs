@@ -16,7 +16,7 @@ use crate::kit::usb::{self, Device, Named};
 /// How long a widget may take for its answer (CONTRACT, section 8).
 const ANSWER: Duration = Duration::from_millis(300);
 
-/// How long a frame may take into the port's buffer. A widget sends one in 22.7 ms; after ten times that it is stuck.
+/// How long a frame may take into the port's buffer, behind the one before it. A widget sends one in 22.7 ms; after ten times that it is stuck.
 const WRITE: Duration = Duration::from_millis(250);
 
 /// Completes the message that a widget may still be in the middle of; it then throws that away.
@@ -39,17 +39,13 @@ pub(super) struct Enttec {
 pub(super) struct EnttecWire {
     line: Line,
     port: String,
+    answered: bool,
     torn: Arc<AtomicBool>,
 }
 
 impl Enttec {
     pub(super) fn new(search: Search, baud: u32) -> Self {
         Self { search, baud, silence_told: false, torn: Arc::default() }
-    }
-
-    fn wire(&self, line: Line, port: String) -> EnttecWire {
-        self.torn.store(false, Ordering::Relaxed);
-        EnttecWire { line, port, torn: self.torn.clone() }
     }
 }
 
@@ -70,18 +66,22 @@ impl Driver for Enttec {
     async fn open(&mut self) -> Result<EnttecWire, Fault> {
         let devices = usb::devices().await;
         let torn = self.torn.load(Ordering::Relaxed);
-        let (line, port) = match &mut self.search {
+        let (line, port, answered) = match &mut self.search {
             Search::Named(named) => {
                 let (line, port, answered) = open_named(named, &devices, self.baud, torn).await?;
                 if !answered && !self.silence_told {
                     tracing::warn!(%port, advice = SILENT, "usb_silent");
                 }
                 self.silence_told = !answered;
-                (line, port)
+                (line, port, answered)
             }
-            Search::Auto(auto) => open_found(auto, &devices, self.baud, torn).await?,
+            Search::Auto(auto) => {
+                let (line, port) = open_found(auto, &devices, self.baud, torn).await?;
+                (line, port, true)
+            }
         };
-        Ok(self.wire(line, port))
+        self.torn.store(false, Ordering::Relaxed);
+        Ok(EnttecWire { line, port, answered, torn: self.torn.clone() })
     }
 }
 
@@ -116,7 +116,6 @@ async fn open_found(auto: &mut Auto, devices: &[Device], baud: u32, torn: bool) 
             return Ok((line, port));
         }
         line.discard();
-        line.close().await;
         auto.silent(&device, Instant::now());
     }
     Err(failed.map_or_else(|| nothing_found(auto), |error| fault(&error)))
@@ -148,8 +147,8 @@ fn nothing_found(auto: &Auto) -> Fault {
             .to_owned()
     } else {
         format!(
-            "looking for a DMX USB PRO: {} does not answer like one (an Open DMX USB does not work here; if it is a \
-             widget all the same, name it in usb.port)",
+            "looking for a DMX USB PRO: {} does not answer like one and is asked again within a minute, or at once by \
+             POST /usb/refresh (an Open DMX USB does not work here; if it is a widget all the same, name it in usb.port)",
             strangers.join(", ")
         )
     };
@@ -166,9 +165,18 @@ impl Wire for EnttecWire {
         self.port.clone()
     }
 
+    fn doubt(&self) -> Option<&'static str> {
+        if self.answered { None } else { Some(SILENT) }
+    }
+
     async fn send(&mut self, frame: &Frame) -> Result<(), Fault> {
         let packet = FramePacket::new(frame);
-        let (kind, why) = match timeout(WRITE, self.line.write_all(packet.bytes())).await {
+        let write = async {
+            // Frames that queue up in the kernel would be shown late, one after the other.
+            self.line.drained().await;
+            self.line.write_all(packet.bytes()).await
+        };
+        let (kind, why) = match timeout(WRITE, write).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => (FaultKind::Write, format!("{error} (was it unplugged?)")),
             Err(_) => {

@@ -11,9 +11,9 @@ use crate::kit::usb::{Device, Named};
 /// An adapter whose product name has this word may be a widget, whatever its ids: `DMX USB PRO`, `ultraDMX Micro`.
 const WORD: &str = "dmx";
 
-/// An adapter that did not answer is somebody else's, and opening it may reset what hangs on it (an Arduino): it is
-/// left in peace for pauses that grow to this.
-const LONGEST_PEACE: Duration = Duration::from_secs(600);
+/// An adapter that did not answer is probably somebody else's, and opening it may reset what hangs on it (an Arduino): it
+/// is left in peace for pauses that grow to this, until it is plugged in again or a person asks for a look.
+const LONGEST_PEACE: Duration = Duration::from_secs(60);
 
 /// Where the widget is looked for.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) enum Search {
     /// A person named its port: used whatever it answers.
     Named(Named),
     /// Found by itself.
-    Auto(Auto),
+    Auto(Box<Auto>),
 }
 
 /// The search without a named port.
@@ -29,8 +29,12 @@ pub(super) enum Search {
 pub(super) struct Auto {
     vendors: Vec<u16>,
     products: Vec<u16>,
-    /// The serial input's port, which is never asked; empty without one.
+    /// The serial input's port, which is never asked; empty while that is switched off.
     input: String,
+    /// What was seen there: while it is not there, it is not asked elsewhere either.
+    shield: Option<Device>,
+    /// It is there now.
+    shield_is_there: bool,
     scan: Duration,
     /// The widget that was used last.
     last: Option<Device>,
@@ -50,14 +54,16 @@ impl Search {
         if !usb.port.is_empty() {
             return Self::Named(Named::new(usb.port.as_str()));
         }
-        Self::Auto(Auto {
+        Self::Auto(Box::new(Auto {
             vendors: usb.vendor_ids.clone(),
             products: usb.product_ids.clone(),
-            input: input.port.clone(),
+            input: if input.enabled { input.port.clone() } else { String::new() },
+            shield: None,
+            shield_is_there: false,
             scan: Duration::from_secs(usb.scan_interval_seconds),
             last: None,
             strangers: Vec::new(),
-        })
+        }))
     }
 
     /// A person wants everything to be asked now.
@@ -72,6 +78,9 @@ impl Auto {
     /// Whom to ask now: the widget of before first, then those with the right ids, then those with the right name.
     pub(super) fn candidates(&mut self, devices: &[Device], now: Instant) -> Vec<Device> {
         self.strangers.retain(|stranger| devices.contains(&stranger.device));
+        let shield = devices.iter().find(|device| self.is_input(device)).cloned();
+        self.shield_is_there = shield.is_some();
+        self.shield = shield.or(self.shield.take());
         let mut candidates: Vec<_> = devices
             .iter()
             .filter_map(|device| Some((self.rank(device)?, device)))
@@ -88,7 +97,7 @@ impl Auto {
 
     /// Whether it is the widget that was used last.
     pub(super) fn is_last(&self, device: &Device) -> bool {
-        self.last.as_ref().is_some_and(|last| last.is_same(device))
+        self.last.as_ref().is_some_and(|last| last == device || last.is_same(device))
     }
 
     /// It answered and is used.
@@ -114,7 +123,9 @@ impl Auto {
 
     /// 0 is asked first; `None` is never asked.
     fn rank(&self, device: &Device) -> Option<u8> {
-        if !self.input.is_empty() && device.is_at(&self.input) {
+        // Cheap adapters share one serial number: theirs tells nothing as long as the shield is where it should be.
+        let moved = |shield: &Device| !self.shield_is_there && shield.is_same(device);
+        if self.is_input(device) || self.shield.as_ref().is_some_and(moved) {
             return None;
         }
         let by_ids = self.vendors.contains(&device.vendor_id) && self.products.contains(&device.product_id);
@@ -125,6 +136,10 @@ impl Auto {
             (false, false, true) => Some(2),
             (false, false, false) => None,
         }
+    }
+
+    fn is_input(&self, device: &Device) -> bool {
+        !self.input.is_empty() && device.is_at(&self.input)
     }
 
     fn is_left_in_peace(&self, device: &Device, now: Instant) -> bool {
@@ -144,14 +159,15 @@ mod tests {
             product_id: ids.1,
             manufacturer: None,
             product: Some(product.to_owned()),
-            serial_number: Some(serial.to_owned()),
+            serial_number: Some(serial.to_owned()).filter(|serial| !serial.is_empty()),
+            node: 0,
         }
     }
 
     fn auto(input: &str) -> Auto {
-        let input = config::Input { port: input.to_owned(), ..config::Input::default() };
+        let input = config::Input { enabled: true, port: input.to_owned(), ..config::Input::default() };
         match Search::new(&config::Usb::default(), &input) {
-            Search::Auto(auto) => auto,
+            Search::Auto(auto) => *auto,
             Search::Named(named) => panic!("{named:?}"),
         }
     }
@@ -175,6 +191,26 @@ mod tests {
     }
 
     #[test]
+    fn the_inputs_shield_is_not_asked_either_when_it_is_back_under_another_path() {
+        let mut auto = auto("/dev/ttyUSB1");
+        let at = |port| [device(port, FTDI, "FT232R USB UART", "3")];
+        assert!(auto.candidates(&at("/dev/ttyUSB1"), Instant::now()).is_empty());
+        assert!(auto.candidates(&at("/dev/ttyUSB2"), Instant::now()).is_empty());
+        let off = config::Input { port: "/dev/ttyUSB1".into(), ..config::Input::default() };
+        let Search::Auto(mut auto) = Search::new(&config::Usb::default(), &off) else { panic!("no port is named") };
+        assert_eq!(auto.candidates(&at("/dev/ttyUSB1"), Instant::now()).len(), 1, "the input is switched off");
+    }
+
+    #[test]
+    fn a_widget_without_a_serial_number_is_the_same_one_as_long_as_it_stays_plugged_in() {
+        let mut auto = auto("");
+        let widget = device("/dev/ttyUSB0", FTDI, "DMX USB PRO", "");
+        auto.claimed(widget.clone());
+        assert!(auto.is_last(&widget));
+        assert!(!auto.is_last(&Device { node: 1, ..widget }));
+    }
+
+    #[test]
     fn the_widget_of_before_is_asked_first_wherever_it_is_and_however_often_it_was_silent() {
         let mut auto = auto("");
         let now = Instant::now();
@@ -187,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_stranger_is_left_in_peace_until_it_is_plugged_in_again_or_a_person_asks() {
-        let mut search = Search::Auto(auto(""));
+        let mut search = Search::Auto(Box::new(auto("")));
         let devices = [device("/dev/ttyUSB0", FTDI, "FT232R USB UART", "A1")];
         let mut now = Instant::now();
         let asked = |search: &mut Search, devices: &[Device], now: Instant| match search {
@@ -203,7 +239,7 @@ mod tests {
             times += asked(&mut search, &devices, now);
             now += Duration::from_secs(1);
         }
-        assert!((10..20).contains(&times), "{times} times in an hour");
+        assert!((60..90).contains(&times), "{times} times in an hour");
         for how in ["plugged in again", "a person asks"] {
             assert_eq!(asked(&mut search, &devices, now), 0, "before: {how}");
             if how == "a person asks" {

@@ -95,7 +95,7 @@ impl Place {
         } else if error.is_connect() {
             (FaultKind::Open, "nobody answers there; start olad, or correct ola.url".to_owned())
         } else {
-            (FaultKind::Write, format!("the connection broke off ({})", root(error)))
+            (FaultKind::Write, format!("the connection broke off ({}); look at OLA's own log", root(error)))
         };
         Fault::new(kind, format!("sending to {}: {why}", self.shown))
     }

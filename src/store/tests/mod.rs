@@ -1,6 +1,7 @@
 //! The store as a whole, on real folders: what was released is there again, whatever happened to the files.
 
 mod damage;
+mod documents;
 mod figures;
 mod life;
 pub(super) mod model;

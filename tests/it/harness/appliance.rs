@@ -19,6 +19,7 @@ use super::{Lines, Web, eventually, patiently};
 pub struct Home {
     folder: TempDir,
     variables: BTreeMap<String, OsString>,
+    wrapper: Vec<OsString>,
 }
 
 /// A process that ended by itself.
@@ -34,7 +35,7 @@ pub struct Ended {
 impl Home {
     /// An empty data folder, free ports on the loopback.
     pub fn new() -> Self {
-        let home = Self { folder: tempfile::tempdir().unwrap(), variables: BTreeMap::new() };
+        let home = Self { folder: tempfile::tempdir().unwrap(), variables: BTreeMap::new(), wrapper: Vec::new() };
         let data = home.data();
         home.set("DMX_HOST", "127.0.0.1")
             .set("DMX_PORT", "0")
@@ -54,6 +55,13 @@ impl Home {
     #[must_use]
     pub fn set(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// Starts the process by another one, which must become it (`exec`): signals go to what was started.
+    #[must_use]
+    pub fn started_by(mut self, wrapper: impl IntoIterator<Item = OsString>) -> Self {
+        self.wrapper = wrapper.into_iter().collect();
         self
     }
 
@@ -93,7 +101,9 @@ impl Home {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dmxd"));
+        let mut words = self.wrapper.iter().cloned().chain([env!("CARGO_BIN_EXE_dmxd").into()]);
+        let mut command = Command::new(words.next().expect("at least the binary itself"));
+        command.args(words);
         // Nothing of the developer's own environment may decide a test.
         command.env_clear().envs(&self.variables).current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

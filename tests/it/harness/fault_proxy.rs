@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 /// What happens to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
+pub enum Weather {
     /// Bytes pass.
     Pass,
     /// Its request is answered with this status and no body.
@@ -32,7 +32,7 @@ pub enum Mood {
 /// A running proxy.
 pub struct FaultProxy {
     pub address: SocketAddr,
-    mood: Arc<Mutex<(Mood, usize)>>,
+    weather: Arc<Mutex<(Weather, usize)>>,
     /// Tells open connections that they belong to the past.
     era: watch::Sender<u64>,
     connections: Arc<AtomicUsize>,
@@ -44,35 +44,35 @@ impl FaultProxy {
     pub async fn start(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mood = Arc::new(Mutex::new((Mood::Pass, usize::MAX)));
+        let weather = Arc::new(Mutex::new((Weather::Pass, usize::MAX)));
         let (era, present) = watch::channel(0);
         let connections = Arc::new(AtomicUsize::new(0));
-        let (moods, count) = (Arc::clone(&mood), Arc::clone(&connections));
+        let (weathers, count) = (Arc::clone(&weather), Arc::clone(&connections));
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::Relaxed);
-                let mood = next(&mut moods.lock().unwrap());
+                let weather = next(&mut weathers.lock().unwrap());
                 let mut present = present.clone();
                 present.mark_unchanged();
                 tokio::spawn(async move {
                     tokio::select! {
-                        _ = serve(client, server, mood) => {}
+                        _ = serve(client, server, weather) => {}
                         _ = present.changed() => {}
                     }
                 });
             }
         });
-        Self { address, mood, era, connections, task }
+        Self { address, weather, era, connections, task }
     }
 
     /// Cuts what is open and treats every connection so from now on.
-    pub fn set(&self, mood: Mood) {
-        self.set_for(mood, usize::MAX);
+    pub fn set(&self, weather: Weather) {
+        self.set_for(weather, usize::MAX);
     }
 
     /// Cuts what is open, treats so many connections like this and lets the later ones pass.
-    pub fn set_for(&self, mood: Mood, connections: usize) {
-        *self.mood.lock().unwrap() = (mood, connections);
+    pub fn set_for(&self, weather: Weather, connections: usize) {
+        *self.weather.lock().unwrap() = (weather, connections);
         self.era.send_modify(|era| *era += 1);
     }
 
@@ -88,29 +88,29 @@ impl Drop for FaultProxy {
     }
 }
 
-fn next((mood, left): &mut (Mood, usize)) -> Mood {
+fn next((weather, left): &mut (Weather, usize)) -> Weather {
     if *left == 0 {
-        return Mood::Pass;
+        return Weather::Pass;
     }
     *left = left.saturating_sub(1).max(if *left == usize::MAX { usize::MAX } else { 0 });
-    *mood
+    *weather
 }
 
-async fn serve(client: TcpStream, server: SocketAddr, mood: Mood) -> std::io::Result<()> {
-    match mood {
-        Mood::Answer(status) => return answer(client, status).await,
-        Mood::Silent => {
+async fn serve(client: TcpStream, server: SocketAddr, weather: Weather) -> std::io::Result<()> {
+    match weather {
+        Weather::Answer(status) => return answer(client, status).await,
+        Weather::Silent => {
             let _held = client;
             return std::future::pending().await;
         }
-        Mood::Pass | Mood::CutRequest(_) | Mood::CutAnswer(_) | Mood::Slow(_) => {}
+        Weather::Pass | Weather::CutRequest(_) | Weather::CutAnswer(_) | Weather::Slow(_) => {}
     }
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = TcpStream::connect(server).await?.into_split();
-    let (request, reply, piece) = match mood {
-        Mood::CutRequest(bytes) => (bytes, usize::MAX, usize::MAX),
-        Mood::CutAnswer(bytes) => (usize::MAX, bytes, usize::MAX),
-        Mood::Slow(piece) => (usize::MAX, usize::MAX, piece),
+    let (request, reply, piece) = match weather {
+        Weather::CutRequest(bytes) => (bytes, usize::MAX, usize::MAX),
+        Weather::CutAnswer(bytes) => (usize::MAX, bytes, usize::MAX),
+        Weather::Slow(piece) => (usize::MAX, usize::MAX, piece),
         _ => (usize::MAX, usize::MAX, usize::MAX),
     };
     tokio::select! {

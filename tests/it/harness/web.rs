@@ -72,6 +72,12 @@ impl Web {
         self.send(self.request(Method::GET, path)).await
     }
 
+    /// GET from a peer that may not be there yet.
+    pub async fn try_get(&self, path: &str) -> Option<u16> {
+        let answer = self.request(Method::GET, path).send().await.ok()?;
+        Some(answer.status().as_u16())
+    }
+
     /// POST of a body as it is, called JSON.
     pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
         self.send(self.request(Method::POST, path).header("content-type", "application/json").body(body)).await

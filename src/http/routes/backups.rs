@@ -1,0 +1,175 @@
+//! `/projects/{id}/backups…` and `/projects/{id}/restore`: versions of a project, kept elsewhere.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use warp::http::StatusCode;
+use warp::http::header::{CONTENT_DISPOSITION, HeaderValue};
+
+use super::super::App;
+use super::super::dispatch::Response;
+use super::super::problem::Problem;
+use super::super::reply;
+use super::super::request::{Request, SMALL};
+use super::projects::several;
+use super::{Key, Route, Verb, json, shape, text};
+use crate::backup::{Fault, FaultKind, Label, Status, Version};
+use crate::dmx::{BackupOrder, ProjectId, RestoreOrder, VersionId};
+
+/// Media type of a version's bytes, sealed or not.
+const MEDIA: &str = "application/octet-stream";
+
+/// The rows.
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        verb: Verb::Get,
+        path: "/projects/{id}/backups",
+        summary: "The versions of a project. 404 here and below while backups are off; 502: the place where they are kept fails.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<Versions>(200, "All of them.")],
+        handler: |app, request| Box::pin(async move { list(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/projects/{id}/backups",
+        summary: "Makes a backup of the active project, reads it back and verifies it. 409: another project is active, or \
+                  another backup or restore is under way.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: Some(shape::<BackupOrder>),
+        answers: &[json::<Version>(201, "It was verified.")],
+        handler: |app, request| Box::pin(async move { create(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/projects/{id}/backups/status",
+        summary: "The backup or restore that is under way, and how the last one went.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<Status>(200, "As it is now.")],
+        handler: |app, request| Box::pin(async move { status(&app, &request) }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/projects/{id}/backups/{versionId}",
+        summary: "The bytes of a version as they are stored, sealed or not.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[text(MEDIA, "The bytes.")],
+        handler: |app, request| Box::pin(async move { download(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Delete,
+        path: "/projects/{id}/backups/{versionId}",
+        summary: "Deletes a version.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<Versions>(200, "Those that are left.")],
+        handler: |app, request| Box::pin(async move { delete(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/projects/{id}/restore",
+        summary: "Replaces state, scenes and show of the active project by a version's, in one step. What was there is kept \
+                  as a local version first. 409: another project is active, or the version is another project's and `force` is \
+                  not set; 422: it cannot be read. Nothing has changed then.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: Some(shape::<RestoreOrder>),
+        answers: &[json::<Restored>(200, "It is in force.")],
+        handler: |app, request| Box::pin(async move { restore(&app, request).await }),
+    },
+];
+
+/// The versions of a project.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "BackupVersions", description = "The versions of a project.")]
+struct Versions {
+    /// Whose.
+    project_id: String,
+    /// The newest first.
+    versions: Vec<Version>,
+}
+
+/// Answer of a restore.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Restored", description = "A version is in force.")]
+struct Restored {
+    /// Always `ok`.
+    status: &'static str,
+}
+
+async fn list(app: &App, request: Request) -> Result<Response, Problem> {
+    let project = known(app, &request)?;
+    versions(app, &project).await
+}
+
+async fn versions(app: &App, project: &ProjectId) -> Result<Response, Problem> {
+    let versions = app.backups.list(project).await?;
+    reply::json(StatusCode::OK, &Versions { project_id: project.to_string(), versions })
+}
+
+async fn create(app: &App, mut request: Request) -> Result<Response, Problem> {
+    let project = known(app, &request)?;
+    let order = BackupOrder::from_json(&request.bytes(SMALL).await?)?;
+    let label = order.label.and_then(|label| label.parse::<Label>().ok()); // its length was checked
+    reply::json(StatusCode::CREATED, &app.backups.create(&project, label).await?)
+}
+
+fn status(app: &App, request: &Request) -> Result<Response, Problem> {
+    let project = known(app, request)?;
+    reply::json(StatusCode::OK, &app.backups.status(&project)?)
+}
+
+async fn download(app: &App, request: Request) -> Result<Response, Problem> {
+    let (project, version) = (known(app, &request)?, version(request.parameter(1))?);
+    let mut response = reply::bytes(MEDIA, app.backups.download(&project, &version).await?);
+    if let Ok(name) = HeaderValue::try_from(format!("attachment; filename=\"{project}-{version}.bin\"")) {
+        response.headers_mut().insert(CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
+
+async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
+    let (project, version) = (known(app, &request)?, version(request.parameter(1))?);
+    app.backups.delete(&project, &version).await?;
+    versions(app, &project).await
+}
+
+async fn restore(app: &App, mut request: Request) -> Result<Response, Problem> {
+    let project = known(app, &request)?;
+    let order = RestoreOrder::from_json(&request.bytes(SMALL).await?)?;
+    let version = version(&order.version_id)?;
+    app.backups.restore(&project, &version, order.force.unwrap_or(false)).await?;
+    reply::json(StatusCode::OK, &Restored { status: "ok" })
+}
+
+/// The project that the path names.
+fn known(app: &App, request: &Request) -> Result<ProjectId, Problem> {
+    several(app)?;
+    let view = app.library.view();
+    let project = view.catalogue.get(request.parameter(0)).map(|project| project.id.clone());
+    project.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no project {}", request.parameter(0))))
+}
+
+/// An id that is none names nothing.
+fn version(id: &str) -> Result<VersionId, Problem> {
+    id.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is no backup with such an id"))
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        let status = match fault.kind {
+            FaultKind::Off | FaultKind::NotFound => StatusCode::NOT_FOUND,
+            FaultKind::NotActive | FaultKind::Busy | FaultKind::Foreign => StatusCode::CONFLICT,
+            FaultKind::Unreadable => StatusCode::UNPROCESSABLE_ENTITY,
+            FaultKind::Refused | FaultKind::Unreachable => StatusCode::BAD_GATEWAY,
+        };
+        Self::new(status, fault.message)
+    }
+}

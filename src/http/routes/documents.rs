@@ -1,0 +1,119 @@
+//! `/scenes`, `/export` and `/import`: the documents of the active project.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use warp::http::StatusCode;
+
+use super::super::App;
+use super::super::dispatch::Response;
+use super::super::problem::Problem;
+use super::super::reply;
+use super::super::request::{Request, SHOW, SMALL};
+use super::{Key, Query, Route, Verb, json, shape};
+use crate::dmx::{FieldError, ImportMode, ListChanges, Reason, Refusal, SceneBody, ShowBody, ShowFile, scenes};
+use crate::kit::clock;
+
+const JSON: &str = "application/json";
+
+/// The rows.
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        verb: Verb::Get,
+        path: "/scenes",
+        summary: "The scenes of the active project.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<Vec<SceneBody>>(200, "All of them.")],
+        handler: |app, _| Box::pin(async move { Ok(reply::bytes(JSON, app.library.view().scenes.clone())) }),
+    },
+    Route {
+        verb: Verb::Put,
+        path: "/scenes",
+        summary: "Replaces the scenes of the active project. Larger lists than 64 KiB go to /import.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: Some(shape::<Vec<SceneBody>>),
+        answers: &[json::<Vec<SceneBody>>(200, "What is stored.")],
+        handler: |app, request| Box::pin(async move { put_scenes(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/export",
+        summary: "The show of the active project, its scenes in it.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<ShowBody>(200, "As a file.")],
+        handler: |app, _| Box::pin(async move { export(&app) }),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/import",
+        summary: "Takes a show file of at most 8 MiB into the active project. `mode=replace`: the show becomes the file \
+                  (scenes stay when it has none); `mode=merge`: what it has comes in. `dryRun=1` only says what would change.",
+        key: Key::AsHeader,
+        query: &[
+            Query { name: "mode", values: &["replace", "merge"] },
+            Query { name: "dryRun", values: &["0", "1", "false", "true"] },
+        ],
+        takes: Some(shape::<ShowBody>),
+        answers: &[json::<Imported>(200, "What is stored, as /export gives it; with `dryRun=1` what would change.")],
+        handler: |app, request| Box::pin(async move { import(&app, request).await }),
+    },
+];
+
+/// Answer of `/import`.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "its variants are the schema of two answers that are made where they are known")]
+enum Imported {
+    Stored(Box<ShowBody>),
+    Dry(DryRun),
+}
+
+/// What an import would change.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "DryRun", description = "What an import would change.")]
+struct DryRun {
+    /// Always true: nothing was changed.
+    dry_run: bool,
+    /// By list of the show; lists that stay as they are are left out.
+    changes: BTreeMap<String, ListChanges>,
+}
+
+async fn put_scenes(app: &App, mut request: Request) -> Result<Response, Problem> {
+    let scenes = scenes(&request.bytes(SMALL).await?, clock::now_ms())?;
+    Ok(reply::bytes(JSON, app.library.put_scenes(scenes).await?))
+}
+
+fn export(app: &App) -> Result<Response, Problem> {
+    reply::json(StatusCode::OK, &app.library.view().file().export(clock::now_ms()))
+}
+
+async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
+    let mode = match choice(&request, "mode", &["replace", "merge"])? {
+        "merge" => ImportMode::Merge,
+        _ => ImportMode::Replace,
+    };
+    let dry = matches!(choice(&request, "dryRun", &["0", "1", "false", "true"])?, "1" | "true");
+    let file = ShowFile::from_json(&request.bytes(SHOW).await?, clock::now_ms())?;
+    let imported = app.library.import(file, mode, dry).await?;
+    if dry {
+        return reply::json(StatusCode::OK, &DryRun { dry_run: true, changes: imported.changes });
+    }
+    reply::json(StatusCode::OK, &imported.file.export(clock::now_ms()))
+}
+
+/// The value of a name in the query; the first of `values` when it is absent.
+fn choice(request: &Request, name: &str, values: &[&'static str]) -> Result<&'static str, Problem> {
+    let Some(given) = request.query(name) else { return Ok(values.first().copied().unwrap_or_default()) };
+    let known = values.iter().find(|value| value.as_bytes() == given).copied();
+    known.ok_or_else(|| {
+        let fault = FieldError { path: format!("?{name}"), msg: format!("must be one of {}", values.join(", ")) };
+        Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }.into()
+    })
+}

@@ -1,0 +1,130 @@
+//! `/projects…`: several shows on one appliance. Without `projects.enabled` there is nothing here.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use warp::http::StatusCode;
+
+use super::super::App;
+use super::super::dispatch::Response;
+use super::super::problem::Problem;
+use super::super::reply;
+use super::super::request::{Request, SMALL};
+use super::{Key, Route, Verb, json, shape};
+use crate::dmx::{Project, ProjectBody, ProjectEdit};
+use crate::library::{Fault, View};
+
+/// The rows.
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        verb: Verb::Get,
+        path: "/projects",
+        summary: "All projects. 404 here and below while projects.enabled is off.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<Projects>(200, "All of them.")],
+        handler: |app, _| Box::pin(async move { list(&app) }),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/projects",
+        summary: "Makes a project, with `templateId` from another one's state, scenes and show.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: Some(shape::<ProjectBody>),
+        answers: &[json::<Projects>(201, "All of them, the new one among them.")],
+        handler: |app, request| Box::pin(async move { create(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Put,
+        path: "/projects/{id}",
+        summary: "Changes the fields that are named and keeps the others.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: Some(shape::<ProjectBody>),
+        answers: &[json::<Project>(200, "The project.")],
+        handler: |app, request| Box::pin(async move { edit(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Delete,
+        path: "/projects/{id}",
+        summary: "Deletes a project. Its backups stay. 409: it is the active one.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<Projects>(200, "Those that are left.")],
+        handler: |app, request| Box::pin(async move { delete(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/projects/{id}/select",
+        summary: "Makes a project the active one: its light, scenes, show and command ids are in force at once.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<Projects>(200, "All of them.")],
+        handler: |app, request| Box::pin(async move { select(&app, request).await }),
+    },
+];
+
+/// All projects.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Projects", description = "All projects.")]
+struct Projects {
+    /// Id of the active one.
+    active_id: String,
+    /// Oldest first.
+    projects: Vec<Project>,
+}
+
+fn answer(status: StatusCode, view: &View) -> Result<Response, Problem> {
+    let projects = view.catalogue.projects.clone();
+    reply::json(status, &Projects { active_id: view.catalogue.active.to_string(), projects })
+}
+
+fn list(app: &App) -> Result<Response, Problem> {
+    several(app)?;
+    answer(StatusCode::OK, &app.library.view())
+}
+
+async fn create(app: &App, mut request: Request) -> Result<Response, Problem> {
+    several(app)?;
+    let edit = ProjectEdit::from_json(&request.bytes(SMALL).await?, true)?;
+    answer(StatusCode::CREATED, &*app.library.create(edit).await?)
+}
+
+async fn edit(app: &App, mut request: Request) -> Result<Response, Problem> {
+    several(app)?;
+    let edit = ProjectEdit::from_json(&request.bytes(SMALL).await?, false)?;
+    reply::json(StatusCode::OK, &app.library.edit(request.parameter(0).to_owned(), edit).await?)
+}
+
+async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
+    several(app)?;
+    answer(StatusCode::OK, &*app.library.delete(request.parameter(0).to_owned()).await?)
+}
+
+async fn select(app: &App, request: Request) -> Result<Response, Problem> {
+    several(app)?;
+    answer(StatusCode::OK, &*app.library.select(request.parameter(0).to_owned()).await?)
+}
+
+/// Whether there is anything here at all.
+pub(super) fn several(app: &App) -> Result<(), Problem> {
+    if app.library.several() {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::NOT_FOUND, "projects are switched off (set DMX_PROJECTS_ENABLED=true)"))
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        let status = match fault {
+            Fault::NotFound(_) => StatusCode::NOT_FOUND,
+            Fault::Active(_) | Fault::NotActive(_) | Fault::TooMuch(_) => StatusCode::CONFLICT,
+            Fault::Stopping => return super::rgb::stopping(),
+        };
+        Self::new(status, fault.to_string())
+    }
+}

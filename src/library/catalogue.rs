@@ -1,0 +1,29 @@
+//! The projects there are, and which one is active. Pure.
+
+use crate::dmx::{Project, ProjectId};
+
+/// All projects, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalogue {
+    /// The active one; it is among the projects.
+    pub active: ProjectId,
+    /// Never empty.
+    pub projects: Vec<Project>,
+}
+
+impl Catalogue {
+    pub(super) fn new(active: ProjectId, mut projects: Vec<Project>) -> Self {
+        projects.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        Self { active, projects }
+    }
+
+    /// The project with that id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Project> {
+        self.projects.iter().find(|project| project.id.as_str() == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Project> {
+        self.projects.iter_mut().find(|project| project.id.as_str() == id)
+    }
+}

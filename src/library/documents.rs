@@ -1,0 +1,96 @@
+//! How a project's documents are kept: scenes and show, each a document of the store.
+
+use crate::dmx::{ProjectId, Scene, Show, ShowFile, scenes};
+use crate::store::{Ahead, Batch, Store};
+
+/// Documents of all projects together: what the snapshot of the store, which is read whole at a start, may have on a Pi
+/// with 1 GiB.
+pub(super) const MAX_BYTES: u64 = 64 << 20;
+
+/// Of a project without scenes.
+const NO_SCENES: &[u8] = b"[]";
+
+/// Of a project without a show.
+const NO_SHOW: &[u8] = b"{}";
+
+fn scenes_key(project: &ProjectId) -> String {
+    format!("{project}/scenes")
+}
+
+fn show_key(project: &ProjectId) -> String {
+    format!("{project}/show")
+}
+
+/// Scenes and show as they are stored.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) scenes: Vec<u8>,
+    pub(super) show: Vec<u8>,
+}
+
+impl Stored {
+    pub(super) fn of(scenes: &[Scene], show: &Show) -> Self {
+        Self { scenes: json(&scenes), show: json(show) }
+    }
+
+    /// As words. What is stored was checked when it came in.
+    pub(super) fn file(scenes_bytes: &[u8], show: &[u8]) -> ShowFile {
+        let show = ShowFile::from_json(show, 0).unwrap_or_default().show;
+        ShowFile { show, scenes: Some(scenes(scenes_bytes, 0).unwrap_or_default()) }
+    }
+}
+
+/// Reads a project's documents beside the runtime: they may come from files.
+pub(super) async fn read(store: &Store, project: &ProjectId) -> Stored {
+    let (store, project) = (store.clone(), project.clone());
+    let read = move || Stored {
+        scenes: store.document(&scenes_key(&project)).unwrap_or_else(|| NO_SCENES.to_vec()),
+        show: store.document(&show_key(&project)).unwrap_or_else(|| NO_SHOW.to_vec()),
+    };
+    let nothing = |_| Stored { scenes: NO_SCENES.to_vec(), show: NO_SHOW.to_vec() }; // the runtime is ending
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(nothing)
+}
+
+/// Bytes that a project's documents have.
+pub(super) fn length(store: &Store, project: &ProjectId) -> u64 {
+    store.document_length(&scenes_key(project)) + store.document_length(&show_key(project))
+}
+
+/// Documents that are written and not valid yet; `None`: that one stays as it is.
+pub(super) struct Pending {
+    scenes: Option<Ahead>,
+    show: Option<Ahead>,
+}
+
+/// Writes documents ahead.
+pub(super) async fn write_ahead(store: &Store, scenes: Option<&[u8]>, show: Option<&[u8]>) -> Pending {
+    let mut pending = Pending { scenes: None, show: None };
+    if let Some(bytes) = scenes {
+        pending.scenes = Some(store.write_ahead(bytes).await);
+    }
+    if let Some(bytes) = show {
+        pending.show = Some(store.write_ahead(bytes).await);
+    }
+    pending
+}
+
+/// Has the batch make them the project's.
+pub(super) fn replace(store: &Store, batch: &mut Batch, project: &ProjectId, pending: Pending) {
+    if let Some(scenes) = pending.scenes {
+        store.replace_document(batch, &scenes_key(project), Some(scenes));
+    }
+    if let Some(show) = pending.show {
+        store.replace_document(batch, &show_key(project), Some(show));
+    }
+}
+
+/// Has the batch forget them.
+pub(super) fn forget(store: &Store, batch: &mut Batch, project: &ProjectId) {
+    store.replace_document(batch, &scenes_key(project), None);
+    store.replace_document(batch, &show_key(project), None);
+}
+
+pub(super) fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    // JSON values and plain structs: an error cannot happen.
+    serde_json::to_vec(value).unwrap_or_default()
+}

@@ -1,0 +1,293 @@
+//! The librarian: does every edit of projects and documents, one after the other, each whole or not at all.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+use ulid::Ulid;
+
+use super::catalogue::Catalogue;
+use super::documents::{self, Pending, Stored, json};
+use super::{Document, Fault, Imported, Parts, View};
+use crate::dmx::{ImportMode, Project, ProjectEdit, ProjectId, Scene, ShowFile, Snapshot, State};
+use crate::engine;
+use crate::kit::clock;
+use crate::store::{Batch, Store, Tree};
+
+/// Projects at the most: the light of each is written whole at the head of every journal, 512 bytes a universe.
+const MAX_PROJECTS: usize = 100;
+
+/// Whoever wishes, is answered here.
+type Reply<T> = oneshot::Sender<Result<T, Fault>>;
+
+/// What may be wished for.
+pub(super) enum Wish {
+    Create { edit: ProjectEdit, reply: Reply<Arc<View>> },
+    Edit { id: String, edit: ProjectEdit, reply: Reply<Project> },
+    Select { id: String, reply: Reply<Arc<View>> },
+    Delete { id: String, reply: Reply<Arc<View>> },
+    PutScenes { scenes: Vec<Scene>, reply: Reply<Bytes> },
+    Import { file: ShowFile, mode: ImportMode, dry: bool, reply: Reply<Imported> },
+    Snapshot { reply: Reply<Document> },
+    Adopt { project: ProjectId, snapshot: Snapshot, reply: Reply<()> },
+    BackedUp { project: ProjectId, at_ms: u64, reply: Reply<()> },
+}
+
+/// The project that is active at a start.
+#[must_use]
+pub fn active_at_start(store: &Store, several: bool) -> ProjectId {
+    let kept = if several { engine::active(store) } else { None };
+    kept.unwrap_or_else(ProjectId::default_project)
+}
+
+/// The one who edits.
+pub(super) struct Librarian {
+    parts: Parts,
+    view: watch::Sender<Arc<View>>,
+}
+
+impl Librarian {
+    /// Reads what the store holds.
+    pub(super) async fn open(parts: Parts) -> (Self, watch::Receiver<Arc<View>>) {
+        let active = active_at_start(&parts.store, parts.several);
+        let mut projects: Vec<Project> = parts
+            .store
+            .scan(Tree::Projects, b"")
+            .into_iter()
+            .filter_map(|(_, value)| serde_json::from_slice(&value).ok())
+            .collect();
+        // Light without a project (its entry was damaged) gets a name, so that nobody loses a show.
+        let mut batch = Batch::default();
+        for id in engine::projects(&parts.store).into_iter().chain([active.clone()]) {
+            if !projects.iter().any(|project| project.id == id) {
+                projects.push(Project::new(id.clone(), name_of(&id), clock::now_ms()));
+                projects.last().into_iter().for_each(|project| keep(&mut batch, project));
+            }
+        }
+        parts.store.commit(batch, Box::new(|| {})).await;
+        let catalogue = Catalogue::new(active, projects);
+        let Stored { scenes, show } = documents::read(&parts.store, &catalogue.active).await;
+        let (view, read) = watch::channel(Arc::new(View { catalogue, scenes: scenes.into(), show: show.into() }));
+        (Self { parts, view }, read)
+    }
+
+    /// Runs until nobody can wish any more.
+    pub(super) async fn run(self, mut wishes: mpsc::Receiver<Wish>) {
+        while let Some(wish) = wishes.recv().await {
+            // Err of an answer: whoever wished does not wait any more. What was done stays done.
+            match wish {
+                Wish::Create { edit, reply } => drop(reply.send(self.create(edit).await)),
+                Wish::Edit { id, edit, reply } => drop(reply.send(self.edit(&id, edit).await)),
+                Wish::Select { id, reply } => drop(reply.send(self.select(&id).await)),
+                Wish::Delete { id, reply } => drop(reply.send(self.delete(&id).await)),
+                Wish::PutScenes { scenes, reply } => drop(reply.send(self.put_scenes(&scenes).await)),
+                Wish::Import { file, mode, dry, reply } => drop(reply.send(self.import(file, mode, dry).await)),
+                Wish::Snapshot { reply } => drop(reply.send(Ok(self.snapshot()))),
+                Wish::Adopt { project, snapshot, reply } => drop(reply.send(self.adopt(&project, snapshot).await)),
+                Wish::BackedUp { project, at_ms, reply } => {
+                    drop(reply.send(self.backed_up(&project, at_ms).await));
+                }
+            }
+        }
+    }
+
+    fn view(&self) -> Arc<View> {
+        self.view.borrow().clone()
+    }
+
+    async fn create(&self, edit: ProjectEdit) -> Result<Arc<View>, Fault> {
+        let view = self.view();
+        if view.catalogue.projects.len() >= MAX_PROJECTS {
+            return Err(Fault::TooMuch(format!("there are {MAX_PROJECTS} projects, the most; delete one first")));
+        }
+        let name = edit.name.clone().unwrap_or_default();
+        let mut project = Project::new(ProjectId::for_name(&name, Ulid::generate()), name, clock::now_ms());
+        let template = match &edit.template {
+            Some(id) => Some(self.known(id.as_str())?.id.clone()),
+            None => None,
+        };
+        project.edit(edit, clock::now_ms());
+        let mut batch = Batch::default();
+        if let Some(template) = template {
+            let stored = documents::read(&self.parts.store, &template).await;
+            let pending = self.write_ahead(&project.id, Some(&stored.scenes), Some(&stored.show)).await?;
+            documents::replace(&self.parts.store, &mut batch, &project.id, pending);
+            engine::keep(&mut batch, &project.id, &self.state_of(&template));
+        }
+        keep(&mut batch, &project);
+        let mut after = (*view).clone();
+        after.catalogue.projects.push(project);
+        self.commit(batch).await;
+        Ok(self.publish(after))
+    }
+
+    async fn edit(&self, id: &str, edit: ProjectEdit) -> Result<Project, Fault> {
+        self.change(id, |project| project.edit(edit, clock::now_ms())).await
+    }
+
+    async fn backed_up(&self, id: &ProjectId, at_ms: u64) -> Result<(), Fault> {
+        self.change(id.as_str(), |project| project.last_backup_at = Some(at_ms)).await.map(drop)
+    }
+
+    /// Changes what is known about a project.
+    async fn change(&self, id: &str, change: impl FnOnce(&mut Project)) -> Result<Project, Fault> {
+        let mut after = (*self.view()).clone();
+        let project = after.catalogue.get_mut(id).ok_or_else(|| Fault::NotFound(id.to_owned()))?;
+        change(project);
+        let project = project.clone();
+        let mut batch = Batch::default();
+        keep(&mut batch, &project);
+        self.commit(batch).await;
+        self.publish(after);
+        Ok(project)
+    }
+
+    async fn select(&self, id: &str) -> Result<Arc<View>, Fault> {
+        let project = self.known(id)?.clone();
+        let Stored { scenes, show } = documents::read(&self.parts.store, &project.id).await;
+        let mut batch = Batch::default();
+        keep(&mut batch, &project); // of `default`, which may never have been edited
+        self.parts.engine.select(project.id.clone(), batch).await.ok_or(Fault::Stopping)?;
+        self.parts.store.sync().await;
+        let mut after = (*self.view()).clone();
+        after.catalogue.active = project.id;
+        (after.scenes, after.show) = (scenes.into(), show.into());
+        Ok(self.publish(after))
+    }
+
+    async fn delete(&self, id: &str) -> Result<Arc<View>, Fault> {
+        let project = self.known(id)?.id.clone();
+        let mut after = (*self.view()).clone();
+        if project == after.catalogue.active {
+            return Err(Fault::Active(project));
+        }
+        let mut batch = Batch::default();
+        batch.delete(Tree::Projects, project.as_str());
+        engine::forget(&self.parts.store, &mut batch, &project);
+        documents::forget(&self.parts.store, &mut batch, &project);
+        self.commit(batch).await;
+        after.catalogue.projects.retain(|known| known.id != project);
+        Ok(self.publish(after))
+    }
+
+    async fn put_scenes(&self, scenes: &[Scene]) -> Result<Bytes, Fault> {
+        let scenes = json(&scenes);
+        self.put_documents(Some(scenes), None).await.map(|view| view.scenes.clone())
+    }
+
+    async fn import(&self, file: ShowFile, mode: ImportMode, dry: bool) -> Result<Imported, Fault> {
+        let now = self.view().file();
+        let file = file.over(&now, mode);
+        let changes = file.changes(&now);
+        if !dry {
+            let Stored { scenes, show } = Stored::of(file.scenes.as_deref().unwrap_or_default(), &file.show);
+            self.put_documents(Some(scenes), Some(show)).await?;
+        }
+        Ok(Imported { file, changes })
+    }
+
+    /// Replaces documents of the active project; `None`: that one stays.
+    async fn put_documents(&self, scenes: Option<Vec<u8>>, show: Option<Vec<u8>>) -> Result<Arc<View>, Fault> {
+        let mut after = (*self.view()).clone();
+        let active = after.catalogue.active.clone();
+        let pending = self.write_ahead(&active, scenes.as_deref(), show.as_deref()).await?;
+        let mut batch = Batch::default();
+        documents::replace(&self.parts.store, &mut batch, &active, pending);
+        self.touch(&mut after.catalogue, &mut batch);
+        self.commit(batch).await;
+        after.scenes = scenes.map_or(after.scenes, Bytes::from);
+        after.show = show.map_or(after.show, Bytes::from);
+        Ok(self.publish(after))
+    }
+
+    async fn adopt(&self, project: &ProjectId, snapshot: Snapshot) -> Result<(), Fault> {
+        let mut after = (*self.view()).clone();
+        if *project != after.catalogue.active {
+            return Err(Fault::NotActive(project.clone()));
+        }
+        let Snapshot { levels, scenes, show } = snapshot;
+        let Stored { scenes, show } = Stored::of(&scenes, &show);
+        let pending = self.write_ahead(project, Some(&scenes), Some(&show)).await?;
+        let mut batch = Batch::default();
+        documents::replace(&self.parts.store, &mut batch, project, pending);
+        self.touch(&mut after.catalogue, &mut batch);
+        let frames = levels.into_iter().collect();
+        self.parts.engine.replace(project.clone(), frames, batch).await.ok_or(Fault::Stopping)?;
+        self.parts.store.sync().await;
+        (after.scenes, after.show) = (scenes.into(), show.into());
+        self.publish(after);
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Document {
+        let view = self.view();
+        let active = &view.catalogue.active;
+        let project = view.catalogue.get(active.as_str()).cloned();
+        let project = project.unwrap_or_else(|| Project::new(active.clone(), name_of(active), 0)); // it is among them
+        let document = Snapshot::document(&project, &self.parts.feed.state(), &view.file(), clock::now_ms());
+        Document { project: active.clone(), bytes: json(&document) }
+    }
+
+    /// Writes documents ahead, if they fit beside all others.
+    async fn write_ahead(
+        &self,
+        project: &ProjectId,
+        scenes: Option<&[u8]>,
+        show: Option<&[u8]>,
+    ) -> Result<Pending, Fault> {
+        let store = &self.parts.store;
+        let new = [scenes, show].into_iter().flatten().map(|bytes| bytes.len() as u64).sum::<u64>();
+        let view = self.view();
+        let others = view.catalogue.projects.iter().filter(|other| other.id != *project);
+        let all = others.map(|other| documents::length(store, &other.id)).sum::<u64>();
+        if all + new > documents::MAX_BYTES {
+            let most = documents::MAX_BYTES >> 20;
+            return Err(Fault::TooMuch(format!("scenes and shows of all projects together may have {most} MiB")));
+        }
+        Ok(documents::write_ahead(store, scenes, show).await)
+    }
+
+    fn known(&self, id: &str) -> Result<Project, Fault> {
+        self.view().catalogue.get(id).cloned().ok_or_else(|| Fault::NotFound(id.to_owned()))
+    }
+
+    fn state_of(&self, project: &ProjectId) -> State {
+        if *project == self.view().catalogue.active {
+            (*self.parts.feed.state()).clone()
+        } else {
+            engine::state(&self.parts.store, project, 0)
+        }
+    }
+
+    /// The active project has changed.
+    fn touch(&self, catalogue: &mut Catalogue, batch: &mut Batch) {
+        let active = catalogue.active.clone();
+        if let Some(project) = catalogue.get_mut(active.as_str()) {
+            project.updated_at = clock::now_ms();
+            keep(batch, project);
+        }
+    }
+
+    /// Commits, and waits until a power cut cannot take it back.
+    async fn commit(&self, batch: Batch) {
+        let (done, written) = oneshot::channel::<()>();
+        self.parts.store.commit(batch, Box::new(move || drop(done))).await;
+        let _ = written.await; // Err is the signal: the sender was dropped by the release
+        self.parts.store.sync().await;
+    }
+
+    fn publish(&self, view: View) -> Arc<View> {
+        let view = Arc::new(view);
+        self.view.send_replace(view.clone());
+        view
+    }
+}
+
+/// What a project is called that has no other name.
+fn name_of(id: &ProjectId) -> &str {
+    if *id == ProjectId::default_project() { "Default" } else { id.as_str() }
+}
+
+pub(super) fn keep(batch: &mut Batch, project: &Project) {
+    batch.put(Tree::Projects, project.id.as_str(), json(project));
+}

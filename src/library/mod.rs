@@ -1,0 +1,208 @@
+//! Projects, scenes and show: reading and editing what the store keeps of them.
+//!
+//! One task, the librarian, does every edit, one after the other, so that two clients never meet in the middle; everybody
+//! reads the view it publishes. Light it never touches but through the engine.
+
+mod catalogue;
+mod documents;
+mod librarian;
+pub mod predecessor;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::dmx::{ImportMode, ListChanges, Project, ProjectEdit, ProjectId, Scene, ShowFile, Snapshot};
+use crate::engine::{self, Feed};
+use crate::kit::tasks::Tasks;
+use crate::store::Store;
+
+pub use catalogue::Catalogue;
+pub use librarian::active_at_start;
+
+use librarian::{Librarian, Wish};
+
+/// Wishes that may wait; with more, whoever wishes waits.
+const WISHES: usize = 16;
+
+/// Why an edit was not made. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// There is no such project.
+    #[error("there is no project {0}")]
+    NotFound(String),
+    /// It cannot be deleted.
+    #[error("{0} is the active project; select another one first")]
+    Active(ProjectId),
+    /// It was the active one, or never was.
+    #[error("{0} is not the active project; select it first")]
+    NotActive(ProjectId),
+    /// A limit.
+    #[error("{0}")]
+    TooMuch(String),
+    /// The appliance is stopping.
+    #[error("the appliance is stopping")]
+    Stopping,
+}
+
+/// What is read: the projects, and the documents of the active one.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// All projects.
+    pub catalogue: Catalogue,
+    /// Scenes of the active one: a JSON list.
+    pub scenes: Bytes,
+    /// Its show without the scenes: a JSON object.
+    pub show: Bytes,
+}
+
+impl View {
+    /// The documents as words.
+    #[must_use]
+    pub fn file(&self) -> ShowFile {
+        documents::Stored::file(&self.scenes, &self.show)
+    }
+}
+
+/// What an import changed, or would change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// What the project holds then.
+    pub file: ShowFile,
+    /// By list.
+    pub changes: BTreeMap<String, ListChanges>,
+}
+
+/// The active project as one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Whose.
+    pub project: ProjectId,
+    /// Snapshot JSON.
+    pub bytes: Vec<u8>,
+}
+
+/// What the library needs from the rest of the house.
+pub struct Parts {
+    /// Whether there may be several projects; else there is `default` alone.
+    pub several: bool,
+    /// Where everything is kept.
+    pub store: Store,
+    /// Where light is switched.
+    pub engine: engine::Handle,
+    /// Where the light is read.
+    pub feed: Feed,
+}
+
+/// The way to the librarian. Clones share it.
+#[derive(Clone)]
+pub struct Library {
+    several: bool,
+    view: watch::Receiver<Arc<View>>,
+    wishes: mpsc::Sender<Wish>,
+}
+
+/// Starts the librarian in `tasks`; it ends with the last clone of the library.
+pub async fn start(parts: Parts, tasks: &mut Tasks) -> Library {
+    let (wishes, wished) = mpsc::channel(WISHES);
+    let several = parts.several;
+    let (librarian, view) = Librarian::open(parts).await;
+    tasks.spawn("librarian", librarian.run(wished));
+    Library { several, view, wishes }
+}
+
+impl Library {
+    /// Whether there may be several projects.
+    #[must_use]
+    pub fn several(&self) -> bool {
+        self.several
+    }
+
+    /// As it is now.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        self.view.borrow().clone()
+    }
+
+    /// Makes a project; all of them.
+    ///
+    /// # Errors
+    /// No such template, or a limit.
+    pub async fn create(&self, edit: ProjectEdit) -> Result<Arc<View>, Fault> {
+        self.wish(|reply| Wish::Create { edit, reply }).await
+    }
+
+    /// Changes what is known about a project.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn edit(&self, id: String, edit: ProjectEdit) -> Result<Project, Fault> {
+        self.wish(|reply| Wish::Edit { id, edit, reply }).await
+    }
+
+    /// Makes a project the active one; all of them.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn select(&self, id: String) -> Result<Arc<View>, Fault> {
+        self.wish(|reply| Wish::Select { id, reply }).await
+    }
+
+    /// Deletes a project that is not active; those that are left.
+    ///
+    /// # Errors
+    /// There is none, or it is active.
+    pub async fn delete(&self, id: String) -> Result<Arc<View>, Fault> {
+        self.wish(|reply| Wish::Delete { id, reply }).await
+    }
+
+    /// Replaces the scenes of the active project; what is stored.
+    ///
+    /// # Errors
+    /// A limit.
+    pub async fn put_scenes(&self, scenes: Vec<Scene>) -> Result<Bytes, Fault> {
+        self.wish(|reply| Wish::PutScenes { scenes, reply }).await
+    }
+
+    /// Takes a show file into the active project, or with `dry` only says what that would change.
+    ///
+    /// # Errors
+    /// A limit.
+    pub async fn import(&self, file: ShowFile, mode: ImportMode, dry: bool) -> Result<Imported, Fault> {
+        self.wish(|reply| Wish::Import { file, mode, dry, reply }).await
+    }
+
+    /// The active project as one document.
+    ///
+    /// # Errors
+    /// The appliance is stopping.
+    pub async fn snapshot(&self) -> Result<Document, Fault> {
+        self.wish(|reply| Wish::Snapshot { reply }).await
+    }
+
+    /// Replaces light, scenes and show of a project in one step.
+    ///
+    /// # Errors
+    /// It is not the active one, or a limit.
+    pub async fn adopt(&self, project: ProjectId, snapshot: Snapshot) -> Result<(), Fault> {
+        self.wish(|reply| Wish::Adopt { project, snapshot, reply }).await
+    }
+
+    /// Notes a verified backup.
+    ///
+    /// # Errors
+    /// There is no such project any more.
+    pub async fn backed_up(&self, project: ProjectId, at_ms: u64) -> Result<(), Fault> {
+        self.wish(|reply| Wish::BackedUp { project, at_ms, reply }).await
+    }
+
+    async fn wish<T>(&self, wish: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Wish) -> Result<T, Fault> {
+        let (reply, done) = oneshot::channel();
+        self.wishes.send(wish(reply)).await.map_err(|_| Fault::Stopping)?;
+        done.await.unwrap_or(Err(Fault::Stopping))
+    }
+}

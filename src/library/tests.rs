@@ -1,0 +1,259 @@
+//! The library over a real store and engine.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::predecessor::{Folders, Ids};
+use super::*;
+use crate::config;
+use crate::dmx::{Command, Patch, Rgb, Source, scenes};
+use crate::engine::{Engine, Outcome};
+use crate::kit::health::Health;
+use crate::metrics::Metrics;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A heart and its library on a folder.
+struct House {
+    store: Store,
+    engine: Engine,
+    library: Library,
+    health: Health,
+    tasks: Tasks,
+}
+
+impl House {
+    async fn open(folder: &Path, several: bool) -> Self {
+        let (metrics, health) = (Metrics::new().unwrap(), Health::default());
+        let settings = config::Storage { data_dir: folder.join("data"), ..config::Storage::default() };
+        let opened = tokio::task::spawn_blocking({
+            let (health, metrics) = (health.clone(), metrics.clone());
+            move || Store::open(&settings, &health, &metrics)
+        });
+        let store = opened.await.unwrap().unwrap().store;
+        store.forget_unfinished().await;
+        let folders = Folders { data: folder.join("data"), projects: folder.join("projects") };
+        let ids = Ids { ttl: Duration::from_secs(900), most: 100 };
+        predecessor::import(&store, folders, several, ids, &health).await;
+        let project = active_at_start(&store, several);
+        let engine = engine::start(&config::Engine::default(), store.clone(), 0, project, &metrics).await;
+        let parts = Parts { several, store: store.clone(), engine: engine.handle.clone(), feed: engine.feed.clone() };
+        let mut tasks = Tasks::default();
+        let library = start(parts, &mut tasks).await;
+        Self { store, engine, library, health, tasks }
+    }
+
+    /// A clean end.
+    async fn close(self) {
+        let Self { store, engine, library, tasks, .. } = self;
+        drop(library);
+        assert!(tasks.join(PATIENCE).await.is_empty());
+        engine.drain().await;
+        store.close().await;
+    }
+
+    async fn set(&self, n: u64, rgb: [u8; 3]) -> Outcome {
+        let [r, g, b] = rgb;
+        let id = ulid::Ulid::from(u128::from(n)).into();
+        let command = Command { id, source: "test".parse().unwrap(), patch: Patch::lamp(Rgb { r, g, b }) };
+        self.engine.handle.submit_within(command, PATIENCE).await
+    }
+
+    fn lamp(&self) -> [u8; 3] {
+        let Rgb { r, g, b } = self.engine.feed.state().lamp();
+        [r, g, b]
+    }
+
+    async fn create(&self, body: Value) -> String {
+        let edit = ProjectEdit::from_json(body.to_string().as_bytes(), true).unwrap();
+        let before = self.library.view();
+        let after = self.library.create(edit).await.unwrap();
+        let new = after.catalogue.projects.iter().find(|project| before.catalogue.get(project.id.as_str()).is_none());
+        new.unwrap().id.to_string()
+    }
+
+    async fn put(&self, level: u8) {
+        let body = json!([{"id": "a", "name": "a", "channelValues": {"1": level}, "timestamp": 1}]);
+        self.library.put_scenes(scenes(body.to_string().as_bytes(), 0).unwrap()).await.unwrap();
+    }
+
+    fn level_of_scene(&self) -> Option<u64> {
+        let scenes: Value = serde_json::from_slice(&self.library.view().scenes).unwrap();
+        scenes[0]["channelValues"]["1"].as_u64()
+    }
+}
+
+#[tokio::test]
+async fn each_project_has_its_own_light_ids_and_documents_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path(), true).await;
+    house.set(1, [1, 1, 1]).await;
+    house.put(11).await;
+    let other = house.create(json!({"name": "Other"})).await;
+    house.library.select(other.clone()).await.unwrap();
+    assert_eq!((house.lamp(), house.level_of_scene()), ([0, 0, 0], None));
+    assert_eq!(house.engine.feed.state().seq, 2, "selecting is a change");
+    assert_eq!(house.set(1, [2, 2, 2]).await, Outcome::Applied { seq: 3 }, "ids are the project's own");
+    house.put(22).await;
+    house.close().await;
+
+    let house = House::open(folder.path(), true).await;
+    assert_eq!(house.library.view().catalogue.active.as_str(), other);
+    assert_eq!((house.lamp(), house.level_of_scene()), ([2, 2, 2], Some(22)));
+    assert_eq!(house.set(1, [9, 9, 9]).await, Outcome::Duplicate);
+    house.library.select("default".into()).await.unwrap();
+    assert_eq!((house.lamp(), house.level_of_scene()), ([1, 1, 1], Some(11)));
+    assert_eq!(house.engine.feed.state().seq, 4);
+    assert_eq!(house.set(1, [9, 9, 9]).await, Outcome::Duplicate);
+    house.close().await;
+
+    let house = House::open(folder.path(), false).await;
+    assert_eq!((house.lamp(), house.engine.feed.state().seq), ([1, 1, 1], 4), "without projects there is `default`");
+}
+
+#[tokio::test]
+async fn a_project_made_from_another_starts_with_its_light_and_documents() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path(), true).await;
+    house.set(1, [7, 8, 9]).await;
+    house.put(33).await;
+    let copy = house.create(json!({"name": "Copy", "templateId": "default", "venue": "here"})).await;
+    house.set(2, [0, 0, 0]).await;
+    let view = house.library.select(copy.clone()).await.unwrap();
+    assert_eq!((house.lamp(), house.level_of_scene()), ([7, 8, 9], Some(33)));
+    assert_eq!(view.catalogue.get(&copy).unwrap().venue.as_deref(), Some("here"));
+    let none = ProjectEdit { name: Some("x".into()), template: "none".parse().ok(), ..ProjectEdit::default() };
+    assert_eq!(house.library.create(none).await.unwrap_err(), Fault::NotFound("none".into()));
+}
+
+#[tokio::test]
+async fn a_deleted_project_leaves_nothing_and_the_active_one_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path(), true).await;
+    house.put(1).await;
+    let keys = |house: &House| {
+        let trees = [crate::store::Tree::Light, crate::store::Tree::Levels, crate::store::Tree::Documents];
+        trees.map(|tree| house.store.scan(tree, b"").len())
+    };
+    let before = keys(&house);
+    let copy = house.create(json!({"name": "Copy", "templateId": "default"})).await;
+    assert_ne!(keys(&house), before);
+    let active = house.library.view().catalogue.active.clone();
+    assert_eq!(house.library.delete("default".into()).await.unwrap_err(), Fault::Active(active));
+    let left = house.library.delete(copy.clone()).await.unwrap();
+    assert_eq!((left.catalogue.projects.len(), keys(&house)), (1, before));
+    assert_eq!(house.library.delete(copy.clone()).await.unwrap_err(), Fault::NotFound(copy));
+}
+
+#[tokio::test]
+async fn what_is_adopted_replaces_light_scenes_and_show_in_one_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path(), true).await;
+    house.set(1, [1, 2, 3]).await;
+    house.put(5).await;
+    let document = house.library.snapshot().await.unwrap();
+    house.set(2, [9, 9, 9]).await;
+    house.put(6).await;
+    let (snapshot, project) = Snapshot::from_json(&document.bytes, 0).unwrap();
+    assert_eq!(project.as_deref(), Some("default"));
+    let (_, mut news) = house.engine.feed.subscribe();
+    house.library.adopt(document.project.clone(), snapshot.clone()).await.unwrap();
+    assert_eq!(news.recv().await.unwrap().change.seq, 3);
+    assert_eq!((house.lamp(), house.level_of_scene()), ([1, 2, 3], Some(5)));
+    let again = house.library.snapshot().await.unwrap();
+    assert_eq!(Snapshot::from_json(&again.bytes, 0).unwrap().0, snapshot);
+    let other: ProjectId = "other".parse().unwrap();
+    assert_eq!(house.library.adopt(other.clone(), snapshot).await, Err(Fault::NotActive(other)));
+    house.close().await;
+    let house = House::open(folder.path(), true).await;
+    assert_eq!((house.lamp(), house.level_of_scene()), ([1, 2, 3], Some(5)));
+}
+
+#[tokio::test]
+async fn a_dry_import_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path(), false).await;
+    house.put(5).await;
+    let before = house.library.view();
+    let file = ShowFile::from_json(json!({"scenes": [], "fixtures": [{"id": 1}]}).to_string().as_bytes(), 0).unwrap();
+    let would = house.library.import(file.clone(), ImportMode::Replace, true).await.unwrap();
+    assert_eq!(would.changes["scenes"].removed, ["a"]);
+    assert_eq!((&house.library.view().scenes, &house.library.view().show), (&before.scenes, &before.show));
+    let did = house.library.import(file, ImportMode::Replace, false).await.unwrap();
+    assert_eq!((did, house.level_of_scene()), (would, None));
+}
+
+#[tokio::test]
+async fn documents_have_a_limit_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path(), true).await;
+    let large = json!({"x": "y".repeat(40 << 20)}).to_string();
+    let file = || ShowFile::from_json(large.as_bytes(), 0).unwrap();
+    house.library.import(file(), ImportMode::Replace, false).await.unwrap();
+    house.library.import(file(), ImportMode::Replace, false).await.unwrap(); // in the place of the first
+    let edit = ProjectEdit { name: Some("x".into()), template: "default".parse().ok(), ..ProjectEdit::default() };
+    assert!(matches!(house.library.create(edit).await, Err(Fault::TooMuch(_))));
+    assert!(house.health.problems().is_empty(), "{:?}", house.health.problems());
+}
+
+fn write(path: &Path, value: &Value) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, value.to_string()).unwrap();
+}
+
+fn state(r: u8, seq: u64) -> Value {
+    json!({"schema": "demo.rgb.state.v1", "r": r, "g": 0, "b": 0, "seq": seq, "updatedBy": "ui", "ts": 1_700_000_000_000u64})
+}
+
+#[tokio::test]
+async fn a_predecessors_projects_are_taken_over_once_and_left_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("projects");
+    let id = ulid::Ulid::from(7).to_string();
+    let now = crate::kit::clock::now_ms() as f64 / 1000.0;
+    write(
+        &root.join("projects.json"),
+        &json!({"activeId": "b-2", "projects": [
+            {"id": "default", "name": "Default", "venue": null, "createdAt": 1},
+            {"id": "b-2", "name": "Druhý", "venue": "Brno", "eventDate": "2024-05-01", "notes": null, "createdAt": 2, "updatedAt": 3}
+        ]}),
+    );
+    write(&root.join("default/state.json"), &state(1, 900));
+    write(&root.join("b-2/state.json"), &state(2, 40));
+    let scene = json!({"id": "s", "name": "s", "channelValues": {"1": 77}, "timestamp": 4, "tags": null});
+    write(&root.join("b-2/scenes.json"), &json!([scene]));
+    write(&root.join("b-2/show.json"), &json!({"version": "1.0", "fixtures": [{"id": "f"}], "more": 1}));
+    write(&root.join("b-2/cmd_seen.json"), &json!({ id: now - 5.0, "not an id": 1.0 }));
+    let house = House::open(folder.path(), true).await;
+    let view = house.library.view();
+    let project = view.catalogue.get("b-2").unwrap();
+    assert_eq!((project.name.as_str(), project.venue.as_deref(), project.updated_at), ("Druhý", Some("Brno"), 3));
+    assert_eq!((view.catalogue.active.as_str(), view.catalogue.projects.len()), ("b-2", 2));
+    let now = house.engine.feed.state();
+    assert_eq!((house.lamp(), now.seq, now.updated_by.clone()), ([2, 0, 0], 901, "ui".parse::<Source>().unwrap()));
+    assert_eq!(house.level_of_scene(), Some(77));
+    assert_eq!(serde_json::from_slice::<Value>(&view.show).unwrap()["more"], 1);
+    assert_eq!(house.set(7, [9, 9, 9]).await, Outcome::Duplicate);
+    house.set(8, [3, 3, 3]).await;
+    house.close().await;
+
+    write(&root.join("b-2/state.json"), &state(200, 5000));
+    let house = House::open(folder.path(), true).await;
+    assert_eq!((house.lamp(), house.health.problems().len()), ([3, 3, 3], 0), "once");
+}
+
+#[tokio::test]
+async fn a_predecessor_without_projects_is_taken_over_and_a_broken_file_is_told_and_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("data/state.json"), &state(5, 10));
+    fs::write(folder.path().join("data/cmd_seen.json"), "{").unwrap();
+    let house = House::open(folder.path(), false).await;
+    assert_eq!((house.lamp(), house.engine.feed.state().seq), ([5, 0, 0], 11));
+    let problem = house.health.problems().remove(0);
+    assert_eq!(problem.code, "IMPORT_INCOMPLETE");
+    assert!(problem.message.contains("cmd_seen.json: not JSON"), "{}", problem.message);
+    assert!(folder.path().join("data/state.json").exists());
+}

@@ -1,0 +1,108 @@
+//! A peer that does not do as OLA does: nobody waits for it, nothing it says is taken for success.
+
+use std::time::{Duration, Instant};
+
+use super::{down, errors, metric, said, sending_to};
+use crate::harness::{FakeOla, HEADROOM, Mood, Posted, colour, command, eventually};
+
+/// CONTRACT section 8.
+const TIME_OUT: Duration = Duration::from_millis(500);
+
+/// A command waits for nobody: far below the time-out.
+const PROMPT: Duration = Duration::from_millis(100);
+
+#[tokio::test]
+async fn a_black_hole_delays_no_command_and_has_the_last_light_when_it_is_none_any_more() {
+    let ola = FakeOla::start(Mood::BlackHole).await;
+    let appliance = sending_to(&ola.url()).start().await;
+    let web = appliance.web();
+    let (mut times, mut n) = (Vec::new(), 0);
+    let has_ended = |posted: &Posted| posted.ended.is_some();
+    while n < 100 || ola.posted().iter().filter(|posted| has_ended(posted)).count() < 4 {
+        n += 1;
+        let start = Instant::now();
+        web.accepted(&command(colour(n))).await;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    let (p50, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+    println!("{n} commands beside a black hole: p50 {p50:?}, p99 {p99:?}");
+    assert!(p50 < PROMPT && p99 < PROMPT * HEADROOM, "p50 {p50:?}, p99 {p99:?}");
+
+    let tries = ola.wait_ended(4).await;
+    for posted in &tries[..4] {
+        let took = posted.took();
+        assert!(took > TIME_OUT * 9 / 10 && took < TIME_OUT * HEADROOM, "given up after {took:?}");
+        assert_eq!(posted.in_flight, 1);
+    }
+    let pause = |n: usize| tries[n + 1].at - tries[n].ended.unwrap();
+    // 250 ms and 1 s, each with up to a quarter less.
+    assert!(pause(0) > Duration::from_millis(180), "{:?}", pause(0));
+    assert!(pause(2) > Duration::from_millis(740) && pause(2) > pause(0), "{:?} after {:?}", pause(2), pause(0));
+    assert_eq!(said(&appliance, "ola_error"), 1, "said once, not at every try");
+    assert!(down(&web).await[0].contains("no answer within 500 ms"), "{:?}", down(&web).await);
+
+    ola.turn(Mood::Ok);
+    web.accepted(&command([7, 77, 177])).await;
+    ola.wait_light(1, [7, 77, 177]).await;
+    eventually("no problem left", async || down(&web).await.is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_never_followed() {
+    let elsewhere = FakeOla::start(Mood::Ok).await;
+    let location = elsewhere.url();
+    let redirect =
+        |status| Mood::Says(format!("HTTP/1.1 {status}\r\nLocation: {location}\r\nContent-Length: 2\r\n\r\nok"));
+    let ola = FakeOla::start(redirect("302 Found")).await;
+    let appliance = sending_to(&ola.url()).start().await;
+    ola.wait_ended(2).await;
+    ola.turn(redirect("307 Temporary Redirect")); // that one would keep the body
+    ola.wait_ended(3).await;
+    eventually("the third error", async || (errors(&appliance, "answer").await >= 3.0).then_some(())).await;
+    assert_eq!(elsewhere.connections(), 0);
+    assert_eq!(metric(&appliance, "frames_total").await, 0.0);
+    assert!(down(&appliance.web()).await[0].contains("another page"), "{:?}", down(&appliance.web()).await);
+}
+
+#[tokio::test]
+async fn only_the_word_ok_is_success() {
+    for body in ["nope", "", "ok?", "not ok", "<html>ok</html>"] {
+        let says = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let ola = FakeOla::start(Mood::Says(says)).await;
+        let appliance = sending_to(&ola.url()).start().await;
+        eventually("an error", async || (errors(&appliance, "answer").await >= 1.0).then_some(())).await;
+        assert_eq!(metric(&appliance, "frames_total").await, 0.0, "{body:?}");
+        assert!(down(&appliance.web()).await[0].contains("without the word ok"), "{body:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_cut() {
+    tokio::join!(is_cut(Mood::Endless), is_cut(Mood::EndlessHead), is_cut(Mood::Drip));
+}
+
+async fn is_cut(mood: Mood) {
+    let ola = FakeOla::start(mood.clone()).await;
+    let appliance = sending_to(&ola.url()).start().await;
+    let before = appliance.peak_memory_mib();
+    for posted in &ola.wait_ended(3).await[..3] {
+        assert!(posted.took() < TIME_OUT * HEADROOM, "{mood:?} went on for {:?}", posted.took());
+    }
+    let grown = appliance.peak_memory_mib() - before;
+    assert!(grown < 16, "{mood:?}: {grown} MiB more");
+    assert_eq!(metric(&appliance, "frames_total").await, 0.0, "{mood:?} is no success");
+    ola.turn(Mood::Ok);
+    appliance.web().accepted(&command([1, 2, 3])).await;
+    ola.wait_light(1, [1, 2, 3]).await;
+}
+
+#[tokio::test]
+async fn an_address_where_nobody_listens_says_what_to_do() {
+    let gone = FakeOla::start(Mood::Ok).await.url(); // dropped at once: the port is free again
+    let appliance = sending_to(&gone).start().await;
+    let problem = eventually("the problem", async || down(&appliance.web()).await.pop()).await;
+    assert!(problem.contains(&gone) && problem.contains("start olad"), "{problem}");
+    eventually("a third try", async || (errors(&appliance, "open").await >= 3.0).then_some(())).await;
+    assert_eq!(said(&appliance, "ola_error"), 1);
+}
