@@ -21,6 +21,7 @@ mod hostile;
 mod http;
 mod life;
 mod mqtt;
+mod offline;
 mod ola;
 mod operations;
 mod outputs;
