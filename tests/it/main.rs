@@ -23,6 +23,7 @@ mod mqtt;
 mod operations;
 mod outputs;
 mod power;
+mod projects;
 mod stop;
 mod storage;
 mod websocket;

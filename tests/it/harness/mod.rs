@@ -37,7 +37,7 @@ pub use shield::Shield;
 pub use shim::{Card, Shim};
 pub use strangers::{mosquitto_pub, mosquitto_sub, node, python};
 pub use usb_bus::{UsbBus, UsbDevice};
-pub use web::Web;
+pub use web::{Answer, Web};
 pub use widget::{Manner, Taken, Tape, Widget};
 pub use ws_watcher::{Ending, WsWatcher};
 
