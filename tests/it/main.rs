@@ -35,3 +35,7 @@ mod long;
 /// The same for the outputs.
 #[path = "../long/outputs.rs"]
 mod long_outputs;
+
+/// The same for projects.
+#[path = "../long/projects.rs"]
+mod long_projects;

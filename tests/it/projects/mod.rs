@@ -1,5 +1,6 @@
 //! Projects, scenes and shows (CONTRACT, section 6).
 
+pub mod crash;
 mod documents;
 mod large;
 mod rest;
