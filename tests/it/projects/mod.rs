@@ -1,6 +1,7 @@
 //! Projects, scenes and shows (CONTRACT, section 6).
 
 pub mod crash;
+mod disk_full;
 mod documents;
 mod large;
 mod rest;

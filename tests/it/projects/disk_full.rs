@@ -1,0 +1,147 @@
+//! A card without space: the light goes on, the box says so, and afterwards nothing is done by half.
+
+use serde_json::json;
+
+use super::{create, export, list, mark, marked, select, several};
+use crate::harness::{
+    Appliance, CMD, Connect, Home, Link, SmallCard, StateWatcher, colour, command, eventually, index_of, rgb_of,
+};
+
+/// Room for everything that these tests keep.
+const CARD_KIB: u64 = 64 << 10;
+
+/// More than is left on the card.
+const PADDING: usize = 6 << 20;
+
+/// A box with a show of mark 1 on a small card.
+async fn boxed() -> (SmallCard, Appliance) {
+    let (card, home) = SmallCard::under(several(Home::new()), CARD_KIB);
+    let appliance = home.start().await;
+    assert!(card.path("lock").exists(), "its data is on the card");
+    super::import(&appliance.web(), "", &marked(1)).await;
+    appliance.web().accepted(&command(colour(1))).await;
+    assert_eq!(appliance.web().problems().await, Vec::<String>::new());
+    (card, appliance)
+}
+
+/// Whether the box says that something is wrong with its card.
+async fn said(appliance: &Appliance) -> bool {
+    let answer = appliance.web().get("/readyz").await;
+    assert_eq!((answer.status, &answer.json()["ready"]), (200, &json!(true)), "it serves: {answer:?}");
+    let problems = appliance.web().problems().await;
+    assert!(problems.iter().all(|code| code.contains("STORAGE") || code.contains("DATABASE")), "{problems:?}");
+    !problems.is_empty()
+}
+
+async fn healthy(appliance: &Appliance) {
+    eventually("all to be well again", async || (!said(appliance).await).then_some(())).await;
+}
+
+/// A show that does not fit any more.
+fn too_large(mark: u64) -> String {
+    let mut file = marked(mark);
+    file["padding"] = json!("x".repeat(PADDING));
+    file.to_string()
+}
+
+/// The mark of a show that may be a padded one.
+async fn mark_of_any(appliance: &Appliance) -> u64 {
+    let mut export = export(&appliance.web()).await;
+    let padding = export.as_object_mut().unwrap().remove("padding");
+    let mark = export["mark"].as_u64().expect("a mark");
+    assert_eq!(export, marked(mark), "whole");
+    let whole = padding.is_none_or(|padding| padding.as_str().map(str::len) == Some(PADDING));
+    assert!(whole, "with all of its padding");
+    mark
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_that_fills_the_card_is_whole_or_nothing_and_the_light_goes_on() {
+    let (card, appliance) = boxed().await;
+    let web = appliance.web();
+    card.fill(2 << 10);
+    let importing = {
+        let web = web.clone();
+        tokio::spawn(async move { web.post("/import", too_large(2)).await })
+    };
+    let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+    let mut n = 1;
+    while !importing.is_finished() {
+        n += 1;
+        esp.publish(CMD, command(colour(n)).to_string().as_bytes()).await;
+    }
+    let answer = importing.await.unwrap();
+    println!("{n} commands beside the import, which was answered {}: {:.200}", answer.status, answer.text);
+    eventually("it is said", async || said(&appliance).await.then_some(())).await;
+    let now = mark_of_any(&appliance).await;
+    match answer.status {
+        200 => assert_eq!(now, 2, "it was said to be done"),
+        503 | 507 => {
+            answer.problem(answer.status);
+            assert_eq!(now, 1, "it was said not to be done");
+        }
+        _ => panic!("neither done nor clearly refused: {answer:?}"),
+    }
+    // The card is full, everything else works.
+    let made = create(&web, json!({"name": "B"})).await;
+    select(&web, &made).await;
+    web.accepted(&command(colour(500))).await;
+    select(&web, "default").await;
+    let seq = web.seq().await;
+    assert_eq!(web.accepted(&command(colour(501))).await, seq + 1);
+    assert_eq!(super::lamp(&appliance).await, colour(501));
+
+    card.empty();
+    healthy(&appliance).await;
+    assert_eq!(mark_of_any(&appliance).await, now);
+    let (state, projects, kept) = (web.state().await, list(&web).await, export(&web).await);
+    let appliance = appliance.kill9().await.start().await;
+    let web = appliance.web();
+    assert_eq!((web.state().await, list(&web).await), (state, projects), "what came meanwhile is kept");
+    assert_eq!(export(&web).await, kept);
+    assert_eq!(web.problems().await, Vec::<String>::new());
+    select(&web, &made).await;
+    assert_eq!((super::lamp(&appliance).await, mark(&web).await), (colour(500), None));
+    // And there is space for shows again: nothing of the failed tries is left.
+    select(&web, "default").await;
+    for mark in 3..6 {
+        assert_eq!(web.post("/import", too_large(mark)).await.status, 200);
+        assert_eq!(mark_of_any(&appliance).await, mark);
+    }
+    assert_eq!(web.problems().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_on_a_full_card_are_all_taken_and_kept_once_there_is_space() {
+    let (card, appliance) = boxed().await;
+    let web = appliance.web();
+    let watcher = StateWatcher::start(appliance.mqtt).await;
+    card.fill(0);
+    let mut n = 1;
+    let mut last = command(colour(n));
+    while !said(&appliance).await {
+        n += 1;
+        last = command(colour(n));
+        assert_eq!(web.accepted(&last).await, u64::from(n));
+        assert!(n < 100_000, "a full card is noticed");
+    }
+    println!("noticed after {n} commands: {:?}", web.problems().await);
+    for _ in 0..200 {
+        n += 1;
+        last = command(colour(n));
+        assert_eq!(web.accepted(&last).await, u64::from(n));
+    }
+    assert_eq!(watcher.wait_seq(n.into()).await.rgb, colour(n), "the light goes on");
+    crate::harness::assert_gap_free(&watcher.seen());
+    super::import(&web, "", &marked(2)).await;
+
+    card.empty();
+    healthy(&appliance).await;
+    let state = web.state().await;
+    assert_eq!((state["seq"].as_u64(), index_of(rgb_of(&state))), (Some(n.into()), n));
+    let appliance = appliance.kill9().await.start().await;
+    assert_eq!(appliance.web().state().await, state);
+    assert!(appliance.web().is_duplicate(&last).await);
+    assert_eq!(mark(&appliance.web()).await, Some(2));
+    assert_eq!(appliance.web().problems().await, Vec::<String>::new());
+}
