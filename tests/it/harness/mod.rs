@@ -23,7 +23,7 @@ mod web;
 mod widget;
 mod ws_watcher;
 
-pub use appliance::{Appliance, Home};
+pub use appliance::{Appliance, Home, copy_folder};
 pub use commands::{colour, command, command_with, fresh_id, index_of, rgb_of};
 pub use damage::{Damage, data_files};
 pub use lines::Lines;

@@ -4,6 +4,7 @@ pub mod crash;
 mod disk_full;
 mod documents;
 mod large;
+mod predecessor;
 mod rest;
 mod secrets;
 mod select;
