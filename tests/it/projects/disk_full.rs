@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{create, export, list, mark, marked, select, several};
+use super::{create, export, ids, list, mark, marked, select, several};
 use crate::harness::{
     Appliance, CMD, Connect, Home, Link, SmallCard, StateWatcher, colour, command, eventually, index_of, rgb_of,
 };
@@ -148,4 +148,53 @@ async fn commands_on_a_full_card_are_all_taken_and_kept_once_there_is_space() {
     assert!(appliance.web().is_duplicate(&last).await);
     assert_eq!(mark(&appliance.web()).await, Some(2));
     assert_eq!(appliance.web().problems().await, Vec::<String>::new());
+}
+
+/// A box whose documents are in its database, and in neither its journal nor its first snapshot: mark 3 in B.
+async fn settled(file: fn(u64) -> String) -> (SmallCard, Appliance, String) {
+    let (card, appliance) = boxed().await;
+    let web = appliance.web();
+    let checkpoints = async || web.metric("dmx_store_checkpoints_total").await;
+    let checkpoint = async |mark| {
+        let before = checkpoints().await;
+        // Until the journal is so full that it is emptied into the database.
+        while checkpoints().await <= before {
+            assert_eq!(web.post("/import", file(mark)).await.status, 200);
+        }
+    };
+    checkpoint(1).await;
+    let made = create(&web, json!({"name": "B"})).await;
+    select(&web, &made).await;
+    checkpoint(2).await;
+    checkpoint(3).await;
+    assert_eq!(web.problems().await, Vec::<String>::new(), "all of it was acknowledged on a sound card");
+    (card, appliance, made)
+}
+
+fn small(mark: u64) -> String {
+    marked(mark).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_kept_before_the_card_was_full_is_still_there_afterwards() {
+    let (card, appliance, made) = settled(small).await;
+    card.fill(4 << 10);
+    let web = appliance.web();
+    let more = json!({"more": "y".repeat(PADDING)}).to_string();
+    println!("an import that does not fit was answered {}", web.post("/import?mode=merge", more).await.status);
+    eventually("it is said", async || said(&appliance).await.then_some(())).await;
+    card.empty();
+    let passing = ["STORAGE_IN_RAM".to_owned(), "DATABASE_NOT_WRITTEN".to_owned()];
+    eventually("the card is used again", async || {
+        (!web.problems().await.iter().any(|problem| passing.contains(problem))).then_some(())
+    })
+    .await;
+    println!("{}", web.get("/readyz").await.text);
+    let appliance = appliance.kill9().await.start().await;
+    let web = appliance.web();
+    let listed = list(&web).await;
+    assert_eq!((ids(&listed), &listed["activeId"]), (vec!["default".to_owned(), made.clone()], &json!(made)));
+    assert_eq!(export(&web).await["mark"], 3);
+    select(&web, "default").await;
+    assert_eq!(export(&web).await["mark"], 1);
 }
