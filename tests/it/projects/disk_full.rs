@@ -198,3 +198,87 @@ async fn what_was_kept_before_the_card_was_full_is_still_there_afterwards() {
     select(&web, "default").await;
     assert_eq!(export(&web).await["mark"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_on_a_full_card_loses_nothing_for_good() {
+    let (card, appliance, made) = settled(small).await;
+    card.fill(0);
+    let web = appliance.web();
+    eventually("it is said", async || {
+        web.accepted(&command(colour(7))).await;
+        said(&appliance).await.then_some(())
+    })
+    .await;
+    let appliance = appliance.kill9().await.start().await;
+    card.empty();
+    eventually("the card is used again", async || {
+        (!appliance.web().problems().await.contains(&"STORAGE_IN_RAM".to_owned())).then_some(())
+    })
+    .await;
+    println!("{}", appliance.web().get("/readyz").await.text);
+    let appliance = appliance.kill9().await.start().await;
+    let web = appliance.web();
+    let listed = list(&web).await;
+    assert_eq!((ids(&listed), &listed["activeId"]), (vec!["default".to_owned(), made.clone()], &json!(made)));
+    assert_eq!(mark(&web).await, Some(3), "it was acknowledged while the card was sound");
+    select(&web, "default").await;
+    assert_eq!(mark(&web).await, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_on_a_full_card_has_the_show_that_was_kept_before() {
+    let (card, appliance, made) = settled(too_large).await;
+    card.fill(0);
+    let web = appliance.web();
+    eventually("it is said", async || {
+        web.accepted(&command(colour(7))).await;
+        said(&appliance).await.then_some(())
+    })
+    .await;
+    let appliance = appliance.kill9().await.start().await;
+    let listed = list(&appliance.web()).await;
+    assert_eq!((ids(&listed), &listed["activeId"]), (vec!["default".to_owned(), made.clone()], &json!(made)));
+    assert_eq!(mark_of_any(&appliance).await, 3, "while the card is full");
+    card.empty();
+    healthy(&appliance).await;
+    assert_eq!(mark_of_any(&appliance).await, 3, "once there is space, without another start");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_box_that_is_killed_while_its_card_is_full_starts_with_a_whole_show() {
+    let (card, mut appliance) = boxed().await;
+    let made = create(&appliance.web(), json!({"name": "B", "templateId": "default"})).await;
+    for (mark, left) in [(2, 512), (3, 0), (4, 3000)] {
+        card.fill(left);
+        let answer = appliance.web().post("/import", too_large(mark)).await;
+        println!("with {left} KiB left the import was answered {}", answer.status);
+        eventually("it is said", async || said(&appliance).await.then_some(())).await;
+        // What is only in memory may go with a kill, while the box says that it is: all of an edit or nothing.
+        appliance = appliance.kill9().await.start().await;
+        let found = mark_of_any(&appliance).await;
+        println!(
+            "and after the kill the show is that of mark {found}, problems {:?}",
+            appliance.web().problems().await
+        );
+        assert!(found <= mark);
+        assert_eq!(ids(&list(&appliance.web()).await), ["default", &made]);
+        let seq = appliance.web().seq().await;
+        assert_eq!(appliance.web().accepted(&command(colour(9))).await, seq + 1, "it serves");
+        card.empty();
+        healthy(&appliance).await;
+        select(&appliance.web(), &made).await;
+        assert_eq!(super::mark(&appliance.web()).await, Some(1));
+        select(&appliance.web(), "default").await;
+        assert_eq!(mark_of_any(&appliance).await, found);
+    }
+    let (status, home) = appliance.terminate().await;
+    assert_eq!(status.code(), Some(0));
+    let appliance = home.start().await;
+    assert_eq!(rgb_of(&appliance.web().state().await), colour(9));
+    assert_eq!(appliance.web().problems().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_that_leaves_no_room_for_a_checkpoint_damages_nothing() {
+    import_fills_the_card(4 << 10).await;
+}
