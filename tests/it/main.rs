@@ -26,6 +26,7 @@ mod ola;
 mod operations;
 mod outputs;
 mod power;
+mod projects;
 mod stop;
 mod storage;
 mod websocket;
@@ -37,3 +38,7 @@ mod long;
 /// The same for the outputs.
 #[path = "../long/outputs.rs"]
 mod long_outputs;
+
+/// The same for projects.
+#[path = "../long/projects.rs"]
+mod long_projects;

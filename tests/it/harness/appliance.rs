@@ -248,7 +248,8 @@ fn door(log: &Lines, name: &str) -> Option<SocketAddr> {
     Some(line["address"].as_str().expect("listening names its address").parse().expect("an address with a port"))
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+/// Copies a folder with everything in it.
+pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
