@@ -43,8 +43,13 @@ async fn a_backup_in_a_bucket_is_made_listed_downloaded_restored_and_deleted() {
     let metadata = moto.head(&format!("/{BUCKET}/{object}")).await;
     assert_eq!(metadata["x-amz-meta-createdat"].to_str().unwrap(), first["createdAt"].to_string());
     assert_eq!(metadata["x-amz-meta-encrypted"], "false");
-    let second = made(&web, "default", "").await;
+    let second = made(&web, "default", " a\n100% \u{1f4a1} ").await;
+    assert_eq!(second["label"], " a\n100% \u{1f4a1} ");
     assert_eq!(versions(&web, "default").await, [second.clone(), first.clone()]);
+    let unnamed = made(&web, "default", "").await;
+    assert_eq!(versions(&web, "default").await[0], unnamed);
+    moto.delete(&format!("/{BUCKET}/stage/default/{}.bin", id_of(&unnamed))).await;
+    assert_eq!(versions(&web, "default").await.len(), 2, "one that somebody else deleted is gone");
     let path = format!("/projects/default/backups/{}", id_of(&first));
     assert_eq!(web.get(&path).await.text, moto.get(&format!("/{BUCKET}/{object}")).await.text);
 
