@@ -67,7 +67,7 @@ impl Work {
     ) -> Result<Made, Fault> {
         let (project, began) = (document.project, Instant::now());
         let fingerprint = bundle::fingerprint(&document.bytes);
-        let label = label.map(String::from);
+        let label = label.map(String::from).filter(|label| !label.is_empty()); // metadata cannot tell it from none
         let version = self.keep(&*self.vaults.main, job, &project, document.bytes, label, false).await?;
         self.shows.backed_up(&project, version.created_at).await;
         self.board.made(&project, &version, began.elapsed());

@@ -13,6 +13,7 @@
 #![allow(unreachable_pub, reason = "nothing leaves this crate")]
 
 mod backup_vaults;
+mod backups;
 mod broker_traps;
 mod config;
 mod doors;

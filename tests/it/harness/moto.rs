@@ -71,6 +71,11 @@ impl Moto {
         self.web.send(self.request(Method::HEAD, path)).await.headers
     }
 
+    /// Deletes an object, without dmxd.
+    pub async fn delete(&self, path: &str) {
+        self.web.send(self.request(Method::DELETE, path)).await;
+    }
+
     /// Keys of all objects in the bucket.
     pub async fn keys(&self) -> Vec<String> {
         let text = self.get(&format!("/{BUCKET}?list-type=2")).await.text;
