@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     match args.task() {
         Task::Run => app::run(loaded),
         Task::Check => print("the configuration is valid\n"),
+        Task::Offline(job) => app::run_offline(loaded, job),
         Task::PrintConfig => print(&config::in_force(&loaded)),
     }
 }

@@ -1,8 +1,13 @@
 //! The command line.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+
+use crate::backup::Label;
+use crate::dmx::{NotAnId, ProjectId, VersionId};
 
 /// A lighting appliance: MQTT broker, RGB/DMX state, REST, WebSocket and web app in one process.
 #[derive(Debug, Parser)]
@@ -14,7 +19,7 @@ use clap::Parser;
 )]
 pub struct Args {
     /// File of settings [default: $DMX_CONFIG, else ./appliance.toml if there is one]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
 
     /// Check the configuration, tell all its faults, and end
@@ -24,10 +29,69 @@ pub struct Args {
     /// Print every setting in force and where it comes from, secrets masked, and end
     #[arg(long, conflicts_with = "check")]
     print_config: bool,
+
+    #[command(subcommand)]
+    offline: Option<Offline>,
+}
+
+/// A job without doors, for a box that does not start.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Offline {
+    /// Make a backup of the active project and verify it; dmxd must not run beside
+    Backup {
+        /// What to call it
+        #[arg(long, value_name = "TEXT")]
+        label: Option<Label>,
+    },
+    /// Replace the active project by a backup, keeping what was there as a local version; dmxd must not run beside
+    Restore {
+        /// A version, or a file: a path, or a name that ends with .bin
+        #[arg(value_name = "VERSION|FILE")]
+        what: What,
+        /// Take a version of another project as well
+        #[arg(long)]
+        force: bool,
+    },
+    /// Tell whether backups can be restored; changes nothing, and dmxd may run beside
+    Verify {
+        /// Versions or files [default: every version of the project]
+        #[arg(value_name = "VERSION|FILE")]
+        what: Vec<What>,
+        /// Whose versions
+        #[arg(long, value_name = "ID", default_value = "default")]
+        project: ProjectId,
+    },
+}
+
+/// A version, or a file that holds one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// By its id.
+    Version(VersionId),
+    /// By its path.
+    File(PathBuf),
+}
+
+impl FromStr for What {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let is_path = text.contains('/') || text.ends_with(".bin");
+        if is_path { Ok(Self::File(text.into())) } else { text.parse().map(Self::Version) }
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(id) => id.fmt(f),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
     /// Serve until told to stop.
     Run,
@@ -35,6 +99,8 @@ pub enum Task {
     Check,
     /// Print the configuration in force.
     PrintConfig,
+    /// One job without doors.
+    Offline(Offline),
 }
 
 impl Args {
@@ -44,6 +110,7 @@ impl Args {
         match self {
             Self { check: true, .. } => Task::Check,
             Self { print_config: true, .. } => Task::PrintConfig,
+            Self { offline: Some(job), .. } => Task::Offline(job.clone()),
             Self { .. } => Task::Run,
         }
     }
@@ -66,8 +133,33 @@ mod tests {
     }
 
     #[test]
+    fn jobs_without_doors_take_versions_and_files() {
+        let version = |id: &str| What::Version(id.parse().unwrap());
+        let job = |args: &[&str]| match task(args) {
+            Some(Task::Offline(job)) => job,
+            other => panic!("{other:?}"),
+        };
+        let label = Some("před opravou".parse().unwrap());
+        assert_eq!(job(&["backup", "--label", "před opravou"]), Offline::Backup { label });
+        let restore = Offline::Restore { what: version("01J"), force: true };
+        assert_eq!(job(&["--config", "a.toml", "restore", "01J", "--force"]), restore);
+        let what = vec![version("01J"), What::File("a.bin".into()), What::File("/b/c".into())];
+        let verify = Offline::Verify { what, project: "x".parse().unwrap() };
+        assert_eq!(job(&["verify", "01J", "a.bin", "/b/c", "--project", "x", "--config", "a.toml"]), verify);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
-        for args in [&["--check", "--print-config"][..], &["--config"], &["--config="], &["--chek"], &["serve"]] {
+        for args in [
+            &["--check", "--print-config"][..],
+            &["--config"],
+            &["--config="],
+            &["--chek"],
+            &["serve"],
+            &["restore"],
+            &["restore", ".."],
+            &["verify", "--project", "../x"],
+        ] {
             assert_eq!(task(args), None, "{args:?}");
         }
     }

@@ -2,40 +2,30 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use super::banner;
+use super::memory::Memory;
 use super::signals::Signals;
 use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
-use crate::config::{self, Config};
-use crate::engine::{self, Engine};
+use crate::config::Config;
 use crate::http::{self, Devices, NotOpened, Ports, UsbOutput};
 use crate::input::{self, Input};
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
 use crate::kit::systemd;
 use crate::kit::tasks::Tasks;
-use crate::library::{self, predecessor};
 use crate::metrics::Metrics;
 use crate::output::{self, FaultKind, Outputs};
-use crate::store::{Opened, Store, StoreError};
+use crate::store::StoreError;
 
 /// Web requests that were under way may take this long at the stop. With the commands' 600 ms, the outputs' 1.6 s and the
 /// store's last sync the whole stop stays below 4 s, whoever does not listen.
 const LAST_REQUESTS: Duration = Duration::from_millis(600);
-
-/// The commands that wait may take this long at the stop: a full queue of 10,000 takes 0.15 s at the 65,000 a second of
-/// README "Figures". What is late was not acknowledged, so its clients send it again.
-const LAST_COMMANDS: Duration = Duration::from_millis(600);
-
-/// An edit that was under way may take this long at the stop: a select or restore has to be on the medium.
-const LAST_WISHES: Duration = Duration::from_millis(600);
 
 /// How long the engine may be silent before systemd is no longer told that all is well.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -55,6 +45,14 @@ pub(super) enum Fault {
     /// The backups' key or bucket.
     #[error("{0}")]
     Backup(#[from] backup::Fault),
+    /// A bundle that somebody brought.
+    #[error("reading {}: {source}", path.display())]
+    Bundle {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The broker.
     #[error(transparent)]
     Broker(#[from] broker::StartError),
@@ -76,14 +74,11 @@ pub(super) enum Fault {
 
 /// The appliance, all doors open.
 struct House {
-    store: Store,
-    engine: Engine,
+    memory: Memory,
     broker: Broker,
     outputs: Outputs,
     input: Input,
     backups: Backups,
-    /// Of the library; it ends when nobody can wish any more.
-    shelves: Tasks,
     web: Tasks,
     web_stop: Stopper,
 }
@@ -113,32 +108,16 @@ pub(super) async fn run(config: Config, metrics: Metrics) -> Result<(), Fault> {
 
 impl House {
     async fn open(config: Config, metrics: Metrics) -> Result<Self, Fault> {
-        let Config { http: web, mqtt, engine, storage, auth, projects, .. } = config.clone();
+        let Config { http: web, mqtt, storage, auth, .. } = config.clone();
         // Ports first: a port in use is the commonest fault, and must not touch the data.
         let web_listener = http::bind(&web)?;
         let mqtt_listener = broker::bind(&mqtt)?;
         let health = Health::default();
-        let data_dir = storage.data_dir.clone();
-        let opened = {
-            let (health, metrics) = (health.clone(), metrics.clone());
-            tokio::task::spawn_blocking(move || Store::open(&storage, &health, &metrics)).await
-        };
-        let Opened { store, seq_jump } =
-            opened.map_err(|e| Fault::System { doing: "opening the data folder", source: io::Error::other(e) })??;
-        let several = projects.enabled;
-        store.forget_unfinished().await;
-        predecessor::import(&store, folders(&projects, &data_dir), several, ids(&engine), &health).await;
-        let project = library::active_at_start(&store, several);
-        let engine = engine::start(&engine, store.clone(), seq_jump, project, &metrics).await;
-        let mut shelves = Tasks::default();
-        let library = library::start(
-            library::Parts { several, store: store.clone(), engine: engine.handle.clone(), feed: engine.feed.clone() },
-            &mut shelves,
-        );
-        let library = library.await;
+        let (memory, library) = Memory::open(&config, &health, &metrics).await?;
+        let (engine, store) = (&memory.engine, &memory.store);
         let backups = backup::start(backup::Parts {
             settings: config.backup.clone(),
-            data_dir: data_dir.clone(),
+            data_dir: storage.data_dir.clone(),
             shows: Arc::new(library.clone()),
             health: health.clone(),
             metrics: metrics.backup.clone(),
@@ -151,6 +130,7 @@ impl House {
                 engine: engine.handle.clone(),
                 feed: engine.feed.clone(),
                 store: store.clone(),
+                health: health.clone(),
                 metrics: metrics.clone(),
             },
         );
@@ -190,13 +170,13 @@ impl House {
             tracing::info!(door, %address, "listening");
             listening.push((door, address));
         }
-        banner::show(&listening, &data_dir);
-        Ok(Self { store, engine, broker, outputs, input, backups, shelves, web: tasks, web_stop })
+        banner::show(&listening, &storage.data_dir);
+        Ok(Self { memory, broker, outputs, input, backups, web: tasks, web_stop })
     }
 
     /// Ends when a part that must run for ever does, and names it. Feeds systemd's watchdog meanwhile.
     async fn ended(&mut self) -> &'static str {
-        let handle = self.engine.handle.clone();
+        let handle = self.memory.engine.handle.clone();
         let heartbeat = async {
             let Some(interval) = systemd::watchdog_interval() else { return std::future::pending().await };
             loop {
@@ -209,12 +189,11 @@ impl House {
             }
         };
         tokio::select! {
-            () = self.engine.ended() => "the engine",
+            part = self.memory.ended() => part,
             part = self.broker.ended() => part,
             part = self.outputs.ended() => part,
             part = self.input.ended() => part,
             part = self.backups.ended() => part,
-            part = self.shelves.ended() => part,
             part = self.web.ended() => part,
             () = heartbeat => "the heartbeat",
         }
@@ -222,21 +201,19 @@ impl House {
 
     /// Doors stop taking, the heart is emptied, the last words go out, the memory is closed.
     async fn close(self) {
-        let Self { store, engine, broker, outputs, input, backups, shelves, web, web_stop } = self;
+        let Self { memory, broker, outputs, input, backups, web, web_stop } = self;
         broker.quiet();
         web_stop.stop();
         let (web, line, jobs) = tokio::join!(web.join(LAST_REQUESTS), input.close(), backups.close());
         late("web", &web);
         late("input", &line);
         late("backups", &jobs);
-        late("library", &shelves.join(LAST_WISHES).await);
-        if timeout(LAST_COMMANDS, engine.drain()).await.is_err() {
-            late("engine", &["the last commands"]);
-        }
-        let (mqtt, out) = tokio::join!(broker.close(), outputs.close());
-        late("mqtt", &mqtt);
-        late("outputs", &out);
-        store.close().await;
+        let last_words = async {
+            let (mqtt, out) = tokio::join!(broker.close(), outputs.close());
+            late("mqtt", &mqtt);
+            late("outputs", &out);
+        };
+        memory.close(last_words).await;
         tracing::info!("stopped");
     }
 }
@@ -259,20 +236,11 @@ impl UsbOutput for output::Usb {
     }
 }
 
-/// Where a predecessor may have left files.
-fn folders(projects: &config::Projects, data_dir: &Path) -> predecessor::Folders {
-    let root = projects.root.clone().unwrap_or_else(|| data_dir.join("projects"));
-    predecessor::Folders { data: data_dir.to_owned(), projects: root }
-}
-
-fn ids(engine: &config::Engine) -> predecessor::Ids {
-    predecessor::Ids { ttl: Duration::from_secs(engine.dedupe_ttl_seconds), most: engine.dedupe_capacity }
-}
-
 /// Longer silences than this are not needed however patient the unit is.
 const MOST_BETWEEN_BEATS: Duration = Duration::from_secs(10);
 
-fn late(floor: &'static str, names: &[&'static str]) {
+/// Tells who was late at the stop.
+pub(super) fn late(floor: &'static str, names: &[&'static str]) {
     if !names.is_empty() {
         tracing::warn!(floor, ?names, "stop_late");
     }

@@ -5,6 +5,8 @@ mod banner;
 mod house;
 mod limits;
 pub mod log;
+mod memory;
+mod offline;
 mod signals;
 
 use std::fmt::Display;
@@ -24,6 +26,30 @@ pub fn run(loaded: Loaded) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Does one job without doors and tells how it went: on stdout what was done, on stderr what is wrong.
+#[must_use]
+pub fn run_offline(loaded: Loaded, job: args::Offline) -> ExitCode {
+    match offline(loaded, job) {
+        Ok(told) => {
+            told.problems.iter().for_each(|problem| tell(&format_args!("warning: {}", problem.message)));
+            let mut out = io::stdout().lock();
+            let printed = out.write_all(told.text.as_bytes()).and_then(|()| out.flush());
+            if told.good && printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(fault) => {
+            tell(&fault);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn offline(loaded: Loaded, job: args::Offline) -> Result<offline::Told, Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let told = runtime.block_on(offline::run(loaded.config, Metrics::new()?, job));
+    runtime.shutdown_background();
+    Ok(told?)
 }
 
 fn start(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::fault::Fault;
 use super::status::Status;
 use super::version::{Label, Version};
-use super::work::Work;
+use super::work::{Source, Work};
 use crate::dmx::{ProjectId, VersionId};
 
 /// Asks for backups and restores. Clones ask the same worker.
@@ -30,7 +30,7 @@ pub(super) struct Order {
 /// Something that changes things.
 pub(super) enum Task {
     Create(ProjectId, Option<Label>, oneshot::Sender<Result<Version, Fault>>),
-    Restore(ProjectId, VersionId, bool, oneshot::Sender<Result<(), Fault>>),
+    Restore(ProjectId, Source, oneshot::Sender<Result<(), Fault>>),
     Delete(ProjectId, VersionId, oneshot::Sender<Result<(), Fault>>),
 }
 
@@ -59,7 +59,17 @@ impl Handle {
     /// # Errors
     /// As [`Handle::create`]; no such version, a foreign one, one that cannot be read. Nothing has changed then.
     pub async fn restore(&self, project: &ProjectId, version: &VersionId, force: bool) -> Result<(), Fault> {
-        self.order(|answer| Task::Restore(project.clone(), version.clone(), force, answer)).await
+        let source = Source::Version { id: version.clone(), force };
+        self.order(|answer| Task::Restore(project.clone(), source, answer)).await
+    }
+
+    /// Replaces state, scenes and show of the active project by a bundle that was brought; `from` names it.
+    ///
+    /// # Errors
+    /// As [`Handle::restore`].
+    pub async fn restore_bundle(&self, project: &ProjectId, bytes: Vec<u8>, from: &str) -> Result<(), Fault> {
+        let source = Source::Bundle { bytes, from: from.to_owned() };
+        self.order(|answer| Task::Restore(project.clone(), source, answer)).await
     }
 
     /// Deletes a version.
@@ -75,7 +85,7 @@ impl Handle {
     /// # Errors
     /// Off, or the place where backups are kept.
     pub async fn list(&self, project: &ProjectId) -> Result<Vec<Version>, Fault> {
-        self.inner()?.work.list(project).await
+        self.inner()?.work.vaults.list(project).await
     }
 
     /// A version's bytes as they are stored, sealed or not.
@@ -83,7 +93,7 @@ impl Handle {
     /// # Errors
     /// Off, no such version, or the place where backups are kept.
     pub async fn download(&self, project: &ProjectId, version: &VersionId) -> Result<Vec<u8>, Fault> {
-        self.inner()?.work.download(project, version).await
+        self.inner()?.work.vaults.download(project, version).await
     }
 
     /// Fetches a version, opens and validates it, and changes nothing.
@@ -91,7 +101,7 @@ impl Handle {
     /// # Errors
     /// Off, no such version, one that cannot be read, or the place where backups are kept.
     pub async fn verify(&self, project: &ProjectId, version: &VersionId) -> Result<(), Fault> {
-        self.inner()?.work.verify(project, version).await
+        self.inner()?.work.vaults.verify(project, version).await
     }
 
     /// What is under way for a project, and how the last job went.

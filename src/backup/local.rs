@@ -255,7 +255,8 @@ fn remove_leftovers(folder: &Path) {
     }
 }
 
-fn read(name: &Path, most: u64) -> io::Result<Vec<u8>> {
+/// Reads a file of at most so many bytes.
+pub(super) fn read(name: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let length = File::open(name)?.take(most + 1).read_to_end(&mut bytes)?;
     if length as u64 > most { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }

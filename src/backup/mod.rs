@@ -16,13 +16,15 @@ mod seal;
 mod shows;
 mod status;
 mod vault;
+mod vaults;
 mod version;
 mod work;
 mod worker;
 #[cfg(test)]
 mod worker_tests;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +38,16 @@ pub use fault::{Fault, FaultKind};
 pub use handle::Handle;
 pub use shows::{NotAdopted, Shows};
 pub use status::Status;
+pub use vaults::Vaults;
 pub use version::{Label, NotALabel, Provider, Version};
+
+/// Reads a bundle that somebody brought.
+///
+/// # Errors
+/// It cannot be read, or is too large for one.
+pub fn read_bundle(path: &Path) -> io::Result<Vec<u8>> {
+    local::read(path, bundle::MOST_STORED)
+}
 
 /// How long a job may take to its end at the stop. What is cut off then changed nothing, and is never taken for good.
 const LAST_JOB: Duration = Duration::from_millis(600);

@@ -48,6 +48,7 @@ impl Shows for Library {
             self.adopt(project.clone(), snapshot).await.map_err(|fault| match fault {
                 Fault::NotActive(_) | Fault::NotFound(_) | Fault::Active(_) => NotAdopted::NotActive,
                 Fault::TooMuch(why) => NotAdopted::TooMuch(why),
+                Fault::NotNow => NotAdopted::TooMuch(fault.to_string()),
                 Fault::Stopping => NotAdopted::Stopping,
             })
         })

@@ -115,10 +115,10 @@ impl Board {
     }
 
     /// A version has replaced the state of a project.
-    pub(super) fn restored(&self, project: &ProjectId, version: &Version) {
+    pub(super) fn restored(&self, project: &ProjectId, from: &str) {
         self.metrics.restored.inc();
         self.edit(project, |status| status.last_error = None);
-        tracing::info!(%project, version = %version.version_id, provider = version.provider.name(), "backup_restored");
+        tracing::info!(%project, version = from, "backup_restored");
     }
 
     /// A job failed.

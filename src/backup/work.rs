@@ -2,36 +2,44 @@
 //! orders; each of these changes everything it is for, or nothing.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::time::timeout;
 use ulid::Ulid;
 
 use super::bundle;
 use super::fault::{Fault, FaultKind};
 use super::retention::{Rules, newer};
-use super::seal::Keys;
 use super::shows::{NotAdopted, Shows};
 use super::status::{Board, Job, Phase};
 use super::vault::{Stored, Vault};
+use super::vaults::{Vaults, blocking};
 use super::version::{Label, Version};
-use crate::dmx::{ProjectId, Snapshot, VersionId};
+use crate::dmx::{ProjectId, VersionId};
 use crate::kit::clock;
 use crate::library::Document;
 
 /// States that restores have replaced: so many of a project are kept.
 const SAFETY: usize = 5;
 
+/// So long it is tried to remove what did not come out well: whoever asked waits for the bad news.
+const CLEAN_UP: Duration = Duration::from_secs(5);
+
 /// Everything that backups and restores are made with.
 pub(super) struct Work {
     pub(super) shows: Arc<dyn Shows>,
     pub(super) board: Board,
-    pub(super) keys: Arc<Keys>,
-    /// Where backups go.
-    pub(super) vault: Arc<dyn Vault>,
-    /// The local folder, when that is another one: restores keep there what they replace.
-    pub(super) local: Option<Arc<dyn Vault>>,
+    pub(super) vaults: Vaults,
     pub(super) rules: Rules,
+}
+
+/// What is restored.
+pub(super) enum Source {
+    /// A version; one of another project's folder only if told to.
+    Version { id: VersionId, force: bool },
+    /// Bytes that somebody brought, and where from.
+    Bundle { bytes: Vec<u8>, from: String },
 }
 
 /// A backup that was made and verified.
@@ -59,29 +67,27 @@ impl Work {
     ) -> Result<Made, Fault> {
         let (project, began) = (document.project, Instant::now());
         let fingerprint = bundle::fingerprint(&document.bytes);
-        let label = label.map(String::from);
-        let version = self.keep(&*self.vault, job, &project, document.bytes, label, false).await?;
+        let label = label.map(String::from).filter(|label| !label.is_empty()); // metadata cannot tell it from none
+        let version = self.keep(&*self.vaults.main, job, &project, document.bytes, label, false).await?;
         self.shows.backed_up(&project, version.created_at).await;
         self.board.made(&project, &version, began.elapsed());
         self.retain(job, &project, &version).await;
         Ok(Made { version, fingerprint })
     }
 
-    /// Replaces the active project by a version.
-    pub(super) async fn restore(&self, project: &ProjectId, id: &VersionId, force: bool) -> Result<(), Fault> {
+    /// Replaces the active project.
+    pub(super) async fn restore(&self, project: &ProjectId, source: Source) -> Result<(), Fault> {
         self.active(project)?;
         let job = self.board.begin(project);
         job.phase(Phase::Download, 0);
-        let (owner, vault) = self.find(project, id).await?;
-        if owner != *project && !force {
-            let message = format!("the backup {id} is of project {owner}; set force to restore it into {project}");
-            return Err(Fault::new(FaultKind::Foreign, message));
-        }
-        let stored = vault.get(&owner, id, &|done, total| job.progress(done, total)).await?;
+        let (stored, from, spared) = match source {
+            Source::Version { id, force } => (self.fetch(&job, project, &id, force).await?, id.to_string(), Some(id)),
+            Source::Bundle { bytes, from } => (Stored { bytes, sha256: None }, from, None),
+        };
         job.phase(Phase::Open, stored.bytes.len() as u64);
-        let (snapshot, version) = self.open(id, vault, stored).await?;
+        let snapshot = self.vaults.open(stored).await?;
         job.phase(Phase::Safety, 0);
-        self.keep_safe(&job, project, id).await?;
+        self.keep_safe(&job, project, &from, spared.as_ref()).await?;
         job.phase(Phase::Adopt, 0);
         let adopted = self.shows.adopt(project, snapshot).await;
         adopted.map_err(|why| match why {
@@ -89,41 +95,13 @@ impl Work {
             NotAdopted::TooMuch(why) => Fault::unreadable(format!("the backup does not fit: {why}")),
             NotAdopted::Stopping => Fault::stopping(),
         })?;
-        self.board.restored(project, &version);
+        self.board.restored(project, &from);
         Ok(())
-    }
-
-    /// All versions, the newest first.
-    pub(super) async fn list(&self, project: &ProjectId) -> Result<Vec<Version>, Fault> {
-        let mut all = self.vault.list(project).await?;
-        if let Some(local) = &self.local {
-            match local.list(project).await {
-                Ok(more) => all.extend(more),
-                Err(fault) => tracing::warn!(%project, error = %fault, "backup_list_local"),
-            }
-        }
-        all.sort_by(|a, b| newer(b, a));
-        let mut seen = std::collections::HashSet::new();
-        all.retain(|version| seen.insert(version.version_id.clone()));
-        Ok(all)
-    }
-
-    /// A version's bytes as they are stored.
-    pub(super) async fn download(&self, project: &ProjectId, id: &VersionId) -> Result<Vec<u8>, Fault> {
-        let vault = self.own(project, id).await?;
-        Ok(vault.get(project, id, &|_, _| ()).await?.bytes)
-    }
-
-    /// Whether a version could be restored.
-    pub(super) async fn verify(&self, project: &ProjectId, id: &VersionId) -> Result<(), Fault> {
-        let vault = self.own(project, id).await?;
-        let stored = vault.get(project, id, &|_, _| ()).await?;
-        self.open(id, vault, stored).await.map(drop)
     }
 
     /// Deletes a version.
     pub(super) async fn delete(&self, project: &ProjectId, id: &VersionId) -> Result<(), Fault> {
-        let vault = self.own(project, id).await?;
+        let vault = self.vaults.own(project, id).await?;
         vault.delete(project, id).await?;
         tracing::info!(%project, version = %id, provider = vault.provider().name(), "backup_deleted");
         Ok(())
@@ -131,10 +109,11 @@ impl Work {
 
     /// The fingerprint of the newest backup in the vault, and its id; nothing when there is none or it cannot be read.
     pub(super) async fn newest(&self, project: &ProjectId) -> Result<Option<(VersionId, [u8; 32])>, Fault> {
-        let all = self.vault.list(project).await?;
+        let vault = &self.vaults.main;
+        let all = vault.list(project).await?;
         let Some(newest) = all.into_iter().filter(|version| !version.safety).max_by(newer) else { return Ok(None) };
-        let fingerprint = match self.vault.get(project, &newest.version_id, &|_, _| ()).await {
-            Ok(stored) => self.opened(stored, bundle::fingerprint).await,
+        let fingerprint = match vault.get(project, &newest.version_id, &|_, _| ()).await {
+            Ok(stored) => self.vaults.opened(stored, bundle::fingerprint).await,
             Err(fault) => Err(fault),
         };
         Ok(fingerprint.ok().flatten().map(|fingerprint| (newest.version_id, fingerprint)))
@@ -166,7 +145,7 @@ impl Work {
         safety: bool,
     ) -> Result<Version, Fault> {
         job.phase(Phase::Seal, document.len() as u64);
-        let (keys, created_at) = (Arc::clone(&self.keys), clock::now_ms());
+        let (keys, created_at) = (Arc::clone(&self.vaults.keys), clock::now_ms());
         let sealing = move || {
             let sealed = keys.seal(document, created_at / 1000)?;
             let sha256 = bundle::sha256(&sealed);
@@ -179,7 +158,7 @@ impl Work {
             size: sealed.len() as u64,
             label,
             provider: vault.provider(),
-            encrypted: self.keys.seals(),
+            encrypted: self.vaults.keys.seals(),
             sha256: Some(sha256),
             safety,
         };
@@ -191,10 +170,11 @@ impl Work {
         };
         if let Err(fault) = verified {
             // What is not known to be good must not be found by somebody in need.
-            match vault.delete(project, &version.version_id).await {
-                Ok(()) => {}
-                Err(gone) if gone.kind == FaultKind::NotFound => {}
-                Err(error) => tracing::warn!(%project, version = %version.version_id, %error, "backup_not_removed"),
+            match timeout(CLEAN_UP, vault.delete(project, &version.version_id)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(gone)) if gone.kind == FaultKind::NotFound => {}
+                Ok(Err(error)) => tracing::warn!(%project, version = %version.version_id, %error, "backup_not_removed"),
+                Err(_) => tracing::warn!(%project, version = %version.version_id, "backup_not_removed"),
             }
             return Err(fault);
         }
@@ -215,26 +195,32 @@ impl Work {
             _ => fault,
         })?;
         let stored = Stored { sha256: version.sha256.clone(), ..stored };
-        self.opened(stored, |plain| bundle::read(plain).map(drop)).await?.map_err(|fault| Fault {
+        self.vaults.opened(stored, |plain| bundle::read(plain).map(drop)).await?.map_err(|fault| Fault {
             message: format!("what was stored cannot be restored, so it does not count: {fault}"),
             ..fault
         })
     }
 
-    /// Keeps what a restore replaces.
-    async fn keep_safe(&self, job: &Job<'_>, project: &ProjectId, id: &VersionId) -> Result<(), Fault> {
-        let vault = self.local.as_ref().unwrap_or(&self.vault);
+    /// Keeps what a restore replaces. `spared` is the version that is being restored.
+    async fn keep_safe(
+        &self,
+        job: &Job<'_>,
+        project: &ProjectId,
+        from: &str,
+        spared: Option<&VersionId>,
+    ) -> Result<(), Fault> {
+        let vault = self.vaults.local();
         let document = self.snapshot(project).await?;
-        let label = Some(format!("before restore of {id}"));
-        let kept = self.keep(&**vault, job, project, document.bytes, label, true).await.map_err(|fault| Fault {
+        let label = Some(format!("before restore of {from}"));
+        let kept = self.keep(vault, job, project, document.bytes, label, true).await.map_err(|fault| Fault {
             message: format!("nothing was restored, since the present state could not be kept: {fault}"),
             ..fault
         })?;
         let mut all = vault.list(project).await.unwrap_or_default();
         all.retain(|version| version.safety && version.version_id != kept.version_id);
         all.sort_by(|a, b| newer(b, a));
-        for spare in all.iter().skip(SAFETY - 1).filter(|version| version.version_id != *id) {
-            self.drop_spare(&**vault, project, &spare.version_id).await;
+        for spare in all.iter().skip(SAFETY - 1).filter(|version| Some(&version.version_id) != spared) {
+            self.drop_spare(vault, project, &spare.version_id).await;
         }
         Ok(())
     }
@@ -244,10 +230,10 @@ impl Work {
             return;
         }
         job.phase(Phase::Retention, 0);
-        match self.vault.list(project).await {
+        match self.vaults.main.list(project).await {
             Ok(all) => {
                 for spare in self.rules.spare(&all, &made.version_id) {
-                    self.drop_spare(&*self.vault, project, &spare).await;
+                    self.drop_spare(&*self.vaults.main, project, &spare).await;
                 }
             }
             Err(error) => tracing::warn!(%project, %error, "backup_retention"),
@@ -261,21 +247,20 @@ impl Work {
         }
     }
 
-    /// The vault that has a version of this project. The local one first: asking it costs nothing.
-    async fn own(&self, project: &ProjectId, id: &VersionId) -> Result<&dyn Vault, Fault> {
-        for vault in self.local.iter().chain([&self.vault]) {
-            if vault.has(project, id).await? {
-                return Ok(&**vault);
-            }
+    async fn fetch(&self, job: &Job<'_>, project: &ProjectId, id: &VersionId, force: bool) -> Result<Stored, Fault> {
+        let (owner, vault) = self.find(project, id).await?;
+        if owner != *project && !force {
+            let message = format!("the backup {id} is of project {owner}; set force to restore it into {project}");
+            return Err(Fault::new(FaultKind::Foreign, message));
         }
-        Err(Fault::no_version(id))
+        vault.get(&owner, id, &|done, total| job.progress(done, total)).await
     }
 
     /// Whose a version is, and where: this project's if its folder has it, whatever the bundle says.
     async fn find(&self, project: &ProjectId, id: &VersionId) -> Result<(ProjectId, &dyn Vault), Fault> {
         let others = self.shows.known().into_iter().filter(|other| other != project);
         for owner in std::iter::once(project.clone()).chain(others) {
-            match self.own(&owner, id).await {
+            match self.vaults.own(&owner, id).await {
                 Ok(vault) => return Ok((owner, vault)),
                 Err(fault) if fault.kind == FaultKind::NotFound => {}
                 Err(fault) => return Err(fault),
@@ -283,41 +268,4 @@ impl Work {
         }
         Err(Fault::no_version(id))
     }
-
-    async fn open(&self, id: &VersionId, vault: &dyn Vault, stored: Stored) -> Result<(Snapshot, Version), Fault> {
-        let version = Version {
-            version_id: id.clone(),
-            created_at: 0,
-            size: stored.bytes.len() as u64,
-            label: None,
-            provider: vault.provider(),
-            encrypted: false,
-            sha256: None,
-            safety: false,
-        };
-        Ok((self.opened(stored, bundle::read).await??, version))
-    }
-
-    /// Compares stored bytes with what they should be, opens them, and gives them to `read`.
-    async fn opened<T: Send + 'static>(
-        &self,
-        stored: Stored,
-        read: impl FnOnce(&[u8]) -> T + Send + 'static,
-    ) -> Result<T, Fault> {
-        let keys = Arc::clone(&self.keys);
-        blocking(move || {
-            if stored.sha256.is_some_and(|noted| noted != bundle::sha256(&stored.bytes)) {
-                return Err(Fault::unreadable(
-                    "the backup's bytes are not those that were stored (SHA-256): it is damaged; restore another version",
-                ));
-            }
-            keys.open(&stored.bytes).map(|plain| read(&plain))
-        })
-        .await
-    }
-}
-
-/// Work for the processor, off the threads that serve.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Fault::stopping()))
 }

@@ -9,15 +9,11 @@ use tokio::time::{Instant, sleep_until};
 use super::Parts;
 use super::fault::Fault;
 use super::handle::{Handle, Order, Task};
-use super::local::Local;
 use super::retention::Rules;
-use super::s3::S3;
 use super::schedule::Schedule;
-use super::seal::Keys;
 use super::status::{Board, Phase};
-use super::vault::Vault;
+use super::vaults::Vaults;
 use super::work::{Made, Work};
-use crate::config::BackupProvider;
 use crate::dmx::{ProjectId, VersionId};
 use crate::kit::stop::Stop;
 
@@ -40,18 +36,10 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(parts: Parts) -> Result<(Handle, Self), Fault> {
         let Parts { settings, data_dir, shows, health, metrics } = parts;
-        let root = settings.local_path.clone().unwrap_or_else(|| data_dir.join("backups"));
-        let local: Arc<dyn Vault> = Arc::new(Local::new(root));
-        let (vault, local): (Arc<dyn Vault>, _) = match settings.provider {
-            BackupProvider::Local => (local, None),
-            BackupProvider::S3 => (Arc::new(S3::new(&settings)?), Some(local)),
-        };
         let work = Arc::new(Work {
             shows,
             board: Board::new(health, metrics),
-            keys: Arc::new(Keys::new(&settings)?),
-            vault,
-            local,
+            vaults: Vaults::new(&settings, &data_dir)?,
             rules: Rules::new(&settings),
         });
         let schedule = Schedule::new(settings.auto_interval_minutes, Instant::now());
@@ -100,8 +88,8 @@ impl Worker {
                 drop(turn);
                 let _ = answer.send(outcome.map(|made| made.version)); // whoever asked may have gone
             }
-            Task::Restore(project, version, force, answer) => {
-                let outcome = self.work.restore(&project, &version, force).await;
+            Task::Restore(project, source, answer) => {
+                let outcome = self.work.restore(&project, source).await;
                 outcome.as_ref().inspect_err(|fault| self.work.board.failed(&project, "restoring", fault)).ok();
                 drop(turn);
                 let _ = answer.send(outcome);
@@ -157,7 +145,7 @@ impl Worker {
             });
         }
         if let Some(last) = self.last.as_ref().filter(|last| Some(last.fingerprint) == fingerprint)
-            && work.vault.has(&project, &last.version).await?
+            && work.vaults.main.has(&project, &last.version).await?
         {
             return Ok(None);
         }

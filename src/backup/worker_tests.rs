@@ -16,6 +16,7 @@ use super::seal::Keys;
 use super::seal::tests::FERNET_KEY;
 use super::status::Board;
 use super::vault::{Progress, Stored, Vault};
+use super::vaults::Vaults;
 use super::version::Provider;
 use super::work::Work;
 use super::{Backups, Fault, FaultKind, Handle, NotAdopted, Parts, Shows, Version, start};
@@ -418,9 +419,11 @@ async fn a_backup_that_is_not_read_back_as_it_was_does_not_count_and_goes() {
     let work = Work {
         shows: edge.stage.clone(),
         board: Board::new(edge.health.clone(), edge.metrics.backup.clone()),
-        keys: Arc::new(Keys::new(&config::Backup::default()).unwrap()),
-        vault: Arc::new(Liar(Local::new(edge.dir.path().join("backups")))),
-        local: None,
+        vaults: Vaults {
+            keys: Arc::new(Keys::new(&config::Backup::default()).unwrap()),
+            main: Arc::new(Liar(Local::new(edge.dir.path().join("backups")))),
+            local: None,
+        },
         rules: Rules::new(&config::Backup::default()),
     };
     assert_eq!(work.create(&id("default"), None).await.map(drop).unwrap_err().kind, FaultKind::Unreadable);

@@ -1,21 +1,28 @@
 //! What all sessions share: the way into the router, the retained store, the register of sessions.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::{oneshot, watch};
 
 use super::codec::{Publish, QoS};
 use super::commands::Commands;
+use super::losses::Losses;
 use super::policy::{Policy, Publishing};
 use super::presence::Presence;
+use super::recent::{Recent, RecentMessages};
 use super::register::Register;
 use super::retained::{self, Retained, RetainedMessages};
 use super::router::{Publisher, Router};
 use super::topic::Filter;
 use crate::config;
+use crate::kit::health::Health;
 use crate::metrics;
 use crate::store::{Batch, Store, Tree};
+
+/// Problem in `/readyz` while there is no router.
+const ROUTER: &str = "ROUTER_REPLACED";
 
 /// How far the stop has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +50,8 @@ pub(super) struct Message<'a> {
 }
 
 pub(super) struct Hub {
-    pub(super) router: Router,
+    /// The present router; another one takes its place when it dies or has grown too large.
+    routers: watch::Sender<Arc<Router>>,
     pub(super) policy: Box<dyn Policy>,
     pub(super) commands: Commands,
     pub(super) settings: config::Mqtt,
@@ -51,17 +59,20 @@ pub(super) struct Hub {
     pub(super) phase: watch::Sender<Phase>,
     pub(super) register: Register,
     pub(super) presence: Presence,
-    /// Every filter the router knows; it never forgets one.
-    filters: Mutex<HashSet<String>>,
+    /// Every filter that a session has, and how many do.
+    filters: Mutex<HashMap<String, usize>>,
     outlet: Mutex<Outlet>,
     router_serves: watch::Sender<bool>,
-    store: Store,
+    losses: Mutex<Losses>,
+    health: Health,
+    pub(super) store: Store,
 }
 
 /// What every message passes, under one lock: retained store and router see messages in the same order.
 struct Outlet {
     publisher: Publisher,
     retained: RetainedMessages,
+    recent: RecentMessages,
 }
 
 pub(super) struct Parts {
@@ -71,13 +82,14 @@ pub(super) struct Parts {
     pub(super) commands: Commands,
     pub(super) settings: config::Mqtt,
     pub(super) metrics: metrics::Broker,
+    pub(super) health: Health,
     pub(super) store: Store,
 }
 
 impl Hub {
     /// With the retained messages of the last run.
     pub(super) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { router, publisher, policy, commands, settings, metrics, store } = parts;
+        let Parts { router, publisher, policy, commands, settings, metrics, health, store } = parts;
         let mut retained = RetainedMessages::default();
         for (topic, stored) in store.scan(Tree::Retained, b"") {
             // A topic that became dmxd's own since (another prefix) is not a client's any more.
@@ -89,8 +101,9 @@ impl Hub {
         }
         let register = Register::new(&settings, &metrics);
         let presence = Presence::new(settings.max_devices, &metrics);
+        let recent = RecentMessages::new(Instant::now());
         let hub = Self {
-            router,
+            routers: watch::Sender::new(Arc::new(router)),
             policy,
             commands,
             settings,
@@ -99,8 +112,10 @@ impl Hub {
             register,
             presence,
             filters: Mutex::default(),
-            outlet: Mutex::new(Outlet { publisher, retained }),
+            outlet: Mutex::new(Outlet { publisher, retained, recent }),
             router_serves: watch::Sender::new(true),
+            losses: Mutex::default(),
+            health,
             store,
         };
         hub.count_retained(&hub.outlet());
@@ -116,17 +131,87 @@ impl Hub {
         *self.router_serves.borrow()
     }
 
-    /// Tells everyone that the router is dead.
-    pub(super) fn router_is_gone(&self, error: &super::router::RouterGone) {
-        if self.router_serves.send_replace(false) {
-            tracing::error!(%error, "router_gone");
+    /// The present router, and every one that takes its place.
+    pub(super) fn routers(&self) -> watch::Receiver<Arc<Router>> {
+        self.routers.subscribe()
+    }
+
+    /// The router of this generation does not answer: the guardian replaces it, unless it has.
+    pub(super) fn router_is_gone(&self, generation: usize, error: &super::router::RouterGone) {
+        let present = self.routers.borrow().generation() == generation;
+        if present && self.router_serves.send_replace(false) {
+            tracing::error!(generation, %error, "router_gone");
             self.metrics.serving.set(0);
+            self.health.raise(
+                ROUTER,
+                "the message router of the MQTT broker died and is being replaced; when this stays, restart the appliance",
+            );
         }
     }
 
     /// Ends when the router is dead. Cancel-safe.
     pub(super) async fn router_ended(&self) {
         let _ = self.router_serves.subscribe().wait_for(|serves| !serves).await; // Err: the sender is our own
+    }
+
+    /// Puts another router in the place of the present one, which is given back. Sessions move by themselves, and take
+    /// from the recent messages what the old one did not bring them.
+    pub(super) fn replace_router(&self, router: Router, mut publisher: Publisher) -> Arc<Router> {
+        let lost = {
+            let mut outlet = self.outlet();
+            publisher.go_on_from(outlet.publisher.number());
+            outlet.publisher = publisher;
+            outlet.recent.lost()
+        };
+        let serves = self.is_serving();
+        if !serves && lost > 0 {
+            // Nobody can tell who would have been given them.
+            self.lost("*", lost);
+        }
+        let old = self.routers.send_replace(Arc::new(router));
+        self.metrics.filters.set(0);
+        self.router_serves.send_replace(true);
+        self.metrics.serving.set(1);
+        self.health.clear(ROUTER);
+        old
+    }
+
+    /// The guardian's message.
+    pub(super) fn probe(&self) -> Result<(), super::router::RouterGone> {
+        self.outlet().publisher.probe()
+    }
+
+    /// The router has brought a message round.
+    pub(super) fn router_works(&self) {
+        self.outlet().recent.confirm(Instant::now());
+    }
+
+    /// Topics and filters that the present router was given and never forgets.
+    pub(super) fn router_knows(&self) -> (usize, usize) {
+        let topics = self.outlet().publisher.topics();
+        let filters = self.routers.borrow().filters();
+        self.metrics.topics.set(topics as i64);
+        self.metrics.filters.set(filters as i64);
+        (topics, filters)
+    }
+
+    /// Filters that sessions have now.
+    pub(super) fn live_filters(&self) -> usize {
+        self.filters.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// What went into routers behind `number`, in order, and whether older messages may be missing for a session that
+    /// last kept up with the router at `up_to_date`.
+    pub(super) fn recent(&self, number: u64, up_to_date: Instant) -> (Vec<Recent>, bool) {
+        let outlet = self.outlet();
+        let gap = outlet.recent.oldest().is_some_and(|oldest| up_to_date < oldest);
+        (outlet.recent.behind(number).cloned().collect(), gap)
+    }
+
+    /// Messages that a filter's subscriber did not get.
+    pub(super) fn lost(&self, filter: &str, count: u64) {
+        self.metrics.dropped.inc_by(count);
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner).count(filter, count, &self.metrics.lost);
     }
 
     /// Hands a message to everyone who subscribed. A retained one is kept in memory only: dmxd's own are made anew
@@ -139,8 +224,13 @@ impl Hub {
             self.presence.retained(message.topic, message.payload);
             self.count_retained(&outlet);
         }
-        if let Err(error) = outlet.publisher.publish(message.topic, message.payload, message.qos) {
-            self.router_is_gone(&error);
+        let (recent, sent) = outlet.publisher.publish(message.topic, message.payload, message.qos);
+        outlet.recent.push(recent, Instant::now());
+        drop(outlet);
+        if let Err(error) = sent {
+            // Not within the call: a look at the router must not be held while another one is taken.
+            let generation = self.routers.borrow().generation();
+            self.router_is_gone(generation, &error);
         }
     }
 
@@ -169,6 +259,18 @@ impl Hub {
                 hub.publish(Message { topic: &topic, payload: &payload, qos, retain: true });
             }
             let _ = written.send(()); // Err: the session is gone
+        };
+        self.store.commit(batch, Box::new(release)).await;
+        heard
+    }
+
+    /// Has the store keep something of a session; the receiver hears when it is written.
+    pub(super) async fn note(&self, what: impl FnOnce(&mut Batch)) -> oneshot::Receiver<()> {
+        let (written, heard) = oneshot::channel();
+        let mut batch = Batch::default();
+        what(&mut batch);
+        let release = move || {
+            let _ = written.send(()); // Err: nobody waits
         };
         self.store.commit(batch, Box::new(release)).await;
         heard
@@ -210,13 +312,33 @@ impl Hub {
         (outlet.retained.get(topic).cloned(), outlet.publisher.number())
     }
 
-    /// Whether the router may be given this filter: it keeps about 6 kB for each one for good.
-    pub(super) fn has_room_for(&self, filter: &Filter) -> bool {
+    /// Whether one more session may have this filter; [`Hub::without_filter`] gives the place back.
+    pub(super) fn with_filter(&self, filter: &Filter) -> bool {
         let mut filters = self.filters.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = filters.contains(filter.as_str()) || filters.len() < self.settings.max_filters;
-        if room && filters.insert(filter.as_str().to_owned()) {
-            self.metrics.filters.set(filters.len() as i64);
+        if !filters.contains_key(filter.as_str()) && filters.len() >= self.settings.max_filters {
+            return false;
         }
-        room
+        *filters.entry(filter.as_str().to_owned()).or_default() += 1;
+        self.metrics.subscriptions.inc();
+        true
+    }
+
+    /// A session does not have this filter any more.
+    pub(super) fn without_filter(&self, filter: &Filter) {
+        let mut filters = self.filters.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sessions) = filters.get_mut(filter.as_str()) {
+            *sessions -= 1;
+            self.metrics.subscriptions.dec();
+            if *sessions == 0 {
+                filters.remove(filter.as_str());
+            }
+        }
+    }
+
+    /// Whether a message of this topic may go to the router: it never forgets a topic, and is replaced when it knows too
+    /// many; faster than that new ones cannot come.
+    pub(super) fn has_room_for_topic(&self, topic: &str) -> bool {
+        let outlet = self.outlet();
+        outlet.publisher.topics() < self.settings.max_topics * 2 || !outlet.publisher.is_new(topic)
     }
 }

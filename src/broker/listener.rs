@@ -47,10 +47,9 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until the hub closes, then ends every session.
-pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener) {
+/// Serves until the hub closes, then ends every session; `clients` are those whose clients are away.
+pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: JoinSet<()>) {
     let waiting = Arc::new(WaitingRoom::default());
-    let mut clients = JoinSet::new();
     let mut phase = hub.phase.subscribe();
     let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
     loop {

@@ -6,11 +6,16 @@
 mod announcer;
 pub mod codec;
 mod commands;
+mod guardian;
 mod hub;
 mod listener;
+mod losses;
 mod policy;
 mod presence;
+mod recent;
 mod register;
+#[cfg(test)]
+mod replacement_tests;
 mod retained;
 mod router;
 mod session;
@@ -24,6 +29,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use self::commands::Commands;
 use self::hub::{Hub, Phase};
@@ -32,6 +38,7 @@ use self::router::Router;
 use crate::config;
 use crate::dmx;
 use crate::engine::{Feed, Handle};
+use crate::kit::health::Health;
 use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -49,6 +56,8 @@ pub struct Parts {
     pub feed: Feed,
     /// Where retained messages are kept.
     pub store: Store,
+    /// What `GET /readyz` reads out.
+    pub health: Health,
     /// Figures.
     pub metrics: Metrics,
 }
@@ -98,10 +107,10 @@ pub fn bind(settings: &config::Mqtt) -> Result<TcpListener, BindError> {
 /// # Errors
 /// The router does not start.
 pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartError> {
-    let Parts { settings, engine, feed, store, metrics } = parts;
+    let Parts { settings, engine, feed, store, health, metrics } = parts;
     let topics = Topics::new(&settings.topic_prefix);
     let links = settings.max_sessions;
-    let started = tokio::task::spawn_blocking(move || Router::start(links)).await;
+    let started = tokio::task::spawn_blocking(move || Router::start(0, links)).await;
     let (router, publisher) = started.map_err(|e| StartError(e.to_string()))?.map_err(|e| StartError(e.to_string()))?;
     let policy = House::new(topics.clone(), &settings.username, settings.password.as_ref());
     let hub = Hub::new(hub::Parts {
@@ -111,17 +120,32 @@ pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartE
         commands: Commands::new(engine, topics.clone()),
         settings,
         metrics: metrics.broker,
+        health,
         store,
     });
+    let away = restore(&hub).await;
     announce(&hub, &feed, &topics)?;
     presence::start(&hub).await;
     sys::say(&hub, Duration::ZERO);
     let mut tasks = Tasks::default();
     tasks.spawn("presence", presence::run(hub.clone()));
     tasks.spawn("$SYS", sys::run(hub.clone()));
-    tasks.spawn("mqtt listener", listener::serve(hub.clone(), listener));
+    tasks.spawn("mqtt listener", listener::serve(hub.clone(), listener, away));
+    tasks.spawn("router guardian", guardian::watch(hub.clone()));
     hub.metrics.serving.set(1);
     Ok(Broker { hub, topics, tasks })
+}
+
+/// The sessions of the last run: they hear everything from now on.
+async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for record in session::records(&hub.store) {
+        match session::restore(hub.clone(), record).await {
+            Some(session) => drop(tasks.spawn(session)),
+            None => tracing::warn!("session_not_restored: no room (mqtt.max_sessions), or no router"),
+        }
+    }
+    tasks
 }
 
 /// Publishes state and presence, and from now on every change.
@@ -160,10 +184,7 @@ impl Broker {
 
     /// Ends when a task of the broker or its router does, which before the stop is a fault; names it. Cancel-safe.
     pub async fn ended(&mut self) -> &'static str {
-        tokio::select! {
-            task = self.tasks.ended() => task,
-            () = self.hub.router_ended() => "the message router",
-        }
+        self.tasks.ended().await
     }
 
     /// The first half of the stop: no new clients, nothing more is read; what was taken is still answered.

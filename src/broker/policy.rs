@@ -1,5 +1,7 @@
 //! Who may do what: the one place that knows dmxd's own topics.
 
+use bytes::Bytes;
+
 use super::codec::{Connect, ConnectCode};
 use super::topic::Filter;
 use crate::kit::secret::Secret;
@@ -28,6 +30,8 @@ pub(super) trait Policy: Send + Sync + 'static {
     fn subscribe(&self, filter: &Filter) -> bool;
     /// Whether dmxd keeps this topic's present value at hand, so that nobody needs a queue of its past ones.
     fn is_present_value(&self, topic: &str) -> bool;
+    /// All topics of that kind.
+    fn present_values(&self) -> Vec<Bytes>;
 }
 
 /// dmxd's topics under the configured prefix.
@@ -101,6 +105,10 @@ impl Policy for House {
     fn subscribe(&self, filter: &Filter) -> bool {
         // Shared subscriptions are MQTT 5's; served as plain ones they would surprise.
         !filter.is_shared()
+    }
+
+    fn present_values(&self) -> Vec<Bytes> {
+        [&self.topics.state, &self.topics.server].map(|topic| Bytes::copy_from_slice(topic.as_bytes())).into()
     }
 
     fn is_present_value(&self, topic: &str) -> bool {

@@ -54,6 +54,10 @@ impl Presence {
         self.connected.store(connected, Ordering::Relaxed);
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
     fn away_since(&self) -> Option<u64> {
         (!self.connected.load(Ordering::Relaxed)).then(|| self.since.load(Ordering::Relaxed))
     }
@@ -134,6 +138,17 @@ impl Register {
             return Entered::Refused(Box::new(arrival), "no room (mqtt.max_sessions)");
         }
         Entered::New(Box::new((self.add(&mut inner, id), arrival)))
+    }
+
+    /// The entry of a session of an earlier run, whose client is away; `None` when there is no room for it.
+    pub(super) fn restore(&self, id: &str) -> Option<Entry> {
+        let mut inner = lock(&self.inner);
+        if inner.by_id.len() >= self.max_sessions || inner.by_id.contains_key(id) {
+            return None;
+        }
+        let entry = self.add(&mut inner, id.to_owned());
+        entry.presence.set(false);
+        Some(entry)
     }
 
     fn add(&self, inner: &mut Inner, id: String) -> Entry {

@@ -4,8 +4,11 @@
 //! The router only matches and fans out: it never sees a retained message, a QoS above 0 or a client's name, and is
 //! never given a reason to disconnect a link. Links are pooled and never disconnected (BROKER K5, K9).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::error::Error;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,9 +17,10 @@ use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
 use rumqttd::protocol::{self as mq, Packet};
 use rumqttd::{Notification, RouterConfig};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::codec::QoS;
+use super::recent::Recent;
 use super::topic::{Filter, in_router};
 
 /// Bytes of one segment and segments of one filter's log: what a subscriber may be behind. 1 MiB a filter fits a Pi
@@ -35,11 +39,33 @@ const ANSWER: Duration = Duration::from_secs(5);
 #[error("the message router does not answer: {0}")]
 pub(super) struct RouterGone(String);
 
+impl RouterGone {
+    /// Somebody else saw it.
+    pub(super) fn told() -> Self {
+        Self("a session found it gone".to_owned())
+    }
+
+    pub(super) fn silent(patience: Duration) -> Self {
+        Self(format!("silent for {patience:?}"))
+    }
+
+    pub(super) fn because(error: &impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl From<LinkError> for RouterGone {
     fn from(error: LinkError) -> Self {
         Self(error.to_string())
     }
 }
+
+/// Events that may wait for the router, of the 1,000 that its line holds: with more, whoever has time waits, so that
+/// nobody's thread is held up by a router that is stuck.
+const EVENTS: usize = 900;
+
+/// Between two looks whether there is room in the router's line.
+const LOOK: Duration = Duration::from_millis(5);
 
 type Made = (LinkTx, LinkRx, Notification);
 /// The router's own sender has no public name, so it lives in this closure.
@@ -47,10 +73,38 @@ type Connect = dyn Fn(&str) -> Result<Made, RouterGone> + Send + Sync;
 
 /// The router's front: makes and keeps links.
 pub(super) struct Router {
+    /// Which one this is, in the order of their lives.
+    generation: usize,
     connect: Arc<Connect>,
+    /// Events that wait for the thread.
+    waiting: Arc<dyn Fn() -> usize + Send + Sync>,
+    /// Every filter it was given; it never forgets one.
+    filters: Mutex<HashSet<String>>,
     pool: Mutex<Pool>,
     /// Sessions that may have a link; a further one waits until one is given back.
     links: Arc<Semaphore>,
+    /// Another one has taken its place.
+    retired: AtomicBool,
+}
+
+impl Drop for Router {
+    /// Nobody holds a link any more.
+    fn drop(&mut self) {
+        if self.retired.load(Ordering::Relaxed) {
+            let connect = self.connect.clone();
+            std::thread::spawn(move || end(&*connect));
+        }
+    }
+}
+
+/// Ends a router's thread, for which there is no other way: it does not survive being asked for the messages of a link
+/// that was disconnected (BROKER K5). Blocks, for ever when the thread is stuck.
+fn end(connect: &Connect) {
+    let Ok((mut tx, rx, _)) = connect("last") else { return }; // it has ended already
+    let gone = mq::Disconnect { reason_code: mq::DisconnectReasonCode::NormalDisconnection };
+    tx.buffer().push_back(Packet::Disconnect(gone, None));
+    let _ = tx.publish("", Bytes::new()); // Err: as above; it fetches both
+    let _ = rx.ready(); // as above
 }
 
 struct Pool {
@@ -59,11 +113,12 @@ struct Pool {
 }
 
 impl Router {
-    /// Starts the router thread, for at most `links` sessions.
+    /// Starts a router's thread, for at most `links` sessions.
     ///
     /// # Errors
     /// The thread did not answer.
-    pub(super) fn start(links: usize) -> Result<(Self, Publisher), RouterGone> {
+    pub(super) fn start(generation: usize, links: usize) -> Result<(Self, Publisher), RouterGone> {
+        let links = links + 1; // the guardian's
         let config = RouterConfig {
             max_connections: links + 1, // the publisher's
             max_outgoing_packet_count: READ_AT_ONCE,
@@ -71,36 +126,91 @@ impl Router {
             max_segment_count: SEGMENTS,
             ..RouterConfig::default()
         };
-        let events = rumqttd::Router::new(0, config).spawn();
+        let events = rumqttd::Router::new(generation, config).spawn();
+        let line = events.clone();
+        let waiting = Arc::new(move || line.len());
         let connect: Arc<Connect> =
             Arc::new(move |name| Ok(LinkBuilder::new(name, events.clone()).clean_session(true).build()?));
         let (tx, _rx, _) = connect("publisher")?;
         let pool = Mutex::new(Pool { idle: Vec::new(), made: 0 });
-        Ok((Self { connect, pool, links: Arc::new(Semaphore::new(links)) }, Publisher { tx, _rx, number: 0 }))
+        let router = Self {
+            generation,
+            connect,
+            waiting,
+            filters: Mutex::default(),
+            pool,
+            links: Arc::new(Semaphore::new(links)),
+            retired: AtomicBool::new(false),
+        };
+        Ok((router, Publisher { tx, _rx, number: 0, topics: HashSet::default() }))
+    }
+
+    /// Waits for room in the thread's line, so that sending does not block.
+    async fn room(&self) -> Result<(), RouterGone> {
+        let room = async {
+            while (self.waiting)() >= EVENTS {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(ANSWER, room).await.map_err(|_| RouterGone(format!("takes nothing for {ANSWER:?}")))
+    }
+
+    pub(super) fn generation(&self) -> usize {
+        self.generation
+    }
+
+    fn note(&self, filter: &Filter) {
+        self.filters.lock().unwrap_or_else(PoisonError::into_inner).insert(filter.as_str().to_owned());
+    }
+
+    /// Different filters that it was given.
+    pub(super) fn filters(&self) -> usize {
+        self.filters.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Has the thread end once nobody holds a link any more.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the thread now, as a fault in it would.
+    #[cfg(test)]
+    pub(super) fn kill(&self) {
+        end(&*self.connect);
     }
 
     /// A link without subscriptions: an idle one, else a new one.
-    pub(super) async fn tap(&self) -> Result<Tap, RouterGone> {
+    pub(super) async fn tap(self: &Arc<Self>) -> Result<Tap, RouterGone> {
         let place = self.links.clone().acquire_owned().await.map_err(|e| RouterGone(e.to_string()))?;
         let name = {
             let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(link) = pool.idle.pop() {
-                return Ok(Tap { link, _place: place });
+                return Ok(Tap { link, router: self.clone(), _place: place });
             }
             pool.made += 1;
             format!("net:{}", pool.made)
         };
         let connect = self.connect.clone();
-        // `build` waits for the router's answer without yielding.
-        let built = tokio::task::spawn_blocking(move || connect(&name)).await.map_err(|e| RouterGone(e.to_string()))?;
-        let (tx, rx, _) = built?;
-        let link = Link { tx, rx, unanswered: 0, early: VecDeque::new(), last: HashMap::new(), lost: 0 };
-        Ok(Tap { link, _place: place })
-    }
-
-    /// Takes back a link whose subscriptions are all ended; its place is free after it is in the pool.
-    pub(super) fn give_back(&self, tap: Tap) {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner).idle.push(tap.link);
+        // `build` waits for the router's answer without yielding, for ever when that dies just then: in a thread of its
+        // own, which nobody waits for.
+        let (made, link) = oneshot::channel();
+        let build = move || {
+            let _ = made.send(connect(&name)); // Err: it took too long
+        };
+        let started = std::thread::Builder::new().name("router-link".into()).spawn(build);
+        started.map_err(|error| RouterGone::because(&error))?;
+        let built = tokio::time::timeout(ANSWER, link).await.map_err(|_| RouterGone::silent(ANSWER))?;
+        let (tx, rx, _) = built.map_err(|error| RouterGone::because(&error))??;
+        let link = Link {
+            tx,
+            rx,
+            unanswered: 0,
+            early: VecDeque::new(),
+            last: HashMap::new(),
+            lost: Vec::new(),
+            paused: false,
+        };
+        Ok(Tap { link, router: self.clone(), _place: place })
     }
 }
 
@@ -113,25 +223,66 @@ pub(super) struct Publisher {
     /// Kept: dropping it would close the router's way of waking this link.
     _rx: LinkRx,
     number: u64,
+    /// Hashes of the topics that the router was given; it never forgets one.
+    topics: HashSet<u64, BuildHasherDefault<DefaultHasher>>,
 }
 
 impl Publisher {
+    /// The first message after this one is the next.
+    pub(super) fn go_on_from(&mut self, number: u64) {
+        self.number = number;
+    }
+
+    /// Different topics that the router was given.
+    pub(super) fn topics(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Whether a topic would be a new one.
+    pub(super) fn is_new(&self, topic: &str) -> bool {
+        !self.topics.contains(&hash(topic))
+    }
+
     /// Number of the last message.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Sends a message to all who subscribed; its number is the next one. Payload and topic are copied, so that
-    /// nothing pins a socket's read buffer.
-    pub(super) fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS) -> Result<u64, RouterGone> {
+    /// Sends a message to all who subscribed; its number is the next one, also when the router is gone. Payload and topic
+    /// are copied, so that nothing pins a socket's read buffer.
+    pub(super) fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS) -> (Recent, Result<(), RouterGone>) {
         self.number += 1;
         let mut stamped = BytesMut::with_capacity(STAMP + payload.len());
         stamped.put_u8(qos.bits());
         stamped.put_u64(self.number);
         stamped.put_slice(payload);
-        self.tx.publish(in_router(topic), stamped.freeze())?;
-        Ok(self.number)
+        let (stamped, inside) = (stamped.freeze(), Bytes::from(in_router(topic)));
+        let recent = Recent { number: self.number, topic: inside.slice(1..), payload: stamped.slice(STAMP..), qos };
+        self.topics.insert(hash(topic));
+        (recent, sent(self.tx.try_publish(inside, stamped)))
     }
+
+    /// Sends a message that only the guardian hears: clients' topics all begin with a slash in there.
+    pub(super) fn probe(&mut self) -> Result<(), RouterGone> {
+        sent(self.tx.try_publish(PROBE, Bytes::new()))
+    }
+}
+
+/// What became of a message that was put where the router fetches it. A full line is none of its troubles: it is fetched
+/// with the event that already waits, or the guardian's next one.
+fn sent(tried: Result<usize, LinkError>) -> Result<(), RouterGone> {
+    match tried {
+        Ok(_) => Ok(()),
+        Err(error) if error.source().is_some_and(|why| why.to_string().contains("full")) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Topic and filter of the guardian's messages.
+const PROBE: &str = "probe";
+
+fn hash(topic: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(topic)
 }
 
 /// One copy of a message, as it came through one subscription.
@@ -149,7 +300,43 @@ pub(super) struct Delivery {
 /// A session's hold on a link.
 pub(super) struct Tap {
     link: Link,
+    router: Arc<Router>,
     _place: OwnedSemaphorePermit,
+}
+
+impl Tap {
+    /// Adds a subscription and waits for the router's answer: from then on it misses nothing.
+    pub(super) async fn subscribe(&mut self, filter: &Filter, subscription: usize) -> Result<(), RouterGone> {
+        self.router.note(filter);
+        self.router.room().await?;
+        self.link.subscribe(filter.in_router(), Some(subscription)).await
+    }
+
+    /// Hears the guardian's messages.
+    pub(super) async fn hear_probes(&mut self) -> Result<(), RouterGone> {
+        self.link.subscribe(PROBE.to_owned(), None).await
+    }
+
+    /// Ends subscriptions. Copies that were under way still come.
+    pub(super) async fn unsubscribe(&mut self, filters: &[Filter]) -> Result<(), RouterGone> {
+        for filter in filters {
+            self.router.room().await?;
+            let packet = mq::Unsubscribe { pkid: 1, filters: vec![filter.in_router()] };
+            self.link.tx.send(Packet::Unsubscribe(packet, None)).await?;
+            self.link.unanswered += 1;
+        }
+        self.link.settle().await
+    }
+
+    /// Which router it is a hold on.
+    pub(super) fn generation(&self) -> usize {
+        self.router.generation
+    }
+
+    /// Gives a link back whose subscriptions are all ended; its place is free after it is in the pool.
+    pub(super) fn give_back(self) {
+        self.router.pool.lock().unwrap_or_else(PoisonError::into_inner).idle.push(self.link);
+    }
 }
 
 impl Deref for Tap {
@@ -176,33 +363,24 @@ pub(super) struct Link {
     early: VecDeque<Delivery>,
     /// By subscription, where in its filter's log the last message stood.
     last: HashMap<usize, u64>,
-    /// Messages that a full log dropped before they were read.
-    lost: u64,
+    /// Messages that a full log dropped before they were read, by subscription.
+    lost: Vec<(usize, u64)>,
+    /// The router waits for being told to go on.
+    paused: bool,
 }
 
 impl Link {
-    /// Adds a subscription and waits for the router's answer: from then on it misses nothing.
-    pub(super) async fn subscribe(&mut self, filter: &Filter, subscription: usize) -> Result<(), RouterGone> {
+    async fn subscribe(&mut self, path: String, subscription: Option<usize>) -> Result<(), RouterGone> {
         let filters = vec![mq::Filter {
-            path: filter.in_router(),
+            path,
             qos: mq::QoS::AtMostOnce,
             nolocal: false,
             preserve_retain: false,
             retain_forward_rule: mq::RetainForwardRule::Never,
         }];
-        let properties = mq::SubscribeProperties { id: Some(subscription), user_properties: Vec::new() };
+        let properties = mq::SubscribeProperties { id: subscription, user_properties: Vec::new() };
         self.tx.send(Packet::Subscribe(mq::Subscribe { pkid: 1, filters }, Some(properties))).await?;
         self.unanswered += 1;
-        self.settle().await
-    }
-
-    /// Ends subscriptions. Copies that were under way still come.
-    pub(super) async fn unsubscribe(&mut self, filters: &[Filter]) -> Result<(), RouterGone> {
-        for filter in filters {
-            let packet = mq::Unsubscribe { pkid: 1, filters: vec![filter.in_router()] };
-            self.tx.send(Packet::Unsubscribe(packet, None)).await?;
-            self.unanswered += 1;
-        }
         self.settle().await
     }
 
@@ -216,9 +394,7 @@ impl Link {
             }
             Ok(())
         };
-        tokio::time::timeout(ANSWER, settled)
-            .await
-            .unwrap_or_else(|_| Err(RouterGone(format!("silent for {ANSWER:?}"))))
+        tokio::time::timeout(ANSWER, settled).await.unwrap_or_else(|_| Err(RouterGone::silent(ANSWER)))
     }
 
     /// Forgets messages that were for the previous session.
@@ -232,9 +408,24 @@ impl Link {
         self.last.retain(|id, _| known(*id));
     }
 
-    /// Messages lost since the last call: read too late, they had made room for newer ones.
-    pub(super) fn lost(&mut self) -> u64 {
+    /// Messages lost since the last call, by subscription: read too late, they had made room for newer ones.
+    pub(super) fn lost(&mut self) -> Vec<(usize, u64)> {
         std::mem::take(&mut self.lost)
+    }
+
+    /// Ends with the guardian's next message. Cancel-safe.
+    pub(super) async fn probed(&mut self) -> Result<(), RouterGone> {
+        loop {
+            if self.paused {
+                self.rx.wake().await?;
+                self.paused = false;
+            }
+            match self.rx.next().await? {
+                Some(Notification::Forward(_)) => return Ok(()),
+                Some(Notification::Unschedule) => self.paused = true,
+                _ => {}
+            }
+        }
     }
 
     /// The next message. Cancel-safe: nothing is taken from the link without being returned.
@@ -249,20 +440,30 @@ impl Link {
         }
     }
 
-    /// One step of the link; it has a single await, at its beginning.
+    /// One step of the link. Cancel-safe: what is taken is returned, and what is owed is noted before it is waited for.
     async fn advance(&mut self) -> Result<Option<Delivery>, RouterGone> {
+        if self.paused {
+            self.rx.wake().await?;
+            self.paused = false;
+        }
         match self.rx.next().await? {
             Some(Notification::Forward(forward)) => {
                 let place = forward.cursor.map(|(_, offset)| offset);
                 let delivery = Delivery::read(forward);
                 if let (Some(place), Some(delivery)) = (place, &delivery) {
                     let before = self.last.insert(delivery.subscription, place);
-                    self.lost += before.map_or(0, |before| place.saturating_sub(before + 1));
+                    let missed = before.map_or(0, |before| place.saturating_sub(before + 1));
+                    if missed > 0 {
+                        self.lost.push((delivery.subscription, missed));
+                    }
                 }
                 Ok(delivery)
             }
-            // After 200 messages a link stays silent until this is said.
-            Some(Notification::Unschedule) => self.rx.ready().map(|()| None).map_err(Into::into),
+            // After 200 messages a link stays silent until it is told to go on.
+            Some(Notification::Unschedule) => {
+                self.paused = true;
+                Ok(None)
+            }
             Some(Notification::DeviceAck(_)) => {
                 self.unanswered = self.unanswered.saturating_sub(1);
                 Ok(None)

@@ -104,8 +104,12 @@ pub struct Mqtt {
     pub max_queued_messages: usize,
     /// Sessions kept at the most, connected or away.
     pub max_sessions: usize,
-    /// Different filters that clients may subscribe in one run; each costs memory for good.
+    /// Different filters that clients may have subscribed at one time.
     pub max_filters: usize,
+    /// Different topics after which the router is replaced, since it never forgets one.
+    pub max_topics: usize,
+    /// Days that a session is kept for a client that does not come back.
+    pub session_expiry_days: u64,
     /// Retained messages at the most; further topics are not retained.
     pub max_retained: usize,
     /// Bytes of their topics and payloads at the most.
@@ -131,6 +135,8 @@ impl Default for Mqtt {
             max_queued_messages: 100,
             max_sessions: 2000,
             max_filters: 20_000,
+            max_topics: 20_000,
+            session_expiry_days: 30,
             max_retained: 10_000,
             max_retained_bytes: 16 << 20,
             max_devices: 1000,

@@ -117,7 +117,9 @@ sections! {
         max_packet_bytes: ["DMX_MQTT_MAX_PACKET_BYTES"], Range(1, MQTT_PACKET), "Bytes of one packet at the most; a larger one closes its connection.";
         max_queued_messages: ["DMX_MQTT_MAX_QUEUED_MESSAGES"], Range(1, 1_000_000), "Messages kept for one session that is away or slow.";
         max_sessions: ["DMX_MQTT_MAX_SESSIONS"], Range(1, 20_000), "Sessions kept at the most, connected or away.";
-        max_filters: ["DMX_MQTT_MAX_FILTERS"], Range(1, 1_000_000), "Different filters subscribed in one run at the most (6 kB each, for good); further ones are refused.";
+        max_filters: ["DMX_MQTT_MAX_FILTERS"], Range(1, 1_000_000), "Different filters subscribed at one time at the most (6 kB each); further ones are refused.";
+        max_topics: ["DMX_MQTT_MAX_TOPICS"], Range(1, 1_000_000), "Different topics (0.5 kB each) after which the message router is replaced; with twice as many, new topics are dropped.";
+        session_expiry_days: ["DMX_MQTT_SESSION_EXPIRY_DAYS"], Range(1, 36_500), "Days that a session is kept for a client that does not come back.";
         max_retained: ["DMX_MQTT_MAX_RETAINED"], Range(1, 10_000_000), "Retained messages at the most; further topics are not retained.";
         max_retained_bytes: ["DMX_MQTT_MAX_RETAINED_BYTES"], Range(1, MQTT_PACKET), "Bytes of their topics and payloads at the most; what would be above is not retained.";
         max_devices: ["DMX_MQTT_MAX_DEVICES"], Range(1, 100_000), "Devices whose presence is known at the most; beyond that those longest offline are forgotten.";

@@ -1,9 +1,11 @@
 //! The librarian: does every edit of projects and documents, one after the other, each whole or not at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
 use ulid::Ulid;
 
 use super::catalogue::Catalogue;
@@ -16,6 +18,9 @@ use crate::store::{Batch, Store, Tree};
 
 /// Projects at the most: the light of each is written whole at the head of every journal, 512 bytes a universe.
 const MAX_PROJECTS: usize = 100;
+
+/// Between two looks whether the database can be read again.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Whoever wishes, is answered here.
 type Reply<T> = oneshot::Sender<Result<T, Fault>>;
@@ -44,36 +49,31 @@ pub fn active_at_start(store: &Store, several: bool) -> ProjectId {
 pub(super) struct Librarian {
     parts: Parts,
     view: watch::Sender<Arc<View>>,
+    /// The view was read while the database could not be.
+    stale: bool,
 }
 
 impl Librarian {
     /// Reads what the store holds.
     pub(super) async fn open(parts: Parts) -> (Self, watch::Receiver<Arc<View>>) {
         let active = active_at_start(&parts.store, parts.several);
-        let mut projects: Vec<Project> = parts
-            .store
-            .scan(Tree::Projects, b"")
-            .into_iter()
-            .filter_map(|(_, value)| serde_json::from_slice(&value).ok())
-            .collect();
-        // Light without a project (its entry was damaged) gets a name, so that nobody loses a show.
-        let mut batch = Batch::default();
-        for id in engine::projects(&parts.store).into_iter().chain([active.clone()]) {
-            if !projects.iter().any(|project| project.id == id) {
-                projects.push(Project::new(id.clone(), name_of(&id), clock::now_ms()));
-                projects.last().into_iter().for_each(|project| keep(&mut batch, project));
-            }
-        }
-        parts.store.commit(batch, Box::new(|| {})).await;
-        let catalogue = Catalogue::new(active, projects);
-        let Stored { scenes, show } = documents::read(&parts.store, &catalogue.active).await;
-        let (view, read) = watch::channel(Arc::new(View { catalogue, scenes: scenes.into(), show: show.into() }));
-        (Self { parts, view }, read)
+        let stale = !parts.store.is_whole();
+        let (view, read) = watch::channel(Arc::new(read(&parts.store, active).await));
+        (Self { parts, view, stale }, read)
     }
 
     /// Runs until nobody can wish any more.
-    pub(super) async fn run(self, mut wishes: mpsc::Receiver<Wish>) {
-        while let Some(wish) = wishes.recv().await {
+    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<Wish>) {
+        loop {
+            let wish = tokio::select! {
+                wish = wishes.recv() => wish,
+                () = sleep(LOOK), if self.stale => {
+                    self.read_again().await;
+                    continue;
+                }
+            };
+            let Some(wish) = wish else { return };
+            self.read_again().await;
             // Err of an answer: whoever wished does not wait any more. What was done stays done.
             match wish {
                 Wish::Create { edit, reply } => drop(reply.send(self.create(edit).await)),
@@ -82,7 +82,7 @@ impl Librarian {
                 Wish::Delete { id, reply } => drop(reply.send(self.delete(&id).await)),
                 Wish::PutScenes { scenes, reply } => drop(reply.send(self.put_scenes(&scenes).await)),
                 Wish::Import { file, mode, dry, reply } => drop(reply.send(self.import(file, mode, dry).await)),
-                Wish::Snapshot { reply } => drop(reply.send(Ok(self.snapshot()))),
+                Wish::Snapshot { reply } => drop(reply.send(self.whole().map(|()| self.snapshot()))),
                 Wish::Adopt { project, snapshot, reply } => drop(reply.send(self.adopt(&project, snapshot).await)),
                 Wish::BackedUp { project, at_ms, reply } => {
                     drop(reply.send(self.backed_up(&project, at_ms).await));
@@ -91,11 +91,26 @@ impl Librarian {
         }
     }
 
+    /// Whether anything may be edited: not over what is older than it should be.
+    fn whole(&self) -> Result<(), Fault> {
+        if self.parts.store.is_whole() && !self.stale { Ok(()) } else { Err(Fault::NotNow) }
+    }
+
+    /// Once the database can be read: what is kept, in the place of what the last snapshot of it held.
+    async fn read_again(&mut self) {
+        if self.stale && self.parts.store.is_whole() {
+            let active = self.view().catalogue.active.clone();
+            self.publish(read(&self.parts.store, active).await);
+            self.stale = false;
+        }
+    }
+
     fn view(&self) -> Arc<View> {
         self.view.borrow().clone()
     }
 
     async fn create(&self, edit: ProjectEdit) -> Result<Arc<View>, Fault> {
+        self.whole()?;
         let view = self.view();
         if view.catalogue.projects.len() >= MAX_PROJECTS {
             return Err(Fault::TooMuch(format!("there are {MAX_PROJECTS} projects, the most; delete one first")));
@@ -131,6 +146,7 @@ impl Librarian {
 
     /// Changes what is known about a project.
     async fn change(&self, id: &str, change: impl FnOnce(&mut Project)) -> Result<Project, Fault> {
+        self.whole()?;
         let mut after = (*self.view()).clone();
         let project = after.catalogue.get_mut(id).ok_or_else(|| Fault::NotFound(id.to_owned()))?;
         change(project);
@@ -143,6 +159,7 @@ impl Librarian {
     }
 
     async fn select(&self, id: &str) -> Result<Arc<View>, Fault> {
+        self.whole()?;
         let project = self.known(id)?.clone();
         let Stored { scenes, show } = documents::read(&self.parts.store, &project.id).await;
         let mut batch = Batch::default();
@@ -156,6 +173,7 @@ impl Librarian {
     }
 
     async fn delete(&self, id: &str) -> Result<Arc<View>, Fault> {
+        self.whole()?;
         let project = self.known(id)?.id.clone();
         let mut after = (*self.view()).clone();
         if project == after.catalogue.active {
@@ -188,6 +206,7 @@ impl Librarian {
 
     /// Replaces documents of the active project; `None`: that one stays.
     async fn put_documents(&self, scenes: Option<Vec<u8>>, show: Option<Vec<u8>>) -> Result<Arc<View>, Fault> {
+        self.whole()?;
         let mut after = (*self.view()).clone();
         let active = after.catalogue.active.clone();
         let pending = self.write_ahead(&active, scenes.as_deref(), show.as_deref()).await?;
@@ -201,6 +220,7 @@ impl Librarian {
     }
 
     async fn adopt(&self, project: &ProjectId, snapshot: Snapshot) -> Result<(), Fault> {
+        self.whole()?;
         let mut after = (*self.view()).clone();
         if *project != after.catalogue.active {
             return Err(Fault::NotActive(project.clone()));
@@ -281,6 +301,26 @@ impl Librarian {
         self.view.send_replace(view.clone());
         view
     }
+}
+
+/// Reads what the store holds.
+async fn read(store: &Store, active: ProjectId) -> View {
+    let kept = store.scan(Tree::Projects, b"").into_iter();
+    let mut projects: Vec<Project> = kept.filter_map(|(_, value)| serde_json::from_slice(&value).ok()).collect();
+    // Light without a project (its entry was damaged) gets a name, so that nobody loses a show.
+    let mut batch = Batch::default();
+    for id in engine::projects(store).into_iter().chain([active.clone()]) {
+        if !projects.iter().any(|project| project.id == id) {
+            projects.push(Project::new(id.clone(), name_of(&id), clock::now_ms()));
+            projects.last().into_iter().for_each(|project| keep(&mut batch, project));
+        }
+    }
+    if store.is_whole() {
+        store.commit(batch, Box::new(|| {})).await;
+    }
+    let catalogue = Catalogue::new(active, projects);
+    let Stored { scenes, show } = documents::read(store, &catalogue.active).await;
+    View { catalogue, scenes: scenes.into(), show: show.into() }
 }
 
 /// What a project is called that has no other name.

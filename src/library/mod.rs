@@ -44,6 +44,9 @@ pub enum Fault {
     /// A limit.
     #[error("{0}")]
     TooMuch(String),
+    /// What is kept cannot be read now.
+    #[error("the database cannot be read now, so nothing may be changed; /readyz says why")]
+    NotNow,
     /// The appliance is stopping.
     #[error("the appliance is stopping")]
     Stopping,

@@ -66,7 +66,7 @@ struct Legacy {
 /// that cannot be read is left out and told.
 pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, health: &Health) {
     let first_start = engine::projects(store).is_empty() && store.scan(Tree::Projects, b"").is_empty();
-    if !first_start {
+    if !first_start || !store.is_whole() {
         return;
     }
     let read = move || read(&folders, several, ids);

@@ -17,6 +17,10 @@ pub enum Tree {
     Documents,
     /// The pieces.
     Pieces,
+    /// Kept MQTT sessions by client id.
+    Sessions,
+    /// What waits for their clients.
+    Letters,
 }
 
 impl Tree {
@@ -29,11 +33,22 @@ impl Tree {
             Self::Projects => 4,
             Self::Documents => 5,
             Self::Pieces => 6,
+            Self::Sessions => 7,
+            Self::Letters => 8,
         }
     }
 
     pub(super) fn from_tag(tag: u8) -> Option<Self> {
-        let all = [Self::Light, Self::Levels, Self::Retained, Self::Projects, Self::Documents, Self::Pieces];
+        let all = [
+            Self::Light,
+            Self::Levels,
+            Self::Retained,
+            Self::Projects,
+            Self::Documents,
+            Self::Pieces,
+            Self::Sessions,
+            Self::Letters,
+        ];
         all.into_iter().find(|tree| tree.tag() == tag)
     }
 
@@ -41,7 +56,7 @@ impl Tree {
     pub(super) fn is_vital(self) -> bool {
         match self {
             Self::Light | Self::Levels => true,
-            Self::Retained | Self::Projects | Self::Documents | Self::Pieces => false,
+            Self::Retained | Self::Projects | Self::Documents | Self::Pieces | Self::Sessions | Self::Letters => false,
         }
     }
 }
@@ -98,6 +113,12 @@ impl Batch {
     /// Adds an entry to a log of which at least the newest `keep` entries are kept.
     pub fn append(&mut self, log: impl Into<Vec<u8>>, keep: u32, entry: impl Into<Vec<u8>>) {
         self.ops.push(Op::Append { log: log.into(), keep, entry: entry.into() });
+    }
+
+    /// Whether it does nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
     }
 
     /// Its bytes in the journal; none for a batch that does nothing.

@@ -10,6 +10,9 @@ use super::{Release, Store};
 /// Size of a piece. As for logs: a node of sled with 16 of them stays below the 128 KiB that leave its file.
 const PIECE: usize = 4 << 10;
 
+/// Problem: a document cannot be read any more.
+const DAMAGED: &str = "DOCUMENT_DAMAGED";
+
 /// Pieces of one batch: 64 KiB, a quarter of the journal's longest write.
 const PIECES: usize = 16;
 
@@ -77,8 +80,13 @@ impl Store {
         }
         let whole = bytes.len() as u64 == head.length && crc32fast::hash(&bytes) == head.crc;
         if !whole {
-            self.0.core.metrics.errors.inc();
-            tracing::error!(document = key, "document_damaged");
+            let core = &self.0.core;
+            core.metrics.errors.inc();
+            let message =
+                format!("{key} was damaged and counts as empty: restore a backup of that project; check the card");
+            if core.health.raise_for(DAMAGED, key, message) {
+                tracing::error!(document = key, "document_damaged");
+            }
         }
         whole.then_some(bytes)
     }
@@ -89,8 +97,11 @@ impl Store {
         self.head(key.as_bytes()).map_or(0, |head| head.length)
     }
 
-    /// Forgets what an earlier run wrote ahead and never made valid.
+    /// Forgets what an earlier run wrote ahead and never made valid. Without the database that is not known.
     pub async fn forget_unfinished(&self) {
+        if !self.is_whole() {
+            return;
+        }
         for (key, pieces) in self.scan(Tree::Documents, AHEAD) {
             let id = key.get(AHEAD.len()..).unwrap_or_default();
             let pieces = pieces.try_into().map_or(0, u32::from_le_bytes);

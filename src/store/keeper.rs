@@ -8,7 +8,7 @@ use super::base::{Base, BaseError, Mark};
 use super::core::{Core, Ending, Mode, Move, Shared};
 use super::journal::{self, Journal};
 use super::overlay::Overlay;
-use super::{folder, open, seal, snapshot};
+use super::{folder, open, reserve, seal, snapshot};
 use crate::kit::backoff::Backoff;
 
 /// DESIGN.md: a checkpoint every 60 s while dirty.
@@ -151,6 +151,7 @@ impl Keeper {
             // A dead disk has its own problem up.
             Err(KeeperError::Journal) => {}
             Err(error) => {
+                self.core.lock().checkpoint_now = true; // what is said below holds no longer than it has to
                 let message = format!(
                     "the database could not be written ({error}); the journal keeps every change meanwhile and grows: \
                      check the card and the free space of {}",
@@ -165,6 +166,10 @@ impl Keeper {
     }
 
     fn try_checkpoint(&mut self) -> Result<(), KeeperError> {
+        // Before anything is touched.
+        let waiting = self.pending.as_ref().map_or(0, |pending| pending.layer.size());
+        let size = waiting + self.core.lock().layers.new.size();
+        reserve::room_for(&self.core.dir, size)?;
         let Pending { layer, mark } = match self.pending.take() {
             Some(pending) => pending,
             None => self.rotate()?,
@@ -186,6 +191,7 @@ impl Keeper {
         self.changed = true;
         self.core.metrics.checkpoints.inc();
         journal::delete_before(&self.core.dir, mark.first_needed);
+        reserve::keep(&self.core.dir);
         let days = self.next_generation - self.snapshot.unwrap_or(0) >= DAY_OF_GENERATIONS;
         if self.snapshot.is_none() || days || self.snapshot_at.elapsed() >= DAY {
             self.write_snapshot(mark)?;

@@ -17,6 +17,7 @@ mod open;
 mod overlay;
 mod record;
 mod replay;
+mod reserve;
 mod seal;
 mod snapshot;
 mod syncer;
@@ -102,6 +103,12 @@ impl Store {
         let (core, seq_jump) = open::open(settings, health, metrics, boot)?;
         let permits = Arc::new(Semaphore::new(WAITING as usize));
         Ok(Opened { store: Self(Arc::new(Door { core, permits })), seq_jump })
+    }
+
+    /// Whether the database can be read. Without it some values are missing or older than they were.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(*self.0.core.lock().base, base::Base::Sled(_))
     }
 
     /// The value of a key.

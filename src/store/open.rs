@@ -16,7 +16,7 @@ use super::record::{Kind, Record};
 use super::replay::{Found, Replayed, replay};
 use super::seal::{self, Sealed};
 use super::snapshot::{self, Loaded, Snapshot};
-use super::{StoreError, folder, guard, syncer, writer};
+use super::{StoreError, folder, guard, reserve, syncer, writer};
 use crate::config;
 use crate::kit::health::Health;
 use crate::metrics::Metrics;
@@ -47,6 +47,7 @@ pub(super) struct Database {
 /// # Errors
 /// It can be neither opened nor made: the folder takes no bytes.
 pub(super) fn database(dir: &Path, health: &Health, loaded: Loaded) -> Result<Database, BaseError> {
+    reserve::room_to_open(dir)?;
     let there = dir.join("db");
     let why = if there.exists() {
         match seal::check(dir).map_err(BaseError::from).and_then(|sealed| open_sled(&there, sealed, &loaded)) {
@@ -152,6 +153,7 @@ pub(super) fn open(
             None
         }
     };
+    reserve::keep(&dir);
     let start_with = Start { next_generation: next_generation + 1, snapshot: found.snapshot, database: found.mark };
     start(&core, journal, start_with);
     Ok((core, jump))

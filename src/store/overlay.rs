@@ -46,6 +46,13 @@ impl Overlay {
         self.values.is_empty() && self.logs.is_empty()
     }
 
+    /// Bytes of keys and values.
+    pub(super) fn size(&self) -> u64 {
+        let values = self.values.iter().map(|((_, key), value)| key.len() + value.as_ref().map_or(0, Vec::len));
+        let entries = self.logs.values().flat_map(|log| &log.entries).map(|(_, entry)| entry.len());
+        values.chain(entries).sum::<usize>() as u64
+    }
+
     /// Lays a newer layer over this one.
     pub(super) fn absorb(&mut self, newer: Self) {
         self.values.extend(newer.values);

@@ -12,6 +12,8 @@
 )]
 #![allow(unreachable_pub, reason = "nothing leaves this crate")]
 
+mod backup_vaults;
+mod backups;
 mod broker_traps;
 mod config;
 mod doors;
@@ -20,10 +22,12 @@ mod hostile;
 mod http;
 mod life;
 mod mqtt;
+mod offline;
 mod ola;
 mod operations;
 mod outputs;
 mod power;
+mod projects;
 mod stop;
 mod storage;
 mod websocket;
@@ -35,3 +39,7 @@ mod long;
 /// The same for the outputs.
 #[path = "../long/outputs.rs"]
 mod long_outputs;
+
+/// The same for projects.
+#[path = "../long/projects.rs"]
+mod long_projects;

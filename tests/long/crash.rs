@@ -4,7 +4,7 @@ use crate::harness::{Damage, Home, Random, data_files};
 use crate::{life, ola, power, storage};
 
 /// A count from the environment.
-fn count(name: &str, default: usize) -> usize {
+pub fn count(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 

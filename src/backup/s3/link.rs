@@ -192,7 +192,8 @@ impl Link {
                 Err(trouble) if trouble.may_pass() && tries < TRIES => {
                     tracing::debug!(doing, ?trouble, tries, "backup_tried_again");
                     sleep(pauses.pause()).await;
-                    tries += 1;
+                    // A silence was as long as several tries.
+                    tries += if matches!(trouble, Trouble::Silent(_)) { 2 } else { 1 };
                 }
                 outcome => return outcome.map_err(|trouble| trouble.fault(doing, &self.place, self.keys)),
             }
@@ -249,6 +250,44 @@ mod tests {
         assert_eq!(milliseconds("2009-10-12T17:50:30.000Z"), Some(1_255_369_830_000));
         assert_eq!(milliseconds("2024-02-29T23:59:59Z"), Some(1_709_251_199_000));
         assert_eq!(milliseconds("yesterday"), None);
+    }
+
+    #[tokio::test]
+    async fn a_request_is_signed_with_the_session_token_and_goes_to_the_endpoint_or_the_proxy_that_is_named() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = format!("http://{}", listener.local_addr().unwrap());
+        let heard = tokio::spawn(async move {
+            let mut heads = Vec::new();
+            for _ in 0..2 {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut head = vec![0; 4096];
+                let length = socket.read(&mut head).await.unwrap();
+                socket.write_all(b"HTTP/1.1 404 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                heads.push(String::from_utf8(head[..length].to_vec()).unwrap());
+            }
+            heads
+        });
+        let direct = config::Backup {
+            s3_bucket: "stage".into(),
+            s3_endpoint: here.clone(),
+            s3_access_key: Some(Secret::new("access")),
+            s3_secret_key: Some(Secret::new("secret")),
+            s3_session_token: Some(Secret::new("token")),
+            ..config::Backup::default()
+        };
+        let by_proxy =
+            config::Backup { s3_endpoint: "http://s3.invalid".into(), s3_proxy: here.clone(), ..direct.clone() };
+        for settings in [direct, by_proxy] {
+            assert!(Link::new(&settings).unwrap().head("key").await.unwrap().is_none());
+        }
+        let heads = heard.await.unwrap();
+        assert!(
+            heads[0].starts_with("HEAD /stage/key ") && heads[0].contains("x-amz-security-token: token"),
+            "{heads:?}"
+        );
+        assert!(heads[0].contains(";x-amz-security-token"), "signed: {heads:?}");
+        assert!(heads[1].starts_with("HEAD http://s3.invalid/stage/key "), "{heads:?}");
     }
 
     #[test]

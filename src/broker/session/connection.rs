@@ -42,6 +42,7 @@ pub(super) enum End {
     Closed,
     Protocol(Malformed),
     Stalled,
+    Lagging,
     Router(RouterGone),
     Stopping,
 }
@@ -70,6 +71,7 @@ impl fmt::Display for End {
             Self::Socket(error) => write!(f, "socket: {error}"),
             Self::Closed => f.write_str("closed by the client"),
             Self::Protocol(error) => write!(f, "protocol: {error}"),
+            Self::Lagging => f.write_str("too slow for what it has subscribed to"),
             Self::Stalled => write!(f, "took nothing for {WRITE_TIMEOUT:?}"),
             Self::Router(error) => error.fmt(f),
             Self::Stopping => f.write_str("stopping"),
@@ -133,13 +135,21 @@ impl Session {
         let mut farewell: Option<(Instant, Instant)> = None;
         loop {
             let open = *phase.borrow_and_update();
-            if let Err(end) = self.take_packets(connection, open == Phase::Open).await {
-                if let End::Router(error) = &end {
-                    self.hub.router_is_gone(error);
+            if self.must_move() {
+                match self.move_over().await {
+                    Ok(false) => {}
+                    // It would not know what it missed; it is told by the only word there is.
+                    Ok(true) => return End::Lagging,
+                    Err(error) => return End::Router(error),
                 }
+            }
+            if let Err(end) = self.take_packets(connection, open == Phase::Open).await {
                 // The last answers are worth a try: a client that said DISCONNECT may still read.
                 let _ = connection.write_half.write_buf(&mut connection.out).now_or_never();
                 return end;
+            }
+            if self.outbound.has_forgotten() {
+                self.forget_arrived().await;
             }
             self.replay();
             self.write_letters(connection);
@@ -178,10 +188,10 @@ impl Session {
                     Ok(_) => {}
                     Err(error) => return End::Socket(error),
                 },
-                delivery = self.tap.next(), if self.outbound.has_room() && self.replays.is_empty() => {
+                _ = self.routers.changed() => {}
+                delivery = self.tap.next(), if self.tap_lives && self.outbound.has_room() && self.replays.is_empty() => {
                     if let Err(error) = delivery.and_then(|first| self.deliver_all(first)) {
-                        self.hub.router_is_gone(&error);
-                        return End::Router(error);
+                        self.router_is_gone(&error); // the next router goes on
                     }
                     if let Some((silent_since, _)) = &mut farewell {
                         *silent_since = Instant::now();
@@ -223,13 +233,13 @@ impl Session {
                 Packet::Connect(_) => return Err(self.broken(Malformed::Broken("a second CONNECT"))),
                 _ if !open => {}
                 Packet::Publish(publish) => self.inbound.take(&self.hub, &self.id, publish, out).await,
-                Packet::PubRel(pkid) => self.inbound.release(pkid, out),
+                Packet::PubRel(pkid) => self.inbound.release(&self.hub, pkid, out).await,
                 Packet::Subscribe { pkid, filters } => {
                     let granted = self.subscribe(filters).await?;
                     codec::suback(out, pkid, &granted);
                 }
                 Packet::Unsubscribe { pkid, filters } => {
-                    self.unsubscribe(&filters).await?;
+                    self.unsubscribe(&filters).await;
                     codec::unsuback(out, pkid);
                 }
             }
@@ -253,7 +263,7 @@ impl Session {
                 next = self.tap.next().now_or_never().transpose()?;
             }
         }
-        self.hub.metrics.dropped.inc_by(self.tap.lost());
+        self.count_lost();
         Ok(())
     }
 

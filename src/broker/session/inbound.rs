@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use tokio::sync::oneshot;
 
+use super::durable;
 use crate::broker::codec::{self, Ack, Publish, QoS};
 use crate::broker::commands;
 use crate::broker::hub::{Hub, Message};
@@ -58,6 +59,8 @@ pub(super) struct Inbound {
     bytes: usize,
     /// QoS 2 messages taken and not yet released by PUBREL; kept from connection to connection.
     taken: HashSet<u16>,
+    /// Whose QoS 2 handshakes survive the process; `None`: nobody's.
+    keeper: Option<String>,
     /// The log's patience with this client.
     seldom: Seldom,
 }
@@ -69,6 +72,16 @@ impl Inbound {
 
     pub(super) fn is_done(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// Whether handshakes are to survive the process, and of which client.
+    pub(super) fn keep(&mut self, keeper: Option<String>) {
+        self.keeper = keeper;
+    }
+
+    /// A message that an earlier run took and that was not released.
+    pub(super) fn recall(&mut self, pkid: Option<u16>) {
+        self.taken.extend(pkid);
     }
 
     /// A new session: nothing of the old one counts.
@@ -92,7 +105,14 @@ impl Inbound {
         if publishing == Publishing::Allowed {
             hub.presence.published(client, &publish);
         }
-        let step = match publishing {
+        // Before the message does anything, so that no restart makes it come twice; the store keeps the order.
+        let noted = match &self.keeper {
+            Some(id) if qos == QoS::ExactlyOnce && pkid != 0 => {
+                Some(hub.note(|batch| durable::taken(batch, id, pkid)).await)
+            }
+            _ => None,
+        };
+        let mut step = match publishing {
             Publishing::Denied => Step { message: None, ..self.deny(hub, client, publish) },
             Publishing::Command => {
                 let wait = self.command(hub, client, &mut publish).await;
@@ -101,8 +121,14 @@ impl Inbound {
             Publishing::Allowed if publish.retain && self.may_retain(hub, client, &publish) => {
                 self.retain(hub, publish).await
             }
+            Publishing::Allowed if !hub.has_room_for_topic(&publish.topic) => {
+                Step { message: None, ..self.too_many(hub, client, publish) }
+            }
             Publishing::Allowed => Step::new(Wait::Nothing, publish),
         };
+        if let (Some(noted), Wait::Nothing) = (noted, &step.wait) {
+            step.wait = Wait::Written(noted);
+        }
         if self.steps.is_empty() && matches!(step.wait, Wait::Nothing) {
             return finish(hub, client, step, Ended::Done, out);
         }
@@ -121,8 +147,12 @@ impl Inbound {
     }
 
     /// PUBREL: the id is free again; PUBCOMP is the answer also to one that is unknown ([MQTT-4.3.3-2]).
-    pub(super) fn release(&mut self, pkid: u16, out: &mut BytesMut) {
-        self.taken.remove(&pkid);
+    pub(super) async fn release(&mut self, hub: &Arc<Hub>, pkid: u16, out: &mut BytesMut) {
+        if self.taken.remove(&pkid)
+            && let Some(id) = &self.keeper
+        {
+            hub.note(|batch| durable::released(batch, id, pkid)).await;
+        }
         codec::ack(out, Ack::PubComp, pkid);
     }
 
@@ -155,6 +185,17 @@ impl Inbound {
         hub.metrics.denied.inc();
         hub.presence.denied(client);
         self.tell(client, &publish.topic, "publish_denied: this topic is dmxd's own");
+        Step::new(Wait::Nothing, publish)
+    }
+
+    /// A topic that the router has no room for: acknowledged, counted, logged, and goes nowhere.
+    fn too_many(&mut self, hub: &Hub, client: &str, publish: Publish) -> Step {
+        hub.metrics.dropped.inc();
+        self.tell(
+            client,
+            &publish.topic,
+            "topics_full: dropped, new topics come faster than old ones go (mqtt.max_topics)",
+        );
         Step::new(Wait::Nothing, publish)
     }
 

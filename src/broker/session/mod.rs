@@ -4,7 +4,9 @@
 //! so that take-over, will and resumption happen one after the other. Works over any byte stream.
 
 mod connection;
+mod durable;
 mod inbound;
+mod moving;
 mod outbound;
 mod subscriptions;
 
@@ -12,6 +14,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use self::connection::{Connection, End};
 use self::inbound::Inbound;
@@ -21,10 +25,11 @@ use super::codec::{Connect, Publish, QoS};
 use super::hub::{Hub, Phase, reached};
 use super::presence::Visit;
 use super::register::{Entered, Entry, Seat};
-use super::router::{Delivery, RouterGone, Tap};
+use super::router::{Delivery, Router, RouterGone, Tap};
 use super::topic::Filter;
 
 pub(super) use self::connection::Stream;
+pub(super) use self::durable::records;
 
 /// A client that was let in and has to be told so.
 pub(super) struct Arrival {
@@ -50,28 +55,21 @@ pub(super) async fn enter(hub: Arc<Hub>, arrival: Arrival) -> Result<(), Refused
         Entered::Refused(arrival, why) => return Err(Refused { arrival, why }),
         Entered::New(new) => *new,
     };
-    let tap = match hub.router.tap().await {
-        Ok(tap) => tap,
-        Err(error) => {
-            hub.router_is_gone(&error);
-            return Err(Refused { arrival: Box::new(arrival), why: "the router is gone" });
+    match Session::new(hub, arrival.connect.client_id.clone(), entry).await {
+        Ok(session) => {
+            session.run(Some(arrival)).await;
+            Ok(())
         }
-    };
-    let session = Session {
-        id: arrival.connect.client_id.clone(),
-        tap,
-        entry,
-        kept: false,
-        subscriptions: Subscriptions::counted(hub.metrics.subscriptions.clone()),
-        replays: VecDeque::new(),
-        outbound: Outbound::new(hub.settings.max_queued_messages),
-        inbound: Inbound::default(),
-        missed: Vec::new(),
-        given: Vec::new(),
-        hub,
-    };
-    session.run(arrival).await;
-    Ok(())
+        Err(_) => Err(Refused { arrival: Box::new(arrival), why: "there is no router" }),
+    }
+}
+
+/// A session of an earlier run, with its subscriptions in the router; its task is what this gives.
+pub(super) async fn restore(hub: Arc<Hub>, record: durable::Record) -> Option<impl Future<Output = ()> + Send> {
+    let entry = hub.register.restore(&record.id)?;
+    let mut session = Session::new(hub, record.id.clone(), entry).await.ok()?;
+    session.recall(record).await.ok()?;
+    Some(session.run(None))
 }
 
 /// Retained messages still to be given for a SUBSCRIBE.
@@ -86,7 +84,14 @@ struct Replay {
 struct Session {
     id: String,
     hub: Arc<Hub>,
+    routers: watch::Receiver<Arc<Router>>,
     tap: Tap,
+    /// The tap's router answers, as far as is known.
+    tap_lives: bool,
+    /// Since when the client does not take what the router has for it.
+    behind_since: Option<Instant>,
+    /// When a session that is away is given up.
+    expires: Instant,
     entry: Entry,
     /// Whether it is kept when its client goes (CONNECT with clean session 0).
     kept: bool,
@@ -103,8 +108,29 @@ struct Session {
 }
 
 impl Session {
-    async fn run(mut self, first: Arrival) {
-        let mut arrival = Some(first);
+    async fn new(hub: Arc<Hub>, id: String, entry: Entry) -> Result<Self, RouterGone> {
+        let mut routers = hub.routers();
+        let tap = moving::tap(&hub, &mut routers).await?;
+        Ok(Self {
+            id,
+            routers,
+            tap,
+            tap_lives: true,
+            behind_since: None,
+            expires: Instant::now(),
+            entry,
+            kept: false,
+            subscriptions: Subscriptions::default(),
+            replays: VecDeque::new(),
+            outbound: Outbound::new(hub.settings.max_queued_messages),
+            inbound: Inbound::default(),
+            missed: Vec::new(),
+            given: Vec::new(),
+            hub,
+        })
+    }
+
+    async fn run(mut self, mut arrival: Option<Arrival>) {
         loop {
             let end = match arrival.take() {
                 Some(arrival) => self.connected(arrival).await,
@@ -127,7 +153,7 @@ impl Session {
 
     /// Whether a session without a connection has something to wait for.
     fn may_wait(&self) -> bool {
-        self.hub.is_serving() && *self.hub.phase.borrow() == Phase::Open
+        *self.hub.phase.borrow() == Phase::Open
     }
 
     /// Serves a connection to its end; returns the client that took over, if that was why.
@@ -136,10 +162,12 @@ impl Session {
         let visit = Visit::begin(&self.hub, &connect, &peer);
         self.entry.presence.set(true);
         let present = self.kept && !connect.clean;
-        if !present && self.reset().await.is_err() {
-            return None;
+        if !present {
+            self.reset().await;
         }
         self.kept = !connect.clean;
+        self.inbound.keep(self.kept.then(|| self.id.clone()));
+        self.save(true).await;
         let event = if present { "mqtt_reconnect" } else { "mqtt_connect" };
         tracing::info!(clientId = self.id, peer, clean = connect.clean, keepAlive = connect.keep_alive, "{event}");
         let mut connection = Connection::new(stream, read, &connect, visit.meter.clone());
@@ -149,10 +177,12 @@ impl Session {
         tracing::info!(clientId = self.id, peer, why = %end, "mqtt_disconnect");
         self.replays.clear();
         self.hub.metrics.dropped.inc_by(self.outbound.connection_lost());
+        self.behind_since = None;
         let will = connect.will.filter(|_| end.fires_will());
         let will_published = will.is_some();
         self.finish(&mut connection, will).await;
         visit.end(end.to_string(), will_published, end.next()).await;
+        self.save(false).await;
         self.entry.presence.set(false);
         drop((connection, seat));
         match end {
@@ -177,31 +207,38 @@ impl Session {
         }
     }
 
-    /// Keeps the session of a client that is away; returns it when it is back, `None` when the wait is over: the stop, a
-    /// dead router, or others that need the room more.
+    /// Keeps the session of a client that is away; returns it when it is back, `None` when the wait is over: the stop, its
+    /// age, or others that need the room more.
     async fn away(&mut self) -> Option<Arrival> {
         let mut phase = self.hub.phase.subscribe();
         loop {
+            if self.must_move() && self.move_over().await.is_err() {
+                self.tap_lives = false; // the next router has it
+            }
             tokio::select! {
                 arrival = self.entry.mailbox.recv() => {
                     self.kept &= arrival.is_some();
                     return arrival;
                 }
                 () = reached(&mut phase, Phase::Quiet) => return None,
-                delivery = self.tap.next() => match delivery {
-                    Ok(delivery) => self.keep(delivery),
-                    Err(error) => {
-                        self.hub.router_is_gone(&error);
-                        return None;
-                    }
+                _ = self.routers.changed() => {}
+                () = sleep_until(self.expires) => {
+                    self.kept = false;
+                    self.hub.metrics.sessions_expired.inc();
+                    tracing::info!(clientId = self.id, "session_expired: unused for mqtt.session_expiry_days");
+                    return None;
+                }
+                delivery = self.tap.next(), if self.tap_lives => match delivery {
+                    Ok(delivery) => self.keep(delivery).await,
+                    Err(error) => self.router_is_gone(&error),
                 },
             }
         }
     }
 
     /// A message for a client that is away.
-    fn keep(&mut self, delivery: Delivery) {
-        self.hub.metrics.dropped.inc_by(self.tap.lost());
+    async fn keep(&mut self, delivery: Delivery) {
+        self.count_lost();
         let Some(qos) = self.subscriptions.accept(&delivery) else { return };
         let Delivery { topic, payload, .. } = delivery;
         if std::str::from_utf8(&topic).is_ok_and(|topic| self.hub.policy.is_present_value(topic)) {
@@ -209,9 +246,24 @@ impl Session {
                 self.missed.push(topic);
             }
         } else if qos > QoS::AtMostOnce {
-            let dropped = self.outbound.push_away(Letter { topic, payload, qos, retain: false });
+            let dropped = self.outbound.push_away(Letter::new(topic, payload, qos, false));
             self.hub.metrics.dropped.inc_by(dropped);
+            self.store_letters(false).await;
         }
+    }
+
+    /// Messages that the router's log dropped before this session read them.
+    fn count_lost(&mut self) {
+        for (subscription, count) in self.tap.lost() {
+            if let Some(filter) = self.subscriptions.filter_of(subscription) {
+                self.hub.lost(filter.as_str(), count);
+            }
+        }
+    }
+
+    fn router_is_gone(&mut self, error: &RouterGone) {
+        self.tap_lives = false;
+        self.hub.router_is_gone(self.tap.generation(), error);
     }
 
     /// Queues what the client missed of dmxd's own topics.
@@ -223,7 +275,7 @@ impl Session {
             let (now, number) = self.hub.retained_at(name);
             if let (Some(now), Some(qos)) = (now, self.subscriptions.qos_of(name)) {
                 self.given.push((topic.clone(), number));
-                self.outbound.push(Letter { topic, payload: now.payload, qos: qos.min(now.qos), retain: false });
+                self.outbound.push(Letter::new(topic, now.payload, qos.min(now.qos), false));
             }
         }
     }
@@ -233,32 +285,44 @@ impl Session {
         let Some(qos) = self.subscriptions.accept(&delivery) else { return };
         let Delivery { topic, payload, number, .. } = delivery;
         if !self.given.iter().any(|(given, at)| *given == topic && number <= *at) {
-            self.outbound.push(Letter { topic, payload, qos, retain: false });
+            self.outbound.push(Letter::new(topic, payload, qos, false));
         }
     }
 
     /// Forgets everything: the next connection begins a new session.
-    async fn reset(&mut self) -> Result<(), RouterGone> {
+    async fn reset(&mut self) {
         let filters = self.subscriptions.clear();
         self.outbound.clear();
         self.inbound.clear();
         self.replays.clear();
         self.missed.clear();
         self.given.clear();
-        let ended = self.tap.unsubscribe(&filters).await;
+        self.end_in_router(&filters).await;
         self.tap.clear();
-        ended.inspect_err(|error| self.hub.router_is_gone(error))
+        self.forget().await;
     }
 
-    /// Ends the session and gives its link back, unless a client has come in the meantime.
+    /// Filters that this session does not have any more.
+    async fn end_in_router(&mut self, filters: &[Filter]) {
+        filters.iter().for_each(|filter| self.hub.without_filter(filter));
+        if let Err(error) = self.tap.unsubscribe(filters).await {
+            self.router_is_gone(&error); // the next router will not be given them
+        }
+    }
+
+    /// Ends the session and gives its link back, unless a client has come in the meantime. At the stop what is stored
+    /// stays.
     async fn leave(mut self) -> Result<(), Box<(Self, Arrival)>> {
-        self.kept = false;
-        let clean = self.reset().await;
+        if self.kept {
+            self.store_letters(true).await;
+        } else {
+            self.reset().await;
+        }
         match self.entry.leave() {
             Some(late) => Err(Box::new((self, late))),
             None => {
-                if clean.is_ok() {
-                    self.hub.router.give_back(self.tap);
+                if !self.kept && self.tap_lives {
+                    self.tap.give_back();
                 }
                 Ok(())
             }
@@ -276,18 +340,22 @@ impl Session {
             });
             tokio::task::coop::consume_budget().await;
         }
+        self.save(true).await;
         Ok(granted)
     }
 
     async fn subscribe_one(&mut self, filter: Filter, qos: QoS) -> Result<Option<QoS>, RouterGone> {
         let mut new = None;
         if !self.subscriptions.change(&filter, qos) {
-            if self.subscriptions.is_full() || !self.hub.has_room_for(&filter) {
+            if self.subscriptions.is_full() || !self.hub.with_filter(&filter) {
                 tracing::warn!(clientId = self.id, "subscription_refused: too many filters (mqtt.max_filters)");
                 return Ok(None);
             }
             let id = self.subscriptions.next_id();
-            self.tap.subscribe(&filter, id).await?;
+            if let Err(error) = self.subscribe_in_router(&filter, id).await {
+                self.hub.without_filter(&filter);
+                return Err(error);
+            }
             new = Some(id);
         }
         // What is older than this moment comes as retained or, to a new subscription, not at all.
@@ -308,7 +376,7 @@ impl Session {
             let (page, more) = self.hub.retained_page(&replay.filter, replay.since, replay.after.as_deref());
             for (topic, message) in page {
                 let qos = replay.qos.min(message.qos);
-                self.outbound.push(Letter { topic: Bytes::from(topic), payload: message.payload, qos, retain: true });
+                self.outbound.push(Letter::new(Bytes::from(topic), message.payload, qos, true));
             }
             match more {
                 Some(more) => return replay.after = Some(more),
@@ -317,11 +385,11 @@ impl Session {
         }
     }
 
-    async fn unsubscribe(&mut self, filters: &[String]) -> Result<(), RouterGone> {
+    async fn unsubscribe(&mut self, filters: &[String]) {
         let gone = self.subscriptions.remove(filters);
         self.replays.retain(|replay| !gone.contains(&replay.filter));
-        let ended = self.tap.unsubscribe(&gone).await;
+        self.end_in_router(&gone).await;
         self.tap.forget_unless(|id| self.subscriptions.has(id));
-        ended
+        self.save(true).await;
     }
 }

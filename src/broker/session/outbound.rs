@@ -16,6 +16,15 @@ pub(super) struct Letter {
     pub(super) payload: Bytes,
     pub(super) qos: QoS,
     pub(super) retain: bool,
+    /// Its number in the store, when it is there.
+    number: Option<u64>,
+}
+
+/// A letter as it is stored, with how far its handshake is: 0 not begun, then as `Awaited` says.
+pub(super) struct Kept<'a> {
+    pub(super) letter: &'a Letter,
+    pub(super) awaited: u8,
+    pub(super) pkid: u16,
 }
 
 /// What the client has still to say.
@@ -29,7 +38,26 @@ enum Awaited {
     Completed,
 }
 
+impl Awaited {
+    /// Its number in the store: never to be given another meaning.
+    fn tag(self) -> u8 {
+        match self {
+            Self::Acknowledged => 1,
+            Self::Received => 2,
+            Self::Completed => 3,
+        }
+    }
+
+    fn from_tag(tag: u8) -> Option<Self> {
+        [Self::Acknowledged, Self::Received, Self::Completed].into_iter().find(|awaited| awaited.tag() == tag)
+    }
+}
+
 impl Letter {
+    pub(super) fn new(topic: Bytes, payload: Bytes, qos: QoS, retain: bool) -> Self {
+        Self { topic, payload, qos, retain, number: None }
+    }
+
     fn size(&self) -> usize {
         self.topic.len() + self.payload.len()
     }
@@ -54,11 +82,58 @@ pub(super) struct Outbound {
     last_pkid: u16,
     /// Letters that may wait. Full means, connected: no more is read from the router; away: the oldest is dropped.
     limit: usize,
+    /// The highest number in the store.
+    last_number: u64,
+    /// Numbers in the store of letters that arrived or were dropped.
+    forgotten: Vec<u64>,
 }
 
 impl Outbound {
     pub(super) fn new(limit: usize) -> Self {
-        Self { queue: VecDeque::new(), bytes: 0, in_flight: VecDeque::new(), last_pkid: 0, limit }
+        let (queue, in_flight, forgotten) = (VecDeque::new(), VecDeque::new(), Vec::new());
+        Self { queue, bytes: 0, in_flight, last_pkid: 0, limit, last_number: 0, forgotten }
+    }
+
+    /// Numbers in the store that are not needed any more; they are told once.
+    pub(super) fn forgotten(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.forgotten)
+    }
+
+    pub(super) fn has_forgotten(&self) -> bool {
+        !self.forgotten.is_empty()
+    }
+
+    /// Letters to be stored by number, which gives their order: those that are not yet and, with `all`, those in flight,
+    /// whose handshakes have gone on.
+    pub(super) fn unstored(&mut self, all: bool) -> Vec<(u64, Kept<'_>)> {
+        let last = &mut self.last_number;
+        let mut number = |letter: &mut Letter| {
+            *letter.number.get_or_insert_with(|| {
+                *last += 1;
+                *last
+            })
+        };
+        let mut kept = Vec::new();
+        for InFlight { letter, pkid, awaited, .. } in self.in_flight.iter_mut().filter(|_| all) {
+            kept.push((number(letter), Kept { letter, awaited: awaited.tag(), pkid: *pkid }));
+        }
+        for letter in self.queue.iter_mut().filter(|letter| letter.number.is_none()) {
+            kept.push((number(letter), Kept { letter, awaited: 0, pkid: 0 }));
+        }
+        kept
+    }
+
+    /// Takes up a letter of an earlier run; they come in order of number.
+    pub(super) fn recall(&mut self, number: u64, (awaited, pkid, mut letter): (u8, u16, Letter)) {
+        letter.number = Some(number);
+        self.last_number = self.last_number.max(number);
+        match Awaited::from_tag(awaited) {
+            Some(awaited) => {
+                self.last_pkid = pkid;
+                self.in_flight.push_back(InFlight { pkid, letter, awaited, again: true });
+            }
+            None => self.push(letter),
+        }
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -81,7 +156,10 @@ impl Outbound {
     /// Queues a letter for a client that is away; gives the number of oldest ones that had to go for it.
     pub(super) fn push_away(&mut self, letter: Letter) -> u64 {
         let mut dropped = 0;
-        while !self.has_room() && self.pop().is_some() {
+        while !self.has_room()
+            && let Some(letter) = self.pop()
+        {
+            self.forgotten.extend(letter.number);
             dropped += 1;
         }
         self.push(letter);
@@ -107,6 +185,7 @@ impl Outbound {
         self.queue.clear();
         self.bytes = 0;
         self.in_flight.clear();
+        self.forgotten.clear();
     }
 
     /// Writes what may go now, in order, until `wire` holds `enough` bytes. Returns the number of messages.
@@ -151,7 +230,7 @@ impl Outbound {
 
     /// PUBACK. An unknown or late one is nothing.
     pub(super) fn acknowledged(&mut self, pkid: u16) {
-        self.in_flight.retain(|flying| flying.pkid != pkid || flying.awaited != Awaited::Acknowledged);
+        self.done(pkid, Awaited::Acknowledged);
     }
 
     /// PUBREC: PUBREL is the answer, also to one we do not know, which ends the client's wait.
@@ -164,7 +243,14 @@ impl Outbound {
 
     /// PUBCOMP. An unknown or late one is nothing.
     pub(super) fn completed(&mut self, pkid: u16) {
-        self.in_flight.retain(|flying| flying.pkid != pkid || flying.awaited != Awaited::Completed);
+        self.done(pkid, Awaited::Completed);
+    }
+
+    fn done(&mut self, pkid: u16, awaited: Awaited) {
+        let done = self.in_flight.iter().position(|flying| flying.pkid == pkid && flying.awaited == awaited);
+        if let Some(done) = done.and_then(|at| self.in_flight.remove(at)) {
+            self.forgotten.extend(done.letter.number);
+        }
     }
 
     /// The next id that is not in flight; the window is far smaller than the ids there are.
@@ -179,7 +265,7 @@ impl Outbound {
 }
 
 fn write(wire: &mut BytesMut, letter: &Letter, pkid: u16, dup: bool) {
-    let Letter { topic, payload, qos, retain } = letter;
+    let Letter { topic, payload, qos, retain, .. } = letter;
     codec::publish_out(wire, &Outgoing { topic, payload, qos: *qos, retain: *retain, dup, pkid });
 }
 
@@ -189,7 +275,7 @@ mod tests {
     use crate::broker::codec::{Packet, decode};
 
     fn letter(n: usize, qos: QoS) -> Letter {
-        Letter { topic: "t".into(), payload: n.to_string().into(), qos, retain: false }
+        Letter::new("t".into(), n.to_string().into(), qos, false)
     }
 
     /// (payload or "rel", DUP, packet id) of what was written.
@@ -259,5 +345,27 @@ mod tests {
         assert_eq!(outbound.push_away(letter(3, QoS::AtLeastOnce)), 1);
         let payloads: Vec<_> = written(&mut outbound).into_iter().map(|(payload, ..)| payload).collect();
         assert_eq!(payloads, ["2", "3"]);
+    }
+
+    #[test]
+    fn what_was_stored_is_taken_up_in_order_with_its_handshakes() {
+        let mut outbound = Outbound::new(10);
+        outbound.push(letter(1, QoS::AtLeastOnce));
+        outbound.push(letter(2, QoS::ExactlyOnce));
+        written(&mut outbound);
+        outbound.received(2);
+        outbound.push(letter(3, QoS::AtLeastOnce));
+        let stored: Vec<_> = outbound
+            .unstored(true)
+            .into_iter()
+            .map(|(number, Kept { letter, awaited, pkid })| (number, (awaited, pkid, letter.clone())))
+            .collect();
+        assert!(outbound.unstored(false).is_empty(), "all are stored");
+        let mut again = Outbound::new(10);
+        stored.into_iter().for_each(|(number, kept)| again.recall(number, kept));
+        assert_eq!(written(&mut again), [("1".into(), true, 1), ("rel".into(), false, 2), ("3".into(), false, 3)]);
+        again.acknowledged(1);
+        again.completed(2);
+        assert_eq!(again.forgotten(), [1, 2]);
     }
 }

@@ -1,7 +1,5 @@
 //! A session's subscriptions, pure: which copy of a message is the one to deliver, and at what QoS.
 
-use prometheus::IntGauge;
-
 use crate::broker::codec::QoS;
 use crate::broker::router::Delivery;
 use crate::broker::topic::Filter;
@@ -23,34 +21,9 @@ struct Subscription {
 pub(super) struct Subscriptions {
     all: Vec<Subscription>,
     last_id: usize,
-    counted: Counted,
-}
-
-/// Its part in the count of all sessions' subscriptions.
-#[derive(Default)]
-struct Counted(Option<IntGauge>, usize);
-
-impl Counted {
-    fn set(&mut self, now: usize) {
-        if let Some(gauge) = &self.0 {
-            gauge.add(now as i64 - self.1 as i64);
-        }
-        self.1 = now;
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.set(0);
-    }
 }
 
 impl Subscriptions {
-    /// None yet; their number is in the gauge.
-    pub(super) fn counted(gauge: IntGauge) -> Self {
-        Self { counted: Counted(Some(gauge), 0), ..Self::default() }
-    }
-
     /// The QoS of a filter that is there already is changed; true then.
     pub(super) fn change(&mut self, filter: &Filter, qos: QoS) -> bool {
         let known = self.all.iter_mut().find(|s| s.filter == *filter);
@@ -70,7 +43,35 @@ impl Subscriptions {
     /// Adds a filter whose first message is the one after `since`.
     pub(super) fn add(&mut self, id: usize, filter: Filter, qos: QoS, since: u64) {
         self.all.push(Subscription { id, filter, qos, since, last: since });
-        self.counted.set(self.all.len());
+    }
+
+    /// Every subscription, by its id in the router.
+    pub(super) fn all(&self) -> impl Iterator<Item = (usize, &Filter)> {
+        self.all.iter().map(|subscription| (subscription.id, &subscription.filter))
+    }
+
+    /// Every filter with its QoS.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (&Filter, QoS)> {
+        self.all.iter().map(|subscription| (&subscription.filter, subscription.qos))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(super) fn filter_of(&self, id: usize) -> Option<&Filter> {
+        self.all.iter().find(|subscription| subscription.id == id).map(|subscription| &subscription.filter)
+    }
+
+    /// Number up to which every subscription is up to date.
+    pub(super) fn oldest(&self) -> u64 {
+        self.all.iter().map(|subscription| subscription.last).min().unwrap_or(u64::MAX)
+    }
+
+    /// The subscription through which a message should have come and has not.
+    pub(super) fn waiting_for(&self, topic: &str, number: u64) -> Option<usize> {
+        let waits = |subscription: &&Subscription| subscription.last < number && subscription.filter.matches(topic);
+        self.all.iter().find(waits).map(|subscription| subscription.id)
     }
 
     /// Whether a subscription is there.
@@ -81,13 +82,10 @@ impl Subscriptions {
     /// Takes filters out; returns those that were there.
     pub(super) fn remove(&mut self, filters: &[String]) -> Vec<Filter> {
         let gone = self.all.extract_if(.., |s| filters.iter().any(|f| f == s.filter.as_str()));
-        let gone = gone.map(|subscription| subscription.filter).collect();
-        self.counted.set(self.all.len());
-        gone
+        gone.map(|subscription| subscription.filter).collect()
     }
 
     pub(super) fn clear(&mut self) -> Vec<Filter> {
-        self.counted.set(0);
         self.all.drain(..).map(|subscription| subscription.filter).collect()
     }
 

@@ -123,6 +123,7 @@ impl From<Fault> for Problem {
         let status = match fault {
             Fault::NotFound(_) => StatusCode::NOT_FOUND,
             Fault::Active(_) | Fault::NotActive(_) | Fault::TooMuch(_) => StatusCode::CONFLICT,
+            Fault::NotNow => return Self::unavailable(fault.to_string()),
             Fault::Stopping => return super::rgb::stopping(),
         };
         Self::new(status, fault.to_string())

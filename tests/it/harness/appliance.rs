@@ -82,7 +82,12 @@ impl Home {
 
     /// Runs a process that is expected to end by itself.
     pub async fn run_to_its_end(&self) -> Ended {
-        let child = self.command().spawn().unwrap();
+        self.run(&[]).await
+    }
+
+    /// Runs a job of the command line to its end.
+    pub async fn run(&self, args: &[&str]) -> Ended {
+        let child = self.command().args(args).spawn().unwrap();
         let output = patiently("the end of the process", child.wait_with_output()).await.unwrap();
         Ended {
             code: output.status.code(),
@@ -243,7 +248,8 @@ fn door(log: &Lines, name: &str) -> Option<SocketAddr> {
     Some(line["address"].as_str().expect("listening names its address").parse().expect("an address with a port"))
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+/// Copies a folder with everything in it.
+pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -1,4 +1,5 @@
-//! Peers that are not ours, as child processes: mosquitto's clients, Python's paho and websockets, mqtt.js.
+//! Peers that are not ours, as child processes: mosquitto's clients, Python's paho and websockets, mqtt.js,
+//! moto.
 //! `tests/run` installs them; one that is missing fails the test.
 
 use std::net::SocketAddr;
@@ -50,6 +51,11 @@ impl Stranger {
         self.succeed().await
     }
 
+    /// What it wrote on stderr.
+    pub fn complaints(&self) -> &Lines {
+        &self.stderr
+    }
+
     async fn read_to_the_end(&mut self) {
         for reader in self.readers.drain(..) {
             patiently("a stranger's last words", reader).await.unwrap();
@@ -86,6 +92,13 @@ pub fn node(script: &str, address: SocketAddr, arguments: &[&str]) -> Stranger {
     let mut command = Command::new("node");
     command.arg(scripts().join(script)).arg(installed().join("node"));
     command.args([address.ip().to_string(), address.port().to_string()]).args(arguments);
+    Stranger::start(command)
+}
+
+/// moto's S3 server on a free port of the loopback, which it tells on stderr.
+pub fn moto_server() -> Stranger {
+    let mut command = Command::new(installed().join("venv/bin/moto_server"));
+    command.args(["-H", "127.0.0.1", "-p", "0"]);
     Stranger::start(command)
 }
 

@@ -67,6 +67,16 @@ impl Web {
         Answer { status, headers, text }
     }
 
+    /// Sends a request to an appliance that may be killed meanwhile; `None` when no whole answer came.
+    pub async fn offer(&self, request: RequestBuilder) -> Option<Answer> {
+        patiently("an HTTP answer or the end of the connection", async {
+            let answer = request.send().await.ok()?;
+            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+            Some(Answer { status, headers, text: answer.text().await.ok()? })
+        })
+        .await
+    }
+
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path)).await

@@ -32,6 +32,8 @@ pub struct Picture {
     pub states: Vec<(Value, Instant)>,
     /// Every `rev` of a `state.update` that was no full one.
     pub revs: Vec<u64>,
+    /// Every full `state.update`.
+    pub fulls: Vec<Value>,
     /// Levels by universe.
     pub universes: BTreeMap<u64, [u8; 512]>,
     /// The last `desk`.
@@ -162,6 +164,7 @@ impl Picture {
         let full = message["full"].as_bool().expect("full or not");
         if full {
             self.universes.insert(universe, [0; 512]);
+            self.fulls.push(message.clone());
         } else {
             self.revs.push(message["rev"].as_u64().expect("a rev"));
         }

@@ -1,0 +1,84 @@
+//! Store, engine and library: what every task of the house begins with, be it serving or one job on a box that does not
+//! start.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::house::{Fault, late};
+use crate::config::{self, Config};
+use crate::engine::{self, Engine};
+use crate::kit::health::Health;
+use crate::kit::tasks::Tasks;
+use crate::library::{self, Library, predecessor};
+use crate::metrics::Metrics;
+use crate::store::{Opened, Store};
+
+/// The commands that wait may take this long at the stop: a full queue of 10,000 takes 0.15 s at the 65,000 a second of
+/// README "Figures". What is late was not acknowledged, so its clients send it again.
+const LAST_COMMANDS: Duration = Duration::from_millis(600);
+
+/// An edit that was under way may take this long at the stop: a select or restore has to be on the medium.
+const LAST_WISHES: Duration = Duration::from_millis(600);
+
+/// The memory and the heart.
+pub(super) struct Memory {
+    pub(super) store: Store,
+    pub(super) engine: Engine,
+    /// Of the library; it ends when nobody can wish any more.
+    pub(super) shelves: Tasks,
+}
+
+impl Memory {
+    /// Opens the data folder and takes a predecessor's files over.
+    pub(super) async fn open(config: &Config, health: &Health, metrics: &Metrics) -> Result<(Self, Library), Fault> {
+        let Config { engine, storage, projects, .. } = config;
+        let opened = {
+            let (storage, health, metrics) = (storage.clone(), health.clone(), metrics.clone());
+            tokio::task::spawn_blocking(move || Store::open(&storage, &health, &metrics)).await
+        };
+        let Opened { store, seq_jump } =
+            opened.map_err(|e| Fault::System { doing: "opening the data folder", source: io::Error::other(e) })??;
+        let several = projects.enabled;
+        store.forget_unfinished().await;
+        predecessor::import(&store, folders(projects, &storage.data_dir), several, ids(engine), health).await;
+        let project = library::active_at_start(&store, several);
+        let engine = engine::start(engine, store.clone(), seq_jump, project, metrics).await;
+        let mut shelves = Tasks::default();
+        let parts =
+            library::Parts { several, store: store.clone(), engine: engine.handle.clone(), feed: engine.feed.clone() };
+        let library = library::start(parts, &mut shelves).await;
+        Ok((Self { store, engine, shelves }, library))
+    }
+
+    /// Ends when a part that must run for ever does, and names it.
+    pub(super) async fn ended(&mut self) -> &'static str {
+        tokio::select! {
+            () = self.engine.ended() => "the engine",
+            part = self.shelves.ended() => part,
+        }
+    }
+
+    /// Everything that waits is done, while `last_words` go out behind it; then the store is closed.
+    pub(super) async fn close(self, last_words: impl Future<Output = ()>) {
+        let Self { store, engine, shelves } = self;
+        late("library", &shelves.join(LAST_WISHES).await);
+        if timeout(LAST_COMMANDS, engine.drain()).await.is_err() {
+            late("engine", &["the last commands"]);
+        }
+        last_words.await;
+        store.close().await;
+    }
+}
+
+/// Where a predecessor may have left files.
+fn folders(projects: &config::Projects, data_dir: &Path) -> predecessor::Folders {
+    let root = projects.root.clone().unwrap_or_else(|| data_dir.join("projects"));
+    predecessor::Folders { data: data_dir.to_owned(), projects: root }
+}
+
+fn ids(engine: &config::Engine) -> predecessor::Ids {
+    predecessor::Ids { ttl: Duration::from_secs(engine.dedupe_ttl_seconds), most: engine.dedupe_capacity }
+}

@@ -1,0 +1,130 @@
+//! Every vault there is, and the keys that open what is in them. Reads only, and needs no library: what is kept can be
+//! looked at beside a running appliance, and on a box that does not start.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::bundle;
+use super::fault::Fault;
+use super::local::Local;
+use super::retention::newer;
+use super::s3::S3;
+use super::seal::Keys;
+use super::vault::{Stored, Vault};
+use super::version::Version;
+use crate::config::{self, BackupProvider};
+use crate::dmx::{ProjectId, Snapshot, VersionId};
+
+/// Where backups are.
+pub struct Vaults {
+    pub(super) keys: Arc<Keys>,
+    /// Where backups go.
+    pub(super) main: Arc<dyn Vault>,
+    /// The local folder, when that is another one: restores keep there what they replace.
+    pub(super) local: Option<Arc<dyn Vault>>,
+}
+
+impl Vaults {
+    /// Those of the settings; `data_dir` is the folder of everything that is kept.
+    ///
+    /// # Errors
+    /// A key or a bucket that cannot be used, whatever happens later.
+    pub fn new(settings: &config::Backup, data_dir: &Path) -> Result<Self, Fault> {
+        let root = settings.local_path.clone().unwrap_or_else(|| data_dir.join("backups"));
+        let local: Arc<dyn Vault> = Arc::new(Local::new(root));
+        let (main, local): (Arc<dyn Vault>, _) = match settings.provider {
+            BackupProvider::Local => (local, None),
+            BackupProvider::S3 => (Arc::new(S3::new(settings)?), Some(local)),
+        };
+        Ok(Self { keys: Arc::new(Keys::new(settings)?), main, local })
+    }
+
+    /// All versions of a project, the newest first.
+    ///
+    /// # Errors
+    /// The place where backups go.
+    pub async fn list(&self, project: &ProjectId) -> Result<Vec<Version>, Fault> {
+        let mut all = self.main.list(project).await?;
+        if let Some(local) = &self.local {
+            match local.list(project).await {
+                Ok(more) => all.extend(more),
+                Err(fault) => tracing::warn!(%project, error = %fault, "backup_list_local"),
+            }
+        }
+        all.sort_by(|a, b| newer(b, a));
+        let mut seen = HashSet::new();
+        all.retain(|version| seen.insert(version.version_id.clone()));
+        Ok(all)
+    }
+
+    /// A version's bytes as they are stored.
+    ///
+    /// # Errors
+    /// No such version, or the place where it is kept.
+    pub async fn download(&self, project: &ProjectId, id: &VersionId) -> Result<Vec<u8>, Fault> {
+        Ok(self.own(project, id).await?.get(project, id, &|_, _| ()).await?.bytes)
+    }
+
+    /// Fetches a version, opens and validates it.
+    ///
+    /// # Errors
+    /// No such version, one that cannot be read, or the place where it is kept.
+    pub async fn verify(&self, project: &ProjectId, id: &VersionId) -> Result<(), Fault> {
+        let stored = self.own(project, id).await?.get(project, id, &|_, _| ()).await?;
+        self.open(stored).await.map(drop)
+    }
+
+    /// Opens and validates a bundle that was brought.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn verify_bundle(&self, bytes: Vec<u8>) -> Result<(), Fault> {
+        self.open(Stored { bytes, sha256: None }).await.map(drop)
+    }
+
+    /// The local folder.
+    pub(super) fn local(&self) -> &dyn Vault {
+        &**self.local.as_ref().unwrap_or(&self.main)
+    }
+
+    /// The vault that has a version of this project. The local one first: asking it costs nothing.
+    pub(super) async fn own(&self, project: &ProjectId, id: &VersionId) -> Result<&dyn Vault, Fault> {
+        for vault in self.local.iter().chain([&self.main]) {
+            if vault.has(project, id).await? {
+                return Ok(&**vault);
+            }
+        }
+        Err(Fault::no_version(id))
+    }
+
+    /// The project in a stored bundle.
+    pub(super) async fn open(&self, stored: Stored) -> Result<Snapshot, Fault> {
+        self.opened(stored, bundle::read).await?
+    }
+
+    /// Compares stored bytes with what they should be, opens them, and gives them to `read`.
+    pub(super) async fn opened<T: Send + 'static>(
+        &self,
+        stored: Stored,
+        read: impl FnOnce(&[u8]) -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        let keys = Arc::clone(&self.keys);
+        blocking(move || {
+            if stored.sha256.is_some_and(|noted| noted != bundle::sha256(&stored.bytes)) {
+                return Err(Fault::unreadable(
+                    "the backup's bytes are not those that were stored (SHA-256): it is damaged; restore another version",
+                ));
+            }
+            keys.open(&stored.bytes).map(|plain| read(&plain))
+        })
+        .await
+    }
+}
+
+/// Work for the processor, off the threads that serve.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Fault::stopping()))
+}

@@ -1,0 +1,97 @@
+//! The router's guardian: sees that it works, and has another one take its place when it does not, or when it has grown.
+//!
+//! No message is lost by that: sessions move to the new router by themselves and take what they miss from the recent
+//! messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::hub::{Hub, Phase, reached};
+use super::router::{Router, RouterGone, Tap};
+use crate::kit::backoff::Backoff;
+
+/// Between two probes.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How long one may take. A router under full load brings one round in milliseconds; with the second before and the
+/// replacement this stays below the 10 s of the issue.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A router that has grown is not replaced more often than this.
+const LEAST_LIFE: Duration = Duration::from_secs(5);
+
+/// Runs until the stop.
+pub(super) async fn watch(hub: Arc<Hub>) {
+    let mut phase = hub.phase.subscribe();
+    tokio::select! {
+        () = reached(&mut phase, Phase::Quiet) => {}
+        () = guard(&hub) => {}
+    }
+}
+
+async fn guard(hub: &Arc<Hub>) {
+    let mut pause = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+    loop {
+        let router = hub.routers().borrow().clone();
+        let why = match listen(hub, &router).await {
+            Ok(()) => "full",
+            Err(error) => {
+                hub.router_is_gone(router.generation(), &error);
+                "dead"
+            }
+        };
+        match replace(hub, router).await {
+            Ok(()) => {
+                pause.reset();
+                hub.metrics.routers.with_label_values(&[why]).inc();
+                tracing::warn!(why, generation = hub.routers().borrow().generation(), "router_replaced");
+            }
+            Err(error) => {
+                tracing::error!(%error, "router_not_replaced");
+                sleep(pause.pause()).await;
+            }
+        }
+    }
+}
+
+/// Ends with an error when the router does, and well when it knows too much.
+async fn listen(hub: &Arc<Hub>, router: &Arc<Router>) -> Result<(), RouterGone> {
+    let mut tap = router.tap().await?;
+    tap.hear_probes().await?;
+    let born = Instant::now();
+    loop {
+        probe(hub, &mut tap).await?;
+        let (topics, filters) = hub.router_knows();
+        let stale = filters.saturating_sub(hub.live_filters());
+        let grown = topics >= hub.settings.max_topics || stale >= hub.settings.max_filters;
+        if grown && born.elapsed() >= LEAST_LIFE {
+            tap.give_back();
+            return Ok(());
+        }
+        tokio::select! {
+            () = sleep(EVERY) => {}
+            // Nothing comes before the next probe but the news of its end.
+            heard = tap.probed() => heard?,
+            // Somebody else was faster to see it.
+            () = hub.router_ended() => return Err(RouterGone::told()),
+        }
+    }
+}
+
+async fn probe(hub: &Arc<Hub>, tap: &mut Tap) -> Result<(), RouterGone> {
+    hub.probe()?;
+    timeout(PATIENCE, tap.probed()).await.unwrap_or_else(|_| Err(RouterGone::silent(PATIENCE)))?;
+    hub.router_works();
+    Ok(())
+}
+
+async fn replace(hub: &Arc<Hub>, old: Arc<Router>) -> Result<(), RouterGone> {
+    let (generation, links) = (old.generation() + 1, hub.settings.max_sessions);
+    let started = tokio::task::spawn_blocking(move || Router::start(generation, links)).await;
+    let (router, publisher) = started.map_err(|error| RouterGone::because(&error))??;
+    hub.replace_router(router, publisher).retire();
+    drop(old);
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! The last messages that went into the router, pure. When it is replaced, each session takes from here what the old one
+//! did not bring it any more.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::codec::QoS;
+
+/// Older messages have reached every session that keeps up: the router hands on in milliseconds.
+const AGE: Duration = Duration::from_secs(2);
+
+/// Bytes at the most, whatever their age: four times what one filter's log holds in the router.
+const BYTES: usize = 4 << 20;
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Recent {
+    pub(super) number: u64,
+    pub(super) topic: Bytes,
+    pub(super) payload: Bytes,
+    pub(super) qos: QoS,
+}
+
+/// All of them, in order of number.
+#[derive(Debug)]
+pub(super) struct RecentMessages {
+    messages: VecDeque<(Instant, Recent)>,
+    bytes: usize,
+    /// The router was seen to work then: what is younger may not have reached anybody.
+    confirmed: Instant,
+    /// Messages that had to go while they might still be needed.
+    lost: u64,
+}
+
+impl RecentMessages {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { messages: VecDeque::new(), bytes: 0, confirmed: now, lost: 0 }
+    }
+
+    pub(super) fn push(&mut self, message: Recent, now: Instant) {
+        self.bytes += size(&message);
+        self.messages.push_back((now, message));
+        while let Some((at, _)) = self.messages.front() {
+            let needed = *at + AGE > self.confirmed.min(now);
+            if needed && self.bytes <= BYTES {
+                break;
+            }
+            self.lost += u64::from(needed);
+            if let Some((_, gone)) = self.messages.pop_front() {
+                self.bytes -= size(&gone);
+            }
+        }
+    }
+
+    /// The router has just brought a message round: all that went in `AGE` before has arrived where it should. Gives the
+    /// messages that had to go although that was not known.
+    pub(super) fn confirm(&mut self, now: Instant) {
+        self.confirmed = now;
+        self.lost = 0;
+    }
+
+    /// Messages behind `number`, in order.
+    pub(super) fn behind(&self, number: u64) -> impl Iterator<Item = &Recent> {
+        let from = self.messages.partition_point(|(_, message)| message.number <= number);
+        self.messages.range(from..).map(|(_, message)| message)
+    }
+
+    /// Messages that nobody can be given any more, since the router was last seen to work.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// How far back this reaches.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.messages.front().map(|(at, _)| *at)
+    }
+}
+
+fn size(message: &Recent) -> usize {
+    message.topic.len() + message.payload.len() + std::mem::size_of::<Recent>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(number: u64, bytes: usize) -> Recent {
+        Recent { number, topic: "t".into(), payload: vec![0; bytes].into(), qos: QoS::AtMostOnce }
+    }
+
+    fn numbers(recent: &RecentMessages, behind: u64) -> Vec<u64> {
+        recent.behind(behind).map(|message| message.number).collect()
+    }
+
+    #[test]
+    fn what_is_old_and_known_to_have_arrived_goes_and_nothing_else() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut recent = RecentMessages::new(start);
+        for n in 1..=5 {
+            recent.push(message(n, 10), at(n * 1_000));
+        }
+        assert_eq!(numbers(&recent, 0), [1, 2, 3, 4, 5], "the router was not seen to work since");
+        recent.confirm(at(5_000));
+        recent.push(message(6, 10), at(5_100));
+        assert_eq!(numbers(&recent, 0), [4, 5, 6]);
+        assert_eq!(numbers(&recent, 4), [5, 6]);
+        assert_eq!((recent.lost(), recent.oldest()), (0, Some(at(4_000))));
+    }
+
+    #[test]
+    fn too_many_bytes_are_a_loss_that_is_counted() {
+        let start = Instant::now();
+        let mut recent = RecentMessages::new(start);
+        for n in 1..=10 {
+            recent.push(message(n, 1 << 20), start);
+        }
+        assert_eq!(numbers(&recent, 0), [8, 9, 10]);
+        assert_eq!(recent.lost(), 7);
+        recent.confirm(start);
+        assert_eq!(recent.lost(), 0);
+    }
+}

@@ -1,0 +1,178 @@
+//! The router dies or is replaced under running clients: they stay, and no message is lost or comes twice.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, QoS};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+use super::{Broker, Parts, bind, start};
+use crate::config::{self, Config};
+use crate::dmx::ProjectId;
+use crate::engine::{self, Engine};
+use crate::kit::health::Health;
+use crate::metrics::Metrics;
+use crate::store::Store;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A broker over a real engine and store.
+struct Stage {
+    broker: Broker,
+    address: SocketAddr,
+    health: Health,
+    metrics: Metrics,
+    _engine: Engine,
+    _data: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn start(change: impl FnOnce(&mut config::Mqtt)) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let (metrics, health, mut config) = (Metrics::new().unwrap(), Health::default(), Config::default());
+        config.mqtt.bind = std::net::Ipv4Addr::LOCALHOST.into();
+        config.mqtt.port = 0;
+        change(&mut config.mqtt);
+        config.storage.data_dir = data.path().into();
+        let opened = Store::open(&config.storage, &health, &metrics).unwrap();
+        let project = ProjectId::default_project();
+        let engine = engine::start(&config.engine, opened.store.clone(), 0, project, &metrics).await;
+        let listener = bind(&config.mqtt).unwrap();
+        let address = listener.local_addr().unwrap();
+        let parts = Parts {
+            settings: config.mqtt,
+            engine: engine.handle.clone(),
+            feed: engine.feed.clone(),
+            store: opened.store,
+            health: health.clone(),
+            metrics: metrics.clone(),
+        };
+        let broker = start(listener, parts).await.unwrap();
+        Self { broker, address, health, metrics, _engine: engine, _data: data }
+    }
+
+    fn client(&self, id: &str) -> (AsyncClient, EventLoop) {
+        let mut options = MqttOptions::new(id, self.address.ip().to_string(), self.address.port());
+        options.set_keep_alive(Duration::from_secs(60)).set_clean_session(true);
+        AsyncClient::new(options, 1_000)
+    }
+
+    /// A client that hears `filter`, and what it hears; the channel ends when its connection does.
+    async fn hear(&self, id: &str, filter: &str) -> mpsc::UnboundedReceiver<(String, u32)> {
+        let (client, mut events) = self.client(id);
+        let (heard, hears) = mpsc::unbounded_channel();
+        client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
+        let subscribed =
+            async { while !matches!(events.poll().await.unwrap(), Event::Incoming(Incoming::SubAck(_))) {} };
+        timeout(PATIENCE, subscribed).await.unwrap();
+        tokio::spawn(async move {
+            let _client = client;
+            while let Ok(event) = events.poll().await {
+                if let Event::Incoming(Incoming::Publish(publish)) = event {
+                    let number = std::str::from_utf8(&publish.payload).unwrap().parse().unwrap();
+                    let _ = heard.send((publish.topic, number));
+                }
+            }
+        });
+        hears
+    }
+
+    /// A client whose publishes are acknowledged; its connection must not end.
+    fn speaker(&self, id: &str) -> AsyncClient {
+        let (client, mut events) = self.client(id);
+        tokio::spawn(async move { while events.poll().await.is_ok() {} });
+        client
+    }
+
+    fn generation(&self) -> usize {
+        self.broker.hub.routers().borrow().generation()
+    }
+
+    async fn replaced(&self, generation: usize) {
+        let mut routers = self.broker.hub.routers();
+        timeout(PATIENCE, routers.wait_for(|router| router.generation() >= generation)).await.unwrap().unwrap();
+    }
+}
+
+/// In a runtime that waits for nobody at its end.
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(test);
+    runtime.shutdown_background();
+}
+
+/// The next so many messages, which must be numbered in order for each topic, none missing, none twice.
+async fn assert_next(hears: &mut mpsc::UnboundedReceiver<(String, u32)>, numbers: std::ops::Range<u32>) {
+    for expected in numbers {
+        let (_, number) = timeout(PATIENCE, hears.recv()).await.expect("a message").expect("the connection stays");
+        assert_eq!(number, expected);
+    }
+}
+
+#[test]
+fn a_dead_router_is_replaced_and_nobody_loses_a_message_or_the_connection() {
+    run(async {
+        let stage = Stage::start(|_| {}).await;
+        let mut hears = [stage.hear("a", "t/#").await, stage.hear("b", "t/x").await];
+        let speaker = stage.speaker("speaker");
+        for generation in 1..=3u32 {
+            let first = (generation - 1) * 200;
+            for n in first..first + 100 {
+                speaker.publish("t/x", QoS::AtLeastOnce, false, n.to_string()).await.unwrap();
+            }
+            let died = Instant::now();
+            let router = stage.broker.hub.routers().borrow().clone();
+            tokio::task::spawn_blocking(move || router.kill()).await.unwrap();
+            for n in first + 100..first + 200 {
+                speaker.publish("t/x", QoS::AtLeastOnce, false, n.to_string()).await.unwrap();
+            }
+            stage.replaced(generation as usize).await;
+            assert!(died.elapsed() < Duration::from_secs(10), "{:?}", died.elapsed());
+            for hears in &mut hears {
+                assert_next(hears, first..first + 200).await;
+            }
+        }
+        assert_eq!(stage.metrics.broker.routers.with_label_values(&["dead"]).get(), 3);
+        assert_eq!((stage.metrics.broker.dropped.get(), stage.health.problems()), (0, vec![]));
+        assert!(stage.broker.hub.is_serving());
+    });
+}
+
+#[test]
+fn who_comes_while_the_router_is_dead_is_served_by_the_next() {
+    run(async {
+        let stage = Stage::start(|_| {}).await;
+        let router = stage.broker.hub.routers().borrow().clone();
+        tokio::task::spawn_blocking(move || router.kill()).await.unwrap();
+        let mut hears = stage.hear("late", "t").await;
+        stage.speaker("speaker").publish("t", QoS::AtLeastOnce, false, "7").await.unwrap();
+        assert_next(&mut hears, 7..8).await;
+    });
+}
+
+#[test]
+fn a_router_that_knows_too_many_topics_is_replaced_in_the_middle_of_the_traffic() {
+    run(async {
+        let stage = Stage::start(|mqtt| mqtt.max_topics = 1_000).await;
+        let mut hears = [stage.hear("a", "t/#").await, stage.hear("b", "+/+").await];
+        let speaker = stage.speaker("speaker");
+        let mut sent = 0;
+        let begun = Instant::now();
+        while stage.generation() < 2 && begun.elapsed() < PATIENCE {
+            for _ in 0..100 {
+                speaker
+                    .publish(format!("t/{}", sent % 1_500), QoS::AtLeastOnce, false, sent.to_string())
+                    .await
+                    .unwrap();
+                sent += 1;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await; // the traffic's own pace
+        }
+        assert!(stage.generation() >= 2, "it was replaced");
+        for hears in &mut hears {
+            assert_next(hears, 0..sent).await;
+        }
+        assert_eq!(stage.metrics.broker.dropped.get(), 0);
+    });
+}

@@ -1,0 +1,214 @@
+//! What of a kept session survives the process: its subscriptions, the messages that wait for a client that is away, and
+//! the QoS 2 messages that were taken and not released.
+//!
+//! While a client is connected its messages are in memory only: what is on its way would wear the card. They are stored
+//! when it goes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::Session;
+use super::outbound::{Kept, Letter};
+use crate::broker::codec::QoS;
+use crate::broker::router::RouterGone;
+use crate::broker::topic::Filter;
+use crate::kit::clock;
+use crate::store::{Batch, Store, Tree};
+
+/// Format of the values below.
+const FORMAT: u8 = 1;
+
+/// Behind a client id, which has no such character ([MQTT-1.5.3-2]): a letter's number, or the id of a QoS 2 message.
+const LETTER: u8 = 0;
+const TAKEN: u8 = 1;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A clock that was never set shows less (2024-01-01, Unix milliseconds): what it says is no age.
+const CLOCK_WAS_SET: u64 = 1_704_067_200_000;
+
+/// Value of `Tree::Sessions`.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    v: u8,
+    /// Filter and QoS.
+    filters: Vec<(String, u8)>,
+    /// Its client was there when this was written.
+    connected: bool,
+    /// When this was written, Unix milliseconds.
+    since: u64,
+}
+
+/// A session of an earlier run.
+pub(in crate::broker) struct Record {
+    pub(super) id: String,
+    filters: Vec<(Filter, QoS)>,
+    /// For how long its client has been away, as far as is known.
+    away: Duration,
+}
+
+/// Every session that the store holds.
+pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
+    let now = clock::now_ms();
+    let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+        let stored: Stored = serde_json::from_slice(&value).ok()?;
+        let filter = |(text, qos): (String, u8)| Some((Filter::new(&text)?, QoS::new(qos)?));
+        // One that was connected has been away since the process ended, which was no age ago.
+        let known = !stored.connected && stored.since >= CLOCK_WAS_SET && now >= stored.since;
+        let away = if known { Duration::from_millis(now - stored.since) } else { Duration::ZERO };
+        let filters = stored.filters.into_iter().filter_map(filter).collect();
+        Some(Record { id: String::from_utf8(key).ok()?, filters, away })
+    };
+    store.scan(Tree::Sessions, b"").into_iter().filter_map(read).collect()
+}
+
+fn key(id: &str, kind: u8, number: &[u8]) -> Vec<u8> {
+    [id.as_bytes(), &[kind], number].concat()
+}
+
+/// Has the batch note that a QoS 2 message was taken.
+pub(super) fn taken(batch: &mut Batch, id: &str, pkid: u16) {
+    batch.put(Tree::Letters, key(id, TAKEN, &pkid.to_be_bytes()), [FORMAT]);
+}
+
+/// Has the batch note that it was released.
+pub(super) fn released(batch: &mut Batch, id: &str, pkid: u16) {
+    batch.delete(Tree::Letters, key(id, TAKEN, &pkid.to_be_bytes()));
+}
+
+impl Session {
+    fn lifetime(&self) -> Duration {
+        DAY * u32::try_from(self.hub.settings.session_expiry_days).unwrap_or(u32::MAX)
+    }
+
+    /// Stores subscriptions and whether the client is there; with one that has gone, what waits for it.
+    pub(super) async fn save(&mut self, connected: bool) {
+        self.expires = Instant::now() + self.lifetime();
+        if !self.kept {
+            return;
+        }
+        let filters = self.subscriptions.wanted().map(|(filter, qos)| (filter.as_str().to_owned(), qos.bits()));
+        let stored = Stored { v: FORMAT, filters: filters.collect(), connected, since: clock::now_ms() };
+        let mut batch = Batch::default();
+        batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
+        self.commit(batch).await;
+        if !connected {
+            self.store_letters(true).await;
+        }
+    }
+
+    /// Stores what waits for the client and is not stored yet (`all`: also anew what is in flight), and forgets what was
+    /// dropped or has arrived.
+    pub(super) async fn store_letters(&mut self, all: bool) {
+        self.forget_arrived().await;
+        let mut batch = Batch::default();
+        if self.kept {
+            for (number, kept) in self.outbound.unstored(all) {
+                batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
+            }
+        }
+        self.commit(batch).await;
+    }
+
+    /// Forgets what has arrived of what was stored.
+    pub(super) async fn forget_arrived(&mut self) {
+        let mut batch = Batch::default();
+        for number in self.outbound.forgotten() {
+            batch.delete(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()));
+        }
+        self.commit(batch).await;
+    }
+
+    /// Forgets all of it.
+    pub(super) async fn forget(&mut self) {
+        let store = &self.hub.store;
+        if store.get(Tree::Sessions, self.id.as_bytes()).is_none() {
+            return;
+        }
+        let mut batch = Batch::default();
+        batch.delete(Tree::Sessions, self.id.as_bytes());
+        for kind in [LETTER, TAKEN] {
+            for (key, _) in store.scan(Tree::Letters, &key(&self.id, kind, b"")) {
+                batch.delete(Tree::Letters, key);
+            }
+        }
+        self.outbound.forgotten();
+        self.commit(batch).await;
+    }
+
+    /// Takes up a session of an earlier run.
+    pub(super) async fn recall(&mut self, record: Record) -> Result<(), RouterGone> {
+        self.kept = true;
+        self.expires = Instant::now() + self.lifetime().saturating_sub(record.away);
+        for (filter, qos) in record.filters {
+            if !self.hub.with_filter(&filter) {
+                continue;
+            }
+            let id = self.subscriptions.next_id();
+            self.subscribe_in_router(&filter, id).await?;
+            self.subscriptions.add(id, filter, qos, self.hub.number());
+        }
+        // Whatever dmxd's own topics were then: their present values are news.
+        self.missed = self.hub.policy.present_values();
+        let store = self.hub.store.clone();
+        for (found, value) in store.scan(Tree::Letters, &key(&self.id, LETTER, b"")) {
+            let number =
+                found.get(self.id.len() + 1..).and_then(|number| Some(u64::from_be_bytes(number.try_into().ok()?)));
+            if let (Some(number), Some(kept)) = (number, decode(&value)) {
+                self.outbound.recall(number, kept);
+            }
+        }
+        for (found, _) in store.scan(Tree::Letters, &key(&self.id, TAKEN, b"")) {
+            let pkid = found.get(self.id.len() + 1..).and_then(|pkid| Some(u16::from_be_bytes(pkid.try_into().ok()?)));
+            self.inbound.recall(pkid);
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, batch: Batch) {
+        if !batch.is_empty() {
+            self.hub.store.commit(batch, Box::new(|| {})).await;
+        }
+    }
+}
+
+/// format, what the client has still to say, packet id (2), QoS, length of the topic (2), topic, payload.
+fn encode(kept: &Kept<'_>) -> Vec<u8> {
+    let Letter { topic, payload, qos, .. } = kept.letter;
+    let mut bytes = vec![FORMAT, kept.awaited];
+    bytes.extend(kept.pkid.to_be_bytes());
+    bytes.push(qos.bits());
+    bytes.extend((topic.len() as u16).to_be_bytes()); // MQTT gives topics 16 bits
+    bytes.extend_from_slice(topic);
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<(u8, u16, Letter)> {
+    let [FORMAT, awaited, pkid @ ..] = bytes else { return None };
+    let (pkid, rest) = pkid.split_first_chunk::<2>()?;
+    let (qos, rest) = rest.split_first()?;
+    let (length, rest) = rest.split_first_chunk::<2>()?;
+    let (topic, payload) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    let copy = Bytes::copy_from_slice;
+    Some((*awaited, u16::from_be_bytes(*pkid), Letter::new(copy(topic), copy(payload), QoS::new(*qos)?, false)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_comes_back_as_it_was_and_nothing_else_is_read_as_one() {
+        let letter = Letter::new("é/t".into(), "payload".into(), QoS::ExactlyOnce, false);
+        let bytes = encode(&Kept { letter: &letter, awaited: 2, pkid: 513 });
+        assert_eq!(decode(&bytes), Some((2, 513, letter)));
+        for cut in 0..11 {
+            assert_eq!(decode(&bytes[..cut]), None, "{cut}");
+        }
+        assert_eq!(decode(&[9; 40]), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! From one router to the next: the same subscriptions there, and what the old one did not bring any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::Session;
+use crate::broker::hub::Hub;
+use crate::broker::router::{Delivery, Router, RouterGone, Tap};
+use crate::broker::topic::Filter;
+
+/// How long a session waits for a router that works: the guardian takes up to 6 s to see that one does not.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A link to the present router, or to the one after it when that is dead.
+pub(super) async fn tap(hub: &Hub, routers: &mut watch::Receiver<Arc<Router>>) -> Result<Tap, RouterGone> {
+    let tried = async {
+        loop {
+            let router = routers.borrow_and_update().clone();
+            let tapped = tokio::select! {
+                tapped = router.tap() => tapped,
+                _ = routers.changed() => continue, // Err: the hub is gone, which the next look shows
+            };
+            match tapped {
+                Ok(tap) => return Ok(tap),
+                Err(error) => hub.router_is_gone(router.generation(), &error),
+            }
+            drop(router);
+            routers.changed().await.map_err(|error| RouterGone::because(&error))?;
+        }
+    };
+    timeout(PATIENCE, tried).await.unwrap_or_else(|_| Err(RouterGone::silent(PATIENCE)))
+}
+
+impl Session {
+    /// Whether another router has taken the place of this session's.
+    pub(super) fn must_move(&self) -> bool {
+        self.tap.generation() != self.routers.borrow().generation()
+    }
+
+    /// Moves to the present router. True when messages may be missing, because the client was too far behind.
+    pub(super) async fn move_over(&mut self) -> Result<bool, RouterGone> {
+        let up_to_date = self.behind_since.map_or_else(std::time::Instant::now, tokio::time::Instant::into_std);
+        while self.tap_lives
+            && self.outbound.has_room()
+            && let Some(Ok(delivery)) = self.tap.next().now_or_never()
+        {
+            self.take(delivery).await;
+        }
+        self.count_lost();
+        self.tap = loop {
+            let mut tap = tap(&self.hub, &mut self.routers).await?;
+            match self.subscribe_all(&mut tap).await {
+                Ok(()) => break tap,
+                Err(error) => self.hub.router_is_gone(tap.generation(), &error),
+            }
+        };
+        self.tap_lives = true;
+        let (recent, gap) = self.hub.recent(self.subscriptions.oldest(), up_to_date);
+        for message in recent {
+            let topic = std::str::from_utf8(&message.topic).unwrap_or_default();
+            if let Some(subscription) = self.subscriptions.waiting_for(topic, message.number) {
+                let (topic, payload) = (message.topic.clone(), message.payload.clone());
+                self.take(Delivery { subscription, number: message.number, topic, payload, qos: message.qos }).await;
+            }
+        }
+        Ok(gap && !self.subscriptions.is_empty())
+    }
+
+    /// Subscribes, in the next router when this one dies over it.
+    pub(super) async fn subscribe_in_router(&mut self, filter: &Filter, id: usize) -> Result<(), RouterGone> {
+        let Err(error) = self.tap.subscribe(filter, id).await else { return Ok(()) };
+        self.router_is_gone(&error);
+        self.move_over().await?;
+        self.tap.subscribe(filter, id).await
+    }
+
+    async fn subscribe_all(&self, tap: &mut Tap) -> Result<(), RouterGone> {
+        for (id, filter) in self.subscriptions.all() {
+            tap.subscribe(filter, id).await?;
+        }
+        Ok(())
+    }
+
+    /// A message for the client, whether it is there or not.
+    async fn take(&mut self, delivery: Delivery) {
+        if self.entry.presence.is_connected() {
+            self.deliver(delivery);
+        } else {
+            self.keep(delivery).await;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Space on the card: sled does not survive a write that finds none (it is taken for damaged afterwards), so it is never
+//! touched without room, and a file of a few megabytes is kept that gives it the room it needs to be opened.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+
+use super::folder;
+
+const NAME: &str = "reserve";
+
+/// Opening a database recovers its log: some segments of 512 KiB (sled 0.34).
+const OPEN: u64 = 2 << 20;
+
+/// Twice that, so that giving it up always helps.
+const SIZE: u64 = 4 << 20;
+
+/// What a checkpoint needs beside its entries: segments that are begun, and what others write meanwhile.
+const CHECKPOINT: u64 = 2 << 20;
+
+/// sled writes whole nodes for single entries, and frees old ones later.
+const AMPLIFIED: u64 = 2;
+
+/// Makes sure that a database can be opened.
+///
+/// # Errors
+/// The card is full.
+pub(super) fn room_to_open(dir: &Path) -> io::Result<()> {
+    if free(dir) < OPEN && fs::remove_file(dir.join(NAME)).is_ok() {
+        tracing::warn!(data_dir = %dir.display(), "reserve_spent: the card is full");
+    }
+    room(dir, OPEN)
+}
+
+/// Makes sure that entries of so many bytes can be put into the database.
+///
+/// # Errors
+/// The card is too full for that; nothing was touched.
+pub(super) fn room_for(dir: &Path, bytes: u64) -> io::Result<()> {
+    room(dir, CHECKPOINT + bytes.saturating_mul(AMPLIFIED))
+}
+
+/// Keeps the reserve, when there is space enough for it.
+pub(super) fn keep(dir: &Path) {
+    let path = dir.join(NAME);
+    if fs::metadata(&path).is_ok_and(|reserve| reserve.len() == SIZE) || free(dir) < 3 * SIZE {
+        return;
+    }
+    let unfinished = dir.join("reserve.new");
+    let made = File::create(&unfinished).and_then(|file| {
+        fallocate(&file, FallocateFlags::empty(), 0, SIZE)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        folder::sync(dir)
+    });
+    if let Err(error) = made {
+        let _ = fs::remove_file(&unfinished); // it is made anew at the next try
+        tracing::debug!(%error, "reserve_not_made"); // a file system without fallocate lives without it
+    }
+}
+
+fn room(dir: &Path, bytes: u64) -> io::Result<()> {
+    let free = free(dir);
+    if free >= bytes {
+        return Ok(());
+    }
+    let message = format!("only {} KiB are free, {} KiB are needed", free >> 10, bytes >> 10);
+    Err(io::Error::new(io::ErrorKind::StorageFull, message))
+}
+
+/// Bytes that we may still write; all of them where the system does not tell.
+fn free(dir: &Path) -> u64 {
+    statvfs(dir).map_or(u64::MAX, |space| space.f_bavail.saturating_mul(space.f_frsize))
+}
