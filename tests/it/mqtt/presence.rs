@@ -1,6 +1,7 @@
 //! Who is there: devices by their topics, in `GET /devices`, on the WebSocket and in the metrics; and what dmxd says for
 //! those that went without a word (issue 5).
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -300,6 +301,32 @@ async fn devices_that_the_last_run_left_online_are_offline_until_they_come_back(
     let appliance = appliance.kill9().await.start().await;
     assert_eq!(spoken_for(&appliance).await, 0.0, "what was said at a start is in the store");
     assert_eq!(retained(&appliance, TOPIC).await.as_deref(), Some(OFFLINE));
+}
+
+#[tokio::test]
+async fn hundreds_of_them_are_and_a_subscriber_that_was_away_hears_of_each() {
+    const DEVICES: usize = 200;
+    let appliance = Home::new().set("DMX_MQTT_MAX_QUEUED_MESSAGES", "1000").start().await;
+    let connect = Connect::new("kept").persistent();
+    let mut kept = Link::join(appliance.mqtt, &connect).await;
+    kept.subscribe("v1/devices/+/state", 1).await;
+    kept.leave().await;
+    let mut gateway = Link::join(appliance.mqtt, &Connect::new("gateway")).await;
+    for n in 0..DEVICES {
+        gateway.retain(&format!("v1/devices/esp-{n}/state"), ONLINE.as_bytes()).await;
+    }
+    let appliance = appliance.kill9().await.start().await;
+    let devices = presence(&appliance).await["devices"].as_array().unwrap().clone();
+    assert_eq!(devices.iter().filter(|device| device["online"] == false).count(), DEVICES);
+    assert_eq!(spoken_for(&appliance).await, DEVICES as f64);
+    let (mut kept, present) = Link::connect(appliance.mqtt, &connect).await;
+    assert_eq!(present, Ok(true));
+    kept.subscribe("marker", 1).await;
+    kept.publish("marker", b"").await;
+    let heard = kept.until("marker").await;
+    let last: BTreeMap<_, _> = heard.iter().map(|message| (message.topic.as_str(), message.text())).collect();
+    let devices = last.iter().filter(|(topic, _)| topic.contains("/esp-"));
+    assert!(devices.clone().all(|(_, text)| text == OFFLINE) && devices.count() == DEVICES, "{last:?}");
 }
 
 #[tokio::test]
