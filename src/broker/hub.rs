@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 use super::codec::{Publish, QoS};
@@ -64,6 +65,7 @@ pub(super) struct Hub {
     outlet: Mutex<Outlet>,
     router_serves: watch::Sender<bool>,
     losses: Mutex<Losses>,
+    laggards: watch::Sender<usize>,
     health: Health,
     pub(super) store: Store,
 }
@@ -84,6 +86,15 @@ pub(super) struct Parts {
     pub(super) metrics: metrics::Broker,
     pub(super) health: Health,
     pub(super) store: Store,
+}
+
+/// As long as it lives, a client lags.
+pub(super) struct Laggard(Arc<Hub>);
+
+impl Drop for Laggard {
+    fn drop(&mut self) {
+        self.0.laggards.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Hub {
@@ -115,6 +126,7 @@ impl Hub {
             outlet: Mutex::new(Outlet { publisher, retained, recent }),
             router_serves: watch::Sender::new(true),
             losses: Mutex::default(),
+            laggards: watch::Sender::new(0),
             health,
             store,
         };
@@ -159,7 +171,7 @@ impl Hub {
     pub(super) fn replace_router(&self, router: Router, mut publisher: Publisher) -> Arc<Router> {
         let lost = {
             let mut outlet = self.outlet();
-            publisher.go_on_from(outlet.publisher.number());
+            publisher.go_on_from(&outlet.publisher);
             outlet.publisher = publisher;
             outlet.recent.lost()
         };
@@ -206,6 +218,16 @@ impl Hub {
         let outlet = self.outlet();
         let gap = outlet.recent.oldest().is_some_and(|oldest| up_to_date < oldest);
         (outlet.recent.behind(number).cloned().collect(), gap)
+    }
+
+    /// Topics and bytes of some of the last messages.
+    pub(super) fn recent_sample(&self) -> Vec<(Bytes, usize)> {
+        let outlet = self.outlet();
+        outlet
+            .recent
+            .sample()
+            .map(|message| (message.topic.clone(), message.topic.len() + message.payload.len()))
+            .collect()
     }
 
     /// Messages that a filter's subscriber did not get.
@@ -289,6 +311,23 @@ impl Hub {
     fn count_retained(&self, outlet: &Outlet) {
         self.metrics.retained.set(outlet.retained.len() as i64);
         self.metrics.retained_bytes.set(outlet.retained.bytes() as i64);
+    }
+
+    /// Bytes that have passed in all.
+    pub(super) fn passed(&self) -> u64 {
+        self.outlet().publisher.passed()
+    }
+
+    /// A connected client lags; publishers that say much wait until the last of these is dropped.
+    pub(super) fn laggard(self: &Arc<Self>) -> Laggard {
+        self.laggards.send_modify(|count| *count += 1);
+        self.metrics.laggards.inc();
+        Laggard(self.clone())
+    }
+
+    /// How many lag now.
+    pub(super) fn laggards(&self) -> watch::Receiver<usize> {
+        self.laggards.subscribe()
     }
 
     /// Number of the last message.

@@ -6,6 +6,7 @@
 mod announcer;
 pub mod codec;
 mod commands;
+mod fairness;
 mod guardian;
 mod hub;
 mod listener;

@@ -14,10 +14,15 @@ const AGE: Duration = Duration::from_secs(2);
 /// Bytes at the most, whatever their age: four times what one filter's log holds in the router.
 const BYTES: usize = 4 << 20;
 
+/// Messages of a sample at the most: the lock they are under is everybody's.
+const SAMPLE: usize = 128;
+
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Recent {
     pub(super) number: u64,
+    /// Bytes that had passed by then.
+    pub(super) passed: u64,
     pub(super) topic: Bytes,
     pub(super) payload: Bytes,
     pub(super) qos: QoS,
@@ -67,6 +72,11 @@ impl RecentMessages {
         self.messages.range(from..).map(|(_, message)| message)
     }
 
+    /// Some of them, evenly spread.
+    pub(super) fn sample(&self) -> impl Iterator<Item = &Recent> {
+        self.messages.iter().step_by(self.messages.len() / SAMPLE + 1).map(|(_, message)| message)
+    }
+
     /// Messages that nobody can be given any more, since the router was last seen to work.
     pub(super) fn lost(&self) -> u64 {
         self.lost
@@ -87,7 +97,7 @@ mod tests {
     use super::*;
 
     fn message(number: u64, bytes: usize) -> Recent {
-        Recent { number, topic: "t".into(), payload: vec![0; bytes].into(), qos: QoS::AtMostOnce }
+        Recent { number, passed: 0, topic: "t".into(), payload: vec![0; bytes].into(), qos: QoS::AtMostOnce }
     }
 
     fn numbers(recent: &RecentMessages, behind: u64) -> Vec<u64> {

@@ -142,7 +142,7 @@ impl Router {
             links: Arc::new(Semaphore::new(links)),
             retired: AtomicBool::new(false),
         };
-        Ok((router, Publisher { tx, _rx, number: 0, topics: HashSet::default() }))
+        Ok((router, Publisher { tx, _rx, number: 0, passed: 0, topics: HashSet::default() }))
     }
 
     /// Waits for room in the thread's line, so that sending does not block.
@@ -214,8 +214,8 @@ impl Router {
     }
 }
 
-/// Length of what stands before each payload inside the router: QoS and number.
-const STAMP: usize = 1 + 8;
+/// Length of what stands before each payload inside the router: QoS, number, and the bytes that had passed by then.
+const STAMP: usize = 1 + 8 + 8;
 
 /// The one link that publishes. Its owner's lock makes the numbers rise in the order of the router's logs.
 pub(super) struct Publisher {
@@ -223,14 +223,21 @@ pub(super) struct Publisher {
     /// Kept: dropping it would close the router's way of waking this link.
     _rx: LinkRx,
     number: u64,
+    /// Bytes of all messages so far, topics included.
+    passed: u64,
     /// Hashes of the topics that the router was given; it never forgets one.
     topics: HashSet<u64, BuildHasherDefault<DefaultHasher>>,
 }
 
 impl Publisher {
-    /// The first message after this one is the next.
-    pub(super) fn go_on_from(&mut self, number: u64) {
-        self.number = number;
+    /// Goes on where another router's publisher stood.
+    pub(super) fn go_on_from(&mut self, other: &Self) {
+        (self.number, self.passed) = (other.number, other.passed);
+    }
+
+    /// Bytes of all messages so far.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed
     }
 
     /// Different topics that the router was given.
@@ -252,13 +259,16 @@ impl Publisher {
     /// are copied, so that nothing pins a socket's read buffer.
     pub(super) fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS) -> (Recent, Result<(), RouterGone>) {
         self.number += 1;
+        self.passed += (topic.len() + payload.len()) as u64;
         let mut stamped = BytesMut::with_capacity(STAMP + payload.len());
         stamped.put_u8(qos.bits());
         stamped.put_u64(self.number);
+        stamped.put_u64(self.passed);
         stamped.put_slice(payload);
-        let (stamped, inside) = (stamped.freeze(), Bytes::from(in_router(topic)));
-        let recent = Recent { number: self.number, topic: inside.slice(1..), payload: stamped.slice(STAMP..), qos };
         self.topics.insert(hash(topic));
+        let (stamped, inside) = (stamped.freeze(), Bytes::from(in_router(topic)));
+        let (topic, payload) = (inside.slice(1..), stamped.slice(STAMP..));
+        let recent = Recent { number: self.number, passed: self.passed, topic, payload, qos };
         (recent, sent(self.tx.try_publish(inside, stamped)))
     }
 
@@ -292,6 +302,8 @@ pub(super) struct Delivery {
     pub(super) subscription: usize,
     /// Number of the message; all its copies bear it.
     pub(super) number: u64,
+    /// Bytes that had passed by then.
+    pub(super) passed: u64,
     pub(super) topic: Bytes,
     pub(super) payload: Bytes,
     pub(super) qos: QoS,
@@ -480,8 +492,9 @@ impl Delivery {
         let mut payload = forward.publish.payload;
         let qos = QoS::new(payload.try_get_u8().ok()?)?;
         let number = payload.try_get_u64().ok()?;
+        let passed = payload.try_get_u64().ok()?;
         let mut topic = forward.publish.topic;
         topic.try_get_u8().ok()?; // the slash in front
-        Some(Self { subscription, number, topic, payload, qos })
+        Some(Self { subscription, number, passed, topic, payload, qos })
     }
 }

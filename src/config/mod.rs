@@ -108,6 +108,10 @@ pub struct Mqtt {
     pub max_filters: usize,
     /// Different topics after which the router is replaced, since it never forgets one.
     pub max_topics: usize,
+    /// Messages that one client may publish in a second; more wait. 0 = any number.
+    pub client_messages_per_second: u32,
+    /// Bytes of them, topics included; more wait. 0 = any number.
+    pub client_bytes_per_second: u64,
     /// Days that a session is kept for a client that does not come back.
     pub session_expiry_days: u64,
     /// Retained messages at the most; further topics are not retained.
@@ -136,6 +140,8 @@ impl Default for Mqtt {
             max_sessions: 2000,
             max_filters: 20_000,
             max_topics: 20_000,
+            client_messages_per_second: 0,
+            client_bytes_per_second: 0,
             session_expiry_days: 30,
             max_retained: 10_000,
             max_retained_bytes: 16 << 20,

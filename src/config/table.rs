@@ -119,6 +119,8 @@ sections! {
         max_sessions: ["DMX_MQTT_MAX_SESSIONS"], Range(1, 20_000), "Sessions kept at the most, connected or away.";
         max_filters: ["DMX_MQTT_MAX_FILTERS"], Range(1, 1_000_000), "Different filters subscribed at one time at the most (6 kB each); further ones are refused.";
         max_topics: ["DMX_MQTT_MAX_TOPICS"], Range(1, 1_000_000), "Different topics (0.5 kB each) after which the message router is replaced; with twice as many, new topics are dropped.";
+        client_messages_per_second: ["DMX_MQTT_CLIENT_MESSAGES_PER_SECOND"], Range(0, 1_000_000), "Messages that one client may publish in a second; what is more waits. 0 = any number.";
+        client_bytes_per_second: ["DMX_MQTT_CLIENT_BYTES_PER_SECOND"], Range(0, u32::MAX as u64), "Bytes that one client may publish in a second; what is more waits. 0 = any number.";
         session_expiry_days: ["DMX_MQTT_SESSION_EXPIRY_DAYS"], Range(1, 36_500), "Days that a session is kept for a client that does not come back.";
         max_retained: ["DMX_MQTT_MAX_RETAINED"], Range(1, 10_000_000), "Retained messages at the most; further topics are not retained.";
         max_retained_bytes: ["DMX_MQTT_MAX_RETAINED_BYTES"], Range(1, MQTT_PACKET), "Bytes of their topics and payloads at the most; what would be above is not retained.";

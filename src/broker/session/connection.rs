@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Arrival, Session};
 use crate::broker::codec::{self, Ack, Connect, ConnectCode, Malformed, Packet};
+use crate::broker::fairness::{LAG_BYTES, LAG_PATIENCE};
 use crate::broker::hub::Phase;
 use crate::broker::presence::{Meter, Next};
 use crate::broker::router::{Delivery, RouterGone};
@@ -25,6 +26,9 @@ const OUT: usize = 64 * 1024;
 
 /// Room made for each read.
 const READ: usize = 4096;
+
+/// Between two looks how far a client is behind.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How long a socket may take nothing of what waits for it; then its client is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -153,8 +157,13 @@ impl Session {
             }
             self.replay();
             self.write_letters(connection);
-            let reading = self.may_read(connection);
             let now = Instant::now();
+            let behind = !self.outbound.has_room() || !self.replays.is_empty();
+            if self.lags(behind, now) {
+                return End::Lagging;
+            }
+            let silent_until = self.silent_until(now);
+            let reading = self.may_read(connection) && silent_until.is_none();
             if !reading || connection.keep_alive.is_none() {
                 connection.last_packet = now;
             }
@@ -175,6 +184,9 @@ impl Session {
             tokio::select! {
                 Some(next) = self.entry.mailbox.recv() => return End::TakenOver(Box::new(next)),
                 _ = phase.changed() => {}
+                _ = self.laggards.changed() => {}
+                () = sleep_until(silent_until.unwrap_or(now)), if silent_until.is_some() => {}
+                () = sleep_until(now + LOOK), if behind => {}
                 ended = self.inbound.ready(&self.hub), if !self.inbound.is_done() => {
                     self.inbound.settle(ended, &self.hub, &self.id, &mut connection.out);
                 }
@@ -207,6 +219,39 @@ impl Session {
         }
     }
 
+    /// Whether the client has lagged for too long. While it lags, publishers that say much wait for it.
+    fn lags(&mut self, behind: bool, now: Instant) -> bool {
+        if !behind {
+            (self.behind_since, self.lagging) = (None, None);
+            return false;
+        }
+        self.behind_since.get_or_insert(now);
+        if self.lagging.is_none() && self.lag() >= LAG_BYTES {
+            self.lagging = Some((now, self.hub.laggard()));
+        }
+        self.lagging.as_ref().is_some_and(|(since, _)| now >= *since + LAG_PATIENCE)
+    }
+
+    /// Bytes for this client that it has not taken: its share of all that has passed since.
+    fn lag(&self) -> u64 {
+        let passed = self.hub.passed().saturating_sub(self.taken_to);
+        if passed < LAG_BYTES {
+            return 0;
+        }
+        let sample = self.hub.recent_sample();
+        let is_for_us =
+            |topic: &[u8]| std::str::from_utf8(topic).is_ok_and(|topic| self.subscriptions.qos_of(topic).is_some());
+        let ours: usize = sample.iter().filter(|(topic, _)| is_for_us(topic)).map(|(_, bytes)| bytes).sum();
+        let all: usize = sample.iter().map(|(_, bytes)| bytes).sum();
+        passed.saturating_mul(ours as u64) / (all as u64).max(1)
+    }
+
+    /// Until when nothing is read from the client: it has said what it may, or others need time.
+    fn silent_until(&mut self, now: Instant) -> Option<Instant> {
+        let waits = *self.laggards.borrow_and_update() > 0 && self.lagging.is_none() && self.voice.is_busy(now);
+        self.voice.silent_until(now).or(waits.then(|| now + LAG_PATIENCE))
+    }
+
     fn may_read(&self, connection: &Connection) -> bool {
         self.inbound.has_room() && connection.out.len() < OUT
     }
@@ -214,7 +259,7 @@ impl Session {
     /// Takes the packets that are whole, as long as there is room for their outcome. At the stop only answers to our
     /// own messages count: nothing new is begun.
     async fn take_packets(&mut self, connection: &mut Connection, open: bool) -> Result<(), End> {
-        while self.may_read(connection) {
+        while self.may_read(connection) && self.voice.silent_until(Instant::now()).is_none() {
             let packet = codec::decode(&mut connection.read, self.hub.settings.max_packet_bytes);
             let Some(packet) = packet.map_err(|error| self.broken(error))? else { return Ok(()) };
             connection.last_packet = Instant::now();
@@ -232,7 +277,10 @@ impl Session {
                 // [MQTT-3.1.0-2]
                 Packet::Connect(_) => return Err(self.broken(Malformed::Broken("a second CONNECT"))),
                 _ if !open => {}
-                Packet::Publish(publish) => self.inbound.take(&self.hub, &self.id, publish, out).await,
+                Packet::Publish(publish) => {
+                    self.voice.said(publish.topic.len() + publish.payload.len(), Instant::now());
+                    self.inbound.take(&self.hub, &self.id, publish, out).await;
+                }
                 Packet::PubRel(pkid) => self.inbound.release(&self.hub, pkid, out).await,
                 Packet::Subscribe { pkid, filters } => {
                     let granted = self.subscribe(filters).await?;

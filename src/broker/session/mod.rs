@@ -22,7 +22,8 @@ use self::inbound::Inbound;
 use self::outbound::{Letter, Outbound};
 use self::subscriptions::{MAX_FILTERS, Subscriptions};
 use super::codec::{Connect, Publish, QoS};
-use super::hub::{Hub, Phase, reached};
+use super::fairness::Voice;
+use super::hub::{Hub, Laggard, Phase, reached};
 use super::presence::Visit;
 use super::register::{Entered, Entry, Seat};
 use super::router::{Delivery, Router, RouterGone, Tap};
@@ -90,6 +91,12 @@ struct Session {
     tap_lives: bool,
     /// Since when the client does not take what the router has for it.
     behind_since: Option<Instant>,
+    /// Bytes that had passed with the last message that was taken from the router.
+    taken_to: u64,
+    /// Since when it lags so far that it may lose messages.
+    lagging: Option<(Instant, Laggard)>,
+    laggards: watch::Receiver<usize>,
+    voice: Voice,
     /// When a session that is away is given up.
     expires: Instant,
     entry: Entry,
@@ -117,6 +124,14 @@ impl Session {
             tap,
             tap_lives: true,
             behind_since: None,
+            taken_to: hub.passed(),
+            lagging: None,
+            laggards: hub.laggards(),
+            voice: Voice::new(
+                hub.settings.client_messages_per_second,
+                hub.settings.client_bytes_per_second,
+                Instant::now(),
+            ),
             expires: Instant::now(),
             entry,
             kept: false,
@@ -178,6 +193,7 @@ impl Session {
         self.replays.clear();
         self.hub.metrics.dropped.inc_by(self.outbound.connection_lost());
         self.behind_since = None;
+        self.lagging = None;
         let will = connect.will.filter(|_| end.fires_will());
         let will_published = will.is_some();
         self.finish(&mut connection, will).await;
@@ -282,6 +298,7 @@ impl Session {
 
     /// A message for the client that is there.
     fn deliver(&mut self, delivery: Delivery) {
+        self.taken_to = delivery.passed;
         let Some(qos) = self.subscriptions.accept(&delivery) else { return };
         let Delivery { topic, payload, number, .. } = delivery;
         if !self.given.iter().any(|(given, at)| *given == topic && number <= *at) {

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::Session;
 use crate::broker::hub::Hub;
+use crate::broker::recent::Recent;
 use crate::broker::router::{Delivery, Router, RouterGone, Tap};
 use crate::broker::topic::Filter;
 
@@ -63,8 +64,8 @@ impl Session {
         for message in recent {
             let topic = std::str::from_utf8(&message.topic).unwrap_or_default();
             if let Some(subscription) = self.subscriptions.waiting_for(topic, message.number) {
-                let (topic, payload) = (message.topic.clone(), message.payload.clone());
-                self.take(Delivery { subscription, number: message.number, topic, payload, qos: message.qos }).await;
+                let Recent { number, passed, topic, payload, qos } = message;
+                self.take(Delivery { subscription, number, passed, topic, payload, qos }).await;
             }
         }
         Ok(gap && !self.subscriptions.is_empty())

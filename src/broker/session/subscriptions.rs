@@ -127,7 +127,7 @@ mod tests {
 
     fn delivery(subscription: usize, number: u64, topic: &str) -> Delivery {
         let (topic, payload) = (Bytes::copy_from_slice(topic.as_bytes()), Bytes::new());
-        Delivery { subscription, number, topic, payload, qos: QoS::ExactlyOnce }
+        Delivery { subscription, number, passed: 0, topic, payload, qos: QoS::ExactlyOnce }
     }
 
     fn filter(text: &str) -> Filter {
