@@ -49,6 +49,11 @@ impl Stage {
             metrics: metrics.clone(),
         };
         let broker = start(listener, parts).await.unwrap();
+        let begun = Instant::now();
+        while metrics.broker.topics.get() == 0 {
+            assert!(begun.elapsed() < PATIENCE, "the guardian watches");
+            tokio::task::yield_now().await;
+        }
         Self { broker, address, health, metrics, _engine: engine, _data: data }
     }
 

@@ -192,6 +192,10 @@ impl Session {
         tracing::info!(clientId = self.id, peer, why = %end, "mqtt_disconnect");
         self.replays.clear();
         self.hub.metrics.dropped.inc_by(self.outbound.connection_lost());
+        let policy = &self.hub.policy;
+        let is_present_value =
+            |topic: &[u8]| std::str::from_utf8(topic).is_ok_and(|topic| policy.is_present_value(topic));
+        self.missed.extend(self.outbound.take_out(is_present_value));
         self.behind_since = None;
         self.lagging = None;
         let will = connect.will.filter(|_| end.fires_will());

@@ -181,6 +181,26 @@ impl Outbound {
         (before - self.queue.len()) as u64
     }
 
+    /// Takes out letters of topics whose present value is given instead; gives the topics. Handshakes that only wait for
+    /// their end go on.
+    pub(super) fn take_out(&mut self, is_present_value: impl Fn(&[u8]) -> bool) -> Vec<Bytes> {
+        let mut topics = Vec::new();
+        let mut taken = |letter: &Letter| {
+            let taken = is_present_value(&letter.topic);
+            if taken {
+                self.forgotten.extend(letter.number);
+                if !topics.contains(&letter.topic) {
+                    topics.push(letter.topic.clone());
+                }
+            }
+            taken
+        };
+        self.queue.retain(|letter| !taken(letter));
+        self.in_flight.retain(|flying| flying.awaited == Awaited::Completed || !taken(&flying.letter));
+        self.bytes = self.queue.iter().map(Letter::size).sum();
+        topics
+    }
+
     pub(super) fn clear(&mut self) {
         self.queue.clear();
         self.bytes = 0;

@@ -175,6 +175,11 @@ pub mod encode {
         packet(0x40, &pkid.to_be_bytes())
     }
 
+    /// PUBREC.
+    pub fn pubrec(pkid: u16) -> Vec<u8> {
+        packet(0x50, &pkid.to_be_bytes())
+    }
+
     /// PUBREL.
     pub fn pubrel(pkid: u16) -> Vec<u8> {
         packet(0x62, &pkid.to_be_bytes())

@@ -2,6 +2,7 @@
 
 mod commands;
 mod connect;
+mod durable;
 mod messages;
 mod policy;
 mod presence;
