@@ -7,9 +7,26 @@ use serde_json::{Map, Value};
 use super::project::TEXT_CHARS;
 use super::refusal::{Faults, Reason, Refusal};
 
+/// How deep a document may be. Within an export or a snapshot it stands a few levels deeper, and `serde_json` reads 128.
+const DEPTH: usize = 100;
+
 /// A JSON value; a fault of the text itself tells line and column.
 pub(super) fn value(body: &[u8]) -> Result<Value, Refusal> {
-    serde_json::from_slice(body).map_err(|error| Refusal::whole(Reason::NotJson, format!("not JSON: {error}")))
+    let not_json = |error| Refusal::whole(Reason::NotJson, format!("not JSON: {error}"));
+    let value: Value = serde_json::from_slice(body).map_err(not_json)?;
+    if depth(&value) > DEPTH {
+        return Err(Refusal::whole(Reason::ValidationFailed, format!("must not be nested deeper than {DEPTH} levels")));
+    }
+    Ok(value)
+}
+
+/// Levels of a value; the reader has bounded it at 128.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// A JSON object.

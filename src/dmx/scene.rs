@@ -12,7 +12,7 @@ use super::refusal::{Faults, Reason, Refusal, pointer};
 const ID_CHARS: usize = 128;
 
 /// Scenes of one project at the most.
-const MAX_SCENES: usize = 2000;
+pub(super) const MAX_SCENES: usize = 2000;
 
 /// One scene, checked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
