@@ -13,8 +13,8 @@ use super::scene::{MAX_SCENES, Scene, SceneBody, list_of_scenes};
 /// Lists of a show beside its scenes.
 const LISTS: [&str; 6] = ["universes", "fixtures", "effects", "stepperMotors", "servos", "midiMappings"];
 
-/// Items of one list at the most; a large show has some hundreds.
-const MAX_ITEMS: usize = 20_000;
+/// Items of one list at the most; a large show has some hundreds, and 8 MiB of the smallest would take a Pi's memory.
+const MAX_ITEMS: usize = 200_000;
 
 /// Version of the shape, when a show has none of its own.
 const VERSION: &str = "1.0";
@@ -130,7 +130,8 @@ impl ShowFile {
     pub fn check(&self) -> Result<(), Refusal> {
         let mut faults = Faults::default();
         let scenes = self.scenes.as_ref().map(|scenes| ("scenes", scenes.len(), MAX_SCENES));
-        let lists = self.show.0.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_array()?.len(), MAX_ITEMS)));
+        let lists =
+            self.show.0.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_array()?.len(), MAX_ITEMS)));
         for (name, items, most) in lists.chain(scenes) {
             if items > most {
                 faults.add(pointer("", name), format!("must have at most {most} items, not {items}"));
@@ -229,7 +230,8 @@ fn item_id(item: &Value) -> Option<String> {
 /// Puts items in the place of those with the same id, and the others behind; one that is there already is not put twice.
 fn merge<T: PartialEq + Serialize>(old: &mut Vec<T>, new: Vec<T>, id: impl Fn(&T) -> Option<String>) {
     // Of what has no id, its text.
-    let key = |item: &T| id(item).map_or_else(|| (false, serde_json::to_string(item).unwrap_or_default()), |id| (true, id));
+    let key =
+        |item: &T| id(item).map_or_else(|| (false, serde_json::to_string(item).unwrap_or_default()), |id| (true, id));
     let mut places: HashMap<_, _> = old.iter().enumerate().map(|(place, item)| (key(item), place)).collect();
     for item in new {
         let place = *places.entry(key(&item)).or_insert(old.len());

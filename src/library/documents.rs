@@ -1,7 +1,7 @@
 //! How a project's documents are kept: scenes and show, each a document of the store.
 
-use crate::dmx::{ProjectId, Scene, Show, ShowFile, scenes};
 use super::Fault;
+use crate::dmx::{ProjectId, Scene, Show, ShowFile, scenes};
 use crate::store::{Ahead, Batch, Kept, Store};
 
 /// Documents of all projects together: what the snapshot of the store, which is read whole at a start, may have on a Pi
