@@ -41,7 +41,7 @@ pub(crate) fn measure() -> io::Result<()> {
         ("local, sealed with a passphrase", &phrase[..]),
         ("s3 (moto)", &s3[..]),
     ] {
-        let on = [("DMX_PROJECTS_ENABLED", "true"), ("DMX_CLOUD_BACKUP_ENABLED", "true"), ("DMX_LOG_LEVEL", "warn")];
+        let on = [("DMX_PROJECTS_ENABLED", "true"), ("DMX_CLOUD_BACKUP_ENABLED", "true")];
         let dmxd = Dmxd::start_with("backups", &[settings, &on].concat())?;
         target(name, &dmxd)?;
         dmxd.stop()?;
