@@ -49,22 +49,28 @@ pub(super) fn file(scenes_bytes: &[u8], show: &[u8]) -> Result<ShowFile, Fault> 
     Ok(ShowFile { show, scenes: Some(scenes(scenes_bytes, 0).map_err(|_| Fault::Damaged)?) })
 }
 
-/// Reads a project's documents beside the runtime: they may come from files.
+/// Reads a project's documents.
 ///
 /// # Errors
 /// The database cannot be read now.
 pub(super) async fn read(store: &Store, project: &ProjectId) -> Result<Stored, Fault> {
+    let stored = read_anyway(store, project).await?;
+    // Asked afterwards: what was read while it went away is not what is kept.
+    if store.is_whole() { Ok(stored) } else { Err(Fault::NotNow) }
+}
+
+/// Reads them as they are in what can be read now. Beside the runtime: they may come from files.
+///
+/// # Errors
+/// The runtime is ending.
+pub(super) async fn read_anyway(store: &Store, project: &ProjectId) -> Result<Stored, Fault> {
     let (store, project) = (store.clone(), project.clone());
     let read = move || {
         let [scenes, show] = [scenes_key(&project), show_key(&project)].map(|key| store.document(&key));
-        // Asked afterwards: what was read while it went away is not what is kept.
-        if !store.is_whole() {
-            return Err(Fault::NotNow);
-        }
         let damaged = scenes == Kept::Damaged || show == Kept::Damaged;
-        Ok(Stored { scenes: bytes(scenes, NO_SCENES), show: bytes(show, NO_SHOW), damaged })
+        Stored { scenes: bytes(scenes, NO_SCENES), show: bytes(show, NO_SHOW), damaged }
     };
-    tokio::task::spawn_blocking(read).await.unwrap_or(Err(Fault::Stopping))
+    tokio::task::spawn_blocking(read).await.map_err(|_| Fault::Stopping)
 }
 
 fn bytes(kept: Kept, otherwise: &[u8]) -> Vec<u8> {

@@ -58,11 +58,9 @@ impl Librarian {
     /// Reads what the store holds.
     pub(super) async fn open(parts: Parts) -> (Self, watch::Receiver<Arc<View>>) {
         let active = active_at_start(&parts.store, parts.several);
-        let stale = !parts.store.is_whole();
-        let (view, stale) = match read(&parts.store, active.clone(), 0).await {
-            Ok(view) => (view, stale),
-            Err(_) => (View::empty(active), true),
-        };
+        let view = read(&parts.store, active.clone(), 0).await;
+        let stale = view.is_err() || !parts.store.is_whole();
+        let view = view.unwrap_or_else(|_| View::empty(active));
         let (view, read) = watch::channel(Arc::new(view));
         (Self { parts, view, stale }, read)
     }
@@ -109,7 +107,7 @@ impl Librarian {
             let now = self.view();
             if let Ok(view) = read(&self.parts.store, now.catalogue.active.clone(), now.edition + 1).await {
                 self.publish(view);
-                self.stale = false;
+                self.stale = !self.parts.store.is_whole(); // it may have gone while it was read
             }
         }
     }
@@ -337,7 +335,7 @@ impl Librarian {
 
 /// Reads what the store holds.
 async fn read(store: &Store, active: ProjectId, edition: u64) -> Result<View, Fault> {
-    let stored = documents::read(store, &active).await?;
+    let stored = documents::read_anyway(store, &active).await?;
     let kept = store.scan(Tree::Projects, b"").into_iter();
     let mut projects: Vec<Project> = kept.filter_map(|(_, value)| serde_json::from_slice(&value).ok()).collect();
     // Light without a project (its entry was damaged) gets a name, so that nobody loses a show.
@@ -348,7 +346,9 @@ async fn read(store: &Store, active: ProjectId, edition: u64) -> Result<View, Fa
             projects.last().into_iter().for_each(|project| keep(&mut batch, project));
         }
     }
-    store.commit(batch, Box::new(|| {})).await;
+    if store.is_whole() {
+        store.commit(batch, Box::new(|| {})).await;
+    }
     let mut view = View { catalogue: Catalogue::new(active.clone(), projects), edition, ..View::empty(active) };
     view.take(stored);
     Ok(view)
