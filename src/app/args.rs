@@ -48,7 +48,10 @@ pub enum Offline {
         /// A version, or a file: a path, or a name that ends with .bin
         #[arg(value_name = "VERSION|FILE")]
         what: What,
-        /// Take a version of another project as well
+        /// Whose version, when not the active project's; needs --force
+        #[arg(long, value_name = "ID")]
+        project: Option<ProjectId>,
+        /// Take a backup of another project as well
         #[arg(long)]
         force: bool,
     },
@@ -141,7 +144,7 @@ mod tests {
         };
         let label = Some("před opravou".parse().unwrap());
         assert_eq!(job(&["backup", "--label", "před opravou"]), Offline::Backup { label });
-        let restore = Offline::Restore { what: version("01J"), force: true };
+        let restore = Offline::Restore { what: version("01J"), project: None, force: true };
         assert_eq!(job(&["--config", "a.toml", "restore", "01J", "--force"]), restore);
         let what = vec![version("01J"), What::File("a.bin".into()), What::File("/b/c".into())];
         let verify = Offline::Verify { what, project: "x".parse().unwrap() };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::args::{Offline, What};
 use super::house::Fault;
 use super::memory::Memory;
-use crate::backup::{self, Backups, Vaults, Version};
+use crate::backup::{self, Backups, FaultKind, Vaults, Version};
 use crate::config::{Backup, Config};
 use crate::dmx::ProjectId;
 use crate::kit::health::{Health, Problem};
@@ -35,14 +35,14 @@ pub(super) async fn run(config: Config, metrics: Metrics, job: Offline) -> Resul
             })
             .await
         }
-        Offline::Restore { what, force } => {
+        Offline::Restore { what, project: owner, force } => {
             let bundle = what.file().map(read).transpose()?;
             with_library(config, metrics, async |backups, project| {
                 match (&what, bundle) {
-                    (What::Version(id), _) => backups.handle.restore(project, id, force).await?,
+                    (What::Version(id), _) => backups.handle.restore(project, owner, id, force).await?,
                     (What::File(path), bundle) => {
                         let from = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-                        backups.handle.restore_bundle(project, bundle.unwrap_or_default(), &from).await?;
+                        backups.handle.restore_bundle(project, bundle.unwrap_or_default(), &from, force).await?;
                     }
                 }
                 Ok(format!("project {project} is restored from {what}; what was there is kept as a local version\n"))
@@ -105,11 +105,14 @@ async fn verify(vaults: &Vaults, what: Vec<What>, project: &ProjectId) -> Result
         // Writing to a String cannot fail.
         let _ = match outcome {
             Ok(()) => writeln!(told.text, "{what}{about}: can be restored"),
+            Err(fault) if fault.kind == FaultKind::NotFound => {
+                writeln!(told.text, "{what}: {fault} of project {project} (--project names another)")
+            }
             Err(fault) => writeln!(told.text, "{what}{about}: CANNOT be restored: {fault}"),
         };
     }
     if told.text.is_empty() {
-        let _ = writeln!(told.text, "there is no backup of project {project}");
+        let _ = writeln!(told.text, "there is no backup of project {project} (--project names another)");
     }
     Ok(told)
 }

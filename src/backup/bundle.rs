@@ -24,14 +24,13 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
     })
 }
 
-/// Reads a snapshot.
+/// Reads a snapshot, and the id of the project it says it is of.
 ///
 /// # Errors
 /// Unreadable, with the places of its faults.
-pub(super) fn read(plain: &[u8]) -> Result<Snapshot, Fault> {
+pub(super) fn read(plain: &[u8]) -> Result<(Snapshot, Option<String>), Fault> {
     let read = Snapshot::from_json(plain, clock::now_ms());
-    read.map(|(snapshot, _)| snapshot)
-        .map_err(|refusal| Fault::unreadable(format!("the backup is not a snapshot of a project: {refusal}")))
+    read.map_err(|refusal| Fault::unreadable(format!("the backup is not a snapshot of a project: {refusal}")))
 }
 
 /// Equal for two snapshots when a restore of either gives the same project: times of writing, the last backup and the

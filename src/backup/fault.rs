@@ -27,6 +27,8 @@ pub enum FaultKind {
     Foreign,
     /// The stored bytes cannot be read: wrong key, damaged, truncated, of a foreign shape (422).
     Unreadable,
+    /// What is kept cannot be read now, or the appliance is stopping (503).
+    NotNow,
     /// The place where backups are kept said no (502).
     Refused,
     /// The place where backups are kept did not answer (502).
@@ -35,13 +37,14 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Off,
         Self::NotFound,
         Self::NotActive,
         Self::Busy,
         Self::Foreign,
         Self::Unreadable,
+        Self::NotNow,
         Self::Refused,
         Self::Unreachable,
     ];
@@ -56,6 +59,7 @@ impl FaultKind {
             Self::Busy => "busy",
             Self::Foreign => "foreign",
             Self::Unreadable => "unreadable",
+            Self::NotNow => "not_now",
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
         }
@@ -65,7 +69,7 @@ impl FaultKind {
     pub(super) fn is_the_askers(self) -> bool {
         match self {
             Self::Off | Self::NotFound | Self::NotActive | Self::Busy | Self::Foreign => true,
-            Self::Unreadable | Self::Refused | Self::Unreachable => false,
+            Self::Unreadable | Self::NotNow | Self::Refused | Self::Unreachable => false,
         }
     }
 }
@@ -91,11 +95,16 @@ impl Fault {
         Self::new(FaultKind::NotFound, format!("there is no backup {version}"))
     }
 
+    pub(super) fn foreign(from: impl fmt::Display, owner: impl fmt::Display, project: impl fmt::Display) -> Self {
+        let message = format!("the backup {from} is of project {owner}; set force to restore it into {project}");
+        Self::new(FaultKind::Foreign, message)
+    }
+
     pub(super) fn unreadable(why: impl Into<String>) -> Self {
         Self::new(FaultKind::Unreadable, why)
     }
 
     pub(super) fn stopping() -> Self {
-        Self::new(FaultKind::Busy, "the appliance is stopping; look at the outcome when it is back")
+        Self::new(FaultKind::NotNow, "the appliance is stopping; look at the outcome when it is back")
     }
 }

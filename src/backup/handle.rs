@@ -53,13 +53,19 @@ impl Handle {
         self.order(|answer| Task::Create(project.clone(), label, answer)).await
     }
 
-    /// Replaces state, scenes and show of the active project by a version's. One of another project's folder needs
-    /// `force`.
+    /// Replaces state, scenes and show of the active project by a version's. One of another project's folder (`owner`,
+    /// when it is known; it need not be here any more) needs `force`.
     ///
     /// # Errors
     /// As [`Handle::create`]; no such version, a foreign one, one that cannot be read. Nothing has changed then.
-    pub async fn restore(&self, project: &ProjectId, version: &VersionId, force: bool) -> Result<(), Fault> {
-        let source = Source::Version { id: version.clone(), force };
+    pub async fn restore(
+        &self,
+        project: &ProjectId,
+        owner: Option<ProjectId>,
+        version: &VersionId,
+        force: bool,
+    ) -> Result<(), Fault> {
+        let source = Source::Version { owner, id: version.clone(), force };
         self.order(|answer| Task::Restore(project.clone(), source, answer)).await
     }
 
@@ -67,8 +73,14 @@ impl Handle {
     ///
     /// # Errors
     /// As [`Handle::restore`].
-    pub async fn restore_bundle(&self, project: &ProjectId, bytes: Vec<u8>, from: &str) -> Result<(), Fault> {
-        let source = Source::Bundle { bytes, from: from.to_owned() };
+    pub async fn restore_bundle(
+        &self,
+        project: &ProjectId,
+        bytes: Vec<u8>,
+        from: &str,
+        force: bool,
+    ) -> Result<(), Fault> {
+        let source = Source::Bundle { bytes, from: from.to_owned(), force };
         self.order(|answer| Task::Restore(project.clone(), source, answer)).await
     }
 

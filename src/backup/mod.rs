@@ -36,7 +36,7 @@ use crate::metrics;
 
 pub use fault::{Fault, FaultKind};
 pub use handle::Handle;
-pub use shows::{NotAdopted, Shows};
+pub use shows::{NotTaken, Shows};
 pub use status::Status;
 pub use vaults::Vaults;
 pub use version::{Label, NotALabel, Provider, Version};

@@ -9,25 +9,47 @@ use crate::library::{Document, Fault, Library};
 pub trait Shows: Send + Sync {
     /// The active project now.
     fn active(&self) -> ProjectId;
-    /// All known projects: tells whose a foreign version is.
+    /// All known projects, the active one among them.
     fn known(&self) -> Vec<ProjectId>;
-    /// The active project as one document, consistent; `None` while stopping.
-    fn snapshot(&self) -> BoxFuture<'_, Option<Document>>;
-    /// Replaces state, scenes and show of `project` in one atomic step, if it is still the active one.
-    fn adopt<'a>(&'a self, project: &'a ProjectId, snapshot: Snapshot) -> BoxFuture<'a, Result<(), NotAdopted>>;
+    /// A known project as one document, consistent.
+    fn snapshot<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Document, NotTaken>>;
+    /// Replaces state, scenes and show of `project` in one atomic step, if it is still the active one and its documents
+    /// are those of that edition.
+    fn adopt<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        snapshot: Snapshot,
+        edition: u64,
+    ) -> BoxFuture<'a, Result<(), NotTaken>>;
     /// A backup of it was made then (Unix milliseconds) and verified: lasting when this ends.
     fn backed_up<'a>(&'a self, project: &'a ProjectId, at_ms: u64) -> BoxFuture<'a, ()>;
 }
 
-/// Why a snapshot was not taken; nothing has changed.
+/// Why a snapshot was not made or not taken; nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotAdopted {
-    /// Another project has become the active one.
+pub enum NotTaken {
+    /// Another project is the active one now, or there is none of this name.
     NotActive,
+    /// Scenes or show were edited meanwhile.
+    Changed,
     /// A limit of the library, in words for people.
     TooMuch(String),
+    /// What is kept cannot be read now, in words for people.
+    NotNow(String),
     /// The appliance is stopping.
     Stopping,
+}
+
+impl From<Fault> for NotTaken {
+    fn from(fault: Fault) -> Self {
+        match &fault {
+            Fault::NotActive(_) | Fault::NotFound(_) | Fault::Active(_) => Self::NotActive,
+            Fault::Changed => Self::Changed,
+            Fault::TooMuch(_) => Self::TooMuch(fault.to_string()),
+            Fault::NotNow | Fault::Damaged => Self::NotNow(fault.to_string()),
+            Fault::Stopping => Self::Stopping,
+        }
+    }
 }
 
 impl Shows for Library {
@@ -39,19 +61,17 @@ impl Shows for Library {
         self.view().catalogue.projects.iter().map(|project| project.id.clone()).collect()
     }
 
-    fn snapshot(&self) -> BoxFuture<'_, Option<Document>> {
-        Box::pin(async { self.snapshot().await.ok() })
+    fn snapshot<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Document, NotTaken>> {
+        Box::pin(async { Ok(self.snapshot(project.clone()).await?) })
     }
 
-    fn adopt<'a>(&'a self, project: &'a ProjectId, snapshot: Snapshot) -> BoxFuture<'a, Result<(), NotAdopted>> {
-        Box::pin(async {
-            self.adopt(project.clone(), snapshot).await.map_err(|fault| match fault {
-                Fault::NotActive(_) | Fault::NotFound(_) | Fault::Active(_) => NotAdopted::NotActive,
-                Fault::TooMuch(why) => NotAdopted::TooMuch(why),
-                Fault::NotNow => NotAdopted::TooMuch(fault.to_string()),
-                Fault::Stopping => NotAdopted::Stopping,
-            })
-        })
+    fn adopt<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        snapshot: Snapshot,
+        edition: u64,
+    ) -> BoxFuture<'a, Result<(), NotTaken>> {
+        Box::pin(async move { Ok(self.adopt(project.clone(), snapshot, edition).await?) })
     }
 
     fn backed_up<'a>(&'a self, project: &'a ProjectId, at_ms: u64) -> BoxFuture<'a, ()> {

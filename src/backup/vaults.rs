@@ -98,8 +98,8 @@ impl Vaults {
         Err(Fault::no_version(id))
     }
 
-    /// The project in a stored bundle.
-    pub(super) async fn open(&self, stored: Stored) -> Result<Snapshot, Fault> {
+    /// The project in a stored bundle, and whose it says it is.
+    pub(super) async fn open(&self, stored: Stored) -> Result<(Snapshot, Option<String>), Fault> {
         self.opened(stored, bundle::read).await?
     }
 

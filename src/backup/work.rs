@@ -11,17 +11,20 @@ use ulid::Ulid;
 use super::bundle;
 use super::fault::{Fault, FaultKind};
 use super::retention::{Rules, newer};
-use super::shows::{NotAdopted, Shows};
+use super::shows::{NotTaken, Shows};
 use super::status::{Board, Job, Phase};
 use super::vault::{Stored, Vault};
 use super::vaults::{Vaults, blocking};
 use super::version::{Label, Version};
-use crate::dmx::{ProjectId, VersionId};
+use crate::dmx::{ProjectId, Snapshot, VersionId};
 use crate::kit::clock;
 use crate::library::Document;
 
 /// States that restores have replaced: so many of a project are kept.
 const SAFETY: usize = 5;
+
+/// Tries to keep what a restore replaces, while it is being edited.
+const EDITED: usize = 3;
 
 /// So long it is tried to remove what did not come out well: whoever asked waits for the bad news.
 const CLEAN_UP: Duration = Duration::from_secs(5);
@@ -36,10 +39,10 @@ pub(super) struct Work {
 
 /// What is restored.
 pub(super) enum Source {
-    /// A version; one of another project's folder only if told to.
-    Version { id: VersionId, force: bool },
-    /// Bytes that somebody brought, and where from.
-    Bundle { bytes: Vec<u8>, from: String },
+    /// A version; one of another project's folder only if told to. `owner`: whose, if that is known.
+    Version { owner: Option<ProjectId>, id: VersionId, force: bool },
+    /// Bytes that somebody brought, and where from; another project's only if told to.
+    Bundle { bytes: Vec<u8>, from: String, force: bool },
 }
 
 /// A backup that was made and verified.
@@ -80,23 +83,42 @@ impl Work {
         self.active(project)?;
         let job = self.board.begin(project);
         job.phase(Phase::Download, 0);
-        let (stored, from, spared) = match source {
-            Source::Version { id, force } => (self.fetch(&job, project, &id, force).await?, id.to_string(), Some(id)),
-            Source::Bundle { bytes, from } => (Stored { bytes, sha256: None }, from, None),
+        let (stored, from, spared, foreign) = match source {
+            Source::Version { owner, id, force } => {
+                let stored = self.fetch(&job, project, owner, &id, force).await?;
+                (stored, id.to_string(), Some(id), true) // whose it is, its folder has told
+            }
+            Source::Bundle { bytes, from, force } => (Stored { bytes, sha256: None }, from, None, force),
         };
         job.phase(Phase::Open, stored.bytes.len() as u64);
-        let snapshot = self.vaults.open(stored).await?;
-        job.phase(Phase::Safety, 0);
-        self.keep_safe(&job, project, &from, spared.as_ref()).await?;
-        job.phase(Phase::Adopt, 0);
-        let adopted = self.shows.adopt(project, snapshot).await;
-        adopted.map_err(|why| match why {
-            NotAdopted::NotActive => Fault::not_active(project),
-            NotAdopted::TooMuch(why) => Fault::unreadable(format!("the backup does not fit: {why}")),
-            NotAdopted::Stopping => Fault::stopping(),
-        })?;
+        let (snapshot, owner) = self.vaults.open(stored).await?;
+        if let Some(owner) = owner.filter(|owner| !foreign && owner != project.as_str()) {
+            return Err(Fault::foreign(&from, owner, project));
+        }
+        self.adopt(&job, project, snapshot, &from, spared.as_ref()).await?;
         self.board.restored(project, &from);
         Ok(())
+    }
+
+    /// Keeps what is there, and replaces just that: what is edited in between is kept in another try.
+    async fn adopt(
+        &self,
+        job: &Job<'_>,
+        project: &ProjectId,
+        snapshot: Snapshot,
+        from: &str,
+        spared: Option<&VersionId>,
+    ) -> Result<(), Fault> {
+        for _ in 0..EDITED {
+            job.phase(Phase::Safety, 0);
+            let edition = self.keep_safe(job, project, from, spared).await?;
+            job.phase(Phase::Adopt, 0);
+            match self.shows.adopt(project, snapshot.clone(), edition).await {
+                Err(NotTaken::Changed) => {}
+                other => return other.map_err(|why| not_taken(why, project)),
+            }
+        }
+        Err(not_taken(NotTaken::Changed, project))
     }
 
     /// Deletes a version.
@@ -129,9 +151,8 @@ impl Work {
         Err(Fault::new(FaultKind::NotFound, format!("there is no project {project}")))
     }
 
-    async fn snapshot(&self, project: &ProjectId) -> Result<Document, Fault> {
-        let document = self.shows.snapshot().await.ok_or_else(Fault::stopping)?;
-        if document.project == *project { Ok(document) } else { Err(Fault::not_active(project)) }
+    pub(super) async fn snapshot(&self, project: &ProjectId) -> Result<Document, Fault> {
+        self.shows.snapshot(project).await.map_err(|why| not_taken(why, project))
     }
 
     /// Seals a document and puts it away, then reads it back, compares, opens and validates it.
@@ -208,9 +229,10 @@ impl Work {
         project: &ProjectId,
         from: &str,
         spared: Option<&VersionId>,
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         let vault = self.vaults.local();
         let document = self.snapshot(project).await?;
+        let edition = document.edition;
         let label = Some(format!("before restore of {from}"));
         let kept = self.keep(vault, job, project, document.bytes, label, true).await.map_err(|fault| Fault {
             message: format!("nothing was restored, since the present state could not be kept: {fault}"),
@@ -222,7 +244,7 @@ impl Work {
         for spare in all.iter().skip(SAFETY - 1).filter(|version| Some(&version.version_id) != spared) {
             self.drop_spare(vault, project, &spare.version_id).await;
         }
-        Ok(())
+        Ok(edition)
     }
 
     async fn retain(&self, job: &Job<'_>, project: &ProjectId, made: &Version) {
@@ -247,11 +269,23 @@ impl Work {
         }
     }
 
-    async fn fetch(&self, job: &Job<'_>, project: &ProjectId, id: &VersionId, force: bool) -> Result<Stored, Fault> {
-        let (owner, vault) = self.find(project, id).await?;
+    async fn fetch(
+        &self,
+        job: &Job<'_>,
+        project: &ProjectId,
+        owner: Option<ProjectId>,
+        id: &VersionId,
+        force: bool,
+    ) -> Result<Stored, Fault> {
+        let (owner, vault) = match owner {
+            Some(owner) => {
+                let vault = self.vaults.own(&owner, id).await?;
+                (owner, vault)
+            }
+            None => self.find(project, id).await?,
+        };
         if owner != *project && !force {
-            let message = format!("the backup {id} is of project {owner}; set force to restore it into {project}");
-            return Err(Fault::new(FaultKind::Foreign, message));
+            return Err(Fault::foreign(id, &owner, project));
         }
         vault.get(&owner, id, &|done, total| job.progress(done, total)).await
     }
@@ -267,5 +301,17 @@ impl Work {
             }
         }
         Err(Fault::no_version(id))
+    }
+}
+
+fn not_taken(why: NotTaken, project: &ProjectId) -> Fault {
+    match why {
+        NotTaken::NotActive => Fault::not_active(project),
+        NotTaken::Changed => {
+            Fault::new(FaultKind::NotNow, "scenes or show are being edited; try again when that is done")
+        }
+        NotTaken::TooMuch(why) => Fault::unreadable(format!("the backup does not fit: {why}")),
+        NotTaken::NotNow(why) => Fault::new(FaultKind::NotNow, why),
+        NotTaken::Stopping => Fault::stopping(),
     }
 }

@@ -1,6 +1,7 @@
 //! The backups' task: one order at a time, automatic backups when they are due, and an eye on the age of the last good
 //! one. What was backed up last is known to it alone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
@@ -12,14 +13,13 @@ use super::handle::{Handle, Order, Task};
 use super::retention::Rules;
 use super::schedule::Schedule;
 use super::status::{Board, Phase};
-use super::vaults::Vaults;
+use super::vaults::{Vaults, blocking};
 use super::work::{Made, Work};
 use crate::dmx::{ProjectId, VersionId};
 use crate::kit::stop::Stop;
 
-/// What the last good backup holds.
+/// What the last good backup of a project holds.
 struct Last {
-    project: ProjectId,
     version: VersionId,
     fingerprint: [u8; 32],
 }
@@ -28,9 +28,8 @@ struct Last {
 pub(super) struct Worker {
     work: Arc<Work>,
     orders: mpsc::Receiver<Order>,
-    turn: Arc<Semaphore>,
     schedule: Option<Schedule>,
-    last: Option<Last>,
+    last: HashMap<ProjectId, Last>,
 }
 
 impl Worker {
@@ -46,8 +45,8 @@ impl Worker {
         // Room for one: whoever has the turn sends one order.
         let (orders, line) = mpsc::channel(1);
         let turn = Arc::new(Semaphore::new(1));
-        let handle = Handle::new(Arc::clone(&work), orders, Arc::clone(&turn));
-        Ok((handle, Self { work, orders: line, turn, schedule, last: None }))
+        let handle = Handle::new(Arc::clone(&work), orders, turn);
+        Ok((handle, Self { work, orders: line, schedule, last: HashMap::new() }))
     }
 
     /// Works until the stop, and to the end of what is under way then.
@@ -68,7 +67,10 @@ impl Worker {
                     None => return,
                 },
                 () = at(due) => {
-                    self.automatic().await;
+                    let late = self.automatic().await;
+                    if let Some(order) = late {
+                        self.obey(order).await; // people do not wait for the clock
+                    }
                     watching = true;
                 }
                 () = at(old) => {
@@ -103,53 +105,36 @@ impl Worker {
         }
     }
 
-    /// A backup by the clock.
-    async fn automatic(&mut self) {
-        let Ok(_turn) = Arc::clone(&self.turn).try_acquire_owned() else {
-            // An order is on its way here.
-            return if let Some(schedule) = &mut self.schedule {
-                schedule.later(Instant::now())
+    /// Backups by the clock, of every project that has changed. An order breaks it off, and is given back.
+    async fn automatic(&mut self) -> Option<Order> {
+        for project in self.work.shows.known() {
+            let made = tokio::select! {
+                biased;
+                order = self.orders.recv() => {
+                    if let Some(schedule) = &mut self.schedule {
+                        schedule.later(Instant::now());
+                    }
+                    return order;
+                }
+                made = made_unless_unchanged(&self.work, &mut self.last, &project) => made,
             };
-        };
-        let project = self.work.shows.active();
-        match self.made_unless_unchanged(&project).await {
-            Ok(Some(made)) => self.note(&project, "creating", &Ok(made)),
-            Ok(None) => {
-                self.work.board.unchanged(&project);
-                if let Some(schedule) = &mut self.schedule {
-                    schedule.good(Instant::now());
-                }
-            }
-            Err(fault) => {
-                self.note(&project, "creating", &Err(fault));
-                if let Some(schedule) = self.schedule.as_mut().filter(|schedule| schedule.next() <= Instant::now()) {
-                    schedule.failed(Instant::now());
+            match made {
+                Ok(Some(made)) => self.note(&project, "creating", &Ok(made)),
+                Ok(None) => self.work.board.unchanged(&project),
+                Err(fault) => {
+                    self.note(&project, "creating", &Err(fault));
+                    if let Some(schedule) = self.schedule.as_mut().filter(|schedule| schedule.next() <= Instant::now())
+                    {
+                        schedule.failed(Instant::now());
+                    }
+                    return None; // the others are looked at in the next try, too
                 }
             }
         }
-    }
-
-    /// `None`: the last good backup holds just this, and is still there.
-    async fn made_unless_unchanged(&mut self, project: &ProjectId) -> Result<Option<Made>, Fault> {
-        let work = Arc::clone(&self.work);
-        let job = work.board.begin(project);
-        job.phase(Phase::Snapshot, 0);
-        let document = work.shows.snapshot().await.ok_or_else(Fault::stopping)?;
-        let project = document.project.clone();
-        let fingerprint = super::bundle::fingerprint(&document.bytes);
-        if self.last.as_ref().is_none_or(|last| last.project != project) {
-            self.last = work.newest(&project).await?.map(|(version, fingerprint)| Last {
-                project: project.clone(),
-                version,
-                fingerprint,
-            });
+        if let Some(schedule) = &mut self.schedule {
+            schedule.good(Instant::now());
         }
-        if let Some(last) = self.last.as_ref().filter(|last| Some(last.fingerprint) == fingerprint)
-            && work.vaults.main.has(&project, &last.version).await?
-        {
-            return Ok(None);
-        }
-        work.create_of(&job, document, None).await.map(Some)
+        None
     }
 
     /// Notes how a backup went.
@@ -157,13 +142,9 @@ impl Worker {
         let now = Instant::now();
         match outcome {
             Ok(made) => {
-                self.last = made.fingerprint.map(|fingerprint| Last {
-                    project: project.clone(),
-                    version: made.version.version_id.clone(),
-                    fingerprint,
-                });
-                if let Some(schedule) = &mut self.schedule {
-                    schedule.good(now);
+                if let Some(fingerprint) = made.fingerprint {
+                    let version = made.version.version_id.clone();
+                    self.last.insert(project.clone(), Last { version, fingerprint });
                 }
             }
             Err(fault) => {
@@ -190,4 +171,27 @@ async fn at(time: Option<Instant>) {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
     }
+}
+
+/// `None`: the last good backup holds just this, and is still there.
+async fn made_unless_unchanged(
+    work: &Work,
+    last: &mut HashMap<ProjectId, Last>,
+    project: &ProjectId,
+) -> Result<Option<Made>, Fault> {
+    let job = work.board.begin(project);
+    job.phase(Phase::Snapshot, 0);
+    let document = work.snapshot(project).await?;
+    let (bytes, document) = blocking(move || Ok((super::bundle::fingerprint(&document.bytes), document))).await?;
+    if !last.contains_key(project)
+        && let Some((version, fingerprint)) = work.newest(project).await?
+    {
+        last.insert(project.clone(), Last { version, fingerprint });
+    }
+    if let Some(last) = last.get(project).filter(|last| Some(last.fingerprint) == bytes)
+        && work.vaults.main.has(project, &last.version).await?
+    {
+        return Ok(None);
+    }
+    work.create_of(&job, document, None).await.map(Some)
 }

@@ -19,7 +19,7 @@ use super::vault::{Progress, Stored, Vault};
 use super::vaults::Vaults;
 use super::version::Provider;
 use super::work::Work;
-use super::{Backups, Fault, FaultKind, Handle, NotAdopted, Parts, Shows, Version, start};
+use super::{Backups, Fault, FaultKind, Handle, NotTaken, Parts, Shows, Version, start};
 use crate::config;
 use crate::dmx::{ProjectId, Snapshot, UniverseId, VersionId};
 use crate::kit::health::Health;
@@ -33,6 +33,9 @@ struct Stage {
     level: Mutex<u8>,
     adopted: Mutex<Vec<Snapshot>>,
     backed_up: Mutex<Vec<u64>>,
+    edition: Mutex<u64>,
+    /// Edits that come right before what is adopted next.
+    edits: Mutex<u32>,
     /// Whoever takes a snapshot waits for this.
     gate: Semaphore,
 }
@@ -65,18 +68,31 @@ impl Shows for Stage {
         vec![id("default"), id("other")]
     }
 
-    fn snapshot(&self) -> BoxFuture<'_, Option<Document>> {
+    fn snapshot<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Document, NotTaken>> {
         Box::pin(async {
             let _open: SemaphorePermit<'_> = self.gate.acquire().await.unwrap();
-            let project = self.active();
-            Some(Document { bytes: self.document(&project).to_string().into_bytes(), project })
+            let bytes = self.document(project).to_string().into_bytes();
+            Ok(Document { bytes, project: project.clone(), edition: *self.edition.lock().unwrap() })
         })
     }
 
-    fn adopt<'a>(&'a self, project: &'a ProjectId, snapshot: Snapshot) -> BoxFuture<'a, Result<(), NotAdopted>> {
+    fn adopt<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        snapshot: Snapshot,
+        edition: u64,
+    ) -> BoxFuture<'a, Result<(), NotTaken>> {
         Box::pin(async move {
             if *project != self.active() {
-                return Err(NotAdopted::NotActive);
+                return Err(NotTaken::NotActive);
+            }
+            let mut edits = self.edits.lock().unwrap();
+            if *edits > 0 {
+                *edits -= 1;
+                *self.edition.lock().unwrap() += 1;
+            }
+            if edition != *self.edition.lock().unwrap() {
+                return Err(NotTaken::Changed);
             }
             self.adopted.lock().unwrap().push(snapshot);
             Ok(())
@@ -105,6 +121,8 @@ impl Edge {
             level: Mutex::new(1),
             adopted: Mutex::default(),
             backed_up: Mutex::default(),
+            edition: Mutex::default(),
+            edits: Mutex::default(),
             gate: Semaphore::new(1),
         });
         let (health, metrics) = (Health::default(), Metrics::new().unwrap());
@@ -135,7 +153,7 @@ impl Edge {
     }
 
     async fn restore(&self, version: &VersionId) -> Result<(), Fault> {
-        self.handle().restore(&id("default"), version, false).await
+        self.handle().restore(&id("default"), None, version, false).await
     }
 
     async fn list(&self) -> Vec<Version> {
@@ -252,7 +270,7 @@ async fn a_version_of_another_projects_folder_needs_force_and_ones_own_does_not_
     assert_eq!(fault.kind, FaultKind::Foreign);
     assert!(fault.message.contains("of project other"), "{fault}");
     assert!(edge.stage.levels_adopted().is_empty());
-    edge.handle().restore(&id("default"), &made.version_id, true).await.unwrap();
+    edge.handle().restore(&id("default"), None, &made.version_id, true).await.unwrap();
 
     fs::rename(edge.folder("other").join("index.json"), edge.folder("default").join("index.json")).unwrap();
     let name = format!("{}.bin", made.version_id);
@@ -456,4 +474,31 @@ async fn on_a_full_disk_the_backup_fails_and_the_older_ones_stay() {
     assert!(restored.message.contains("nothing was restored"), "{restored}");
     assert_eq!(all, [made]);
     assert!(edge.stage.levels_adopted().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_edited_before_the_swap_is_kept_in_another_safety_copy() {
+    let edge = Edge::plain();
+    let made = edge.handle().create(&id("default"), None).await.unwrap();
+    *edge.stage.edits.lock().unwrap() = 2;
+    edge.restore(&made.version_id).await.unwrap();
+    let all = edge.handle().list(&id("default")).await.unwrap();
+    let safe = all.iter().filter(|version| version.label.as_ref().is_some_and(|label| label.starts_with("before")));
+    assert_eq!(safe.count(), 3, "one for each edition that was there");
+    *edge.stage.edits.lock().unwrap() = 3;
+    assert_eq!(kind(edge.restore(&made.version_id).await), FaultKind::NotNow);
+    assert_eq!(edge.stage.levels_adopted().len(), 1);
+}
+
+#[tokio::test]
+async fn a_version_of_a_project_that_is_not_here_any_more_is_restored_when_it_is_named() {
+    let edge = Edge::plain();
+    let made = edge.handle().create(&id("default"), None).await.unwrap();
+    let root = edge.dir.path().join("backups");
+    std::fs::rename(root.join("default"), root.join("gone")).unwrap();
+    assert_eq!(edge.handle().list(&id("gone")).await.unwrap().len(), 1);
+    assert_eq!(kind(edge.restore(&made.version_id).await), FaultKind::NotFound);
+    let owned = async |force| edge.handle().restore(&id("default"), Some(id("gone")), &made.version_id, force).await;
+    assert_eq!(kind(owned(false).await), FaultKind::Foreign);
+    owned(true).await.unwrap();
 }

@@ -7,14 +7,39 @@ use serde_json::{Map, Value};
 use super::project::TEXT_CHARS;
 use super::refusal::{Faults, Reason, Refusal};
 
+/// How deep a list of scenes, any other document and a snapshot may be: each stands inside of the next one, and
+/// `serde_json` reads 128 levels.
+pub(super) const SCENES_DEPTH: usize = 90;
+const DEPTH: usize = 100;
+pub(super) const SNAPSHOT_DEPTH: usize = 110;
+
 /// A JSON value; a fault of the text itself tells line and column.
-pub(super) fn value(body: &[u8]) -> Result<Value, Refusal> {
-    serde_json::from_slice(body).map_err(|error| Refusal::whole(Reason::NotJson, format!("not JSON: {error}")))
+pub(super) fn value(body: &[u8], most: usize) -> Result<Value, Refusal> {
+    let not_json = |error| Refusal::whole(Reason::NotJson, format!("not JSON: {error}"));
+    let value: Value = serde_json::from_slice(body).map_err(not_json)?;
+    if depth(&value) > most {
+        return Err(Refusal::whole(Reason::ValidationFailed, format!("must not be nested deeper than {most} levels")));
+    }
+    Ok(value)
+}
+
+/// Levels of a value; the reader has bounded it at 128.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// A JSON object.
 pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    match value(body)? {
+    object_within(body, DEPTH)
+}
+
+/// A JSON object of so many levels at the most.
+pub(super) fn object_within(body: &[u8], most: usize) -> Result<Map<String, Value>, Refusal> {
+    match value(body, most)? {
         Value::Object(fields) => Ok(fields),
         _ => Err(Refusal::whole(Reason::ValidationFailed, "must be a JSON object")),
     }

@@ -12,7 +12,7 @@ use super::refusal::{Faults, Reason, Refusal, pointer};
 const ID_CHARS: usize = 128;
 
 /// Scenes of one project at the most.
-const MAX_SCENES: usize = 2000;
+pub(super) const MAX_SCENES: usize = 2000;
 
 /// One scene, checked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -60,7 +60,7 @@ impl Scene {
 /// Every fault with its place; nothing else happens.
 pub fn scenes(body: &[u8], now_ms: u64) -> Result<Vec<Scene>, Refusal> {
     let mut faults = Faults::default();
-    let Value::Array(list) = document::value(body)? else {
+    let Value::Array(list) = document::value(body, document::SCENES_DEPTH)? else {
         return Err(Refusal::whole(Reason::ValidationFailed, "must be a list of scenes"));
     };
     let scenes = list_of_scenes(list, "", now_ms, &mut faults);

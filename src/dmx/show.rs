@@ -1,6 +1,6 @@
 //! The show: what `/export` gives and `/import` takes. Its scenes are the project's; of the rest we know the names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,10 +8,13 @@ use serde_json::{Map, Value};
 
 use super::document;
 use super::refusal::{Faults, Refusal, pointer};
-use super::scene::{Scene, SceneBody, list_of_scenes};
+use super::scene::{MAX_SCENES, Scene, SceneBody, list_of_scenes};
 
 /// Lists of a show beside its scenes.
 const LISTS: [&str; 6] = ["universes", "fixtures", "effects", "stepperMotors", "servos", "midiMappings"];
+
+/// Items of one list at the most; a large show has some hundreds, and 8 MiB of the smallest would take a Pi's memory.
+const MAX_ITEMS: usize = 200_000;
 
 /// Version of the shape, when a show has none of its own.
 const VERSION: &str = "1.0";
@@ -100,6 +103,11 @@ impl ShowFile {
                 faults.add(pointer(at, name), "must be a list");
             }
         }
+        for (name, value) in &fields {
+            if value.as_array().is_some_and(|list| list.len() > MAX_ITEMS) {
+                faults.add(pointer(at, name), format!("must have at most {MAX_ITEMS} items"));
+            }
+        }
         if !fields.get("version").is_none_or(|version| version.is_string() || version.is_number() || version.is_null())
         {
             faults.add(pointer(at, "version"), "must be a text");
@@ -113,6 +121,23 @@ impl ShowFile {
             }
         };
         Self { show: Show(fields), scenes }
+    }
+
+    /// Whether it keeps the limits, which a merge of two files that do may break.
+    ///
+    /// # Errors
+    /// The lists that are too long.
+    pub fn check(&self) -> Result<(), Refusal> {
+        let mut faults = Faults::default();
+        let scenes = self.scenes.as_ref().map(|scenes| ("scenes", scenes.len(), MAX_SCENES));
+        let lists =
+            self.show.0.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_array()?.len(), MAX_ITEMS)));
+        for (name, items, most) in lists.chain(scenes) {
+            if items > most {
+                faults.add(pointer("", name), format!("must have at most {most} items, not {items}"));
+            }
+        }
+        faults.or_refuse(())
     }
 
     /// What the project holds after an import of `self` over what it holds now.
@@ -203,15 +228,16 @@ fn item_id(item: &Value) -> Option<String> {
 }
 
 /// Puts items in the place of those with the same id, and the others behind; one that is there already is not put twice.
-fn merge<T: PartialEq>(old: &mut Vec<T>, new: Vec<T>, id: impl Fn(&T) -> Option<String>) {
+fn merge<T: PartialEq + Serialize>(old: &mut Vec<T>, new: Vec<T>, id: impl Fn(&T) -> Option<String>) {
+    // Of what has no id, its text.
+    let key =
+        |item: &T| id(item).map_or_else(|| (false, serde_json::to_string(item).unwrap_or_default()), |id| (true, id));
+    let mut places: HashMap<_, _> = old.iter().enumerate().map(|(place, item)| (key(item), place)).collect();
     for item in new {
-        let same = |known: &T| id(known).is_some() && id(known) == id(&item);
-        if let Some(at) = old.iter().position(same) {
-            if let Some(place) = old.get_mut(at) {
-                *place = item;
-            }
-        } else if !old.contains(&item) {
-            old.push(item);
+        let place = *places.entry(key(&item)).or_insert(old.len());
+        match old.get_mut(place) {
+            Some(known) => *known = item,
+            None => old.push(item),
         }
     }
 }

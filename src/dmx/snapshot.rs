@@ -59,7 +59,7 @@ impl Snapshot {
     /// # Errors
     /// Every fault with its place; nothing else happens.
     pub fn from_json(body: &[u8], now_ms: u64) -> Result<(Self, Option<String>), Refusal> {
-        let mut fields = document::object(body)?;
+        let mut fields = document::object_within(body, document::SNAPSHOT_DEPTH)?;
         let mut faults = Faults::default();
         let version = fields.get("version").and_then(Value::as_str).unwrap_or_default();
         if !version.starts_with(READABLE) {
@@ -119,6 +119,8 @@ pub struct BackupOrder {
 pub struct RestoreOrder {
     /// Which one.
     pub version_id: String,
+    /// Whose, when not the project's own: one that is not here any more, or was on another box. Needs `force`.
+    pub project_id: Option<String>,
     /// Whether another project's version is wanted.
     pub force: Option<bool>,
 }
@@ -157,6 +159,7 @@ impl RestoreOrder {
             let at = pointer("", name);
             match name.as_str() {
                 "versionId" => order.version_id = document::text(value, &at, 1..=128, &mut faults).unwrap_or_default(),
+                "projectId" => order.project_id = document::optional(value, &at, &mut faults),
                 "force" if value.is_boolean() || value.is_null() => order.force = value.as_bool(),
                 "force" => faults.add(at, "must be true or false"),
                 _ => faults.add(at, "is not a field of a restore"),
@@ -175,7 +178,7 @@ impl RestoreOrder {
 /// It is no state.
 pub fn lamp_of_state(body: &[u8]) -> Result<(Rgb, u64), Refusal> {
     let mut faults = Faults::default();
-    let state = document::value(body)?;
+    let state = document::value(body, document::SCENES_DEPTH)?;
     let levels = lamp(Some(&state), &mut faults);
     let seq = state.get("seq").and_then(Value::as_u64).unwrap_or(0);
     faults.or_refuse((levels.get(&UniverseId::LAMP).map(Frame::rgb).unwrap_or_default(), seq))
@@ -296,6 +299,6 @@ mod tests {
         };
         assert_eq!(faults(br#"{"force":1,"x":2}"#), ["/force", "/x", "/versionId"]);
         let order = RestoreOrder::from_json(br#"{"versionId":"a","force":null}"#).unwrap();
-        assert_eq!(order, RestoreOrder { version_id: "a".into(), force: None });
+        assert_eq!(order, RestoreOrder { version_id: "a".into(), project_id: None, force: None });
     }
 }

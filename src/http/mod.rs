@@ -26,7 +26,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::backup;
 use crate::config;
@@ -115,6 +115,8 @@ struct App {
     ports: Ports,
     library: Library,
     backups: backup::Handle,
+    /// The turn of who imports.
+    imports: Semaphore,
     hub: live::Hub,
     stop: Stop,
 }
@@ -138,6 +140,7 @@ impl App {
             ports: parts.ports,
             library: parts.library,
             backups: parts.backups,
+            imports: Semaphore::new(1),
             stop,
         })
     }

@@ -1,17 +1,21 @@
 //! How a project's documents are kept: scenes and show, each a document of the store.
 
+use super::Fault;
 use crate::dmx::{ProjectId, Scene, Show, ShowFile, scenes};
-use crate::store::{Ahead, Batch, Store};
+use crate::store::{Ahead, Batch, Kept, Store};
 
 /// Documents of all projects together: what the snapshot of the store, which is read whole at a start, may have on a Pi
 /// with 1 GiB.
 pub(super) const MAX_BYTES: u64 = 64 << 20;
 
+/// Scenes and show of one project: as much as comes in by one `/import` (CONTRACT, section 3), so that an export can.
+pub(super) const MAX_PROJECT_BYTES: u64 = 8 << 20;
+
 /// Of a project without scenes.
-const NO_SCENES: &[u8] = b"[]";
+pub(super) const NO_SCENES: &[u8] = b"[]";
 
 /// Of a project without a show.
-const NO_SHOW: &[u8] = b"{}";
+pub(super) const NO_SHOW: &[u8] = b"{}";
 
 fn scenes_key(project: &ProjectId) -> String {
     format!("{project}/scenes")
@@ -26,29 +30,54 @@ fn show_key(project: &ProjectId) -> String {
 pub(super) struct Stored {
     pub(super) scenes: Vec<u8>,
     pub(super) show: Vec<u8>,
+    /// One of them cannot be read any more and is given as empty.
+    pub(super) damaged: bool,
 }
 
 impl Stored {
     pub(super) fn of(scenes: &[Scene], show: &Show) -> Self {
-        Self { scenes: json(&scenes), show: json(show) }
-    }
-
-    /// As words. What is stored was checked when it came in.
-    pub(super) fn file(scenes_bytes: &[u8], show: &[u8]) -> ShowFile {
-        let show = ShowFile::from_json(show, 0).unwrap_or_default().show;
-        ShowFile { show, scenes: Some(scenes(scenes_bytes, 0).unwrap_or_default()) }
+        Self { scenes: json(&scenes), show: json(show), damaged: false }
     }
 }
 
-/// Reads a project's documents beside the runtime: they may come from files.
-pub(super) async fn read(store: &Store, project: &ProjectId) -> Stored {
+/// Documents as words.
+///
+/// # Errors
+/// They are not what was checked when it came in.
+pub(super) fn file(scenes_bytes: &[u8], show: &[u8]) -> Result<ShowFile, Fault> {
+    let show = ShowFile::from_json(show, 0).map_err(|_| Fault::Damaged)?.show;
+    Ok(ShowFile { show, scenes: Some(scenes(scenes_bytes, 0).map_err(|_| Fault::Damaged)?) })
+}
+
+/// Reads a project's documents.
+///
+/// # Errors
+/// The database cannot be read now.
+pub(super) async fn read(store: &Store, project: &ProjectId) -> Result<Stored, Fault> {
+    let stored = read_anyway(store, project).await?;
+    // Asked afterwards: what was read while it went away is not what is kept.
+    if store.is_whole() { Ok(stored) } else { Err(Fault::NotNow) }
+}
+
+/// Reads them as they are in what can be read now. Beside the runtime: they may come from files.
+///
+/// # Errors
+/// The runtime is ending.
+pub(super) async fn read_anyway(store: &Store, project: &ProjectId) -> Result<Stored, Fault> {
     let (store, project) = (store.clone(), project.clone());
-    let read = move || Stored {
-        scenes: store.document(&scenes_key(&project)).unwrap_or_else(|| NO_SCENES.to_vec()),
-        show: store.document(&show_key(&project)).unwrap_or_else(|| NO_SHOW.to_vec()),
+    let read = move || {
+        let [scenes, show] = [scenes_key(&project), show_key(&project)].map(|key| store.document(&key));
+        let damaged = scenes == Kept::Damaged || show == Kept::Damaged;
+        Stored { scenes: bytes(scenes, NO_SCENES), show: bytes(show, NO_SHOW), damaged }
     };
-    let nothing = |_| Stored { scenes: NO_SCENES.to_vec(), show: NO_SHOW.to_vec() }; // the runtime is ending
-    tokio::task::spawn_blocking(read).await.unwrap_or_else(nothing)
+    tokio::task::spawn_blocking(read).await.map_err(|_| Fault::Stopping)
+}
+
+fn bytes(kept: Kept, otherwise: &[u8]) -> Vec<u8> {
+    match kept {
+        Kept::Whole(bytes) => bytes,
+        Kept::Absent | Kept::Damaged => otherwise.to_vec(),
+    }
 }
 
 /// Bytes that a project's documents have.

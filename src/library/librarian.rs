@@ -1,5 +1,6 @@
 //! The librarian: does every edit of projects and documents, one after the other, each whole or not at all.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +34,8 @@ pub(super) enum Wish {
     Delete { id: String, reply: Reply<Arc<View>> },
     PutScenes { scenes: Vec<Scene>, reply: Reply<Bytes> },
     Import { file: ShowFile, mode: ImportMode, dry: bool, reply: Reply<Imported> },
-    Snapshot { reply: Reply<Document> },
-    Adopt { project: ProjectId, snapshot: Snapshot, reply: Reply<()> },
+    Snapshot { project: ProjectId, reply: Reply<Document> },
+    Adopt { project: ProjectId, snapshot: Snapshot, edition: u64, reply: Reply<()> },
     BackedUp { project: ProjectId, at_ms: u64, reply: Reply<()> },
 }
 
@@ -57,8 +58,10 @@ impl Librarian {
     /// Reads what the store holds.
     pub(super) async fn open(parts: Parts) -> (Self, watch::Receiver<Arc<View>>) {
         let active = active_at_start(&parts.store, parts.several);
-        let stale = !parts.store.is_whole();
-        let (view, read) = watch::channel(Arc::new(read(&parts.store, active).await));
+        let view = read(&parts.store, active.clone(), 0).await;
+        let stale = view.is_err() || !parts.store.is_whole();
+        let view = view.unwrap_or_else(|_| View::empty(active));
+        let (view, read) = watch::channel(Arc::new(view));
         (Self { parts, view, stale }, read)
     }
 
@@ -82,8 +85,10 @@ impl Librarian {
                 Wish::Delete { id, reply } => drop(reply.send(self.delete(&id).await)),
                 Wish::PutScenes { scenes, reply } => drop(reply.send(self.put_scenes(&scenes).await)),
                 Wish::Import { file, mode, dry, reply } => drop(reply.send(self.import(file, mode, dry).await)),
-                Wish::Snapshot { reply } => drop(reply.send(self.whole().map(|()| self.snapshot()))),
-                Wish::Adopt { project, snapshot, reply } => drop(reply.send(self.adopt(&project, snapshot).await)),
+                Wish::Snapshot { project, reply } => drop(reply.send(self.snapshot(&project).await)),
+                Wish::Adopt { project, snapshot, edition, reply } => {
+                    drop(reply.send(self.adopt(&project, snapshot, edition).await));
+                }
                 Wish::BackedUp { project, at_ms, reply } => {
                     drop(reply.send(self.backed_up(&project, at_ms).await));
                 }
@@ -99,9 +104,11 @@ impl Librarian {
     /// Once the database can be read: what is kept, in the place of what the last snapshot of it held.
     async fn read_again(&mut self) {
         if self.stale && self.parts.store.is_whole() {
-            let active = self.view().catalogue.active.clone();
-            self.publish(read(&self.parts.store, active).await);
-            self.stale = false;
+            let now = self.view();
+            if let Ok(view) = read(&self.parts.store, now.catalogue.active.clone(), now.edition + 1).await {
+                self.publish(view);
+                self.stale = !self.parts.store.is_whole(); // it may have gone while it was read
+            }
         }
     }
 
@@ -124,7 +131,10 @@ impl Librarian {
         project.edit(edit, clock::now_ms());
         let mut batch = Batch::default();
         if let Some(template) = template {
-            let stored = documents::read(&self.parts.store, &template).await;
+            let stored = documents::read(&self.parts.store, &template).await?;
+            if stored.damaged {
+                return Err(Fault::Damaged);
+            }
             let pending = self.write_ahead(&project.id, Some(&stored.scenes), Some(&stored.show)).await?;
             documents::replace(&self.parts.store, &mut batch, &project.id, pending);
             engine::keep(&mut batch, &project.id, &self.state_of(&template));
@@ -161,14 +171,14 @@ impl Librarian {
     async fn select(&self, id: &str) -> Result<Arc<View>, Fault> {
         self.whole()?;
         let project = self.known(id)?.clone();
-        let Stored { scenes, show } = documents::read(&self.parts.store, &project.id).await;
+        let stored = documents::read(&self.parts.store, &project.id).await?;
         let mut batch = Batch::default();
         keep(&mut batch, &project); // of `default`, which may never have been edited
         self.parts.engine.select(project.id.clone(), batch).await.ok_or(Fault::Stopping)?;
         self.parts.store.sync().await;
         let mut after = (*self.view()).clone();
         after.catalogue.active = project.id;
-        (after.scenes, after.show) = (scenes.into(), show.into());
+        after.take(stored);
         Ok(self.publish(after))
     }
 
@@ -194,14 +204,22 @@ impl Librarian {
     }
 
     async fn import(&self, file: ShowFile, mode: ImportMode, dry: bool) -> Result<Imported, Fault> {
-        let now = self.view().file();
-        let file = file.over(&now, mode);
-        let changes = file.changes(&now);
+        let view = self.view();
+        let replaces_all = mode == ImportMode::Replace && file.scenes.is_some();
+        let work = move || {
+            // What is damaged can be replaced as a whole, and is nothing to build on.
+            let now = if view.damaged && replaces_all && !dry { ShowFile::default() } else { view.file()? };
+            let file = file.over(&now, mode);
+            file.check().map_err(|refusal| Fault::TooMuch(refusal.to_string()))?;
+            let changes = if dry { file.changes(&now) } else { BTreeMap::new() };
+            let stored = Stored::of(file.scenes.as_deref().unwrap_or_default(), &file.show);
+            Ok((Imported { file, changes }, stored))
+        };
+        let (imported, Stored { scenes, show, .. }) = blocking(work).await?;
         if !dry {
-            let Stored { scenes, show } = Stored::of(file.scenes.as_deref().unwrap_or_default(), &file.show);
             self.put_documents(Some(scenes), Some(show)).await?;
         }
-        Ok(Imported { file, changes })
+        Ok(imported)
     }
 
     /// Replaces documents of the active project; `None`: that one stays.
@@ -214,38 +232,46 @@ impl Librarian {
         documents::replace(&self.parts.store, &mut batch, &active, pending);
         self.touch(&mut after.catalogue, &mut batch);
         self.commit(batch).await;
+        after.damaged &= scenes.is_none() || show.is_none();
         after.scenes = scenes.map_or(after.scenes, Bytes::from);
         after.show = show.map_or(after.show, Bytes::from);
+        after.edition += 1;
         Ok(self.publish(after))
     }
 
-    async fn adopt(&self, project: &ProjectId, snapshot: Snapshot) -> Result<(), Fault> {
+    async fn adopt(&self, project: &ProjectId, snapshot: Snapshot, edition: u64) -> Result<(), Fault> {
         self.whole()?;
         let mut after = (*self.view()).clone();
         if *project != after.catalogue.active {
             return Err(Fault::NotActive(project.clone()));
         }
+        if edition != after.edition {
+            return Err(Fault::Changed);
+        }
         let Snapshot { levels, scenes, show } = snapshot;
-        let Stored { scenes, show } = Stored::of(&scenes, &show);
-        let pending = self.write_ahead(project, Some(&scenes), Some(&show)).await?;
+        let stored = blocking(move || Ok(Stored::of(&scenes, &show))).await?;
+        let pending = self.write_ahead(project, Some(&stored.scenes), Some(&stored.show)).await?;
         let mut batch = Batch::default();
         documents::replace(&self.parts.store, &mut batch, project, pending);
         self.touch(&mut after.catalogue, &mut batch);
         let frames = levels.into_iter().collect();
         self.parts.engine.replace(project.clone(), frames, batch).await.ok_or(Fault::Stopping)?;
         self.parts.store.sync().await;
-        (after.scenes, after.show) = (scenes.into(), show.into());
+        after.take(stored);
         self.publish(after);
         Ok(())
     }
 
-    fn snapshot(&self) -> Document {
-        let view = self.view();
-        let active = &view.catalogue.active;
-        let project = view.catalogue.get(active.as_str()).cloned();
-        let project = project.unwrap_or_else(|| Project::new(active.clone(), name_of(active), 0)); // it is among them
-        let document = Snapshot::document(&project, &self.parts.feed.state(), &view.file(), clock::now_ms());
-        Document { project: active.clone(), bytes: json(&document) }
+    async fn snapshot(&self, id: &ProjectId) -> Result<Document, Fault> {
+        self.whole()?;
+        let project = self.known(id.as_str())?;
+        let (state, mut view) = (self.state_of(id), (*self.view()).clone());
+        if *id != view.catalogue.active {
+            view.take(documents::read(&self.parts.store, id).await?);
+        }
+        let edition = view.edition;
+        let work = move || Ok(json(&Snapshot::document(&project, &state, &view.file()?, clock::now_ms())));
+        Ok(Document { project: id.clone(), bytes: blocking(work).await?, edition })
     }
 
     /// Writes documents ahead, if they fit beside all others.
@@ -260,6 +286,10 @@ impl Librarian {
         let view = self.view();
         let others = view.catalogue.projects.iter().filter(|other| other.id != *project);
         let all = others.map(|other| documents::length(store, &other.id)).sum::<u64>();
+        if new > documents::MAX_PROJECT_BYTES {
+            let most = documents::MAX_PROJECT_BYTES >> 20;
+            return Err(Fault::TooMuch(format!("scenes and show of one project may have {most} MiB")));
+        }
         if all + new > documents::MAX_BYTES {
             let most = documents::MAX_BYTES >> 20;
             return Err(Fault::TooMuch(format!("scenes and shows of all projects together may have {most} MiB")));
@@ -304,7 +334,8 @@ impl Librarian {
 }
 
 /// Reads what the store holds.
-async fn read(store: &Store, active: ProjectId) -> View {
+async fn read(store: &Store, active: ProjectId, edition: u64) -> Result<View, Fault> {
+    let stored = documents::read_anyway(store, &active).await?;
     let kept = store.scan(Tree::Projects, b"").into_iter();
     let mut projects: Vec<Project> = kept.filter_map(|(_, value)| serde_json::from_slice(&value).ok()).collect();
     // Light without a project (its entry was damaged) gets a name, so that nobody loses a show.
@@ -318,9 +349,29 @@ async fn read(store: &Store, active: ProjectId) -> View {
     if store.is_whole() {
         store.commit(batch, Box::new(|| {})).await;
     }
-    let catalogue = Catalogue::new(active, projects);
-    let Stored { scenes, show } = documents::read(store, &catalogue.active).await;
-    View { catalogue, scenes: scenes.into(), show: show.into() }
+    let mut view = View { catalogue: Catalogue::new(active.clone(), projects), edition, ..View::empty(active) };
+    view.take(stored);
+    Ok(view)
+}
+
+/// Work for the processor, off the threads that serve.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Fault::Stopping))
+}
+
+impl View {
+    /// Of a project whose documents cannot be read yet.
+    fn empty(active: ProjectId) -> Self {
+        let project = Project::new(active.clone(), name_of(&active), clock::now_ms());
+        let (scenes, show) = (Bytes::from_static(documents::NO_SCENES), Bytes::from_static(documents::NO_SHOW));
+        Self { catalogue: Catalogue::new(active, vec![project]), scenes, show, damaged: false, edition: 0 }
+    }
+
+    /// Other documents.
+    fn take(&mut self, stored: Stored) {
+        (self.scenes, self.show, self.damaged) = (stored.scenes.into(), stored.show.into(), stored.damaged);
+        self.edition += 1;
+    }
 }
 
 /// What a project is called that has no other name.

@@ -44,6 +44,12 @@ pub enum Fault {
     /// A limit.
     #[error("{0}")]
     TooMuch(String),
+    /// Scenes or show are another edition than whoever asks thinks.
+    #[error("scenes or show were edited meanwhile")]
+    Changed,
+    /// Scenes or show are damaged, so that nothing can be built on them.
+    #[error("scenes or show of this project are damaged; restore a backup, or replace both by /import with scenes")]
+    Damaged,
     /// What is kept cannot be read now.
     #[error("the database cannot be read now, so nothing may be changed; /readyz says why")]
     NotNow,
@@ -61,13 +67,22 @@ pub struct View {
     pub scenes: Bytes,
     /// Its show without the scenes: a JSON object.
     pub show: Bytes,
+    /// One of them was damaged and is shown as empty.
+    pub damaged: bool,
+    /// Rises with each change of scenes, show or active project.
+    pub edition: u64,
 }
 
 impl View {
-    /// The documents as words.
-    #[must_use]
-    pub fn file(&self) -> ShowFile {
-        documents::Stored::file(&self.scenes, &self.show)
+    /// The documents as words. Takes its time for large ones.
+    ///
+    /// # Errors
+    /// They are damaged.
+    pub fn file(&self) -> Result<ShowFile, Fault> {
+        if self.damaged {
+            return Err(Fault::Damaged);
+        }
+        documents::file(&self.scenes, &self.show)
     }
 }
 
@@ -87,6 +102,8 @@ pub struct Document {
     pub project: ProjectId,
     /// Snapshot JSON.
     pub bytes: Vec<u8>,
+    /// Which edition of scenes and show this is; another one after each edit, in one run.
+    pub edition: u64,
 }
 
 /// What the library needs from the rest of the house.
@@ -179,20 +196,20 @@ impl Library {
         self.wish(|reply| Wish::Import { file, mode, dry, reply }).await
     }
 
-    /// The active project as one document.
+    /// A project as one document.
     ///
     /// # Errors
-    /// The appliance is stopping.
-    pub async fn snapshot(&self) -> Result<Document, Fault> {
-        self.wish(|reply| Wish::Snapshot { reply }).await
+    /// There is none, or it cannot be read.
+    pub async fn snapshot(&self, project: ProjectId) -> Result<Document, Fault> {
+        self.wish(|reply| Wish::Snapshot { project, reply }).await
     }
 
-    /// Replaces light, scenes and show of a project in one step.
+    /// Replaces light, scenes and show of a project in one step, if its documents are of that edition.
     ///
     /// # Errors
-    /// It is not the active one, or a limit.
-    pub async fn adopt(&self, project: ProjectId, snapshot: Snapshot) -> Result<(), Fault> {
-        self.wish(|reply| Wish::Adopt { project, snapshot, reply }).await
+    /// It is not the active one, another edition, or a limit.
+    pub async fn adopt(&self, project: ProjectId, snapshot: Snapshot, edition: u64) -> Result<(), Fault> {
+        self.wish(|reply| Wish::Adopt { project, snapshot, edition, reply }).await
     }
 
     /// Notes a verified backup.

@@ -154,19 +154,22 @@ async fn what_is_adopted_replaces_light_scenes_and_show_in_one_change() {
     let house = House::open(folder.path(), true).await;
     house.set(1, [1, 2, 3]).await;
     house.put(5).await;
-    let document = house.library.snapshot().await.unwrap();
+    let document = house.library.snapshot(ProjectId::default_project()).await.unwrap();
     house.set(2, [9, 9, 9]).await;
     house.put(6).await;
     let (snapshot, project) = Snapshot::from_json(&document.bytes, 0).unwrap();
     assert_eq!(project.as_deref(), Some("default"));
     let (_, mut news) = house.engine.feed.subscribe();
-    house.library.adopt(document.project.clone(), snapshot.clone()).await.unwrap();
+    let stale = house.library.adopt(document.project.clone(), snapshot.clone(), document.edition).await;
+    assert_eq!(stale, Err(Fault::Changed), "scenes were edited after it was made");
+    let edition = house.library.view().edition;
+    house.library.adopt(document.project.clone(), snapshot.clone(), edition).await.unwrap();
     assert_eq!(news.recv().await.unwrap().change.seq, 3);
     assert_eq!((house.lamp(), house.level_of_scene()), ([1, 2, 3], Some(5)));
-    let again = house.library.snapshot().await.unwrap();
+    let again = house.library.snapshot(ProjectId::default_project()).await.unwrap();
     assert_eq!(Snapshot::from_json(&again.bytes, 0).unwrap().0, snapshot);
     let other: ProjectId = "other".parse().unwrap();
-    assert_eq!(house.library.adopt(other.clone(), snapshot).await, Err(Fault::NotActive(other)));
+    assert_eq!(house.library.adopt(other.clone(), snapshot, edition).await, Err(Fault::NotActive(other)));
     house.close().await;
     let house = House::open(folder.path(), true).await;
     assert_eq!((house.lamp(), house.level_of_scene()), ([1, 2, 3], Some(5)));
@@ -183,20 +186,65 @@ async fn a_dry_import_changes_nothing() {
     assert_eq!(would.changes["scenes"].removed, ["a"]);
     assert_eq!((&house.library.view().scenes, &house.library.view().show), (&before.scenes, &before.show));
     let did = house.library.import(file, ImportMode::Replace, false).await.unwrap();
-    assert_eq!((did, house.level_of_scene()), (would, None));
+    assert_eq!((did.file, house.level_of_scene()), (would.file, None));
 }
 
 #[tokio::test]
-async fn documents_have_a_limit_together() {
+async fn documents_have_limits() {
     let folder = tempfile::tempdir().unwrap();
     let house = House::open(folder.path(), true).await;
-    let large = json!({"x": "y".repeat(40 << 20)}).to_string();
-    let file = || ShowFile::from_json(large.as_bytes(), 0).unwrap();
-    house.library.import(file(), ImportMode::Replace, false).await.unwrap();
-    house.library.import(file(), ImportMode::Replace, false).await.unwrap(); // in the place of the first
-    let edit = ProjectEdit { name: Some("x".into()), template: "default".parse().ok(), ..ProjectEdit::default() };
-    assert!(matches!(house.library.create(edit).await, Err(Fault::TooMuch(_))));
+    let file = |mib: usize| ShowFile::from_json(json!({"x": "y".repeat(mib << 20)}).to_string().as_bytes(), 0).unwrap();
+    let import = async |mib| house.library.import(file(mib), ImportMode::Replace, false).await;
+    assert!(matches!(import(9).await, Err(Fault::TooMuch(_))), "of one project");
+    import(7).await.unwrap();
+    import(7).await.unwrap(); // in the place of the first
+    let copy = || ProjectEdit { name: Some("x".into()), template: "default".parse().ok(), ..ProjectEdit::default() };
+    for _ in 0..8 {
+        house.library.create(copy()).await.unwrap();
+    }
+    assert!(matches!(house.library.create(copy()).await, Err(Fault::TooMuch(_))), "of all together");
     assert!(house.health.problems().is_empty(), "{:?}", house.health.problems());
+}
+
+#[tokio::test]
+async fn a_merge_beyond_the_limit_of_scenes_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path(), false).await;
+    let file = |from: usize| {
+        let scene = |n| json!({"id": format!("s{n}"), "name": "s", "channelValues": {}, "timestamp": 1});
+        let scenes: Vec<_> = (from..from + 1_500).map(scene).collect();
+        ShowFile::from_json(json!({ "scenes": scenes }).to_string().as_bytes(), 0).unwrap()
+    };
+    house.library.import(file(0), ImportMode::Merge, false).await.unwrap();
+    let before = house.library.view().scenes.clone();
+    assert!(matches!(house.library.import(file(1_500), ImportMode::Merge, false).await, Err(Fault::TooMuch(_))));
+    assert_eq!(house.library.view().scenes, before);
+    assert_eq!(house.library.view().file().unwrap().scenes.unwrap().len(), 1_500);
+}
+
+#[tokio::test]
+async fn damaged_documents_are_nothing_to_build_on_and_can_be_replaced_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path(), true).await;
+    house.put(5).await;
+    let mut batch = crate::store::Batch::default();
+    let (key, _) = house.store.scan(crate::store::Tree::Pieces, b"").remove(0);
+    batch.put(crate::store::Tree::Pieces, key, "damaged");
+    house.store.commit(batch, Box::new(|| {})).await;
+    house.close().await;
+    let house = House::open(folder.path(), true).await;
+    assert_eq!(house.health.problems()[0].code, "DOCUMENT_DAMAGED");
+    let default = ProjectId::default_project();
+    assert_eq!(house.library.snapshot(default.clone()).await, Err(Fault::Damaged), "no backup of it");
+    let none = ShowFile::from_json(b"{}", 0).unwrap();
+    let all = ShowFile::from_json(br#"{"scenes": []}"#, 0).unwrap();
+    for (file, mode) in [(&all, ImportMode::Merge), (&none, ImportMode::Replace)] {
+        assert_eq!(house.library.import(file.clone(), mode, false).await, Err(Fault::Damaged), "{mode:?}");
+    }
+    let copy = ProjectEdit { name: Some("x".into()), template: Some(default.clone()), ..ProjectEdit::default() };
+    assert!(matches!(house.library.create(copy).await, Err(Fault::Damaged)));
+    house.library.import(all, ImportMode::Replace, false).await.unwrap();
+    house.library.snapshot(default).await.unwrap();
 }
 
 fn write(path: &Path, value: &Value) {

@@ -28,6 +28,17 @@ pub struct Ahead {
     crc: u32,
 }
 
+/// What there is of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// There is none.
+    Absent,
+    /// Its bytes.
+    Whole(Vec<u8>),
+    /// It cannot be read any more; `/readyz` says so.
+    Damaged,
+}
+
 /// Where a document is.
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
@@ -70,10 +81,10 @@ impl Store {
         }
     }
 
-    /// The document of a key; `None` also when its pieces are damaged, which is logged. May read files.
+    /// The document of a key. May read files.
     #[must_use]
-    pub fn document(&self, key: &str) -> Option<Vec<u8>> {
-        let head = self.head(key.as_bytes())?;
+    pub fn document(&self, key: &str) -> Kept {
+        let Some(head) = self.head(key.as_bytes()) else { return Kept::Absent };
         let mut bytes = Vec::new();
         for n in 0..head.pieces {
             bytes.extend(self.get(Tree::Pieces, &piece_key(&head.id, n)).unwrap_or_default());
@@ -88,7 +99,7 @@ impl Store {
                 tracing::error!(document = key, "document_damaged");
             }
         }
-        whole.then_some(bytes)
+        if whole { Kept::Whole(bytes) } else { Kept::Damaged }
     }
 
     /// Length of the document of a key, without reading it.

@@ -63,6 +63,8 @@ pub(super) struct Keeper {
     changed: bool,
     pause: Backoff,
     not_before: Instant,
+    /// `None`: the reserve is there.
+    restock_at: Option<Instant>,
 }
 
 enum Task {
@@ -70,7 +72,11 @@ enum Task {
     Close,
     Recover,
     Checkpoint,
+    Restock,
 }
+
+/// Between two looks whether there is space for the reserve again.
+const LOOK: Duration = Duration::from_secs(2);
 
 impl Keeper {
     pub(super) fn new(core: Arc<Core>, start: Start) -> Self {
@@ -84,6 +90,7 @@ impl Keeper {
             changed: start.snapshot != Some(start.database),
             pause: Backoff::new(Duration::from_millis(250), Duration::from_secs(5)),
             not_before: now,
+            restock_at: Some(now),
         }
     }
 
@@ -95,6 +102,10 @@ impl Keeper {
                 Task::Close => return self.close(),
                 Task::Recover => self.recover(),
                 Task::Checkpoint => self.checkpoint(),
+                Task::Restock => {
+                    self.restock();
+                    continue;
+                }
             };
             match result {
                 Ok(()) => self.pause.reset(),
@@ -105,6 +116,19 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    fn restock(&mut self) {
+        let again = match reserve::keep(&self.core.dir) {
+            Ok(true) => None,
+            Ok(false) => Some(LOOK),
+            // A file system that cannot; trying costs writes.
+            Err(error) => {
+                tracing::debug!(%error, "reserve_not_made");
+                Some(DAY)
+            }
+        };
+        self.restock_at = again.map(|pause| Instant::now() + pause);
     }
 
     fn wait(&self) -> Task {
@@ -120,7 +144,9 @@ impl Keeper {
                 Mode::Ram => ((!shared.writer_busy).then_some(self.not_before), Task::Recover),
                 Mode::Disk => (self.checkpoint_due(&shared), Task::Checkpoint),
             };
-            let Some(due) = due else {
+            let restock = self.restock_at.map(|due| (due, Task::Restock));
+            let next = due.map(|due| (due, task)).into_iter().chain(restock).min_by_key(|(due, _)| *due);
+            let Some((due, task)) = next else {
                 shared = self.core.keeper.wait(shared).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
@@ -191,7 +217,6 @@ impl Keeper {
         self.changed = true;
         self.core.metrics.checkpoints.inc();
         journal::delete_before(&self.core.dir, mark.first_needed);
-        reserve::keep(&self.core.dir);
         let days = self.next_generation - self.snapshot.unwrap_or(0) >= DAY_OF_GENERATIONS;
         if self.snapshot.is_none() || days || self.snapshot_at.elapsed() >= DAY {
             self.write_snapshot(mark)?;
@@ -283,6 +308,7 @@ impl Keeper {
             tracing::debug!(%error, "database_not_opened");
         }
         let (_, generation) = self.next_generation(Mode::Ram)?;
+        self.restock_at = Some(Instant::now() + LOOK); // it may have been spent
         self.core.report_disk();
         journal::delete_before(&self.core.dir, generation);
         Ok(())

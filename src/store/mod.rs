@@ -32,7 +32,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 pub use batch::{Batch, Tree};
-pub use document::Ahead;
+pub use document::{Ahead, Kept};
 
 use self::core::{Core, Ending, Mode, Waiting};
 use self::overlay::Found;

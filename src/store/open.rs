@@ -153,7 +153,6 @@ pub(super) fn open(
             None
         }
     };
-    reserve::keep(&dir);
     let start_with = Start { next_generation: next_generation + 1, snapshot: found.snapshot, database: found.mark };
     start(&core, journal, start_with);
     Ok((core, jump))

@@ -42,11 +42,17 @@ pub(super) fn room_for(dir: &Path, bytes: u64) -> io::Result<()> {
     room(dir, CHECKPOINT + bytes.saturating_mul(AMPLIFIED))
 }
 
-/// Keeps the reserve, when there is space enough for it.
-pub(super) fn keep(dir: &Path) {
+/// Keeps the reserve, when there is space enough for it; whether it is there.
+///
+/// # Errors
+/// It cannot be made although there is space.
+pub(super) fn keep(dir: &Path) -> io::Result<bool> {
     let path = dir.join(NAME);
-    if fs::metadata(&path).is_ok_and(|reserve| reserve.len() == SIZE) || free(dir) < 3 * SIZE {
-        return;
+    if fs::metadata(&path).is_ok_and(|reserve| reserve.len() == SIZE) {
+        return Ok(true);
+    }
+    if free(dir) < 3 * SIZE {
+        return Ok(false);
     }
     let unfinished = dir.join("reserve.new");
     let made = File::create(&unfinished).and_then(|file| {
@@ -55,10 +61,10 @@ pub(super) fn keep(dir: &Path) {
         fs::rename(&unfinished, &path)?;
         folder::sync(dir)
     });
-    if let Err(error) = made {
+    if made.is_err() {
         let _ = fs::remove_file(&unfinished); // it is made anew at the next try
-        tracing::debug!(%error, "reserve_not_made"); // a file system without fallocate lives without it
     }
+    made.map(|()| true)
 }
 
 fn room(dir: &Path, bytes: u64) -> io::Result<()> {

@@ -7,6 +7,8 @@
     reason = "a measurement that goes wrong shall stop"
 )]
 
+#[path = "backups.rs"]
+mod backups;
 #[path = "mqtt.rs"]
 mod mqtt;
 #[path = "outputs.rs"]
@@ -26,10 +28,14 @@ const CMD: &str = "v1/demo/rgb/cmd";
 const STATE: &str = "v1/demo/rgb/state";
 
 fn main() -> io::Result<()> {
-    if !std::env::args().any(|argument| argument == "outputs") {
+    let only = |name| std::env::args().any(|argument| argument == name);
+    if !only("outputs") && !only("backups") {
         heart()?;
     }
-    outputs::measure()
+    if !only("backups") {
+        outputs::measure()?;
+    }
+    if only("outputs") { Ok(()) } else { backups::measure() }
 }
 
 /// Commands, state and card.

@@ -15,6 +15,7 @@ pub(crate) fn binary_size() -> io::Result<u64> {
 pub(crate) struct Dmxd {
     child: Child,
     pub(crate) mqtt: u16,
+    pub(crate) http: u16,
 }
 
 impl Dmxd {
@@ -39,7 +40,7 @@ impl Dmxd {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut lines = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
-        let (mut doors, mut mqtt, mut line) = (0, 0, String::new());
+        let (mut doors, mut mqtt, mut http, mut line) = (0, 0, 0, String::new());
         while doors < 2 {
             line.clear();
             if lines.read_line(&mut line)? == 0 {
@@ -47,18 +48,17 @@ impl Dmxd {
             }
             if line.contains("\"listening\"") {
                 doors += 1;
-                if line.contains("\"mqtt\"") {
-                    let address = line.split("\"address\":\"").nth(1).and_then(|rest| rest.split('"').next());
-                    mqtt =
-                        address.and_then(|a| a.rsplit(':').next()?.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
-                }
+                let address = line.split("\"address\":\"").nth(1).and_then(|rest| rest.split('"').next());
+                let port =
+                    address.and_then(|a| a.rsplit(':').next()?.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+                *(if line.contains("\"mqtt\"") { &mut mqtt } else { &mut http }) = port;
             }
         }
         std::thread::spawn(move || {
             let mut sink = [0; 64 * 1024];
             while lines.get_mut().read(&mut sink).is_ok_and(|n| n > 0) {}
         });
-        Ok(Self { child, mqtt })
+        Ok(Self { child, mqtt, http })
     }
 
     /// `VmRSS`.

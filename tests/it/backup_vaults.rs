@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use dmxd::backup::{self, Backups, Fault, FaultKind, NotAdopted, Parts, Shows, Version};
+use dmxd::backup::{self, Backups, Fault, FaultKind, NotTaken, Parts, Shows, Version};
 use dmxd::config;
 use dmxd::dmx::{ProjectId, Snapshot, VersionId};
 use dmxd::kit::{health::Health, secret::Secret};
@@ -30,16 +30,16 @@ impl Shows for Stage {
         vec![self.active()]
     }
 
-    fn snapshot(&self) -> BoxFuture<'_, Option<Document>> {
+    fn snapshot<'a>(&'a self, _: &'a ProjectId) -> BoxFuture<'a, Result<Document, NotTaken>> {
         let document = json!({
             "project": {"id": "default", "name": "Stage"}, "scenes": [], "show": {"ballast": self.ballast},
             "universes": {"0": {"1": 7}}, "timestamp": 5, "version": "1.2"
         });
-        let document = Document { project: self.active(), bytes: document.to_string().into_bytes() };
-        Box::pin(async { Some(document) })
+        let document = Document { project: self.active(), bytes: document.to_string().into_bytes(), edition: 0 };
+        Box::pin(async { Ok(document) })
     }
 
-    fn adopt<'a>(&'a self, _: &'a ProjectId, snapshot: Snapshot) -> BoxFuture<'a, Result<(), NotAdopted>> {
+    fn adopt<'a>(&'a self, _: &'a ProjectId, snapshot: Snapshot, _: u64) -> BoxFuture<'a, Result<(), NotTaken>> {
         Box::pin(async {
             self.adopted.lock().unwrap().push(snapshot);
             Ok(())
@@ -77,7 +77,7 @@ impl Edge {
     }
 
     async fn restore(&self, version: &VersionId) -> Result<(), Fault> {
-        self.backups.handle.restore(&project(), version, false).await
+        self.backups.handle.restore(&project(), None, version, false).await
     }
 
     async fn list(&self) -> Vec<Version> {

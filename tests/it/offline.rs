@@ -14,7 +14,7 @@ async fn left_at(home: Home, colour: [u8; 3]) -> Home {
 }
 
 #[tokio::test]
-async fn a_appliancethat_does_not_start_is_backed_up_and_restored() {
+async fn an_appliance_that_does_not_start_is_backed_up_and_restored() {
     let home = left_at(Home::new().set(KEY, "passphrase:correct horse"), [1, 2, 3]).await;
     let made = home.run(&["backup", "--label", "před opravou"]).await;
     assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""), "{}", made.stdout);
@@ -43,7 +43,7 @@ async fn a_appliancethat_does_not_start_is_backed_up_and_restored() {
 }
 
 #[tokio::test]
-async fn a_file_from_another_applianceis_verified_and_restored_and_a_damaged_one_changes_nothing() {
+async fn a_file_from_another_appliance_is_verified_and_restored_and_a_damaged_one_changes_nothing() {
     let elsewhere = left_at(Home::new(), [9, 8, 7]).await;
     let made = elsewhere.run(&["backup"]).await;
     let version = made.stdout.split(' ').next().unwrap().to_owned();
@@ -70,7 +70,7 @@ async fn a_file_from_another_applianceis_verified_and_restored_and_a_damaged_one
 }
 
 #[tokio::test]
-async fn beside_a_running_applianceonly_a_look_is_allowed() {
+async fn beside_a_running_appliance_only_a_look_is_allowed() {
     let home = left_at(Home::new(), [1, 2, 3]).await;
     assert_eq!(home.run(&["backup"]).await.code, Some(0));
     let beside = Home::new().set("DMX_DATA_DIR", home.data());

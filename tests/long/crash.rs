@@ -1,7 +1,7 @@
 //! The long runs, by `tests/long/run` only: the same checks as every day, hundreds of times.
 
 use crate::harness::{Damage, Home, Random, data_files};
-use crate::{life, ola, power, storage};
+use crate::{backups, life, ola, power, storage};
 
 /// A count from the environment.
 pub fn count(name: &str, default: usize) -> usize {
@@ -34,6 +34,12 @@ async fn hundreds_of_damaged_files_do_not_stop_it() {
 #[ignore = "long: tests/long/run"]
 async fn many_power_cuts_leave_a_true_light() {
     power::power_cuts(count("DMXD_LONG_CUTS", 30)).await;
+}
+
+#[tokio::test]
+#[ignore = "long: tests/long/run"]
+async fn hundreds_of_kills_during_restores_leave_the_old_project_or_the_new_one() {
+    backups::kills::restore_rounds(count("DMXD_LONG_RESTORES", 250)).await;
 }
 
 #[tokio::test]

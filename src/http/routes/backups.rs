@@ -23,7 +23,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route {
         verb: Verb::Get,
         path: "/projects/{id}/backups",
-        summary: "The versions of a project. 404 here and below while backups are off; 502: the place where they are kept fails.",
+        summary: "The versions of a project, also of one that is not here any more. 404 here and below while backups are off; 502: the place where they are kept fails.",
         key: Key::AsHeader,
         query: &[],
         takes: None,
@@ -105,12 +105,17 @@ struct Restored {
 }
 
 async fn list(app: &App, request: Request) -> Result<Response, Problem> {
-    let project = known(app, &request)?;
-    versions(app, &project).await
+    versions(app, &named(app, &request)?).await
 }
 
 async fn versions(app: &App, project: &ProjectId) -> Result<Response, Problem> {
     let versions = app.backups.list(project).await?;
+    if versions.is_empty() && app.library.view().catalogue.get(project.as_str()).is_none() {
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            format!("there is no project {project}, and no backup of one"),
+        ));
+    }
     reply::json(StatusCode::OK, &Versions { project_id: project.to_string(), versions })
 }
 
@@ -127,7 +132,7 @@ fn status(app: &App, request: &Request) -> Result<Response, Problem> {
 }
 
 async fn download(app: &App, request: Request) -> Result<Response, Problem> {
-    let (project, version) = (known(app, &request)?, version(request.parameter(1))?);
+    let (project, version) = (named(app, &request)?, version(request.parameter(1))?);
     let mut response = reply::bytes(MEDIA, app.backups.download(&project, &version).await?);
     if let Ok(name) = HeaderValue::try_from(format!("attachment; filename=\"{project}-{version}.bin\"")) {
         response.headers_mut().insert(CONTENT_DISPOSITION, name);
@@ -136,7 +141,7 @@ async fn download(app: &App, request: Request) -> Result<Response, Problem> {
 }
 
 async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
-    let (project, version) = (known(app, &request)?, version(request.parameter(1))?);
+    let (project, version) = (named(app, &request)?, version(request.parameter(1))?);
     app.backups.delete(&project, &version).await?;
     versions(app, &project).await
 }
@@ -145,7 +150,9 @@ async fn restore(app: &App, mut request: Request) -> Result<Response, Problem> {
     let project = known(app, &request)?;
     let order = RestoreOrder::from_json(&request.bytes(SMALL).await?)?;
     let version = version(&order.version_id)?;
-    app.backups.restore(&project, &version, order.force.unwrap_or(false)).await?;
+    let owner = order.project_id.map(|id| id.parse::<ProjectId>()).transpose();
+    let owner = owner.map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is no project with such an id"))?;
+    app.backups.restore(&project, owner, &version, order.force.unwrap_or(false)).await?;
     reply::json(StatusCode::OK, &Restored { status: "ok" })
 }
 
@@ -155,6 +162,13 @@ fn known(app: &App, request: &Request) -> Result<ProjectId, Problem> {
     let view = app.library.view();
     let project = view.catalogue.get(request.parameter(0)).map(|project| project.id.clone());
     project.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no project {}", request.parameter(0))))
+}
+
+/// The project that the path names, also one that is not here any more: its backups are.
+fn named(app: &App, request: &Request) -> Result<ProjectId, Problem> {
+    several(app)?;
+    let id = request.parameter(0);
+    id.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, format!("there is no project {id}")))
 }
 
 /// An id that is none names nothing.
@@ -167,6 +181,7 @@ impl From<Fault> for Problem {
         let status = match fault.kind {
             FaultKind::Off | FaultKind::NotFound => StatusCode::NOT_FOUND,
             FaultKind::NotActive | FaultKind::Busy | FaultKind::Foreign => StatusCode::CONFLICT,
+            FaultKind::NotNow => return Self::unavailable(fault.message),
             FaultKind::Unreadable => StatusCode::UNPROCESSABLE_ENTITY,
             FaultKind::Refused | FaultKind::Unreachable => StatusCode::BAD_GATEWAY,
         };

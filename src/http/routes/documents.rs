@@ -47,7 +47,7 @@ pub(super) static ROUTES: &[Route] = &[
         query: &[],
         takes: None,
         answers: &[json::<ShowBody>(200, "As a file.")],
-        handler: |app, _| Box::pin(async move { export(&app) }),
+        handler: |app, _| Box::pin(async move { export(&app).await }),
     },
     Route {
         verb: Verb::Post,
@@ -90,8 +90,14 @@ async fn put_scenes(app: &App, mut request: Request) -> Result<Response, Problem
     Ok(reply::bytes(JSON, app.library.put_scenes(scenes).await?))
 }
 
-fn export(app: &App) -> Result<Response, Problem> {
-    reply::json(StatusCode::OK, &app.library.view().file().export(clock::now_ms()))
+async fn export(app: &App) -> Result<Response, Problem> {
+    let view = app.library.view();
+    blocking(move || reply::json(StatusCode::OK, &view.file()?.export(clock::now_ms()))).await
+}
+
+/// Work for the processor, off the threads that serve.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?
 }
 
 async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
@@ -100,12 +106,15 @@ async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
         _ => ImportMode::Replace,
     };
     let dry = matches!(choice(&request, "dryRun", &["0", "1", "false", "true"])?, "1" | "true");
-    let file = ShowFile::from_json(&request.bytes(SHOW).await?, clock::now_ms())?;
+    // One at a time: read, a body of 8 MiB may need ten times that.
+    let _turn = app.imports.acquire().await.map_err(Problem::internal)?;
+    let body = request.bytes(SHOW).await?;
+    let file = blocking(move || Ok(ShowFile::from_json(&body, clock::now_ms())?)).await?;
     let imported = app.library.import(file, mode, dry).await?;
     if dry {
         return reply::json(StatusCode::OK, &DryRun { dry_run: true, changes: imported.changes });
     }
-    reply::json(StatusCode::OK, &imported.file.export(clock::now_ms()))
+    blocking(move || reply::json(StatusCode::OK, &imported.file.export(clock::now_ms()))).await
 }
 
 /// The value of a name in the query; the first of `values` when it is absent.

@@ -122,7 +122,9 @@ impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let status = match fault {
             Fault::NotFound(_) => StatusCode::NOT_FOUND,
-            Fault::Active(_) | Fault::NotActive(_) | Fault::TooMuch(_) => StatusCode::CONFLICT,
+            Fault::Active(_) | Fault::NotActive(_) | Fault::TooMuch(_) | Fault::Changed | Fault::Damaged => {
+                StatusCode::CONFLICT
+            }
             Fault::NotNow => return Self::unavailable(fault.to_string()),
             Fault::Stopping => return super::rgb::stopping(),
         };

@@ -60,7 +60,8 @@ impl Damage {
 /// Every file of a data folder that holds anything, by its path inside the folder. A lock's content means nothing.
 pub fn data_files(data: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders = vec![data.to_owned()];
+    // A kill may come before there is a folder.
+    let mut folders: Vec<_> = data.exists().then(|| data.to_owned()).into_iter().collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
