@@ -3,6 +3,7 @@
 mod commands;
 mod connect;
 mod durable;
+mod fairness;
 mod messages;
 mod policy;
 mod presence;
