@@ -100,6 +100,13 @@ impl Stage {
     }
 }
 
+/// Threads of routers that this process has.
+fn routers() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let names = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+    names.filter(|name| name.trim().strip_prefix("router-").is_some_and(|id| id.parse::<u32>().is_ok())).count()
+}
+
 /// In a runtime that waits for nobody at its end.
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -175,6 +182,12 @@ fn a_router_that_knows_too_many_topics_is_replaced_in_the_middle_of_the_traffic(
             tokio::time::sleep(Duration::from_millis(10)).await; // the traffic's own pace
         }
         assert!(stage.generation() >= 2, "it was replaced");
+        let gone = async {
+            while routers() > 1 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, gone).await.expect("the threads of those before have ended");
         for hears in &mut hears {
             assert_next(hears, 0..sent).await;
         }

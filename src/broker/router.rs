@@ -64,6 +64,9 @@ impl From<LinkError> for RouterGone {
 /// nobody's thread is held up by a router that is stuck.
 const EVENTS: usize = 900;
 
+/// Links beside those of sessions: the guardian's, and of sessions that are being shown out.
+const SPARE: usize = 64;
+
 /// Between two looks whether there is room in the router's line.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -118,7 +121,7 @@ impl Router {
     /// # Errors
     /// The thread did not answer.
     pub(super) fn start(generation: usize, links: usize) -> Result<(Self, Publisher), RouterGone> {
-        let links = links + 1; // the guardian's
+        let links = links + SPARE;
         let config = RouterConfig {
             max_connections: links + 1, // the publisher's
             max_outgoing_packet_count: READ_AT_ONCE,

@@ -40,6 +40,8 @@ mod long;
 #[path = "../long/outputs.rs"]
 mod long_outputs;
 
+#[path = "../long/broker.rs"]
+mod long_broker;
 /// The same for projects.
 #[path = "../long/projects.rs"]
 mod long_projects;

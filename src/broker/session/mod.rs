@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -232,6 +233,15 @@ impl Session {
     async fn away(&mut self) -> Option<Arrival> {
         let mut phase = self.hub.phase.subscribe();
         loop {
+            // Who is wanted elsewhere, or shown out, need not move first: there may be no room before it has gone.
+            match self.entry.mailbox.try_recv() {
+                Ok(arrival) => return Some(arrival),
+                Err(TryRecvError::Disconnected) => {
+                    self.kept = false;
+                    return None;
+                }
+                Err(TryRecvError::Empty) => {}
+            }
             if self.must_move() && self.move_over().await.is_err() {
                 self.tap_lives = false; // the next router has it
             }
