@@ -75,6 +75,8 @@ struct Outlet {
     publisher: Publisher,
     retained: RetainedMessages,
     recent: RecentMessages,
+    /// Number of the last message that went into the router before this one.
+    switched_at: u64,
 }
 
 pub(super) struct Parts {
@@ -123,7 +125,7 @@ impl Hub {
             register,
             presence,
             filters: Mutex::default(),
-            outlet: Mutex::new(Outlet { publisher, retained, recent }),
+            outlet: Mutex::new(Outlet { publisher, retained, recent, switched_at: 0 }),
             router_serves: watch::Sender::new(true),
             losses: Mutex::default(),
             laggards: watch::Sender::new(0),
@@ -172,6 +174,7 @@ impl Hub {
         let lost = {
             let mut outlet = self.outlet();
             publisher.go_on_from(&outlet.publisher);
+            outlet.switched_at = outlet.publisher.number();
             outlet.publisher = publisher;
             outlet.recent.lost()
         };
@@ -212,12 +215,19 @@ impl Hub {
         self.filters.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// What went into routers behind `number`, in order, and whether older messages may be missing for a session that
-    /// last kept up with the router at `up_to_date`.
-    pub(super) fn recent(&self, number: u64, up_to_date: Instant) -> (Vec<Recent>, bool) {
+    /// What went into routers behind `number`, in order, a page at a time.
+    pub(super) fn recent_page(&self, number: u64) -> Vec<Recent> {
+        self.outlet().recent.behind(number).cloned().collect()
+    }
+
+    /// Messages that a session moving now can be given by nobody any more: those between the last change of routers and
+    /// the first that is still known. One that was not up to date then may miss older ones, too.
+    pub(super) fn missed(&self, behind_since: Option<Instant>) -> u64 {
         let outlet = self.outlet();
-        let gap = outlet.recent.oldest().is_some_and(|oldest| up_to_date < oldest);
-        (outlet.recent.behind(number).cloned().collect(), gap)
+        let first = outlet.recent.first().unwrap_or(outlet.switched_at + 1);
+        let since_switch = first.saturating_sub(outlet.switched_at + 1);
+        let older = behind_since.zip(outlet.recent.oldest()).is_some_and(|(behind, oldest)| behind < oldest);
+        since_switch.max(u64::from(older))
     }
 
     /// Topics and bytes of some of the last messages.
@@ -248,10 +258,9 @@ impl Hub {
         }
         let (recent, sent) = outlet.publisher.publish(message.topic, message.payload, message.qos);
         outlet.recent.push(recent, Instant::now());
+        let generation = outlet.publisher.generation();
         drop(outlet);
         if let Err(error) = sent {
-            // Not within the call: a look at the router must not be held while another one is taken.
-            let generation = self.routers.borrow().generation();
             self.router_is_gone(generation, &error);
         }
     }

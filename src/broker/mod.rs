@@ -141,9 +141,13 @@ pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartE
 async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for record in session::records(&hub.store) {
+        let id = record.id().to_owned();
         match session::restore(hub.clone(), record).await {
             Some(session) => drop(tasks.spawn(session)),
-            None => tracing::warn!("session_not_restored: no room (mqtt.max_sessions), or no router"),
+            None => {
+                tracing::warn!(clientId = id, "session_not_restored: no room (mqtt.max_sessions), or no router");
+                session::purge(&hub.store, &id).await;
+            }
         }
     }
     tasks

@@ -14,6 +14,9 @@ const AGE: Duration = Duration::from_secs(2);
 /// Bytes at the most, whatever their age: four times what one filter's log holds in the router.
 const BYTES: usize = 4 << 20;
 
+/// Messages given out at once: the lock they are under is everybody's.
+const PAGE: usize = 256;
+
 /// Messages of a sample at the most: the lock they are under is everybody's.
 const SAMPLE: usize = 128;
 
@@ -66,10 +69,15 @@ impl RecentMessages {
         self.lost = 0;
     }
 
-    /// Messages behind `number`, in order.
+    /// Messages behind `number`, in order, at most a page of them.
     pub(super) fn behind(&self, number: u64) -> impl Iterator<Item = &Recent> {
         let from = self.messages.partition_point(|(_, message)| message.number <= number);
-        self.messages.range(from..).map(|(_, message)| message)
+        self.messages.range(from..).take(PAGE).map(|(_, message)| message)
+    }
+
+    /// Number of the first message that is here.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.messages.front().map(|(_, message)| message.number)
     }
 
     /// Some of them, evenly spread.

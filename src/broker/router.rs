@@ -95,7 +95,10 @@ impl Drop for Router {
     fn drop(&mut self) {
         if self.retired.load(Ordering::Relaxed) {
             let connect = self.connect.clone();
-            std::thread::spawn(move || end(&*connect));
+            let ended = std::thread::Builder::new().name("router-end".into()).spawn(move || end(&*connect));
+            if let Err(error) = ended {
+                tracing::warn!(%error, "router_not_ended: its memory stays");
+            }
         }
     }
 }
@@ -103,7 +106,8 @@ impl Drop for Router {
 /// Ends a router's thread, for which there is no other way: it does not survive being asked for the messages of a link
 /// that was disconnected (BROKER K5). Blocks, for ever when the thread is stuck.
 fn end(connect: &Connect) {
-    let Ok((mut tx, rx, _)) = connect("last") else { return }; // it has ended already
+    // Err: it has ended already.
+    let Ok((mut tx, rx, _)) = connect("last") else { return tracing::debug!("router_ended_already") };
     let gone = mq::Disconnect { reason_code: mq::DisconnectReasonCode::NormalDisconnection };
     tx.buffer().push_back(Packet::Disconnect(gone, None));
     let _ = tx.publish("", Bytes::new()); // Err: as above; it fetches both
@@ -123,7 +127,7 @@ impl Router {
     pub(super) fn start(generation: usize, links: usize) -> Result<(Self, Publisher), RouterGone> {
         let links = links + SPARE;
         let config = RouterConfig {
-            max_connections: links + 1, // the publisher's
+            max_connections: links + 2, // the publisher's, and the last one, which ends the thread
             max_outgoing_packet_count: READ_AT_ONCE,
             max_segment_size: SEGMENT_BYTES,
             max_segment_count: SEGMENTS,
@@ -145,7 +149,7 @@ impl Router {
             links: Arc::new(Semaphore::new(links)),
             retired: AtomicBool::new(false),
         };
-        Ok((router, Publisher { tx, _rx, number: 0, passed: 0, topics: HashSet::default() }))
+        Ok((router, Publisher { tx, _rx, generation, number: 0, passed: 0, topics: HashSet::default() }))
     }
 
     /// Waits for room in the thread's line, so that sending does not block.
@@ -225,6 +229,8 @@ pub(super) struct Publisher {
     tx: LinkTx,
     /// Kept: dropping it would close the router's way of waking this link.
     _rx: LinkRx,
+    /// Which router this is the way into.
+    generation: usize,
     number: u64,
     /// Bytes of all messages so far, topics included.
     passed: u64,
@@ -236,6 +242,10 @@ impl Publisher {
     /// Goes on where another router's publisher stood.
     pub(super) fn go_on_from(&mut self, other: &Self) {
         (self.number, self.passed) = (other.number, other.passed);
+    }
+
+    pub(super) fn generation(&self) -> usize {
+        self.generation
     }
 
     /// Bytes of all messages so far.

@@ -77,6 +77,7 @@ group! {
         sessions_evicted: IntCounter("dmx_broker_sessions_evicted_total", "Sessions of absent clients ended because there were too many."),
         sessions_expired: IntCounter("dmx_broker_sessions_expired_total", "Sessions given up because their clients did not come back for mqtt.session_expiry_days."),
         laggards: IntCounter("dmx_broker_laggards_total", "Times a connected subscriber lagged so far that publishers were slowed for it."),
+        letters_stored: IntCounter("dmx_broker_letters_stored_total", "Messages stored for sessions that are away."),
         subscriptions: IntGauge("dmx_broker_subscriptions", "Subscriptions of all sessions."),
         filters: IntGauge("dmx_broker_filters", "Different filters that the present router was given; it never forgets one."),
         topics: IntGauge("dmx_broker_topics", "Different topics that the present router was given; it never forgets one."),

@@ -139,11 +139,12 @@ impl Session {
         let mut farewell: Option<(Instant, Instant)> = None;
         loop {
             let open = *phase.borrow_and_update();
+            let begun = Instant::now();
             if self.must_move() {
                 match self.move_over().await {
-                    Ok(false) => {}
+                    Ok(0) => {}
                     // It would not know what it missed; it is told by the only word there is.
-                    Ok(true) => return End::Lagging,
+                    Ok(_) => return End::Lagging,
                     Err(error) => return End::Router(error),
                 }
             }
@@ -158,7 +159,13 @@ impl Session {
             self.replay();
             self.write_letters(connection);
             let now = Instant::now();
-            let behind = !self.outbound.has_room() || !self.replays.is_empty();
+            // What this loop waited for itself is not the client's silence.
+            let spent = now - begun;
+            if spent > LOOK {
+                connection.last_packet += spent;
+                connection.last_write += spent;
+            }
+            let behind = !self.outbound.has_room();
             if self.lags(behind, now) {
                 return End::Lagging;
             }
@@ -186,7 +193,7 @@ impl Session {
                 _ = phase.changed() => {}
                 _ = self.laggards.changed() => {}
                 () = sleep_until(silent_until.unwrap_or(now)), if silent_until.is_some() => {}
-                () = sleep_until(now + LOOK), if behind => {}
+                () = sleep_until(now + LOOK), if self.behind_since.is_some() => {}
                 ended = self.inbound.ready(&self.hub), if !self.inbound.is_done() => {
                     self.inbound.settle(ended, &self.hub, &self.id, &mut connection.out);
                 }
@@ -221,15 +228,39 @@ impl Session {
 
     /// Whether the client has lagged for too long. While it lags, publishers that say much wait for it.
     fn lags(&mut self, behind: bool, now: Instant) -> bool {
-        if !behind {
+        if self.behind_since.is_none() {
+            if behind {
+                // What passed before does not count: it was up to date.
+                self.taken_to = self.hub.passed();
+                (self.behind_since, self.looked_at) = (Some(now), now);
+            }
+            return false;
+        }
+        if self.outbound.is_nearly_empty() {
             (self.behind_since, self.lagging) = (None, None);
             return false;
         }
-        self.behind_since.get_or_insert(now);
-        if self.lagging.is_none() && self.lag() >= LAG_BYTES {
-            self.lagging = Some((now, self.hub.laggard()));
+        if now >= self.looked_at + LOOK {
+            self.looked_at = now;
+            let lag = self.lag();
+            if lag < LAG_BYTES / 2 {
+                self.lagging = None;
+            } else if lag >= LAG_BYTES && self.lagging.is_none() {
+                self.lagging = Some((now, self.hub.laggard()));
+            }
         }
         self.lagging.as_ref().is_some_and(|(since, _)| now >= *since + LAG_PATIENCE)
+    }
+
+    /// Until when nothing is read from the client: it has said what it may, or others need time.
+    fn silent_until(&mut self, now: Instant) -> Option<Instant> {
+        if *self.laggards.borrow_and_update() == 0 {
+            self.held_since = None;
+        } else if self.held_since.is_none() && self.lagging.is_none() && self.voice.is_busy(now) {
+            self.held_since = Some(now);
+        }
+        let held_until = self.held_since.map(|since| since + LAG_PATIENCE).filter(|until| now < *until);
+        self.voice.silent_until(now).or(held_until)
     }
 
     /// Bytes for this client that it has not taken: its share of all that has passed since.
@@ -244,12 +275,6 @@ impl Session {
         let ours: usize = sample.iter().filter(|(topic, _)| is_for_us(topic)).map(|(_, bytes)| bytes).sum();
         let all: usize = sample.iter().map(|(_, bytes)| bytes).sum();
         passed.saturating_mul(ours as u64) / (all as u64).max(1)
-    }
-
-    /// Until when nothing is read from the client: it has said what it may, or others need time.
-    fn silent_until(&mut self, now: Instant) -> Option<Instant> {
-        let waits = *self.laggards.borrow_and_update() > 0 && self.lagging.is_none() && self.voice.is_busy(now);
-        self.voice.silent_until(now).or(waits.then(|| now + LAG_PATIENCE))
     }
 
     fn may_read(&self, connection: &Connection) -> bool {

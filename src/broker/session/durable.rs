@@ -46,8 +46,14 @@ struct Stored {
 pub(in crate::broker) struct Record {
     pub(super) id: String,
     filters: Vec<(Filter, QoS)>,
-    /// For how long its client has been away, as far as is known.
-    away: Duration,
+    /// For how long its client has been away; `None`: not known.
+    away: Option<Duration>,
+}
+
+impl Record {
+    pub(in crate::broker) fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 /// Every session that the store holds.
@@ -58,7 +64,7 @@ pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
         let filter = |(text, qos): (String, u8)| Some((Filter::new(&text)?, QoS::new(qos)?));
         // One that was connected has been away since the process ended, which was no age ago.
         let known = !stored.connected && stored.since >= CLOCK_WAS_SET && now >= stored.since;
-        let away = if known { Duration::from_millis(now - stored.since) } else { Duration::ZERO };
+        let away = known.then(|| Duration::from_millis(now - stored.since));
         let filters = stored.filters.into_iter().filter_map(filter).collect();
         Some(Record { id: String::from_utf8(key).ok()?, filters, away })
     };
@@ -67,6 +73,18 @@ pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
 
 fn key(id: &str, kind: u8, number: &[u8]) -> Vec<u8> {
     [id.as_bytes(), &[kind], number].concat()
+}
+
+/// Forgets a session that there is no room for.
+pub(in crate::broker) async fn purge(store: &Store, id: &str) {
+    let mut batch = Batch::default();
+    batch.delete(Tree::Sessions, id.as_bytes());
+    for kind in [LETTER, TAKEN] {
+        for (key, _) in store.scan(Tree::Letters, &key(id, kind, b"")) {
+            batch.delete(Tree::Letters, key);
+        }
+    }
+    store.commit(batch, Box::new(|| {})).await;
 }
 
 /// Has the batch note that a QoS 2 message was taken.
@@ -103,10 +121,14 @@ impl Session {
     /// Stores what waits for the client and is not stored yet (`all`: also anew what is in flight), and forgets what was
     /// dropped or has arrived.
     pub(super) async fn store_letters(&mut self, all: bool) {
-        self.forget_arrived().await;
+        self.unstored_since = None;
         let mut batch = Batch::default();
+        for number in self.outbound.forgotten() {
+            batch.delete(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()));
+        }
         if self.kept {
             for (number, kept) in self.outbound.unstored(all) {
+                self.hub.metrics.letters_stored.inc();
                 batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
             }
         }
@@ -142,9 +164,14 @@ impl Session {
     /// Takes up a session of an earlier run.
     pub(super) async fn recall(&mut self, record: Record) -> Result<(), RouterGone> {
         self.kept = true;
-        self.expires = Instant::now() + self.lifetime().saturating_sub(record.away);
+        self.expires = Instant::now() + self.lifetime().saturating_sub(record.away.unwrap_or_default());
         for (filter, qos) in record.filters {
             if !self.hub.with_filter(&filter) {
+                tracing::warn!(
+                    clientId = self.id,
+                    filter = filter.as_str(),
+                    "subscription_not_restored (mqtt.max_filters)"
+                );
                 continue;
             }
             let id = self.subscriptions.next_id();
@@ -164,6 +191,12 @@ impl Session {
         for (found, _) in store.scan(Tree::Letters, &key(&self.id, TAKEN, b"")) {
             let pkid = found.get(self.id.len() + 1..).and_then(|pkid| Some(u16::from_be_bytes(pkid.try_into().ok()?)));
             self.inbound.recall(pkid);
+        }
+        self.outbound.begin_at(clock::now_ms() as u16);
+        if record.away.is_none() {
+            let expires = self.expires;
+            self.save(false).await; // its age counts from now on
+            self.expires = expires;
         }
         Ok(())
     }

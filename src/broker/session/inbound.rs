@@ -118,11 +118,11 @@ impl Inbound {
                 let wait = self.command(hub, client, &mut publish).await;
                 Step::new(wait, publish)
             }
-            Publishing::Allowed if publish.retain && self.may_retain(hub, client, &publish) => {
-                self.retain(hub, publish).await
-            }
             Publishing::Allowed if !hub.has_room_for_topic(&publish.topic) => {
                 Step { message: None, ..self.too_many(hub, client, publish) }
+            }
+            Publishing::Allowed if publish.retain && self.may_retain(hub, client, &publish) => {
+                self.retain(hub, publish).await
             }
             Publishing::Allowed => Step::new(Wait::Nothing, publish),
         };

@@ -12,6 +12,7 @@ mod subscriptions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc::error::TryRecvError;
@@ -31,7 +32,19 @@ use super::router::{Delivery, Router, RouterGone, Tap};
 use super::topic::Filter;
 
 pub(super) use self::connection::Stream;
-pub(super) use self::durable::records;
+pub(super) use self::durable::{purge, records};
+
+/// What waits for a client that is away is stored so long after it came, in one piece: what is dropped before that costs
+/// nothing.
+const STORE: Duration = Duration::from_millis(10);
+
+/// Waits until then; for ever without a time. Cancel-safe.
+async fn at(then: Option<Instant>) {
+    match then {
+        Some(then) => sleep_until(then).await,
+        None => std::future::pending().await,
+    }
+}
 
 /// A client that was let in and has to be told so.
 pub(super) struct Arrival {
@@ -92,6 +105,12 @@ struct Session {
     tap_lives: bool,
     /// Since when the client does not take what the router has for it.
     behind_since: Option<Instant>,
+    /// When its lag was last looked at.
+    looked_at: Instant,
+    /// Since when it is not heard because others lag.
+    held_since: Option<Instant>,
+    /// Since when there are letters to be stored for a client that is away.
+    unstored_since: Option<Instant>,
     /// Bytes that had passed with the last message that was taken from the router.
     taken_to: u64,
     /// Since when it lags so far that it may lose messages.
@@ -125,6 +144,9 @@ impl Session {
             tap,
             tap_lives: true,
             behind_since: None,
+            looked_at: Instant::now(),
+            held_since: None,
+            unstored_since: None,
             taken_to: hub.passed(),
             lagging: None,
             laggards: hub.laggards(),
@@ -243,8 +265,10 @@ impl Session {
                 Err(TryRecvError::Empty) => {}
             }
             if self.must_move() && self.move_over().await.is_err() {
-                self.tap_lives = false; // the next router has it
+                self.tap_lives = false; // it is tried again at the next look
             }
+            let store_at = self.unstored_since.map(|since| since + STORE);
+            let move_at = (!self.tap_lives).then(|| Instant::now() + STORE);
             tokio::select! {
                 arrival = self.entry.mailbox.recv() => {
                     self.kept &= arrival.is_some();
@@ -252,6 +276,8 @@ impl Session {
                 }
                 () = reached(&mut phase, Phase::Quiet) => return None,
                 _ = self.routers.changed() => {}
+                () = at(store_at) => self.store_letters(false).await,
+                () = at(move_at) => {}
                 () = sleep_until(self.expires) => {
                     self.kept = false;
                     self.hub.metrics.sessions_expired.inc();
@@ -278,7 +304,7 @@ impl Session {
         } else if qos > QoS::AtMostOnce {
             let dropped = self.outbound.push_away(Letter::new(topic, payload, qos, false));
             self.hub.metrics.dropped.inc_by(dropped);
-            self.store_letters(false).await;
+            self.unstored_since.get_or_insert_with(Instant::now);
         }
     }
 
@@ -312,7 +338,7 @@ impl Session {
 
     /// A message for the client that is there.
     fn deliver(&mut self, delivery: Delivery) {
-        self.taken_to = delivery.passed;
+        self.taken_to = self.taken_to.max(delivery.passed);
         let Some(qos) = self.subscriptions.accept(&delivery) else { return };
         let Delivery { topic, payload, number, .. } = delivery;
         if !self.given.iter().any(|(given, at)| *given == topic && number <= *at) {

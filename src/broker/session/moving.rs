@@ -42,9 +42,9 @@ impl Session {
         self.tap.generation() != self.routers.borrow().generation()
     }
 
-    /// Moves to the present router. True when messages may be missing, because the client was too far behind.
-    pub(super) async fn move_over(&mut self) -> Result<bool, RouterGone> {
-        let up_to_date = self.behind_since.map_or_else(std::time::Instant::now, tokio::time::Instant::into_std);
+    /// Moves to the present router; gives how many messages nobody can be given any more.
+    pub(super) async fn move_over(&mut self) -> Result<u64, RouterGone> {
+        let behind_since = self.behind_since.map(tokio::time::Instant::into_std);
         while self.tap_lives
             && self.outbound.has_room()
             && let Some(Ok(delivery)) = self.tap.next().now_or_never()
@@ -60,15 +60,27 @@ impl Session {
             }
         };
         self.tap_lives = true;
-        let (recent, gap) = self.hub.recent(self.subscriptions.oldest(), up_to_date);
-        for message in recent {
-            let topic = std::str::from_utf8(&message.topic).unwrap_or_default();
-            if let Some(subscription) = self.subscriptions.waiting_for(topic, message.number) {
-                let Recent { number, passed, topic, payload, qos } = message;
-                self.take(Delivery { subscription, number, passed, topic, payload, qos }).await;
-            }
+        if self.subscriptions.is_empty() {
+            return Ok(0);
         }
-        Ok(gap && !self.subscriptions.is_empty())
+        let missed = self.hub.missed(behind_since);
+        let mut number = self.subscriptions.oldest();
+        loop {
+            let page = self.hub.recent_page(number);
+            let Some(last) = page.last() else { break };
+            number = last.number;
+            for Recent { number, passed, topic, payload, qos } in page {
+                let name = std::str::from_utf8(&topic).unwrap_or_default();
+                if let Some(subscription) = self.subscriptions.waiting_for(name, number) {
+                    self.take(Delivery { subscription, number, passed, topic, payload, qos }).await;
+                }
+            }
+            tokio::task::coop::consume_budget().await;
+        }
+        if missed > 0 {
+            self.hub.lost("*", missed);
+        }
+        Ok(missed)
     }
 
     /// Subscribes, in the next router when this one dies over it.

@@ -140,6 +140,16 @@ impl Outbound {
         self.queue.len() < self.limit && self.bytes < MOST_BYTES
     }
 
+    /// Whether the client has caught up: half of the room is free.
+    pub(super) fn is_nearly_empty(&self) -> bool {
+        self.queue.len() <= self.limit / 2 && self.bytes <= MOST_BYTES / 2
+    }
+
+    /// Begins with another packet id than the run before did: its client may still hold some.
+    pub(super) fn begin_at(&mut self, pkid: u16) {
+        self.last_pkid = pkid;
+    }
+
     /// Queues a letter for a connected client. The caller asks `has_room` first; a page of retained messages may go
     /// above it.
     pub(super) fn push(&mut self, letter: Letter) {
