@@ -21,7 +21,10 @@ use crate::store::{Batch, Store, Tree};
 /// Format of the values below.
 const FORMAT: u8 = 1;
 
-/// Behind a client id, which has no such character ([MQTT-1.5.3-2]): a letter's number, or the id of a QoS 2 message.
+/// Behind a client id, which has no such character ([MQTT-1.5.3-2]): where one id ends, and no other one begins with it.
+const END: u8 = 0;
+
+/// Behind that: a letter's number, or the id of a QoS 2 message.
 const LETTER: u8 = 0;
 const TAKEN: u8 = 1;
 
@@ -72,10 +75,10 @@ pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
 }
 
 fn key(id: &str, kind: u8, number: &[u8]) -> Vec<u8> {
-    [id.as_bytes(), &[kind], number].concat()
+    [id.as_bytes(), &[END, kind], number].concat()
 }
 
-/// Forgets a session that there is no room for.
+/// Forgets a session.
 pub(in crate::broker) async fn purge(store: &Store, id: &str) {
     let mut batch = Batch::default();
     batch.delete(Tree::Sessions, id.as_bytes());
@@ -150,15 +153,8 @@ impl Session {
         if store.get(Tree::Sessions, self.id.as_bytes()).is_none() {
             return;
         }
-        let mut batch = Batch::default();
-        batch.delete(Tree::Sessions, self.id.as_bytes());
-        for kind in [LETTER, TAKEN] {
-            for (key, _) in store.scan(Tree::Letters, &key(&self.id, kind, b"")) {
-                batch.delete(Tree::Letters, key);
-            }
-        }
+        purge(store, &self.id).await;
         self.outbound.forgotten();
-        self.commit(batch).await;
     }
 
     /// Takes up a session of an earlier run.
@@ -183,13 +179,13 @@ impl Session {
         let store = self.hub.store.clone();
         for (found, value) in store.scan(Tree::Letters, &key(&self.id, LETTER, b"")) {
             let number =
-                found.get(self.id.len() + 1..).and_then(|number| Some(u64::from_be_bytes(number.try_into().ok()?)));
+                found.get(self.id.len() + 2..).and_then(|number| Some(u64::from_be_bytes(number.try_into().ok()?)));
             if let (Some(number), Some(kept)) = (number, decode(&value)) {
                 self.outbound.recall(number, kept);
             }
         }
         for (found, _) in store.scan(Tree::Letters, &key(&self.id, TAKEN, b"")) {
-            let pkid = found.get(self.id.len() + 1..).and_then(|pkid| Some(u16::from_be_bytes(pkid.try_into().ok()?)));
+            let pkid = found.get(self.id.len() + 2..).and_then(|pkid| Some(u16::from_be_bytes(pkid.try_into().ok()?)));
             self.inbound.recall(pkid);
         }
         self.outbound.begin_at(clock::now_ms() as u16);

@@ -59,6 +59,22 @@ async fn subscriptions_and_waiting_messages_of_a_client_that_is_away_survive_kil
 }
 
 #[tokio::test]
+async fn a_session_that_ends_takes_nothing_of_one_whose_id_begins_alike() {
+    let appliance = Appliance::start().await;
+    let connect = Connect::new("a\u{1}b").persistent();
+    let mut away = Link::join(appliance.mqtt, &connect).await;
+    away.subscribe("news", 1).await;
+    away.leave().await;
+    Link::join(appliance.mqtt, &Connect::new("a").persistent()).await.leave().await;
+    Link::join(appliance.mqtt, &Connect::new("other")).await.publish("news", b"one").await;
+    stored(&appliance, 1.0).await;
+    Link::join(appliance.mqtt, &Connect::new("a")).await.leave().await; // a clean session: what was kept for `a` is forgotten
+    let appliance = again(appliance, true).await;
+    let mut away = Link::join(appliance.mqtt, &connect).await;
+    assert_eq!(away.message().await.text(), "one");
+}
+
+#[tokio::test]
 async fn what_a_connected_client_had_not_acknowledged_at_a_stop_comes_again_with_dup() {
     let appliance = Appliance::start().await;
     let connect = Connect::new("esp").persistent();

@@ -171,6 +171,19 @@ async fn settled(file: fn(u64) -> String) -> (SmallCard, Appliance, String) {
     (card, appliance, made)
 }
 
+/// The settled box, killed when it said that its card is full, and started on that card.
+async fn started_full(file: fn(u64) -> String) -> (SmallCard, Appliance, String) {
+    let (card, appliance, made) = settled(file).await;
+    card.fill(0);
+    let web = appliance.web();
+    eventually("it is said", async || {
+        web.accepted(&command(colour(7))).await;
+        said(&appliance).await.then_some(())
+    })
+    .await;
+    (card, appliance.kill9().await.start().await, made)
+}
+
 fn small(mark: u64) -> String {
     marked(mark).to_string()
 }
@@ -189,7 +202,6 @@ async fn what_was_kept_before_the_card_was_full_is_still_there_afterwards() {
         (!web.problems().await.iter().any(|problem| passing.contains(problem))).then_some(())
     })
     .await;
-    println!("{}", web.get("/readyz").await.text);
     let appliance = appliance.kill9().await.start().await;
     let web = appliance.web();
     let listed = list(&web).await;
@@ -201,21 +213,12 @@ async fn what_was_kept_before_the_card_was_full_is_still_there_afterwards() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_on_a_full_card_loses_nothing_for_good() {
-    let (card, appliance, made) = settled(small).await;
-    card.fill(0);
-    let web = appliance.web();
-    eventually("it is said", async || {
-        web.accepted(&command(colour(7))).await;
-        said(&appliance).await.then_some(())
-    })
-    .await;
-    let appliance = appliance.kill9().await.start().await;
+    let (card, appliance, made) = started_full(small).await;
     card.empty();
     eventually("the card is used again", async || {
         (!appliance.web().problems().await.contains(&"STORAGE_IN_RAM".to_owned())).then_some(())
     })
     .await;
-    println!("{}", appliance.web().get("/readyz").await.text);
     let appliance = appliance.kill9().await.start().await;
     let web = appliance.web();
     let listed = list(&web).await;
@@ -227,15 +230,7 @@ async fn a_start_on_a_full_card_loses_nothing_for_good() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_on_a_full_card_has_the_show_that_was_kept_before() {
-    let (card, appliance, made) = settled(too_large).await;
-    card.fill(0);
-    let web = appliance.web();
-    eventually("it is said", async || {
-        web.accepted(&command(colour(7))).await;
-        said(&appliance).await.then_some(())
-    })
-    .await;
-    let appliance = appliance.kill9().await.start().await;
+    let (card, appliance, made) = started_full(too_large).await;
     let listed = list(&appliance.web()).await;
     assert_eq!((ids(&listed), &listed["activeId"]), (vec!["default".to_owned(), made.clone()], &json!(made)));
     assert_eq!(mark_of_any(&appliance).await, 3, "while the card is full");
