@@ -1,16 +1,14 @@
-//! Fairness, pure: who lags so far that it would lose messages, who speaks so much that it has to wait, and how much one
-//! client may say.
+//! Fairness, pure: who speaks so much that it has to wait for those who lag, and how much one client may say.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A connected subscriber that has not taken this many bytes of what passed since lags: half of what one filter's log
-/// holds in the router.
-pub(super) const LAG_BYTES: u64 = 512 << 10;
+/// Publishers are slowed for laggards this long at the most (the figure).
+pub(super) const HOLD: Duration = Duration::from_secs(1);
 
-/// Publishers are slowed for a laggard this long at the most; then it is disconnected.
-pub(super) const LAG_PATIENCE: Duration = Duration::from_secs(1);
+/// A client that lags for this long is disconnected: before those who wait for it go on.
+pub(super) const LAG_PATIENCE: Duration = Duration::from_millis(900);
 
 /// Who says more than this in a second is among the busiest: a room of lamps and buttons is far below.
 const BUSY_MESSAGES: u32 = 100;

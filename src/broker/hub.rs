@@ -1,14 +1,13 @@
 //! What all sessions share: the way into the router, the retained store, the register of sessions.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 use super::codec::{Publish, QoS};
 use super::commands::Commands;
+use super::ledger::{Ledger, Place};
 use super::losses::Losses;
 use super::policy::{Policy, Publishing};
 use super::presence::Presence;
@@ -60,8 +59,6 @@ pub(super) struct Hub {
     pub(super) phase: watch::Sender<Phase>,
     pub(super) register: Register,
     pub(super) presence: Presence,
-    /// Every filter that a session has, and how many do.
-    filters: Mutex<HashMap<String, usize>>,
     outlet: Mutex<Outlet>,
     router_serves: watch::Sender<bool>,
     losses: Mutex<Losses>,
@@ -75,6 +72,8 @@ struct Outlet {
     publisher: Publisher,
     retained: RetainedMessages,
     recent: RecentMessages,
+    /// Who has which filter, and how far each is behind.
+    ledger: Ledger,
     /// Number of the last message that went into the router before this one.
     switched_at: u64,
 }
@@ -88,15 +87,6 @@ pub(super) struct Parts {
     pub(super) metrics: metrics::Broker,
     pub(super) health: Health,
     pub(super) store: Store,
-}
-
-/// As long as it lives, a client lags.
-pub(super) struct Laggard(Arc<Hub>);
-
-impl Drop for Laggard {
-    fn drop(&mut self) {
-        self.0.laggards.send_modify(|count| *count -= 1);
-    }
 }
 
 impl Hub {
@@ -124,8 +114,7 @@ impl Hub {
             phase: watch::Sender::new(Phase::Open),
             register,
             presence,
-            filters: Mutex::default(),
-            outlet: Mutex::new(Outlet { publisher, retained, recent, switched_at: 0 }),
+            outlet: Mutex::new(Outlet { publisher, retained, recent, ledger: Ledger::default(), switched_at: 0 }),
             router_serves: watch::Sender::new(true),
             losses: Mutex::default(),
             laggards: watch::Sender::new(0),
@@ -212,7 +201,7 @@ impl Hub {
 
     /// Filters that sessions have now.
     pub(super) fn live_filters(&self) -> usize {
-        self.filters.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.outlet().ledger.filters()
     }
 
     /// What went into routers behind `number`, in order, a page at a time.
@@ -228,16 +217,6 @@ impl Hub {
         let since_switch = first.saturating_sub(outlet.switched_at + 1);
         let older = behind_since.zip(outlet.recent.oldest()).is_some_and(|(behind, oldest)| behind < oldest);
         since_switch.max(u64::from(older))
-    }
-
-    /// Topics and bytes of some of the last messages.
-    pub(super) fn recent_sample(&self) -> Vec<(Bytes, usize)> {
-        let outlet = self.outlet();
-        outlet
-            .recent
-            .sample()
-            .map(|message| (message.topic.clone(), message.topic.len() + message.payload.len()))
-            .collect()
     }
 
     /// Messages that a filter's subscriber did not get.
@@ -256,7 +235,13 @@ impl Hub {
             self.presence.retained(message.topic, message.payload);
             self.count_retained(&outlet);
         }
+        let before = outlet.publisher.passed();
         let (recent, sent) = outlet.publisher.publish(message.topic, message.payload, message.qos);
+        let lag = outlet.ledger.add(message.topic, recent.passed - before, recent.passed);
+        if lag > 0 {
+            self.laggards.send_modify(|count| *count += lag);
+            self.metrics.laggards.inc_by(lag as u64);
+        }
         outlet.recent.push(recent, Instant::now());
         let generation = outlet.publisher.generation();
         drop(outlet);
@@ -322,19 +307,16 @@ impl Hub {
         self.metrics.retained_bytes.set(outlet.retained.bytes() as i64);
     }
 
-    /// Bytes that have passed in all.
-    pub(super) fn passed(&self) -> u64 {
-        self.outlet().publisher.passed()
+    /// Looks which of these have caught up.
+    pub(super) fn look_at_laggards<'a>(&self, places: impl Iterator<Item = &'a Arc<Place>>) {
+        let outlet = self.outlet();
+        let caught_up = places.filter(|place| place.lags() && outlet.ledger.caught_up(place)).count();
+        if caught_up > 0 {
+            self.laggards.send_modify(|count| *count -= caught_up);
+        }
     }
 
-    /// A connected client lags; publishers that say much wait until the last of these is dropped.
-    pub(super) fn laggard(self: &Arc<Self>) -> Laggard {
-        self.laggards.send_modify(|count| *count += 1);
-        self.metrics.laggards.inc();
-        Laggard(self.clone())
-    }
-
-    /// How many lag now.
+    /// How many subscriptions lag now; publishers that say much wait until none does.
     pub(super) fn laggards(&self) -> watch::Receiver<usize> {
         self.laggards.subscribe()
     }
@@ -360,26 +342,23 @@ impl Hub {
         (outlet.retained.get(topic).cloned(), outlet.publisher.number())
     }
 
-    /// Whether one more session may have this filter; [`Hub::without_filter`] gives the place back.
-    pub(super) fn with_filter(&self, filter: &Filter) -> bool {
-        let mut filters = self.filters.lock().unwrap_or_else(PoisonError::into_inner);
-        if !filters.contains_key(filter.as_str()) && filters.len() >= self.settings.max_filters {
-            return false;
+    /// A place for one more session with this filter, if there is one; [`Hub::without_filter`] gives it back.
+    pub(super) fn with_filter(&self, filter: &Filter) -> Option<Arc<Place>> {
+        let mut outlet = self.outlet();
+        if !outlet.ledger.has(filter) && outlet.ledger.filters() >= self.settings.max_filters {
+            return None;
         }
-        *filters.entry(filter.as_str().to_owned()).or_default() += 1;
         self.metrics.subscriptions.inc();
-        true
+        let passed = outlet.publisher.passed();
+        Some(outlet.ledger.enter(filter, passed))
     }
 
     /// A session does not have this filter any more.
-    pub(super) fn without_filter(&self, filter: &Filter) {
-        let mut filters = self.filters.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sessions) = filters.get_mut(filter.as_str()) {
-            *sessions -= 1;
-            self.metrics.subscriptions.dec();
-            if *sessions == 0 {
-                filters.remove(filter.as_str());
-            }
+    pub(super) fn without_filter(&self, place: &Arc<Place>) {
+        let mut outlet = self.outlet();
+        self.metrics.subscriptions.dec();
+        if outlet.ledger.leave(place) {
+            self.laggards.send_modify(|count| *count -= 1);
         }
     }
 

@@ -9,6 +9,7 @@ mod commands;
 mod fairness;
 mod guardian;
 mod hub;
+mod ledger;
 mod listener;
 mod losses;
 mod policy;
@@ -146,7 +147,7 @@ async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
             Some(session) => drop(tasks.spawn(session)),
             None => {
                 tracing::warn!(clientId = id, "session_not_restored: no room (mqtt.max_sessions), or no router");
-                session::purge(&hub.store, &id).await;
+                session::purge(hub, &id).await;
             }
         }
     }

@@ -17,9 +17,6 @@ const BYTES: usize = 4 << 20;
 /// Messages given out at once: the lock they are under is everybody's.
 const PAGE: usize = 256;
 
-/// Messages of a sample at the most: the lock they are under is everybody's.
-const SAMPLE: usize = 128;
-
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Recent {
@@ -78,11 +75,6 @@ impl RecentMessages {
     /// Number of the first message that is here.
     pub(super) fn first(&self) -> Option<u64> {
         self.messages.front().map(|(_, message)| message.number)
-    }
-
-    /// Some of them, evenly spread.
-    pub(super) fn sample(&self) -> impl Iterator<Item = &Recent> {
-        self.messages.iter().step_by(self.messages.len() / SAMPLE + 1).map(|(_, message)| message)
     }
 
     /// Messages that nobody can be given any more, since the router was last seen to work.

@@ -232,7 +232,7 @@ pub(super) struct Publisher {
     /// Which router this is the way into.
     generation: usize,
     number: u64,
-    /// Bytes of all messages so far, topics included.
+    /// Bytes of all messages so far, as the logs count them.
     passed: u64,
     /// Hashes of the topics that the router was given; it never forgets one.
     topics: HashSet<u64, BuildHasherDefault<DefaultHasher>>,
@@ -272,14 +272,15 @@ impl Publisher {
     /// are copied, so that nothing pins a socket's read buffer.
     pub(super) fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS) -> (Recent, Result<(), RouterGone>) {
         self.number += 1;
-        self.passed += (topic.len() + payload.len()) as u64;
         let mut stamped = BytesMut::with_capacity(STAMP + payload.len());
         stamped.put_u8(qos.bits());
         stamped.put_u64(self.number);
+        let inside = Bytes::from(in_router(topic));
+        self.passed += (inside.len() + STAMP + payload.len()) as u64;
         stamped.put_u64(self.passed);
         stamped.put_slice(payload);
         self.topics.insert(hash(topic));
-        let (stamped, inside) = (stamped.freeze(), Bytes::from(in_router(topic)));
+        let stamped = stamped.freeze();
         let (topic, payload) = (inside.slice(1..), stamped.slice(STAMP..));
         let recent = Recent { number: self.number, passed: self.passed, topic, payload, qos };
         (recent, sent(self.tx.try_publish(inside, stamped)))

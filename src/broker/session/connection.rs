@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Arrival, Session};
 use crate::broker::codec::{self, Ack, Connect, ConnectCode, Malformed, Packet};
-use crate::broker::fairness::{LAG_BYTES, LAG_PATIENCE};
+use crate::broker::fairness::{HOLD, LAG_PATIENCE};
 use crate::broker::hub::Phase;
 use crate::broker::presence::{Meter, Next};
 use crate::broker::router::{Delivery, RouterGone};
@@ -191,7 +191,7 @@ impl Session {
             tokio::select! {
                 Some(next) = self.entry.mailbox.recv() => return End::TakenOver(Box::new(next)),
                 _ = phase.changed() => {}
-                _ = self.laggards.changed() => {}
+                _ = self.laggards.changed(), if self.held_since.is_some() => {}
                 () = sleep_until(silent_until.unwrap_or(now)), if silent_until.is_some() => {}
                 () = sleep_until(now + LOOK), if self.behind_since.is_some() => {}
                 ended = self.inbound.ready(&self.hub), if !self.inbound.is_done() => {
@@ -226,55 +226,32 @@ impl Session {
         }
     }
 
-    /// Whether the client has lagged for too long. While it lags, publishers that say much wait for it.
+    /// Whether the client has lagged for too long. A session that lags without it, for want of a turn on the processor,
+    /// catches up by itself.
     fn lags(&mut self, behind: bool, now: Instant) -> bool {
-        if self.behind_since.is_none() {
-            if behind {
-                // What passed before does not count: it was up to date.
-                self.taken_to = self.hub.passed();
-                (self.behind_since, self.looked_at) = (Some(now), now);
-            }
-            return false;
+        if behind {
+            self.behind_since.get_or_insert(now);
+        } else if self.outbound.is_nearly_empty() {
+            self.behind_since = None;
         }
-        if self.outbound.is_nearly_empty() {
-            (self.behind_since, self.lagging) = (None, None);
-            return false;
+        if self.behind_since.is_none() || !self.subscriptions.lag() {
+            self.lagging = None;
+        } else {
+            self.lagging.get_or_insert(now);
         }
-        if now >= self.looked_at + LOOK {
-            self.looked_at = now;
-            let lag = self.lag();
-            if lag < LAG_BYTES / 2 {
-                self.lagging = None;
-            } else if lag >= LAG_BYTES && self.lagging.is_none() {
-                self.lagging = Some((now, self.hub.laggard()));
-            }
-        }
-        self.lagging.as_ref().is_some_and(|(since, _)| now >= *since + LAG_PATIENCE)
+        self.lagging.is_some_and(|since| now >= since + LAG_PATIENCE)
     }
 
-    /// Until when nothing is read from the client: it has said what it may, or others need time.
+    /// Until when nothing is read from the client: it has said what it may, or others need time. One that lags itself is
+    /// read, since it may be answering.
     fn silent_until(&mut self, now: Instant) -> Option<Instant> {
         if *self.laggards.borrow_and_update() == 0 {
             self.held_since = None;
-        } else if self.held_since.is_none() && self.lagging.is_none() && self.voice.is_busy(now) {
+        } else if self.held_since.is_none() && !self.subscriptions.lag() && self.voice.is_busy(now) {
             self.held_since = Some(now);
         }
-        let held_until = self.held_since.map(|since| since + LAG_PATIENCE).filter(|until| now < *until);
+        let held_until = self.held_since.map(|since| since + HOLD).filter(|until| now < *until);
         self.voice.silent_until(now).or(held_until)
-    }
-
-    /// Bytes for this client that it has not taken: its share of all that has passed since.
-    fn lag(&self) -> u64 {
-        let passed = self.hub.passed().saturating_sub(self.taken_to);
-        if passed < LAG_BYTES {
-            return 0;
-        }
-        let sample = self.hub.recent_sample();
-        let is_for_us =
-            |topic: &[u8]| std::str::from_utf8(topic).is_ok_and(|topic| self.subscriptions.qos_of(topic).is_some());
-        let ours: usize = sample.iter().filter(|(topic, _)| is_for_us(topic)).map(|(_, bytes)| bytes).sum();
-        let all: usize = sample.iter().map(|(_, bytes)| bytes).sum();
-        passed.saturating_mul(ours as u64) / (all as u64).max(1)
     }
 
     fn may_read(&self, connection: &Connection) -> bool {
@@ -284,7 +261,7 @@ impl Session {
     /// Takes the packets that are whole, as long as there is room for their outcome. At the stop only answers to our
     /// own messages count: nothing new is begun.
     async fn take_packets(&mut self, connection: &mut Connection, open: bool) -> Result<(), End> {
-        while self.may_read(connection) && self.voice.silent_until(Instant::now()).is_none() {
+        while self.may_read(connection) && self.silent_until(Instant::now()).is_none() {
             let packet = codec::decode(&mut connection.read, self.hub.settings.max_packet_bytes);
             let Some(packet) = packet.map_err(|error| self.broken(error))? else { return Ok(()) };
             connection.last_packet = Instant::now();
@@ -336,7 +313,7 @@ impl Session {
                 next = self.tap.next().now_or_never().transpose()?;
             }
         }
-        self.count_lost();
+        self.account();
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Session;
 use super::outbound::{Kept, Letter};
 use crate::broker::codec::QoS;
+use crate::broker::hub::Hub;
 use crate::broker::router::RouterGone;
 use crate::broker::topic::Filter;
 use crate::kit::clock;
@@ -78,8 +79,9 @@ fn key(id: &str, kind: u8, number: &[u8]) -> Vec<u8> {
     [id.as_bytes(), &[END, kind], number].concat()
 }
 
-/// Forgets a session.
-pub(in crate::broker) async fn purge(store: &Store, id: &str) {
+/// Forgets a session; ends when that is written.
+pub(in crate::broker) async fn purge(hub: &Hub, id: &str) {
+    let store = &hub.store;
     let mut batch = Batch::default();
     batch.delete(Tree::Sessions, id.as_bytes());
     for kind in [LETTER, TAKEN] {
@@ -87,7 +89,14 @@ pub(in crate::broker) async fn purge(store: &Store, id: &str) {
             batch.delete(Tree::Letters, key);
         }
     }
-    store.commit(batch, Box::new(|| {})).await;
+    commit(hub, batch).await;
+}
+
+/// Ends when the batch is written: what the client is told of its session has to hold.
+async fn commit(hub: &Hub, batch: Batch) {
+    if !batch.is_empty() {
+        let _ = hub.note(|empty| *empty = batch).await.await; // Err: the store is closing
+    }
 }
 
 /// Has the batch note that a QoS 2 message was taken.
@@ -115,7 +124,7 @@ impl Session {
         let stored = Stored { v: FORMAT, filters: filters.collect(), connected, since: clock::now_ms() };
         let mut batch = Batch::default();
         batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
-        self.commit(batch).await;
+        commit(&self.hub, batch).await;
         if !connected {
             self.store_letters(true).await;
         }
@@ -129,13 +138,17 @@ impl Session {
         for number in self.outbound.forgotten() {
             batch.delete(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()));
         }
+        let mut stored = 0;
         if self.kept {
             for (number, kept) in self.outbound.unstored(all) {
-                self.hub.metrics.letters_stored.inc();
                 batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
+                stored += 1;
             }
         }
-        self.commit(batch).await;
+        if !batch.is_empty() {
+            let counter = self.hub.metrics.letters_stored.clone();
+            self.hub.store.commit(batch, Box::new(move || counter.inc_by(stored))).await;
+        }
     }
 
     /// Forgets what has arrived of what was stored.
@@ -144,16 +157,17 @@ impl Session {
         for number in self.outbound.forgotten() {
             batch.delete(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()));
         }
-        self.commit(batch).await;
+        if !batch.is_empty() {
+            self.hub.note(|empty| *empty = batch).await;
+        }
     }
 
     /// Forgets all of it.
     pub(super) async fn forget(&mut self) {
-        let store = &self.hub.store;
-        if store.get(Tree::Sessions, self.id.as_bytes()).is_none() {
+        if self.hub.store.get(Tree::Sessions, self.id.as_bytes()).is_none() {
             return;
         }
-        purge(store, &self.id).await;
+        purge(&self.hub, &self.id).await;
         self.outbound.forgotten();
     }
 
@@ -162,17 +176,21 @@ impl Session {
         self.kept = true;
         self.expires = Instant::now() + self.lifetime().saturating_sub(record.away.unwrap_or_default());
         for (filter, qos) in record.filters {
-            if !self.hub.with_filter(&filter) {
+            let Some(place) = self.hub.with_filter(&filter) else {
                 tracing::warn!(
                     clientId = self.id,
                     filter = filter.as_str(),
                     "subscription_not_restored (mqtt.max_filters)"
                 );
                 continue;
-            }
+            };
             let id = self.subscriptions.next_id();
-            self.subscribe_in_router(&filter, id).await?;
-            self.subscriptions.add(id, filter, qos, self.hub.number());
+            if let Err(error) = self.subscribe_in_router(&filter, id).await {
+                self.hub.without_filter(&place);
+                self.subscriptions.clear().iter().for_each(|place| self.hub.without_filter(place));
+                return Err(error);
+            }
+            self.subscriptions.add(id, place, qos, self.hub.number());
         }
         // Whatever dmxd's own topics were then: their present values are news.
         self.missed = self.hub.policy.present_values();
@@ -195,12 +213,6 @@ impl Session {
             self.expires = expires;
         }
         Ok(())
-    }
-
-    async fn commit(&self, batch: Batch) {
-        if !batch.is_empty() {
-            self.hub.store.commit(batch, Box::new(|| {})).await;
-        }
     }
 }
 

@@ -30,20 +30,24 @@ enum Wait {
     Written(oneshot::Receiver<()>),
 }
 
-/// One message that was taken from the socket.
+/// One message that was taken from the socket, or the end of its handshake.
 struct Step {
     wait: Wait,
     /// Handed on once the wait is over.
     message: Option<Publish>,
     bytes: usize,
-    qos: QoS,
-    pkid: u16,
+    /// What the client is told then.
+    answer: Option<(Ack, u16)>,
 }
 
 impl Step {
     fn new(wait: Wait, publish: Publish) -> Self {
-        let Publish { qos, pkid, .. } = publish;
-        Self { wait, bytes: publish.topic.len() + publish.payload.len(), message: Some(publish), qos, pkid }
+        let answer = match publish.qos {
+            QoS::AtMostOnce => None,
+            QoS::AtLeastOnce => Some((Ack::PubAck, publish.pkid)),
+            QoS::ExactlyOnce => Some((Ack::PubRec, publish.pkid)),
+        };
+        Self { wait, bytes: publish.topic.len() + publish.payload.len(), message: Some(publish), answer }
     }
 }
 
@@ -96,7 +100,7 @@ impl Inbound {
         // A will has no packet id and comes once.
         if qos == QoS::ExactlyOnce && pkid != 0 && !self.taken.insert(pkid) {
             // Sent again because our PUBREC was lost; while the first is under way its PUBREC is still to come.
-            if !self.steps.iter().any(|step| step.pkid == pkid && step.qos == qos) {
+            if !self.steps.iter().any(|step| step.answer == Some((Ack::PubRec, pkid))) {
                 codec::ack(out, Ack::PubRec, pkid);
             }
             return;
@@ -146,14 +150,19 @@ impl Inbound {
         Step { message: None, ..Step::new(Wait::Written(written), publish) }
     }
 
-    /// PUBREL: the id is free again; PUBCOMP is the answer also to one that is unknown ([MQTT-4.3.3-2]).
+    /// PUBREL: the id is free again; PUBCOMP is the answer also to one that is unknown ([MQTT-4.3.3-2]). It waits for the
+    /// store: after a restart that still knew the id, the client's next message with it would count as sent again.
     pub(super) async fn release(&mut self, hub: &Arc<Hub>, pkid: u16, out: &mut BytesMut) {
-        if self.taken.remove(&pkid)
-            && let Some(id) = &self.keeper
-        {
-            hub.note(|batch| durable::released(batch, id, pkid)).await;
+        match &self.keeper {
+            Some(id) if self.taken.remove(&pkid) => {
+                let wait = Wait::Written(hub.note(|batch| durable::released(batch, id, pkid)).await);
+                self.steps.push_back(Step { wait, message: None, bytes: 0, answer: Some((Ack::PubComp, pkid)) });
+            }
+            _ => {
+                self.taken.remove(&pkid);
+                codec::ack(out, Ack::PubComp, pkid);
+            }
         }
-        codec::ack(out, Ack::PubComp, pkid);
     }
 
     async fn command(&mut self, hub: &Hub, client: &str, publish: &mut Publish) -> Wait {
@@ -271,10 +280,8 @@ fn finish(hub: &Arc<Hub>, client: &str, step: Step, ended: Ended, out: &mut Byte
     if let Some(Publish { topic, payload, qos, .. }) = &step.message {
         hub.publish(Message { topic, payload, qos: *qos, retain: false });
     }
-    match step.qos {
-        QoS::AtMostOnce => {}
-        QoS::AtLeastOnce => codec::ack(out, Ack::PubAck, step.pkid),
-        QoS::ExactlyOnce => codec::ack(out, Ack::PubRec, step.pkid),
+    if let Some((ack, pkid)) = step.answer {
+        codec::ack(out, ack, pkid);
     }
 }
 

@@ -25,7 +25,8 @@ use self::outbound::{Letter, Outbound};
 use self::subscriptions::{MAX_FILTERS, Subscriptions};
 use super::codec::{Connect, Publish, QoS};
 use super::fairness::Voice;
-use super::hub::{Hub, Laggard, Phase, reached};
+use super::hub::{Hub, Phase, reached};
+use super::ledger::Place;
 use super::presence::Visit;
 use super::register::{Entered, Entry, Seat};
 use super::router::{Delivery, Router, RouterGone, Tap};
@@ -105,16 +106,12 @@ struct Session {
     tap_lives: bool,
     /// Since when the client does not take what the router has for it.
     behind_since: Option<Instant>,
-    /// When its lag was last looked at.
-    looked_at: Instant,
     /// Since when it is not heard because others lag.
     held_since: Option<Instant>,
     /// Since when there are letters to be stored for a client that is away.
     unstored_since: Option<Instant>,
-    /// Bytes that had passed with the last message that was taken from the router.
-    taken_to: u64,
-    /// Since when it lags so far that it may lose messages.
-    lagging: Option<(Instant, Laggard)>,
+    /// Since when it lags so far that it may lose messages, because its client does not take them.
+    lagging: Option<Instant>,
     laggards: watch::Receiver<usize>,
     voice: Voice,
     /// When a session that is away is given up.
@@ -144,10 +141,8 @@ impl Session {
             tap,
             tap_lives: true,
             behind_since: None,
-            looked_at: Instant::now(),
             held_since: None,
             unstored_since: None,
-            taken_to: hub.passed(),
             lagging: None,
             laggards: hub.laggards(),
             voice: Voice::new(
@@ -294,8 +289,9 @@ impl Session {
 
     /// A message for a client that is away.
     async fn keep(&mut self, delivery: Delivery) {
-        self.count_lost();
-        let Some(qos) = self.subscriptions.accept(&delivery) else { return };
+        let accepted = self.subscriptions.accept(&delivery);
+        self.account();
+        let Some(qos) = accepted else { return };
         let Delivery { topic, payload, .. } = delivery;
         if std::str::from_utf8(&topic).is_ok_and(|topic| self.hub.policy.is_present_value(topic)) {
             if !self.missed.contains(&topic) {
@@ -308,12 +304,16 @@ impl Session {
         }
     }
 
-    /// Messages that the router's log dropped before this session read them.
-    fn count_lost(&mut self) {
+    /// After messages were taken from the router: counts those that its log dropped before, and tells when this session
+    /// has caught up.
+    fn account(&mut self) {
         for (subscription, count) in self.tap.lost() {
             if let Some(filter) = self.subscriptions.filter_of(subscription) {
                 self.hub.lost(filter.as_str(), count);
             }
+        }
+        if self.subscriptions.lag() {
+            self.hub.look_at_laggards(self.subscriptions.places());
         }
     }
 
@@ -338,7 +338,6 @@ impl Session {
 
     /// A message for the client that is there.
     fn deliver(&mut self, delivery: Delivery) {
-        self.taken_to = self.taken_to.max(delivery.passed);
         let Some(qos) = self.subscriptions.accept(&delivery) else { return };
         let Delivery { topic, payload, number, .. } = delivery;
         if !self.given.iter().any(|(given, at)| *given == topic && number <= *at) {
@@ -348,21 +347,22 @@ impl Session {
 
     /// Forgets everything: the next connection begins a new session.
     async fn reset(&mut self) {
-        let filters = self.subscriptions.clear();
+        let places = self.subscriptions.clear();
         self.outbound.clear();
         self.inbound.clear();
         self.replays.clear();
         self.missed.clear();
         self.given.clear();
-        self.end_in_router(&filters).await;
+        self.end_in_router(&places).await;
         self.tap.clear();
         self.forget().await;
     }
 
     /// Filters that this session does not have any more.
-    async fn end_in_router(&mut self, filters: &[Filter]) {
-        filters.iter().for_each(|filter| self.hub.without_filter(filter));
-        if let Err(error) = self.tap.unsubscribe(filters).await {
+    async fn end_in_router(&mut self, places: &[Arc<Place>]) {
+        places.iter().for_each(|place| self.hub.without_filter(place));
+        let filters: Vec<_> = places.iter().map(|place| place.filter().clone()).collect();
+        if let Err(error) = self.tap.unsubscribe(&filters).await {
             self.router_is_gone(&error); // the next router will not be given them
         }
     }
@@ -404,21 +404,22 @@ impl Session {
     async fn subscribe_one(&mut self, filter: Filter, qos: QoS) -> Result<Option<QoS>, RouterGone> {
         let mut new = None;
         if !self.subscriptions.change(&filter, qos) {
-            if self.subscriptions.is_full() || !self.hub.with_filter(&filter) {
+            let place = if self.subscriptions.is_full() { None } else { self.hub.with_filter(&filter) };
+            let Some(place) = place else {
                 tracing::warn!(clientId = self.id, "subscription_refused: too many filters (mqtt.max_filters)");
                 return Ok(None);
-            }
+            };
             let id = self.subscriptions.next_id();
             if let Err(error) = self.subscribe_in_router(&filter, id).await {
-                self.hub.without_filter(&filter);
+                self.hub.without_filter(&place);
                 return Err(error);
             }
-            new = Some(id);
+            new = Some((id, place));
         }
         // What is older than this moment comes as retained or, to a new subscription, not at all.
         let since = self.hub.number();
-        if let Some(id) = new {
-            self.subscriptions.add(id, filter.clone(), qos, since);
+        if let Some((id, place)) = new {
+            self.subscriptions.add(id, place, qos, since);
         }
         self.replays.retain(|replay| replay.filter != filter);
         self.replays.push_back(Replay { filter, qos, since, after: None });
@@ -444,7 +445,7 @@ impl Session {
 
     async fn unsubscribe(&mut self, filters: &[String]) {
         let gone = self.subscriptions.remove(filters);
-        self.replays.retain(|replay| !gone.contains(&replay.filter));
+        self.replays.retain(|replay| !gone.iter().any(|place| *place.filter() == replay.filter));
         self.end_in_router(&gone).await;
         self.tap.forget_unless(|id| self.subscriptions.has(id));
         self.save(true).await;

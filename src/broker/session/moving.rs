@@ -51,7 +51,7 @@ impl Session {
         {
             self.take(delivery).await;
         }
-        self.count_lost();
+        self.account();
         self.tap = loop {
             let mut tap = tap(&self.hub, &mut self.routers).await?;
             match self.subscribe_all(&mut tap).await {

@@ -1,6 +1,9 @@
 //! A session's subscriptions, pure: which copy of a message is the one to deliver, and at what QoS.
 
+use std::sync::Arc;
+
 use crate::broker::codec::QoS;
+use crate::broker::ledger::Place;
 use crate::broker::router::Delivery;
 use crate::broker::topic::Filter;
 
@@ -9,12 +12,18 @@ pub(super) const MAX_FILTERS: usize = 256;
 
 struct Subscription {
     id: usize,
-    filter: Filter,
+    place: Arc<Place>,
     qos: QoS,
     /// Messages up to this number are older than the subscription.
     since: u64,
     /// Number of the last message that came through it.
     last: u64,
+}
+
+impl Subscription {
+    fn filter(&self) -> &Filter {
+        self.place.filter()
+    }
 }
 
 #[derive(Default)]
@@ -26,7 +35,7 @@ pub(super) struct Subscriptions {
 impl Subscriptions {
     /// The QoS of a filter that is there already is changed; true then.
     pub(super) fn change(&mut self, filter: &Filter, qos: QoS) -> bool {
-        let known = self.all.iter_mut().find(|s| s.filter == *filter);
+        let known = self.all.iter_mut().find(|s| s.filter() == filter);
         known.map(|subscription| subscription.qos = qos).is_some()
     }
 
@@ -41,18 +50,18 @@ impl Subscriptions {
     }
 
     /// Adds a filter whose first message is the one after `since`.
-    pub(super) fn add(&mut self, id: usize, filter: Filter, qos: QoS, since: u64) {
-        self.all.push(Subscription { id, filter, qos, since, last: since });
+    pub(super) fn add(&mut self, id: usize, place: Arc<Place>, qos: QoS, since: u64) {
+        self.all.push(Subscription { id, place, qos, since, last: since });
     }
 
     /// Every subscription, by its id in the router.
     pub(super) fn all(&self) -> impl Iterator<Item = (usize, &Filter)> {
-        self.all.iter().map(|subscription| (subscription.id, &subscription.filter))
+        self.all.iter().map(|subscription| (subscription.id, subscription.filter()))
     }
 
     /// Every filter with its QoS.
     pub(super) fn wanted(&self) -> impl Iterator<Item = (&Filter, QoS)> {
-        self.all.iter().map(|subscription| (&subscription.filter, subscription.qos))
+        self.all.iter().map(|subscription| (subscription.filter(), subscription.qos))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -60,7 +69,7 @@ impl Subscriptions {
     }
 
     pub(super) fn filter_of(&self, id: usize) -> Option<&Filter> {
-        self.all.iter().find(|subscription| subscription.id == id).map(|subscription| &subscription.filter)
+        self.all.iter().find(|subscription| subscription.id == id).map(|subscription| subscription.filter())
     }
 
     /// Number up to which every subscription is up to date.
@@ -70,7 +79,7 @@ impl Subscriptions {
 
     /// The subscription through which a message should have come and has not.
     pub(super) fn waiting_for(&self, topic: &str, number: u64) -> Option<usize> {
-        let waits = |subscription: &&Subscription| subscription.last < number && subscription.filter.matches(topic);
+        let waits = |subscription: &&Subscription| subscription.last < number && subscription.filter().matches(topic);
         self.all.iter().find(waits).map(|subscription| subscription.id)
     }
 
@@ -80,18 +89,28 @@ impl Subscriptions {
     }
 
     /// Takes filters out; returns those that were there.
-    pub(super) fn remove(&mut self, filters: &[String]) -> Vec<Filter> {
-        let gone = self.all.extract_if(.., |s| filters.iter().any(|f| f == s.filter.as_str()));
-        gone.map(|subscription| subscription.filter).collect()
+    pub(super) fn remove(&mut self, filters: &[String]) -> Vec<Arc<Place>> {
+        let gone = self.all.extract_if(.., |s| filters.iter().any(|f| f == s.filter().as_str()));
+        gone.map(|subscription| subscription.place).collect()
     }
 
-    pub(super) fn clear(&mut self) -> Vec<Filter> {
-        self.all.drain(..).map(|subscription| subscription.filter).collect()
+    pub(super) fn clear(&mut self) -> Vec<Arc<Place>> {
+        self.all.drain(..).map(|subscription| subscription.place).collect()
+    }
+
+    /// Where each stands in its filter's log.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Arc<Place>> {
+        self.all.iter().map(|subscription| &subscription.place)
+    }
+
+    /// Whether any of them lags.
+    pub(super) fn lag(&self) -> bool {
+        self.places().any(|place| place.lags())
     }
 
     /// The highest QoS any filter asks for this topic.
     pub(super) fn qos_of(&self, topic: &str) -> Option<QoS> {
-        self.all.iter().filter(|s| s.filter.matches(topic)).map(|s| s.qos).max()
+        self.all.iter().filter(|s| s.filter().matches(topic)).map(|s| s.qos).max()
     }
 
     /// The QoS to deliver a copy at; `None` when it is not to be delivered: its subscription ended, it is older than
@@ -100,14 +119,15 @@ impl Subscriptions {
         let topic = std::str::from_utf8(&delivery.topic).ok()?;
         let number = delivery.number;
         let through = self.all.iter_mut().find(|s| s.id == delivery.subscription)?;
-        if number <= through.last || !through.filter.matches(topic) {
+        through.place.took(delivery.passed);
+        if number <= through.last || !through.filter().matches(topic) {
             return None;
         }
         through.last = number;
         let mut qos = through.qos;
         if self.all.len() > 1 {
             for other in self.all.iter().filter(|s| s.id != delivery.subscription && s.since < number) {
-                if other.filter.matches(topic) {
+                if other.filter().matches(topic) {
                     if other.last >= number {
                         return None;
                     }
@@ -134,11 +154,15 @@ mod tests {
         Filter::new(text).unwrap()
     }
 
+    fn place(text: &str) -> Arc<Place> {
+        Arc::new(Place::new(filter(text), 0, 0))
+    }
+
     #[test]
     fn a_new_overlapping_filter_does_not_swallow_what_only_the_old_one_brings() {
         let mut subscriptions = Subscriptions::default();
-        subscriptions.add(1, filter("a/#"), QoS::AtMostOnce, 0);
-        subscriptions.add(2, filter("a/b"), QoS::ExactlyOnce, 10);
+        subscriptions.add(1, place("a/#"), QoS::AtMostOnce, 0);
+        subscriptions.add(2, place("a/b"), QoS::ExactlyOnce, 10);
         assert_eq!(subscriptions.accept(&delivery(1, 9, "a/b")), Some(QoS::AtMostOnce));
         assert_eq!(subscriptions.accept(&delivery(2, 11, "a/b")), Some(QoS::ExactlyOnce));
         assert_eq!(subscriptions.accept(&delivery(1, 11, "a/b")), None);
@@ -148,7 +172,7 @@ mod tests {
     #[test]
     fn a_wildcard_never_brings_a_dollar_topic() {
         let mut subscriptions = Subscriptions::default();
-        subscriptions.add(1, filter("#"), QoS::AtMostOnce, 0);
+        subscriptions.add(1, place("#"), QoS::AtMostOnce, 0);
         assert_eq!(subscriptions.accept(&delivery(1, 1, "$SYS/uptime")), None);
     }
 
@@ -163,7 +187,7 @@ mod tests {
             let mut subscriptions = Subscriptions::default();
             let mut streams: Vec<Vec<Delivery>> = Vec::new();
             for (i, (text, qos)) in filters.iter().enumerate() {
-                subscriptions.add(i + 1, filter(text), QoS::new(*qos).unwrap(), 0);
+                subscriptions.add(i + 1, place(text), QoS::new(*qos).unwrap(), 0);
                 let brought = topics.iter().enumerate().filter(|(_, t)| filter(text).matches(t));
                 streams.push(brought.map(|(n, t)| delivery(i + 1, n as u64 + 1, t)).collect());
             }
