@@ -8,6 +8,10 @@ use clap::Parser;
 use dmxd::app::args::{Args, Task};
 use dmxd::{app, config};
 
+/// The broker's router reserves and frees large pieces by the thousand; see Cargo.toml.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A configuration that cannot be started; clap's own for a wrong command line.
 const WRONG_CONFIGURATION: u8 = 2;
 

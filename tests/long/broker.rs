@@ -1,8 +1,4 @@
 //! The broker's memory: whatever ids, topics and filters strangers think of, it stops growing.
-//!
-//! Red as of 2026-11-25. One cause is glibc's moving mmap threshold: the router reserves 176 KiB for each filter, which come
-//! from the heap once the first were freed, and leave it in pieces. With `MALLOC_ARENA_MAX=1` and
-//! `MALLOC_MMAP_THRESHOLD_=65536` clean sessions end at 74 MiB; kept ones still grow.
 
 use crate::harness::{Connect, Home, Link};
 
