@@ -72,14 +72,25 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// Logs every panic as one line, besides what stderr gets.
+/// Logs every panic as one line, besides what stderr gets. That of a router is how its thread ends, also when another one
+/// took its place in peace (BROKER K5): what is wrong then, the guardian says.
 fn log_panics() {
     let to_stderr = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         let location = panic.location().map(ToString::to_string);
-        tracing::error!(location, reason = reason(panic), thread = thread::current().name(), "panic");
+        let (thread, reason) = (thread::current(), reason(panic));
+        let thread = thread.name();
+        if thread.is_some_and(is_router) {
+            return tracing::info!(location, reason, thread, "router_thread_ended");
+        }
+        tracing::error!(location, reason, thread, "panic");
         to_stderr(panic);
     }));
+}
+
+/// Whether this is the name that rumqttd gives a router's thread.
+fn is_router(thread: &str) -> bool {
+    thread.strip_prefix("router-").is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
 fn reason<'a>(panic: &'a PanicHookInfo<'_>) -> &'a str {

@@ -28,14 +28,23 @@ pub(super) struct Register {
 #[derive(Default)]
 struct Inner {
     by_id: HashMap<String, Door>,
+    /// Doors of sessions that are being shown out.
+    closed: usize,
     last_number: u64,
     seats: usize,
+}
+
+impl Inner {
+    fn sessions(&self) -> usize {
+        self.by_id.len() - self.closed
+    }
 }
 
 /// The way to a session's task.
 struct Door {
     number: u64,
-    mailbox: mpsc::Sender<Arrival>,
+    /// `None`: it is being shown out, and keeps its id until nothing of it is left in the store.
+    mailbox: Option<mpsc::Sender<Arrival>>,
     presence: Arc<Presence>,
 }
 
@@ -108,6 +117,9 @@ impl Register {
         let mut inner = lock(&self.inner);
         let id = arrival.connect.client_id.clone();
         let there = inner.by_id.get(&id).map(|door| (door.mailbox.clone(), door.presence.clone()));
+        if let Some((None, _)) = there {
+            return Entered::Refused(Box::new(arrival), "the session of this client id is being ended");
+        }
         // Who takes over a connection gets its seat, which is free a moment later.
         if inner.seats >= self.max_connections && there.as_ref().is_none_or(|(_, it)| it.away_since().is_some()) {
             return Entered::Refused(Box::new(arrival), "no room (mqtt.max_connections)");
@@ -115,7 +127,7 @@ impl Register {
         inner.seats += 1;
         self.clients.set(inner.seats as i64);
         let seat = Seat { inner: self.inner.clone(), clients: self.clients.clone() };
-        if let Some((mailbox, presence)) = there {
+        if let Some((Some(mailbox), presence)) = there {
             arrival.seat = Some(seat);
             match mailbox.try_send(arrival) {
                 Ok(()) => {
@@ -132,7 +144,7 @@ impl Register {
         } else {
             arrival.seat = Some(seat);
         }
-        if inner.by_id.len() >= self.max_sessions && !inner.by_id.contains_key(&id) && !self.evict(&mut inner) {
+        if inner.sessions() >= self.max_sessions && !inner.by_id.contains_key(&id) && !self.evict(&mut inner) {
             drop(inner);
             arrival.seat = None;
             return Entered::Refused(Box::new(arrival), "no room (mqtt.max_sessions)");
@@ -143,7 +155,7 @@ impl Register {
     /// The entry of a session of an earlier run, whose client is away; `None` when there is no room for it.
     pub(super) fn restore(&self, id: &str) -> Option<Entry> {
         let mut inner = lock(&self.inner);
-        if inner.by_id.len() >= self.max_sessions || inner.by_id.contains_key(id) {
+        if inner.sessions() >= self.max_sessions || inner.by_id.contains_key(id) {
             return None;
         }
         let entry = self.add(&mut inner, id.to_owned());
@@ -160,16 +172,18 @@ impl Register {
             since: AtomicU64::new(0),
             beginning: self.beginning,
         });
-        inner.by_id.insert(id.clone(), Door { number, mailbox: sender, presence: presence.clone() });
-        self.sessions.set(inner.by_id.len() as i64);
+        inner.by_id.insert(id.clone(), Door { number, mailbox: Some(sender), presence: presence.clone() });
+        self.sessions.set(inner.sessions() as i64);
         Entry { inner: self.inner.clone(), sessions: self.sessions.clone(), id, number, mailbox, presence }
     }
 
-    /// Shows out the session that has been away longest: it ends when it finds its door gone.
+    /// Shows out the session that has been away longest: it ends when it finds its door closed.
     fn evict(&self, inner: &mut Inner) -> bool {
-        let away = inner.by_id.iter().filter_map(|(id, door)| Some((door.presence.away_since()?, id)));
-        let Some(id) = away.min().map(|(_, id)| id.clone()) else { return false };
-        inner.by_id.remove(&id);
+        let open = inner.by_id.iter_mut().filter(|(_, door)| door.mailbox.is_some());
+        let away = open.filter_map(|(id, door)| Some((door.presence.away_since()?, id, door)));
+        let Some((_, id, door)) = away.min_by_key(|(since, ..)| *since) else { return false };
+        door.mailbox = None;
+        inner.closed += 1;
         self.evicted.inc();
         tracing::warn!(
             clientId = id,
@@ -191,10 +205,12 @@ impl Entry {
     }
 
     fn take_out(&self, inner: &mut Inner) {
-        if inner.by_id.get(&self.id).is_some_and(|door| door.number == self.number) {
-            inner.by_id.remove(&self.id);
+        if inner.by_id.get(&self.id).is_some_and(|door| door.number == self.number)
+            && let Some(door) = inner.by_id.remove(&self.id)
+        {
+            inner.closed -= usize::from(door.mailbox.is_none());
         }
-        self.sessions.set(inner.by_id.len() as i64);
+        self.sessions.set(inner.sessions() as i64);
     }
 }
 
@@ -217,4 +233,44 @@ impl Drop for Seat {
 
 fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::codec::Connect;
+
+    fn arrival(id: &str) -> Arrival {
+        let (stream, _) = tokio::io::duplex(1);
+        let connect =
+            Connect { client_id: id.into(), clean: false, keep_alive: 0, will: None, username: None, password: None };
+        Arrival { stream: Box::new(stream), read: Default::default(), connect, peer: String::new(), seat: None }
+    }
+
+    fn new(entered: Entered) -> Entry {
+        match entered {
+            Entered::New(new) => new.0,
+            Entered::Handed => panic!("handed"),
+            Entered::Refused(_, why) => panic!("{why}"),
+        }
+    }
+
+    #[test]
+    fn who_is_shown_out_keeps_its_id_until_nothing_is_left_of_it_and_takes_no_room() {
+        let (settings, metrics) =
+            (crate::config::Mqtt { max_sessions: 1, ..Default::default() }, crate::metrics::Metrics::new().unwrap());
+        let register = Register::new(&settings, &metrics.broker);
+        let mut away = new(register.enter(arrival("away")));
+        away.presence.set(false);
+        let here = new(register.enter(arrival("here")));
+        assert!(matches!(away.mailbox.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
+        here.presence.set(false);
+        assert!(matches!(register.enter(arrival("away")), Entered::Refused(_, why) if why.contains("being ended")));
+        assert!(register.restore("third").is_none(), "`here` has the only place");
+        drop(away);
+        drop(new(register.enter(arrival("away"))));
+        assert_eq!(metrics.broker.sessions_evicted.get(), 2);
+        drop(here);
+        assert_eq!(metrics.broker.sessions.get(), 0);
+    }
 }

@@ -67,6 +67,9 @@ const EVENTS: usize = 900;
 /// Links beside those of sessions: the guardian's, and of sessions that are being shown out.
 const SPARE: usize = 64;
 
+/// Links that are made at one time at the most.
+const MADE_AT_ONCE: usize = 16;
+
 /// Between two looks whether there is room in the router's line.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -86,6 +89,8 @@ pub(super) struct Router {
     pool: Mutex<Pool>,
     /// Sessions that may have a link; a further one waits until one is given back.
     links: Arc<Semaphore>,
+    /// Links that may be made at one time: each takes a thread while it is.
+    making: Semaphore,
     /// Another one has taken its place.
     retired: AtomicBool,
 }
@@ -147,6 +152,7 @@ impl Router {
             filters: Mutex::default(),
             pool,
             links: Arc::new(Semaphore::new(links)),
+            making: Semaphore::new(MADE_AT_ONCE),
             retired: AtomicBool::new(false),
         };
         Ok((router, Publisher { tx, _rx, generation, number: 0, passed: 0, topics: HashSet::default() }))
@@ -197,6 +203,8 @@ impl Router {
             pool.made += 1;
             format!("net:{}", pool.made)
         };
+        // With 2,000 sessions that all move to a new router there would be as many threads.
+        let _making = self.making.acquire().await.map_err(|e| RouterGone(e.to_string()))?;
         let connect = self.connect.clone();
         // `build` waits for the router's answer without yielding, for ever when that dies just then: in a thread of its
         // own, which nobody waits for.

@@ -298,8 +298,10 @@ impl Session {
                 self.missed.push(topic);
             }
         } else if qos > QoS::AtMostOnce {
-            let dropped = self.outbound.push_away(Letter::new(topic, payload, qos, false));
-            self.hub.metrics.dropped.inc_by(dropped);
+            for dropped in self.outbound.push_away(Letter::new(topic, payload, qos, false)) {
+                let filter = self.subscriptions.filter_for(&dropped.topic).map_or("*", Filter::as_str);
+                self.hub.lost(filter, 1);
+            }
             self.unstored_since.get_or_insert_with(Instant::now);
         }
     }

@@ -163,14 +163,14 @@ impl Outbound {
         Some(letter)
     }
 
-    /// Queues a letter for a client that is away; gives the number of oldest ones that had to go for it.
-    pub(super) fn push_away(&mut self, letter: Letter) -> u64 {
-        let mut dropped = 0;
+    /// Queues a letter for a client that is away; gives the oldest ones, which had to go for it.
+    pub(super) fn push_away(&mut self, letter: Letter) -> Vec<Letter> {
+        let mut dropped = Vec::new();
         while !self.has_room()
             && let Some(letter) = self.pop()
         {
             self.forgotten.extend(letter.number);
-            dropped += 1;
+            dropped.push(letter);
         }
         self.push(letter);
         dropped
@@ -370,9 +370,10 @@ mod tests {
         let mut outbound = Outbound::new(2);
         outbound.push(letter(0, QoS::AtMostOnce));
         assert_eq!(outbound.connection_lost(), 1);
-        assert_eq!(outbound.push_away(letter(1, QoS::AtLeastOnce)), 0);
-        assert_eq!(outbound.push_away(letter(2, QoS::AtLeastOnce)), 0);
-        assert_eq!(outbound.push_away(letter(3, QoS::AtLeastOnce)), 1);
+        assert!(outbound.push_away(letter(1, QoS::AtLeastOnce)).is_empty());
+        assert!(outbound.push_away(letter(2, QoS::AtLeastOnce)).is_empty());
+        let [gone] = &outbound.push_away(letter(3, QoS::AtLeastOnce))[..] else { panic!("one had to go") };
+        assert_eq!(gone.payload, "1");
         let payloads: Vec<_> = written(&mut outbound).into_iter().map(|(payload, ..)| payload).collect();
         assert_eq!(payloads, ["2", "3"]);
     }

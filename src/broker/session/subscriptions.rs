@@ -72,6 +72,12 @@ impl Subscriptions {
         self.all.iter().find(|subscription| subscription.id == id).map(|subscription| subscription.filter())
     }
 
+    /// A filter that a topic came through.
+    pub(super) fn filter_for(&self, topic: &[u8]) -> Option<&Filter> {
+        let topic = std::str::from_utf8(topic).ok()?;
+        self.all.iter().map(Subscription::filter).find(|filter| filter.matches(topic))
+    }
+
     /// Number up to which every subscription is up to date.
     pub(super) fn oldest(&self) -> u64 {
         self.all.iter().map(|subscription| subscription.last).min().unwrap_or(u64::MAX)

@@ -1,0 +1,193 @@
+//! A session of the broker, packet by packet: whatever a client says, nothing panics or hangs, what it is answered is MQTT,
+//! and the client beside it is served.
+//!
+//! The input is read as steps, so that most of what is sent is well-formed and reaches the session; a tail of any bytes
+//! follows.
+
+#![no_main]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use dmxd::broker::{self, Broker};
+use dmxd::config::Config;
+use dmxd::dmx::ProjectId;
+use dmxd::engine::{self, Engine};
+use dmxd::kit::health::Health;
+use dmxd::metrics::Metrics;
+use dmxd::store::Store;
+use libfuzzer_sys::fuzz_target;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const TOPICS: [&str; 8] = ["a", "a/b", "b", "$SYS/x", "v1/devices/d/state", "v1/demo/rgb/cmd", "v1/demo/rgb/state", ""];
+const FILTERS: [&str; 8] = ["a", "a/#", "+/b", "#", "$SYS/#", "v1/#", "a/+/#", "a#"];
+
+/// A broker that lives as long as the process.
+struct Stage {
+    runtime: Runtime,
+    address: SocketAddr,
+    _parts: (Broker, Engine, tempfile::TempDir),
+}
+
+static STAGE: OnceLock<Stage> = OnceLock::new();
+
+fn stage() -> Stage {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (address, parts) = runtime.block_on(async {
+        let data = tempfile::tempdir().unwrap();
+        let (metrics, health, mut config) = (Metrics::new().unwrap(), Health::default(), Config::default());
+        config.mqtt.bind = Ipv4Addr::LOCALHOST.into();
+        config.mqtt.port = 0;
+        config.mqtt.max_sessions = 4; // with four ids: sessions are shown out, too
+        config.storage.data_dir = data.path().into();
+        let opened = Store::open(&config.storage, &health, &metrics).unwrap();
+        let project = ProjectId::default_project();
+        let engine = engine::start(&config.engine, opened.store.clone(), 0, project, &metrics).await;
+        let listener = broker::bind(&config.mqtt).unwrap();
+        let address = listener.local_addr().unwrap();
+        let parts = broker::Parts {
+            settings: config.mqtt,
+            engine: engine.handle.clone(),
+            feed: engine.feed.clone(),
+            store: opened.store,
+            health,
+            metrics,
+        };
+        let broker = broker::start(listener, parts).await.unwrap();
+        (address, (broker, engine, data))
+    });
+    Stage { runtime, address, _parts: parts }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let stage = STAGE.get_or_init(stage);
+    stage.runtime.block_on(async {
+        timeout(PATIENCE, run(stage.address, bytes)).await.expect("a session or its neighbour hangs");
+    });
+});
+
+async fn run(broker: SocketAddr, bytes: &[u8]) {
+    let mut script = bytes.iter().copied();
+    let mut next = move || script.next();
+    let mut wire = Vec::new();
+    let id = next().unwrap_or_default();
+    connect(&mut wire, id);
+    let mut socket = TcpStream::connect(broker).await.unwrap();
+    while let Some(step) = next() {
+        let what = next().unwrap_or_default();
+        let qos = what >> 4 & 3;
+        let pkid = [0, what & 7];
+        match step % 16 {
+            0..=3 => {
+                let mut body = text(TOPICS[usize::from(what & 7)]);
+                if qos > 0 {
+                    body.extend(pkid);
+                }
+                body.extend(std::iter::repeat_n(b'x', usize::from(next().unwrap_or_default())));
+                packet(&mut wire, 0x30 | what >> 4, &body); // DUP, QoS and RETAIN as they come
+            }
+            4..=6 => {
+                let mut body = vec![0, 1];
+                body.extend(text(FILTERS[usize::from(what & 7)]));
+                body.push(qos);
+                packet(&mut wire, 0x82, &body);
+            }
+            7 => {
+                let mut body = vec![0, 2];
+                body.extend(text(FILTERS[usize::from(what & 7)]));
+                packet(&mut wire, 0xa2, &body);
+            }
+            8 => packet(&mut wire, 0x40, &pkid),
+            9 => packet(&mut wire, 0x50, &pkid),
+            10 => packet(&mut wire, 0x62, &pkid),
+            11 => packet(&mut wire, 0x70, &pkid),
+            12 => packet(&mut wire, 0xc0, &[]),
+            // The same or another client comes; this one's connection breaks off.
+            13 => {
+                finish(&mut socket, &wire, false).await;
+                wire.clear();
+                connect(&mut wire, what);
+                socket = TcpStream::connect(broker).await.unwrap();
+            }
+            14 => packet(&mut wire, 0xe0, &[]),
+            _ => wire.extend(std::iter::from_fn(&mut next).take(usize::from(what))),
+        }
+    }
+    finish(&mut socket, &wire, true).await;
+    // The neighbour.
+    let mut wire = Vec::new();
+    packet(&mut wire, 0x10, &[&[0, 4], &b"MQTT"[..], &[4, 2, 0, 60, 0, 1, b'n']].concat());
+    packet(&mut wire, 0xc0, &[]);
+    let mut neighbour = TcpStream::connect(broker).await.unwrap();
+    neighbour.write_all(&wire).await.unwrap();
+    let mut answer = [0; 6];
+    neighbour.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, [0x20, 2, 0, 0, 0xd0, 0]);
+}
+
+/// Says what is left, reads every answer to the end of the connection, or leaves without.
+async fn finish(socket: &mut TcpStream, wire: &[u8], reads: bool) {
+    let _ = socket.write_all(wire).await; // the broker may have closed
+    if !reads {
+        return;
+    }
+    let _ = socket.shutdown().await;
+    let mut answers = Vec::new();
+    let _ = socket.read_to_end(&mut answers).await; // Err: closed with bytes unread
+    let mut rest = &answers[..];
+    while let Some((kind, length, head)) = header(rest) {
+        assert!(matches!(kind >> 4, 2..=7 | 9 | 11 | 13), "no packet of a server: {kind:#x}");
+        let Some(after) = rest.get(head + length..) else { return };
+        rest = after;
+    }
+}
+
+/// First byte, remaining length and length of a packet's head.
+fn header(bytes: &[u8]) -> Option<(u8, usize, usize)> {
+    let (kind, rest) = bytes.split_first()?;
+    let mut length = 0;
+    for (at, byte) in rest.iter().take(4).enumerate() {
+        length |= usize::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((*kind, length, at + 2));
+        }
+    }
+    None
+}
+
+/// One of four ids, kept or not, with a will or without.
+fn connect(wire: &mut Vec<u8>, what: u8) {
+    let (clean, will) = (what & 4 == 0, what & 8 != 0);
+    let flags = u8::from(clean) << 1 | if will { 0x04 | 0x20 | what & 0x10 >> 1 } else { 0 };
+    let mut body = [&[0, 4], &b"MQTT"[..], &[4, flags, 0, 60]].concat();
+    body.extend(text(["f0", "f1", "f2", "f3"][usize::from(what & 3)]));
+    if will {
+        body.extend(text("v1/devices/d/state"));
+        body.extend(text("{\"online\":false}"));
+    }
+    packet(wire, 0x10, &body);
+}
+
+fn text(text: &str) -> Vec<u8> {
+    [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat()
+}
+
+fn packet(wire: &mut Vec<u8>, kind: u8, body: &[u8]) {
+    wire.push(kind);
+    let mut rest = body.len();
+    loop {
+        let byte = (rest & 0x7f) as u8;
+        rest >>= 7;
+        wire.push(byte | if rest > 0 { 0x80 } else { 0 });
+        if rest == 0 {
+            break;
+        }
+    }
+    wire.extend_from_slice(body);
+}
