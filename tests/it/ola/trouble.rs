@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpSocket;
+
 use super::{READ_LATE, down, errors, metric, said, sending_to};
 use crate::harness::{FakeOla, HEADROOM, Mood, Posted, colour, command, eventually};
 
@@ -98,7 +100,10 @@ async fn is_cut(mood: Mood) {
 
 #[tokio::test]
 async fn an_address_where_nobody_listens_says_what_to_do() {
-    let gone = FakeOla::start(Mood::Ok).await.url(); // dropped at once: the port is free again
+    // Bound and not listening: nobody else is given the port meanwhile.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let gone = format!("http://{}/set_dmx", nobody.local_addr().unwrap());
     let appliance = sending_to(&gone).start().await;
     let problem = eventually("the problem", async || down(&appliance.web()).await.pop()).await;
     assert!(problem.contains(&gone) && problem.contains("start olad"), "{problem}");
