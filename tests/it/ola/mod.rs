@@ -10,10 +10,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Appliance, Home, Web};
 
 /// Sooner than the next refresh would bring it.
-const AT_ONCE: Duration = Duration::from_millis(700);
-
-/// How late a request may be read that was sent in time.
-const READ_LATE: Duration = Duration::from_millis(400);
+const AT_ONCE: Duration = Duration::from_millis(900);
 
 /// A home that sends to an address.
 fn sending_to(url: &str) -> Home {

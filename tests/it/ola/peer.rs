@@ -4,18 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{READ_LATE, at_once, down, errors, metric, sending_to};
-use crate::harness::{Appliance, FakeOla, Mood, Posted, burst, command, drag, eventually, index_of};
-
-/// No two requests are nearer than so many seconds as lie between them by the pace of one a second.
-fn assert_one_a_second(posted: &[Posted]) {
-    for (n, first) in posted.iter().enumerate() {
-        for (seconds, later) in (1..).zip(&posted[n + 1..]) {
-            let apart = later.at - first.at;
-            assert!(apart + READ_LATE > Duration::from_secs(seconds), "{seconds} requests in {apart:?}");
-        }
-    }
-}
+use super::{at_once, down, errors, metric, sending_to};
+use crate::harness::{Appliance, FakeOla, Mood, assert_apart, burst, command, drag, eventually, index_of};
 
 #[tokio::test]
 async fn a_frame_is_the_form_that_ola_reads() {
@@ -92,7 +82,7 @@ async fn one_frame_a_second_is_a_legal_pace() {
     ola.wait_light(1, last).await;
     let posted = ola.posted();
     assert!(posted.len() >= 3, "it also uses its pace: {posted:?}");
-    assert_one_a_second(&posted);
+    assert_apart(posted.iter().map(|posted| posted.at), Duration::from_secs(1));
 }
 
 #[tokio::test]
@@ -116,7 +106,7 @@ pub async fn static_light(seconds: usize) {
     };
     let refreshes = &posted[first..];
     assert!(refreshes.iter().all(|posted| posted.lamp() == [30, 60, 90]));
-    assert_one_a_second(refreshes);
+    assert_apart(refreshes.iter().map(|posted| posted.at), Duration::from_secs(1));
     for pair in refreshes.windows(2) {
         let gap = pair[1].at - pair[0].at;
         assert!(gap < Duration::from_millis(2000), "in time for OLA, which forgets after 2.5 s: {gap:?}");
