@@ -141,11 +141,12 @@ impl Actor {
         let release = move || {
             let seq = change.seq;
             feed.publish(change, state);
-            let _ = reply.send(Outcome::Applied { seq }); // Err: the door does not wait any more
             let latency = arrived.elapsed();
+            // Before the answer: who has it finds it counted.
             metrics.processed.inc();
             metrics.apply_seconds.observe(latency.as_secs_f64());
             metrics.last_latency_ms.set(latency.as_secs_f64() * 1000.0);
+            let _ = reply.send(Outcome::Applied { seq }); // Err: the door does not wait any more
             let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
             tracing::info!(seq, cmdId = %command.id, src = %command.source, latencyUs = latency_us, "command_applied");
         };

@@ -83,57 +83,65 @@ impl Board {
     }
 
     /// A frame went out whole. `age` is how old its change was.
+    ///
+    /// Here and in `failed` the status is told last and what counts after what it counts: whoever has seen the one finds
+    /// the other in the metrics and in `/readyz`.
     pub(super) fn sent(&mut self, at: Instant, age: Option<Duration>) {
-        self.frames.inc();
         self.taken = self.taken.saturating_add(1);
         let believed = self.doubt.is_none() || self.fault.is_none() || self.taken >= BELIEVED;
         if let Some(age) = age {
             self.latency.observe(age.as_secs_f64());
         }
+        self.frames.inc();
         let fps = self.rate_of_frames.count(at);
-        let mut back = false;
+        if let Some(fps) = fps {
+            self.fps.set(fps);
+        }
+        let back = believed && !self.status.borrow().connected;
+        if back {
+            self.is_back();
+        }
         self.status.send_modify(|status| {
             status.frames_sent += 1;
-            back = believed && status.works();
+            if back {
+                status.works();
+            }
             if let Some(fps) = fps {
                 status.fps = fps;
             }
         });
-        if let Some(fps) = fps {
-            self.fps.set(fps);
-        }
         if back {
-            self.is_back();
+            let status = self.status.borrow();
+            tracing::info!(output = self.name, to = status.target, universe = status.universe, "output_connected");
         }
     }
 
     fn is_back(&mut self) {
-        let status = self.status.borrow();
         self.connected.set(1);
-        self.health.clear_for(DOWN, &self.name);
-        if let Some(doubt) = self.doubt {
-            self.health.raise_for(UNSURE, &self.name, format!("{} at {}: {doubt}", self.name, status.target));
-        } else {
-            self.health.clear_for(UNSURE, &self.name);
-        }
         if self.fault.take().is_some() {
             self.metrics.reconnects.with_label_values(&[self.name.as_str()]).inc();
         }
-        tracing::info!(output = self.name, to = status.target, universe = status.universe, "output_connected");
+        self.health.clear_for(DOWN, &self.name);
+        if let Some(doubt) = self.doubt {
+            let message = format!("{} at {}: {doubt}", self.name, self.status.borrow().target);
+            self.health.raise_for(UNSURE, &self.name, message);
+        } else {
+            self.health.clear_for(UNSURE, &self.name);
+        }
     }
 
     /// A try failed; it looks for `target` again.
     pub(super) fn failed(&mut self, fault: &Fault, target: String) {
-        self.metrics.errors.with_label_values(&[self.name.as_str(), fault.kind.label()]).inc();
         self.connected.set(0);
         self.fps.set(0.0);
         self.rate_of_frames = Rate::default();
+        self.health.clear_for(UNSURE, &self.name);
+        self.health.raise_for(DOWN, &self.name, format!("{}: {}", self.name, fault.message));
+        self.metrics.errors.with_label_values(&[self.name.as_str(), fault.kind.label()]).inc();
         self.status.send_modify(|status| {
             status.failed(&fault.message, clock::now_ms());
             status.target = target;
         });
-        self.health.clear_for(UNSURE, &self.name);
-        self.health.raise_for(DOWN, &self.name, format!("{}: {}", self.name, fault.message));
         if self.fault.replace(fault.kind) != Some(fault.kind) {
             tracing::warn!(output = self.name, kind = fault.kind.label(), error = %fault, "{}", self.event);
         }

@@ -5,7 +5,8 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -190,11 +191,18 @@ pub(super) struct Core {
     pub(super) flush: Duration,
     pub(super) health: Health,
     pub(super) metrics: metrics::Store,
+    /// The writer is inside `write(2)`.
+    pub(super) at_disk: AtomicBool,
+    /// Where the system tells how the writer's thread fares.
+    pub(super) writer_stat: OnceLock<PathBuf>,
     /// The folder is ours as long as any thread may write to it.
     pub(super) lock: Mutex<Option<File>>,
     /// Held by a test that wants the disk to hang.
     #[cfg(test)]
     pub(super) disk: Mutex<()>,
+    /// Set by a test that wants the writer to need the processor for long.
+    #[cfg(test)]
+    pub(super) busy: AtomicBool,
 }
 
 impl Core {

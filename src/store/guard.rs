@@ -1,12 +1,19 @@
-//! The guard: when one write takes too long, it releases what waits from RAM. It costs nothing while nothing is written.
+//! The guard: when the disk does not take a write in time, it releases what waits from RAM. It costs nothing while nothing
+//! is written. It never takes a writer that is short of processor time for a dying card: what was acknowledged from RAM,
+//! kill -9 may take back.
 
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::core::Core;
 
 /// A write that takes longer is a dying card: the longest one measured on a healthy one, beside syncs, took 0.18 ms.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A write that takes longer is given up whatever the reason: nobody waits for ever.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Between two looks, so that a hung write is noticed after 75 ms at the most (an apply may take 100 ms).
 const LOOK: Duration = Duration::from_millis(25);
@@ -14,13 +21,21 @@ const LOOK: Duration = Duration::from_millis(25);
 /// Runs until the store stops.
 pub(super) fn run(core: &Arc<Core>) {
     let mut seen = 0;
+    // When the writer was last found at work, or ready for it.
+    let mut works_at = None;
     let mut shared = core.lock();
     while !shared.stop {
-        match &shared.writing {
-            Some(writing) if writing.since.elapsed() > PATIENCE => {
-                core.fall_to_ram(&mut shared, "the disk did not take a write within 50 ms");
-                core.release(shared);
+        match shared.writing.as_ref().map(|writing| writing.since) {
+            Some(since) if works_at.map_or(since, |at| since.max(at)).elapsed() > PATIENCE => {
+                drop(shared);
+                let works = since.elapsed() < LONGEST && is_at_work(core);
+                works_at = works.then(Instant::now);
                 shared = core.lock();
+                if !works && shared.writing.as_ref().is_some_and(|writing| writing.since == since) {
+                    core.fall_to_ram(&mut shared, "the disk did not take a write within 50 ms");
+                    core.release(shared);
+                    shared = core.lock();
+                }
             }
             None if shared.writes == seen => {
                 shared.guard_parked = true;
@@ -31,5 +46,36 @@ pub(super) fn run(core: &Arc<Core>) {
         }
         seen = shared.writes;
         shared = core.guard.wait_timeout(shared, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
+/// Whether the writer does not wait for the disk: what it needs is a processor, or our lock.
+fn is_at_work(core: &Core) -> bool {
+    !core.at_disk.load(Ordering::Relaxed) || core.writer_stat.get().is_some_and(|stat| is_runnable(stat))
+}
+
+/// Where the system tells how the calling thread fares; `None`: it does not.
+pub(super) fn stat_of_this_thread() -> Option<PathBuf> {
+    let thread = std::fs::read_link("/proc/thread-self").ok()?;
+    Some(Path::new("/proc").join(thread).join("stat"))
+}
+
+/// Whether a thread runs or waits for a processor, rather than for a disk.
+fn is_runnable(stat: &Path) -> bool {
+    // proc_pid_stat(5): the state is the field behind the name, which is in brackets and may hold some itself.
+    let state = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'));
+    std::fs::read_to_string(stat).is_ok_and(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_asks_is_runnable_and_one_that_sleeps_is_not() {
+        let stat = stat_of_this_thread().unwrap();
+        assert!(is_runnable(&stat));
+        let asks = std::thread::spawn(move || while is_runnable(&stat) {});
+        asks.join().unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! The start: what is found in the folder, what of it is damaged, and where the light stood.
 
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -139,9 +139,13 @@ pub(super) fn open(
         flush: Duration::from_millis(settings.flush_ms),
         health: health.clone(),
         metrics: metrics.store.clone(),
+        at_disk: false.into(),
+        writer_stat: OnceLock::new(),
         lock: Mutex::new(lock),
         #[cfg(test)]
         disk: Mutex::new(()),
+        #[cfg(test)]
+        busy: false.into(),
     });
     let journal = match journal {
         Ok(journal) => {

@@ -1,9 +1,11 @@
 //! The writer: one `write(2)` for all that waits, then the releases. It never syncs and never waits for who does.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use super::core::{Core, Ending, Mode, Move, Shared, Waiting, Writing};
+use super::guard;
 use super::head::head;
 use super::journal::Journal;
 use super::record::{Kind, Record};
@@ -24,13 +26,22 @@ struct Job {
 
 /// Runs until the store stops.
 pub(super) fn run(core: &Arc<Core>, mut journal: Option<Journal>) {
+    if let Some(stat) = guard::stat_of_this_thread() {
+        core.writer_stat.get_or_init(|| stat);
+    }
     while let Some(job) = take(core) {
         let started = Instant::now();
+        core.at_disk.store(true, Ordering::Relaxed);
         #[cfg(test)]
         let disk = core.disk.lock();
+        #[cfg(test)]
+        while core.busy.load(Ordering::Relaxed) {
+            std::hint::spin_loop();
+        }
         let result = write(&mut journal, job);
         #[cfg(test)]
         drop(disk);
+        core.at_disk.store(false, Ordering::Relaxed);
         core.metrics.write_seconds.observe(started.elapsed().as_secs_f64());
         let mut shared = core.lock();
         shared.writer_busy = false;

@@ -1,6 +1,7 @@
 //! A disk that hangs, is full or is not there.
 
 use std::fs;
+use std::sync::atomic::Ordering;
 
 use super::super::core::{IN_RAM, Move};
 use super::*;
@@ -26,6 +27,38 @@ fn a_hung_disk_is_left_for_ram_within_100_ms_and_returned_to() {
     assert_eq!(opened.seq_jump, 0);
     assert_at(&opened.store, 41);
     assert_eq!(opened.store.log(b"default/ids").len(), 41);
+}
+
+#[test]
+fn a_writer_that_is_short_of_processor_time_is_waited_for() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    let core = store.0.core.clone();
+    run(put(&store, command(1)));
+    core.busy.store(true, Ordering::Relaxed);
+    let (done, mut released) = tokio::sync::oneshot::channel();
+    run(store.commit(command(2), Box::new(move || done.send(()).unwrap())));
+    let started = Instant::now();
+    // Several times what a disk is given.
+    eventually(|| (started.elapsed() > Duration::from_millis(300)).then_some(()));
+    assert!(released.try_recv().is_err(), "it is not acknowledged before it is written");
+    assert_eq!(bench.codes(), Vec::<&str>::new());
+    core.busy.store(false, Ordering::Relaxed);
+    run(released).unwrap();
+    assert_eq!((bench.codes(), core.metrics.errors.get()), (Vec::new(), 0));
+}
+
+#[test]
+fn a_writer_that_never_gets_done_is_left_for_ram_all_the_same() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    store.0.core.busy.store(true, Ordering::Relaxed);
+    run(put(&store, command(1)));
+    assert_eq!(bench.codes(), [IN_RAM]);
+    store.0.core.busy.store(false, Ordering::Relaxed);
+    eventually(|| bench.codes().is_empty().then_some(()));
+    drop(store);
+    assert_at(&bench.open().store, 1);
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub use mqtt_watcher::{Seen, StateWatcher, assert_gap_free};
 pub use olad::{Olad, light};
 pub use own_network::in_its_own_network;
 pub use packet::{Connect, Message, Packet, encode};
-pub use patience::{HEADROOM, eventually, eventually_within, patiently};
+pub use patience::{HEADROOM, LATE, assert_apart, eventually, eventually_within, patiently};
 pub use random::Random;
 pub use raw_http::raw_http;
 pub use shield::Shield;

@@ -10,6 +10,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A deadline of the contract is asserted with this much room for a loaded test machine and a debug build.
 pub const HEADROOM: u32 = 5;
 
+/// How much later than it happened something may be seen: on two loaded cores a widget read a frame 460 ms late.
+pub const LATE: Duration = Duration::from_millis(800);
+
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -35,5 +38,17 @@ pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
         Err(_) => panic!("after {PATIENCE:?} still waiting for {what}"),
+    }
+}
+
+/// These were seen in order, and happened with at least this gap between each and the next. One alone may have been seen
+/// late and the next in time, so what counts is that many together do not come faster.
+pub fn assert_apart(seen: impl IntoIterator<Item = Instant>, gap: Duration) {
+    let seen: Vec<_> = seen.into_iter().collect();
+    for (n, first) in seen.iter().enumerate() {
+        for (gaps, later) in (1..).zip(&seen[n + 1..]) {
+            let apart = *later - *first;
+            assert!(apart + LATE > gap * gaps, "{gaps} gaps of {gap:?} in {apart:?}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Appliance, Home, Web};
 
 /// Sooner than the next refresh would bring it.
-const AT_ONCE: Duration = Duration::from_millis(700);
+const AT_ONCE: Duration = Duration::from_millis(900);
 
 /// A home that sends to an address.
 fn sending_to(url: &str) -> Home {

@@ -6,12 +6,12 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{
-    REFRESH_GAP, SOON, assert_only_refreshes_repeat, assert_paced, connected, errors, light, metric, on_port, output,
-    problem, said, with_widget,
+    REFRESH, all_counted, assert_only_refreshes_repeat, assert_paced, connected, errors, light, metric, on_port,
+    output, problem, said, with_widget,
 };
 use crate::harness::{
-    CMD, Connect, HEADROOM, Home, Link, Manner, Taken, Widget, WsWatcher, colour, command, eventually,
-    eventually_within, fresh_id, index_of,
+    CMD, Connect, HEADROOM, Home, LATE, Link, Manner, Taken, Widget, WsWatcher, assert_apart, colour, command,
+    eventually, eventually_within, fresh_id, index_of,
 };
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn a_named_port_that_stays_mute_is_used_with_one_warning() {
     let start = Instant::now();
     light(&appliance, &widget, [1, 2, 3]).await;
     // It was asked before the doors were open, or a little later.
-    assert!(start.elapsed() < Duration::from_millis(300) + SOON, "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_millis(300) * HEADROOM, "{:?}", start.elapsed());
     widget.taken(4).await;
     let line = appliance.log.wait("the warning", |line| line["message"] == "usb_silent").await;
     assert_eq!(line["level"], "WARN", "{line}");
@@ -167,14 +167,12 @@ pub async fn refreshes(seconds: u64) {
     let is_watched = |frame: &Taken| frame.at > first.at && frame.at - first.at <= watch;
     let refreshes: Vec<_> = all.into_iter().filter(is_watched).collect();
     assert!(refreshes.iter().all(|frame| frame.levels == first.levels));
-    let times: Vec<_> = refreshes.iter().map(|frame| frame.at - first.at).collect();
-    let count = u64::try_from(times.len()).unwrap();
-    assert!((seconds - 1..=seconds).contains(&count), "{count} refreshes in {seconds} s: {times:?}");
+    let times: Vec<_> = std::iter::once(&first).chain(&refreshes).map(|frame| frame.at).collect();
+    assert_apart(times.iter().copied(), REFRESH);
     for pair in times.windows(2) {
-        let gap = pair[1] - pair[0];
-        assert!(gap > REFRESH_GAP, "never more often: {gap:?}");
-        assert!(gap < Duration::from_secs(1) + SOON, "{gap:?}");
+        assert!(pair[1] - pair[0] < REFRESH + LATE, "{:?}", pair[1] - pair[0]);
     }
+    assert!(first.at + watch - times[times.len() - 1] < REFRESH + LATE, "the last one came {times:?}");
     // The same colour again is a change of the state, not of the light.
     let before = widget.frames().len();
     for _ in 0..20 {
@@ -297,10 +295,10 @@ async fn a_person_can_have_it_opened_anew() {
     let frames = widget.frames().len();
     let answer = reconnect().await;
     assert_eq!((answer.status, answer.json()), (200, json!({"port": path})));
-    let tape = widget.closed(1).await;
-    assert_eq!(tape.closes, 1, "it was closed and opened");
     widget.taken(frames + 1).await;
-    assert_eq!(widget.tape().asked, 2);
+    // It is asked once per open, and nobody opens it who has not closed it: the line is exclusive. The close itself is
+    // over before a slow reader looks.
+    assert_eq!(widget.tape().asked, 2, "it was closed and opened");
     widget.shows([1, 2, 3]).await;
 
     widget.unplug();
@@ -320,12 +318,14 @@ async fn the_metrics_of_the_output_move() {
     let web = appliance.web();
     light(&appliance, &widget, [1, 2, 3]).await;
     connected(&web, "enttec", true).await;
+    all_counted(&web, &widget, "enttec").await;
     let frames = metric(&web, "frames_total", "enttec").await;
     assert!(frames >= 1.0);
     let slow = metric(&web, "latency_seconds_count", "enttec").await;
     for n in 1..=10 {
         light(&appliance, &widget, colour(n)).await;
     }
+    all_counted(&web, &widget, "enttec").await;
     assert!(metric(&web, "frames_total", "enttec").await >= frames + 10.0);
     assert_eq!(metric(&web, "latency_seconds_count", "enttec").await, slow + 10.0, "refreshes have no latency");
     let identical = "dmx_output_skipped_total{output=\"enttec\",reason=\"identical\"}";
