@@ -5,6 +5,7 @@ mod connect;
 mod durable;
 mod fairness;
 mod messages;
+mod model;
 mod policy;
 mod presence;
 mod retained;
