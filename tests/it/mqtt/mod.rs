@@ -2,6 +2,7 @@
 
 mod commands;
 mod connect;
+mod crowd;
 mod durable;
 mod fairness;
 mod messages;
