@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use ulid::Ulid;
 
 use super::codec::{self, Connect, ConnectCode, Malformed, Packet};
@@ -29,6 +29,10 @@ const KEEP_ALIVE: TcpKeepalive =
 
 /// Sent data that nobody confirms ends the connection after this (TCP_USER_TIMEOUT, RFC 5482).
 const UNCONFIRMED: Duration = Duration::from_secs(20);
+
+/// How long a socket may stay silent when there is no place for others: CONNECT follows the socket at once, over a bad
+/// Wi-Fi some 100 ms later.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Bytes of a client id at the most: ten times what every server must allow ([MQTT-3.1.3-5]), little in a log line.
 const LONGEST_ID: usize = 256;
@@ -53,12 +57,15 @@ pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: Joi
     let mut phase = hub.phase.subscribe();
     let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
     loop {
+        let full_until = waiting.full_until(hub.settings.max_pending, Instant::now());
         tokio::select! {
             () = reached(&mut phase, Phase::Quiet) => break,
-            accepted = listener.accept() => match accepted {
+            () = sleep_until(full_until.unwrap_or_else(Instant::now)), if full_until.is_some() => {}
+            () = waiting.left.notified(), if full_until.is_some() => {}
+            accepted = listener.accept(), if full_until.is_none() => match accepted {
                 Ok((socket, peer)) => {
                     backoff.reset();
-                    let place = waiting.enter(hub.settings.max_pending);
+                    let place = waiting.enter(hub.settings.max_pending, Instant::now());
                     clients.spawn(client(hub.clone(), socket, peer, waiting.clone(), place));
                 }
                 // Out of descriptors, most likely: the pause lets some go.
@@ -90,15 +97,26 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Sockets that have not sent CONNECT yet. Full means: the oldest one is closed and the newcomer is served, so that
-/// silent sockets cannot keep lamps out.
+/// Sockets that have not sent CONNECT yet. Full means: newcomers wait in the kernel, and once the oldest one has had its
+/// grace it is closed for one of them, so that silent sockets cannot keep lamps out.
 #[derive(Default)]
-struct WaitingRoom(Mutex<Waiting>);
+struct WaitingRoom {
+    inner: Mutex<Waiting>,
+    /// A place is free.
+    left: Notify,
+}
 
 #[derive(Default)]
 struct Waiting {
     last: u64,
-    places: VecDeque<(u64, oneshot::Sender<()>)>,
+    places: VecDeque<Guest>,
+}
+
+struct Guest {
+    number: u64,
+    since: Instant,
+    /// Dropped, it shows the socket out.
+    _closer: oneshot::Sender<()>,
 }
 
 struct Place {
@@ -107,21 +125,32 @@ struct Place {
 }
 
 impl WaitingRoom {
-    fn enter(&self, places: usize) -> Place {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when nobody can be let in; `None`: somebody can now.
+    fn full_until(&self, places: usize, now: Instant) -> Option<Instant> {
+        let waiting = self.lock();
+        let oldest = waiting.places.front().filter(|_| waiting.places.len() >= places.max(1));
+        oldest.map(|oldest| oldest.since + GRACE).filter(|until| *until > now)
+    }
+
+    fn enter(&self, places: usize, now: Instant) -> Place {
         let (closer, shown_out) = oneshot::channel();
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.lock();
         if waiting.places.len() >= places.max(1) {
-            waiting.places.pop_front(); // dropping the sender shows it out
+            waiting.places.pop_front();
         }
         waiting.last += 1;
         let number = waiting.last;
-        waiting.places.push_back((number, closer));
+        waiting.places.push_back(Guest { number, since: now, _closer: closer });
         Place { number, shown_out }
     }
 
     fn leave(&self, place: &Place) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.places.retain(|(number, _)| *number != place.number);
+        self.lock().places.retain(|guest| guest.number != place.number);
+        self.left.notify_one();
     }
 }
 

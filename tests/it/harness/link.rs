@@ -1,6 +1,6 @@
 //! One MQTT connection, packet by packet.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,6 +10,16 @@ use tokio::net::TcpStream;
 use super::packet::{Connect, Message, Packet, decode, encode};
 use super::patiently;
 
+/// What a client answers by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    Nothing,
+    /// Messages at QoS 1.
+    Qos1,
+    /// Those and messages at QoS 2, whose handshakes it brings to their end.
+    All,
+}
+
 /// A client that does exactly what it is told. QoS 1 messages are acknowledged as they are read, unless told not to.
 pub struct Link {
     stream: TcpStream,
@@ -17,7 +27,9 @@ pub struct Link {
     /// Messages that came while something else was waited for.
     held: VecDeque<Message>,
     last_pkid: u16,
-    acknowledges: bool,
+    answers: Answers,
+    /// QoS 2 messages that were taken and not released yet.
+    taken: BTreeSet<u16>,
 }
 
 impl Link {
@@ -25,7 +37,8 @@ impl Link {
     pub async fn open(broker: SocketAddr) -> Self {
         let stream = patiently("a TCP connection", TcpStream::connect(broker)).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new(), held: VecDeque::new(), last_pkid: 0, acknowledges: true }
+        let (buffer, held, taken) = (Vec::new(), VecDeque::new(), BTreeSet::new());
+        Self { stream, buffer, held, last_pkid: 0, answers: Answers::Qos1, taken }
     }
 
     /// CONNECT; answers whether a session was present, or the code of the refusal.
@@ -51,7 +64,12 @@ impl Link {
 
     /// Stops or starts acknowledging by itself.
     pub fn acknowledge(&mut self, on: bool) {
-        self.acknowledges = on;
+        self.answers = if on { Answers::Qos1 } else { Answers::Nothing };
+    }
+
+    /// From now on the handshakes of QoS 2 messages go on by themselves as well.
+    pub fn answer_all(&mut self) {
+        self.answers = Answers::All;
     }
 
     /// Bytes as they are.
@@ -69,11 +87,11 @@ impl Link {
         loop {
             if let Some((packet, length)) = decode(&self.buffer) {
                 self.buffer.drain(..length);
-                if let Packet::Publish(message) = &packet
-                    && message.qos == 1
-                    && self.acknowledges
-                {
-                    let _ = self.stream.write_all(&encode::puback(message.pkid)).await; // a closed link shows at the next read
+                if let Some(answer) = self.answer_to(&packet) {
+                    let _ = self.stream.write_all(&answer).await; // a closed link shows at the next read
+                }
+                if self.answers == Answers::All && matches!(packet, Packet::PubRel(_)) {
+                    continue;
                 }
                 return Some(packet);
             }
@@ -82,6 +100,24 @@ impl Link {
                 Ok(0) | Err(_) => return None,
                 Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
             }
+        }
+    }
+
+    /// What the client says to a packet by itself.
+    fn answer_to(&mut self, packet: &Packet) -> Option<Vec<u8>> {
+        match packet {
+            Packet::Publish(message) if message.qos == 1 && self.answers != Answers::Nothing => {
+                Some(encode::puback(message.pkid))
+            }
+            Packet::Publish(message) if message.qos == 2 && self.answers == Answers::All => {
+                assert!(self.taken.insert(message.pkid), "a packet id in use is not used again [MQTT-2.3.1-4]");
+                Some(encode::pubrec(message.pkid))
+            }
+            Packet::PubRel(pkid) if self.answers == Answers::All => {
+                assert!(self.taken.remove(pkid), "PUBREL {pkid} is for a message that was received");
+                Some(encode::pubcomp(*pkid))
+            }
+            _ => None,
         }
     }
 
@@ -145,6 +181,22 @@ impl Link {
         assert_eq!(self.answer().await, Packet::UnsubAck(sent));
     }
 
+    /// Publishes at any QoS, to the end of the handshake.
+    pub async fn publish_at(&mut self, topic: &str, payload: &[u8], qos: u8, retain: bool) {
+        let pkid = if qos > 0 { self.pkid() } else { 0 };
+        let message = Message { topic: topic.into(), payload: payload.into(), qos, retain, dup: false, pkid };
+        self.send(&encode::publish(&message)).await;
+        match qos {
+            0 => {}
+            1 => assert_eq!(self.answer().await, Packet::PubAck(pkid)),
+            _ => {
+                assert_eq!(self.answer().await, Packet::PubRec(pkid));
+                self.send(&encode::pubrel(pkid)).await;
+                assert_eq!(self.answer().await, Packet::PubComp(pkid));
+            }
+        }
+    }
+
     /// Publishes at QoS 1 and waits for the PUBACK.
     pub async fn publish(&mut self, topic: &str, payload: &[u8]) {
         self.publish_as(topic, payload, false).await;
@@ -180,6 +232,12 @@ impl Link {
     pub async fn ping(&mut self) {
         self.send(&encode::PING).await;
         assert_eq!(self.answer().await, Packet::PingResp);
+    }
+
+    /// The messages that came up to the answer to a PINGREQ.
+    pub async fn messages(&mut self) -> Vec<Message> {
+        self.ping().await;
+        self.held.drain(..).collect()
     }
 
     /// Reads on until the broker closes.

@@ -78,6 +78,13 @@ impl Connect {
         self
     }
 
+    /// The will's QoS.
+    #[must_use]
+    pub fn will_qos(mut self, qos: u8) -> Self {
+        self.will.as_mut().expect("a will").qos = qos;
+        self
+    }
+
     /// User name and password.
     #[must_use]
     pub fn login(mut self, user: &str, password: &str) -> Self {
@@ -183,6 +190,11 @@ pub mod encode {
     /// PUBREL.
     pub fn pubrel(pkid: u16) -> Vec<u8> {
         packet(0x62, &pkid.to_be_bytes())
+    }
+
+    /// PUBCOMP.
+    pub fn pubcomp(pkid: u16) -> Vec<u8> {
+        packet(0x70, &pkid.to_be_bytes())
     }
 
     /// PINGREQ.

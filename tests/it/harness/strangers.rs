@@ -1,5 +1,5 @@
-//! Peers that are not ours, as child processes: mosquitto's clients, Python's paho and websockets, mqtt.js,
-//! moto.
+//! Peers that are not ours, as child processes: mosquitto's clients, Python's paho and websockets, CircuitPython's
+//! MiniMQTT, mqtt.js, moto.
 //! `tests/run` installs them; one that is missing fails the test.
 
 use std::net::SocketAddr;

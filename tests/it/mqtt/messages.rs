@@ -55,17 +55,7 @@ async fn a_message_keeps_the_smaller_qos() {
     let mut link = Link::join(appliance.mqtt, &Connect::new("esp")).await;
     link.subscribe_all(&[("zero", 0), ("one", 1)]).await;
     for (topic, qos, expected) in [("zero", 0, 0), ("zero", 1, 0), ("one", 0, 0), ("one", 1, 1), ("one", 2, 1)] {
-        let (name, payload) = (topic.to_owned(), b"x".to_vec());
-        link.send(&encode::publish(&Message { topic: name, payload, qos, retain: false, dup: false, pkid: 40 })).await;
-        match qos {
-            1 => assert_eq!(link.answer().await, Packet::PubAck(40)),
-            2 => {
-                assert_eq!(link.answer().await, Packet::PubRec(40));
-                link.send(&encode::pubrel(40)).await;
-                assert_eq!(link.answer().await, Packet::PubComp(40));
-            }
-            _ => {}
-        }
+        link.publish_at(topic, b"x", qos, false).await;
         let heard = link.message().await;
         assert_eq!((heard.topic.as_str(), heard.qos), (topic, expected), "published at {qos}");
     }

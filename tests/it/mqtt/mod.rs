@@ -2,9 +2,11 @@
 
 mod commands;
 mod connect;
+mod crowd;
 mod durable;
 mod fairness;
 mod messages;
+mod model;
 mod policy;
 mod presence;
 mod retained;

@@ -1,4 +1,4 @@
-//! mosquitto's clients, Python's paho and mqtt.js against the broker.
+//! mosquitto's clients, Python's paho, mqtt.js and CircuitPython's MiniMQTT against the broker.
 
 use serde_json::{Value, json};
 
@@ -92,6 +92,48 @@ async fn an_mqtt_js_controller_sees_the_light_that_it_asked_for() {
     assert_eq!(states.first().unwrap()["seq"], 0, "first the retained state");
     assert_eq!(rgb_of(states.last().unwrap()), [9, 8, 7]);
     assert_eq!(states.last().unwrap()["updatedBy"], "sketch");
+}
+
+#[tokio::test]
+async fn a_circuitpython_board_that_lost_its_power_finds_what_it_missed() {
+    let appliance = Appliance::start().await;
+    let presence = async |word: &str| {
+        let topic = ["-q", "1", "-t", "v1/devices/board-1/state", "-C", "1", "-W", "20", "-F", "%r %p"];
+        eventually(&format!("the board's {word}"), async || {
+            let lines = mosquitto_sub(appliance.mqtt, &topic).succeed().await;
+            (lines == [format!("1 {word}")]).then_some(())
+        })
+        .await;
+    };
+    let command = async |rgb| appliance.web().accepted(&crate::harness::command(rgb)).await;
+    let lights = |messages: &[Value]| {
+        let states = messages.iter().filter(|message| message["topic"] == STATE).filter_map(payload);
+        states.map(|state| rgb_of(&state)).collect::<Vec<_>>()
+    };
+
+    let board = python("board.py", appliance.mqtt, &["board-1", STATE, "news/#"]);
+    board.lines.wait_count(2).await; // "online" and the retained state
+    presence(r#"{"online":true}"#).await;
+    command([9, 8, 7]).await;
+    let seen = board.lines.wait_count(3).await;
+    assert!(seen.contains(&"online".to_owned()), "{seen:?}");
+    assert_eq!(lights(&board.lines.json()), [[0, 0, 0], [9, 8, 7]]);
+
+    board.kill9().await;
+    presence(r#"{"online":false}"#).await; // its last will
+    for n in 0..3_u8 {
+        command([n, n, n]).await;
+        mosquitto_pub(appliance.mqtt, &["-q", "1", "-t", "news/x", "-m", &n.to_string()]).succeed().await;
+    }
+
+    let board = python("board.py", appliance.mqtt, &["board-1"]); // subscribes to nothing: its session is still there
+    board.lines.wait_count(5).await;
+    presence(r#"{"online":true}"#).await;
+    let lines = board.leave().await;
+    let messages: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert_eq!(lights(&messages), [[2, 2, 2]], "the present light, once");
+    let news: Vec<_> = messages.iter().filter(|m| m["topic"] == "news/x").map(|m| m["payload"].clone()).collect();
+    assert_eq!(news, ["0", "1", "2"]);
 }
 
 fn payload(message: &Value) -> Option<Value> {

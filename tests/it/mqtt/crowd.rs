@@ -1,0 +1,93 @@
+//! A full house: as many clients as the default settings let in, all at the same moment.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::harness::{Appliance, CMD, Connect, HEADROOM, Link, STATE, command, rgb_of};
+
+/// `mqtt.max_connections` by default.
+const CROWD: u32 = 1000;
+
+/// Issue: so many connect in less than this.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Every second one has a session to keep.
+fn guest(n: u32) -> Connect {
+    let connect = Connect::new(&format!("guest-{n}"));
+    if n.is_multiple_of(2) { connect.persistent() } else { connect }
+}
+
+/// All of it at once.
+async fn all<T: Send + 'static>(tasks: impl Iterator<Item = impl Future<Output = T> + Send + 'static>) -> Vec<T> {
+    let tasks: Vec<_> = tasks.map(tokio::spawn).collect();
+    let mut done = Vec::new();
+    for task in tasks {
+        done.push(task.await.unwrap());
+    }
+    done
+}
+
+/// A state comes next, with this number and colour.
+async fn hears(link: &mut Link, seq: u64, rgb: [u8; 3]) {
+    let message = link.message().await;
+    let state = message.json();
+    assert_eq!((message.topic.as_str(), &state["seq"], rgb_of(&state)), (STATE, &seq.into(), rgb));
+}
+
+/// Everybody connects, at the first try, and is given the state; a session that is present without asking for it.
+async fn enters(broker: SocketAddr, back: bool, seq: u64, rgb: [u8; 3]) -> Vec<Link> {
+    let begun = Instant::now();
+    let crowd = all((0..CROWD).map(|n| async move {
+        let (mut link, present) = Link::connect(broker, &guest(n)).await;
+        let kept = back && n.is_multiple_of(2);
+        assert_eq!(present, Ok(kept), "guest-{n}");
+        if !kept {
+            assert_eq!(link.subscribe(STATE, 1).await, 1);
+        }
+        hears(&mut link, seq, rgb).await;
+        link
+    }))
+    .await;
+    let took = begun.elapsed();
+    println!("{CROWD} clients are there and have the state after {took:?}");
+    assert!(took < LIMIT * HEADROOM, "{took:?}");
+    crowd
+}
+
+/// One of them asks for a colour, everybody sees it.
+async fn sees(mut crowd: Vec<Link>, seq: u64, rgb: [u8; 3]) -> Vec<Link> {
+    let begun = Instant::now();
+    crowd[0].publish(CMD, command(rgb).to_string().as_bytes()).await;
+    let crowd = all(crowd.into_iter().map(|mut link| async move {
+        hears(&mut link, seq, rgb).await;
+        link
+    }))
+    .await;
+    println!("all have the next state after {:?}", begun.elapsed());
+    crowd
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_clients_come_at_once_and_again_after_a_kill_and_all_have_the_light() {
+    let files = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files }).unwrap();
+    let appliance = Appliance::start().await;
+
+    let crowd = enters(appliance.mqtt, false, 0, [0; 3]).await;
+    let crowd = sees(crowd, 1, [1, 2, 3]).await;
+    assert_eq!(appliance.web().metric("dmx_broker_clients").await, f64::from(CROWD));
+
+    let home = appliance.kill9().await;
+    all(crowd.into_iter().map(|mut link| async move { link.closed().await })).await;
+    let appliance = home.start().await;
+
+    let crowd = enters(appliance.mqtt, true, 1, [1, 2, 3]).await;
+    let mut crowd = sees(crowd, 2, [4, 5, 6]).await;
+    for link in &mut crowd {
+        assert_eq!(link.messages().await, [], "nothing came twice");
+    }
+    assert_eq!(appliance.web().metric("dmx_broker_connections_refused_total").await, 0.0, "nobody had to try again");
+    assert_eq!(appliance.web().metric("dmx_broker_messages_dropped_total").await, 0.0);
+}
