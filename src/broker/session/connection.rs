@@ -270,7 +270,7 @@ impl Session {
             match packet {
                 Packet::PubAck(pkid) => self.outbound.acknowledged(pkid),
                 Packet::PubRec(pkid) => {
-                    self.outbound.received(pkid);
+                    self.received(pkid).await;
                     codec::ack(out, Ack::PubRel, pkid);
                 }
                 Packet::PubComp(pkid) => self.outbound.completed(pkid),

@@ -151,6 +151,24 @@ impl Session {
         }
     }
 
+    /// Before stored QoS 2 messages are sent: the store knows under which packet ids.
+    pub(super) async fn fix_ids(&mut self) {
+        let mut batch = Batch::default();
+        for (number, kept) in self.outbound.fix_ids() {
+            batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
+        }
+        commit(&self.hub, batch).await;
+    }
+
+    /// The client has a QoS 2 message; before it is released the store knows, if it knows the message.
+    pub(super) async fn received(&mut self, pkid: u16) {
+        let mut batch = Batch::default();
+        if let Some((number, kept)) = self.outbound.received(pkid) {
+            batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
+        }
+        commit(&self.hub, batch).await;
+    }
+
     /// Forgets what has arrived of what was stored.
     pub(super) async fn forget_arrived(&mut self) {
         let mut batch = Batch::default();

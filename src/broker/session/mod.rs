@@ -206,6 +206,7 @@ impl Session {
         let mut connection = Connection::new(stream, read, &connect, visit.meter.clone());
         connection.welcome(present);
         self.catch_up();
+        self.fix_ids().await;
         let end = self.serve(&mut connection).await;
         tracing::info!(clientId = self.id, peer, why = %end, "mqtt_disconnect");
         self.replays.clear();

@@ -18,6 +18,8 @@ pub(super) struct Letter {
     pub(super) retain: bool,
     /// Its number in the store, when it is there.
     number: Option<u64>,
+    /// The packet id that the store has for it; 0: none yet.
+    pkid: u16,
 }
 
 /// A letter as it is stored, with how far its handshake is: 0 not begun, then as `Awaited` says.
@@ -55,7 +57,7 @@ impl Awaited {
 
 impl Letter {
     pub(super) fn new(topic: Bytes, payload: Bytes, qos: QoS, retain: bool) -> Self {
-        Self { topic, payload, qos, retain, number: None }
+        Self { topic, payload, qos, retain, number: None, pkid: 0 }
     }
 
     fn size(&self) -> usize {
@@ -134,6 +136,21 @@ impl Outbound {
             }
             None => self.push(letter),
         }
+    }
+
+    /// Gives packet ids to the stored QoS 2 letters that wait. With these in the store before the first one is sent, a
+    /// restart sends them again under the same, and their client knows those it has ([MQTT-4.3.3-1]).
+    pub(super) fn fix_ids(&mut self) -> Vec<(u64, Kept<'_>)> {
+        let is_due = |letter: &Letter| letter.qos == QoS::ExactlyOnce && letter.number.is_some() && letter.pkid == 0;
+        let due: Vec<_> = (0..self.queue.len()).filter(|at| self.queue.get(*at).is_some_and(is_due)).collect();
+        for at in &due {
+            let pkid = self.next_pkid();
+            if let Some(letter) = self.queue.get_mut(*at) {
+                letter.pkid = pkid;
+            }
+        }
+        let kept = |letter| Kept { letter, awaited: Awaited::Received.tag(), pkid: letter.pkid };
+        due.into_iter().filter_map(|at| self.queue.get(at)).filter_map(|l| Some((l.number?, kept(l)))).collect()
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -245,7 +262,7 @@ impl Outbound {
                 write(wire, &letter, 0, false);
                 continue;
             }
-            let pkid = self.next_pkid();
+            let pkid = if letter.pkid > 0 { letter.pkid } else { self.next_pkid() };
             write(wire, &letter, pkid, false);
             let awaited = if letter.qos == QoS::AtLeastOnce { Awaited::Acknowledged } else { Awaited::Received };
             self.in_flight.push_back(InFlight { pkid, letter, awaited, again: false });
@@ -263,12 +280,14 @@ impl Outbound {
         self.done(pkid, Awaited::Acknowledged);
     }
 
-    /// PUBREC: PUBREL is the answer, also to one we do not know, which ends the client's wait.
-    pub(super) fn received(&mut self, pkid: u16) {
-        if let Some(flying) = self.in_flight.iter_mut().find(|f| f.pkid == pkid && f.awaited == Awaited::Received) {
-            flying.awaited = Awaited::Completed;
-            flying.letter.payload = Bytes::new(); // the client has it
-        }
+    /// PUBREC: PUBREL is the answer, also to one we do not know, which ends the client's wait. Gives what the store has to
+    /// know before that.
+    pub(super) fn received(&mut self, pkid: u16) -> Option<(u64, Kept<'_>)> {
+        let flying = self.in_flight.iter_mut().find(|f| f.pkid == pkid && f.awaited == Awaited::Received)?;
+        flying.awaited = Awaited::Completed;
+        flying.letter.payload = Bytes::new(); // the client has it
+        let letter = &flying.letter;
+        Some((letter.number?, Kept { letter, awaited: flying.awaited.tag(), pkid }))
     }
 
     /// PUBCOMP. An unknown or late one is nothing.
@@ -287,7 +306,8 @@ impl Outbound {
     fn next_pkid(&mut self) -> u16 {
         loop {
             self.last_pkid = self.last_pkid.checked_add(1).unwrap_or(1);
-            if self.in_flight.iter().all(|flying| flying.pkid != self.last_pkid) {
+            let mut used = self.in_flight.iter().map(|flying| flying.pkid).chain(self.queue.iter().map(|l| l.pkid));
+            if used.all(|pkid| pkid != self.last_pkid) {
                 return self.last_pkid;
             }
         }

@@ -97,6 +97,35 @@ async fn what_a_connected_client_had_not_acknowledged_at_a_stop_comes_again_with
     assert_eq!(esp.answer().await, Packet::PubRel(second.pkid), "its payload is there already [MQTT-4.3.3-1]");
 }
 
+/// [MQTT-4.3.3-1], [MQTT-4.4.0-1]: exactly once also when the appliance is killed in the middle of the handshake.
+#[tokio::test]
+async fn a_waiting_qos_2_message_keeps_its_packet_id_and_its_handshake_over_kills() {
+    let appliance = Appliance::start().await;
+    let connect = Connect::new("esp").persistent();
+    let mut esp = Link::join(appliance.mqtt, &connect).await;
+    esp.subscribe("b", 2).await;
+    esp.leave().await;
+    let mut other = Link::join(appliance.mqtt, &Connect::new("other")).await;
+    for n in 0..3 {
+        other.publish_at("b", n.to_string().as_bytes(), 2, false).await;
+    }
+    stored(&appliance, 3.0).await;
+    let mut esp = Link::join(appliance.mqtt, &connect).await;
+    let first = [esp.message().await, esp.message().await, esp.message().await];
+    let appliance = appliance.kill9().await.start().await;
+    let mut esp = Link::join(appliance.mqtt, &connect).await;
+    for before in &first {
+        let again = esp.message().await;
+        assert_eq!((again.text(), again.pkid, again.dup), (before.text(), before.pkid, true));
+    }
+    esp.send(&encode::pubrec(first[0].pkid)).await;
+    assert_eq!(esp.answer().await, Packet::PubRel(first[0].pkid));
+    let appliance = appliance.kill9().await.start().await;
+    let mut esp = Link::join(appliance.mqtt, &connect).await;
+    assert_eq!(esp.next().await, Packet::PubRel(first[0].pkid), "the client has its payload already");
+    assert_eq!(esp.message().await.text(), "1");
+}
+
 #[tokio::test]
 async fn a_qos_2_message_that_is_sent_again_after_a_kill_comes_once() {
     let appliance = Appliance::start().await;
