@@ -81,7 +81,7 @@ fn log_panics() {
         let (thread, reason) = (thread::current(), reason(panic));
         let thread = thread.name();
         if thread.is_some_and(is_router) {
-            return tracing::info!(location, reason, thread, "router_thread_ended");
+            return tracing::warn!(location, reason, thread, "router_thread_ended");
         }
         tracing::error!(location, reason, thread, "panic");
         to_stderr(panic);

@@ -316,14 +316,27 @@ impl Hub {
         }
     }
 
-    /// How many subscriptions lag now; publishers that say much wait until none does.
+    /// Whether what a client says there is for somebody who lags; a command's outcome is dmxd's own message.
+    pub(super) fn feeds_laggard(&self, topic: &str) -> bool {
+        if *self.laggards.borrow() == 0 {
+            return false;
+        }
+        let own =
+            if self.policy.publish(topic) == Publishing::Command { self.policy.present_values() } else { Vec::new() };
+        let outlet = self.outlet();
+        let own = own.iter().filter_map(|topic| std::str::from_utf8(topic).ok());
+        own.chain([topic]).any(|topic| outlet.ledger.lags(topic))
+    }
+
+    /// How many subscriptions lag now; publishers that say much to one wait until it does not.
     pub(super) fn laggards(&self) -> watch::Receiver<usize> {
         self.laggards.subscribe()
     }
 
-    /// Number of the last message.
-    pub(super) fn number(&self) -> u64 {
-        self.outlet().publisher.number()
+    /// Number of the last message, and the bytes that have passed.
+    pub(super) fn position(&self) -> (u64, u64) {
+        let outlet = self.outlet();
+        (outlet.publisher.number(), outlet.publisher.passed())
     }
 
     /// Retained messages of a filter, a page at a time; see [`RetainedMessages::page`].

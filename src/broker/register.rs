@@ -194,6 +194,14 @@ impl Register {
 }
 
 impl Entry {
+    /// The connection has ended; who has come in the meantime keeps the session from being shown out.
+    pub(super) fn client_left(&self) {
+        let _inner = lock(&self.inner);
+        if self.mailbox.is_empty() {
+            self.presence.set(false);
+        }
+    }
+
     /// Takes the entry out, unless a client has come in the meantime.
     pub(super) fn leave(&mut self) -> Option<Arrival> {
         let mut inner = lock(&self.inner);

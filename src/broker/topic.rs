@@ -1,13 +1,19 @@
 //! Topic filters (MQTT 3.1.1, section 4.7), and the form topics take inside the router.
 
+/// Levels of a filter at the most, as in Mosquitto: each costs memory of its own.
+const LEVELS: usize = 200;
+
 /// A filter that keeps the rules of section 4.7.1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Filter(String);
 
 impl Filter {
-    /// `None` when a wildcard stands where it may not, or the filter is empty.
+    /// `None` when a wildcard stands where it may not, the filter is empty or has more than 200 levels.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
+        if text.split('/').nth(LEVELS).is_some() {
+            return None;
+        }
         let mut levels = text.split('/').peekable();
         while let Some(level) = levels.next() {
             let legal = match level {
@@ -44,9 +50,12 @@ impl Filter {
     /// `$` ([MQTT-4.7.2-1]).
     #[must_use]
     pub fn matches(&self, topic: &str) -> bool {
-        if topic.starts_with('$') && self.0.starts_with(['+', '#']) {
-            return false;
-        }
+        let is_hidden = topic.starts_with('$') && self.0.starts_with(['+', '#']);
+        !is_hidden && self.matches_in_router(topic)
+    }
+
+    /// Whether the router brings a message of this topic: it knows no hidden ones.
+    pub(super) fn matches_in_router(&self, topic: &str) -> bool {
         let mut levels = topic.split('/');
         for wanted in self.0.split('/') {
             match (wanted, levels.next()) {
@@ -107,9 +116,10 @@ mod tests {
 
     #[test]
     fn wildcards_stand_alone_and_the_hash_last() {
-        for text in ["", "sport/tennis#", "sport/#/ranking", "sport+", "#/a", "++"] {
+        for text in ["", "sport/tennis#", "sport/#/ranking", "sport+", "#/a", "++", &"/".repeat(200)] {
             assert_eq!(Filter::new(text), None, "{text}");
         }
+        assert!(Filter::new(&"/".repeat(199)).is_some());
     }
 
     proptest! {

@@ -124,7 +124,7 @@ impl Presence {
 pub(super) async fn start(hub: &Arc<Hub>) {
     let Some(filter) = Filter::new(&word::topic_of("+")) else { return };
     let now = clock::now_ms();
-    let (mut after, number) = (None::<String>, hub.number());
+    let (mut after, number) = (None::<String>, hub.position().0);
     loop {
         let (page, more) = hub.retained_page(&filter, number, after.as_deref());
         for (topic, message) in page {

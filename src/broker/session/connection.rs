@@ -157,7 +157,11 @@ impl Session {
                 self.forget_arrived().await;
             }
             self.replay();
+            self.fix_ids().await;
             self.write_letters(connection);
+            if self.outbound.needs_ids() && connection.out.len() < OUT {
+                continue;
+            }
             let now = Instant::now();
             // What this loop waited for itself is not the client's silence.
             let spent = now - begun;
@@ -247,8 +251,10 @@ impl Session {
     fn silent_until(&mut self, now: Instant) -> Option<Instant> {
         if *self.laggards.borrow_and_update() == 0 {
             self.held_since = None;
-        } else if self.held_since.is_none() && !self.subscriptions.lag() && self.voice.is_busy(now) {
-            self.held_since = Some(now);
+        } else if self.voice.is_busy(now) && !self.subscriptions.lag() && self.hub.feeds_laggard(&self.said) {
+            self.held_since.get_or_insert(now);
+        } else {
+            self.held_since = None;
         }
         let held_until = self.held_since.map(|since| since + HOLD).filter(|until| now < *until);
         self.voice.silent_until(now).or(held_until)
@@ -281,6 +287,7 @@ impl Session {
                 _ if !open => {}
                 Packet::Publish(publish) => {
                     self.voice.said(publish.topic.len() + publish.payload.len(), Instant::now());
+                    self.said.clone_from(&publish.topic);
                     self.inbound.take(&self.hub, &self.id, publish, out).await;
                 }
                 Packet::PubRel(pkid) => self.inbound.release(&self.hub, pkid, out).await,

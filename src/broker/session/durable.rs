@@ -153,6 +153,9 @@ impl Session {
 
     /// Before stored QoS 2 messages are sent: the store knows under which packet ids.
     pub(super) async fn fix_ids(&mut self) {
+        if !self.outbound.needs_ids() {
+            return;
+        }
         let mut batch = Batch::default();
         for (number, kept) in self.outbound.fix_ids() {
             batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
@@ -208,7 +211,9 @@ impl Session {
                 self.subscriptions.clear().iter().for_each(|place| self.hub.without_filter(place));
                 return Err(error);
             }
-            self.subscriptions.add(id, place, qos, self.hub.number());
+            let (number, passed) = self.hub.position();
+            place.took(passed);
+            self.subscriptions.add(id, place, qos, number);
         }
         // Whatever dmxd's own topics were then: their present values are news.
         self.missed = self.hub.policy.present_values();

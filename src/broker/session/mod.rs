@@ -106,8 +106,10 @@ struct Session {
     tap_lives: bool,
     /// Since when the client does not take what the router has for it.
     behind_since: Option<Instant>,
-    /// Since when it is not heard because others lag.
+    /// Since when it is not heard because others lag behind what it says.
     held_since: Option<Instant>,
+    /// The topic of what it said last.
+    said: String,
     /// Since when there are letters to be stored for a client that is away.
     unstored_since: Option<Instant>,
     /// Since when it lags so far that it may lose messages, because its client does not take them.
@@ -142,6 +144,7 @@ impl Session {
             tap_lives: true,
             behind_since: None,
             held_since: None,
+            said: String::new(),
             unstored_since: None,
             lagging: None,
             laggards: hub.laggards(),
@@ -206,7 +209,6 @@ impl Session {
         let mut connection = Connection::new(stream, read, &connect, visit.meter.clone());
         connection.welcome(present);
         self.catch_up();
-        self.fix_ids().await;
         let end = self.serve(&mut connection).await;
         tracing::info!(clientId = self.id, peer, why = %end, "mqtt_disconnect");
         self.replays.clear();
@@ -222,7 +224,7 @@ impl Session {
         self.finish(&mut connection, will).await;
         visit.end(end.to_string(), will_published, end.next()).await;
         self.save(false).await;
-        self.entry.presence.set(false);
+        self.entry.client_left();
         drop((connection, seat));
         match end {
             End::TakenOver(next) => Some(*next),
@@ -420,8 +422,9 @@ impl Session {
             new = Some((id, place));
         }
         // What is older than this moment comes as retained or, to a new subscription, not at all.
-        let since = self.hub.number();
+        let (since, passed) = self.hub.position();
         if let Some((id, place)) = new {
+            place.took(passed);
             self.subscriptions.add(id, place, qos, since);
         }
         self.replays.retain(|replay| replay.filter != filter);

@@ -77,6 +77,10 @@ impl Session {
             }
             tokio::task::coop::consume_budget().await;
         }
+        // Each message was taken through one of the filters it matches.
+        let (_, passed) = self.hub.position();
+        self.subscriptions.places().for_each(|place| place.took(passed));
+        self.account();
         if missed > 0 {
             self.hub.lost("*", missed);
         }

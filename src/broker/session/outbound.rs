@@ -60,6 +60,11 @@ impl Letter {
         Self { topic, payload, qos, retain, number: None, pkid: 0 }
     }
 
+    /// A stored QoS 2 letter without a packet id.
+    fn needs_id(&self) -> bool {
+        self.qos == QoS::ExactlyOnce && self.number.is_some() && self.pkid == 0
+    }
+
     fn size(&self) -> usize {
         self.topic.len() + self.payload.len()
     }
@@ -138,11 +143,16 @@ impl Outbound {
         }
     }
 
-    /// Gives packet ids to the stored QoS 2 letters that wait. With these in the store before the first one is sent, a
+    /// Whether the next letter is to have its packet id in the store before it is sent.
+    pub(super) fn needs_ids(&self) -> bool {
+        self.in_flight.len() < WINDOW && self.queue.front().is_some_and(Letter::needs_id)
+    }
+
+    /// Gives packet ids to stored QoS 2 letters, a window of them. With these in the store before the first one is sent, a
     /// restart sends them again under the same, and their client knows those it has ([MQTT-4.3.3-1]).
     pub(super) fn fix_ids(&mut self) -> Vec<(u64, Kept<'_>)> {
-        let is_due = |letter: &Letter| letter.qos == QoS::ExactlyOnce && letter.number.is_some() && letter.pkid == 0;
-        let due: Vec<_> = (0..self.queue.len()).filter(|at| self.queue.get(*at).is_some_and(is_due)).collect();
+        let due = self.queue.iter().take(WINDOW).enumerate().filter(|(_, letter)| letter.needs_id());
+        let due: Vec<_> = due.map(|(at, _)| at).collect();
         for at in &due {
             let pkid = self.next_pkid();
             if let Some(letter) = self.queue.get_mut(*at) {
@@ -253,7 +263,7 @@ impl Outbound {
         }
         while wire.len() < enough {
             let Some(next) = self.queue.front() else { break };
-            if next.qos > QoS::AtMostOnce && self.in_flight.len() >= WINDOW {
+            if next.needs_id() || (next.qos > QoS::AtMostOnce && self.in_flight.len() >= WINDOW) {
                 break;
             }
             let Some(letter) = self.pop() else { break };
@@ -306,7 +316,8 @@ impl Outbound {
     fn next_pkid(&mut self) -> u16 {
         loop {
             self.last_pkid = self.last_pkid.checked_add(1).unwrap_or(1);
-            let mut used = self.in_flight.iter().map(|flying| flying.pkid).chain(self.queue.iter().map(|l| l.pkid));
+            let given = self.queue.iter().take(WINDOW).map(|letter| letter.pkid); // none behind these has one
+            let mut used = self.in_flight.iter().map(|flying| flying.pkid).chain(given);
             if used.all(|pkid| pkid != self.last_pkid) {
                 return self.last_pkid;
             }

@@ -44,6 +44,60 @@ async fn a_subscriber_that_does_not_read_is_disconnected_and_nobody_else_loses_a
     appliance.assert_serves().await;
 }
 
+/// Publishers wait for those who lag behind what *they* say: a desk does not stand still for a stranger's deaf subscriber.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_desk_does_not_wait_for_a_laggard_of_others() {
+    let appliance = Appliance::start().await;
+    let broker = appliance.mqtt;
+    let mut deaf = Link::join(broker, &Connect::new("deaf")).await;
+    deaf.subscribe("loud", 1).await;
+    let flood = tokio::spawn(async move {
+        let mut speaker = Link::join(broker, &Connect::new("speaker")).await;
+        for n in 0..8_000 {
+            speaker.send(&loud("loud", n)).await;
+            while n % 200 == 199 && speaker.answer().await != Packet::PubAck(u16::try_from(n % 60_000 + 1).unwrap()) {}
+        }
+    });
+    let mut desk = Link::join(broker, &Connect::new("desk")).await;
+    let mut longest = Duration::ZERO;
+    while !flood.is_finished() {
+        let begun = Instant::now();
+        desk.publish("desk/level", b"7").await;
+        longest = longest.max(begun.elapsed());
+    }
+    flood.await.unwrap();
+    assert!(appliance.web().metric("dmx_broker_laggards_total").await >= 1.0, "somebody lagged");
+    deaf.closed().await;
+    println!("longest {longest:?}");
+    assert!(longest < Duration::from_millis(500), "a hold takes up to 1 s: {longest:?}");
+}
+
+/// A subscription of everything is given hidden topics by the router, too: they count when they fill its log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_hidden_topics_takes_nothing_from_a_subscriber_of_everything() {
+    let appliance = Appliance::start().await;
+    let mut watcher = Link::join(appliance.mqtt, &Connect::new("watcher")).await;
+    watcher.subscribe("#", 1).await;
+    let mut speaker = Link::join(appliance.mqtt, &Connect::new("speaker")).await;
+    let mut lamp = Link::join(appliance.mqtt, &Connect::new("lamp")).await;
+    for n in 0..10_000 {
+        speaker.send(&loud("$hidden", n)).await;
+        if n % 100 == 99 {
+            while speaker.answer().await != Packet::PubAck(u16::try_from(n % 60_000 + 1).unwrap()) {}
+            lamp.publish("lamp", n.to_string().as_bytes()).await;
+        }
+    }
+    for n in (99..10_000).step_by(100) {
+        let message = loop {
+            let message = watcher.message().await;
+            if message.topic == "lamp" {
+                break message;
+            }
+        };
+        assert_eq!(message.text(), n.to_string(), "none missing");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_floods_does_not_delay_a_button() {
     /// Issue: the p99 of another client stays below this.
