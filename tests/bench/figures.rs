@@ -9,6 +9,10 @@
 
 #[path = "backups.rs"]
 mod backups;
+#[path = "broker.rs"]
+mod broker;
+#[path = "crowd.rs"]
+mod crowd;
 #[path = "mqtt.rs"]
 mod mqtt;
 #[path = "outputs.rs"]
@@ -27,15 +31,20 @@ use server::{Dmxd, Mosquitto};
 const CMD: &str = "v1/demo/rgb/cmd";
 const STATE: &str = "v1/demo/rgb/state";
 
+/// What may be asked for by name.
+type Part = (&'static str, fn() -> io::Result<()>);
+
 fn main() -> io::Result<()> {
-    let only = |name| std::env::args().any(|argument| argument == name);
-    if !only("outputs") && !only("backups") {
-        heart()?;
+    let parts: [Part; 4] =
+        [("heart", heart), ("broker", broker::measure), ("outputs", outputs::measure), ("backups", backups::measure)];
+    let named: Vec<String> =
+        std::env::args().filter(|argument| parts.iter().any(|(name, _)| argument == name)).collect();
+    for (name, measure) in parts {
+        if named.is_empty() || named.iter().any(|one| one == name) {
+            measure()?;
+        }
     }
-    if !only("backups") {
-        outputs::measure()?;
-    }
-    if only("outputs") { Ok(()) } else { backups::measure() }
+    Ok(())
 }
 
 /// Commands, state and card.
@@ -44,7 +53,7 @@ fn heart() -> io::Result<()> {
     println!("binary: {:.1} MB stripped", server::binary_size()? as f64 / 1e6);
     println!("ready: {} ms (median of 5 starts)", ready()?.as_millis());
     thread::sleep(Duration::from_secs(3));
-    println!("idle RSS: {:.1} MB", dmxd.rss_kb()? as f64 / 1024.0);
+    println!("idle RSS: {:.1} MB", dmxd.process.rss_kb()? as f64 / 1024.0);
     let mosquitto = Mosquitto::start()?;
     for rate in [20, 200] {
         let samples = (rate * 15) as usize;
@@ -171,7 +180,7 @@ fn throughput(publishers: usize, each: usize) -> io::Result<()> {
 fn card() -> io::Result<()> {
     let dmxd = Dmxd::start("card")?;
     thread::sleep(Duration::from_secs(5));
-    let before = dmxd.written()?;
+    let before = dmxd.process.written()?;
     let mut publisher = Client::connect(dmxd.mqtt, "bench-card")?;
     let start = Instant::now();
     for n in 0..1000u32 {
@@ -180,11 +189,11 @@ fn card() -> io::Result<()> {
         while !matches!(publisher.packet()?, Packet::PubAck) {}
     }
     thread::sleep(Duration::from_secs(2));
-    println!("card: {:.2} MB for 1,000 commands at 10/s", (dmxd.written()? - before) as f64 / 1e6);
+    println!("card: {:.2} MB for 1,000 commands at 10/s", (dmxd.process.written()? - before) as f64 / 1e6);
     thread::sleep(Duration::from_secs(70)); // the last checkpoint of what was dirty
-    let before = dmxd.written()?;
+    let before = dmxd.process.written()?;
     thread::sleep(Duration::from_secs(60));
-    println!("card: {} bytes in 60 s of idleness", dmxd.written()? - before);
+    println!("card: {} bytes in 60 s of idleness", dmxd.process.written()? - before);
     dmxd.stop()
 }
 

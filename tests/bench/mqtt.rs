@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 
 /// What came in.
 pub(crate) enum Packet {
@@ -21,28 +22,19 @@ impl Client {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
         let mut client = Self { stream, read: Vec::new(), last_pkid: 0 };
-        let mut body = b"\0\x04MQTT\x04\x02\0\0".to_vec();
-        text(&mut body, id);
-        client.send(0x10, &body)?;
+        client.stream.write_all(&connect(id))?;
         client.packet()?;
         Ok(client)
     }
 
     pub(crate) fn subscribe(&mut self, topic: &str) -> io::Result<()> {
-        let mut body = vec![0, 1];
-        text(&mut body, topic);
-        body.push(1);
-        self.send(0x82, &body)?;
+        self.stream.write_all(&subscribe(topic))?;
         self.packet().map(drop)
     }
 
     pub(crate) fn publish(&mut self, topic: &str, payload: &[u8]) -> io::Result<()> {
         self.last_pkid = self.last_pkid.checked_add(1).unwrap_or(1);
-        let mut body = Vec::with_capacity(4 + topic.len() + payload.len());
-        text(&mut body, topic);
-        body.extend(self.last_pkid.to_be_bytes());
-        body.extend(payload);
-        self.send(0x32, &body)
+        self.stream.write_all(&publish(topic, self.last_pkid, payload))
     }
 
     /// The next packet; a message is acknowledged.
@@ -51,7 +43,7 @@ impl Client {
             if let Some((first, body)) = self.whole() {
                 let packet = parse(first, body);
                 if let Packet::Publish { qos: 1, pkid, .. } = packet {
-                    self.send(0x40, &pkid.to_be_bytes())?;
+                    self.stream.write_all(&puback(pkid))?;
                 }
                 return Ok(packet);
             }
@@ -64,33 +56,65 @@ impl Client {
     }
 
     fn whole(&mut self) -> Option<(u8, Vec<u8>)> {
-        let (mut length, mut at) = (0usize, 1);
-        loop {
-            let byte = *self.read.get(at)?;
-            length |= usize::from(byte & 0x7f) << (7 * (at - 1));
-            at += 1;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        if self.read.len() < at + length {
-            return None;
-        }
-        let packet: Vec<u8> = self.read.drain(..at + length).collect();
-        Some((packet[0], packet[at..].to_vec()))
+        let (first, body) = whole(&self.read)?;
+        let packet: Vec<u8> = self.read.drain(..body.end).collect();
+        Some((first, packet[body].to_vec()))
     }
+}
 
-    fn send(&mut self, first: u8, body: &[u8]) -> io::Result<()> {
-        let mut packet = vec![first];
-        let mut length = body.len();
-        while length >= 128 {
-            packet.push((length % 128) as u8 | 0x80);
-            length /= 128;
+/// CONNECT, clean and without keep-alive.
+pub(crate) fn connect(id: &str) -> Vec<u8> {
+    let mut body = b"\0\x04MQTT\x04\x02\0\0".to_vec();
+    text(&mut body, id);
+    packet(0x10, &body)
+}
+
+/// SUBSCRIBE at QoS 1.
+pub(crate) fn subscribe(topic: &str) -> Vec<u8> {
+    let mut body = vec![0, 1];
+    text(&mut body, topic);
+    body.push(1);
+    packet(0x82, &body)
+}
+
+/// PUBLISH at QoS 1.
+pub(crate) fn publish(topic: &str, pkid: u16, payload: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(4 + topic.len() + payload.len());
+    text(&mut body, topic);
+    body.extend(pkid.to_be_bytes());
+    body.extend(payload);
+    packet(0x32, &body)
+}
+
+pub(crate) fn puback(pkid: u16) -> [u8; 4] {
+    let [high, low] = pkid.to_be_bytes();
+    [0x40, 2, high, low]
+}
+
+/// The first byte of the first packet in there and where its body is, once it is all there.
+pub(crate) fn whole(read: &[u8]) -> Option<(u8, Range<usize>)> {
+    let (mut length, mut at) = (0usize, 1);
+    loop {
+        let byte = *read.get(at)?;
+        length |= usize::from(byte & 0x7f) << (7 * (at - 1));
+        at += 1;
+        if byte & 0x80 == 0 {
+            break;
         }
-        packet.push(length as u8);
-        packet.extend(body);
-        self.stream.write_all(&packet)
     }
+    (read.len() >= at + length).then(|| (read[0], at..at + length))
+}
+
+fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut packet = vec![first];
+    let mut length = body.len();
+    while length >= 128 {
+        packet.push((length % 128) as u8 | 0x80);
+        length /= 128;
+    }
+    packet.push(length as u8);
+    packet.extend(body);
+    packet
 }
 
 fn parse(first: u8, body: Vec<u8>) -> Packet {

@@ -25,9 +25,6 @@ const FULL: u32 = 44;
 /// What the CPU is measured over.
 const SPAN: Duration = Duration::from_secs(10);
 
-/// Ticks a second in `/proc/<pid>/stat`; it is 100 on every architecture we build for.
-const TICKS: f64 = 100.0;
-
 pub(crate) fn measure() -> io::Result<()> {
     let mosquitto = Mosquitto::start()?;
     let widget = Widget::plug_in()?;
@@ -97,9 +94,9 @@ fn cpu() -> io::Result<()> {
 
 /// The part of one core that the process takes meanwhile.
 fn share<T>(dmxd: &Dmxd, meanwhile: impl FnOnce() -> io::Result<T>) -> io::Result<f64> {
-    let (before, start) = (dmxd.ticks()?, Instant::now());
+    let (before, start) = (dmxd.process.cpu()?, Instant::now());
     meanwhile()?;
-    Ok((dmxd.ticks()? - before) as f64 / TICKS / start.elapsed().as_secs_f64())
+    Ok((dmxd.process.cpu()? - before).as_secs_f64() / start.elapsed().as_secs_f64())
 }
 
 /// Frames of commands, when their first byte came.

@@ -8,12 +8,53 @@ use std::time::{Duration, Instant};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_dmxd");
 
+/// A tick in `/proc/<pid>/stat`; it is this long on every architecture we build for.
+const TICK: Duration = Duration::from_millis(10);
+
 pub(crate) fn binary_size() -> io::Result<u64> {
     Ok(std::fs::metadata(BINARY)?.len())
 }
 
+/// A process under measurement; killed when it is dropped.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// `VmRSS`.
+    pub(crate) fn rss_kb(&self) -> io::Result<u64> {
+        self.proc("status", "VmRSS:")
+    }
+
+    /// Bytes the process caused to be written to disks.
+    pub(crate) fn written(&self) -> io::Result<u64> {
+        self.proc("io", "write_bytes:")
+    }
+
+    /// What all its threads have taken of the CPU, in user and kernel space; to 10 ms.
+    pub(crate) fn cpu(&self) -> io::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        // utime and stime are fields 14 and 15, the name is the second.
+        let ticks: u64 =
+            after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Ok(TICK * ticks as u32)
+    }
+
+    fn proc(&self, file: &str, name: &str) -> io::Result<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.0.id()))?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
+        value.ok_or(io::ErrorKind::InvalidData.into())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 pub(crate) struct Dmxd {
-    child: Child,
+    pub(crate) process: Process,
     pub(crate) mqtt: u16,
     pub(crate) http: u16,
 }
@@ -58,60 +99,35 @@ impl Dmxd {
             let mut sink = [0; 64 * 1024];
             while lines.get_mut().read(&mut sink).is_ok_and(|n| n > 0) {}
         });
-        Ok(Self { child, mqtt, http })
-    }
-
-    /// `VmRSS`.
-    pub(crate) fn rss_kb(&self) -> io::Result<u64> {
-        self.proc("status", "VmRSS:")
-    }
-
-    /// Bytes the process caused to be written to disks.
-    pub(crate) fn written(&self) -> io::Result<u64> {
-        self.proc("io", "write_bytes:")
-    }
-
-    /// Ticks of the CPU that all its threads have taken, in user and kernel space.
-    pub(crate) fn ticks(&self) -> io::Result<u64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let after_name = stat.rsplit(')').next().unwrap_or_default();
-        // utime and stime are fields 14 and 15, the name is the second.
-        Ok(after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
-    }
-
-    fn proc(&self, file: &str, name: &str) -> io::Result<u64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))?;
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
-        value.ok_or(io::ErrorKind::InvalidData.into())
+        Ok(Self { process: Process(child), mqtt, http })
     }
 
     /// SIGTERM, and waits.
     pub(crate) fn stop(mut self) -> io::Result<()> {
-        let pid = rustix::process::Pid::from_child(&self.child);
+        let pid = rustix::process::Pid::from_child(&self.process.0);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        self.child.wait().map(drop)
-    }
-}
-
-impl Drop for Dmxd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.0.wait().map(drop)
     }
 }
 
 pub(crate) struct Mosquitto {
-    child: Child,
+    pub(crate) process: Process,
     pub(crate) port: u16,
 }
 
 impl Mosquitto {
+    /// Sends at once, as dmxd does.
     pub(crate) fn start() -> io::Result<Self> {
+        Self::start_with("set_tcp_nodelay true\n")
+    }
+
+    /// With these lines in its configuration.
+    pub(crate) fn start_with(settings: &str) -> io::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mosquitto.conf");
-        std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"))?;
-        let child = Command::new("mosquitto").arg("-c").arg(config).stderr(Stdio::null()).spawn()?;
-        let mosquitto = Self { child, port };
+        let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mosquitto-{port}.conf"));
+        std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\n{settings}"))?;
+        let child = Command::new("mosquitto").arg("-c").arg(&config).stderr(Stdio::null()).spawn()?;
+        let mosquitto = Self { process: Process(child), port };
         let deadline = Instant::now() + Duration::from_secs(5);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             if Instant::now() > deadline {
@@ -119,13 +135,7 @@ impl Mosquitto {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        std::fs::remove_file(config)?;
         Ok(mosquitto)
-    }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
