@@ -160,6 +160,7 @@ async fn client(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, waiting:
     let patience = Duration::from_secs(hub.settings.connect_timeout_seconds);
     let mut phase = hub.phase.subscribe();
     let came = tokio::select! {
+        biased; // a CONNECT that is there counts before the order to leave
         came = timeout(patience, first_packet(&hub, &mut socket, &mut read)) => {
             came.unwrap_or_else(|_| Err(NotIn::Silent("no CONNECT in time")))
         }
