@@ -281,10 +281,8 @@ impl Hub {
     }
 
     /// Has the store keep something of a session; the receiver hears when it is written.
-    pub(super) async fn note(&self, what: impl FnOnce(&mut Batch)) -> oneshot::Receiver<()> {
+    pub(super) async fn note(&self, batch: Batch) -> oneshot::Receiver<()> {
         let (written, heard) = oneshot::channel();
-        let mut batch = Batch::default();
-        what(&mut batch);
         let release = move || {
             let _ = written.send(()); // Err: nobody waits
         };

@@ -95,18 +95,22 @@ pub(in crate::broker) async fn purge(hub: &Hub, id: &str) {
 /// Ends when the batch is written: what the client is told of its session has to hold.
 async fn commit(hub: &Hub, batch: Batch) {
     if !batch.is_empty() {
-        let _ = hub.note(|empty| *empty = batch).await.await; // Err: the store is closing
+        let _ = hub.note(batch).await.await; // Err: the store is closing
     }
 }
 
-/// Has the batch note that a QoS 2 message was taken.
-pub(super) fn taken(batch: &mut Batch, id: &str, pkid: u16) {
+/// The note that a QoS 2 message was taken.
+pub(super) fn taken(id: &str, pkid: u16) -> Batch {
+    let mut batch = Batch::default();
     batch.put(Tree::Letters, key(id, TAKEN, &pkid.to_be_bytes()), [FORMAT]);
+    batch
 }
 
-/// Has the batch note that it was released.
-pub(super) fn released(batch: &mut Batch, id: &str, pkid: u16) {
+/// The note that it was released.
+pub(super) fn released(id: &str, pkid: u16) -> Batch {
+    let mut batch = Batch::default();
     batch.delete(Tree::Letters, key(id, TAKEN, &pkid.to_be_bytes()));
+    batch
 }
 
 impl Session {
@@ -179,7 +183,7 @@ impl Session {
             batch.delete(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()));
         }
         if !batch.is_empty() {
-            self.hub.note(|empty| *empty = batch).await;
+            self.hub.note(batch).await;
         }
     }
 

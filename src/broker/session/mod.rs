@@ -224,11 +224,13 @@ impl Session {
         self.finish(&mut connection, will).await;
         visit.end(end.to_string(), will_published, end.next()).await;
         self.save(false).await;
-        self.entry.client_left();
         drop((connection, seat));
         match end {
             End::TakenOver(next) => Some(*next),
-            _ => None,
+            _ => {
+                self.entry.client_left();
+                None
+            }
         }
     }
 
