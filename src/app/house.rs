@@ -96,8 +96,13 @@ pub(super) async fn run(config: Config, metrics: Metrics) -> Result<(), Fault> {
         part = house.ended() => Some(part),
     };
     systemd::stopping();
+    // A task of its own, which a second signal leaves behind: given up here it would drop sled, which waits for the card.
+    let mut closing = tokio::spawn(house.close());
     tokio::select! {
-        () = house.close() => ended.map_or(Ok(()), |part| Err(Fault::Ended(part))),
+        closed = &mut closing => {
+            closed.map_err(|source| Fault::System { doing: "closing", source: io::Error::other(source) })?;
+            ended.map_or(Ok(()), |part| Err(Fault::Ended(part)))
+        }
         // Whoever asks twice does not want to wait.
         signal = signals.next() => {
             tracing::warn!(signal, "stopped_at_once");
