@@ -17,6 +17,7 @@ mod backups;
 mod broker_traps;
 mod config;
 mod doors;
+mod examples;
 mod harness;
 mod hostile;
 mod http;

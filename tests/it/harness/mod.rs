@@ -3,6 +3,7 @@
 //! The only pause of the suite is the poll interval in `patience`.
 
 mod appliance;
+mod board;
 mod commands;
 mod damage;
 mod drag;
@@ -30,6 +31,7 @@ mod widget;
 mod ws_watcher;
 
 pub use appliance::{Appliance, Home, copy_folder};
+pub use board::{Chip, Sketch};
 pub use commands::{colour, command, command_with, fresh_id, index_of, rgb_of};
 pub use damage::{Damage, data_files};
 pub use drag::{burst, drag};
@@ -49,7 +51,7 @@ pub use raw_http::raw_http;
 pub use shield::Shield;
 pub use shim::{Card, Shim};
 pub use small_card::SmallCard;
-pub use strangers::{mosquitto_pub, mosquitto_sub, node, python};
+pub use strangers::{Stranger, mosquitto_pub, mosquitto_sub, node, python};
 pub use usb_bus::{UsbBus, UsbDevice};
 pub use web::{Answer, Web};
 pub use widget::{Manner, Taken, Tape, Widget};

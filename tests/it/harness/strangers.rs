@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
@@ -51,6 +52,11 @@ impl Stranger {
         self.succeed().await
     }
 
+    /// Writes lines to its stdin.
+    pub async fn tell(&mut self, lines: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(format!("{lines}\n").as_bytes()).await.unwrap();
+    }
+
     /// What it wrote on stderr.
     pub fn complaints(&self) -> &Lines {
         &self.stderr
@@ -92,6 +98,13 @@ pub fn node(script: &str, address: SocketAddr, arguments: &[&str]) -> Stranger {
     let mut command = Command::new("node");
     command.arg(scripts().join(script)).arg(installed().join("node"));
     command.args([address.ip().to_string(), address.port().to_string()]).args(arguments);
+    Stranger::start(command)
+}
+
+/// A sketch that was compiled for this machine. Its time runs so many times faster.
+pub fn board(sketch: &Path, broker_port: u16, speed: u32) -> Stranger {
+    let mut command = Command::new(sketch);
+    command.env("BROKER_PORT", broker_port.to_string()).env("SPEED", speed.to_string());
     Stranger::start(command)
 }
 
