@@ -1,12 +1,13 @@
 //! The sketches of `image/examples` against the appliance: the very files that are flashed, on a stand-in for the board.
 
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use crate::harness::{
     Appliance, CMD, Chip, Connect, FaultProxy, Link, STATE, Sketch, StateWatcher, Stranger, Weather, command,
-    eventually, rgb_of,
+    copy_folder, esphome, eventually, rgb_of,
 };
 
 /// What the button asks for, one press after the other.
@@ -215,4 +216,25 @@ async fn a_lamp_without_its_appliance_keeps_its_light_and_tries_again_after_grow
     for (gap, pause) in gaps.iter().zip([500, 1000, 2000, 4000, 8000, 8000, 8000]) {
         assert!(*gap >= 2000 + pause, "{gap} ms, not {pause}: {gaps:?}");
     }
+}
+
+#[tokio::test]
+async fn esphome_makes_of_the_lamp_s_file_a_program_with_the_presence_of_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("image/examples"), folder.path());
+    esphome(folder.path(), &["compile", "--only-generate", "lamp.yaml"]).succeed().await;
+    let source = std::fs::read_to_string(folder.path().join(".esphome/build/lamp-2/src/main.cpp")).unwrap();
+
+    let source = source.replace(r"\042", "'");
+    for (message, online) in [("birth_message", true), ("last_will", false), ("shutdown_message", false)] {
+        let start = source.find(&format!("set_{message}(")).expect(message);
+        let words: Vec<&str> = source[start..].lines().skip(1).take(4).map(str::trim).collect();
+        let payload = format!(r#".payload = "{{'online':{online}}}","#);
+        assert_eq!(
+            words,
+            [r#".topic = "v1/devices/lamp-2/state","#, &payload, ".qos = 1,", ".retain = true,"],
+            "{message}"
+        );
+    }
+    assert!(source.contains(STATE) && source.contains(CMD));
 }

@@ -51,7 +51,7 @@ pub use raw_http::raw_http;
 pub use shield::Shield;
 pub use shim::{Card, Shim};
 pub use small_card::SmallCard;
-pub use strangers::{Stranger, mosquitto_pub, mosquitto_sub, node, python};
+pub use strangers::{Stranger, esphome, mosquitto_pub, mosquitto_sub, node, python};
 pub use usb_bus::{UsbBus, UsbDevice};
 pub use web::{Answer, Web};
 pub use widget::{Manner, Taken, Tape, Widget};

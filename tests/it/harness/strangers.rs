@@ -1,5 +1,5 @@
 //! Peers that are not ours, as child processes: mosquitto's clients, Python's paho and websockets, CircuitPython's
-//! MiniMQTT, mqtt.js, moto.
+//! MiniMQTT, mqtt.js, moto, ESPHome.
 //! `tests/run` installs them; one that is missing fails the test.
 
 use std::net::SocketAddr;
@@ -105,6 +105,13 @@ pub fn node(script: &str, address: SocketAddr, arguments: &[&str]) -> Stranger {
 pub fn board(sketch: &Path, broker_port: u16, speed: u32) -> Stranger {
     let mut command = Command::new(sketch);
     command.env("BROKER_PORT", broker_port.to_string()).env("SPEED", speed.to_string());
+    Stranger::start(command)
+}
+
+/// `esphome` in a folder.
+pub fn esphome(folder: &Path, arguments: &[&str]) -> Stranger {
+    let mut command = Command::new(installed().join("esphome/bin/esphome"));
+    command.args(arguments).current_dir(folder);
     Stranger::start(command)
 }
 
