@@ -15,7 +15,7 @@ pub(super) fn show(doors: &[(&str, SocketAddr)], data_dir: &Path) {
 fn text(doors: &[(&str, SocketAddr)], own: &[std::net::IpAddr], data_dir: &Path) -> String {
     let mut text = format!("\n  dmxd {} is running\n", env!("CARGO_PKG_VERSION"));
     for (door, address) in doors {
-        let (name, scheme) = if *door == "http" { ("web", "http") } else { ("MQTT", "mqtt") };
+        let (name, scheme) = if door.starts_with("http") { ("web", "http") } else { ("MQTT", "mqtt") };
         let mut hosts = vec![address.ip()];
         if address.ip().is_unspecified() {
             hosts = own.iter().copied().filter(|ip| ip.is_ipv4() || address.is_ipv6()).collect();

@@ -118,6 +118,7 @@ impl House {
         let web_listener = http::bind(&web)?;
         let mqtt_listener = broker::bind(&mqtt)?;
         let health = Health::default();
+        let also_listener = http::bind_also(&web, &health);
         let (memory, library) = Memory::open(&config, &health, &metrics).await?;
         let (engine, store) = (&memory.engine, &memory.store);
         let backups = backup::start(backup::Parts {
@@ -127,7 +128,8 @@ impl House {
             health: health.clone(),
             metrics: metrics.backup.clone(),
         })?;
-        let doors = [("http", web_listener.local_addr()), ("mqtt", mqtt_listener.local_addr())];
+        let mut doors = vec![("http", web_listener.local_addr()), ("mqtt", mqtt_listener.local_addr())];
+        doors.extend(also_listener.iter().map(|listener| ("http_also", listener.local_addr())));
         let broker = broker::start(
             mqtt_listener,
             broker::Parts {
@@ -168,7 +170,10 @@ impl House {
             backups: backups.handle.clone(),
         };
         let mut tasks = Tasks::default();
-        tasks.spawn("the web server", http::serve(web_listener, parts, stop));
+        tasks.spawn(
+            "the web server",
+            http::serve([web_listener].into_iter().chain(also_listener).collect(), parts, stop),
+        );
         let mut listening: Vec<(&str, SocketAddr)> = Vec::new();
         for (door, address) in doors {
             let address = address.map_err(|source| Fault::System { doing: "asking for a door's port", source })?;

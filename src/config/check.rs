@@ -41,6 +41,12 @@ const RULES: &[Rule] = &[
         right: "give each its own port",
     },
     Rule {
+        keys: &["http.also_port", "http.port", "mqtt.port"],
+        broken: |c| c.http.also_port.is_some_and(|port| port == c.http.port || port == c.mqtt.port),
+        wrong: "http.also_port is another door's port",
+        right: "give it its own, or leave it empty",
+    },
+    Rule {
         keys: &["backup.s3_bucket", "backup.provider", "backup.enabled"],
         broken: |c| c.backup.enabled && c.backup.provider == BackupProvider::S3 && c.backup.s3_bucket.is_empty(),
         wrong: "backups go to S3, but no bucket is named",

@@ -63,6 +63,8 @@ pub struct Http {
     pub host: IpAddr,
     /// Port; 0 = any free one.
     pub port: u16,
+    /// A second port; one that cannot be had is a warning.
+    pub also_port: Option<u16>,
     /// Origins that browsers may come from; `*` = any.
     pub allow_origins: Vec<String>,
     /// Open connections at the most; a further one waits.
@@ -71,7 +73,13 @@ pub struct Http {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { host: Ipv4Addr::UNSPECIFIED.into(), port: 8080, allow_origins: vec!["*".into()], max_connections: 512 }
+        Self {
+            host: Ipv4Addr::UNSPECIFIED.into(),
+            port: 8080,
+            also_port: None,
+            allow_origins: vec!["*".into()],
+            max_connections: 512,
+        }
     }
 }
 

@@ -37,7 +37,7 @@ use crate::kit::stop::Stop;
 use crate::library::Library;
 use crate::metrics::Metrics;
 
-pub use server::{BindError, Listener, bind, serve};
+pub use server::{BindError, Listener, bind, bind_also, serve};
 
 /// What the web door needs from the rest of the house.
 pub struct Parts {

@@ -3,10 +3,12 @@
 //! hyper's own HTTP/1 connection is used and not hyper-util's `auto`: that one first waits, without any time
 //! limit, for bytes that tell the version, so a silent socket would hold a place for ever.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
@@ -24,6 +26,7 @@ use super::dispatch::{self, Everything};
 use super::{App, Parts};
 use crate::config;
 use crate::kit::backoff::Backoff;
+use crate::kit::health::Health;
 use crate::kit::stop::Stop;
 
 /// Send buffer of each connection. Measured with a stalled WebSocket client: noticed after 136 messages of a
@@ -83,7 +86,25 @@ impl Listener {
 /// # Errors
 /// With address and remedy.
 pub fn bind(settings: &config::Http) -> Result<Listener, BindError> {
-    let addr = SocketAddr::new(settings.host, settings.port);
+    open(SocketAddr::new(settings.host, settings.port))
+}
+
+/// Opens the socket of `http.also_port`, if there is to be one. It is a comfort (port 80 in a browser's address), so
+/// that it is missing is no reason not to start: a warning, and a problem on the board.
+pub fn bind_also(settings: &config::Http, health: &Health) -> Option<Listener> {
+    let addr = SocketAddr::new(settings.host, settings.also_port?);
+    let fault = match open(addr) {
+        Ok(listener) => return Some(listener),
+        Err(BindError { source, .. }) => source,
+    };
+    let message =
+        format!("the web is not at {addr} as well: {fault}; free that port, or set http.also_port to another");
+    tracing::warn!(%addr, error = %fault, "http_also_port");
+    health.raise("WEB_ALSO_PORT", message);
+    None
+}
+
+fn open(addr: SocketAddr) -> Result<Listener, BindError> {
     let open = || {
         let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?; // a restart must not wait for old connections in TIME_WAIT
@@ -109,17 +130,17 @@ struct Place {
     _open: mpsc::Sender<()>,
 }
 
-/// Serves until the stop, then finishes what was asked, at most a second long.
-pub async fn serve(listener: Listener, parts: Parts, stop: Stop) {
+/// Serves until the stop, then finishes what was asked, at most a second long. All listeners are one door.
+pub async fn serve(listeners: Vec<Listener>, parts: Parts, stop: Stop) {
     let max_connections = parts.settings.max_connections;
-    run(listener, App::new(parts, stop), max_connections).await;
+    run(listeners, App::new(parts, stop), max_connections).await;
 }
 
-pub(super) async fn run(listener: Listener, app: Arc<App>, max_connections: usize) {
+pub(super) async fn run(listeners: Vec<Listener>, app: Arc<App>, max_connections: usize) {
     let mut stop = app.stop.clone();
     let filter = dispatch::filter(&app);
     let (open, mut all_closed) = mpsc::channel(1);
-    let mut door = Door::new(listener.0, max_connections, open);
+    let mut door = Door::new(listeners, max_connections, open);
     let mut tasks = JoinSet::new();
     tasks.spawn(app.hub.relay(stop.clone()));
     loop {
@@ -170,9 +191,9 @@ async fn converse(socket: TcpStream, peer: Peer, filter: Everything, mut stop: S
     }
 }
 
-/// The listening socket and its places.
+/// The listening sockets and their places.
 struct Door {
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     places: Arc<Semaphore>,
     open: mpsc::Sender<()>,
     /// When "full" was last said.
@@ -181,17 +202,17 @@ struct Door {
 }
 
 impl Door {
-    fn new(listener: TcpListener, places: usize, open: mpsc::Sender<()>) -> Self {
+    fn new(listeners: Vec<Listener>, places: usize, open: mpsc::Sender<()>) -> Self {
         let places = Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS)));
         let backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
-        Self { listener, places, open, said_full: None, backoff }
+        Self { listeners, places, open, said_full: None, backoff }
     }
 
     /// The next connection, once there is a place for it: further ones wait in the kernel's backlog. Cancel-safe.
     async fn accept(&mut self) -> (TcpStream, Peer) {
         let permit = self.place().await;
         loop {
-            match self.listener.accept().await {
+            match self.any().await {
                 Ok((socket, addr)) => {
                     self.backoff.reset();
                     if let Err(error) = tune(&socket) {
@@ -209,6 +230,16 @@ impl Door {
                 }
             }
         }
+    }
+
+    /// The next connection of any listener. All of them are watched. Cancel-safe: nothing is taken
+    /// before it is returned.
+    async fn any(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        poll_fn(|context| {
+            let mut accepted = self.listeners.iter().map(|listener| listener.0.poll_accept(context));
+            accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
+        })
+        .await
     }
 
     async fn place(&mut self) -> OwnedSemaphorePermit {

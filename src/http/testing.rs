@@ -97,7 +97,7 @@ impl Web {
         let (stopper, stop) = stop::channel();
         let max_connections = parts.settings.max_connections;
         let app = App::new(parts, stop);
-        let served = tokio::spawn(server::run(listener, app.clone(), max_connections));
+        let served = tokio::spawn(server::run(vec![listener], app.clone(), max_connections));
         Self { addr, app, engine, health, metrics, broker, devices, stopper, served, _tasks: tasks, _data: data }
     }
 

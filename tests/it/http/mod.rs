@@ -1,6 +1,7 @@
 //! REST (CONTRACT section 3): every route of the heart, every refusal; a refusal changes nothing.
 
 mod access;
+mod also_port;
 mod commands;
 mod documents;
 mod refusals;
