@@ -17,6 +17,11 @@ const WRONG_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Task::Setup(places) = args.task() {
+        // Before anything is checked: what is wrong with the configuration is what it tells.
+        app::run_setup(args.config.as_deref(), std::env::vars_os(), &places);
+        return ExitCode::SUCCESS;
+    }
     let loaded = match config::load(args.config.as_deref(), std::env::vars_os()) {
         Ok(loaded) => loaded,
         Err(faults) => {
@@ -27,7 +32,8 @@ fn main() -> ExitCode {
     };
     warn(&loaded.warnings);
     match args.task() {
-        Task::Run => app::run(loaded),
+        Task::Run => app::run(loaded, args.setup_report.as_deref()),
+        Task::Setup(_) => ExitCode::SUCCESS, // was done above
         Task::Check => print("the configuration is valid\n"),
         Task::Offline(job) => app::run_offline(loaded, job),
         Task::PrintConfig => print(&config::in_force(&loaded)),

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::{Parser, Subcommand};
 
+pub use super::setup::Places;
 use crate::backup::Label;
 use crate::dmx::{NotAnId, ProjectId, VersionId};
 
@@ -30,8 +31,21 @@ pub struct Args {
     #[arg(long, conflicts_with = "check")]
     print_config: bool,
 
+    /// File in which `dmxd setup` tells what is wrong, for /readyz
+    #[arg(long, value_name = "FILE")]
+    pub setup_report: Option<PathBuf>,
+
     #[command(subcommand)]
-    offline: Option<Offline>,
+    job: Option<Job>,
+}
+
+/// What else it can do.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+enum Job {
+    #[command(flatten)]
+    Offline(Offline),
+    /// Import the settings of the boot partition, before the appliance starts; never fails
+    Setup(Places),
 }
 
 /// A job without doors, for a box that does not start.
@@ -104,6 +118,8 @@ pub enum Task {
     PrintConfig,
     /// One job without doors.
     Offline(Offline),
+    /// Import settings.
+    Setup(Places),
 }
 
 impl Args {
@@ -113,7 +129,8 @@ impl Args {
         match self {
             Self { check: true, .. } => Task::Check,
             Self { print_config: true, .. } => Task::PrintConfig,
-            Self { offline: Some(job), .. } => Task::Offline(job.clone()),
+            Self { job: Some(Job::Offline(job)), .. } => Task::Offline(job.clone()),
+            Self { job: Some(Job::Setup(places)), .. } => Task::Setup(places.clone()),
             Self { .. } => Task::Run,
         }
     }

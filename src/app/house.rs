@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::banner;
 use super::memory::Memory;
+use super::report;
 use super::signals::Signals;
 use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
@@ -84,9 +85,9 @@ struct House {
 }
 
 /// Runs the appliance until a signal asks for its end.
-pub(super) async fn run(config: Config, metrics: Metrics) -> Result<(), Fault> {
+pub(super) async fn run(config: Config, metrics: Metrics, setup_report: Option<&Path>) -> Result<(), Fault> {
     let mut signals = Signals::new().map_err(|source| Fault::System { doing: "listening for signals", source })?;
-    let mut house = House::open(config, metrics).await?;
+    let mut house = House::open(config, metrics, setup_report).await?;
     systemd::ready();
     let ended = tokio::select! {
         signal = signals.next() => {
@@ -112,12 +113,15 @@ pub(super) async fn run(config: Config, metrics: Metrics) -> Result<(), Fault> {
 }
 
 impl House {
-    async fn open(config: Config, metrics: Metrics) -> Result<Self, Fault> {
+    async fn open(config: Config, metrics: Metrics, setup_report: Option<&Path>) -> Result<Self, Fault> {
         let Config { http: web, mqtt, storage, auth, .. } = config.clone();
         // Ports first: a port in use is the commonest fault, and must not touch the data.
         let web_listener = http::bind(&web)?;
         let mqtt_listener = broker::bind(&mqtt)?;
         let health = Health::default();
+        if let Some(path) = setup_report {
+            report::read_out(path, &health);
+        }
         let also_listener = http::bind_also(&web, &health);
         let (memory, library) = Memory::open(&config, &health, &metrics).await?;
         let (engine, store) = (&memory.engine, &memory.store);

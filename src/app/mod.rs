@@ -7,19 +7,33 @@ mod limits;
 pub mod log;
 mod memory;
 mod offline;
+mod report;
+mod setup;
 mod signals;
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::Loaded;
 use crate::metrics::Metrics;
 
+/// Imports settings from the boot partition; a faulty file, or none, is no failure.
+pub fn run_setup<K: Into<OsString>, V: Into<OsString>>(
+    base: Option<&Path>,
+    variables: impl IntoIterator<Item = (K, V)>,
+    places: &args::Places,
+) {
+    let variables: Vec<_> = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    setup::run(base, &variables, places);
+}
+
 /// Runs the appliance until it is told to stop. What ends it otherwise stands on stderr and in the log.
 #[must_use]
-pub fn run(loaded: Loaded) -> ExitCode {
-    match start(loaded) {
+pub fn run(loaded: Loaded, setup_report: Option<&Path>) -> ExitCode {
+    match start(loaded, setup_report) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             tell(&fault);
@@ -52,7 +66,7 @@ fn offline(loaded: Loaded, job: args::Offline) -> Result<offline::Told, Box<dyn 
     Ok(told?)
 }
 
-fn start(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
+fn start(loaded: Loaded, setup_report: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
     let metrics = Metrics::new()?;
     let _log = log::start(loaded.config.log.level, metrics.log_dropped.clone())?;
     for warning in &loaded.warnings {
@@ -60,7 +74,7 @@ fn start(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
     }
     limits::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(house::run(loaded.config, metrics));
+    let ended = runtime.block_on(house::run(loaded.config, metrics, setup_report));
     // Whatever still runs was told to end and is late: nobody waits for it any longer.
     runtime.shutdown_background();
     ended.inspect_err(|fault| tracing::error!(%fault, "failed")).map_err(Into::into)

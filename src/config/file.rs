@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Origin, nearest};
 use super::load::Draft;
+use super::machine::{MACHINE, Machine};
 use super::table::{SECTIONS, Section, settings};
 
 /// The file that is read when none is named.
@@ -27,19 +28,52 @@ pub(crate) fn find(option: Option<&Path>, variable: Option<&OsStr>) -> Result<Op
         (None, Some(path)) => (Path::new(path), "DMX_CONFIG: "),
         (None, None) => (Path::new(DEFAULT), ""),
     };
-    let about = format!("{named_by}{}", path.display());
+    match text(path, named_by) {
+        Ok(Some(text)) => Ok(Some((path.to_owned(), text))),
+        Ok(None) if named_by.is_empty() => Ok(None),
+        Ok(None) => {
+            let about = format!("{named_by}{}", path.display());
+            Err(Fault::new(about, "there is no such file", "name one that is there, or none"))
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Files that are laid over `appliance.toml`, in the order of their names: `appliance.d/*.toml` beside it.
+pub(crate) fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let folder = path.with_extension("d");
+    let fault = |error: io::Error| {
+        let about = folder.display().to_string();
+        Fault::new(about, format!("it cannot be read: {error}"), "make it a folder that dmxd may read, or remove it")
+    };
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound || path.extension().is_none() => return Ok(Vec::new()),
+        Err(error) => return Err(fault(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(&fault)?.path();
+        if file.extension() == Some(OsStr::new("toml")) {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The text of a file; nothing when it is not there.
+pub(crate) fn text(path: &Path, named_by: &str) -> Result<Option<String>, Fault> {
     let bytes = match bytes(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound && named_by.is_empty() => return Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(Fault::new(about, "there is no such file", "name one that is there, or none"));
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => {
+            let about = format!("{named_by}{}", path.display());
             return Err(Fault::new(about, format!("it cannot be read: {error}"), "make it a file that dmxd may read"));
         }
     };
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Some((path.to_owned(), text))),
+        Ok(text) => Ok(Some(text)),
         Err(error) => {
             let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
             let line = 1 + good.filter(|byte| **byte == b'\n').count();
@@ -57,9 +91,18 @@ pub(crate) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Lays the text of a file over the draft.
 pub(crate) fn read(draft: &mut Draft, path: &Path, text: &str) {
+    read_all(draft, None, path, text);
+}
+
+/// Lays the text of a file over the draft, and over `machine` what is the machine's.
+pub(crate) fn read_with_machine(draft: &mut Draft, machine: &mut Machine, path: &Path, text: &str) {
+    read_all(draft, Some(machine), path, text);
+}
+
+fn read_all(draft: &mut Draft, machine: Option<&mut Machine>, path: &Path, text: &str) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let breaks = text.match_indices('\n').map(|(offset, _)| offset).collect();
-    let mut reader = Reader { draft, path, breaks, broken: BTreeSet::new(), faults: Vec::new() };
+    let mut reader = Reader { draft, machine, path, breaks, broken: BTreeSet::new(), faults: Vec::new() };
     for error in errors {
         // Without a place it is the end of the text that is missing something.
         reader.syntax(text, error.span().unwrap_or(text.len()..text.len()), error.message());
@@ -74,6 +117,8 @@ pub(crate) fn read(draft: &mut Draft, path: &Path, text: &str) {
 
 struct Reader<'a> {
     draft: &'a mut Draft,
+    /// Only when the file may have sections of the machine.
+    machine: Option<&'a mut Machine>,
     path: &'a Path,
     /// Offsets of the line breaks.
     breaks: Vec<usize>,
@@ -111,20 +156,23 @@ impl Reader<'_> {
 
     fn section(&mut self, name: &str, offset: usize, value: &DeValue<'_>) {
         let line = self.line(offset);
-        let section = SECTIONS.iter().find(|section| section.name == name);
-        match (section, value) {
-            (Some(section), DeValue::Table(table)) => {
-                for (name, value) in table {
-                    self.setting(section, name.get_ref(), name.span().start, value);
-                }
+        let own = SECTIONS.iter().find(|section| section.name == name);
+        let machines = MACHINE.iter().find(|section| section.name == name && self.machine.is_some());
+        match (own, machines, value) {
+            (Some(section), _, DeValue::Table(table)) => {
+                self.settings(section, table, |reader| Some(&mut reader.draft.config));
             }
-            (Some(_), _) => {
+            (None, Some(section), DeValue::Table(table)) => {
+                self.settings(section, table, |reader| reader.machine.as_deref_mut());
+            }
+            (Some(_), ..) | (_, Some(_), _) => {
                 self.fault(line, Some(name), "it is a section, not a value", &format!("write [{name}] on a line"));
             }
-            (None, DeValue::Table(_) | DeValue::Array(_)) => {
-                self.fault(line, Some(name), "unknown section", &right_section(name));
+            (None, None, DeValue::Table(_) | DeValue::Array(_)) => {
+                let right = right_section(name, self.machine.is_some());
+                self.fault(line, Some(name), "unknown section", &right);
             }
-            (None, _) => {
+            (None, None, _) => {
                 let right = settings().find(|setting| setting.name() == name).map_or_else(
                     || "put settings below their [section]".to_owned(),
                     |setting| format!("did you mean {}?", setting.key),
@@ -134,7 +182,25 @@ impl Reader<'_> {
         }
     }
 
-    fn setting(&mut self, section: &Section, name: &str, offset: usize, value: &Spanned<DeValue<'_>>) {
+    fn settings<C>(
+        &mut self,
+        section: &Section<C>,
+        table: &DeTable<'_>,
+        target: for<'r> fn(&'r mut Self) -> Option<&'r mut C>,
+    ) {
+        for (name, value) in table {
+            self.setting(section, name.get_ref(), name.span().start, value, target);
+        }
+    }
+
+    fn setting<C>(
+        &mut self,
+        section: &Section<C>,
+        name: &str,
+        offset: usize,
+        value: &Spanned<DeValue<'_>>,
+        target: for<'r> fn(&'r mut Self) -> Option<&'r mut C>,
+    ) {
         let line = self.line(offset);
         let Some(setting) = section.settings.iter().find(|setting| setting.name() == name) else {
             let key = format!("{}.{name}", section.name);
@@ -144,7 +210,7 @@ impl Reader<'_> {
             self.draft.unclear.insert(setting.key);
             return;
         }
-        let outcome = setting.set_toml(&mut self.draft.config, value.get_ref());
+        let outcome = target(self).map_or(Ok(()), |target| setting.set_toml(target, value.get_ref()));
         if let Err(wrong) = &outcome {
             self.fault(line, Some(setting.key), &wrong.wrong, &wrong.right);
             self.draft.unclear.insert(setting.key);
@@ -153,17 +219,17 @@ impl Reader<'_> {
     }
 }
 
-fn right_section(name: &str) -> String {
-    match nearest(name, SECTIONS.iter().map(|section| section.name)) {
+fn right_section(name: &str, with_machine: bool) -> String {
+    let own = SECTIONS.iter().map(|section| section.name);
+    let machines = MACHINE.iter().filter(|_| with_machine).map(|section| section.name);
+    let names: Vec<_> = machines.chain(own).collect();
+    match nearest(name, names.iter().copied()) {
         Some(section) => format!("did you mean [{section}]?"),
-        None => {
-            let names: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
-            format!("there are {}", names.join(", "))
-        }
+        None => format!("there are {}", names.join(", ")),
     }
 }
 
-fn right_setting(section: &Section, name: &str) -> String {
+fn right_setting<C>(section: &Section<C>, name: &str) -> String {
     let here = nearest(name, section.settings.iter().map(|setting| setting.name()));
     if let Some(name) = here {
         return format!("did you mean {}.{name}?", section.name);

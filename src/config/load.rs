@@ -38,7 +38,10 @@ pub fn load<K: Into<OsString>, V: Into<OsString>>(
     let variables = Variables::ours(variables);
     let mut draft = Draft::default();
     match file::find(named, variables.file()) {
-        Ok(Some((path, text))) => file::read(&mut draft, &path, &text),
+        Ok(Some((path, text))) => {
+            file::read(&mut draft, &path, &text);
+            drop_ins(&mut draft, &path, None);
+        }
         Ok(None) => {}
         Err(fault) => draft.faults.push(fault),
     }
@@ -61,7 +64,22 @@ pub fn parse<K: Into<OsString>, V: Into<OsString>>(
     finish(draft)
 }
 
-fn finish(mut draft: Draft) -> Result<Loaded, Faults> {
+/// Lays the files beside `path` over the draft, in the order of their names, but for the one that is left out.
+pub(crate) fn drop_ins(draft: &mut Draft, path: &Path, left_out: Option<&str>) {
+    let files = match file::drop_ins(path) {
+        Ok(files) => files,
+        Err(fault) => return draft.faults.push(fault),
+    };
+    for file in files.into_iter().filter(|file| left_out.is_none_or(|name| !file.ends_with(name))) {
+        match file::text(&file, "") {
+            Ok(Some(text)) => file::read(draft, &file, &text),
+            Ok(None) => {} // removed since it was listed
+            Err(fault) => draft.faults.push(fault),
+        }
+    }
+}
+
+pub(crate) fn finish(mut draft: Draft) -> Result<Loaded, Faults> {
     check::check(&mut draft);
     let Draft { config, origins, faults, warnings, unclear: _ } = draft;
     if faults.is_empty() { Ok(Loaded { config, warnings, origins }) } else { Err(Faults { faults, warnings }) }

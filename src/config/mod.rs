@@ -11,8 +11,10 @@ mod form;
 mod kinds;
 mod lists;
 mod load;
+mod machine;
 mod print;
 mod secrets;
+mod setup;
 mod table;
 mod this_machine;
 mod value;
@@ -25,7 +27,10 @@ use crate::kit::secret::Secret;
 
 pub use fault::{Fault, Faults, Origin};
 pub use load::{Loaded, Origins, load, parse};
-pub use print::{in_force, markdown, shipped};
+pub(crate) use machine::is_raw_key;
+pub use machine::{Host, Machine, Network, Ssh, Wifi};
+pub use print::{in_force, machine_template, markdown, shipped};
+pub use setup::{IMPORTED, Piece, Prepared, appliance_part, pieces, prepare};
 
 /// All settings, in the order of appliance.toml.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use super::Config;
 use super::fault::Origin;
 use super::load::Loaded;
+use super::machine::{MACHINE, Machine};
 use super::table::{SECTIONS, Setting, settings};
 use super::value::MASK;
 
@@ -14,7 +15,8 @@ pub fn shipped() -> String {
     let mut out = "# Settings of dmxd, each with its built-in default. The variable in brackets wins over this file.\n\
                    # An empty text stands for \"not set\". `dmxd --check` looks for faults, `dmxd --print-config` shows what is in force.\n\
                    # A secret may come from a file as well: its variable with _FILE behind it names one, or it is a systemd credential\n\
-                   # with the name of the setting (LoadCredential=backup.encryption_key:/etc/dmxd/backup.key).\n"
+                   # with the name of the setting (LoadCredential=backup.encryption_key:/etc/dmxd/backup.key).\n\
+                   # Files of the folder appliance.d beside this one (*.toml, in the order of their names) are laid over it.\n"
         .to_owned();
     let defaults = Config::default();
     for section in SECTIONS {
@@ -26,6 +28,25 @@ pub fn shipped() -> String {
         }
     }
     out
+}
+
+/// dmxd.toml as it lies on the boot partition of a fresh image: everything of the machine, commented out.
+#[must_use]
+pub fn machine_template() -> String {
+    let mut out = "# Set-up of this appliance. Edit it on any computer, put the card back, switch on; dmxd-status.txt says how it went.\n\
+                   # Take the # away in front of a line to make it count. A file with faults changes nothing.\n\
+                   # Keys and passwords are taken out once the appliance has them: \"<imported>\" stands for what it has, another\n\
+                   # text replaces it, an empty one (\"\") or no line at all forgets it.\n"
+        .to_owned();
+    let nothing = Machine::default();
+    for section in MACHINE {
+        let _ = write!(out, "\n# {}\n[{}]\n", section.doc, section.name);
+        for setting in section.settings {
+            let _ = write!(out, "# {}\n#{} = {}\n", setting.doc, setting.name(), setting.to_toml(&nothing));
+        }
+    }
+    out + "\n# Any setting of the appliance below its section, as the README's table \"Settings\" has them, for example:\n\
+           #[usb]\n#enabled = true\n#[mqtt]\n#username = \"lamps\"\n#password = \"…\"\n"
 }
 
 /// The configuration in force, each value with its origin: TOML that can be read back. Secrets are masked and, so that

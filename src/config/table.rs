@@ -8,52 +8,52 @@ use super::value::{Limits, Value, Wrong};
 use super::{Auth, Backup, Config, Engine, Http, Input, Log, Mqtt, Ola, Output, Projects, Storage, Usb};
 use Limits::{Any, Range, Text};
 
-/// A `[section]` of the file.
-pub(crate) struct Section {
+/// A `[section]` of the file, which fills a part of `C`.
+pub(crate) struct Section<C: 'static = Config> {
     /// `mqtt`
     pub(crate) name: &'static str,
     /// What it is about.
     pub(crate) doc: &'static str,
     /// Its settings, in the order of the file.
-    pub(crate) settings: &'static [Setting],
+    pub(crate) settings: &'static [Setting<C>],
 }
 
 /// One setting.
-pub(crate) struct Setting {
+pub(crate) struct Setting<C = Config> {
     /// `mqtt.port`
     pub(crate) key: &'static str,
     /// `DMX_MQTT_PORT`; of several the last one counts.
     pub(crate) variables: &'static [&'static str],
     /// What it does.
     pub(crate) doc: &'static str,
-    limits: Limits,
-    field: fn(&Config) -> &dyn Value,
-    field_mut: fn(&mut Config) -> &mut dyn Value,
+    pub(crate) limits: Limits,
+    pub(crate) field: fn(&C) -> &dyn Value,
+    pub(crate) field_mut: fn(&mut C) -> &mut dyn Value,
 }
 
-impl Setting {
+impl<C> Setting<C> {
     /// Its name within the section.
     pub(crate) fn name(&self) -> &'static str {
         self.key.split_once('.').map_or(self.key, |(_, name)| name)
     }
 
     /// Takes a variable's text.
-    pub(crate) fn set_text(&self, config: &mut Config, text: &str) -> Result<(), Wrong> {
+    pub(crate) fn set_text(&self, config: &mut C, text: &str) -> Result<(), Wrong> {
         (self.field_mut)(config).set_text(text, self.limits)
     }
 
     /// Takes a value of the file.
-    pub(crate) fn set_toml(&self, config: &mut Config, raw: &DeValue<'_>) -> Result<(), Wrong> {
+    pub(crate) fn set_toml(&self, config: &mut C, raw: &DeValue<'_>) -> Result<(), Wrong> {
         (self.field_mut)(config).set_toml(raw, self.limits)
     }
 
     /// Its value as it stands in a file; a secret masked.
-    pub(crate) fn to_toml(&self, config: &Config) -> String {
+    pub(crate) fn to_toml(&self, config: &C) -> String {
         (self.field)(config).to_toml()
     }
 
     /// Whether its value must not be shown.
-    pub(crate) fn is_secret(&self, config: &Config) -> bool {
+    pub(crate) fn is_secret(&self, config: &C) -> bool {
         (self.field)(config).is_secret()
     }
 }
@@ -63,17 +63,18 @@ pub(crate) fn settings() -> impl Iterator<Item = &'static Setting> {
     SECTIONS.iter().flat_map(|section| section.settings)
 }
 
+/// `$table`: every section of `$root`, in the order of the file.
 macro_rules! sections {
-    ($([$section:ident] $kind:ident $about:literal {
-        $($name:ident: [$($variable:literal),+], $limits:expr, $doc:literal;)*
+    ($root:ident $table:ident: $([$section:ident] $kind:ident $about:literal {
+        $($name:ident: [$($variable:literal),*], $limits:expr, $doc:literal;)*
     })*) => {
         /// Every section, in the order of the file.
-        pub(crate) static SECTIONS: &[Section] = &[$(Section {
+        pub(crate) static $table: &[$crate::config::table::Section<$root>] = &[$($crate::config::table::Section {
             name: stringify!($section),
             doc: $about,
-            settings: &[$(Setting {
+            settings: &[$($crate::config::table::Setting {
                 key: concat!(stringify!($section), ".", stringify!($name)),
-                variables: &[$($variable),+],
+                variables: &[$($variable),*],
                 doc: $doc,
                 limits: $limits,
                 field: |config| &config.$section.$name,
@@ -81,13 +82,14 @@ macro_rules! sections {
             }),*],
         }),*];
 
-        /// Compiles only while every field of `Config` is in the table.
-        const _: fn(&Config) = |config| {
-            let Config { $($section),* } = config;
+        /// Compiles only while every field is in the table.
+        const _: fn(&$root) = |config| {
+            let $root { $($section),* } = config;
             $(let $kind { $($name: _),* } = $section;)*
         };
     };
 }
+pub(crate) use sections;
 
 /// Longest time that can be set, 10 years in seconds: sums of times stay far from overflow.
 const LONGEST: u64 = 315_360_000;
@@ -96,6 +98,8 @@ const LONGEST: u64 = 315_360_000;
 const MQTT_PACKET: u64 = 268_435_460;
 
 sections! {
+    Config SECTIONS:
+
     [http] Http "Web: REST, WebSocket and the app." {
         host: ["DMX_HOST"], Any, "Address to listen on; 0.0.0.0 = every one of this machine.";
         port: ["DMX_PORT"], Range(0, 65_535), "Port; 0 = any free one, named in the log line `listening`.";

@@ -93,6 +93,31 @@ fn the_file_in_the_folder_is_read_when_none_is_named() {
 }
 
 #[test]
+fn files_of_the_folder_beside_it_are_laid_over_the_file_in_the_order_of_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let beside = folder.path().join("appliance.d");
+    fs::create_dir(&beside).unwrap();
+    fs::write(folder.path().join("appliance.toml"), "[http]\nport = 1\nmax_connections = 5\n").unwrap();
+    fs::write(beside.join("50-b.toml"), "[http]\nport = 3\n").unwrap();
+    fs::write(beside.join("10-a.toml"), "[http]\nport = 2\nalso_port = 80\n").unwrap();
+    fs::write(beside.join("90-editor.toml~"), "not toml").unwrap();
+    let (printed, _) = said(&dmxd(folder.path(), &["--print-config"], ""));
+    for (line, origin) in [
+        ("port = 3 ", "# appliance.d/50-b.toml:2 (DMX_PORT)"),
+        ("also_port = 80 ", "# appliance.d/10-a.toml:3 (DMX_HTTP_ALSO_PORT)"),
+        ("max_connections = 5 ", "# appliance.toml:3 (DMX_HTTP_MAX_CONNECTIONS)"),
+    ] {
+        assert!(
+            printed.lines().any(|found| found.starts_with(line) && found.ends_with(origin)),
+            "{line} in\n{printed}"
+        );
+    }
+    fs::write(beside.join("60-c.toml"), "[http]\nprot = 3\n").unwrap();
+    let (_, told) = said(&dmxd(folder.path(), &["--check"], ""));
+    assert!(told.contains("appliance.d/60-c.toml:2: http.prot: unknown setting"), "{told}");
+}
+
+#[test]
 fn what_print_config_prints_is_a_configuration_that_prints_the_same_values() {
     let folder = tempfile::tempdir().unwrap();
     let variables = "DMX_PORT=0\nDMX_DATA_DIR=/var/lib/\"dmxd\"\nDMX_ALLOW_ORIGINS=[\"http://a\",\"http://b:81\"]\n\

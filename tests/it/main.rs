@@ -30,6 +30,7 @@ mod operations;
 mod outputs;
 mod power;
 mod projects;
+mod setup;
 mod stop;
 mod storage;
 mod websocket;

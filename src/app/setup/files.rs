@@ -1,0 +1,87 @@
+//! Files that are whole or not there: written beside, synced, renamed.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, mount_remount};
+
+/// A file of settings is some kB; more than this is something else.
+const LARGEST_BYTES: u64 = 1024 * 1024;
+
+/// The text of a file; nothing when there is none.
+pub(super) fn read(path: &Path) -> io::Result<Option<String>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut text = String::new();
+    let length = file.take(LARGEST_BYTES + 1).read_to_string(&mut text)?;
+    if length as u64 > LARGEST_BYTES { Err(ErrorKind::FileTooLarge.into()) } else { Ok(Some(text)) }
+}
+
+/// Whether a folder is where a file system is mounted.
+pub(super) fn is_mounted(folder: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev());
+    let parent = folder.join("..");
+    matches!((device(folder), device(&parent)), (Ok(own), Ok(parents)) if own != parents)
+}
+
+/// Makes a folder that only its owner may look into.
+pub(super) fn folder_for_root(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Writes a file, and its folder when that is missing.
+pub(super) fn replace_with_folder(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    replace(path, text, mode)
+}
+
+/// Writes a file, unless it is like this already. It belongs to the group of its folder.
+pub(super) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = Path::new(&beside);
+    let _ = remove(beside); // left by a power cut
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(beside)?;
+    // FAT has neither modes nor groups, and says so.
+    let _ = std::os::unix::fs::fchown(&file, None, fs::metadata(folder).map(|folder| folder.gid()).ok());
+    let _ = file.set_permissions(fs::Permissions::from_mode(mode));
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(beside, path)?;
+    File::open(folder)?.sync_all()
+}
+
+/// The same on the boot partition, which is mounted for reading only: it can be written just as long as it takes.
+pub(super) fn replace_on_boot(boot: &Path, name: &str, text: &str) -> io::Result<()> {
+    let write = || replace(&boot.join(name), text, 0o644);
+    match write() {
+        Err(error) if error.raw_os_error() == Some(Errno::ROFS.raw_os_error()) => {
+            let flags = MountFlags::NOATIME;
+            mount_remount(boot, flags, "")?;
+            let written = write();
+            mount_remount(boot, flags | MountFlags::RDONLY, "")?;
+            written
+        }
+        outcome => outcome,
+    }
+}
+
+/// Removes a file, if there is one.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,114 @@
+//! `dmxd setup`: settings from the boot partition, before the appliance starts. Whatever it finds, the machine goes on:
+//! what cannot be read or written is told and left as it is.
+
+mod files;
+mod plan;
+mod render;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use self::plan::{FILE, Found, Plan};
+use super::report::{Kind, Note};
+use crate::config;
+
+/// Its name on the boot partition.
+const STATUS: &str = "dmxd-status.txt";
+
+/// Where it reads and writes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Folder of dmxd.toml: the boot partition
+    #[arg(long, value_name = "DIR")]
+    boot: PathBuf,
+    /// Folder that keeps the last good settings: the mount point of the data partition
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Folder of the machine's settings
+    #[arg(long, value_name = "DIR", default_value = "/etc")]
+    etc: PathBuf,
+    /// File that tells the appliance what is wrong
+    #[arg(long, value_name = "FILE")]
+    report: PathBuf,
+    /// Give the running machine its name as well
+    #[arg(long)]
+    set_host_name: bool,
+}
+
+/// Imports. Tells on stderr what is wrong, which is never a failure.
+pub(super) fn run(base: Option<&Path>, variables: &[(OsString, OsString)], places: &Places) {
+    let kept_in = places.data.join("setup").join(FILE);
+    let file_path = places.boot.join(FILE);
+    let file = match files::read(&file_path) {
+        Ok(text) => text.map(Ok),
+        Err(error) => Some(Err(error.to_string())),
+    };
+    let (kept, kept_fault) = match files::read(&kept_in) {
+        Ok(text) => (text, None),
+        Err(error) => (None, Some(format!("{}: {error}", kept_in.display()))),
+    };
+    let found = Found { file: file.as_ref().map(|file| file.as_deref().map_err(Clone::clone)), kept: kept.as_deref() };
+    let mut plan = plan::plan(&found, |path, text| {
+        config::prepare(base, render::APPLIANCE, (path, text), variables.iter().cloned())
+    });
+    if let Some(fault) = kept_fault {
+        plan.add(Kind::SetupFault, fault);
+    }
+    let durable = keep(&mut plan, places, &kept_in);
+    put_in_force(&mut plan, places);
+    if let Some(text) = plan.file.take().filter(|_| durable)
+        && let Err(error) = files::replace_on_boot(&places.boot, FILE, &text)
+    {
+        plan.add(Kind::SetupFault, format!("the secrets are still in {FILE}, it cannot be written: {error}"));
+    }
+    tell(&plan, places);
+}
+
+/// Keeps the last good settings; whether what stands in the file may be taken out of it.
+fn keep(plan: &mut Plan, places: &Places, kept_in: &Path) -> bool {
+    if !files::is_mounted(&places.data) {
+        let message =
+            "there is no data partition: light and settings are kept in RAM and forgotten when the power goes";
+        plan.add(Kind::DataMissing, message.to_owned());
+        return false;
+    }
+    let Some(text) = plan.keep.take() else { return true };
+    let kept = files::folder_for_root(&places.data.join("setup")).and_then(|()| files::replace(kept_in, &text, 0o600));
+    kept.map_err(|error| plan.add(Kind::SetupFault, format!("{}: {error}", kept_in.display()))).is_ok()
+}
+
+fn put_in_force(plan: &mut Plan, places: &Places) {
+    for written in std::mem::take(&mut plan.etc) {
+        let path = places.etc.join(written.path);
+        let done = match &written.text {
+            Some(text) => files::replace_with_folder(&path, text, written.mode),
+            // A name is taken back by the image, which is read-only: at each start everything else is as it was made.
+            None if ["hostname", "hosts"].contains(&written.path) => Ok(()),
+            None => files::remove(&path),
+        };
+        if let Err(error) = done {
+            plan.add(Kind::SetupFault, format!("{}: {error}", path.display()));
+        }
+    }
+    if let Some(name) = plan.host.clone().filter(|_| places.set_host_name)
+        && let Err(error) = rustix::system::sethostname(name.as_bytes())
+    {
+        plan.add(Kind::SetupFault, format!("giving this machine the name {name}: {error}"));
+    }
+}
+
+fn tell(plan: &Plan, places: &Places) {
+    if let Err(error) = files::replace_on_boot(&places.boot, STATUS, &plan.status.replace('\n', "\r\n")) {
+        super::tell(&format_args!("{STATUS}: {error}"));
+    }
+    let notes: &[Note] = &plan.notes;
+    let report = serde_json::to_string(notes).unwrap_or_default();
+    if let Err(error) = files::replace_with_folder(&places.report, &report, 0o644) {
+        super::tell(&format_args!("{}: {error}", places.report.display()));
+    }
+    for note in notes {
+        super::tell(&format_args!("setup: {}", note.message));
+    }
+}
