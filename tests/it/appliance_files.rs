@@ -83,12 +83,65 @@ fn shellcheck_has_nothing_to_say_about_any_script() {
             || start.starts_with(b"#!/bin/bash")
             || start.starts_with(b"#!/usr/bin/env bash")
     };
-    let scripts: Vec<_> = files(&["systemd", "image", "tests/run", ".ci"]).into_iter().filter(is_script).collect();
-    assert!(scripts.len() >= 6, "{scripts:?}");
+    let folders = ["systemd", "image", "tests/run", "tests/long", "tests/bench", ".ci"];
+    let scripts: Vec<_> = files(&folders).into_iter().filter(is_script).collect();
+    assert!(scripts.len() >= 17, "{scripts:?}");
     for script in &scripts {
         assert!(fs::metadata(script).unwrap().permissions().mode() & 0o111 != 0, "{} is no program", script.display());
     }
-    said(Command::new("shellcheck").args(scripts));
+    // What they source is read with them.
+    said(Command::new("shellcheck").arg("--external-sources").args(scripts).current_dir(repository()));
+}
+
+#[test]
+fn python_understands_what_starts_the_image() {
+    let scripts: Vec<_> =
+        files(&["image/tests"]).into_iter().filter(|file| file.extension() == Some("py".as_ref())).collect();
+    assert!(!scripts.is_empty());
+    let parse = "import ast, sys\nfor name in sys.argv[1:]: ast.parse(open(name).read(), name)";
+    said(Command::new("python3").args(["-c", parse]).args(scripts));
+}
+
+#[test]
+fn the_partitions_are_the_same_for_all_who_name_them() {
+    let text = |file: &str| fs::read_to_string(repository().join(file)).unwrap();
+    let disk = text("image/steps/disk");
+    let id = disk.lines().find_map(|line| line.strip_prefix("id=")).unwrap();
+    assert!(disk.contains("root=PARTUUID=$id-02 "), "the kernel's root");
+    let fstab = text("image/files/fstab");
+    assert!(fstab.contains(&format!("\nPARTUUID={id}-04 /data ext4 ")), "{fstab}");
+    assert!(fstab.contains(&format!("\nPARTUUID={id}-01 /boot/firmware vfat ro,")), "{fstab}");
+    let mounts: Vec<_> = fstab.lines().filter(|line| line.starts_with("PARTUUID=")).collect();
+    assert!(mounts.iter().all(|line| line.contains("nofail") && line.contains("x-systemd.device-timeout=")), "{fstab}");
+    let grow = text("systemd/image/dmxd-grow.service");
+    let device = format!(r"dev-disk-by\x2dpartuuid-{id}\x2d04");
+    assert!(grow.contains(&format!("After={device}.device\n")), "{grow}");
+    assert!(grow.contains(&format!("Before=data.mount systemd-fsck@{device}.service\n")), "{grow}");
+    assert!(grow.contains(&format!(" /dev/disk/by-partuuid/{id}-04\n")), "{grow}");
+}
+
+#[test]
+fn ssh_clients_meet_the_same_machine_at_each_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kept, used) = (folder.path().join("kept"), folder.path().join("run/used"));
+    let start = || {
+        let _ = fs::remove_dir_all(&used);
+        said(Command::new(repository().join("systemd/image/dmxd-ssh-key")).arg(&kept).arg(&used));
+        let key = used.join("ssh_host_ed25519_key");
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::read_to_string(key).unwrap()
+    };
+    let first = start();
+    assert_eq!(start(), first);
+    // A power cut has left half of it.
+    fs::write(kept.join("ssh_host_ed25519_key"), &first[..100]).unwrap();
+    let second = start();
+    assert_ne!(second, first);
+    assert_eq!(start(), second);
+    // Nothing can be kept, and login goes on.
+    fs::remove_dir_all(&kept).unwrap();
+    fs::write(&kept, "").unwrap();
+    assert_ne!(start(), second);
 }
 
 #[test]
