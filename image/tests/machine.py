@@ -5,6 +5,7 @@ import gzip
 import json
 import shutil
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable
@@ -54,12 +55,13 @@ class Machine:
     """QEMU, running. Its end is kill -9, which is what a power cut is to it."""
 
     # Doors of the guest that can be reached from here.
-    DOORS = {"http": 8080, "web": 80, "mqtt": 1883, "ssh": 22, "mdns": 5353}
+    DOORS = {"http": 8080, "web": 80, "mqtt": 1883, "ssh": 22}
 
     def __init__(self, card: Card, folder: Path, kind: str = "virt"):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / f"{card.file.stem}-{time.monotonic_ns()}.log"
+        self.cable = self.log.with_suffix(".pcap")
         self.ports = dict(zip(self.DOORS, free_ports(len(self.DOORS)), strict=True))
         with gzip.open(card.take("a/kernel8.img", folder)) as packed, open(folder / "Image", "wb") as kernel:
             shutil.copyfileobj(packed, kernel)
@@ -80,14 +82,12 @@ class Machine:
 
     def virt(self, card: Card, command_line: str) -> list[object]:
         """QEMU's own board, with a network that leads nowhere but here."""
-        doors = ",".join(
-            f"hostfwd={'udp' if name == 'mdns' else 'tcp'}:127.0.0.1:{self.ports[name]}-:{port}"
-            for name, port in self.DOORS.items()
-        )
+        doors = ",".join(f"hostfwd=tcp:127.0.0.1:{self.ports[name]}-:{port}" for name, port in self.DOORS.items())
         return [
             "-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024", "-append", f"{command_line} {TALK}",
             "-drive", f"if=none,id=card,file={card.file},format=raw", "-device", "virtio-blk-pci,drive=card",
             "-netdev", f"user,id=net,restrict=on,{doors}", "-device", "virtio-net-pci,netdev=net,romfile=",
+            "-object", f"filter-dump,id=cable,netdev=net,file={self.cable}",
         ]
 
     def raspi3b(self, card: Card, command_line: str) -> list[object]:
@@ -124,6 +124,19 @@ class Machine:
     def said(self) -> str:
         """What has come over the serial line."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def announced(self) -> list[bytes]:
+        """What has come over the cable as answers of mDNS: what everybody else there would have heard."""
+        # A file header of 24 bytes; before each frame 16 bytes, the third word of which is its length.
+        heard, at, answers = self.cable.read_bytes(), 24, []
+        while at + 16 <= len(heard):
+            length, = struct.unpack_from("<I", heard, at + 8)
+            frame = heard[at + 16 : at + 16 + length]
+            at += 16 + length
+            # Ethernet 14, IP 20, UDP 8; the third byte of a DNS message says whether it is an answer.
+            if frame[30:34] == bytes([224, 0, 0, 251]) and frame[36:38] == b"\x14\xe9" and frame[44] & 0x80:
+                answers.append(frame[42:])
+        return answers
 
     def wait_for(self, words: str, seconds: float = START) -> float:
         """Waits until the serial line has said something; seconds since the start."""

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,13 +63,7 @@ class Test:
             stranger.ask_for(*FIRST)
             expect(stranger.light() == FIRST, f"the light is {stranger.light()}")
             expect(not stranger.speaks_ssh(), "ssh is on, and nobody asked for it")
-            for question, kind, answer in [
-                ("_http._tcp.local", 12, b"dmxd on dmx"),
-                ("_mqtt._tcp.local", 12, b"dmxd on dmx"),
-                ("dmx.local", 1, bytes([10, 0, 2, 15])),
-            ]:
-                said = eventually(f"mDNS for {question}", 60, lambda q=question, k=kind: stranger.mdns(q, k))
-                expect(answer in said, f"mDNS says for {question}: {said!r}")
+            stranger.wait_for_name("dmx")
             time.sleep(FLUSH)
         status = self.card.read("dmxd-status.txt")
         expect("Nothing is wrong" in status, f"dmxd-status.txt: {status}")
@@ -101,7 +97,7 @@ class Test:
                 raise SystemExit("the broker lets in who has no login")
             except Failed:
                 pass
-            eventually("hall.local", 60, lambda: bytes([10, 0, 2, 15]) in stranger.mdns("hall.local", 1))
+            stranger.wait_for_name("hall")
             self.host_key = eventually("ssh", 120, lambda: self.look_inside(stranger))
             self.measure(stranger)
         file, status = self.card.read("dmxd.toml"), self.card.read("dmxd-status.txt")
@@ -121,7 +117,7 @@ class Test:
         failed = stranger.ssh(self.key, "systemctl --failed --plain --no-legend")
         expect(not failed, f"units that failed: {failed}")
         exposure = stranger.ssh(self.key, "systemd-analyze security --no-pager dmxd.service | tail -n 1")
-        self.figure("systemd-analyze security", exposure.split(":")[-1].strip())
+        self.figure("systemd-analyze security", re.sub(r".*: *([0-9.]+).*", r"\1", exposure))
         mounts = stranger.ssh(self.key, "grep -E ' (/|/data|/boot/firmware) ' /proc/mounts")
         expect(" /data ext4 rw" in mounts and " /boot/firmware vfat ro" in mounts, f"mounts: {mounts}")
         memory = "grep -E '^(VmRSS|RssAnon|RssFile)' /proc/$(pidof dmxd)/status | tr -s '\\t ' ' ' | paste -sd,"
@@ -233,10 +229,12 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", help="just these, by name; those before them are what they build on")
     parser.add_argument("--folder", type=Path, help="for cards and logs, kept; otherwise one that is removed")
     args = parser.parse_args()
+    # An end from outside is an end for QEMU as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        expect(space(folder) > 6 * CARD, f"{folder} has too little space")
+        expect(space(folder) > 2 * CARD, f"{folder} has too little space")  # cards are mostly holes
         test = Test(args.image, folder, args.seconds)
         for each in ALL:
             if args.only and each.__name__ not in args.only:

@@ -3,7 +3,6 @@
 import json
 import secrets
 import socket
-import struct
 import subprocess
 import time
 import urllib.error
@@ -117,14 +116,15 @@ class Stranger:
         except OSError:
             return False
 
-    def mdns(self, name: str, kind: int) -> bytes:
-        """The answer to a question by mDNS, raw: 12 is PTR, 1 an address."""
-        labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
-        question = struct.pack(">6H", 7, 0, 1, 0, 0, 0) + labels + struct.pack(">HH", kind, 1)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
-            door.settimeout(5)
-            door.sendto(question, (LOCAL, self.machine.ports["mdns"]))
-            answer = door.recv(9000)
-        if struct.unpack_from(">H", answer, 6)[0] == 0:
-            raise Failed(f"no answer for {name}")
-        return answer
+    def wait_for_name(self, host: str) -> None:
+        """Waits until the machine has told the network its name and its two services."""
+        address = b"".join(bytes([len(word)]) + word for word in (host.encode(), b"local"))
+        wanted = {
+            f"{host}.local": (address + b"\0\0\x01", bytes([10, 0, 2, 15])),  # the guest's address in QEMU's network
+            "_http._tcp": (b"\x05_http", f"dmxd on {host}".encode()),
+            "_mqtt._tcp": (b"\x05_mqtt", f"dmxd on {host}".encode()),
+        }
+        for what, words in wanted.items():
+            eventually(f"mDNS announces {what}", 60, lambda words=words: any(
+                all(word in answer for word in words) for answer in self.machine.announced()
+            ))
