@@ -4,6 +4,7 @@ pub mod app;
 pub mod backup;
 pub mod broker;
 pub mod config;
+pub mod desk;
 pub mod dmx;
 pub mod engine;
 pub mod http;

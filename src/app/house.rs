@@ -14,6 +14,7 @@ use super::signals::Signals;
 use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
 use crate::config::Config;
+use crate::desk::Desk;
 use crate::http::{self, Devices, NotOpened, Ports, UsbOutput};
 use crate::input::{self, Input};
 use crate::kit::health::Health;
@@ -132,6 +133,7 @@ impl House {
             health: health.clone(),
             metrics: metrics.backup.clone(),
         })?;
+        let desk = Desk::new(engine.handle.clone(), library.clone(), config.engine.universes);
         let mut doors = vec![("http", web_listener.local_addr()), ("mqtt", mqtt_listener.local_addr())];
         doors.extend(also_listener.iter().map(|listener| ("http_also", listener.local_addr())));
         let broker = broker::start(
@@ -139,6 +141,7 @@ impl House {
             broker::Parts {
                 settings: mqtt,
                 engine: engine.handle.clone(),
+                desk: desk.clone(),
                 feed: engine.feed.clone(),
                 store: store.clone(),
                 health: health.clone(),
@@ -164,6 +167,7 @@ impl House {
             settings: web,
             auth,
             engine: engine.handle.clone(),
+            desk,
             feed: engine.feed.clone(),
             health,
             metrics,

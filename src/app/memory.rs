@@ -45,10 +45,16 @@ impl Memory {
         store.forget_unfinished().await;
         predecessor::import(&store, folders(projects, &storage.data_dir), several, ids(engine), health).await;
         let project = library::active_at_start(&store, several);
+        let universes = engine.universes;
         let engine = engine::start(engine, store.clone(), seq_jump, project, metrics).await;
         let mut shelves = Tasks::default();
-        let parts =
-            library::Parts { several, store: store.clone(), engine: engine.handle.clone(), feed: engine.feed.clone() };
+        let parts = library::Parts {
+            several,
+            store: store.clone(),
+            engine: engine.handle.clone(),
+            feed: engine.feed.clone(),
+            universes,
+        };
         let library = library::start(parts, &mut shelves).await;
         Ok((Self { store, engine, shelves }, library))
     }

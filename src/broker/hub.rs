@@ -250,6 +250,11 @@ impl Hub {
         }
     }
 
+    /// Whether anybody subscribes to this topic, connected or away.
+    pub(super) fn is_heard(&self, topic: &str) -> bool {
+        self.outlet().ledger.is_heard(topic)
+    }
+
     /// Keeps a client's message in the store, and hands it on once it is written; the receiver hears of that.
     pub(super) async fn retain(self: &Arc<Self>, publish: &Publish) -> oneshot::Receiver<()> {
         self.retain_if(publish, |_| true).await
@@ -319,8 +324,11 @@ impl Hub {
         if *self.laggards.borrow() == 0 {
             return false;
         }
-        let own =
-            if self.policy.publish(topic) == Publishing::Command { self.policy.present_values() } else { Vec::new() };
+        let own = if matches!(self.policy.publish(topic), Publishing::Command(_)) {
+            self.policy.present_values()
+        } else {
+            Vec::new()
+        };
         let outlet = self.outlet();
         let own = own.iter().filter_map(|topic| std::str::from_utf8(topic).ok());
         own.chain([topic]).any(|topic| outlet.ledger.lags(topic))

@@ -156,6 +156,13 @@ impl Ledger {
         self.by_filter.contains_key(filter.as_str())
     }
 
+    /// Whether any filter matches this topic.
+    pub(super) fn is_heard(&self, topic: &str) -> bool {
+        let mut heard = false;
+        self.levels.matching(Some(topic), &mut |_| heard = true);
+        heard
+    }
+
     /// One more subscription; so many bytes have passed.
     pub(super) fn enter(&mut self, filter: &Filter, passed: u64) -> Arc<Place> {
         let id = *self.by_filter.entry(filter.as_str().to_owned()).or_insert_with(|| {

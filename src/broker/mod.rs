@@ -33,11 +33,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::announcer::Announcer;
 use self::commands::Commands;
 use self::hub::{Hub, Phase};
 use self::policy::{House, Topics};
 use self::router::Router;
 use crate::config;
+use crate::desk::Desk;
 use crate::dmx;
 use crate::engine::{Feed, Handle};
 use crate::kit::health::Health;
@@ -54,6 +56,8 @@ pub struct Parts {
     pub settings: config::Mqtt,
     /// Where commands go.
     pub engine: Handle,
+    /// Where unified commands go.
+    pub desk: Desk,
     /// Where states come from.
     pub feed: Feed,
     /// Where retained messages are kept.
@@ -109,7 +113,7 @@ pub fn bind(settings: &config::Mqtt) -> Result<TcpListener, BindError> {
 /// # Errors
 /// The router does not start.
 pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartError> {
-    let Parts { settings, engine, feed, store, health, metrics } = parts;
+    let Parts { settings, engine, desk, feed, store, health, metrics } = parts;
     let topics = Topics::new(&settings.topic_prefix);
     let links = settings.max_sessions;
     let started = tokio::task::spawn_blocking(move || Router::start(0, links)).await;
@@ -119,7 +123,7 @@ pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartE
         router,
         publisher,
         policy: Box::new(policy),
-        commands: Commands::new(engine, topics.clone()),
+        commands: Commands::new(engine, desk, topics.clone()),
         settings,
         metrics: metrics.broker,
         health,
@@ -160,12 +164,8 @@ fn announce(hub: &Arc<Hub>, feed: &Feed, topics: &Topics) -> Result<(), StartErr
     announcer::say_state(hub, topics, &state);
     tracing::info!(seq = state.seq, topic = topics.state, "publish_state");
     announcer::say_presence(hub, topics, true);
-    let (hub, topics) = (hub.clone(), topics.clone());
-    let listens = feed.on_change(move |update| {
-        if update.change.concerns_lamp() {
-            announcer::say_state(&hub, &topics, &update.state);
-        }
-    });
+    let (hub, announcer) = (hub.clone(), Announcer::new(topics.clone()));
+    let listens = feed.on_change(move |update| announcer.say(&hub, &update.change, &update.state));
     if listens { Ok(()) } else { Err(StartError("the engine's feed has a first listener already".into())) }
 }
 

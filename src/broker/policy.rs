@@ -6,13 +6,24 @@ use super::codec::{Connect, ConnectCode};
 use super::topic::Filter;
 use crate::kit::secret::Secret;
 
+/// Where commands come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CommandTopic {
+    /// A colour for the lamp.
+    Rgb,
+    /// Everything dark, or as it was.
+    Blackout,
+    /// Unified commands.
+    Unified,
+}
+
 /// What becomes of a client's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Publishing {
     /// As on any broker.
     Allowed,
     /// A command for the engine, then as on any broker, but never kept.
-    Command,
+    Command(CommandTopic),
     /// Acknowledged and dropped.
     Denied,
 }
@@ -34,11 +45,22 @@ pub(super) trait Policy: Send + Sync + 'static {
     fn present_values(&self) -> Vec<Bytes>;
 }
 
+/// Unified commands (CONTRACT, section 5).
+const UNIFIED: &str = "dmx/command";
+
+/// Their acks; dmxd's own.
+pub(super) const ACK: &str = "dmx/ack";
+
+/// A `state.update` of each change; dmxd's own.
+pub(super) const UPDATES: &str = "dmx/state";
+
 /// dmxd's topics under the configured prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Topics {
     /// Commands of clients.
     pub(super) cmd: String,
+    /// Blackout on and off.
+    pub(super) blackout: String,
     /// The state; dmxd's own.
     pub(super) state: String,
     /// Refused commands; dmxd's own.
@@ -53,6 +75,7 @@ impl Topics {
     pub(super) fn new(prefix: &str) -> Self {
         Self {
             cmd: format!("{prefix}/rgb/cmd"),
+            blackout: format!("{prefix}/blackout/cmd"),
             state: format!("{prefix}/rgb/state"),
             rejected: format!("{prefix}/rgb/rejected"),
             server: "v1/devices/server/state".into(),
@@ -78,7 +101,7 @@ impl House {
 impl House {
     /// Whether nobody else may speak there. `dmx/ack` and `dmx/state` are the unified commands' answers.
     fn is_ours(&self, topic: &str) -> bool {
-        self.is_present_value(topic) || topic == self.topics.rejected || ["dmx/ack", "dmx/state"].contains(&topic)
+        self.is_present_value(topic) || topic == self.topics.rejected || [ACK, UPDATES].contains(&topic)
     }
 }
 
@@ -94,7 +117,11 @@ impl Policy for House {
 
     fn publish(&self, topic: &str) -> Publishing {
         if topic == self.topics.cmd {
-            Publishing::Command
+            Publishing::Command(CommandTopic::Rgb)
+        } else if topic == self.topics.blackout {
+            Publishing::Command(CommandTopic::Blackout)
+        } else if topic == UNIFIED {
+            Publishing::Command(CommandTopic::Unified)
         } else if self.is_ours(topic) || topic.starts_with("$SYS/") {
             Publishing::Denied
         } else {

@@ -9,9 +9,12 @@ use tokio::time::{Instant, timeout};
 
 use super::{Broker, Parts, bind, start};
 use crate::config::{self, Config};
+use crate::desk::Desk;
 use crate::dmx::ProjectId;
 use crate::engine::{self, Engine};
 use crate::kit::health::Health;
+use crate::kit::tasks::Tasks;
+use crate::library;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
@@ -24,6 +27,7 @@ struct Stage {
     health: Health,
     metrics: Metrics,
     _engine: Engine,
+    _tasks: Tasks,
     _data: tempfile::TempDir,
 }
 
@@ -38,10 +42,20 @@ impl Stage {
         let opened = Store::open(&config.storage, &health, &metrics).unwrap();
         let project = ProjectId::default_project();
         let engine = engine::start(&config.engine, opened.store.clone(), 0, project, &metrics).await;
+        let parts = library::Parts {
+            several: false,
+            store: opened.store.clone(),
+            engine: engine.handle.clone(),
+            feed: engine.feed.clone(),
+            universes: config.engine.universes,
+        };
+        let mut tasks = Tasks::default();
+        let library = library::start(parts, &mut tasks).await;
         let listener = bind(&config.mqtt).unwrap();
         let address = listener.local_addr().unwrap();
         let parts = Parts {
             settings: config.mqtt,
+            desk: Desk::new(engine.handle.clone(), library, config.engine.universes),
             engine: engine.handle.clone(),
             feed: engine.feed.clone(),
             store: opened.store,
@@ -54,7 +68,7 @@ impl Stage {
             assert!(begun.elapsed() < PATIENCE, "the guardian watches");
             tokio::task::yield_now().await;
         }
-        Self { broker, address, health, metrics, _engine: engine, _data: data }
+        Self { broker, address, health, metrics, _engine: engine, _tasks: tasks, _data: data }
     }
 
     fn client(&self, id: &str) -> (AsyncClient, EventLoop) {

@@ -2,9 +2,9 @@
 
 use toml::de::DeValue;
 
-use super::UniversePair;
 use super::value::{Limits, Parse, Wrong, shown, shown_unless, unfit};
-use crate::dmx::UNIVERSES;
+use super::{MasterChannels, UniversePair};
+use crate::dmx::{UNIVERSES, UniverseId};
 use crate::kit::secret::Secret;
 
 /// What a list may hold. Numbers in lists are USB ids, the only ones we have.
@@ -80,6 +80,26 @@ impl Item for UniversePair {
 
     fn written(&self) -> String {
         format!("\"{}:{}\"", self.ours, self.olas)
+    }
+}
+
+impl Item for MasterChannels {
+    const LIKE: &'static str = r#"["1:1-24", "1:30"]"#;
+
+    /// Universe, a colon, a channel or a range of them.
+    fn read(text: &str, _: Limits) -> Result<Self, Wrong> {
+        let read = text.split_once(':').and_then(|(universe, channels)| {
+            let universe = universe.trim().parse().ok().and_then(UniverseId::new)?;
+            Some(Self { universe, channels: channels.parse().ok()? })
+        });
+        read.ok_or_else(|| Wrong {
+            wrong: format!("{} is not a universe with channels", shown(text)),
+            right: "use a universe (0 to 63), a colon and channels, \"1:1-24\" for example".to_owned(),
+        })
+    }
+
+    fn written(&self) -> String {
+        format!("\"{}:{}\"", self.universe, self.channels)
     }
 }
 

@@ -23,6 +23,7 @@ mod variables;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use crate::dmx::{ChannelSet, UniverseId};
 use crate::kit::secret::Secret;
 
 pub use fault::{Fault, Faults, Origin};
@@ -172,12 +173,31 @@ pub struct Engine {
     pub dedupe_ttl_seconds: u64,
     /// Command ids remembered at the most.
     pub dedupe_capacity: usize,
+    /// Universes that may be commanded: those from 0 on.
+    pub universes: u8,
+    /// Of which universes only some channels follow master and blackout, and which.
+    pub master_channels: Vec<MasterChannels>,
 }
 
 impl Default for Engine {
     fn default() -> Self {
-        Self { queue_size: 10_000, dedupe_ttl_seconds: 900, dedupe_capacity: 4096 }
+        Self {
+            queue_size: 10_000,
+            dedupe_ttl_seconds: 900,
+            dedupe_capacity: 4096,
+            universes: 64,
+            master_channels: Vec::new(),
+        }
     }
+}
+
+/// Channels of a universe that follow master and blackout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MasterChannels {
+    /// Which universe.
+    pub universe: UniverseId,
+    /// None, or one range; further ones are further items.
+    pub channels: ChannelSet,
 }
 
 /// The memory.

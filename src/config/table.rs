@@ -6,6 +6,7 @@ use toml::de::DeValue;
 use super::form;
 use super::value::{Limits, Value, Wrong};
 use super::{Auth, Backup, Config, Engine, Http, Input, Log, Mqtt, Ola, Output, Projects, Storage, Usb};
+use crate::dmx::UNIVERSES;
 use Limits::{Any, Range, Text};
 
 /// A `[section]` of the file, which fills a part of `C`.
@@ -136,6 +137,8 @@ sections! {
         queue_size: ["DMX_QUEUE_SIZE"], Range(1, 1_000_000), "Commands that may wait.";
         dedupe_ttl_seconds: ["DMX_CMD_DEDUPE_TTL_SECONDS"], Range(1, LONGEST), "Seconds a command id is remembered.";
         dedupe_capacity: ["DMX_CMD_DEDUPE_CAPACITY"], Range(1, 10_000_000), "Command ids remembered at the most.";
+        universes: ["DMX_ENGINE_UNIVERSES"], Range(1, UNIVERSES as u64), "Universes that may be commanded: those from 0 on.";
+        master_channels: ["DMX_ENGINE_MASTER_CHANNELS"], Any, "Universes of which only these channels follow master and blackout, [\"1:1-24\", \"1:30\"] for example; \"2:\" = none.";
     }
 
     [storage] Storage "The memory." {

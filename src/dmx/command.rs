@@ -4,6 +4,8 @@
 //! digits cost nothing.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::refusal::{Faults, pointer};
-use super::{CommandId, Patch, Reason, Refusal, Rgb, Source};
+use super::{CommandId, Easing, Patch, Reason, Refusal, Rgb, Source};
 
 /// The `schema` of a command.
 pub const CMD_SCHEMA: &str = "demo.rgb.cmd.v1";
@@ -23,11 +25,23 @@ pub struct Command {
     pub id: CommandId,
     /// Who asks.
     pub source: Source,
-    /// What for.
-    pub patch: Patch,
+    /// What for: at most one patch a universe. None: only the id is remembered.
+    pub patches: Vec<Patch>,
+    /// The time that the levels take to get there; zero: at once.
+    pub over: Duration,
+    /// How they get there.
+    pub easing: Easing,
+    /// The scene whose levels these are.
+    pub scene: Option<Arc<str>>,
 }
 
 impl Command {
+    /// Levels of one universe, at once.
+    #[must_use]
+    pub fn set(id: CommandId, source: Source, patch: Patch) -> Self {
+        Self { id, source, patches: vec![patch], over: Duration::ZERO, easing: Easing::Linear, scene: None }
+    }
+
     /// Reads a `demo.rgb.cmd.v1` body (MQTT, REST).
     ///
     /// # Errors
@@ -42,6 +56,12 @@ impl Command {
     /// Every fault of the message; nothing else happens.
     pub fn from_set_message(body: &[u8]) -> Result<Self, Refusal> {
         read(&Object::parse(body)?, "type", "set")
+    }
+
+    /// Whether it sets every channel that `other` sets, so that after both only this one is seen.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        other.patches.iter().all(|theirs| self.patches.iter().any(|mine| mine.covers(theirs)))
     }
 
     /// Whether this is one step of a finger on a tablet, which a newer one may replace.
@@ -102,6 +122,11 @@ impl<'a> Object<'a> {
         self.0.iter().rev().find(|(key, _)| key == name).map(|&(_, value)| value)
     }
 
+    /// All fields, in the order of the text.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
     /// The value of a name when it is a string.
     pub(crate) fn string(&self, name: &str) -> Option<String> {
         self.get(name).and_then(|raw| serde_json::from_str(raw).ok())
@@ -153,7 +178,7 @@ fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<Command, Refusal> 
     }
     match (id, source, r, g, b) {
         (Some(id), Some(source), Some(r), Some(g), Some(b)) if faults.is_empty() => {
-            Ok(Command { id, source, patch: Patch::lamp(Rgb { r, g, b }) })
+            Ok(Command::set(id, source, Patch::lamp(Rgb { r, g, b })))
         }
         _ => Err(Refusal {
             reason: Reason::ValidationFailed,
@@ -164,15 +189,16 @@ fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<Command, Refusal> 
 }
 
 /// The longest `cmdId` that a refusal repeats; unified commands allow ids of this length.
-const ECHOED_ID_CHARS: usize = 64;
+pub(super) const ECHOED_ID_CHARS: usize = super::ID_CHARS;
 
 impl Faults {
     /// A fault of a field of the object itself.
-    fn field(&mut self, name: &str, msg: impl Into<String>) {
+    pub(super) fn field(&mut self, name: &str, msg: impl Into<String>) {
         self.add(pointer("", name), msg);
     }
 
-    fn text<T, E>(&mut self, object: &Object<'_>, name: &str) -> Option<T>
+    /// A field that is a text of some kind.
+    pub(super) fn text<T, E>(&mut self, object: &Object<'_>, name: &str) -> Option<T>
     where
         T: std::str::FromStr<Err = E>,
         E: fmt::Display,
@@ -187,7 +213,13 @@ impl Faults {
         parsed.map_err(|msg| self.field(name, msg)).ok()
     }
 
-    fn level(&mut self, object: &Object<'_>, name: &str) -> Option<u8> {
+    /// A level, clamped.
+    pub(super) fn level(&mut self, object: &Object<'_>, name: &str) -> Option<u8> {
+        self.level_at(object, "", name)
+    }
+
+    /// The same in an object that stands at a JSON pointer.
+    pub(super) fn level_at(&mut self, object: &Object<'_>, at: &str, name: &str) -> Option<u8> {
         let parsed = match object.get(name) {
             None => Err("is missing"),
             Some(raw) => integer(raw).ok_or("must be an integer (it is clamped to 0..255)"),
@@ -195,7 +227,7 @@ impl Faults {
         match parsed {
             Ok(value) => u8::try_from(value.clamp(0, 255)).ok(),
             Err(msg) => {
-                self.field(name, msg);
+                self.add(pointer(at, name), msg);
                 None
             }
         }
@@ -203,7 +235,7 @@ impl Faults {
 }
 
 /// An integer that fits 64 bits, signed or not; nothing with a fraction or an exponent.
-fn integer(raw: &str) -> Option<i128> {
+pub(super) fn integer(raw: &str) -> Option<i128> {
     raw.parse::<i64>().map(i128::from).or_else(|_| raw.parse::<u64>().map(i128::from)).ok()
 }
 
@@ -220,7 +252,7 @@ mod tests {
     fn colour(rest: &str) -> Option<Rgb> {
         let command = Command::from_json(body(rest).as_bytes()).ok()?;
         let mut frame = super::super::Frame::DARK;
-        frame.set(&command.patch.levels);
+        frame.set(&command.patches[0].levels);
         Some(frame.rgb())
     }
 
@@ -275,7 +307,7 @@ mod tests {
     fn a_set_message_is_the_same_command() {
         let set = format!(r#"{{"type":"set","cmdId":"{ID}","src":"ui","r":1,"g":2,"b":3}}"#);
         let command = Command::from_set_message(set.as_bytes()).unwrap();
-        assert_eq!(command.patch, Patch::lamp(Rgb { r: 1, g: 2, b: 3 }));
+        assert_eq!(command.patches[0], Patch::lamp(Rgb { r: 1, g: 2, b: 3 }));
         assert!(command.is_ui_drag());
     }
 }

@@ -74,11 +74,21 @@ impl Channel {
     }
 }
 
-/// Id of a command: a ULID, kept in capital letters so that both spellings are one id.
+/// Longest id of a unified command, in characters.
+pub const ID_CHARS: usize = 64;
+
+/// Id of a command: a ULID, kept in capital letters so that both spellings are one id, or any short text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommandId(Box<str>);
 
 impl CommandId {
+    /// The id of a unified command: 1..=64 characters. One that is a ULID is the same as in a lamp command.
+    #[must_use]
+    pub fn unified(text: &str) -> Option<Self> {
+        let fits = (1..=ID_CHARS).contains(&text.chars().count());
+        fits.then(|| text.parse().unwrap_or_else(|NotAUlid| Self(text.into())))
+    }
+
     /// The 26 characters.
     #[must_use]
     pub fn as_str(&self) -> &str {

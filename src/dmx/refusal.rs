@@ -10,6 +10,14 @@ pub enum Reason {
     NotJson,
     /// JSON of the wrong shape.
     ValidationFailed,
+    /// A patch of more channels than one may have.
+    PatchTooLarge,
+    /// More commands in a second than one client may send to one universe.
+    RateLimited,
+    /// A kind of command that dmxd does not know how to do.
+    NotSupported,
+    /// A fault of ours.
+    Internal,
     /// The queue is full; try again later.
     QueueFull,
     /// The appliance is stopping.
@@ -22,6 +30,10 @@ impl Reason {
     pub fn code(self) -> &'static str {
         match self {
             Self::NotJson | Self::ValidationFailed => "VALIDATION_FAILED",
+            Self::PatchTooLarge => "PATCH_TOO_LARGE",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::NotSupported => "NOT_SUPPORTED",
+            Self::Internal => "INTERNAL",
             Self::QueueFull => "QUEUE_FULL",
             Self::Stopping => "STOPPING",
         }

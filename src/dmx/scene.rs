@@ -1,12 +1,18 @@
 //! Scenes: looks that were kept under a name. Here they are documents; fields that are not known are kept as they are.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::document;
+use super::fade::LONGEST_FADE;
 use super::project::TEXT_CHARS;
 use super::refusal::{Faults, Reason, Refusal, pointer};
+use super::{Channel, ChannelSet, Patch, UniverseId};
 
 /// Longest id of a scene.
 const ID_CHARS: usize = 128;
@@ -31,7 +37,7 @@ pub struct SceneBody {
     #[schemars(length(min = 1, max = TEXT_CHARS))]
     pub name: String,
     /// Levels, 0..=255, by key: `"7"` is channel 7 of universe 0, `"2/7"` channel 7 of universe 2; other keys are kept.
-    pub channel_values: std::collections::BTreeMap<String, u8>,
+    pub channel_values: BTreeMap<String, u8>,
     /// Unix milliseconds; filled in when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<u64>,
@@ -44,6 +50,26 @@ pub struct SceneBody {
     /// Shown first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub favorite: Option<bool>,
+    /// The time a recall takes that names none, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fade_ms: Option<u64>,
+    /// Universes of which this is the whole look: a recall takes their channels without a key to 0. Captured scenes have
+    /// it; of all others only the keys are recalled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub universes: Option<Vec<u8>>,
+}
+
+/// A scene as light.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The scene's id.
+    pub id: Arc<str>,
+    /// Its name.
+    pub name: String,
+    /// Its own time.
+    pub over: Duration,
+    /// Its levels, one patch a universe.
+    pub patches: Vec<Patch>,
 }
 
 impl Scene {
@@ -52,6 +78,63 @@ impl Scene {
     pub fn id(&self) -> &str {
         self.0.get("id").and_then(Value::as_str).unwrap_or_default() // checked when it was read
     }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.get("name").and_then(Value::as_str).unwrap_or_default() // as above
+    }
+
+    /// A scene of these fields, and what is wrong with them.
+    pub(super) fn from_fields(fields: Map<String, Value>, now_ms: u64, faults: &mut Faults) -> Option<Self> {
+        scene(fields.into(), "", now_ms, faults)
+    }
+
+    pub(super) fn fields(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// What a recall of it does. Keys that are no channel, and universes beyond `universes`, are not light.
+    #[must_use]
+    pub fn look(&self, universes: u8) -> Look {
+        let mut levels: BTreeMap<UniverseId, BTreeMap<Channel, u8>> = BTreeMap::new();
+        let known = |id: UniverseId| id.index() < universes;
+        let whole = self.0.get("universes").and_then(Value::as_array).into_iter().flatten();
+        for universe in whole.filter_map(universe).filter(|&id| known(id)) {
+            levels.insert(universe, ChannelSet::ALL.iter().map(|channel| (channel, 0)).collect());
+        }
+        let values = self.0.get("channelValues").and_then(Value::as_object).into_iter().flatten();
+        for (key, value) in values {
+            let level = value.as_u64().and_then(|level| u8::try_from(level).ok());
+            if let (Some((universe, channel)), Some(level)) = (channel(key), level)
+                && known(universe)
+            {
+                levels.entry(universe).or_default().insert(channel, level);
+            }
+        }
+        let patches =
+            levels.into_iter().map(|(universe, levels)| Patch { universe, levels: levels.into_iter().collect() });
+        let over = self.0.get("fadeMs").and_then(Value::as_u64).map(Duration::from_millis).unwrap_or_default();
+        Look { id: self.id().into(), name: self.name().to_owned(), over, patches: patches.collect() }
+    }
+}
+
+/// The channel that a scene key names: `7` in universe 0, `2/7` in universe 2.
+fn channel(key: &str) -> Option<(UniverseId, Channel)> {
+    let (universe, channel) = key.split_once('/').unwrap_or(("0", key));
+    Some((UniverseId::new(universe.parse().ok()?)?, Channel::new(channel.parse().ok()?)?))
+}
+
+/// The key of a channel.
+pub(super) fn key(universe: UniverseId, channel: Channel) -> String {
+    match universe {
+        UniverseId::LAMP => channel.number().to_string(),
+        _ => format!("{universe}/{}", channel.number()),
+    }
+}
+
+fn universe(value: &Value) -> Option<UniverseId> {
+    value.as_u64().and_then(|index| u8::try_from(index).ok()).and_then(UniverseId::new)
 }
 
 /// Reads a list of scenes. `now_ms` (Unix milliseconds) is the time of those that tell none.
@@ -110,6 +193,17 @@ fn scene(value: Value, at: &str, now_ms: u64, faults: &mut Faults) -> Option<Sce
         "tags",
         "must be a list of texts",
         &or_none(|value| value.as_array().is_some_and(|tags| tags.iter().all(Value::is_string))),
+    );
+    let longest = u64::try_from(LONGEST_FADE.as_millis()).unwrap_or(u64::MAX);
+    check(
+        "fadeMs",
+        "must be an integer from 0 to 86400000 (milliseconds)",
+        &or_none(|value| value.as_u64().is_some_and(|ms| ms <= longest)),
+    );
+    check(
+        "universes",
+        "must be a list of universes, 0 to 63",
+        &or_none(|value| value.as_array().is_some_and(|all| all.iter().all(|value| universe(value).is_some()))),
     );
     match fields.get("channelValues") {
         Some(Value::Object(values)) => {

@@ -44,7 +44,7 @@ impl Snapshot {
             state.universes().map(|(id, frame)| (id.to_string(), levels(frame).into())).collect();
         json!({
             "project": project,
-            "state": state.document(),
+            "state": state.levels_document(),
             "scenes": file.scenes.as_deref().unwrap_or_default(),
             "show": file.show,
             "universes": universes,

@@ -2,18 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Command, Frame, Levels, Rgb, Source, UniverseId};
+use super::desk::{Desk, DeskView, FadeView, Intensity, KeptDesk};
+use super::fade::{Channels, Course, Fade, Fades};
+use super::{Channel, ChannelSet, Command, Frame, Levels, Patch, Rgb, Source, UniverseId};
 
 /// The `schema` of a state.
 pub const STATE_SCHEMA: &str = "demo.rgb.state.v1";
 
-/// Every level of every known universe, and which change made it so.
+/// Fades that a [`DeskView`] lists: each change of one tells all of them to every client.
+const FADES_SHOWN: usize = 64;
+
+/// Every level of every known universe, what stands over them, and which change made it so.
 ///
-/// Cheap to clone: frames are shared until one of them changes.
+/// Cheap to clone: frames and fades are shared until one of them changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// Number of the last published change; the appliance's own, it never repeats.
@@ -23,6 +29,17 @@ pub struct State {
     /// Who asked for it.
     pub updated_by: Source,
     universes: BTreeMap<UniverseId, Arc<Frame>>,
+    fades: Fades,
+    desk: Desk,
+}
+
+/// The time of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// The server's clock, Unix milliseconds; may go back.
+    pub ms: u64,
+    /// Since some fixed moment; never goes back.
+    pub at: Duration,
 }
 
 /// One published change.
@@ -34,20 +51,17 @@ pub struct Change {
     pub ts: u64,
     /// What it changed.
     pub what: What,
+    /// Whether the lamp's state has to be told.
+    pub lamp: Told,
+    /// Whether the desk is another one.
+    pub desk: bool,
 }
 
 /// What a change changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A command: levels of one universe.
-    Levels {
-        /// Where.
-        universe: UniverseId,
-        /// The levels that differ from before; empty when the same was asked again.
-        delta: Levels,
-        /// Whether the lamp was commanded.
-        lamp: bool,
-    },
+    /// By universe, the levels that differ from before; those of a universe are empty when the same was asked again.
+    Levels(Vec<(UniverseId, Levels)>),
     /// Another project, or another light of this one: everything is new.
     Whole {
         /// Universes that were known before and are not any more.
@@ -55,14 +69,22 @@ pub enum What {
     },
 }
 
+/// Whether something has to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Told {
+    /// It is as it was.
+    No,
+    /// It is on its way: a later change tells more.
+    Later,
+    /// Nothing may follow.
+    Now,
+}
+
 impl Change {
-    /// Whether the lamp's state has to be told.
+    /// Whether the lamp's state has to be told, now or with a later change.
     #[must_use]
     pub fn concerns_lamp(&self) -> bool {
-        match self.what {
-            What::Levels { lamp, .. } => lamp,
-            What::Whole { .. } => true,
-        }
+        self.lamp > Told::No
     }
 }
 
@@ -74,41 +96,203 @@ impl Default for State {
 }
 
 impl State {
-    /// A state as it was stored.
+    /// A state as it was stored, under an open desk.
     pub fn restore(
         seq: u64,
         ts: u64,
         updated_by: Source,
         frames: impl IntoIterator<Item = (UniverseId, Frame)>,
     ) -> Self {
-        let mut universes: BTreeMap<_, _> = frames.into_iter().map(|(id, frame)| (id, Arc::new(frame))).collect();
-        universes.entry(UniverseId::LAMP).or_insert_with(|| Arc::new(Frame::DARK));
-        Self { seq, ts, updated_by, universes }
+        let desk = Desk::new(KeptDesk::default(), Intensity::default());
+        Self { seq, ts, updated_by, universes: universes(frames), fades: Fades::default(), desk }
     }
 
-    /// Takes a command that is no duplicate: levels, `seq` + 1, the new `ts` (Unix milliseconds) and source.
-    pub fn apply(&mut self, command: &Command, now_ms: u64) -> Change {
-        let frame = self.universes.entry(command.patch.universe).or_insert_with(|| Arc::new(Frame::DARK));
-        let delta = Arc::make_mut(frame).set(&command.patch.levels);
-        self.seq += 1;
-        self.ts = now_ms;
+    /// The same under another desk.
+    #[must_use]
+    pub fn under(self, desk: KeptDesk, intensity: Intensity) -> Self {
+        Self { desk: Desk::new(desk, intensity), ..self }
+    }
+
+    /// Takes a command that is no duplicate: levels or a fade to them, `seq` + 1, the new time and source.
+    pub fn apply(&mut self, command: &Command, now: Now) -> Change {
+        let channels: Channels = command.patches.iter().fold(Channels::new(), |mut all, patch| {
+            let set = all.entry(patch.universe).or_insert(ChannelSet::NONE);
+            patch.levels.iter().for_each(|&(channel, _)| {
+                set.add(channel);
+            });
+            all
+        });
+        let desk_before = (self.desk.scene.clone(), self.fades.clone());
+        if !command.patches.is_empty() {
+            match &command.scene {
+                Some(scene) => self.desk.recall(Some(scene.clone()), channels.clone()),
+                None if self.keeps_scene(command) => {}
+                None => self.desk.recall(None, Channels::new()),
+            }
+        }
+        let released = self.fades.release(&channels, now.at);
+        let course = Course { start: now.at, over: command.over, easing: command.easing };
+        let mut fade = Fade::new(command.id.clone(), command.source.clone(), now.ms, course);
+        let mut deltas: Vec<(UniverseId, Levels)> = Vec::new();
+        for patch in &command.patches {
+            let frame = self.universes.entry(patch.universe).or_insert_with(|| Arc::new(Frame::DARK));
+            let delta = if command.over.is_zero() {
+                Arc::make_mut(frame).set(&patch.levels)
+            } else {
+                for &(channel, to) in &patch.levels {
+                    fade.take(
+                        patch.universe,
+                        channel,
+                        frame.get(channel),
+                        released.get(&(patch.universe, channel)),
+                        to,
+                    );
+                }
+                Levels::new()
+            };
+            deltas.push((patch.universe, delta));
+        }
+        self.fades.begin(fade);
         self.updated_by = command.source.clone();
-        let what = What::Levels { universe: command.patch.universe, delta, lamp: command.patch.touches_lamp() };
-        Change { seq: self.seq, ts: now_ms, what }
+        let lamp = if command.patches.iter().any(|patch| patch.touches_lamp()) { Told::Now } else { Told::No };
+        let desk = desk_before != (self.desk.scene.clone(), self.fades.clone());
+        self.changed(What::Levels(deltas), lamp, desk, now.ms)
     }
 
-    /// Takes another light as a whole, and whoever asked for that one last (`None`: as before). `seq` goes on.
+    /// Whether the scene in effect stays so: no channel of it goes elsewhere.
+    fn keeps_scene(&self, command: &Command) -> bool {
+        let Some(scene) = &self.desk.scene else { return true };
+        command.patches.iter().all(|patch| {
+            let Some(channels) = scene.channels.get(&patch.universe) else { return true };
+            let same = |&(channel, to): &(Channel, u8)| self.target(patch.universe, channel) == to;
+            patch.levels.iter().filter(|(channel, _)| channels.has(*channel)).all(same)
+        })
+    }
+
+    /// Whether these levels are all there, or on their way.
+    #[must_use]
+    pub fn is_at(&self, patches: &[Patch]) -> bool {
+        let there =
+            |patch: &Patch| patch.levels.iter().all(|&(channel, to)| self.target(patch.universe, channel) == to);
+        patches.iter().all(there)
+    }
+
+    /// Where a channel is going, or is.
+    fn target(&self, universe: UniverseId, channel: Channel) -> u8 {
+        let here = || self.frame(universe).map_or(0, |frame| frame.get(channel));
+        self.fades.target(universe, channel).unwrap_or_else(here)
+    }
+
+    /// Goes on with what is on its way; nothing when no level moved.
+    pub fn step(&mut self, now: Now) -> Option<Change> {
+        let fades = self.fades.len();
+        let universes = &self.universes;
+        let seen = |universe, channel| universes.get(&universe).map_or(0, |frame| frame.get(channel));
+        let moved = self.fades.step(now.at, seen);
+        let desk = fades != self.fades.len();
+        let dims = self.desk.is_moving();
+        let dimmed = self.desk.step(now.at);
+        if moved.is_empty() && !dimmed && !desk {
+            return None;
+        }
+        let mut by_universe: BTreeMap<UniverseId, Levels> = BTreeMap::new();
+        for (universe, channel, level) in moved {
+            by_universe.entry(universe).or_default().push((channel, level));
+        }
+        let touched = by_universe.get(&UniverseId::LAMP).is_some_and(touches_lamp);
+        for (universe, levels) in &by_universe {
+            if let Some(frame) = self.universes.get_mut(universe) {
+                Arc::make_mut(frame).set(levels);
+            }
+        }
+        let lamp = match touched || (dims && self.lamp() != Rgb::default()) {
+            false => Told::No,
+            true if self.desk.is_moving() || self.lamp_is_on_its_way() => Told::Later,
+            true => Told::Now,
+        };
+        Some(self.changed(What::Levels(by_universe.into_iter().collect()), lamp, desk, now.ms))
+    }
+
+    /// Whether anything is on its way.
+    #[must_use]
+    pub fn is_moving(&self) -> bool {
+        !self.fades.is_empty() || self.desk.is_moving()
+    }
+
+    fn lamp_is_on_its_way(&self) -> bool {
+        Channel::LAMP.into_iter().any(|channel| self.fades.target(UniverseId::LAMP, channel).is_some())
+    }
+
+    /// Ends all fades where they are, and with them the scene they were to reach; nothing when none runs.
+    pub fn stop_fades(&mut self, now: Now) -> Option<(Change, Vec<(UniverseId, Levels)>)> {
+        if self.fades.is_empty() {
+            return None;
+        }
+        let lamp = if self.lamp_is_on_its_way() { Told::Now } else { Told::No };
+        let stopped = self.fades.stop();
+        let hits = |scene: &super::InEffect| {
+            stopped.iter().any(|(universe, set)| {
+                scene.channels.get(universe).is_some_and(|channels| set.iter().any(|channel| channels.has(channel)))
+            })
+        };
+        if self.desk.scene.as_ref().is_some_and(|scene| hits(scene)) {
+            self.desk.scene = None;
+        }
+        let frames = stopped.iter().filter_map(|(&universe, set)| Some((universe, set, self.frame(universe)?)));
+        let levels = frames.map(|(universe, set, frame)| (universe, set.iter().map(|c| (c, frame.get(c))).collect()));
+        let levels = levels.collect();
+        let none = stopped.keys().map(|&universe| (universe, Levels::new())).collect();
+        Some((self.changed(What::Levels(none), lamp, true, now.ms), levels))
+    }
+
+    /// Moves the grand master.
+    pub fn set_master(&mut self, level: u8, now: Now) -> Change {
+        let before = self.lamp_light();
+        self.desk.master = level;
+        self.desk_changed(before, now)
+    }
+
+    /// Goes dark or comes back, at once or over a time.
+    pub fn black_out(&mut self, on: bool, over: Duration, now: Now) -> Change {
+        let before = self.lamp_light();
+        self.desk.black_out(on, over, now.at);
+        self.desk_changed(before, now)
+    }
+
+    /// A scene is not in effect any more; nothing when it was not.
+    pub fn end_scene(&mut self, scene: &str, now: Now) -> Option<Change> {
+        self.desk.scene.take_if(|effect| *effect.scene == *scene)?;
+        Some(self.changed(What::Levels(Vec::new()), Told::No, true, now.ms))
+    }
+
+    fn desk_changed(&mut self, lamp_before: Rgb, now: Now) -> Change {
+        let lamp = if self.lamp_light() == lamp_before { Told::No } else { Told::Now };
+        self.changed(What::Levels(Vec::new()), lamp, true, now.ms)
+    }
+
+    /// Takes another light as a whole, and whoever asked for that one last (`None`: as before). `seq` goes on; fades
+    /// end, master and blackout stay.
     pub fn replace(
         &mut self,
         frames: impl IntoIterator<Item = (UniverseId, Frame)>,
         updated_by: Option<Source>,
-        now_ms: u64,
+        now: Now,
     ) -> Change {
-        let by = updated_by.unwrap_or_else(|| self.updated_by.clone());
-        let after = Self::restore(self.seq + 1, now_ms, by, frames);
-        let gone = self.universes.keys().filter(|id| !after.universes.contains_key(id)).copied().collect();
-        *self = after;
-        Change { seq: self.seq, ts: now_ms, what: What::Whole { gone } }
+        let after = universes(frames);
+        let gone = self.universes.keys().filter(|id| !after.contains_key(id)).copied().collect();
+        self.universes = after;
+        self.fades = Fades::default();
+        self.desk.recall(None, Channels::new());
+        if let Some(by) = updated_by {
+            self.updated_by = by;
+        }
+        self.changed(What::Whole { gone }, Told::Now, true, now.ms)
+    }
+
+    fn changed(&mut self, what: What, lamp: Told, desk: bool, ms: u64) -> Change {
+        self.seq += 1;
+        self.ts = ms;
+        Change { seq: self.seq, ts: ms, what, lamp, desk }
     }
 
     /// The known universes with their levels.
@@ -122,22 +306,68 @@ impl State {
         self.universes.get(&universe).map(|frame| &**frame)
     }
 
-    /// The levels of one universe as they are sent to the outputs; dark when nobody has commanded it yet.
+    /// One universe as it is sent to the outputs: its levels under master and blackout; dark when nobody has commanded
+    /// it yet.
     #[must_use]
     pub fn light(&self, universe: UniverseId) -> Arc<Frame> {
-        self.universes.get(&universe).cloned().unwrap_or_else(|| Arc::new(Frame::DARK))
+        match self.universes.get(&universe) {
+            None => Arc::new(Frame::DARK),
+            Some(levels) if self.desk.is_open() => levels.clone(),
+            Some(levels) => Arc::new(self.desk.light(universe, levels)),
+        }
     }
 
-    /// The lamp's colour.
+    /// The lamp's levels.
     #[must_use]
     pub fn lamp(&self) -> Rgb {
         self.frame(UniverseId::LAMP).map(Frame::rgb).unwrap_or_default()
     }
 
-    /// The state as MQTT and `GET /rgb` show it.
+    /// The lamp's light: its levels under master and blackout.
+    #[must_use]
+    pub fn lamp_light(&self) -> Rgb {
+        let Rgb { r, g, b } = self.lamp();
+        let [r, g, b] = [r, g, b].map(|level| self.desk.dimmed(level));
+        Rgb { r, g, b }
+    }
+
+    /// What stands over the levels.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// The same as clients see it.
+    #[must_use]
+    pub fn desk_view(&self) -> DeskView {
+        let shown = self.fades.len().saturating_sub(FADES_SHOWN);
+        DeskView {
+            master: self.desk.master,
+            blackout: self.desk.blackout,
+            scene: self.desk.scene.as_ref().map(|scene| scene.scene.to_string()),
+            fades: self.fades.iter().skip(shown).map(FadeView::from).collect(),
+        }
+    }
+
+    /// All fades that run, oldest first.
+    #[must_use]
+    pub fn fades(&self) -> Vec<FadeView> {
+        self.fades.iter().map(FadeView::from).collect()
+    }
+
+    /// The state as MQTT and `GET /rgb` show it: the lamp's light.
     #[must_use]
     pub fn document(&self) -> RgbState {
-        let Rgb { r, g, b } = self.lamp();
+        self.document_of(self.lamp_light())
+    }
+
+    /// The state as it is stored: the lamp's levels.
+    #[must_use]
+    pub fn levels_document(&self) -> RgbState {
+        self.document_of(self.lamp())
+    }
+
+    fn document_of(&self, Rgb { r, g, b }: Rgb) -> RgbState {
         RgbState {
             schema: STATE_SCHEMA,
             r,
@@ -148,6 +378,16 @@ impl State {
             ts: self.ts,
         }
     }
+}
+
+fn universes(frames: impl IntoIterator<Item = (UniverseId, Frame)>) -> BTreeMap<UniverseId, Arc<Frame>> {
+    let mut universes: BTreeMap<_, _> = frames.into_iter().map(|(id, frame)| (id, Arc::new(frame))).collect();
+    universes.entry(UniverseId::LAMP).or_insert_with(|| Arc::new(Frame::DARK));
+    universes
+}
+
+fn touches_lamp(levels: &Levels) -> bool {
+    levels.iter().any(|(channel, _)| Channel::LAMP.contains(channel))
 }
 
 /// `demo.rgb.state.v1`.
@@ -173,40 +413,19 @@ pub struct RgbState {
     pub ts: u64,
 }
 
-/// What stands over the levels: grand master and blackout, the scene in effect, running fades.
-///
-/// The controls that move these come with the looks; until then the master is full and nothing runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Desk {
-    /// Grand master, 0..=255.
-    pub master: u8,
-    /// Whether everything is held dark.
-    pub blackout: bool,
-    /// Id of the scene in effect.
-    pub scene: Option<String>,
-    /// Running fades.
-    pub fades: Vec<serde_json::Value>,
-}
-
-impl Default for Desk {
-    fn default() -> Self {
-        Self { master: 255, blackout: false, scene: None, fades: Vec::new() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dmx::{Channel, CommandId, Patch};
+    use crate::dmx::CommandId;
     use proptest::prelude::*;
 
     fn command(universe: u8, levels: Levels) -> Command {
         let id: CommandId = "01HZX3YJ9YJ3M5QAZ3GZ8K3QFF".parse().unwrap();
-        Command {
-            id,
-            source: "t".parse().unwrap(),
-            patch: Patch { universe: UniverseId::new(universe).unwrap(), levels },
-        }
+        Command::set(id, "t".parse().unwrap(), Patch { universe: UniverseId::new(universe).unwrap(), levels })
+    }
+
+    fn now(ms: u64) -> Now {
+        Now { ms, at: Duration::from_millis(ms) }
     }
 
     fn levels() -> impl Strategy<Value = Levels> {
@@ -223,11 +442,11 @@ mod tests {
                 for (channel, level) in &levels {
                     table[usize::from(universe)][channel.index()] = *level;
                 }
-                let change = state.apply(&command(universe, levels), n as u64);
+                let change = state.apply(&command(universe, levels), now(n as u64));
                 prop_assert_eq!(change.seq, n as u64 + 1);
                 let mut replayed = Frame::from(before);
-                let What::Levels { delta, .. } = change.what else { panic!("a command changes levels") };
-                replayed.set(&delta);
+                let What::Levels(deltas) = change.what else { panic!("a command changes levels") };
+                replayed.set(&deltas[0].1);
                 prop_assert_eq!(replayed.levels(), &table[usize::from(universe)], "a delta leads from frame to frame");
             }
             for (id, frame) in state.universes() {
@@ -241,19 +460,20 @@ mod tests {
     fn the_same_colour_again_is_a_change_without_a_delta() {
         let mut state = State::default();
         let dark = command(0, Rgb::default().levels());
-        let change = state.apply(&dark, 5);
-        let what = What::Levels { universe: UniverseId::LAMP, delta: Vec::new(), lamp: true };
-        assert_eq!(change, Change { seq: 1, ts: 5, what });
+        let change = state.apply(&dark, now(5));
+        let what = What::Levels(vec![(UniverseId::LAMP, Vec::new())]);
+        assert_eq!(change, Change { seq: 1, ts: 5, what, lamp: Told::Now, desk: false });
         assert_eq!(state.document().updated_by, "t");
     }
 
     #[test]
     fn another_light_goes_on_counting_and_names_the_universes_that_are_gone() {
         let mut state = State::default();
-        state.apply(&command(3, vec![(Channel::new(1).unwrap(), 9)]), 5);
+        state.apply(&command(3, vec![(Channel::new(1).unwrap(), 9)]), now(5));
         let [one, three] = [1, 3].map(|index| UniverseId::new(index).unwrap());
-        let change = state.replace([(one, Frame::DARK)], None, 6);
-        assert_eq!(change, Change { seq: 2, ts: 6, what: What::Whole { gone: vec![three] } });
+        let change = state.replace([(one, Frame::DARK)], None, now(6));
+        let what = What::Whole { gone: vec![three] };
+        assert_eq!(change, Change { seq: 2, ts: 6, what, lamp: Told::Now, desk: true });
         assert_eq!(state.universes().map(|(id, _)| id).collect::<Vec<_>>(), [UniverseId::LAMP, one]);
         assert_eq!((state.seq, state.updated_by.as_str()), (2, "t"));
     }

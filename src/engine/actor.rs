@@ -4,18 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::dedupe::Dedupe;
 use super::feed::Feed;
-use super::inbox::{Entry, Handle, Inbox, Switch, To};
+use super::inbox::{Control, Entry, Handle, Inbox, Switch, To};
 use super::memory::Stored;
 use super::{Outcome, memory};
 use crate::config;
-use crate::dmx::{ProjectId, State};
+use crate::dmx::{Change, Intensity, KeptDesk, Now, ProjectId, State};
 use crate::kit::clock;
 use crate::metrics::{self, Metrics};
 use crate::store::{Batch, Store};
+
+/// Steps of what is on its way: as many as a DMX line carries full frames (ANSI E1.11: 44.1 a second at 512 slots).
+const STEPS_A_SECOND: u128 = 44;
+
+const NANOS: u128 = 1_000_000_000;
+
+/// Controls that may wait; at more, whoever asks waits. Each is taken before any command.
+const CONTROLS: usize = 16;
 
 /// Commands taken from the queue at once; between two takes the task answers probes.
 const TAKEN_AT_ONCE: usize = 64;
@@ -57,33 +65,54 @@ pub async fn start(
     project: ProjectId,
     metrics: &Metrics,
 ) -> Engine {
-    let state = memory::state(&store, &project, seq_jump);
-    if seq_jump > 0 {
+    // What was on its way is at its end now, which nobody was told.
+    let arrived = u64::from(memory::was_moving(&store, &project));
+    let intensity = Intensity::only(settings.master_channels.iter().map(|of| (of.universe, of.channels)));
+    let state = memory::state(&store, &project, seq_jump + arrived).under(memory::desk(&store), intensity);
+    if seq_jump + arrived > 0 {
         store.commit(memory::jumped(&project, &state), Box::new(|| {})).await;
         store.sync().await;
+    }
+    if seq_jump > 0 {
         tracing::warn!(seq = state.seq, seq_jump, "seq_jumped: a power cut or damage may have taken numbers back");
     }
     let feed = Feed::new(state.clone());
     let inbox = Arc::new(Inbox::new(settings.queue_size, metrics.engine.clone()));
     let (probe, probes) = mpsc::channel(1);
     let (switch, switches) = mpsc::channel(1);
+    let (control, controls) = mpsc::channel(CONTROLS);
     let started = Instant::now();
     let ttl = Duration::from_secs(settings.dedupe_ttl_seconds);
     let mut actor = Actor {
         dedupe: Dedupe::new(ttl, settings.dedupe_capacity),
         project,
+        kept_desk: state.desk().kept(),
         state,
         ttl,
         keep_ids: settings.dedupe_capacity,
         started,
+        stepped: 0,
         store,
         feed: feed.clone(),
         metrics: metrics.engine.clone(),
     };
     actor.recall_ids();
-    let task = tokio::spawn(actor.run(inbox.clone(), probes, switches));
-    Engine { handle: Handle { inbox: inbox.clone(), probe, switch }, feed, inbox, task: Some(task) }
+    let doors = Doors { inbox: inbox.clone(), probes, switches, controls };
+    let task = tokio::spawn(actor.run(doors));
+    let handle = Handle { inbox: inbox.clone(), probe, switch, controls: control };
+    Engine { handle, feed, inbox, task: Some(task) }
 }
+
+/// What the task reads.
+struct Doors {
+    inbox: Arc<Inbox>,
+    probes: mpsc::Receiver<oneshot::Sender<()>>,
+    switches: mpsc::Receiver<Switch>,
+    controls: mpsc::Receiver<Ordered>,
+}
+
+/// A control, and who wants to know.
+type Ordered = (Control, oneshot::Sender<Arc<State>>);
 
 struct Actor {
     /// The active one; state and ids are its.
@@ -93,25 +122,34 @@ struct Actor {
     keep_ids: usize,
     ttl: Duration,
     started: Instant,
+    /// Number of the last step on the grid.
+    stepped: u64,
+    /// The desk as it is kept.
+    kept_desk: KeptDesk,
     store: Store,
     feed: Feed,
     metrics: metrics::Engine,
 }
 
 impl Actor {
-    async fn run(
-        mut self,
-        inbox: Arc<Inbox>,
-        mut probes: mpsc::Receiver<oneshot::Sender<()>>,
-        mut switches: mpsc::Receiver<Switch>,
-    ) {
+    async fn run(mut self, mut doors: Doors) {
         loop {
+            let next = self.next_step();
+            // Each arm is cancel-safe: receivers, a moment, a queue that is taken from at once.
             tokio::select! {
                 biased;
-                Some(probe) = probes.recv() => { let _ = probe.send(()); } // Err: it got tired of waiting
-                Some(switch) = switches.recv() => self.switch(switch).await,
-                taken = inbox.take(TAKEN_AT_ONCE) => match taken {
-                    Some(entries) => for entry in entries { self.apply(entry).await },
+                Some(control) = doors.controls.recv() => self.control(control).await,
+                Some(probe) = doors.probes.recv() => { let _ = probe.send(()); } // Err: it got tired of waiting
+                Some(switch) = doors.switches.recv() => self.switch(switch).await,
+                () = until(next) => self.step().await,
+                taken = doors.inbox.take(TAKEN_AT_ONCE) => match taken {
+                    Some(entries) => for entry in entries {
+                        // Blackout waits for no command.
+                        while let Ok(control) = doors.controls.try_recv() {
+                            self.control(control).await;
+                        }
+                        self.apply(entry).await;
+                    },
                     None => break,
                 },
             }
@@ -122,9 +160,77 @@ impl Actor {
         let _ = written.await; // Err is the signal: the sender was dropped by the release
     }
 
+    /// When what is on its way goes on: steps lie on one grid, and one that comes late is made up by the next.
+    fn next_step(&self) -> Option<Instant> {
+        let steps = self.steps_until(self.started.elapsed()) + 1;
+        self.state.is_moving().then(|| self.started + step_at(steps.max(self.stepped + 1)))
+    }
+
+    fn steps_until(&self, at: Duration) -> u64 {
+        u64::try_from(at.as_nanos() * STEPS_A_SECOND / NANOS).unwrap_or(u64::MAX)
+    }
+
+    /// Goes on with what is on its way, to where it is at the last moment of the grid.
+    async fn step(&mut self) {
+        self.stepped = self.steps_until(self.started.elapsed());
+        let now = Now { ms: clock::now_ms(), at: step_at(self.stepped) };
+        if let Some(change) = self.state.step(now) {
+            self.keep_and_tell(Batch::default(), change, |_| {}).await;
+        }
+    }
+
+    /// Moves the desk.
+    async fn control(&mut self, (control, reply): Ordered) {
+        let now = self.time();
+        let mut batch = Batch::default();
+        let change = match &control {
+            Control::Master(level) => Some(self.state.set_master(*level, now)),
+            Control::Blackout { on, over } => Some(self.state.black_out(*on, *over, now)),
+            Control::EndScene(scene) => self.state.end_scene(scene, now),
+            Control::StopFades => self.state.stop_fades(now).map(|(change, levels)| {
+                for (universe, levels) in &levels {
+                    memory::keep_levels(&mut batch, &self.project, *universe, levels);
+                }
+                change
+            }),
+        };
+        let Some(change) = change else {
+            let _ = reply.send(Arc::new(self.state.clone())); // Err: whoever asked does not wait any more
+            return;
+        };
+        tracing::info!(seq = change.seq, ?control, "desk_changed");
+        self.keep_and_tell(batch, change, |state| drop(reply.send(state))).await; // Err: as above
+    }
+
+    /// Keeps a change that no command made, and tells it once it is written.
+    async fn keep_and_tell(
+        &mut self,
+        mut batch: Batch,
+        change: Change,
+        then: impl FnOnce(Arc<State>) + Send + 'static,
+    ) {
+        memory::keep_light(&mut batch, &self.project, &self.state);
+        self.keep_desk(&mut batch);
+        let (feed, state) = (self.feed.clone(), Arc::new(self.state.clone()));
+        let release = move || {
+            feed.publish(change, state.clone());
+            then(state);
+        };
+        self.store.commit(batch, Box::new(release)).await;
+    }
+
+    /// Keeps the desk when it is not what is kept.
+    fn keep_desk(&mut self, batch: &mut Batch) {
+        let desk = self.state.desk().kept();
+        if desk != self.kept_desk {
+            memory::keep_desk(batch, &desk);
+            self.kept_desk = desk;
+        }
+    }
+
     /// Waits only for a full writer, never for a reader of the feed.
     async fn apply(&mut self, entry: Entry) {
-        let Entry { command, arrived, reply } = entry;
+        let Entry { command, batch, arrived, reply } = entry;
         let now = self.now();
         if self.dedupe.has(&command.id, now) {
             self.metrics.deduped.inc();
@@ -134,8 +240,10 @@ impl Actor {
             };
             return self.store.commit(Batch::default(), Box::new(release)).await;
         }
-        let change = self.state.apply(&command, clock::now_ms());
-        let batch = memory::batch(&self.project, &self.state, &change, &command, self.keep_ids);
+        let mut batch = batch.map(|batch| *batch).unwrap_or_default();
+        let change = self.state.apply(&command, self.time());
+        memory::keep_command(&mut batch, &self.project, &self.state, &command, self.keep_ids);
+        self.keep_desk(&mut batch);
         self.dedupe.remember(command.id.clone(), now);
         let (feed, metrics, state) = (self.feed.clone(), self.metrics.clone(), Arc::new(self.state.clone()));
         let release = move || {
@@ -159,7 +267,7 @@ impl Actor {
         let change = match to {
             To::Stored => {
                 let Stored { updated_by, frames } = memory::stored(&self.store, &project);
-                let change = self.state.replace(frames, Some(updated_by), clock::now_ms());
+                let change = self.state.replace(frames, Some(updated_by), self.time());
                 memory::keep_light(&mut batch, &project, &self.state);
                 memory::keep_active(&mut batch, &project);
                 self.project = project;
@@ -168,11 +276,12 @@ impl Actor {
             }
             To::Frames(_) if project != self.project => return, // no answer: it is not the active one
             To::Frames(frames) => {
-                let change = self.state.replace(frames, None, clock::now_ms());
+                let change = self.state.replace(frames, None, self.time());
                 memory::keep_instead(&self.store, &mut batch, &project, &self.state);
                 change
             }
         };
+        self.keep_desk(&mut batch);
         let (feed, state, project) = (self.feed.clone(), Arc::new(self.state.clone()), self.project.clone());
         let release = move || {
             let seq = change.seq;
@@ -190,10 +299,28 @@ impl Actor {
         memory::seen(&self.store, &self.project, &mut self.dedupe, clock::now_ms(), now);
     }
 
+    /// The time of a step of the light.
+    fn time(&self) -> Now {
+        Now { ms: clock::now_ms(), at: self.started.elapsed() }
+    }
+
     /// The dedupe clock. It starts at a TTL, so that ids of earlier runs have a time too.
     fn now(&self) -> Duration {
         self.ttl + self.started.elapsed()
     }
+}
+
+/// Waits until then; for ever without a time. Cancel-safe.
+async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => sleep_until(then).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// When a step of the grid is, since the start.
+fn step_at(step: u64) -> Duration {
+    Duration::from_nanos(u64::try_from((u128::from(step) * NANOS).div_ceil(STEPS_A_SECOND)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -8,13 +8,15 @@ use tokio::time::{Instant, timeout};
 
 use super::Outcome;
 use super::queue::{Pushed, Queue, Queued};
-use crate::dmx::{Command, Frame, ProjectId, UniverseId};
+use crate::dmx::{Command, Frame, ProjectId, State, UniverseId};
 use crate::metrics;
 use crate::store::Batch;
 
 /// A command on its way, and who wants to know.
 pub(super) struct Entry {
     pub(super) command: Command,
+    /// What is kept with it, in one step.
+    pub(super) batch: Option<Box<Batch>>,
     pub(super) arrived: Instant,
     pub(super) reply: oneshot::Sender<Outcome>,
 }
@@ -104,7 +106,7 @@ impl Inbox {
         self.room.notify_waiters();
     }
 
-    fn push(&self, entry: Entry) -> Result<(), Entry> {
+    fn push(&self, entry: Entry) -> Result<(), Box<Entry>> {
         let mut waiting = self.waiting();
         if waiting.closed {
             let _ = entry.reply.send(Outcome::Stopping); // Err: the door does not wait any more.
@@ -116,7 +118,7 @@ impl Inbox {
                 self.metrics.dropped.inc();
                 let _ = drag.reply.send(Outcome::Dropped); // as above
             }
-            Pushed::Full(entry) => return Err(entry),
+            Pushed::Full(entry) => return Err(Box::new(entry)),
         }
         waiting.busy_since.get_or_insert_with(Instant::now);
         self.metrics.queue_depth.set(waiting.queue.len() as i64);
@@ -132,6 +134,25 @@ pub struct Handle {
     pub(super) inbox: Arc<Inbox>,
     pub(super) probe: mpsc::Sender<oneshot::Sender<()>>,
     pub(super) switch: mpsc::Sender<Switch>,
+    pub(super) controls: mpsc::Sender<(Control, oneshot::Sender<Arc<State>>)>,
+}
+
+/// What moves the desk. Taken before everything else that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Everything dark or as it was, over a time.
+    Blackout {
+        /// Dark.
+        on: bool,
+        /// Zero: at once.
+        over: Duration,
+    },
+    /// Grand master, 0..=255.
+    Master(u8),
+    /// All fades end where they are.
+    StopFades,
+    /// This scene is not in effect any more.
+    EndScene(Arc<str>),
 }
 
 /// Another light as a whole. Taken before the commands that wait.
@@ -157,15 +178,24 @@ pub(super) enum To {
 impl Handle {
     /// Queues a command, waiting for room as long as it takes (MQTT, serial: the door's own back-pressure).
     pub async fn submit(&self, command: Command) -> Submission {
+        self.give(command, None).await
+    }
+
+    /// The same, and `batch` is kept with it in one step if it is applied.
+    pub async fn submit_with(&self, command: Command, batch: Batch) -> Submission {
+        self.give(command, Some(Box::new(batch))).await
+    }
+
+    async fn give(&self, command: Command, batch: Option<Box<Batch>>) -> Submission {
         let (reply, outcome) = oneshot::channel();
-        let mut entry = Entry { command, arrived: Instant::now(), reply };
+        let mut entry = Entry { command, batch, arrived: Instant::now(), reply };
         loop {
             let room = self.inbox.room.notified();
             tokio::pin!(room);
             room.as_mut().enable(); // from here on no room made is missed
             match self.inbox.push(entry) {
                 Ok(()) => return Submission(outcome),
-                Err(back) => entry = back,
+                Err(back) => entry = *back,
             }
             room.await;
         }
@@ -194,6 +224,18 @@ impl Handle {
         let (reply, done) = oneshot::channel();
         self.switch.send(Switch { project, to, batch, reply }).await.ok()?;
         done.await.ok()
+    }
+
+    /// Moves the desk; the state since, `None` while stopping.
+    pub async fn control(&self, control: Control) -> Option<Arc<State>> {
+        self.order(control).await.await.ok()
+    }
+
+    /// The same for a door that goes on meanwhile: the receiver hears of the state since, or of the stop.
+    pub async fn order(&self, control: Control) -> oneshot::Receiver<Arc<State>> {
+        let (reply, done) = oneshot::channel();
+        let _ = self.controls.send((control, reply)).await; // Err: it stops, which the receiver hears
+        done
     }
 
     /// Commands that wait now.

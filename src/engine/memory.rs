@@ -1,16 +1,21 @@
 //! What the heart keeps in the store, and how it is read back.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::dedupe::Dedupe;
-use crate::dmx::{CHANNELS, Change, Command, CommandId, Frame, ProjectId, Source, State, UniverseId, What};
+use crate::dmx::{self, CHANNELS, Command, CommandId, Frame, InEffect, Levels, ProjectId, Source, State, UniverseId};
 use crate::store::{Batch, Store, Tree};
 
 /// Key of `Tree::Light` under which the active project stands: beside the light, because it is part of it. No project
 /// has an id like this.
 const ACTIVE: &str = "@active";
+
+/// Key of `Tree::Light` under which the desk stands: the appliance's, whatever project is active.
+const DESK: &str = "@desk";
 
 /// Format of the values below.
 const FORMAT: u8 = 1;
@@ -22,6 +27,26 @@ struct Light {
     seq: u64,
     ts: u64,
     by: String,
+    /// Something was on its way: the levels beside this are where it was going.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    moving: bool,
+}
+
+/// The desk's value.
+#[derive(Serialize, Deserialize)]
+struct KeptDesk {
+    v: u8,
+    master: u8,
+    blackout: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scene: Option<KeptScene>,
+}
+
+/// The scene in effect, and its channels by universe.
+#[derive(Serialize, Deserialize)]
+struct KeptScene {
+    id: String,
+    channels: BTreeMap<String, String>,
 }
 
 /// Entry of the dedupe log.
@@ -47,7 +72,8 @@ pub(super) fn jumped(project: &ProjectId, state: &State) -> Batch {
 
 /// Keeps `seq`, `ts` and source of a state as a project's.
 pub(super) fn keep_light(batch: &mut Batch, project: &ProjectId, state: &State) {
-    let light = Light { v: FORMAT, seq: state.seq, ts: state.ts, by: state.updated_by.as_str().into() };
+    let by = state.updated_by.as_str().into();
+    let light = Light { v: FORMAT, seq: state.seq, ts: state.ts, by, moving: state.is_moving() };
     batch.put(Tree::Light, project.as_str(), json(&light));
 }
 
@@ -101,18 +127,48 @@ pub fn projects(store: &Store) -> Vec<ProjectId> {
     keys.filter_map(|key| key.parse().ok()).collect()
 }
 
-/// What one accepted command keeps: the change and its id, together or not at all.
-pub(super) fn batch(project: &ProjectId, state: &State, change: &Change, command: &Command, keep_ids: usize) -> Batch {
-    let mut batch = Batch::default();
-    keep_light(&mut batch, project, state);
-    if let What::Levels { universe, delta, .. } = &change.what
-        && !delta.is_empty()
-    {
-        let bytes = delta.iter().map(|&(channel, level)| (channel.number() - 1, level)).collect();
-        batch.patch(Tree::Levels, levels_key(project, *universe), CHANNELS as u16, bytes);
+/// What one accepted command keeps: where its levels go and its id, together or not at all.
+pub(super) fn keep_command(batch: &mut Batch, project: &ProjectId, state: &State, command: &Command, keep_ids: usize) {
+    keep_light(batch, project, state);
+    for patch in &command.patches {
+        keep_levels(batch, project, patch.universe, &patch.levels);
     }
-    append_id(&mut batch, project, &command.id, change.ts, keep_ids);
-    batch
+    append_id(batch, project, &command.id, state.ts, keep_ids);
+}
+
+/// Keeps single levels.
+pub(super) fn keep_levels(batch: &mut Batch, project: &ProjectId, universe: UniverseId, levels: &Levels) {
+    let bytes = levels.iter().map(|&(channel, level)| (channel.number() - 1, level)).collect();
+    batch.patch(Tree::Levels, levels_key(project, universe), CHANNELS as u16, bytes);
+}
+
+/// Keeps the desk.
+pub(super) fn keep_desk(batch: &mut Batch, desk: &dmx::KeptDesk) {
+    let scene = desk.scene.as_ref().map(|scene| KeptScene {
+        id: scene.scene.to_string(),
+        channels: scene.channels.iter().map(|(id, set)| (id.to_string(), set.to_string())).collect(),
+    });
+    let kept = KeptDesk { v: FORMAT, master: desk.master, blackout: desk.blackout, scene };
+    batch.put(Tree::Light, DESK, json(&kept));
+}
+
+/// The desk as it was last written.
+pub(super) fn desk(store: &Store) -> dmx::KeptDesk {
+    let value = store.get(Tree::Light, DESK.as_bytes());
+    let kept = value.and_then(|value| serde_json::from_slice::<KeptDesk>(&value).ok());
+    let Some(KeptDesk { master, blackout, scene, .. }) = kept else { return dmx::KeptDesk::default() };
+    let scene = scene.map(|KeptScene { id, channels }| {
+        let read =
+            |(universe, set): (String, String)| Some((UniverseId::new(universe.parse().ok()?)?, set.parse().ok()?));
+        Arc::new(InEffect { scene: id.into(), channels: channels.into_iter().filter_map(read).collect() })
+    });
+    dmx::KeptDesk { master, blackout, scene }
+}
+
+/// Whether something was on its way when a project's light was last written: what was published then is not what is kept.
+pub(super) fn was_moving(store: &Store, project: &ProjectId) -> bool {
+    let light = store.get(Tree::Light, project.as_str().as_bytes());
+    light.and_then(|value| serde_json::from_slice::<Light>(&value).ok()).is_some_and(|light| light.moving)
 }
 
 fn append_id(batch: &mut Batch, project: &ProjectId, id: &CommandId, ts: u64, keep_ids: usize) {
@@ -148,7 +204,7 @@ pub(super) fn stored(store: &Store, project: &ProjectId) -> Stored {
 pub(super) fn seen(store: &Store, project: &ProjectId, dedupe: &mut Dedupe, now_ms: u64, now: Duration) {
     for entry in store.log(ids_log(project).as_bytes()) {
         let Ok(seen) = serde_json::from_slice::<Seen>(&entry) else { continue };
-        let Ok(id) = seen.id.parse::<CommandId>() else { continue };
+        let Some(id) = CommandId::unified(&seen.id) else { continue };
         dedupe.restore(id, Duration::from_millis(now_ms.saturating_sub(seen.ts)), now);
     }
 }

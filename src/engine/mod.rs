@@ -12,7 +12,7 @@ mod queue;
 
 pub use actor::{Engine, start};
 pub use feed::{Feed, Latest, Update};
-pub use inbox::{Handle, Submission};
+pub use inbox::{Control, Handle, Submission};
 pub use memory::{active, forget, keep, keep_active, projects, remember, state};
 
 /// What became of a command.

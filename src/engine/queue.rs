@@ -72,7 +72,7 @@ impl<T: Queued> Queue<T> {
                         .iter()
                         .skip(at + 1)
                         .take(REPLACED_SEARCH)
-                        .any(|newer| newer.command().patch.covers(&item.command().patch))
+                        .any(|newer| newer.command().covers(item.command()))
             })
         });
         self.drags -= 1;
@@ -101,7 +101,7 @@ mod tests {
     fn item(n: u32, source: &str, channel: u16) -> Item {
         let levels = vec![(Channel::new(channel).unwrap(), 1)];
         let patch = Patch { universe: UniverseId::LAMP, levels };
-        Item(n, Command { id: "01HZX3YJ9YJ3M5QAZ3GZ8K3QFF".parse().unwrap(), source: source.parse().unwrap(), patch })
+        Item(n, Command::set("01HZX3YJ9YJ3M5QAZ3GZ8K3QFF".parse().unwrap(), source.parse().unwrap(), patch))
     }
 
     #[test]

@@ -30,6 +30,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::backup;
 use crate::config;
+use crate::desk::Desk;
 use crate::dmx::{Device, PortStatus, Presence};
 use crate::engine;
 use crate::kit::health::Health;
@@ -47,6 +48,8 @@ pub struct Parts {
     pub auth: config::Auth,
     /// Where commands go.
     pub engine: engine::Handle,
+    /// Where unified commands go.
+    pub desk: Desk,
     /// Where changes come from.
     pub feed: engine::Feed,
     /// What `GET /readyz` reads out.
@@ -108,6 +111,7 @@ struct App {
     origins: origin::Origins,
     gate: auth::Gate,
     engine: engine::Handle,
+    desk: Desk,
     health: Health,
     metrics: Metrics,
     broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
@@ -130,9 +134,11 @@ impl App {
                 feed: parts.feed,
                 devices: parts.devices.changes,
                 engine: parts.engine.clone(),
+                desk: parts.desk.clone(),
                 metrics: parts.metrics.http.clone(),
             }),
             engine: parts.engine,
+            desk: parts.desk,
             health: parts.health,
             metrics: parts.metrics,
             broker_serves: parts.broker_serves,

@@ -107,12 +107,13 @@ impl From<Refusal> for Problem {
         let detail = refusal.to_string();
         match refusal.reason {
             Reason::NotJson => Self::new(StatusCode::BAD_REQUEST, detail),
-            Reason::ValidationFailed => {
+            Reason::ValidationFailed | Reason::PatchTooLarge | Reason::NotSupported => {
                 let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
                 problem.errors = refusal.errors;
                 problem
             }
-            Reason::QueueFull | Reason::Stopping => Self::unavailable(detail),
+            Reason::QueueFull | Reason::Stopping | Reason::RateLimited => Self::unavailable(detail),
+            Reason::Internal => Self::internal(detail),
         }
     }
 }

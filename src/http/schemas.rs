@@ -16,7 +16,14 @@ macro_rules! committed {
 }
 
 /// Every schema.
-pub(super) const ALL: &[Schema] = &[committed!("demo.rgb.cmd.v1"), committed!("demo.rgb.state.v1")];
+pub(super) const ALL: &[Schema] = &[
+    committed!("demo.rgb.cmd.v1"),
+    committed!("demo.rgb.state.v1"),
+    committed!("dmx.command"),
+    committed!("dmx.ack"),
+    committed!("state.update"),
+    committed!("desk"),
+];
 
 /// How schemas are made from types.
 pub(super) fn settings() -> SchemaSettings {
@@ -37,7 +44,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::dmx::{CMD_SCHEMA, Command, Rgb, RgbCommand, RgbState, STATE_SCHEMA, Source, State};
+    use crate::dmx::{
+        Ack, CMD_SCHEMA, Command, DeskView, Rgb, RgbCommand, RgbState, STATE_SCHEMA, Source, State, StateUpdate,
+        UnifiedCommand,
+    };
 
     fn generated<T: JsonSchema>(name: &str) -> String {
         let mut schema = settings().into_generator().into_root_schema_for::<T>();
@@ -53,8 +63,14 @@ mod tests {
     /// `DMXD_WRITE_SCHEMAS=1 cargo test schemas` writes them anew.
     #[test]
     fn the_committed_schemas_are_those_of_the_types() {
-        let made =
-            [(CMD_SCHEMA, generated::<RgbCommand>(CMD_SCHEMA)), (STATE_SCHEMA, generated::<RgbState>(STATE_SCHEMA))];
+        let made = [
+            (CMD_SCHEMA, generated::<RgbCommand>(CMD_SCHEMA)),
+            (STATE_SCHEMA, generated::<RgbState>(STATE_SCHEMA)),
+            ("dmx.command", generated::<UnifiedCommand>("dmx.command")),
+            ("dmx.ack", generated::<Ack>("dmx.ack")),
+            ("state.update", generated::<StateUpdate>("state.update")),
+            ("desk", generated::<DeskView>("desk")),
+        ];
         assert_eq!(made.len(), ALL.len());
         for (schema, (name, text)) in ALL.iter().zip(made) {
             assert_eq!(schema.name, name);

@@ -14,6 +14,7 @@ use super::dispatch::Response;
 use super::{App, Devices, NotOpened, Parts, Ports, UsbOutput, bind, server};
 use crate::backup;
 use crate::config::{self, Config};
+use crate::desk::Desk;
 use crate::dmx::{Device, PortStatus, Presence, ProjectId};
 use crate::engine::{self, Engine};
 use crate::kit::health::Health;
@@ -69,6 +70,7 @@ impl Web {
                 store: opened.store.clone(),
                 engine: engine.handle.clone(),
                 feed: engine.feed.clone(),
+                universes: config.engine.universes,
             },
             &mut tasks,
         );
@@ -82,6 +84,7 @@ impl Web {
             settings: config.http,
             auth: config.auth,
             engine: engine.handle.clone(),
+            desk: Desk::new(engine.handle.clone(), library.clone(), config.engine.universes),
             feed: engine.feed.clone(),
             health: health.clone(),
             metrics: metrics.clone(),

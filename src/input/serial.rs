@@ -11,7 +11,7 @@ use ulid::Ulid;
 use super::board::Board;
 use super::gatherer::Gatherer;
 use super::parser::{Heard, Parser};
-use crate::dmx::{Command, Patch, Source, UniverseId};
+use crate::dmx::{Command, Frame, Patch, Source, UniverseId};
 use crate::engine::{self, Feed, Outcome};
 use crate::kit::backoff::Backoff;
 use crate::kit::stop::Stop;
@@ -136,10 +136,11 @@ impl Serial {
 
     /// Submits what the console has changed. Meanwhile nothing is read: that is this door's way to wait.
     async fn tell(&mut self, gatherer: &mut Gatherer) {
-        let light = self.feed.state().light(self.universe);
-        let Some(levels) = gatherer.tell(&light) else { return gatherer.taken() };
+        let state = self.feed.state();
+        let now = state.frame(self.universe).unwrap_or(&Frame::DARK);
+        let Some(levels) = gatherer.tell(now) else { return gatherer.taken() };
         let patch = Patch { universe: self.universe, levels };
-        let command = Command { id: Ulid::generate().into(), source: self.source.clone(), patch };
+        let command = Command::set(Ulid::generate().into(), self.source.clone(), patch);
         match self.engine.submit(command).await.outcome().await {
             Outcome::Applied { .. } => {
                 gatherer.taken();

@@ -1,8 +1,9 @@
-//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd, serial lines, USB devices, rates.
+//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd, serial lines, USB devices, rates and limits.
 
 pub mod backoff;
 pub mod clock;
 pub mod health;
+pub mod limiter;
 pub mod rate;
 pub mod secret;
 pub mod seldom;

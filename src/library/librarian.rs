@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use ulid::Ulid;
 
 use super::catalogue::Catalogue;
 use super::documents::{self, Pending, Stored, json};
-use super::{Document, Fault, Imported, Parts, View};
-use crate::dmx::{ImportMode, Project, ProjectEdit, ProjectId, Scene, ShowFile, Snapshot, State};
-use crate::engine;
+use super::{Document, EditedScene, Fault, Imported, Parts, SceneFault, View};
+use crate::dmx::{
+    Command, ImportMode, Look, Project, ProjectEdit, ProjectId, Scene, SceneEdit, ShowFile, Snapshot, State, scenes,
+};
+use crate::engine::{self, Control, Outcome};
 use crate::kit::clock;
 use crate::store::{Batch, Store, Tree};
 
@@ -23,20 +25,61 @@ const MAX_PROJECTS: usize = 100;
 /// Between two looks whether the database can be read again.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long a command that keeps a scene waits for room in the queue (CONTRACT, section 1).
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Whoever wishes, is answered here.
 type Reply<T> = oneshot::Sender<Result<T, Fault>>;
 
 /// What may be wished for.
 pub(super) enum Wish {
-    Create { edit: ProjectEdit, reply: Reply<Arc<View>> },
-    Edit { id: String, edit: ProjectEdit, reply: Reply<Project> },
-    Select { id: String, reply: Reply<Arc<View>> },
-    Delete { id: String, reply: Reply<Arc<View>> },
-    PutScenes { scenes: Vec<Scene>, reply: Reply<Bytes> },
-    Import { file: ShowFile, mode: ImportMode, dry: bool, reply: Reply<Imported> },
-    Snapshot { project: ProjectId, reply: Reply<Document> },
-    Adopt { project: ProjectId, snapshot: Snapshot, edition: u64, reply: Reply<()> },
-    BackedUp { project: ProjectId, at_ms: u64, reply: Reply<()> },
+    Create {
+        edit: ProjectEdit,
+        reply: Reply<Arc<View>>,
+    },
+    Edit {
+        id: String,
+        edit: ProjectEdit,
+        reply: Reply<Project>,
+    },
+    Select {
+        id: String,
+        reply: Reply<Arc<View>>,
+    },
+    Delete {
+        id: String,
+        reply: Reply<Arc<View>>,
+    },
+    PutScenes {
+        scenes: Vec<Scene>,
+        reply: Reply<Bytes>,
+    },
+    EditScenes {
+        edit: SceneEdit,
+        command: Option<Box<Command>>,
+        reply: oneshot::Sender<Result<EditedScene, SceneFault>>,
+    },
+    Import {
+        file: ShowFile,
+        mode: ImportMode,
+        dry: bool,
+        reply: Reply<Imported>,
+    },
+    Snapshot {
+        project: ProjectId,
+        reply: Reply<Document>,
+    },
+    Adopt {
+        project: ProjectId,
+        snapshot: Snapshot,
+        edition: u64,
+        reply: Reply<()>,
+    },
+    BackedUp {
+        project: ProjectId,
+        at_ms: u64,
+        reply: Reply<()>,
+    },
 }
 
 /// The project that is active at a start.
@@ -58,7 +101,7 @@ impl Librarian {
     /// Reads what the store holds.
     pub(super) async fn open(parts: Parts) -> (Self, watch::Receiver<Arc<View>>) {
         let active = active_at_start(&parts.store, parts.several);
-        let view = read(&parts.store, active.clone(), 0).await;
+        let view = read(&parts, active.clone(), 0).await;
         let stale = view.is_err() || !parts.store.is_whole();
         let view = view.unwrap_or_else(|_| View::empty(active));
         let (view, read) = watch::channel(Arc::new(view));
@@ -84,6 +127,9 @@ impl Librarian {
                 Wish::Select { id, reply } => drop(reply.send(self.select(&id).await)),
                 Wish::Delete { id, reply } => drop(reply.send(self.delete(&id).await)),
                 Wish::PutScenes { scenes, reply } => drop(reply.send(self.put_scenes(&scenes).await)),
+                Wish::EditScenes { edit, command, reply } => {
+                    drop(reply.send(self.edit_scenes(edit, command).await));
+                }
                 Wish::Import { file, mode, dry, reply } => drop(reply.send(self.import(file, mode, dry).await)),
                 Wish::Snapshot { project, reply } => drop(reply.send(self.snapshot(&project).await)),
                 Wish::Adopt { project, snapshot, edition, reply } => {
@@ -105,7 +151,7 @@ impl Librarian {
     async fn read_again(&mut self) {
         if self.stale && self.parts.store.is_whole() {
             let now = self.view();
-            if let Ok(view) = read(&self.parts.store, now.catalogue.active.clone(), now.edition + 1).await {
+            if let Ok(view) = read(&self.parts, now.catalogue.active.clone(), now.edition + 1).await {
                 self.publish(view);
                 self.stale = !self.parts.store.is_whole(); // it may have gone while it was read
             }
@@ -178,7 +224,7 @@ impl Librarian {
         self.parts.store.sync().await;
         let mut after = (*self.view()).clone();
         after.catalogue.active = project.id;
-        after.take(stored);
+        after.take(stored, self.parts.universes).await;
         Ok(self.publish(after))
     }
 
@@ -203,6 +249,37 @@ impl Librarian {
         self.put_documents(Some(scenes), None).await.map(|view| view.scenes.clone())
     }
 
+    /// Edits one scene, in one step with a command if there is one.
+    async fn edit_scenes(&self, edit: SceneEdit, command: Option<Box<Command>>) -> Result<EditedScene, SceneFault> {
+        self.whole()?;
+        let view = self.view();
+        let before = view.clone();
+        let work = move || {
+            let mut scenes = before.file()?.scenes.unwrap_or_default();
+            let edited = edit.apply(&mut scenes, clock::now_ms());
+            Ok(edited.map(|scene| (scene, json(&scenes))))
+        };
+        let (scene, scenes) = blocking(work).await??;
+        let Some(command) = command else {
+            let view = self.put_documents(Some(scenes), None).await?;
+            return Ok(EditedScene { scene, outcome: Outcome::Applied { seq: self.parts.feed.state().seq }, view });
+        };
+        let (mut batch, mut after) = self.prepare(Some(&scenes), None).await?;
+        self.touch(&mut after.catalogue, &mut batch);
+        let submission = self.parts.engine.submit_with(*command, batch);
+        let outcome = match timeout(PATIENCE, submission).await {
+            Ok(mut submission) => submission.outcome().await,
+            Err(_) => Outcome::Full,
+        };
+        if !matches!(outcome, Outcome::Applied { .. }) {
+            self.parts.store.forget_unfinished().await; // the scenes that were written ahead
+            return Ok(EditedScene { scene, outcome, view });
+        }
+        self.parts.store.sync().await;
+        let view = self.documents_replaced(after, Some(scenes), None).await;
+        Ok(EditedScene { scene, outcome, view })
+    }
+
     async fn import(&self, file: ShowFile, mode: ImportMode, dry: bool) -> Result<Imported, Fault> {
         let view = self.view();
         let replaces_all = mode == ImportMode::Replace && file.scenes.is_some();
@@ -225,18 +302,45 @@ impl Librarian {
     /// Replaces documents of the active project; `None`: that one stays.
     async fn put_documents(&self, scenes: Option<Vec<u8>>, show: Option<Vec<u8>>) -> Result<Arc<View>, Fault> {
         self.whole()?;
-        let mut after = (*self.view()).clone();
-        let active = after.catalogue.active.clone();
-        let pending = self.write_ahead(&active, scenes.as_deref(), show.as_deref()).await?;
-        let mut batch = Batch::default();
-        documents::replace(&self.parts.store, &mut batch, &active, pending);
+        let (mut batch, mut after) = self.prepare(scenes.as_deref(), show.as_deref()).await?;
         self.touch(&mut after.catalogue, &mut batch);
         self.commit(batch).await;
+        Ok(self.documents_replaced(after, scenes, show).await)
+    }
+
+    /// What replaces documents of the active project once it is kept, and the view to build on.
+    async fn prepare(&self, scenes: Option<&[u8]>, show: Option<&[u8]>) -> Result<(Batch, View), Fault> {
+        let after = (*self.view()).clone();
+        let active = &after.catalogue.active;
+        let pending = self.write_ahead(active, scenes, show).await?;
+        let mut batch = Batch::default();
+        documents::replace(&self.parts.store, &mut batch, active, pending);
+        Ok((batch, after))
+    }
+
+    /// Documents of the active project are other ones since.
+    async fn documents_replaced(&self, mut after: View, scenes: Option<Vec<u8>>, show: Option<Vec<u8>>) -> Arc<View> {
         after.damaged &= scenes.is_none() || show.is_none();
-        after.scenes = scenes.map_or(after.scenes, Bytes::from);
         after.show = show.map_or(after.show, Bytes::from);
+        if let Some(scenes) = scenes {
+            let scenes = Bytes::from(scenes);
+            after.looks = looks(scenes.clone(), self.parts.universes).await;
+            after.scenes = scenes;
+        }
         after.edition += 1;
-        Ok(self.publish(after))
+        let view = self.publish(after);
+        self.end_scene_unless_kept(&view).await;
+        view
+    }
+
+    /// A scene in effect that is gone, or another light, is not in effect.
+    async fn end_scene_unless_kept(&self, view: &View) {
+        let state = self.parts.feed.state();
+        let Some(effect) = state.desk().scene_in_effect() else { return };
+        let kept = view.looks().iter().find(|look| look.id == effect.scene);
+        if !kept.is_some_and(|look| state.is_at(&look.patches)) {
+            self.parts.engine.control(Control::EndScene(effect.scene.clone())).await; // None: the end is near
+        }
     }
 
     async fn adopt(&self, project: &ProjectId, snapshot: Snapshot, edition: u64) -> Result<(), Fault> {
@@ -257,7 +361,7 @@ impl Librarian {
         let frames = levels.into_iter().collect();
         self.parts.engine.replace(project.clone(), frames, batch).await.ok_or(Fault::Stopping)?;
         self.parts.store.sync().await;
-        after.take(stored);
+        after.take(stored, self.parts.universes).await;
         self.publish(after);
         Ok(())
     }
@@ -267,7 +371,7 @@ impl Librarian {
         let project = self.known(id.as_str())?;
         let (state, mut view) = (self.state_of(id), (*self.view()).clone());
         if *id != view.catalogue.active {
-            view.take(documents::read(&self.parts.store, id).await?);
+            view.take(documents::read(&self.parts.store, id).await?, self.parts.universes).await;
         }
         let edition = view.edition;
         let work = move || Ok(json(&Snapshot::document(&project, &state, &view.file()?, clock::now_ms())));
@@ -334,7 +438,8 @@ impl Librarian {
 }
 
 /// Reads what the store holds.
-async fn read(store: &Store, active: ProjectId, edition: u64) -> Result<View, Fault> {
+async fn read(parts: &Parts, active: ProjectId, edition: u64) -> Result<View, Fault> {
+    let (store, universes) = (&parts.store, parts.universes);
     let stored = documents::read_anyway(store, &active).await?;
     let kept = store.scan(Tree::Projects, b"").into_iter();
     let mut projects: Vec<Project> = kept.filter_map(|(_, value)| serde_json::from_slice(&value).ok()).collect();
@@ -350,8 +455,14 @@ async fn read(store: &Store, active: ProjectId, edition: u64) -> Result<View, Fa
         store.commit(batch, Box::new(|| {})).await;
     }
     let mut view = View { catalogue: Catalogue::new(active.clone(), projects), edition, ..View::empty(active) };
-    view.take(stored);
+    view.take(stored, universes).await;
     Ok(view)
+}
+
+/// Scenes as light; none when they cannot be read.
+async fn looks(bytes: Bytes, universes: u8) -> Arc<Vec<Look>> {
+    let work = move || Ok(scenes(&bytes, 0).unwrap_or_default().iter().map(|scene| scene.look(universes)).collect());
+    Arc::new(blocking(work).await.unwrap_or_default())
 }
 
 /// Work for the processor, off the threads that serve.
@@ -364,12 +475,20 @@ impl View {
     fn empty(active: ProjectId) -> Self {
         let project = Project::new(active.clone(), name_of(&active), clock::now_ms());
         let (scenes, show) = (Bytes::from_static(documents::NO_SCENES), Bytes::from_static(documents::NO_SHOW));
-        Self { catalogue: Catalogue::new(active, vec![project]), scenes, show, damaged: false, edition: 0 }
+        Self {
+            catalogue: Catalogue::new(active, vec![project]),
+            scenes,
+            show,
+            damaged: false,
+            edition: 0,
+            looks: Arc::default(),
+        }
     }
 
     /// Other documents.
-    fn take(&mut self, stored: Stored) {
+    async fn take(&mut self, stored: Stored, universes: u8) {
         (self.scenes, self.show, self.damaged) = (stored.scenes.into(), stored.show.into(), stored.damaged);
+        self.looks = looks(self.scenes.clone(), universes).await;
         self.edition += 1;
     }
 }

@@ -16,8 +16,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::dmx::{ImportMode, ListChanges, Project, ProjectEdit, ProjectId, Scene, ShowFile, Snapshot};
-use crate::engine::{self, Feed};
+use crate::dmx::{
+    Command, ImportMode, ListChanges, Look, NotEdited, Project, ProjectEdit, ProjectId, Scene, SceneEdit, ShowFile,
+    Snapshot,
+};
+use crate::engine::{self, Feed, Outcome};
 use crate::kit::tasks::Tasks;
 use crate::store::Store;
 
@@ -71,6 +74,30 @@ pub struct View {
     pub damaged: bool,
     /// Rises with each change of scenes, show or active project.
     pub edition: u64,
+    /// The scenes as light.
+    looks: Arc<Vec<Look>>,
+}
+
+/// Why a scene was not edited.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SceneFault {
+    /// By itself.
+    #[error(transparent)]
+    Edit(#[from] NotEdited),
+    /// By the library.
+    #[error(transparent)]
+    Library(#[from] Fault),
+}
+
+/// A scene that was edited.
+#[derive(Clone, Debug)]
+pub struct EditedScene {
+    /// As it is since; as it was when it was deleted.
+    pub scene: Scene,
+    /// What became of the command; `Applied` with the newest `seq` when there was none.
+    pub outcome: Outcome,
+    /// Everything since.
+    pub view: Arc<View>,
 }
 
 impl View {
@@ -83,6 +110,19 @@ impl View {
             return Err(Fault::Damaged);
         }
         documents::file(&self.scenes, &self.show)
+    }
+
+    /// The scenes as light, in their order.
+    #[must_use]
+    pub fn looks(&self) -> &[Look] {
+        &self.looks
+    }
+
+    /// The scene of that name, else the one of that id.
+    #[must_use]
+    pub fn look(&self, name: &str) -> Option<Look> {
+        let found = self.looks.iter().find(|look| look.name == name);
+        found.or_else(|| self.looks.iter().find(|look| *look.id == *name)).cloned()
     }
 }
 
@@ -116,6 +156,8 @@ pub struct Parts {
     pub engine: engine::Handle,
     /// Where the light is read.
     pub feed: Feed,
+    /// Universes that may be commanded: those from 0 on.
+    pub universes: u8,
 }
 
 /// The way to the librarian. Clones share it.
@@ -186,6 +228,26 @@ impl Library {
     /// A limit.
     pub async fn put_scenes(&self, scenes: Vec<Scene>) -> Result<Bytes, Fault> {
         self.wish(|reply| Wish::PutScenes { scenes, reply }).await
+    }
+
+    /// Edits one scene of the active project.
+    ///
+    /// # Errors
+    /// No such scene, what it would be is wrong, or a limit.
+    pub async fn edit_scenes(&self, edit: SceneEdit) -> Result<EditedScene, SceneFault> {
+        self.order_scene(edit, None).await.await.unwrap_or(Err(Fault::Stopping.into()))
+    }
+
+    /// The same for a door that goes on meanwhile. With a command, only if that is no duplicate, and in one step with it.
+    pub async fn order_scene(
+        &self,
+        edit: SceneEdit,
+        command: Option<Command>,
+    ) -> oneshot::Receiver<Result<EditedScene, SceneFault>> {
+        let (reply, done) = oneshot::channel();
+        let wish = Wish::EditScenes { edit, command: command.map(Box::new), reply };
+        let _ = self.wishes.send(wish).await; // Err: it stops, which the receiver hears
+        done
     }
 
     /// Takes a show file into the active project, or with `dry` only says what that would change.

@@ -40,7 +40,8 @@ impl House {
         predecessor::import(&store, folders, several, ids, &health).await;
         let project = active_at_start(&store, several);
         let engine = engine::start(&config::Engine::default(), store.clone(), 0, project, &metrics).await;
-        let parts = Parts { several, store: store.clone(), engine: engine.handle.clone(), feed: engine.feed.clone() };
+        let (handle, feed) = (engine.handle.clone(), engine.feed.clone());
+        let parts = Parts { several, store: store.clone(), engine: handle, feed, universes: 64 };
         let mut tasks = Tasks::default();
         let library = start(parts, &mut tasks).await;
         Self { store, engine, library, health, tasks }
@@ -58,7 +59,7 @@ impl House {
     async fn set(&self, n: u64, rgb: [u8; 3]) -> Outcome {
         let [r, g, b] = rgb;
         let id = ulid::Ulid::from(u128::from(n)).into();
-        let command = Command { id, source: "test".parse().unwrap(), patch: Patch::lamp(Rgb { r, g, b }) };
+        let command = Command::set(id, "test".parse().unwrap(), Patch::lamp(Rgb { r, g, b }));
         self.engine.handle.submit_within(command, PATIENCE).await
     }
 

@@ -13,7 +13,7 @@ use super::driver::{Driver, Fault, FaultKind, Wire};
 use super::port::{Order, Port};
 use super::{LONGEST_PAUSE, Spec};
 use crate::config::Park;
-use crate::dmx::{Channel, Command, Frame, Patch, PortStatus, State, UniverseId};
+use crate::dmx::{Channel, Command, Frame, Now, Patch, PortStatus, State, UniverseId};
 use crate::engine::Latest;
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
@@ -138,7 +138,7 @@ impl Stage {
             levels: vec![(Channel::new(channel).unwrap(), level)],
         };
         let id = ulid::Ulid::from(u128::from(self.state.seq)).to_string().parse().unwrap();
-        self.state.apply(&Command { id, source: "test".parse().unwrap(), patch }, 0);
+        self.state.apply(&Command::set(id, "test".parse().unwrap(), patch), Now::default());
         self.latest.send_replace(Latest { state: Arc::new(self.state.clone()), at: std::time::Instant::now() });
     }
 

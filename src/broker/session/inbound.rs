@@ -9,10 +9,11 @@ use tokio::sync::oneshot;
 
 use super::durable;
 use crate::broker::codec::{self, Ack, Publish, QoS};
-use crate::broker::commands;
+use crate::broker::commands::{self, NotTaken, Taken};
 use crate::broker::hub::{Hub, Message};
-use crate::broker::policy::Publishing;
-use crate::engine::{Outcome, Submission};
+use crate::broker::policy::{CommandTopic, Publishing};
+use crate::dmx::{self, State};
+use crate::engine::Outcome;
 use crate::kit::seldom::Seldom;
 
 /// Messages of one client that may wait for their outcome, and their bytes; at more, its socket is not read.
@@ -22,8 +23,8 @@ const MOST_BYTES: usize = 1 << 20;
 /// What is waited for.
 enum Wait {
     Nothing,
-    /// The engine's outcome of the command with this id.
-    Engine(Submission, String),
+    /// What becomes of a command.
+    Command(Taken),
     /// Its turn: a message to be retained goes to the store when those before it are done.
     Turn,
     /// The retained message is written, and handed on by that.
@@ -55,6 +56,8 @@ impl Step {
 pub(super) enum Ended {
     Done,
     Command(Outcome),
+    /// Of a unified command; `None` while the appliance is stopping.
+    Acked(Option<dmx::Ack>),
 }
 
 #[derive(Default)]
@@ -116,8 +119,8 @@ impl Inbound {
         };
         let mut step = match publishing {
             Publishing::Denied => Step { message: None, ..self.deny(hub, client, publish) },
-            Publishing::Command => {
-                let wait = self.command(hub, client, &mut publish).await;
+            Publishing::Command(topic) => {
+                let wait = self.command(hub, client, topic, &mut publish).await;
                 Step::new(wait, publish)
             }
             Publishing::Allowed if !hub.has_room_for_topic(&publish.topic) => {
@@ -163,19 +166,18 @@ impl Inbound {
         }
     }
 
-    async fn command(&mut self, hub: &Hub, client: &str, publish: &mut Publish) -> Wait {
+    async fn command(&mut self, hub: &Hub, client: &str, topic: CommandTopic, publish: &mut Publish) -> Wait {
         if publish.retain {
             hub.metrics.retained_commands.inc();
             publish.retain = false;
             self.tell(client, &publish.topic, "command_retained: applied once, not kept; use retain = 0");
         }
-        match hub.commands.submit(&publish.payload).await {
-            Ok((submission, id)) => Wait::Engine(submission, id),
-            Err(refusal) => {
-                hub.commands.reject(hub, client, &refusal, self.seldom.due());
-                Wait::Nothing
-            }
+        match hub.commands.take(topic, client, &publish.payload).await {
+            Ok(taken) => return Wait::Command(taken),
+            Err(NotTaken::Rejected(refusal)) => hub.commands.reject(hub, client, &refusal, self.seldom.due()),
+            Err(NotTaken::Refused(refusal)) => hub.commands.refuse(hub, client, refusal, self.seldom.due()),
         }
+        Wait::Nothing
     }
 
     fn may_retain(&mut self, hub: &Hub, client: &str, publish: &Publish) -> bool {
@@ -242,7 +244,9 @@ impl Wait {
     async fn ended(&mut self) -> Ended {
         match self {
             Self::Nothing | Self::Turn => Ended::Done,
-            Self::Engine(submission, _) => Ended::Command(submission.outcome().await),
+            Self::Command(Taken::Engine(submission, _)) => Ended::Command(submission.outcome().await),
+            Self::Command(Taken::Control(done)) => controlled(done.await.ok()),
+            Self::Command(Taken::Unified(taken)) => Ended::Acked(taken.ack().await),
             Self::Written(written) => {
                 let _ = written.await; // Err: the store is closing; the answer is the same
                 Ended::Done
@@ -254,7 +258,12 @@ impl Wait {
         match self {
             Self::Nothing => Some(Ended::Done),
             Self::Turn => None,
-            Self::Engine(submission, _) => submission.outcome_already().map(Ended::Command),
+            Self::Command(Taken::Engine(submission, _)) => submission.outcome_already().map(Ended::Command),
+            Self::Command(Taken::Control(done)) => match done.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) => None,
+                state => Some(controlled(state.ok())),
+            },
+            Self::Command(Taken::Unified(taken)) => taken.ack_already().map(Ended::Acked),
             Self::Written(written) => match written.try_recv() {
                 Err(oneshot::error::TryRecvError::Empty) => None,
                 _ => Some(Ended::Done),
@@ -263,13 +272,24 @@ impl Wait {
     }
 }
 
+/// A control that was not taken is not acknowledged.
+fn controlled(state: Option<Arc<State>>) -> Ended {
+    if state.is_some() { Ended::Done } else { Ended::Command(Outcome::Stopping) }
+}
+
 /// Hands a message on and acknowledges it.
 fn finish(hub: &Arc<Hub>, client: &str, step: Step, ended: Ended, out: &mut BytesMut) {
+    if let Ended::Acked(ack) = &ended {
+        match ack {
+            Some(ack) => hub.commands.ack(hub, ack),
+            None => return, // as below
+        }
+    }
     if let Ended::Command(outcome) = ended {
         if outcome == Outcome::Stopping {
             return; // not applied, so not acknowledged: the client sends it again to the next run
         }
-        if let Wait::Engine(_, id) = step.wait
+        if let Wait::Command(Taken::Engine(_, id)) = step.wait
             && let Some(refusal) = commands::refusal(outcome, id)
         {
             hub.commands.reject(hub, client, &refusal, None);

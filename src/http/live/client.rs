@@ -12,10 +12,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use warp::ws::{Message, WebSocket};
 
 use super::hub::{Hub, News};
-use super::sets::Set;
+use super::sets::{Asked, Set};
 use super::wire::{self, Incoming};
 use super::{SEND_PATIENCE, sets};
 use crate::dmx::{Reason, Refusal};
+use crate::engine::Control;
 use crate::kit::stop::Stop;
 use crate::metrics;
 
@@ -87,7 +88,8 @@ impl Client {
         let (commands, waiting) = mpsc::channel(sets::IN_FLIGHT);
         // Full means that the submitter waits for this very task, which takes refusals whenever it waits itself.
         let (refuse, refusals) = mpsc::channel(sets::IN_FLIGHT);
-        let mut submitter = pin!(sets::submit(self.hub.engine.clone(), waiting, refuse));
+        let number = self.hub.number();
+        let mut submitter = pin!(sets::submit(self.hub.clone(), number, waiting, refuse));
         let end = tokio::select! {
             end = self.serve(commands, refusals) => end,
             () = &mut submitter => End::Gone, // it ends only after its senders
@@ -221,7 +223,13 @@ impl Client {
             return Ok(None); // ping and pong: tungstenite answers the one, the other is the sign of life
         }
         match wire::read(&message) {
-            Ok(Incoming::Set(command)) => return Ok(Some(Set { command, arrived: Instant::now() })),
+            Ok(Incoming::Set(command)) => return Ok(Some(set(Asked::Set(command)))),
+            Ok(Incoming::Unified(body)) => return Ok(Some(set(Asked::Unified(body)))),
+            // At once, past all commands that wait; the broadcast is the answer.
+            Ok(Incoming::Blackout(order)) => {
+                drop(self.hub.engine.order(Control::Blackout { on: order.on, over: order.over() }).await);
+            }
+            Ok(Incoming::Master(order)) => drop(self.hub.engine.order(Control::Master(order.level)).await),
             Ok(Incoming::Ping(ts)) => self.send(vec![wire::pong(&ts)]).await?,
             Err(refusal) => self.send(vec![wire::error(&refusal)]).await?,
         }
@@ -242,6 +250,10 @@ impl Client {
             _ => End::Gone,
         }
     }
+}
+
+fn set(asked: Asked) -> Set {
+    Set { asked, arrived: Instant::now() }
 }
 
 impl End {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 use warp::ws::Message;
 
 use super::wire;
+use crate::desk::Desk;
 use crate::dmx::{Device, State};
 use crate::engine::{Feed, Handle, Update};
 use crate::kit::stop::Stop;
@@ -36,6 +38,9 @@ pub(in super::super) struct Hub {
     /// The same, ready to send: a client that is late hears of the newest only.
     devices_text: watch::Sender<Message>,
     pub(super) engine: Handle,
+    pub(super) desk: Desk,
+    /// Connections so far.
+    connections: Arc<AtomicU64>,
     pub(super) metrics: metrics::Http,
 }
 
@@ -44,14 +49,21 @@ pub(in super::super) struct Parts {
     pub(in super::super) feed: Feed,
     pub(in super::super) devices: watch::Receiver<Arc<Vec<Device>>>,
     pub(in super::super) engine: Handle,
+    pub(in super::super) desk: Desk,
     pub(in super::super) metrics: metrics::Http,
 }
 
 impl Hub {
     pub(in super::super) fn new(parts: Parts) -> Self {
-        let Parts { feed, mut devices, engine, metrics } = parts;
+        let Parts { feed, mut devices, engine, desk, metrics } = parts;
         let devices_text = watch::Sender::new(wire::devices(&devices.borrow_and_update()));
-        Self { feed, news: broadcast::Sender::new(NEWS), devices, devices_text, engine, metrics }
+        let (news, connections) = (broadcast::Sender::new(NEWS), Arc::default());
+        Self { feed, news, devices, devices_text, engine, desk, connections, metrics }
+    }
+
+    /// The number of a connection, its own.
+    pub(super) fn number(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The present state.

@@ -1,4 +1,4 @@
-//! `set` commands of one client on their way: submitted in the order they came, outcomes awaited together.
+//! Commands of one client on their way: submitted in the order they came, outcomes awaited together.
 
 use std::time::Duration;
 
@@ -8,9 +8,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use warp::ws::Message;
 
+use super::hub::Hub;
 use super::wire;
-use crate::dmx::{Command, Reason, Refusal};
-use crate::engine::{Handle, Outcome, Submission};
+use crate::desk::{Client, Taken};
+use crate::dmx::{Ack, Command, Object, Reason, Refusal};
+use crate::engine::{Outcome, Submission};
+use crate::kit::clock;
 
 /// Commands of one client that wait for the engine or for their outcome. When all places are taken, its socket is
 /// not read until one is free: TCP holds the client back.
@@ -19,42 +22,78 @@ pub(super) const IN_FLIGHT: usize = 64;
 /// How long a command waits for room in the queue (CONTRACT, section 1).
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What a client asks for.
+pub(super) enum Asked {
+    /// A colour; its broadcast is the answer.
+    Set(Command),
+    /// A unified command; it gets an ack.
+    Unified(Vec<u8>),
+}
+
 /// A command of a client.
 pub(super) struct Set {
-    pub(super) command: Command,
+    pub(super) asked: Asked,
     pub(super) arrived: Instant,
 }
 
-/// Submits what comes until `commands` is closed, then waits for the last outcome. Only refusals are answered.
-pub(super) async fn submit(engine: Handle, mut commands: mpsc::Receiver<Set>, refusals: mpsc::Sender<Message>) {
+/// What was put into the queue.
+enum Given {
+    /// By its id; `None`: there was no room.
+    Set(String, Option<Submission>),
+    Unified(Result<Taken, Refusal>),
+}
+
+/// Submits what comes until `commands` is closed, then waits for the last outcome.
+pub(super) async fn submit(hub: Hub, number: u64, mut commands: mpsc::Receiver<Set>, answers: mpsc::Sender<Message>) {
     let mut submitted = FuturesUnordered::new();
     let mut open = true;
     while open || !submitted.is_empty() {
         tokio::select! {
             command = commands.recv(), if open && submitted.len() < IN_FLIGHT => match command {
                 None => open = false,
-                Some(Set { command, arrived }) => {
-                    let id = command.id.to_string();
-                    // Counted from its arrival: those that wait behind one another do not add up.
-                    match timeout_at(arrived + PATIENCE, engine.submit(command)).await {
-                        Ok(submission) => submitted.push(outcome(id, submission)),
-                        Err(_) => answer(&refusals, id, Outcome::Full).await,
-                    }
+                // Counted from its arrival: those that wait behind one another do not add up.
+                Some(Set { asked, arrived }) => {
+                    submitted.push(answer(take(&hub, number, asked, arrived + PATIENCE).await));
                 }
             },
-            Some((id, outcome)) = submitted.next() => answer(&refusals, id, outcome).await,
+            Some(answer) = submitted.next() => if let Some(answer) = answer {
+                // Err: the client is gone, nobody wants to know.
+                let _ = answers.send(answer).await;
+            },
         }
     }
 }
 
-async fn outcome(id: String, mut submission: Submission) -> (String, Outcome) {
-    (id, submission.outcome().await)
+/// Puts a command into the queue, where there must be room until `patience` ends.
+async fn take(hub: &Hub, number: u64, asked: Asked, patience: Instant) -> Given {
+    match asked {
+        Asked::Set(command) => {
+            let id = command.id.to_string();
+            Given::Set(id, timeout_at(patience, hub.engine.submit(command)).await.ok())
+        }
+        Asked::Unified(body) => {
+            let taken = timeout_at(patience, hub.desk.take(&body, Client::Socket(number))).await;
+            Given::Unified(taken.unwrap_or_else(|_| {
+                let id = Object::parse(&body).ok().and_then(|object| object.string("id"));
+                let full = "too many commands wait, try again later";
+                Err(Refusal { cmd_id: id, ..Refusal::whole(Reason::QueueFull, full) })
+            }))
+        }
+    }
 }
 
-async fn answer(refusals: &mpsc::Sender<Message>, id: String, outcome: Outcome) {
-    if let Some(refusal) = refusal(id, outcome) {
-        // Err: the client is gone, nobody wants to know.
-        let _ = refusals.send(wire::error(&refusal)).await;
+/// Waits for the outcome; no message when the broadcast is the answer.
+async fn answer(given: Given) -> Option<Message> {
+    match given {
+        Given::Set(id, submission) => {
+            let outcome = match submission {
+                Some(mut submission) => submission.outcome().await,
+                None => Outcome::Full,
+            };
+            refusal(id, outcome).map(|refusal| wire::error(&refusal))
+        }
+        Given::Unified(Ok(mut taken)) => taken.ack().await.map(|ack| wire::ack(&ack)),
+        Given::Unified(Err(refusal)) => Some(wire::ack(&Ack::refused(refusal, clock::now_ms()))),
     }
 }
 

@@ -4,7 +4,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use warp::ws::Message;
 
-use crate::dmx::{Change, Command, Desk, Device, FieldError, Object, Reason, Refusal, Rgb, State, UniverseId, What};
+use crate::dmx::{
+    Ack, BlackoutOrder, Change, Command, DeskView, Device, FieldError, MasterOrder, Object, Reason, Refusal, Rgb,
+    State, StateUpdate, Unified,
+};
 use crate::kit::clock;
 
 /// Server to client.
@@ -13,10 +16,8 @@ use crate::kit::clock;
 enum Outgoing<'a> {
     #[serde(rename = "state")]
     State { r: u8, g: u8, b: u8, seq: u64, ts: u64 },
-    #[serde(rename = "state.update")]
-    Update { rev: u64, ts: u64, universe: u8, delta: Vec<Level>, full: bool },
     #[serde(rename = "desk")]
-    Desk(&'a Desk),
+    Desk(&'a DeskView),
     #[serde(rename = "devices")]
     Devices { devices: &'a [Device] },
     #[serde(rename = "pong")]
@@ -30,63 +31,49 @@ enum Outgoing<'a> {
     },
 }
 
-#[derive(Serialize)]
-struct Level {
-    ch: u16,
-    val: u8,
-}
-
 /// Client to server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
     Set(Command),
+    /// A command of CONTRACT, section 5, which is read where it is taken.
+    Unified(Vec<u8>),
+    Blackout(BlackoutOrder),
+    Master(MasterOrder),
     /// With the answer's `ts`: the client's own as it wrote it, else the server's clock.
     Ping(String),
 }
 
-fn text(message: &Outgoing<'_>) -> Message {
+fn text(message: &impl Serialize) -> Message {
     // No map with foreign keys and no failing Serialize: an error cannot happen.
     Message::text(serde_json::to_string(message).unwrap_or_default())
 }
 
-fn levels(levels: impl IntoIterator<Item = (crate::dmx::Channel, u8)>) -> Vec<Level> {
-    levels.into_iter().map(|(channel, val)| Level { ch: channel.number(), val }).collect()
+fn lamp(state: &State) -> Message {
+    let Rgb { r, g, b } = state.lamp_light();
+    text(&Outgoing::State { r, g, b, seq: state.seq, ts: state.ts })
 }
 
-fn lamp(state: &State, seq: u64, ts: u64) -> Message {
-    let Rgb { r, g, b } = state.lamp();
-    text(&Outgoing::State { r, g, b, seq, ts })
+fn desk(state: &State) -> Message {
+    text(&Outgoing::Desk(&state.desk_view()))
 }
 
 /// Everything, as a client gets it at once: `state`, a full `state.update` per known universe, `desk`.
 pub(super) fn snapshot(state: &State) -> Vec<Message> {
-    let (rev, ts) = (state.seq, state.ts);
-    let mut messages = vec![lamp(state, rev, ts)];
-    messages.extend(state.universes().map(|(universe, frame)| {
-        text(&Outgoing::Update { rev, ts, universe: universe.index(), delta: levels(frame.lit()), full: true })
-    }));
-    // Master and blackout have no controls yet: the master is full and nothing runs.
-    messages.push(text(&Outgoing::Desk(&Desk::default())));
-    messages
+    let updates = StateUpdate::all(state).map(|update| text(&update));
+    std::iter::once(lamp(state)).chain(updates).chain([desk(state)]).collect()
 }
 
-/// One change: `state` when it concerns the lamp, and what it changed.
+/// One change: `state` when it concerns the lamp, what it changed, `desk` when that is another one.
 pub(super) fn change(change: &Change, state: &State) -> Vec<Message> {
-    let (rev, ts) = (change.seq, change.ts);
-    let update = |universe: UniverseId, delta, full| {
-        text(&Outgoing::Update { rev, ts, universe: universe.index(), delta, full })
-    };
-    match &change.what {
-        What::Levels { universe, delta, .. } => {
-            let update = update(*universe, levels(delta.iter().copied()), false);
-            if change.concerns_lamp() { vec![lamp(state, rev, ts), update] } else { vec![update] }
-        }
-        What::Whole { gone } => {
-            let mut messages = snapshot(state);
-            messages.extend(gone.iter().map(|&universe| update(universe, Vec::new(), true)));
-            messages
-        }
+    let mut messages = Vec::new();
+    if change.concerns_lamp() {
+        messages.push(lamp(state));
     }
+    messages.extend(StateUpdate::of(change, state).iter().map(text));
+    if change.desk {
+        messages.push(desk(state));
+    }
+    messages
 }
 
 /// Who is there, as in `GET /devices`.
@@ -108,6 +95,11 @@ pub(super) fn error(refusal: &Refusal) -> Message {
     text(&Outgoing::Err { code: refusal.reason.code(), message: &message, cmd_id: refusal.cmd_id.as_deref() })
 }
 
+/// What became of a unified command.
+pub(super) fn ack(ack: &Ack) -> Message {
+    text(ack)
+}
+
 /// The longest `cmdId` repeated in an `err`: ids of unified commands have at most 64 characters.
 const ECHOED_ID_CHARS: usize = 64;
 
@@ -120,8 +112,12 @@ pub(super) fn read(message: &Message) -> Result<Incoming, Refusal> {
     match object.string("type").as_deref() {
         Some("set") => Command::from_set_message(text.as_bytes()).map(Incoming::Set),
         Some("ping") => ping(&object),
+        Some("blackout") => BlackoutOrder::from_json(text.as_bytes()).map(Incoming::Blackout),
+        Some("master") => MasterOrder::from_json(text.as_bytes()).map(Incoming::Master),
+        Some(kind) if Unified::is_kind(kind) => Ok(Incoming::Unified(text.as_bytes().to_vec())),
         _ => {
-            let fault = FieldError { path: "/type".into(), msg: "must be \"set\" or \"ping\"".into() };
+            let kinds = "must be \"set\", \"blackout\", \"master\", \"ping\" or a unified command's";
+            let fault = FieldError { path: "/type".into(), msg: kinds.into() };
             let cmd_id = object.string("cmdId").filter(|id| id.chars().count() <= ECHOED_ID_CHARS);
             Err(Refusal { reason: Reason::ValidationFailed, cmd_id, errors: vec![fault] })
         }
@@ -145,7 +141,7 @@ fn ping(object: &Object<'_>) -> Result<Incoming, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dmx::{Frame, Source, UniverseId};
+    use crate::dmx::{Frame, Source, Told, UniverseId, What};
     use serde_json::{Value, json};
 
     fn json_of(message: &Message) -> Value {
@@ -173,12 +169,12 @@ mod tests {
 
     #[test]
     fn a_change_away_from_the_lamp_is_an_update_alone() {
-        let made = |lamp| {
-            let what = What::Levels { universe: UniverseId::LAMP, delta: Vec::new(), lamp };
-            Change { seq: 10, ts: 6, what }
+        let made = |lamp, desk| {
+            let what = What::Levels(vec![(UniverseId::LAMP, Vec::new())]);
+            Change { seq: 10, ts: 6, what, lamp, desk }
         };
-        assert_eq!(change(&made(true), &state()).len(), 2);
-        let alone = change(&made(false), &state());
+        assert_eq!(change(&made(Told::Now, true), &state()).len(), 3);
+        let alone = change(&made(Told::No, false), &state());
         assert_eq!(json_of(&alone[0])["type"], "state.update");
         assert_eq!((alone.len(), json_of(&alone[0])["full"].as_bool()), (1, Some(false)));
     }
@@ -186,10 +182,12 @@ mod tests {
     #[test]
     fn another_project_is_a_whole_snapshot_and_an_end_of_universes_that_are_gone() {
         let gone = vec![UniverseId::new(9).unwrap()];
-        let messages = change(&Change { seq: 9, ts: 5, what: What::Whole { gone } }, &state());
-        assert_eq!(messages[..4], snapshot(&state()));
+        let made = Change { seq: 9, ts: 5, what: What::Whole { gone }, lamp: Told::Now, desk: true };
+        let messages = change(&made, &state());
+        assert_eq!(messages[..3], snapshot(&state())[..3]);
+        assert_eq!(messages[4], snapshot(&state())[3]);
         let end = json!({"type":"state.update","rev":9,"ts":5,"universe":9,"delta":[],"full":true});
-        assert_eq!(json_of(&messages[4]), end);
+        assert_eq!(json_of(&messages[3]), end);
     }
 
     #[test]

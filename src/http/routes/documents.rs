@@ -1,4 +1,4 @@
-//! `/scenes`, `/export` and `/import`: the documents of the active project.
+//! `/export` and `/import`: scenes and show of the active project as one file.
 
 use std::collections::BTreeMap;
 
@@ -10,35 +10,13 @@ use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
-use super::super::request::{Request, SHOW, SMALL};
+use super::super::request::{Request, SHOW};
 use super::{Key, Query, Route, Verb, json, shape};
-use crate::dmx::{FieldError, ImportMode, ListChanges, Reason, Refusal, SceneBody, ShowBody, ShowFile, scenes};
+use crate::dmx::{FieldError, ImportMode, ListChanges, Reason, Refusal, ShowBody, ShowFile};
 use crate::kit::clock;
-
-const JSON: &str = "application/json";
 
 /// The rows.
 pub(super) static ROUTES: &[Route] = &[
-    Route {
-        verb: Verb::Get,
-        path: "/scenes",
-        summary: "The scenes of the active project.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<Vec<SceneBody>>(200, "All of them.")],
-        handler: |app, _| Box::pin(async move { Ok(reply::bytes(JSON, app.library.view().scenes.clone())) }),
-    },
-    Route {
-        verb: Verb::Put,
-        path: "/scenes",
-        summary: "Replaces the scenes of the active project. Larger lists than 64 KiB go to /import.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: Some(shape::<Vec<SceneBody>>),
-        answers: &[json::<Vec<SceneBody>>(200, "What is stored.")],
-        handler: |app, request| Box::pin(async move { put_scenes(&app, request).await }),
-    },
     Route {
         verb: Verb::Get,
         path: "/export",
@@ -83,11 +61,6 @@ struct DryRun {
     dry_run: bool,
     /// By list of the show; lists that stay as they are are left out.
     changes: BTreeMap<String, ListChanges>,
-}
-
-async fn put_scenes(app: &App, mut request: Request) -> Result<Response, Problem> {
-    let scenes = scenes(&request.bytes(SMALL).await?, clock::now_ms())?;
-    Ok(reply::bytes(JSON, app.library.put_scenes(scenes).await?))
 }
 
 async fn export(app: &App) -> Result<Response, Problem> {

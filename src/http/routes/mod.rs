@@ -2,6 +2,7 @@
 //! is a new file beside this one and its rows here.
 
 mod backups;
+mod desk;
 mod devices;
 mod documents;
 mod live;
@@ -11,6 +12,7 @@ mod page;
 mod probes;
 mod projects;
 mod rgb;
+mod scenes;
 mod schemas;
 mod universes;
 mod usb;
@@ -50,6 +52,7 @@ pub(super) enum Verb {
     Get,
     Post,
     Put,
+    Patch,
     Delete,
 }
 
@@ -102,6 +105,7 @@ impl Verb {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -129,7 +133,7 @@ const fn empty(status: u16, says: &'static str) -> Answer {
 
 /// Everything that is served, resource by resource.
 pub(super) fn table() -> impl Iterator<Item = &'static Route> {
-    [TABLE, projects::ROUTES, backups::ROUTES, documents::ROUTES].into_iter().flatten()
+    [TABLE, desk::ROUTES, scenes::ROUTES, projects::ROUTES, backups::ROUTES, documents::ROUTES].into_iter().flatten()
 }
 
 /// Resources of a row or two.

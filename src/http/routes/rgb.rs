@@ -16,12 +16,12 @@ use crate::dmx::Command;
 use crate::engine::Outcome;
 
 /// How long a command waits for room in the queue (CONTRACT, section 1).
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long an accepted command's outcome is waited for. The store writes or gives up writing within 50 ms a batch, within
 /// a second on a machine that is short of processor time; only a fault of ours takes longer, and a client must not hang
 /// on it: its id makes a second try harmless.
-const OUTCOME: Duration = Duration::from_secs(10);
+pub(super) const OUTCOME: Duration = Duration::from_secs(10);
 
 /// Answer to a command.
 #[derive(Serialize, JsonSchema)]

@@ -1,0 +1,323 @@
+//! Fades: levels on their way. Pure; where a level is follows from start, end and time alone, so that a late step makes no
+//! wrong light.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Channel, ChannelSet, CommandId, Source, UniverseId};
+
+/// The longest fade: a sunrise may take a day.
+pub const LONGEST_FADE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// 16-bit steps of one 8-bit level: 255 × 257 = 65535.
+const FINE: u16 = 257;
+
+/// How a fade goes from 0 (start) to 1 (end).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Easing {
+    /// Evenly.
+    #[default]
+    Linear,
+    /// Gently at both ends: t²(3−2t).
+    SCurve,
+    /// Late: 2^(10(t−1)), 0 at t = 0.
+    Expo,
+}
+
+impl Easing {
+    /// The words on the wire, in the order of the type.
+    pub(super) const WORDS: [(&'static str, Self); 3] =
+        [("linear", Self::Linear), ("s_curve", Self::SCurve), ("expo", Self::Expo)];
+
+    /// How much of the way is done at `t` of the time, both 0..=1.
+    fn at(self, t: f64) -> f64 {
+        match self {
+            Self::Linear => t,
+            Self::SCurve => t * t * (3.0 - 2.0 * t),
+            Self::Expo if t <= 0.0 => 0.0,
+            Self::Expo => (10.0 * (t - 1.0)).exp2(),
+        }
+    }
+}
+
+/// A way from one 16-bit value to another in a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Course {
+    /// On the steady clock.
+    pub(super) start: Duration,
+    pub(super) over: Duration,
+    pub(super) easing: Easing,
+}
+
+impl Course {
+    pub(super) fn is_over(&self, at: Duration) -> bool {
+        at >= self.start + self.over
+    }
+
+    /// How much of the way is done, 0..=1.
+    fn progress(&self, at: Duration) -> f64 {
+        if self.is_over(at) {
+            return 1.0;
+        }
+        let t = at.saturating_sub(self.start).as_secs_f64() / self.over.as_secs_f64();
+        self.easing.at(t)
+    }
+
+    /// Where it is between two values.
+    pub(super) fn between(&self, from: u16, to: u16, at: Duration) -> u16 {
+        between(from, to, self.progress(at))
+    }
+}
+
+fn between(from: u16, to: u16, progress: f64) -> u16 {
+    let (from, to) = (f64::from(from), f64::from(to));
+    // Towards the start, so that the end is reached at the end. Between two u16: the cast cannot lose.
+    (from + ((to - from) * progress).trunc()) as u16
+}
+
+/// One channel on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Moving {
+    universe: UniverseId,
+    channel: Channel,
+    from: u16,
+    /// What was to be seen when it began.
+    seen: u8,
+    to: u8,
+}
+
+impl Moving {
+    fn fine(&self, progress: f64) -> u16 {
+        between(self.from, fine(self.to), progress)
+    }
+
+    /// What is to be seen: a level is left only when it is passed, so that the last one comes at the end of the time.
+    fn level(&self, progress: f64) -> u8 {
+        let fine = self.fine(progress);
+        if self.to > self.seen { self.seen.max(low(fine)) } else { self.seen.min(high(fine)) }
+    }
+}
+
+/// A level in 16 bits.
+fn fine(level: u8) -> u16 {
+    u16::from(level) * FINE
+}
+
+/// The level at or below a 16-bit one.
+fn low(fine: u16) -> u8 {
+    u8::try_from(fine / FINE).unwrap_or(u8::MAX)
+}
+
+/// The level at or above a 16-bit one.
+fn high(fine: u16) -> u8 {
+    u8::try_from(fine.div_ceil(FINE)).unwrap_or(u8::MAX)
+}
+
+/// Channels that go somewhere together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fade {
+    pub(super) id: CommandId,
+    pub(super) source: Source,
+    /// Unix milliseconds.
+    pub(super) started_at: u64,
+    pub(super) course: Course,
+    moving: Vec<Moving>,
+}
+
+/// A channel that is taken out of its fade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Released {
+    /// Where it is, in 16 bits.
+    pub(super) fine: u16,
+    /// Where it was going.
+    pub(super) to: u8,
+}
+
+/// Channels by universe.
+pub(super) type Channels = BTreeMap<UniverseId, ChannelSet>;
+
+/// A change of level that a step makes.
+pub(super) type Moved = (UniverseId, Channel, u8);
+
+/// All fades that run, oldest first; a channel is in one of them at most (latest takes precedence). Cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fades(Arc<Vec<Arc<Fade>>>);
+
+impl Fades {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Fade> {
+        self.0.iter().map(|fade| &**fade)
+    }
+
+    /// Where a channel is going, when it is on its way.
+    pub(super) fn target(&self, universe: UniverseId, channel: Channel) -> Option<u8> {
+        let all = self.iter().flat_map(|fade| &fade.moving);
+        all.into_iter().find(|moving| moving.universe == universe && moving.channel == channel).map(|moving| moving.to)
+    }
+
+    /// Takes channels out of whatever fade they are in.
+    pub(super) fn release(&mut self, channels: &Channels, at: Duration) -> BTreeMap<(UniverseId, Channel), Released> {
+        let mut released = BTreeMap::new();
+        if self.0.is_empty() {
+            return released;
+        }
+        let taken = |moving: &Moving| channels.get(&moving.universe).is_some_and(|set| set.has(moving.channel));
+        if !self.iter().any(|fade| fade.moving.iter().any(taken)) {
+            return released;
+        }
+        let fades = Arc::make_mut(&mut self.0);
+        for fade in fades.iter_mut().filter(|fade| fade.moving.iter().any(taken)) {
+            let fade = Arc::make_mut(fade);
+            let progress = fade.course.progress(at);
+            fade.moving.retain(|moving| {
+                if taken(moving) {
+                    let now = Released { fine: moving.fine(progress), to: moving.to };
+                    released.insert((moving.universe, moving.channel), now);
+                }
+                !taken(moving)
+            });
+        }
+        fades.retain(|fade| !fade.moving.is_empty());
+        released
+    }
+
+    /// Lets a fade begin, if anything is to move.
+    pub(super) fn begin(&mut self, fade: Fade) {
+        if !fade.moving.is_empty() {
+            Arc::make_mut(&mut self.0).push(Arc::new(fade));
+        }
+    }
+
+    /// What is to be seen at this time where `seen` says what is seen now; fades that are over end.
+    pub(super) fn step(&mut self, at: Duration, seen: impl Fn(UniverseId, Channel) -> u8) -> Vec<Moved> {
+        let mut moved = Vec::new();
+        for fade in self.iter() {
+            let progress = fade.course.progress(at);
+            for moving in &fade.moving {
+                let level = moving.level(progress);
+                if level != seen(moving.universe, moving.channel) {
+                    moved.push((moving.universe, moving.channel, level));
+                }
+            }
+        }
+        if self.iter().any(|fade| fade.course.is_over(at)) {
+            Arc::make_mut(&mut self.0).retain(|fade| !fade.course.is_over(at));
+        }
+        moved
+    }
+
+    /// Ends all; the channels that were on their way.
+    pub(super) fn stop(&mut self) -> Channels {
+        std::mem::take(self).iter().fold(Channels::new(), |mut all, fade| {
+            for (universe, channels) in fade.channels() {
+                all.entry(universe).or_insert(ChannelSet::NONE).add_all(&channels);
+            }
+            all
+        })
+    }
+}
+
+impl Fade {
+    pub(super) fn new(id: CommandId, source: Source, started_at: u64, course: Course) -> Self {
+        Self { id, source, started_at, course, moving: Vec::new() }
+    }
+
+    /// Takes a channel along that is seen at `seen` (`released`: where exactly, when it was on its way).
+    pub(super) fn take(
+        &mut self,
+        universe: UniverseId,
+        channel: Channel,
+        seen: u8,
+        released: Option<&Released>,
+        to: u8,
+    ) {
+        if seen != to {
+            let from = released.map_or(fine(seen), |released| released.fine);
+            self.moving.push(Moving { universe, channel, from, seen, to });
+        }
+    }
+
+    /// The channels that are on their way.
+    pub(super) fn channels(&self) -> Channels {
+        let mut channels = Channels::new();
+        for moving in &self.moving {
+            channels.entry(moving.universe).or_insert(ChannelSet::NONE).add(moving.channel);
+        }
+        channels
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.moving.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn course(ms: u64, easing: Easing) -> Course {
+        Course { start: Duration::from_secs(1), over: Duration::from_millis(ms), easing }
+    }
+
+    #[test]
+    fn the_curves_begin_at_0_and_end_at_1_and_never_turn_back() {
+        for (word, easing) in Easing::WORDS {
+            assert_eq!((easing.at(0.0), easing.at(1.0)), (0.0, 1.0), "{word}");
+            let points: Vec<f64> = (0..=1000).map(|n| easing.at(f64::from(n) / 1000.0)).collect();
+            assert!(points.is_sorted(), "{word}");
+        }
+        assert_eq!(Easing::SCurve.at(0.25), 0.15625);
+        assert_eq!(Easing::Expo.at(0.5), 0.03125);
+    }
+
+    proptest! {
+        #[test]
+        fn a_level_goes_one_way_ends_at_its_time_and_not_before(
+            seen in any::<u8>(), to in any::<u8>(), ms in 1u64..20_000, easing in prop::sample::select(&Easing::WORDS[..]),
+        ) {
+            prop_assume!(seen != to);
+            let course = course(ms, easing.1);
+            let channel = Channel::new(1).unwrap();
+            let moving = Moving { universe: UniverseId::LAMP, channel, from: fine(seen), seen, to };
+            let level = |at: Duration| moving.level(course.progress(at));
+            let end = course.start + course.over;
+            let levels: Vec<u8> = (0..=100).map(|n| level(course.start + course.over * n / 100)).collect();
+            prop_assert_eq!(levels[0], seen);
+            prop_assert_eq!(levels[100], to);
+            prop_assert_eq!(level(end + Duration::from_secs(9)), to);
+            let one_way = if to > seen { levels.is_sorted() } else { levels.iter().rev().is_sorted() };
+            prop_assert!(one_way, "{:?}", levels);
+            prop_assert!(to.abs_diff(level(end - Duration::from_micros(500))) > 0 || ms < 50, "the last level comes last");
+        }
+
+        #[test]
+        fn a_linear_step_is_no_longer_than_it_must_be(seen in any::<u8>(), to in any::<u8>(), ms in 100u64..20_000, phase in 0u64..22) {
+            prop_assume!(seen != to);
+            let course = course(ms, Easing::Linear);
+            let channel = Channel::new(1).unwrap();
+            let moving = Moving { universe: UniverseId::LAMP, channel, from: fine(seen), seen, to };
+            let range = f64::from(seen.abs_diff(to));
+            let most = (range / (44.0 * ms as f64 / 1000.0)).ceil() as u8;
+            let mut last = seen;
+            for n in 0..=(ms * 44 / 1000 + 1) {
+                let at = course.start + Duration::from_millis(phase) + Duration::from_nanos(n * 1_000_000_000 / 44);
+                let level = moving.level(course.progress(at));
+                prop_assert!(last.abs_diff(level) <= most.max(1), "{last} to {level}, at most {most}");
+                last = level;
+            }
+        }
+    }
+}

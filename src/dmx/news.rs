@@ -1,0 +1,70 @@
+//! What is told of a change, in the words of every door: one `state.update` for each universe that it touched.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Change, Channel, State, UniverseId, What};
+
+/// A `state.update`: levels of one universe, before master and blackout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(title = "state.update", description = "Levels of one universe, before master and blackout.")]
+pub struct StateUpdate {
+    /// `state.update`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// `seq` of the change.
+    pub rev: u64,
+    /// Its time, Unix milliseconds.
+    pub ts: u64,
+    /// Which universe, 0..=63.
+    pub universe: u8,
+    /// Channels and their levels.
+    pub delta: Vec<ChannelLevel>,
+    /// Whether channels that are not named are at 0, or else as before.
+    pub full: bool,
+}
+
+/// A channel's level in a `state.update`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(title = "ChannelLevel", description = "A channel's level.")]
+pub struct ChannelLevel {
+    /// 1..=512.
+    pub ch: u16,
+    /// 0..=255.
+    pub val: u8,
+}
+
+impl StateUpdate {
+    fn new(
+        (rev, ts): (u64, u64),
+        universe: UniverseId,
+        levels: impl IntoIterator<Item = (Channel, u8)>,
+        full: bool,
+    ) -> Self {
+        let delta = levels.into_iter().map(|(channel, val)| ChannelLevel { ch: channel.number(), val }).collect();
+        Self { kind: "state.update", rev, ts, universe: universe.index(), delta, full }
+    }
+
+    /// Every known universe in full.
+    pub fn all(state: &State) -> impl Iterator<Item = Self> + '_ {
+        let at = (state.seq, state.ts);
+        state.universes().map(move |(universe, frame)| Self::new(at, universe, frame.lit(), true))
+    }
+
+    /// What a change changed; `state` is the one after it. Universes that are gone are full and empty.
+    #[must_use]
+    pub fn of(change: &Change, state: &State) -> Vec<Self> {
+        let at = (change.seq, change.ts);
+        match &change.what {
+            What::Levels(deltas) => {
+                let update = |(universe, delta): &(UniverseId, super::Levels)| {
+                    Self::new(at, *universe, delta.iter().copied(), false)
+                };
+                deltas.iter().map(update).collect()
+            }
+            What::Whole { gone } => {
+                Self::all(state).chain(gone.iter().map(|&universe| Self::new(at, universe, [], true))).collect()
+            }
+        }
+    }
+}

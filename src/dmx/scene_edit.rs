@@ -1,0 +1,265 @@
+//! Edits of single scenes: a new one, other fields, another place in the list, none any more. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use ulid::Ulid;
+
+use super::fade::LONGEST_FADE;
+use super::refusal::{Faults, pointer};
+use super::scene::{MAX_SCENES, key};
+use super::{FieldError, Reason, Refusal, Scene, State, document};
+
+/// One edit of the list of scenes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SceneEdit {
+    /// A further scene at the end.
+    Add(Scene),
+    /// Fields of a scene, checked with those it has.
+    Change {
+        /// Which scene.
+        id: String,
+        /// What is set; `null` takes a field away.
+        fields: Map<String, Value>,
+        /// Its new place, from 0.
+        position: Option<usize>,
+    },
+    /// One scene less.
+    Delete {
+        /// Which.
+        id: String,
+    },
+    /// Levels under a name: of the scene that has it, else of a new one.
+    Save {
+        /// The name.
+        name: String,
+        /// Scene keys and levels.
+        levels: Vec<(String, u8)>,
+    },
+}
+
+/// Why a list of scenes was not edited.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotEdited {
+    /// There is no such scene.
+    #[error("there is no scene {0}")]
+    NoScene(String),
+    /// What is wrong with the scene that would be.
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+impl SceneEdit {
+    /// Reads a body of `POST /scenes`. A scene without `channelValues` is the light of `state` as it stands, before
+    /// master and blackout: everything that is lit in the known universes, whose whole look it is.
+    ///
+    /// # Errors
+    /// Every fault of the body; nothing else happens.
+    pub fn add(body: &[u8], state: &State, now_ms: u64) -> Result<Self, Refusal> {
+        let mut fields = document::object_within(body, document::SCENES_DEPTH)?;
+        if fields.get("id").is_none_or(Value::is_null) {
+            fields.insert("id".into(), new_id().into());
+        }
+        if fields.get("channelValues").is_none_or(Value::is_null) {
+            let universes: Vec<u8> = state.universes().map(|(id, _)| id.index()).collect();
+            let lit =
+                state.universes().flat_map(|(id, frame)| frame.lit().map(move |(ch, level)| (key(id, ch), level)));
+            fields.insert(
+                "channelValues".into(),
+                lit.map(|(key, level)| (key, level.into())).collect::<Map<_, _>>().into(),
+            );
+            fields.insert("universes".into(), json!(universes));
+        }
+        let mut faults = Faults::default();
+        let scene = Scene::from_fields(fields, now_ms, &mut faults);
+        match scene {
+            Some(scene) if faults.is_empty() => Ok(Self::Add(scene)),
+            _ => Err(Refusal { reason: Reason::ValidationFailed, cmd_id: None, errors: faults.into_errors() }),
+        }
+    }
+
+    /// Reads a body of `PATCH /scenes/{id}`: fields of a scene, and `position`.
+    ///
+    /// # Errors
+    /// Faults that show without the scene; nothing else happens.
+    pub fn change(id: String, body: &[u8]) -> Result<Self, Refusal> {
+        let mut fields = document::object_within(body, document::SCENES_DEPTH)?;
+        let mut faults = Faults::default();
+        let position = match fields.remove("position") {
+            None => None,
+            Some(value) => {
+                let position = value.as_u64().and_then(|position| usize::try_from(position).ok());
+                if position.is_none() {
+                    faults.add("/position", "must be an integer, 0 or more");
+                }
+                position
+            }
+        };
+        if fields.get("id").is_some_and(|given| given.as_str() != Some(id.as_str())) {
+            faults.add("/id", "cannot be changed");
+        }
+        for name in ["name", "channelValues"] {
+            if fields.get(name).is_some_and(Value::is_null) {
+                faults.add(pointer("", name), "cannot be taken away");
+            }
+        }
+        faults.or_refuse(Self::Change { id, fields, position })
+    }
+
+    /// Edits the list; the scene that was edited, as it is or was.
+    ///
+    /// # Errors
+    /// There is no such scene, or what it would be is refused; the list is as before then.
+    pub fn apply(self, scenes: &mut Vec<Scene>, now_ms: u64) -> Result<Scene, NotEdited> {
+        match self {
+            Self::Add(scene) => add(scenes, scene),
+            Self::Change { id, fields, position } => {
+                let at = place(scenes, &id)?;
+                let mut changed = scenes.get(at).map(|scene| scene.fields().clone()).unwrap_or_default();
+                for (name, value) in fields {
+                    if value.is_null() {
+                        changed.remove(&name)
+                    } else {
+                        changed.insert(name, value)
+                    };
+                }
+                let scene = checked(changed, now_ms)?;
+                scenes.remove(at);
+                scenes.insert(position.unwrap_or(at).min(scenes.len()), scene.clone());
+                Ok(scene)
+            }
+            Self::Delete { id } => {
+                let at = place(scenes, &id)?;
+                Ok(scenes.remove(at))
+            }
+            Self::Save { name, levels } => {
+                let values: Map<String, Value> = levels.into_iter().map(|(key, level)| (key, level.into())).collect();
+                let known = scenes.iter_mut().find(|scene| scene.name() == name);
+                let mut fields = match &known {
+                    Some(scene) => scene.fields().clone(),
+                    None => Map::from_iter([("id".into(), new_id().into()), ("name".into(), name.into())]),
+                };
+                fields.insert("channelValues".into(), values.into());
+                fields.insert("timestamp".into(), now_ms.into());
+                fields.remove("universes"); // the whole look of an earlier one
+                let scene = checked(fields, now_ms)?;
+                match known {
+                    Some(known) => {
+                        *known = scene.clone();
+                        Ok(scene)
+                    }
+                    None => add(scenes, scene),
+                }
+            }
+        }
+    }
+}
+
+fn add(scenes: &mut Vec<Scene>, scene: Scene) -> Result<Scene, NotEdited> {
+    let fault = |path: &str, msg: String| {
+        let errors = vec![FieldError { path: path.to_owned(), msg }];
+        Err(NotEdited::Refused(Refusal { reason: Reason::ValidationFailed, cmd_id: None, errors }))
+    };
+    if scenes.len() >= MAX_SCENES {
+        return fault("", format!("there are {MAX_SCENES} scenes, the most; delete one first"));
+    }
+    if scenes.iter().any(|known| known.id() == scene.id()) {
+        return fault("/id", "is the id of another scene".to_owned());
+    }
+    scenes.push(scene.clone());
+    Ok(scene)
+}
+
+fn place(scenes: &[Scene], id: &str) -> Result<usize, NotEdited> {
+    scenes.iter().position(|scene| scene.id() == id).ok_or_else(|| NotEdited::NoScene(id.to_owned()))
+}
+
+fn checked(fields: Map<String, Value>, now_ms: u64) -> Result<Scene, NotEdited> {
+    let mut faults = Faults::default();
+    match Scene::from_fields(fields, now_ms, &mut faults) {
+        Some(scene) if faults.is_empty() => Ok(scene),
+        _ => {
+            let errors = faults.into_errors();
+            Err(NotEdited::Refused(Refusal { reason: Reason::ValidationFailed, cmd_id: None, errors }))
+        }
+    }
+}
+
+fn new_id() -> String {
+    format!("scene-{}", Ulid::generate()).to_lowercase()
+}
+
+/// Bodies of `POST /scenes` and `PATCH /scenes/{id}` as their schema shows them; [`SceneEdit`] reads them.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "SceneFields", description = "Fields of a scene. Fields that are not known are kept.")]
+pub struct SceneFields {
+    /// Made when absent; cannot be changed.
+    pub id: Option<String>,
+    /// What people call it. A new scene needs one.
+    pub name: Option<String>,
+    /// Levels by key. Absent in a new scene: the light as it stands.
+    pub channel_values: Option<BTreeMap<String, u8>>,
+    /// Anything.
+    pub description: Option<String>,
+    /// For sorting.
+    pub tags: Option<Vec<String>>,
+    /// Shown first.
+    pub favorite: Option<bool>,
+    /// The time a recall takes that names none, milliseconds.
+    pub fade_ms: Option<u64>,
+    /// Universes of which this is the whole look.
+    pub universes: Option<Vec<u8>>,
+    /// Only `PATCH`: its new place in the list, from 0.
+    pub position: Option<u32>,
+}
+
+/// A body of `POST /scenes/{id}/recall`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "RecallOrder", description = "Recalls a scene; the body may be empty.", deny_unknown_fields)]
+pub struct RecallOrder {
+    /// The time it takes, milliseconds; absent: the scene's own.
+    #[schemars(range(max = 86_400_000))]
+    pub fade_ms: Option<u64>,
+}
+
+impl RecallOrder {
+    /// Reads a body; an empty one is an order without a time.
+    ///
+    /// # Errors
+    /// Every fault of the body; nothing else happens.
+    pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
+        if body.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        let (mut order, mut faults) = (Self::default(), Faults::default());
+        for (name, value) in &document::object(body)? {
+            match name.as_str() {
+                "fadeMs" if value.is_null() => {}
+                "fadeMs" => order.fade_ms = milliseconds(value, "/fadeMs", &mut faults),
+                _ => faults.add(pointer("", name), "is not a field of a recall"),
+            }
+        }
+        faults.or_refuse(order)
+    }
+
+    /// The time it takes.
+    #[must_use]
+    pub fn over(self) -> Option<Duration> {
+        self.fade_ms.map(Duration::from_millis)
+    }
+}
+
+/// A time of a fade.
+pub(super) fn milliseconds(value: &Value, at: &str, faults: &mut Faults) -> Option<u64> {
+    let most = LONGEST_FADE.as_millis();
+    let ms = value.as_u64().filter(|&ms| u128::from(ms) <= most);
+    if ms.is_none() {
+        faults.add(at, format!("must be an integer from 0 to {most} (milliseconds)"));
+    }
+    ms
+}

@@ -1,0 +1,133 @@
+//! `/scenes…`: looks under a name, as documents and as light.
+
+use tokio::time::timeout;
+use warp::http::StatusCode;
+
+use super::super::App;
+use super::super::dispatch::Response;
+use super::super::problem::Problem;
+use super::super::reply;
+use super::super::request::{Request, SMALL};
+use super::desk;
+use super::rgb::{OUTCOME, PATIENCE, stopping};
+use super::{Key, Route, Verb, json, shape};
+use crate::dmx::{DeskView, NotEdited, RecallOrder, SceneBody, SceneEdit, SceneFields, scenes};
+use crate::engine::Outcome;
+use crate::kit::clock;
+use crate::library::SceneFault;
+
+const JSON: &str = "application/json";
+
+/// The rows.
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        verb: Verb::Get,
+        path: "/scenes",
+        summary: "The scenes of the active project.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<Vec<SceneBody>>(200, "All of them.")],
+        handler: |app, _| Box::pin(async move { Ok(reply::bytes(JSON, app.library.view().scenes.clone())) }),
+    },
+    Route {
+        verb: Verb::Put,
+        path: "/scenes",
+        summary: "Replaces the scenes of the active project. Larger lists than 64 KiB go to /import.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: Some(shape::<Vec<SceneBody>>),
+        answers: &[json::<Vec<SceneBody>>(200, "What is stored.")],
+        handler: |app, request| Box::pin(async move { put(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/scenes",
+        summary: "Adds a scene: without `channelValues` the light as it stands, before master and blackout.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: Some(shape::<SceneFields>),
+        answers: &[json::<SceneBody>(201, "The scene.")],
+        handler: |app, request| Box::pin(async move { add(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Patch,
+        path: "/scenes/{id}",
+        summary: "Changes the fields that are named; `null` takes one away, `position` moves the scene in the list.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: Some(shape::<SceneFields>),
+        answers: &[json::<SceneBody>(200, "The scene.")],
+        handler: |app, request| Box::pin(async move { change(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Delete,
+        path: "/scenes/{id}",
+        summary: "Deletes a scene. The light stays as it is.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<Vec<SceneBody>>(200, "Those that are left.")],
+        handler: |app, request| Box::pin(async move { delete(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/scenes/{id}/recall",
+        summary: "Makes a scene light, over `fadeMs` or the scene's own time.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: Some(shape::<RecallOrder>),
+        answers: &[json::<DeskView>(200, "The desk since.")],
+        handler: |app, request| Box::pin(async move { recall(&app, request).await }),
+    },
+];
+
+async fn put(app: &App, mut request: Request) -> Result<Response, Problem> {
+    let scenes = scenes(&request.bytes(SMALL).await?, clock::now_ms())?;
+    Ok(reply::bytes(JSON, app.library.put_scenes(scenes).await?))
+}
+
+async fn add(app: &App, mut request: Request) -> Result<Response, Problem> {
+    let edit = SceneEdit::add(&request.bytes(SMALL).await?, &app.hub.state(), clock::now_ms())?;
+    reply::json(StatusCode::CREATED, &app.library.edit_scenes(edit).await?.scene)
+}
+
+async fn change(app: &App, mut request: Request) -> Result<Response, Problem> {
+    let edit = SceneEdit::change(request.parameter(0).to_owned(), &request.bytes(SMALL).await?)?;
+    reply::json(StatusCode::OK, &app.library.edit_scenes(edit).await?.scene)
+}
+
+async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
+    let edit = SceneEdit::Delete { id: request.parameter(0).to_owned() };
+    let edited = app.library.edit_scenes(edit).await?;
+    Ok(reply::bytes(JSON, edited.view.scenes.clone()))
+}
+
+async fn recall(app: &App, mut request: Request) -> Result<Response, Problem> {
+    let order = RecallOrder::from_json(&request.bytes(SMALL).await?)?;
+    let (id, source) = (request.parameter(0), "rest".parse().map_err(Problem::internal)?);
+    let submission = timeout(PATIENCE, app.desk.recall(id, source, order.over())).await;
+    let queue_full = || Problem::unavailable("QUEUE_FULL: too many commands wait; try again in a second");
+    let submission = submission.map_err(|_| queue_full())?;
+    let mut submission = submission.ok_or_else(|| no_scene(id))?;
+    let outcome = timeout(OUTCOME, submission.outcome()).await;
+    match outcome.map_err(|_| Problem::internal("the engine did not say what became of a command"))? {
+        Outcome::Applied { .. } | Outcome::Duplicate => desk::desk(&app.hub.state()),
+        Outcome::Full | Outcome::Dropped => Err(queue_full()),
+        Outcome::Stopping => Err(stopping()),
+    }
+}
+
+fn no_scene(id: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no scene {id}"))
+}
+
+impl From<SceneFault> for Problem {
+    fn from(fault: SceneFault) -> Self {
+        match fault {
+            SceneFault::Edit(NotEdited::NoScene(id)) => no_scene(&id),
+            SceneFault::Edit(NotEdited::Refused(refusal)) => refusal.into(),
+            SceneFault::Library(fault) => fault.into(),
+        }
+    }
+}
