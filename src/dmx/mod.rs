@@ -11,6 +11,8 @@ mod document;
 mod fade;
 mod frame;
 mod ids;
+#[cfg(test)]
+mod model_tests;
 mod news;
 mod port;
 mod project;
