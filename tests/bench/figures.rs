@@ -13,6 +13,8 @@ mod backups;
 mod broker;
 #[path = "crowd.rs"]
 mod crowd;
+#[path = "looks.rs"]
+mod looks;
 #[path = "mqtt.rs"]
 mod mqtt;
 #[path = "outputs.rs"]
@@ -35,8 +37,13 @@ const STATE: &str = "v1/demo/rgb/state";
 type Part = (&'static str, fn() -> io::Result<()>);
 
 fn main() -> io::Result<()> {
-    let parts: [Part; 4] =
-        [("heart", heart), ("broker", broker::measure), ("outputs", outputs::measure), ("backups", backups::measure)];
+    let parts: [Part; 5] = [
+        ("heart", heart),
+        ("broker", broker::measure),
+        ("outputs", outputs::measure),
+        ("backups", backups::measure),
+        ("looks", looks::measure),
+    ];
     let named: Vec<String> =
         std::env::args().filter(|argument| parts.iter().any(|(name, _)| argument == name)).collect();
     for (name, measure) in parts {
