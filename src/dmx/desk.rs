@@ -137,11 +137,11 @@ impl Desk {
     /// A frame under master and blackout.
     pub(super) fn light(&self, universe: UniverseId, levels: &Frame) -> Frame {
         let intensity = self.intensity.of(universe);
-        let mut light = levels.clone();
-        let lit: Vec<_> = levels.lit().filter(|&(channel, _)| intensity.has(channel)).collect();
-        let dimmed: Vec<_> = lit.into_iter().map(|(channel, level)| (channel, self.dimmed(level))).collect();
-        light.set(&dimmed);
-        light
+        let dimmed: [u8; 256] = std::array::from_fn(|level| self.dimmed(u8::try_from(level).unwrap_or(u8::MAX)));
+        levels.map(|channel, level| match dimmed.get(usize::from(level)) {
+            Some(&dimmed) if intensity.has(channel) => dimmed,
+            _ => level,
+        })
     }
 
     /// Another scene is in effect, or none.

@@ -39,6 +39,18 @@ impl Frame {
         changed
     }
 
+    /// The same with another level on each channel.
+    #[must_use]
+    pub fn map(&self, level: impl Fn(Channel, u8) -> u8) -> Self {
+        let mut mapped = self.clone();
+        for (index, slot) in mapped.0.iter_mut().enumerate() {
+            if let Some(channel) = Channel::at(index) {
+                *slot = level(channel, *slot);
+            }
+        }
+        mapped
+    }
+
     /// The channels that are not at 0.
     pub fn lit(&self) -> impl Iterator<Item = (Channel, u8)> + '_ {
         self.0
