@@ -65,8 +65,10 @@ class Card:
         return blocks << (10 + log_size)
 
     def destroy_data(self) -> None:
-        """Noise over the beginning of DATA: no superblock, no tables."""
+        """Noise over the beginning of DATA, nothing behind it: fsck has made a file system out of a spare superblock."""
         start, length = self.partition(DATA)
+        punch = ["fallocate", "--punch-hole", "--offset", str(start), "--length", str(length), self.file]
+        subprocess.run(punch, check=True)
         with open(self.file, "r+b") as card:
             card.seek(start)
             card.write(random.Random(1).randbytes(min(length, 64 * MIB)))
