@@ -23,6 +23,7 @@ mod harness;
 mod hostile;
 mod http;
 mod life;
+mod looks;
 mod mqtt;
 mod offline;
 mod ola;

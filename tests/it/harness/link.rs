@@ -147,6 +147,20 @@ impl Link {
         }
     }
 
+    /// The next message, whatever was acknowledged before it.
+    pub async fn message_beside_acknowledgements(&mut self) -> Message {
+        if let Some(held) = self.held.pop_front() {
+            return held;
+        }
+        loop {
+            match self.next().await {
+                Packet::Publish(message) => return message,
+                Packet::PubAck(_) => {}
+                other => panic!("expected a message or a PUBACK, got {other:?}"),
+            }
+        }
+    }
+
     /// All messages up to and without the one on `topic`: what came before a marker that was sent last.
     pub async fn until(&mut self, topic: &str) -> Vec<Message> {
         let mut before = Vec::new();

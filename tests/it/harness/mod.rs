@@ -4,6 +4,7 @@
 
 mod appliance;
 mod board;
+mod busy;
 mod commands;
 mod damage;
 mod drag;
@@ -32,6 +33,7 @@ mod ws_watcher;
 
 pub use appliance::{Appliance, Home, copy_folder};
 pub use board::{Chip, Sketch};
+pub use busy::BusyLoops;
 pub use commands::{colour, command, command_with, fresh_id, index_of, rgb_of};
 pub use damage::{Damage, data_files};
 pub use drag::{burst, drag};
@@ -55,7 +57,7 @@ pub use strangers::{Stranger, esphome, mosquitto_pub, mosquitto_sub, node, pytho
 pub use usb_bus::{UsbBus, UsbDevice};
 pub use web::{Answer, Web};
 pub use widget::{Manner, Taken, Tape, Widget};
-pub use ws_watcher::{Ending, WsWatcher};
+pub use ws_watcher::{Ending, Picture, WsWatcher};
 
 /// Where commands go.
 pub const CMD: &str = "v1/demo/rgb/cmd";
@@ -63,5 +65,13 @@ pub const CMD: &str = "v1/demo/rgb/cmd";
 pub const STATE: &str = "v1/demo/rgb/state";
 /// Where refusals are.
 pub const REJECTED: &str = "v1/demo/rgb/rejected";
+/// Where blackout goes.
+pub const BLACKOUT: &str = "v1/demo/blackout/cmd";
+/// Where unified commands go.
+pub const UNIFIED: &str = "dmx/command";
+/// Where their acks are.
+pub const ACK: &str = "dmx/ack";
+/// Where each change of levels is.
+pub const UPDATES: &str = "dmx/state";
 /// Where the appliance says that it is there.
 pub const PRESENCE: &str = "v1/devices/server/state";

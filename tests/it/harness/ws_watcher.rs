@@ -32,12 +32,16 @@ pub struct Picture {
     pub states: Vec<(Value, Instant)>,
     /// Every `rev` of a `state.update` that was no full one.
     pub revs: Vec<u64>,
+    /// Every `state.update` that was no full one.
+    pub updates: Vec<Value>,
     /// Every full `state.update`.
     pub fulls: Vec<Value>,
     /// Levels by universe.
     pub universes: BTreeMap<u64, [u8; 512]>,
     /// The last `desk`.
     pub desk: Option<Value>,
+    /// Every `desk`.
+    pub desks: Vec<Value>,
     /// Every list of `devices`, with its time of arrival.
     pub devices: Vec<(Value, Instant)>,
     /// What is neither: `err`, `pong`, acks.
@@ -134,6 +138,19 @@ impl WsWatcher {
         self.wait("an answer", |picture| picture.others.get(n).cloned()).await
     }
 
+    /// Waits for the ack of a unified command.
+    pub async fn ack(&self, id: &Value) -> Value {
+        self.wait(&format!("the ack of {id}"), |picture| {
+            picture.others.iter().find(|other| other["ack"] == *id).cloned()
+        })
+        .await
+    }
+
+    /// Waits until the last `desk` looks like this.
+    pub async fn desk(&self, what: &str, like: impl Fn(&Value) -> bool) -> Value {
+        self.wait(what, |picture| picture.desk.clone().filter(|desk| like(desk))).await
+    }
+
     /// Waits for the end of the connection.
     pub async fn ending(&self) -> Ending {
         self.wait("the end", |picture| picture.ending).await
@@ -154,7 +171,10 @@ impl Picture {
         match kind.as_str() {
             "state" => self.states.push((message, Instant::now())),
             "state.update" => self.fold_update(&message),
-            "desk" => self.desk = Some(message),
+            "desk" => {
+                self.desks.push(message.clone());
+                self.desk = Some(message);
+            }
             "devices" => self.devices.push((message, Instant::now())),
             _ => self.others.push(message),
         }
@@ -169,8 +189,10 @@ impl Picture {
             self.fulls.push(message.clone());
         } else {
             self.revs.push(message["rev"].as_u64().expect("a rev"));
+            self.updates.push(message.clone());
         }
-        let levels = self.universes.get_mut(&universe).expect("a full update comes before the first change");
+        // One that nobody had commanded before was dark.
+        let levels = self.universes.entry(universe).or_insert([0; 512]);
         for change in message["delta"].as_array().expect("a delta") {
             let channel = usize::try_from(change["ch"].as_u64().expect("a channel")).unwrap();
             levels[channel - 1] = u8::try_from(change["val"].as_u64().expect("a level")).expect("a byte");

@@ -1,0 +1,135 @@
+//! How soon blackout is dark on what answers, whatever else waits (issue 7: 100 ms).
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{blackout, desk};
+use crate::harness::{
+    Appliance, BLACKOUT, CMD, Connect, FakeOla, HEADROOM, Home, LATE, Link, Message, Mood, Packet, Widget, WsWatcher,
+    colour, command, encode, eventually, fresh_id,
+};
+
+/// Issue 7.
+const DARK_WITHIN: Duration = Duration::from_millis(100);
+
+/// Who asks for it, once each. The middle one of three times counts: a machine that is shared may be late once.
+const DOORS: [&str; 3] = ["REST", "WebSocket", "MQTT"];
+
+/// Clients, and commands that each has not seen acknowledged: 10,240 that wait.
+const CLIENTS: u32 = 40;
+const WINDOW: u32 = 256;
+
+/// Times from the order to the dark: the middle one in time, none much later.
+fn assert_in_time(mut times: Vec<Duration>, what: &str) {
+    times.sort();
+    println!("{what}: dark after {times:?}");
+    assert!(times[times.len() / 2] < DARK_WITHIN * HEADROOM, "{what}: {times:?}");
+    assert!(times[times.len() - 1] < DARK_WITHIN * HEADROOM + LATE, "{what}: {times:?}");
+}
+
+/// Many clients, each with commands of its own.
+struct Crowd(Vec<(Link, Vec<u8>)>);
+
+impl Crowd {
+    /// Joins; what they are about to send is ready.
+    async fn join(appliance: &Appliance) -> Self {
+        let mut clients = Vec::new();
+        for client in 0..CLIENTS {
+            let link = Link::join(appliance.mqtt, &Connect::new(&format!("crowd-{}", fresh_id()))).await;
+            let publish = |n: u32| {
+                let payload = command(colour(1 + client * WINDOW + n)).to_string().into_bytes();
+                let pkid = u16::try_from(n + 1).unwrap();
+                encode::publish(&Message { topic: CMD.into(), payload, qos: 1, retain: false, dup: false, pkid })
+            };
+            clients.push((link, (0..WINDOW).flat_map(publish).collect()));
+        }
+        Self(clients)
+    }
+
+    /// Sends everything at once.
+    async fn send(&mut self) {
+        for (link, bytes) in &mut self.0 {
+            link.send(bytes).await;
+        }
+    }
+
+    /// Waits until everything is acknowledged.
+    async fn done(self) {
+        for (mut link, _) in self.0 {
+            for _ in 0..WINDOW {
+                assert!(matches!(link.answer().await, Packet::PubAck(_)));
+            }
+        }
+    }
+}
+
+/// Asks for the dark while 10,000 commands wait, by each door; `dark_at` tells when an output was dark since a moment.
+/// Lifts it after each, and waits for light.
+async fn black_out_a_crowd(
+    appliance: &Appliance,
+    what: &str,
+    dark_since: impl Fn(Instant) -> Option<Instant>,
+    is_lit: impl Fn() -> bool,
+) {
+    let web = appliance.web();
+    let tablet = WsWatcher::start(appliance.http).await;
+    let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+    let mut times = Vec::new();
+    for door in DOORS {
+        web.accepted(&command([255, 255, 255])).await;
+        eventually("light", async || is_lit().then_some(())).await;
+        let mut crowd = Crowd::join(appliance).await;
+        let before = web.metric("dmx_engine_processed_total").await;
+        crowd.send().await;
+        let start = Instant::now();
+        match door {
+            "REST" => blackout(&web, true).await,
+            "WebSocket" => tablet.send(&json!({"type": "blackout", "on": true})).await,
+            _ => drop(esp.send_publish(BLACKOUT, br#"{"on":true}"#, false).await),
+        }
+        let dark = eventually(&format!("the dark by {door}"), async || dark_since(start)).await;
+        let waiting = before + f64::from(CLIENTS * WINDOW) - web.metric("dmx_engine_processed_total").await;
+        println!("{what} by {door}: dark after {:?}, and {waiting} commands still waited after that", dark - start);
+        times.push(dark - start);
+        crowd.done().await;
+        if door == "MQTT" {
+            assert!(matches!(esp.answer().await, Packet::PubAck(_)));
+        }
+        assert!(!is_lit(), "no command has lifted it");
+        assert_eq!(desk(&web).await["blackout"], true);
+        blackout(&web, false).await;
+    }
+    assert_in_time(times, what);
+}
+
+#[tokio::test]
+async fn a_widget_is_dark_at_once_though_10_000_commands_wait_and_ola_is_a_black_hole() {
+    let ola = FakeOla::start(Mood::BlackHole).await;
+    let home = Home::new().set("DMX_OLA_ENABLED", "true").set("DMX_OLA_URL", ola.url());
+    let widget = Widget::plugged_in(home.beside("widget"));
+    let home = home.set("DMX_USB_ENABLED", "true").set("DMX_USB_PORT", widget.path());
+    let appliance = home.start().await;
+    let dark_since = |start| {
+        let frames = widget.frames();
+        let lit = frames.iter().rposition(|frame| frame.levels != [0; 512])?;
+        frames.get(lit + 1).map(|frame| frame.at).filter(|at| *at > start)
+    };
+    let is_lit = || widget.frames().last().is_some_and(|frame| frame.levels != [0; 512]);
+    black_out_a_crowd(&appliance, "a widget", dark_since, is_lit).await;
+    widget.assert_well_framed();
+}
+
+#[tokio::test]
+async fn ola_is_dark_at_once_though_10_000_commands_wait() {
+    let ola = FakeOla::start(Mood::Ok).await;
+    let home = Home::new().set("DMX_OLA_ENABLED", "true").set("DMX_OLA_URL", ola.url());
+    let appliance = home.start().await;
+    let dark_since = |start| {
+        let posted = ola.posted();
+        let lit = posted.iter().rposition(|posted| posted.lamp() != [0; 3])?;
+        posted.get(lit + 1).map(|posted| posted.at).filter(|at| *at > start)
+    };
+    let is_lit = || ola.posted().last().is_some_and(|posted| posted.lamp() != [0; 3]);
+    black_out_a_crowd(&appliance, "OLA", dark_since, is_lit).await;
+}
