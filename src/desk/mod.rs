@@ -131,7 +131,7 @@ fn recall(id: CommandId, source: Source, look: &Look, over: Option<Duration>) ->
 
 /// A command that moves nothing.
 fn nothing(id: CommandId, source: Source) -> Command {
-    Command { id, source, patches: Vec::new(), over: Duration::ZERO, easing: Easing::Linear, scene: None }
+    Command { id, source, patches: Vec::new(), over: Duration::ZERO, easing: Easing::Linear, scene: None, saves: None }
 }
 
 impl Taken {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::refusal::{Faults, pointer};
-use super::{CommandId, Easing, Patch, Reason, Refusal, Rgb, Source};
+use super::{CommandId, Easing, Look, Patch, Reason, Refusal, Rgb, Source};
 
 /// The `schema` of a command.
 pub const CMD_SCHEMA: &str = "demo.rgb.cmd.v1";
@@ -33,13 +33,23 @@ pub struct Command {
     pub easing: Easing,
     /// The scene whose levels these are.
     pub scene: Option<Arc<str>>,
+    /// A scene that becomes this look with the command: in effect, it is so no more, unless the light is that look.
+    pub saves: Option<Look>,
 }
 
 impl Command {
     /// Levels of one universe, at once.
     #[must_use]
     pub fn set(id: CommandId, source: Source, patch: Patch) -> Self {
-        Self { id, source, patches: vec![patch], over: Duration::ZERO, easing: Easing::Linear, scene: None }
+        Self {
+            id,
+            source,
+            patches: vec![patch],
+            over: Duration::ZERO,
+            easing: Easing::Linear,
+            scene: None,
+            saves: None,
+        }
     }
 
     /// Reads a `demo.rgb.cmd.v1` body (MQTT, REST).

@@ -130,6 +130,9 @@ impl State {
                 None => self.desk.recall(None, Channels::new()),
             }
         }
+        if command.saves.as_ref().is_some_and(|look| self.is_in_effect(&look.id) && !self.is_at(&look.patches)) {
+            self.desk.recall(None, Channels::new());
+        }
         let released = self.fades.release(&channels, now.at);
         let course = Course { start: now.at, over: command.over, easing: command.easing };
         let mut fade = Fade::new(command.id.clone(), command.source.clone(), now.ms, course);
@@ -157,6 +160,10 @@ impl State {
         let lamp = if command.patches.iter().any(|patch| patch.touches_lamp()) { Told::Now } else { Told::No };
         let desk = desk_before != (self.desk.scene.clone(), self.fades.clone());
         self.changed(What::Levels(deltas), lamp, desk, now.ms)
+    }
+
+    fn is_in_effect(&self, scene: &str) -> bool {
+        self.desk.scene.as_ref().is_some_and(|effect| *effect.scene == *scene)
     }
 
     /// Whether the scene in effect stays so: no channel of it goes elsewhere.

@@ -260,12 +260,13 @@ impl Librarian {
             Ok(edited.map(|scene| (scene, json(&scenes))))
         };
         let (scene, scenes) = blocking(work).await??;
-        let Some(command) = command else {
+        let Some(mut command) = command else {
             let view = self.put_documents(Some(scenes), None).await?;
             return Ok(EditedScene { scene, outcome: Outcome::Applied { seq: self.parts.feed.state().seq }, view });
         };
         let (mut batch, mut after) = self.prepare(Some(&scenes), None).await?;
         self.touch(&mut after.catalogue, &mut batch);
+        command.saves = Some(scene.look(self.parts.universes)); // one command, one change: also of the scene in effect
         let submission = self.parts.engine.submit_with(*command, batch);
         let outcome = match timeout(PATIENCE, submission).await {
             Ok(mut submission) => submission.outcome().await,
