@@ -54,7 +54,7 @@ async fn every_door_takes_all_light_away_and_gives_the_exact_colour_back() {
         assert_eq!(watcher.wait_seq(seq + 2).await.body, state);
     }
     let seen = watcher.seen();
-    assert_gap_free(&seen);
+    assert_gap_free(&seen[1..]); // the retained one is older than a change that was none of the lamp
     let colours: Vec<_> = seen.iter().map(|seen| seen.rgb).collect();
     let [dark, lit] = [[0; 3], [12, 34, 56]];
     assert_eq!(colours, [lit, dark, lit, dark, lit, dark, lit], "an ESP lamp sees the dark and then its colour");

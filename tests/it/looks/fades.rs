@@ -313,8 +313,11 @@ async fn another_project_has_none_of_the_fades_and_the_first_one_is_at_their_end
     select(&web, "default").await;
     assert_eq!(rgb_of(&web.state().await), [255, 80, 0], "what is kept of a fade is where it goes");
     assert_eq!((web.seq().await, fades(&web).await.len()), (seq + 2, 0));
-    tablet.wait_seq(seq + 2).await;
-    tablet.wait("the light of the first", |picture| (picture.lamp() == [255, 80, 0]).then_some(())).await;
+    let last = tablet.wait("the light of the first", |picture| {
+        let (state, _) = picture.states.last()?;
+        (state["seq"] == seq + 2 && picture.lamp() == [255, 80, 0]).then(|| state.clone())
+    });
+    assert_eq!(rgb_of(&last.await), [255, 80, 0]);
 }
 
 #[tokio::test]
