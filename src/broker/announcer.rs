@@ -1,10 +1,13 @@
 //! What dmxd itself says on MQTT: the retained state after each change, and its own presence.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+use tokio::time::sleep_until;
+
 use super::codec::QoS;
-use super::hub::{Hub, Message};
+use super::hub::{Hub, Message, Phase, reached};
 use super::policy::{self, Topics};
 use crate::dmx::{Change, State, StateUpdate, Told};
 
@@ -14,45 +17,81 @@ const BETWEEN: Duration = Duration::from_millis(50);
 /// Tells every change.
 pub(super) struct Announcer {
     topics: Topics,
-    /// When the lamp's state was told last.
-    told: Mutex<Option<Instant>>,
+    lamp: Mutex<Lamp>,
+    /// A state is owed.
+    owes: Notify,
+}
+
+/// What was told of the lamp. Its lock is held while it is told, so that a state never follows a newer one.
+#[derive(Default)]
+struct Lamp {
+    told: Option<Instant>,
+    /// The newest state that came too soon to be told.
+    owed: Option<Arc<State>>,
 }
 
 impl Announcer {
     pub(super) fn new(topics: Topics) -> Self {
-        Self { topics, told: Mutex::default() }
+        Self { topics, lamp: Mutex::default(), owes: Notify::new() }
+    }
+
+    fn lamp(&self) -> MutexGuard<'_, Lamp> {
+        self.lamp.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the lamp's state, when it is another one, and what has changed, to those who listen. Called by the thread
     /// that wrote the change, in order.
-    pub(super) fn say(&self, hub: &Hub, change: &Change, state: &State) {
-        if self.is_due(change.lamp) {
-            say_state(hub, &self.topics, state);
-        }
+    pub(super) fn say(&self, hub: &Hub, change: &Change, state: &Arc<State>) {
+        self.say_lamp(hub, change.lamp, state);
         if hub.is_heard(policy::UPDATES) {
             for update in StateUpdate::of(change, state) {
                 let payload = serde_json::to_vec(&update).unwrap_or_default(); // plain fields cannot fail
-                hub.publish(Message {
-                    topic: policy::UPDATES,
-                    payload: &payload,
-                    qos: QoS::AtLeastOnce,
-                    retain: false,
-                });
+                let topic = policy::UPDATES;
+                hub.publish(Message { topic, payload: &payload, qos: QoS::AtLeastOnce, retain: false });
             }
         }
     }
 
-    fn is_due(&self, lamp: Told) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = match lamp {
-            Told::No => false,
-            Told::Later => told.is_none_or(|told| told.elapsed() >= BETWEEN),
-            Told::Now => true,
-        };
-        if due {
-            *told = Some(Instant::now());
+    fn say_lamp(&self, hub: &Hub, when: Told, state: &Arc<State>) {
+        let mut lamp = self.lamp();
+        let soon = lamp.told.is_some_and(|told| told.elapsed() < BETWEEN);
+        match when {
+            Told::No => {}
+            Told::Later if soon => {
+                lamp.owed = Some(state.clone());
+                self.owes.notify_one();
+            }
+            Told::Later | Told::Now => self.tell(hub, &mut lamp, state),
         }
-        due
+    }
+
+    fn tell(&self, hub: &Hub, lamp: &mut Lamp, state: &State) {
+        *lamp = Lamp { told: Some(Instant::now()), owed: None };
+        say_state(hub, &self.topics, state);
+    }
+
+    /// Tells what is owed, if anything is.
+    pub(super) fn settle(&self, hub: &Hub) {
+        let mut lamp = self.lamp();
+        if let Some(state) = lamp.owed.take() {
+            self.tell(hub, &mut lamp, &state);
+        }
+    }
+
+    /// Tells what is owed once it is time, until the broker closes: the last state always arrives.
+    pub(super) async fn run(self: Arc<Self>, hub: Arc<Hub>) {
+        let mut phases = hub.phase.subscribe();
+        loop {
+            tokio::select! {
+                () = reached(&mut phases, Phase::Closing) => return,
+                () = self.owes.notified() => {}
+            }
+            let told = self.lamp().told;
+            if let Some(told) = told {
+                sleep_until((told + BETWEEN).into()).await;
+            }
+            self.settle(&hub);
+        }
     }
 }
 

@@ -113,7 +113,8 @@ impl Commands {
 /// The refusal an outcome stands for, when it does.
 pub(super) fn refusal(outcome: Outcome, id: String) -> Option<Refusal> {
     let (reason, msg) = match outcome {
-        Outcome::Applied { .. } | Outcome::Duplicate | Outcome::Stopping => return None,
+        // No colour is of one project only.
+        Outcome::Applied { .. } | Outcome::Duplicate | Outcome::OtherProject | Outcome::Stopping => return None,
         Outcome::Dropped | Outcome::Full => (Reason::QueueFull, "the command queue is full"),
     };
     Some(Refusal { cmd_id: Some(id), ..Refusal::whole(reason, msg) })

@@ -77,6 +77,7 @@ pub struct StartError(String);
 pub struct Broker {
     hub: Arc<Hub>,
     topics: Topics,
+    announcer: Arc<Announcer>,
     tasks: Tasks,
 }
 
@@ -130,16 +131,17 @@ pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartE
         store,
     });
     let away = restore(&hub).await;
-    announce(&hub, &feed, &topics)?;
+    let announcer = announce(&hub, &feed, &topics)?;
     presence::start(&hub).await;
     sys::say(&hub, Duration::ZERO);
     let mut tasks = Tasks::default();
+    tasks.spawn("announcer", announcer.clone().run(hub.clone()));
     tasks.spawn("presence", presence::run(hub.clone()));
     tasks.spawn("$SYS", sys::run(hub.clone()));
     tasks.spawn("mqtt listener", listener::serve(hub.clone(), listener, away));
     tasks.spawn("router guardian", guardian::watch(hub.clone()));
     hub.metrics.serving.set(1);
-    Ok(Broker { hub, topics, tasks })
+    Ok(Broker { hub, topics, announcer, tasks })
 }
 
 /// The sessions of the last run: they hear everything from now on.
@@ -159,14 +161,15 @@ async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
 }
 
 /// Publishes state and presence, and from now on every change.
-fn announce(hub: &Arc<Hub>, feed: &Feed, topics: &Topics) -> Result<(), StartError> {
+fn announce(hub: &Arc<Hub>, feed: &Feed, topics: &Topics) -> Result<Arc<Announcer>, StartError> {
     let state = feed.state();
     announcer::say_state(hub, topics, &state);
     tracing::info!(seq = state.seq, topic = topics.state, "publish_state");
     announcer::say_presence(hub, topics, true);
-    let (hub, announcer) = (hub.clone(), Announcer::new(topics.clone()));
-    let listens = feed.on_change(move |update| announcer.say(&hub, &update.change, &update.state));
-    if listens { Ok(()) } else { Err(StartError("the engine's feed has a first listener already".into())) }
+    let announcer = Arc::new(Announcer::new(topics.clone()));
+    let (hub, says) = (hub.clone(), announcer.clone());
+    let listens = feed.on_change(move |update| says.say(&hub, &update.change, &update.state));
+    if listens { Ok(announcer) } else { Err(StartError("the engine's feed has a first listener already".into())) }
 }
 
 impl Broker {
@@ -200,6 +203,7 @@ impl Broker {
 
     /// The second half, once the engine is empty: the last states and `{"online":false}` go out, connections end.
     pub async fn close(self) -> Vec<&'static str> {
+        self.announcer.settle(&self.hub);
         announcer::say_presence(&self.hub, &self.topics, false);
         self.hub.metrics.serving.set(0);
         self.hub.phase.send_replace(Phase::Closing);

@@ -9,13 +9,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::dmx::{
-    Ack, Command, CommandId, Easing, FieldError, Look, NotEdited, Order, Reason, Refusal, SceneEdit, Source, Unified,
+    Ack, Command, CommandId, FieldError, Look, NotEdited, Order, Patch, Reason, Refusal, SceneEdit, Source, Unified,
     UniverseId,
 };
 use crate::engine::{Handle, Outcome, Submission};
 use crate::kit::clock;
 use crate::kit::limiter::Limiter;
-use crate::library::{self, EditedScene, Library, SceneFault};
+use crate::library::{self, EditedScene, Library, SceneFault, View};
 
 /// Unified commands a second from one client to one universe (CONTRACT, section 5).
 const PER_SECOND: u32 = 60;
@@ -86,24 +86,22 @@ impl Desk {
         let unified = Unified::from_json(body, &door, self.0.universes)?;
         let Unified { written_id, id, source, order } = unified;
         let refuse = |refusal: Refusal| Refusal { cmd_id: Some(written_id.clone()), ..refusal };
-        if !self.0.limiter.takes((client, order.universe()), Instant::now()) {
-            let fault = format!("more than {PER_SECOND} commands a second to one universe");
-            return Err(refuse(Refusal::whole(Reason::RateLimited, fault)));
-        }
+        self.limit(client, order.universe()).map_err(refuse)?;
         let outcome = match order {
             Order::Levels { patch, over, easing } => {
                 let command = Command { over, easing, ..Command::set(id, source, patch) };
                 Pending::Engine(self.0.engine.submit(command).await)
             }
             Order::Recall { name, over } => {
-                let look = self.0.library.view().look(&name).ok_or_else(|| {
-                    let fault = FieldError { path: "/name".into(), msg: "is no scene of this project".into() };
-                    refuse(Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") })
-                })?;
-                Pending::Engine(self.0.engine.submit(recall(id, source, &look, over)).await)
+                let view = self.0.library.view();
+                let look = view.look(&name).ok_or_else(|| refuse(of_name("is no scene of this project")))?;
+                if look.is_empty() {
+                    return Err(refuse(of_name("is a scene without channels")));
+                }
+                Pending::Engine(self.0.engine.submit(recall(id, source, &view, look, over)).await)
             }
             Order::Save { name, levels } => {
-                let edit = SceneEdit::Save { name, levels };
+                let edit = SceneEdit::Save { name, levels, id: ulid::Ulid::generate() };
                 Pending::Library(self.0.library.order_scene(edit, Some(nothing(id, source))).await)
             }
         };
@@ -111,18 +109,46 @@ impl Desk {
     }
 
     /// Recalls a scene by its id; the outcome, or `None` when there is no such scene.
-    pub async fn recall(&self, scene: &str, source: Source, over: Option<Duration>) -> Option<Submission> {
+    ///
+    /// # Errors
+    /// Too often, or there is no light in the scene.
+    pub async fn recall(
+        &self,
+        scene: &str,
+        client: Client,
+        over: Option<Duration>,
+    ) -> Result<Option<Submission>, Refusal> {
+        let source = client.source().parse().map_err(|e| Refusal::whole(Reason::Internal, format!("{e}")))?;
         let view = self.0.library.view();
-        let look = view.looks().iter().find(|look| *look.id == *scene)?;
-        let command = recall(ulid::Ulid::generate().into(), source, look, over);
-        Some(self.0.engine.submit(command).await)
+        let Some(look) = view.looks().iter().find(|look| *look.id == *scene) else { return Ok(None) };
+        if look.is_empty() {
+            return Err(Refusal::whole(Reason::ValidationFailed, "this scene has no channels"));
+        }
+        self.limit(client, None)?;
+        let command = recall(ulid::Ulid::generate().into(), source, &view, look, over);
+        Ok(Some(self.0.engine.submit(command).await))
+    }
+
+    fn limit(&self, client: Client, universe: Option<UniverseId>) -> Result<(), Refusal> {
+        if self.0.limiter.takes((client, universe), Instant::now()) {
+            return Ok(());
+        }
+        let fault = format!("more than {PER_SECOND} commands a second to one universe");
+        Err(Refusal::whole(Reason::RateLimited, fault))
     }
 }
 
+/// What is wrong with the name of a scene.
+fn of_name(msg: &str) -> Refusal {
+    let fault = FieldError { path: "/name".into(), msg: msg.into() };
+    Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }
+}
+
 /// A scene as a command.
-fn recall(id: CommandId, source: Source, look: &Look, over: Option<Duration>) -> Command {
+fn recall(id: CommandId, source: Source, view: &View, look: &Look, over: Option<Duration>) -> Command {
     Command {
-        patches: look.patches.clone(),
+        patches: look.patches(),
+        project: Some(view.catalogue.active.clone()),
         over: over.unwrap_or(look.over),
         scene: Some(look.id.clone()),
         ..nothing(id, source)
@@ -131,7 +157,10 @@ fn recall(id: CommandId, source: Source, look: &Look, over: Option<Duration>) ->
 
 /// A command that moves nothing.
 fn nothing(id: CommandId, source: Source) -> Command {
-    Command { id, source, patches: Vec::new(), over: Duration::ZERO, easing: Easing::Linear, scene: None, saves: None }
+    Command {
+        patches: Vec::new(),
+        ..Command::set(id, source, Patch { universe: UniverseId::LAMP, levels: Vec::new() })
+    }
 }
 
 impl Taken {
@@ -184,6 +213,10 @@ fn ack(id: String, outcome: Result<Outcome, Refusal>) -> Option<Ack> {
         Ok(Outcome::Duplicate) => Some(Ack::accepted(id, true, now)),
         Ok(Outcome::Dropped) => full("newer commands took the place of this one"),
         Ok(Outcome::Full) => full("too many commands wait, try again later"),
+        Ok(Outcome::OtherProject) => {
+            let refusal = of_name("was a scene of the project before; recall it again");
+            Some(Ack::refused(Refusal { cmd_id: Some(id), ..refusal }, now))
+        }
         Ok(Outcome::Stopping) => None,
         Err(refusal) => Some(Ack::refused(Refusal { cmd_id: Some(id), ..refusal }, now)),
     }

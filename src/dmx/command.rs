@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::refusal::{Faults, pointer};
-use super::{CommandId, Easing, Look, Patch, Reason, Refusal, Rgb, Source};
+use super::{CommandId, Easing, Look, Patch, ProjectId, Reason, Refusal, Rgb, Source};
 
 /// The `schema` of a command.
 pub const CMD_SCHEMA: &str = "demo.rgb.cmd.v1";
@@ -33,6 +33,8 @@ pub struct Command {
     pub easing: Easing,
     /// The scene whose levels these are.
     pub scene: Option<Arc<str>>,
+    /// The project that the scene was looked up in: in another one the command does nothing.
+    pub project: Option<ProjectId>,
     /// A scene that becomes this look with the command: in effect, it is so no more, unless the light is that look.
     pub saves: Option<Look>,
 }
@@ -48,6 +50,7 @@ impl Command {
             over: Duration::ZERO,
             easing: Easing::Linear,
             scene: None,
+            project: None,
             saves: None,
         }
     }
@@ -71,13 +74,14 @@ impl Command {
     /// Whether it sets every channel that `other` sets, so that after both only this one is seen.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        other.patches.iter().all(|theirs| self.patches.iter().any(|mine| mine.covers(theirs)))
+        !other.patches.is_empty()
+            && other.patches.iter().all(|theirs| self.patches.iter().any(|mine| mine.covers(theirs)))
     }
 
-    /// Whether this is one step of a finger on a tablet, which a newer one may replace.
+    /// Whether this is one step of a finger on a tablet, which a newer one may replace. A scene, kept or recalled, is none.
     #[must_use]
     pub fn is_ui_drag(&self) -> bool {
-        self.source.is_ui()
+        self.source.is_ui() && self.scene.is_none() && !self.patches.is_empty()
     }
 }
 

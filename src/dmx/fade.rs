@@ -141,6 +141,9 @@ pub(super) struct Released {
 /// Channels by universe.
 pub(super) type Channels = BTreeMap<UniverseId, ChannelSet>;
 
+/// Where channels are going, by universe.
+pub(super) type Targets = BTreeMap<UniverseId, BTreeMap<Channel, u8>>;
+
 /// A change of level that a step makes.
 pub(super) type Moved = (UniverseId, Channel, u8);
 
@@ -161,10 +164,13 @@ impl Fades {
         self.0.iter().map(|fade| &**fade)
     }
 
-    /// Where a channel is going, when it is on its way.
-    pub(super) fn target(&self, universe: UniverseId, channel: Channel) -> Option<u8> {
-        let all = self.iter().flat_map(|fade| &fade.moving);
-        all.into_iter().find(|moving| moving.universe == universe && moving.channel == channel).map(|moving| moving.to)
+    /// Where the channels that are on their way are going.
+    pub(super) fn targets(&self) -> Targets {
+        let mut targets = Targets::new();
+        for moving in self.iter().flat_map(|fade| &fade.moving) {
+            targets.entry(moving.universe).or_default().insert(moving.channel, moving.to);
+        }
+        targets
     }
 
     /// Takes channels out of whatever fade they are in.
@@ -256,6 +262,11 @@ impl Fade {
             channels.entry(moving.universe).or_insert(ChannelSet::NONE).add(moving.channel);
         }
         channels
+    }
+
+    /// Whether a channel of the lamp is among them.
+    pub(super) fn moves_lamp(&self) -> bool {
+        self.moving.iter().any(|moving| moving.universe == UniverseId::LAMP && Channel::LAMP.contains(&moving.channel))
     }
 
     pub(super) fn count(&self) -> usize {

@@ -1,6 +1,6 @@
 //! Scenes: looks that were kept under a name. Here they are documents; fields that are not known are kept as they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,8 +68,32 @@ pub struct Look {
     pub name: String,
     /// Its own time.
     pub over: Duration,
-    /// Its levels, one patch a universe.
-    pub patches: Vec<Patch>,
+    /// Universes of which it is the whole look.
+    pub whole: Vec<UniverseId>,
+    /// The levels that have a key, one patch a universe.
+    pub keyed: Vec<Patch>,
+}
+
+impl Look {
+    /// All its levels, one patch a universe.
+    #[must_use]
+    pub fn patches(&self) -> Vec<Patch> {
+        let mut frames: BTreeMap<UniverseId, BTreeMap<Channel, u8>> = BTreeMap::new();
+        for &universe in &self.whole {
+            frames.insert(universe, ChannelSet::ALL.iter().map(|channel| (channel, 0)).collect());
+        }
+        for patch in &self.keyed {
+            frames.entry(patch.universe).or_default().extend(patch.levels.iter().copied());
+        }
+        let patch = |(universe, levels): (_, BTreeMap<_, _>)| Patch { universe, levels: levels.into_iter().collect() };
+        frames.into_iter().map(patch).collect()
+    }
+
+    /// Whether there is no light in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.whole.is_empty() && self.keyed.is_empty()
+    }
 }
 
 impl Scene {
@@ -97,12 +121,10 @@ impl Scene {
     /// What a recall of it does. Keys that are no channel, and universes beyond `universes`, are not light.
     #[must_use]
     pub fn look(&self, universes: u8) -> Look {
-        let mut levels: BTreeMap<UniverseId, BTreeMap<Channel, u8>> = BTreeMap::new();
         let known = |id: UniverseId| id.index() < universes;
         let whole = self.0.get("universes").and_then(Value::as_array).into_iter().flatten();
-        for universe in whole.filter_map(universe).filter(|&id| known(id)) {
-            levels.insert(universe, ChannelSet::ALL.iter().map(|channel| (channel, 0)).collect());
-        }
+        let whole: BTreeSet<UniverseId> = whole.filter_map(universe).filter(|&id| known(id)).collect();
+        let mut levels: BTreeMap<UniverseId, BTreeMap<Channel, u8>> = BTreeMap::new();
         let values = self.0.get("channelValues").and_then(Value::as_object).into_iter().flatten();
         for (key, value) in values {
             let level = value.as_u64().and_then(|level| u8::try_from(level).ok());
@@ -112,10 +134,15 @@ impl Scene {
                 levels.entry(universe).or_default().insert(channel, level);
             }
         }
-        let patches =
-            levels.into_iter().map(|(universe, levels)| Patch { universe, levels: levels.into_iter().collect() });
+        let patch = |(universe, levels): (_, BTreeMap<_, _>)| Patch { universe, levels: levels.into_iter().collect() };
         let over = self.0.get("fadeMs").and_then(Value::as_u64).map(Duration::from_millis).unwrap_or_default();
-        Look { id: self.id().into(), name: self.name().to_owned(), over, patches: patches.collect() }
+        Look {
+            id: self.id().into(),
+            name: self.name().to_owned(),
+            over,
+            whole: whole.into_iter().collect(),
+            keyed: levels.into_iter().map(patch).collect(),
+        }
     }
 }
 
@@ -156,7 +183,7 @@ pub(super) fn list_of_scenes(list: Vec<Value>, at: &str, now_ms: u64, faults: &m
         faults.add(at, format!("must have at most {MAX_SCENES} scenes"));
         return Vec::new();
     }
-    let mut ids = std::collections::BTreeSet::new();
+    let mut ids = BTreeSet::new();
     let mut scenes = Vec::new();
     for (n, value) in list.into_iter().enumerate() {
         let at = pointer(at, &n.to_string());

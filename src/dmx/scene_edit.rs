@@ -38,6 +38,8 @@ pub enum SceneEdit {
         name: String,
         /// Scene keys and levels.
         levels: Vec<(String, u8)>,
+        /// Of a new one.
+        id: Ulid,
     },
 }
 
@@ -53,15 +55,15 @@ pub enum NotEdited {
 }
 
 impl SceneEdit {
-    /// Reads a body of `POST /scenes`. A scene without `channelValues` is the light of `state` as it stands, before
+    /// Reads a body of `POST /scenes`; `id` is that of one that names none. A scene without `channelValues` is the light of `state` as it stands, before
     /// master and blackout: everything that is lit in the known universes, whose whole look it is.
     ///
     /// # Errors
     /// Every fault of the body; nothing else happens.
-    pub fn add(body: &[u8], state: &State, now_ms: u64) -> Result<Self, Refusal> {
+    pub fn add(body: &[u8], state: &State, id: Ulid, now_ms: u64) -> Result<Self, Refusal> {
         let mut fields = document::object_within(body, document::SCENES_DEPTH)?;
         if fields.get("id").is_none_or(Value::is_null) {
-            fields.insert("id".into(), new_id().into());
+            fields.insert("id".into(), scene_id(id).into());
         }
         if fields.get("channelValues").is_none_or(Value::is_null) {
             let universes: Vec<u8> = state.universes().map(|(id, _)| id.index()).collect();
@@ -74,6 +76,9 @@ impl SceneEdit {
             fields.insert("universes".into(), json!(universes));
         }
         let mut faults = Faults::default();
+        if fields.contains_key("position") {
+            faults.add("/position", "is for a scene that is there: a new one comes last");
+        }
         let scene = Scene::from_fields(fields, now_ms, &mut faults);
         match scene {
             Some(scene) if faults.is_empty() => Ok(Self::Add(scene)),
@@ -135,12 +140,12 @@ impl SceneEdit {
                 let at = place(scenes, &id)?;
                 Ok(scenes.remove(at))
             }
-            Self::Save { name, levels } => {
+            Self::Save { name, levels, id } => {
                 let values: Map<String, Value> = levels.into_iter().map(|(key, level)| (key, level.into())).collect();
                 let known = scenes.iter_mut().find(|scene| scene.name() == name);
                 let mut fields = match &known {
                     Some(scene) => scene.fields().clone(),
-                    None => Map::from_iter([("id".into(), new_id().into()), ("name".into(), name.into())]),
+                    None => Map::from_iter([("id".into(), scene_id(id).into()), ("name".into(), name.into())]),
                 };
                 fields.insert("channelValues".into(), values.into());
                 fields.insert("timestamp".into(), now_ms.into());
@@ -188,8 +193,8 @@ fn checked(fields: Map<String, Value>, now_ms: u64) -> Result<Scene, NotEdited> 
     }
 }
 
-fn new_id() -> String {
-    format!("scene-{}", Ulid::generate()).to_lowercase()
+fn scene_id(id: Ulid) -> String {
+    format!("scene-{id}").to_lowercase()
 }
 
 /// Bodies of `POST /scenes` and `PATCH /scenes/{id}` as their schema shows them; [`SceneEdit`] reads them.
@@ -198,22 +203,31 @@ fn new_id() -> String {
 #[schemars(title = "SceneFields", description = "Fields of a scene. Fields that are not known are kept.")]
 pub struct SceneFields {
     /// Made when absent; cannot be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// What people call it. A new scene needs one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Levels by key. Absent in a new scene: the light as it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub channel_values: Option<BTreeMap<String, u8>>,
     /// Anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// For sorting.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
     /// Shown first.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub favorite: Option<bool>,
     /// The time a recall takes that names none, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fade_ms: Option<u64>,
     /// Universes of which this is the whole look.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub universes: Option<Vec<u8>>,
     /// Only `PATCH`: its new place in the list, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
 }
 
@@ -223,6 +237,7 @@ pub struct SceneFields {
 #[schemars(title = "RecallOrder", description = "Recalls a scene; the body may be empty.", deny_unknown_fields)]
 pub struct RecallOrder {
     /// The time it takes, milliseconds; absent: the scene's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 86_400_000))]
     pub fade_ms: Option<u64>,
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::desk::{Desk, DeskView, FadeView, Intensity, KeptDesk};
-use super::fade::{Channels, Course, Fade, Fades};
+use super::fade::{Channels, Course, Fade, Fades, Targets};
 use super::{Channel, ChannelSet, Command, Frame, Levels, Patch, Rgb, Source, UniverseId};
 
 /// The `schema` of a state.
@@ -74,9 +74,9 @@ pub enum What {
 pub enum Told {
     /// It is as it was.
     No,
-    /// It is on its way: a later change tells more.
+    /// It is on its way: a later change may tell more, so this one can wait a moment.
     Later,
-    /// Nothing may follow.
+    /// At once.
     Now,
 }
 
@@ -107,6 +107,13 @@ impl State {
         Self { seq, ts, updated_by, universes: universes(frames), fades: Fades::default(), desk }
     }
 
+    /// The same without universes from this one on.
+    #[must_use]
+    pub fn within(mut self, universes: u8) -> Self {
+        self.universes.retain(|id, _| id.index() < universes);
+        self
+    }
+
     /// The same under another desk.
     #[must_use]
     pub fn under(self, desk: KeptDesk, intensity: Intensity) -> Self {
@@ -130,7 +137,7 @@ impl State {
                 None => self.desk.recall(None, Channels::new()),
             }
         }
-        if command.saves.as_ref().is_some_and(|look| self.is_in_effect(&look.id) && !self.is_at(&look.patches)) {
+        if command.saves.as_ref().is_some_and(|look| self.is_in_effect(&look.id) && !self.is_at(&look.patches())) {
             self.desk.recall(None, Channels::new());
         }
         let released = self.fades.release(&channels, now.at);
@@ -169,9 +176,10 @@ impl State {
     /// Whether the scene in effect stays so: no channel of it goes elsewhere.
     fn keeps_scene(&self, command: &Command) -> bool {
         let Some(scene) = &self.desk.scene else { return true };
+        let targets = self.fades.targets();
         command.patches.iter().all(|patch| {
             let Some(channels) = scene.channels.get(&patch.universe) else { return true };
-            let same = |&(channel, to): &(Channel, u8)| self.target(patch.universe, channel) == to;
+            let same = |&(channel, to): &(Channel, u8)| self.target(&targets, patch.universe, channel) == to;
             patch.levels.iter().filter(|(channel, _)| channels.has(*channel)).all(same)
         })
     }
@@ -179,15 +187,16 @@ impl State {
     /// Whether these levels are all there, or on their way.
     #[must_use]
     pub fn is_at(&self, patches: &[Patch]) -> bool {
-        let there =
-            |patch: &Patch| patch.levels.iter().all(|&(channel, to)| self.target(patch.universe, channel) == to);
-        patches.iter().all(there)
+        let targets = self.fades.targets();
+        patches
+            .iter()
+            .all(|patch| patch.levels.iter().all(|&(channel, to)| self.target(&targets, patch.universe, channel) == to))
     }
 
     /// Where a channel is going, or is.
-    fn target(&self, universe: UniverseId, channel: Channel) -> u8 {
+    fn target(&self, targets: &Targets, universe: UniverseId, channel: Channel) -> u8 {
         let here = || self.frame(universe).map_or(0, |frame| frame.get(channel));
-        self.fades.target(universe, channel).unwrap_or_else(here)
+        targets.get(&universe).and_then(|levels| levels.get(&channel)).copied().unwrap_or_else(here)
     }
 
     /// Goes on with what is on its way; nothing when no level moved.
@@ -197,7 +206,7 @@ impl State {
         let seen = |universe, channel| universes.get(&universe).map_or(0, |frame| frame.get(channel));
         let moved = self.fades.step(now.at, seen);
         let desk = fades != self.fades.len();
-        let dims = self.desk.is_moving();
+        let light = self.lamp_light();
         let dimmed = self.desk.step(now.at);
         if moved.is_empty() && !dimmed && !desk {
             return None;
@@ -206,18 +215,31 @@ impl State {
         for (universe, channel, level) in moved {
             by_universe.entry(universe).or_default().push((channel, level));
         }
-        let touched = by_universe.get(&UniverseId::LAMP).is_some_and(touches_lamp);
         for (universe, levels) in &by_universe {
             if let Some(frame) = self.universes.get_mut(universe) {
                 Arc::make_mut(frame).set(levels);
             }
         }
-        let lamp = match touched || (dims && self.lamp() != Rgb::default()) {
+        let lamp = match self.lamp_light() != light {
             false => Told::No,
             true if self.desk.is_moving() || self.lamp_is_on_its_way() => Told::Later,
             true => Told::Now,
         };
         Some(self.changed(What::Levels(by_universe.into_iter().collect()), lamp, desk, now.ms))
+    }
+
+    /// The state once everything that is on its way has arrived: as it is stored.
+    #[must_use]
+    pub fn settled(&self) -> Self {
+        let mut settled = self.clone();
+        for (universe, levels) in self.fades.targets() {
+            if let Some(frame) = settled.universes.get_mut(&universe) {
+                let levels: Levels = levels.into_iter().collect();
+                Arc::make_mut(frame).set(&levels);
+            }
+        }
+        settled.fades = Fades::default();
+        settled
     }
 
     /// Whether anything is on its way.
@@ -227,7 +249,7 @@ impl State {
     }
 
     fn lamp_is_on_its_way(&self) -> bool {
-        Channel::LAMP.into_iter().any(|channel| self.fades.target(UniverseId::LAMP, channel).is_some())
+        self.fades.iter().any(|fade| fade.moves_lamp())
     }
 
     /// Ends all fades where they are, and with them the scene they were to reach; nothing when none runs.
@@ -391,10 +413,6 @@ fn universes(frames: impl IntoIterator<Item = (UniverseId, Frame)>) -> BTreeMap<
     let mut universes: BTreeMap<_, _> = frames.into_iter().map(|(id, frame)| (id, Arc::new(frame))).collect();
     universes.entry(UniverseId::LAMP).or_insert_with(|| Arc::new(Frame::DARK));
     universes
-}
-
-fn touches_lamp(levels: &Levels) -> bool {
-    levels.iter().any(|(channel, _)| Channel::LAMP.contains(channel))
 }
 
 /// `demo.rgb.state.v1`.

@@ -83,10 +83,13 @@ pub enum UnifiedCommand {
     #[serde(rename = "dmx.set")]
     Set {
         /// 1 to 64 characters; a second command with the same one has no effect.
+        #[schemars(length(min = 1, max = 64))]
         id: String,
         /// 0 to 63.
+        #[schemars(range(max = 63))]
         universe: u8,
         /// 1 to 512.
+        #[schemars(range(min = 1, max = 512))]
         channel: u16,
         /// Clamped to 0..255.
         value: i64,
@@ -95,30 +98,40 @@ pub enum UnifiedCommand {
     #[serde(rename = "dmx.patch")]
     Patch {
         /// As above.
+        #[schemars(length(min = 1, max = 64))]
         id: String,
         /// 0 to 63.
+        #[schemars(range(max = 63))]
         universe: u8,
         /// Of a channel that stands there twice the last one counts.
+        #[schemars(length(min = 1))]
         patch: Vec<ChannelLevel>,
     },
     /// The same over a time.
     #[serde(rename = "dmx.fade")]
     Fade {
         /// As above.
+        #[schemars(length(min = 1, max = 64))]
         id: String,
         /// 0 to 63.
+        #[schemars(range(max = 63))]
         universe: u8,
         /// As above.
+        #[schemars(length(min = 1))]
         patch: Vec<ChannelLevel>,
         /// 0 to 86,400,000.
+        #[schemars(range(max = 86_400_000))]
         duration_ms: u64,
         /// Absent: linear.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Easing")]
         easing: Option<Easing>,
     },
     /// Keeps levels as a scene.
     #[serde(rename = "scene.save")]
     Save {
         /// As above.
+        #[schemars(length(min = 1, max = 64))]
         id: String,
         /// Of the scene that is replaced or made.
         name: String,
@@ -129,10 +142,13 @@ pub enum UnifiedCommand {
     #[serde(rename = "scene.recall")]
     Recall {
         /// As above.
+        #[schemars(length(min = 1, max = 64))]
         id: String,
         /// Name of the scene, else its id.
         name: String,
         /// Absent: the scene's own time.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "u64", range(max = 86_400_000))]
         fade_ms: Option<u64>,
     },
 }

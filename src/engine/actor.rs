@@ -12,7 +12,7 @@ use super::inbox::{Control, Entry, Handle, Inbox, Switch, To};
 use super::memory::Stored;
 use super::{Outcome, memory};
 use crate::config;
-use crate::dmx::{Change, Intensity, KeptDesk, Now, ProjectId, State};
+use crate::dmx::{Change, Frame, Intensity, KeptDesk, Now, ProjectId, State, UniverseId};
 use crate::kit::clock;
 use crate::metrics::{self, Metrics};
 use crate::store::{Batch, Store};
@@ -68,7 +68,8 @@ pub async fn start(
     // What was on its way is at its end now, which nobody was told.
     let arrived = u64::from(memory::was_moving(&store, &project));
     let intensity = Intensity::only(settings.master_channels.iter().map(|of| (of.universe, of.channels)));
-    let state = memory::state(&store, &project, seq_jump + arrived).under(memory::desk(&store), intensity);
+    let desk = memory::desk(&store, &project);
+    let state = memory::state(&store, &project, seq_jump + arrived).within(settings.universes).under(desk, intensity);
     if seq_jump + arrived > 0 {
         store.commit(memory::jumped(&project, &state), Box::new(|| {})).await;
         store.sync().await;
@@ -90,6 +91,7 @@ pub async fn start(
         state,
         ttl,
         keep_ids: settings.dedupe_capacity,
+        universes: settings.universes,
         started,
         stepped: 0,
         store,
@@ -120,6 +122,8 @@ struct Actor {
     state: State,
     dedupe: Dedupe,
     keep_ids: usize,
+    /// Those from 0 on that may be commanded.
+    universes: u8,
     ttl: Duration,
     started: Instant,
     /// Number of the last step on the grid.
@@ -223,7 +227,7 @@ impl Actor {
     fn keep_desk(&mut self, batch: &mut Batch) {
         let desk = self.state.desk().kept();
         if desk != self.kept_desk {
-            memory::keep_desk(batch, &desk);
+            memory::keep_desk(batch, &desk, &self.project);
             self.kept_desk = desk;
         }
     }
@@ -239,6 +243,10 @@ impl Actor {
                 let _ = reply.send(Outcome::Duplicate);
             };
             return self.store.commit(Batch::default(), Box::new(release)).await;
+        }
+        if command.project.as_ref().is_some_and(|project| *project != self.project) {
+            let _ = reply.send(Outcome::OtherProject); // Err: the door does not wait any more
+            return;
         }
         let mut batch = batch.map(|batch| *batch).unwrap_or_default();
         let change = self.state.apply(&command, self.time());
@@ -266,7 +274,8 @@ impl Actor {
         let Switch { project, to, mut batch, reply } = switch;
         let change = match to {
             To::Stored => {
-                let Stored { updated_by, frames } = memory::stored(&self.store, &project);
+                let Stored { updated_by, mut frames } = memory::stored(&self.store, &project);
+                self.leave_out_unknown(&mut frames);
                 let change = self.state.replace(frames, Some(updated_by), self.time());
                 memory::keep_light(&mut batch, &project, &self.state);
                 memory::keep_active(&mut batch, &project);
@@ -275,7 +284,8 @@ impl Actor {
                 change
             }
             To::Frames(_) if project != self.project => return, // no answer: it is not the active one
-            To::Frames(frames) => {
+            To::Frames(mut frames) => {
+                self.leave_out_unknown(&mut frames);
                 let change = self.state.replace(frames, None, self.time());
                 memory::keep_instead(&self.store, &mut batch, &project, &self.state);
                 change
@@ -290,6 +300,11 @@ impl Actor {
             let _ = reply.send(seq); // Err: whoever asked does not wait any more
         };
         self.store.commit(batch, Box::new(release)).await;
+    }
+
+    /// Universes that may not be commanded have no light either: nobody could take it back. What is stored of them stays.
+    fn leave_out_unknown(&self, frames: &mut Vec<(UniverseId, Frame)>) {
+        frames.retain(|(universe, _)| universe.index() < self.universes);
     }
 
     /// Takes the project's ids from the store.

@@ -45,6 +45,7 @@ struct KeptDesk {
 /// The scene in effect, and its channels by universe.
 #[derive(Serialize, Deserialize)]
 struct KeptScene {
+    project: String,
     id: String,
     channels: BTreeMap<String, String>,
 }
@@ -143,8 +144,9 @@ pub(super) fn keep_levels(batch: &mut Batch, project: &ProjectId, universe: Univ
 }
 
 /// Keeps the desk.
-pub(super) fn keep_desk(batch: &mut Batch, desk: &dmx::KeptDesk) {
+pub(super) fn keep_desk(batch: &mut Batch, desk: &dmx::KeptDesk, project: &ProjectId) {
     let scene = desk.scene.as_ref().map(|scene| KeptScene {
+        project: project.as_str().into(),
         id: scene.scene.to_string(),
         channels: scene.channels.iter().map(|(id, set)| (id.to_string(), set.to_string())).collect(),
     });
@@ -152,12 +154,12 @@ pub(super) fn keep_desk(batch: &mut Batch, desk: &dmx::KeptDesk) {
     batch.put(Tree::Light, DESK, json(&kept));
 }
 
-/// The desk as it was last written.
-pub(super) fn desk(store: &Store) -> dmx::KeptDesk {
+/// The desk as it was last written, under this project.
+pub(super) fn desk(store: &Store, project: &ProjectId) -> dmx::KeptDesk {
     let value = store.get(Tree::Light, DESK.as_bytes());
     let kept = value.and_then(|value| serde_json::from_slice::<KeptDesk>(&value).ok());
     let Some(KeptDesk { master, blackout, scene, .. }) = kept else { return dmx::KeptDesk::default() };
-    let scene = scene.map(|KeptScene { id, channels }| {
+    let scene = scene.filter(|scene| scene.project == project.as_str()).map(|KeptScene { id, channels, .. }| {
         let read =
             |(universe, set): (String, String)| Some((UniverseId::new(universe.parse().ok()?)?, set.parse().ok()?));
         Arc::new(InEffect { scene: id.into(), channels: channels.into_iter().filter_map(read).collect() })

@@ -29,6 +29,8 @@ pub enum Outcome {
     Dropped,
     /// The queue stayed full for as long as the door would wait.
     Full,
+    /// Its scene is of another project than the active one; nothing happened.
+    OtherProject,
     /// The appliance is stopping.
     Stopping,
 }

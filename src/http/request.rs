@@ -112,6 +112,11 @@ fn too_large(most: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {most} bytes"))
 }
 
+/// A segment of a path, percent-decoded; what is no text then stays as it was sent.
+pub(super) fn decoded(segment: &str) -> String {
+    String::from_utf8(decode(segment)).unwrap_or_else(|_| segment.to_owned())
+}
+
 /// Percent-decoding of a query value (RFC 3986, 2.1); `+` stands for itself, as keys are made of any characters. What
 /// is no escape is kept as it is.
 fn decode(text: &str) -> Vec<u8> {

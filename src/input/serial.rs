@@ -147,7 +147,7 @@ impl Serial {
                 self.board.commanded();
             }
             // It had to make room (with a `src` of `ui`), or the end is near.
-            Outcome::Duplicate | Outcome::Dropped | Outcome::Full | Outcome::Stopping => {
+            Outcome::Duplicate | Outcome::Dropped | Outcome::Full | Outcome::OtherProject | Outcome::Stopping => {
                 gatherer.refused(Instant::now());
             }
         }

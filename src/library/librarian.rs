@@ -339,7 +339,7 @@ impl Librarian {
         let state = self.parts.feed.state();
         let Some(effect) = state.desk().scene_in_effect() else { return };
         let kept = view.looks().iter().find(|look| look.id == effect.scene);
-        if !kept.is_some_and(|look| state.is_at(&look.patches)) {
+        if !kept.is_some_and(|look| state.is_at(&look.patches())) {
             self.parts.engine.control(Control::EndScene(effect.scene.clone())).await; // None: the end is near
         }
     }
@@ -408,7 +408,7 @@ impl Librarian {
 
     fn state_of(&self, project: &ProjectId) -> State {
         if *project == self.view().catalogue.active {
-            (*self.parts.feed.state()).clone()
+            self.parts.feed.state().settled()
         } else {
             engine::state(&self.parts.store, project, 0)
         }

@@ -120,9 +120,9 @@ impl View {
 
     /// The scene of that name, else the one of that id.
     #[must_use]
-    pub fn look(&self, name: &str) -> Option<Look> {
+    pub fn look(&self, name: &str) -> Option<&Look> {
         let found = self.looks.iter().find(|look| look.name == name);
-        found.or_else(|| self.looks.iter().find(|look| *look.id == *name)).cloned()
+        found.or_else(|| self.looks.iter().find(|look| *look.id == *name))
     }
 }
 

@@ -44,9 +44,9 @@ use crate::metrics::Metrics;
 pub type Release = Box<dyn FnOnce() + Send>;
 
 /// What may stand between commit and release: each batch counts one and one more for each KiB. With more, `commit`
-/// waits: that fills the command queue, whose doors then wait or refuse. 2048 are 100 ms of 20,000 commands a second,
-/// or 2 MiB.
-const WAITING: u32 = 2048;
+/// waits: that fills the command queue, whose doors then wait or refuse. Blackout overtakes that queue and nothing that stands
+/// here: 256 are 30 ms of a slow machine's 8,500 commands a second.
+const WAITING: u32 = 256;
 
 /// Why the data folder cannot be used at all; anything less is lived with and reported in `Health`.
 #[derive(Debug, thiserror::Error)]

@@ -170,6 +170,7 @@ impl Client {
         for news in &batch {
             messages.extend(news.messages.iter().cloned()); // clones share the bytes
         }
+        messages.extend(batch.iter().rev().find_map(|news| news.desk.clone()));
         self.send(messages).await?;
         for news in batch {
             self.hub.metrics.ws_broadcast_seconds.observe(news.at.elapsed().as_secs_f64());

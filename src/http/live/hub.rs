@@ -27,6 +27,8 @@ pub(super) struct News {
     /// When the change was written.
     pub(super) at: Instant,
     pub(super) messages: Vec<Message>,
+    /// Of several in a row the newest is enough.
+    pub(super) desk: Option<Message>,
 }
 
 /// Where clients hear of changes and put commands. Clones share one hub.
@@ -113,7 +115,7 @@ impl Hub {
 impl Hub {
     /// Lets clients hear of a change as if they had missed all before it.
     pub(in super::super) fn skip_to(&self, seq: u64) {
-        let news = News { seq, at: Instant::now(), messages: vec![Message::text("never sent")] };
+        let news = News { seq, at: Instant::now(), messages: vec![Message::text("never sent")], desk: None };
         self.news.send(Arc::new(news)).unwrap();
     }
 }
@@ -124,6 +126,7 @@ fn pass_on(news: &broadcast::Sender<Arc<News>>, update: &Update) {
         return;
     }
     let messages = wire::change(&update.change, &update.state);
+    let desk = wire::changed_desk(&update.change, &update.state);
     // Err: the last client has just gone.
-    let _ = news.send(Arc::new(News { seq: update.change.seq, at: update.at, messages }));
+    let _ = news.send(Arc::new(News { seq: update.change.seq, at: update.at, messages, desk }));
 }

@@ -100,7 +100,8 @@ async fn answer(given: Given) -> Option<Message> {
 fn refusal(id: String, outcome: Outcome) -> Option<Refusal> {
     let (reason, message) = match outcome {
         // The broadcast is the answer; a duplicate had its broadcast before.
-        Outcome::Applied { .. } | Outcome::Duplicate => return None,
+        // No colour is of one project only.
+        Outcome::Applied { .. } | Outcome::Duplicate | Outcome::OtherProject => return None,
         Outcome::Dropped => (Reason::QueueFull, "newer commands took the place of this one"),
         Outcome::Full => (Reason::QueueFull, "too many commands wait, try again later"),
         Outcome::Stopping => (Reason::Stopping, "the appliance is stopping"),

@@ -63,17 +63,19 @@ pub(super) fn snapshot(state: &State) -> Vec<Message> {
     std::iter::once(lamp(state)).chain(updates).chain([desk(state)]).collect()
 }
 
-/// One change: `state` when it concerns the lamp, what it changed, `desk` when that is another one.
+/// One change: `state` when it concerns the lamp, and what it changed.
 pub(super) fn change(change: &Change, state: &State) -> Vec<Message> {
     let mut messages = Vec::new();
     if change.concerns_lamp() {
         messages.push(lamp(state));
     }
     messages.extend(StateUpdate::of(change, state).iter().map(text));
-    if change.desk {
-        messages.push(desk(state));
-    }
     messages
+}
+
+/// The desk, when a change made it another one. Of several the newest is enough.
+pub(super) fn changed_desk(change: &Change, state: &State) -> Option<Message> {
+    change.desk.then(|| desk(state))
 }
 
 /// Who is there, as in `GET /devices`.
@@ -173,9 +175,11 @@ mod tests {
             let what = What::Levels(vec![(UniverseId::LAMP, Vec::new())]);
             Change { seq: 10, ts: 6, what, lamp, desk }
         };
-        assert_eq!(change(&made(Told::Now, true), &state()).len(), 3);
+        assert_eq!(change(&made(Told::Now, true), &state()).len(), 2);
+        assert!(changed_desk(&made(Told::Now, true), &state()).is_some());
         let alone = change(&made(Told::No, false), &state());
         assert_eq!(json_of(&alone[0])["type"], "state.update");
+        assert!(changed_desk(&made(Told::No, false), &state()).is_none());
         assert_eq!((alone.len(), json_of(&alone[0])["full"].as_bool()), (1, Some(false)));
     }
 
@@ -185,7 +189,6 @@ mod tests {
         let made = Change { seq: 9, ts: 5, what: What::Whole { gone }, lamp: Told::Now, desk: true };
         let messages = change(&made, &state());
         assert_eq!(messages[..3], snapshot(&state())[..3]);
-        assert_eq!(messages[4], snapshot(&state())[3]);
         let end = json!({"type":"state.update","rev":9,"ts":5,"universe":9,"delta":[],"full":true});
         assert_eq!(json_of(&messages[3]), end);
     }

@@ -64,6 +64,7 @@ fn taken(outcome: Outcome, cmd_id: String) -> Result<Taken, Problem> {
         Outcome::Duplicate => return Ok(Taken::Duplicate { cmd_id }),
         Outcome::Full => "QUEUE_FULL: too many commands wait; try again in a second",
         Outcome::Dropped => "QUEUE_FULL: newer commands took the place of this one; try again in a second",
+        Outcome::OtherProject => return Err(Problem::internal("a colour belongs to every project")),
         Outcome::Stopping => return Err(stopping()),
     };
     Err(Problem::unavailable(why))

@@ -11,6 +11,7 @@ use super::super::request::{Request, SMALL};
 use super::desk;
 use super::rgb::{OUTCOME, PATIENCE, stopping};
 use super::{Key, Route, Verb, json, shape};
+use crate::desk::Client;
 use crate::dmx::{DeskView, NotEdited, RecallOrder, SceneBody, SceneEdit, SceneFields, scenes};
 use crate::engine::Outcome;
 use crate::kit::clock;
@@ -88,7 +89,7 @@ async fn put(app: &App, mut request: Request) -> Result<Response, Problem> {
 }
 
 async fn add(app: &App, mut request: Request) -> Result<Response, Problem> {
-    let edit = SceneEdit::add(&request.bytes(SMALL).await?, &app.hub.state(), clock::now_ms())?;
+    let edit = SceneEdit::add(&request.bytes(SMALL).await?, &app.hub.state(), ulid::Ulid::generate(), clock::now_ms())?;
     reply::json(StatusCode::CREATED, &app.library.edit_scenes(edit).await?.scene)
 }
 
@@ -105,15 +106,16 @@ async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
 
 async fn recall(app: &App, mut request: Request) -> Result<Response, Problem> {
     let order = RecallOrder::from_json(&request.bytes(SMALL).await?)?;
-    let (id, source) = (request.parameter(0), "rest".parse().map_err(Problem::internal)?);
-    let submission = timeout(PATIENCE, app.desk.recall(id, source, order.over())).await;
+    let (id, client) = (request.parameter(0), Client::Rest(request.peer.addr.ip()));
+    let submission = timeout(PATIENCE, app.desk.recall(id, client, order.over())).await;
     let queue_full = || Problem::unavailable("QUEUE_FULL: too many commands wait; try again in a second");
-    let submission = submission.map_err(|_| queue_full())?;
+    let submission = submission.map_err(|_| queue_full())??;
     let mut submission = submission.ok_or_else(|| no_scene(id))?;
     let outcome = timeout(OUTCOME, submission.outcome()).await;
     match outcome.map_err(|_| Problem::internal("the engine did not say what became of a command"))? {
         Outcome::Applied { .. } | Outcome::Duplicate => desk::desk(&app.hub.state()),
         Outcome::Full | Outcome::Dropped => Err(queue_full()),
+        Outcome::OtherProject => Err(Problem::new(StatusCode::CONFLICT, "another project was selected meanwhile")),
         Outcome::Stopping => Err(stopping()),
     }
 }

@@ -26,7 +26,7 @@ fuzz_target!(|body: &[u8]| {
         check(body, RecallOrder::from_json(body)); // an empty body is one
     }
     let mut scenes = Vec::new();
-    if let Some(edit) = check(body, SceneEdit::add(body, &State::default(), 1)) {
+    if let Some(edit) = check(body, SceneEdit::add(body, &State::default(), Default::default(), 1)) {
         let scene = edit.apply(&mut scenes, 2).expect("there is room");
         scene.look(64);
         if let Some(edit) = check(body, SceneEdit::change(scene.id().to_owned(), body)) {
