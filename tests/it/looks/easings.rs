@@ -26,9 +26,9 @@ async fn follows(word: &str, curve: impl Fn(f64) -> f64) {
     let end = rev(&web).await;
     tablet.wait("the end", |picture| (*picture.revs.last()? >= end).then_some(())).await;
     for (universe, from, to) in [(1, 0.0, 255.0), (2, 200.0, 20.0)] {
-        // The command moved nothing yet.
+        // The last that moved nothing: the command itself.
         let begins = |update: &&Value| update["universe"] == universe && update["delta"] == json!([]);
-        let begin = tablet.picture().updates.iter().find(begins).and_then(|update| update["rev"].as_u64()).unwrap();
+        let begin = tablet.picture().updates.iter().rfind(begins).and_then(|update| update["rev"].as_u64()).unwrap();
         let points = course(&tablet, universe, 1, begin);
         let at = |ms: f64| from + (to - from) * curve((ms / OVER as f64).clamp(0.0, 1.0));
         let way = (to - from).signum();

@@ -81,8 +81,9 @@ async fn a_captured_scene_gives_back_the_exact_frame() {
     accepted(&web, &recall(id_of(&captured))).await;
     back("scene.recall by id").await;
     change().await;
-    recall_scene(&web, &captured, r#"{"fadeMs":100}"#).await;
-    assert_eq!(fades(&web).await.len(), 1);
+    recall_scene(&web, &captured, r#"{"fadeMs":1000}"#).await;
+    let between = |state: &Value| state["r"].as_u64().is_some_and(|r| r > 10 && r < 200);
+    tablet.wait("it on its way", |p| p.states.iter().any(|(state, _)| between(state)).then_some(())).await;
     arrived(&web).await;
     back("with a fade").await;
 }
