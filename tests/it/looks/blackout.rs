@@ -146,7 +146,7 @@ async fn a_blackout_over_a_time_goes_down_and_comes_back() {
     tablet.wait("it to move", |picture| (picture.states.last()?.0["r"].as_u64()? < 255).then_some(())).await;
     blackout(&web, true).await;
     assert_eq!(rgb_of(&web.state().await), [0; 3]);
-    web.post("/blackout", json!({"on": false, "fadeMs": 60_000}).to_string()).await;
+    web.post("/blackout", json!({"on": false, "fadeMs": 86_400_000}).to_string()).await;
     assert_eq!(rgb_of(&web.state().await), [0; 3], "from where it is");
     blackout(&web, false).await;
     assert_eq!(rgb_of(&web.state().await), [255, 100, 1]);
