@@ -1,9 +1,12 @@
-//! The router dies or is replaced under running clients: they stay, and no message is lost or comes twice.
+//! What takes long for a client: the router dies or is replaced under it, or it says nothing for a while. It stays, and no
+//! message is lost or comes twice.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, QoS};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
@@ -207,4 +210,33 @@ fn a_router_that_knows_too_many_topics_is_replaced_in_the_middle_of_the_traffic(
         }
         assert_eq!(stage.metrics.broker.dropped.get(), 0);
     });
+}
+
+/// Longer than a client may take nothing, and than its keep-alive would be if it had a short one.
+const IDLE: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn who_was_idle_is_answered_however_long_it_was() {
+    let stage = Stage::start(|_| {}).await;
+    // Each of them was closed by a toss of a coin once.
+    let mut clients = Vec::new();
+    for n in 0..16u8 {
+        let mut socket = TcpStream::connect(stage.address).await.unwrap();
+        let mut connect = b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02c".to_vec();
+        connect.push(b'a' + n);
+        socket.write_all(&connect).await.unwrap();
+        let mut connack = [0; 4];
+        socket.read_exact(&mut connack).await.unwrap();
+        clients.push(socket);
+    }
+    // Only the clock goes on: nobody has anything to do meanwhile.
+    tokio::time::pause();
+    tokio::time::advance(IDLE).await;
+    tokio::time::resume();
+    for socket in &mut clients {
+        socket.write_all(b"\xc0\x00").await.unwrap();
+        let mut pingresp = [0; 2];
+        timeout(PATIENCE, socket.read_exact(&mut pingresp)).await.unwrap().expect("the connection stays");
+        assert_eq!(pingresp, *b"\xd0\x00");
+    }
 }

@@ -97,7 +97,10 @@ pub(super) struct Connection {
     /// One and a half times what the client asked for ([MQTT-3.1.2-24]).
     keep_alive: Option<Duration>,
     last_packet: Instant,
+    /// Since when what waits to be written has not moved.
     last_write: Instant,
+    /// Whether anything waited when this was looked at last.
+    writing: bool,
     meter: Arc<Meter>,
 }
 
@@ -106,7 +109,17 @@ impl Connection {
         let (read_half, write_half) = tokio::io::split(stream);
         let keep_alive = (connect.keep_alive > 0).then(|| Duration::from_millis(1500) * u32::from(connect.keep_alive));
         let now = Instant::now();
-        Self { read_half, write_half, read, out: BytesMut::new(), keep_alive, last_packet: now, last_write: now, meter }
+        Self {
+            read_half,
+            write_half,
+            read,
+            out: BytesMut::new(),
+            keep_alive,
+            last_packet: now,
+            last_write: now,
+            writing: false,
+            meter,
+        }
     }
 
     pub(super) fn welcome(&mut self, session_present: bool) {
@@ -120,6 +133,15 @@ impl Connection {
 
     fn stalled_at(&self) -> Instant {
         self.last_write + WRITE_TIMEOUT
+    }
+
+    /// Whether anything waits to be written. The client's patience counts from when it began to, however long it was idle.
+    fn is_writing(&mut self, now: Instant) -> bool {
+        let before = std::mem::replace(&mut self.writing, !self.out.is_empty());
+        if !(before && self.writing) {
+            self.last_write = now;
+        }
+        self.writing
     }
 
     fn wrote(&mut self) {
@@ -178,10 +200,7 @@ impl Session {
             if !reading || connection.keep_alive.is_none() {
                 connection.last_packet = now;
             }
-            let writing = !connection.out.is_empty();
-            if !writing {
-                connection.last_write = now;
-            }
+            let writing = connection.is_writing(now);
             let leave_at = (open == Phase::Closing).then(|| {
                 let (silent_since, end) = *farewell.get_or_insert((now, now + FAREWELL));
                 let served = !writing && self.outbound.is_written() && self.inbound.is_done();
