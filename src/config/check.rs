@@ -85,6 +85,12 @@ const RULES: &[Rule] = &[
         wrong: "usb.port and input.port are the same",
         right: "name two different ports",
     },
+    Rule {
+        keys: &["http.ui_dir"],
+        broken: |c| c.http.ui_dir.as_ref().is_some_and(|folder| !folder.join("index.html").is_file()),
+        wrong: "{} has no index.html that can be read",
+        right: "name the app's folder, src/pwa for example, or leave it empty",
+    },
 ];
 
 /// Features that are parsed and checked already, and refused while they cannot be had.

@@ -75,6 +75,8 @@ pub struct Http {
     pub allow_origins: Vec<String>,
     /// Open connections at the most; a further one waits.
     pub max_connections: usize,
+    /// Folder that the app is served from while it is designed; `None` = the app inside the program.
+    pub ui_dir: Option<PathBuf>,
 }
 
 impl Default for Http {
@@ -85,6 +87,7 @@ impl Default for Http {
             also_port: None,
             allow_origins: vec!["*".into()],
             max_connections: 512,
+            ui_dir: None,
         }
     }
 }

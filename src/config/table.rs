@@ -107,6 +107,7 @@ sections! {
         also_port: ["DMX_HTTP_ALSO_PORT"], Range(1, 65_535), "A second port, 80 for example; one that cannot be had is a warning. Empty = none.";
         allow_origins: ["DMX_ALLOW_ORIGINS"], Text(form::ORIGIN), "Origins that browsers may come from; * = any.";
         max_connections: ["DMX_HTTP_MAX_CONNECTIONS"], Range(1, 65_535), "Open connections at the most; a further one waits.";
+        ui_dir: ["DMX_HTTP_UI_DIR"], Any, "Folder that the app is served from while it is designed; empty = the app inside the program.";
     }
 
     [mqtt] Mqtt "The embedded MQTT broker, and the other broker it may join." {

@@ -52,7 +52,10 @@ pub(super) fn filter(app: &Arc<App>) -> Everything {
 /// Answers one request, whatever it asks.
 async fn answer(app: Arc<App>, request: Request) -> Response {
     let (method, headers) = (label(&request.method), request.headers.clone());
-    let found = routes::find(&request.method, &request.path);
+    let found = match routes::find(&request.method, &request.path) {
+        Found::Nothing if app.assets.has(&request.path).await => routes::file(&request.method),
+        found => found,
+    };
     let route = found.route();
     let mut response = respond(&app, request, found).await.unwrap_or_else(Problem::into_response);
     let status = response.status();

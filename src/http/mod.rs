@@ -108,6 +108,7 @@ pub enum NotOpened {
 
 /// What every handler may use; one for the whole door.
 struct App {
+    assets: assets::Assets,
     origins: origin::Origins,
     gate: auth::Gate,
     engine: engine::Handle,
@@ -128,6 +129,7 @@ struct App {
 impl App {
     fn new(parts: Parts, stop: Stop) -> Arc<Self> {
         Arc::new(Self {
+            assets: assets::Assets::new(parts.settings.ui_dir),
             origins: origin::Origins::new(&parts.settings.allow_origins),
             gate: auth::Gate::new(parts.auth),
             hub: live::Hub::new(live::Parts {

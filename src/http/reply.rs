@@ -1,8 +1,9 @@
-//! Answers that are no problems: JSON, text, bytes.
+//! Answers that are no problems: JSON, text, bytes, and bytes with an ETag.
 
 use serde::Serialize;
-use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use warp::http::{HeaderValue, StatusCode};
+use sha2::{Digest, Sha256};
+use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::hyper::body::Bytes;
 
 use super::dispatch::Response;
@@ -22,4 +23,49 @@ pub(super) fn bytes(media: &'static str, body: impl Into<Bytes>) -> Response {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// 200, or 304 when the client has these very bytes. Caches ask each time, so that an update is seen at once.
+pub(super) fn tagged(media: &'static str, bytes: Bytes, request: &HeaderMap) -> Response {
+    tagged_as(&format!("\"{}\"", fingerprint([&bytes[..]])), media, bytes, request)
+}
+
+/// The same with a tag that is known already.
+pub(super) fn tagged_as(etag: &str, media: &'static str, bytes: Bytes, request: &HeaderMap) -> Response {
+    let fresh = request.get_all(IF_NONE_MATCH).iter().any(|value| value.to_str().is_ok_and(|v| matches(v, etag)));
+    let mut response = Response::new(if fresh { Bytes::new() } else { bytes }.into());
+    if fresh {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(etag) = HeaderValue::try_from(etag) {
+        headers.insert(ETAG, etag);
+    }
+    response
+}
+
+/// 64 bits of SHA-256 in hexadecimal: nobody tries to collide the appliance's own files.
+pub(super) fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut digest = Sha256::new();
+    parts.into_iter().for_each(|part| digest.update(part));
+    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// RFC 9110, 13.1.2: a list, compared weakly, or `*`.
+fn matches(if_none_match: &str, etag: &str) -> bool {
+    if_none_match.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_matches_in_a_list_weakly_and_by_star() {
+        for (header, hit) in [("\"a\"", true), ("\"x\", W/\"a\"", true), ("*", true), ("\"b\"", false), ("a", false)] {
+            assert_eq!(matches(header, "\"a\""), hit, "{header}");
+        }
+    }
 }

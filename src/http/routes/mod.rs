@@ -8,12 +8,12 @@ mod documents;
 mod live;
 mod metrics;
 mod outputs;
-mod page;
 mod probes;
 mod projects;
 mod rgb;
 mod scenes;
 mod schemas;
+mod ui;
 mod universes;
 mod usb;
 
@@ -133,6 +133,11 @@ const fn empty(status: u16, says: &'static str) -> Answer {
 
 /// Everything that is served, resource by resource.
 pub(super) fn table() -> impl Iterator<Item = &'static Route> {
+    resources().chain([&ui::FILE])
+}
+
+/// Everything that is known by its path alone: all but the app's files.
+fn resources() -> impl Iterator<Item = &'static Route> {
     [TABLE, desk::ROUTES, scenes::ROUTES, projects::ROUTES, backups::ROUTES, documents::ROUTES].into_iter().flatten()
 }
 
@@ -282,23 +287,30 @@ static TABLE: &[Route] = &[
         answers: &[text("application/json", "OpenAPI 3.1.")],
         handler: |_, request| Box::pin(async move { schemas::openapi(&request) }),
     },
-    page::row("/", "The page for people."),
-    page::row("/app.js", "Its program."),
-    page::row("/app.css", "Its looks."),
-    page::row("/icon.svg", "Its icon."),
+    ui::START,
+    ui::SHELL,
 ];
 
-/// Looks a request up.
+/// Looks a request up. The app's files are not found here: they come after everything else.
 pub(super) fn find(method: &Method, path: &str) -> Found {
+    pick(method, resources().filter_map(|route| Some((route, parameters(route.path, path)?))))
+}
+
+/// The row of the app's files, for a path where there is one.
+pub(super) fn file(method: &Method) -> Found {
+    pick(method, [(&ui::FILE, Vec::new())])
+}
+
+/// The row of this method among those of one path.
+fn pick<'a>(method: &Method, rows: impl IntoIterator<Item = (&'static Route, Vec<&'a str>)>) -> Found {
     let mut others = Vec::new();
-    for route in table() {
-        match parameters(route.path, path) {
-            Some(values) if route.verb.takes(method) => {
+    for (route, values) in rows {
+        match route.verb {
+            verb if verb.takes(method) => {
                 return Found::Route(route, values.into_iter().map(str::to_owned).collect());
             }
-            Some(_) if route.verb == Verb::Get => others.extend(["GET", "HEAD"]),
-            Some(_) => others.push(route.verb.as_str()),
-            None => {}
+            Verb::Get => others.extend(["GET", "HEAD"]),
+            verb => others.push(verb.as_str()),
         }
     }
     if others.is_empty() {
@@ -340,7 +352,7 @@ mod tests {
 
     #[test]
     fn every_row_is_found_by_its_own_method_and_the_methods_of_a_path_are_listed() {
-        for route in table() {
+        for route in resources() {
             let method = route.verb.as_str().parse().unwrap();
             let path = route.path.replace(['{', '}'], "");
             assert!(matches!(find(&method, &path), Found::Route(found, _) if std::ptr::eq(found, route)), "{path}");

@@ -2,6 +2,7 @@
 
 mod access;
 mod also_port;
+mod app;
 mod commands;
 mod documents;
 mod refusals;

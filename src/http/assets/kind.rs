@@ -1,0 +1,44 @@
+//! Which files below `src/pwa` belong to the app, where they are served and as what. `build.rs` shares this file: what
+//! the program carries and what `http.ui_dir` serves follow the same rules.
+
+/// The address of a file, by its path from the app's folder with `/` between names; `None` when it is not served:
+/// tests, tools' folders and their settings.
+pub(super) fn address(path: &str) -> Option<String> {
+    let mut names = path.split('/').peekable();
+    let mut file = path;
+    while let Some(name) = names.next() {
+        let is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        let is_folder = names.peek().is_some();
+        // A name that starts with a dot is hidden, or leads out of the folder.
+        if name.is_empty()
+            || !is_plain
+            || name.starts_with('.')
+            || is_folder && matches!(name, "tests" | "node_modules")
+        {
+            return None;
+        }
+        file = name;
+    }
+    let is_tool = file.ends_with(".test.js") || matches!(file, "jsconfig.json" | "tsconfig.json" | "package.json");
+    match path {
+        "index.html" => Some("/".into()),
+        _ if is_tool || media(file).is_none() => None,
+        _ => Some(format!("/{path}")),
+    }
+}
+
+/// The media type, by the ending of a name.
+pub(super) fn media(path: &str) -> Option<&'static str> {
+    Some(match path.rsplit_once('.')?.1 {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "json" => "application/json",
+        "webmanifest" => "application/manifest+json",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        _ => return None,
+    })
+}
