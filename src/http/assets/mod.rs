@@ -1,6 +1,8 @@
 //! The tablet app's files: inside the program, or from `http.ui_dir` while it is designed.
 
+mod coding;
 mod folder;
+mod inside;
 mod kind;
 
 use std::path::PathBuf;
@@ -10,7 +12,6 @@ use serde::Serialize;
 use tokio::task::spawn_blocking;
 use warp::http::header::{CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY};
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
-use warp::hyper::body::Bytes;
 
 use super::dispatch::Response;
 use super::problem::Problem;
@@ -34,20 +35,6 @@ pub(super) struct Shell {
     files: Vec<String>,
 }
 
-/// One file inside the program.
-struct File {
-    address: &'static str,
-    media: &'static str,
-    bytes: &'static [u8],
-}
-
-const FILES: &[File] = &[
-    File { address: "/", media: "text/html; charset=utf-8", bytes: include_bytes!("../../pwa/index.html") },
-    File { address: "/app.js", media: "text/javascript; charset=utf-8", bytes: include_bytes!("../../pwa/app.js") },
-    File { address: "/app.css", media: "text/css; charset=utf-8", bytes: include_bytes!("../../pwa/app.css") },
-    File { address: "/icon.svg", media: "image/svg+xml", bytes: include_bytes!("../../pwa/icon.svg") },
-];
-
 impl Assets {
     pub(super) fn new(ui_dir: Option<PathBuf>) -> Self {
         ui_dir.map_or(Self::Inside, Self::Folder)
@@ -56,7 +43,7 @@ impl Assets {
     /// Whether the app has a file at an address.
     pub(super) async fn has(&self, address: &str) -> bool {
         match self {
-            Self::Inside => FILES.iter().any(|file| file.address == address),
+            Self::Inside => inside::has(address),
             Self::Folder(root) => {
                 let (root, address) = (root.clone(), address.to_owned());
                 spawn_blocking(move || folder::has(&root, &address)).await.unwrap_or_default()
@@ -67,7 +54,7 @@ impl Assets {
     /// What there is.
     pub(super) async fn shell(&self) -> Result<Shell, Problem> {
         match self {
-            Self::Inside => Ok(Shell::of(FILES.iter().map(|file| (file.address, file.bytes)))),
+            Self::Inside => Ok(Shell::of(inside::all())),
             Self::Folder(root) => {
                 let root = root.clone();
                 let all = spawn_blocking(move || folder::all(&root)).await.map_err(Problem::internal)?;
@@ -80,10 +67,7 @@ impl Assets {
     /// A file of the app, with the headers that keep it among its own.
     pub(super) async fn answer(&self, address: &str, request: &HeaderMap) -> Result<Response, Problem> {
         let mut response = match self {
-            Self::Inside => {
-                let file = FILES.iter().find(|file| file.address == address).ok_or_else(missing)?;
-                reply::tagged(file.media, Bytes::from_static(file.bytes), request)
-            }
+            Self::Inside => inside::answer(address, request)?,
             Self::Folder(root) => {
                 let (root, address) = (root.clone(), address.to_owned());
                 let read = spawn_blocking(move || folder::read(&root, &address)).await.map_err(Problem::internal)?;
