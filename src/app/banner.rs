@@ -4,11 +4,13 @@ use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::addresses;
+
 /// Written to stderr when that is a terminal.
 pub(super) fn show(doors: &[(&str, SocketAddr)], data_dir: &Path) {
     let mut out = io::stderr();
     if out.is_terminal() {
-        let _ = out.write_all(text(doors, &own_addresses(), data_dir).as_bytes()); // nobody reads: no fault
+        let _ = out.write_all(text(doors, &addresses::own(), data_dir).as_bytes()); // nobody reads: no fault
     }
 }
 
@@ -16,28 +18,12 @@ fn text(doors: &[(&str, SocketAddr)], own: &[std::net::IpAddr], data_dir: &Path)
     let mut text = format!("\n  dmxd {} is running\n", env!("CARGO_PKG_VERSION"));
     for (door, address) in doors {
         let (name, scheme) = if door.starts_with("http") { ("web", "http") } else { ("MQTT", "mqtt") };
-        let mut hosts = vec![address.ip()];
-        if address.ip().is_unspecified() {
-            hosts = own.iter().copied().filter(|ip| ip.is_ipv4() || address.is_ipv6()).collect();
-        }
-        for host in hosts {
-            text += &format!("  {name:<6}{scheme}://{}\n", SocketAddr::new(host, address.port()));
+        for address in addresses::of(*address, own) {
+            text += &format!("  {name:<6}{scheme}://{address}\n");
         }
     }
     let data = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.into());
     text + &format!("  {:<6}{}\n  Ctrl-C stops it; again: at once.\n\n", "data", data.display())
-}
-
-/// This machine's addresses, loopback first, without the link-local ones that need a zone to be of use.
-fn own_addresses() -> Vec<std::net::IpAddr> {
-    let mut all: Vec<_> = if_addrs::get_if_addrs().unwrap_or_default().into_iter().map(|i| i.ip()).collect();
-    all.retain(|ip| match ip {
-        std::net::IpAddr::V4(ip) => !ip.is_link_local(),
-        std::net::IpAddr::V6(ip) => !ip.is_unicast_link_local(),
-    });
-    all.sort_by_key(|ip| (!ip.is_loopback(), *ip));
-    all.dedup();
-    all
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! The wiring: everything is built in order and closed in the reverse of it.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::banner;
 use super::memory::Memory;
 use super::report;
 use super::signals::Signals;
+use super::{addresses, banner};
 use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
 use crate::config::Config;
@@ -134,8 +133,13 @@ impl House {
             metrics: metrics.backup.clone(),
         })?;
         let desk = Desk::new(engine.handle.clone(), library.clone(), config.engine.universes);
-        let mut doors = vec![("http", web_listener.local_addr()), ("mqtt", mqtt_listener.local_addr())];
-        doors.extend(also_listener.iter().map(|listener| ("http_also", listener.local_addr())));
+        let unknown = |source| Fault::System { doing: "asking for a door's port", source };
+        let web_door = web_listener.local_addr().map_err(unknown)?;
+        let mqtt_door = mqtt_listener.local_addr().map_err(unknown)?;
+        let mut listening = vec![("http", web_door), ("mqtt", mqtt_door)];
+        for listener in &also_listener {
+            listening.push(("http_also", listener.local_addr().map_err(unknown)?));
+        }
         let broker = broker::start(
             mqtt_listener,
             broker::Parts {
@@ -176,17 +180,15 @@ impl House {
             ports: Ports { outputs: outputs.statuses(), inputs: vec![input.status()], usb: Arc::new(outputs.usb()) },
             library,
             backups: backups.handle.clone(),
+            addresses: Arc::new(move || addresses::for_others(web_door, mqtt_door, &addresses::own())),
         };
         let mut tasks = Tasks::default();
         tasks.spawn(
             "the web server",
             http::serve([web_listener].into_iter().chain(also_listener).collect(), parts, stop),
         );
-        let mut listening: Vec<(&str, SocketAddr)> = Vec::new();
-        for (door, address) in doors {
-            let address = address.map_err(|source| Fault::System { doing: "asking for a door's port", source })?;
+        for (door, address) in &listening {
             tracing::info!(door, %address, "listening");
-            listening.push((door, address));
         }
         banner::show(&listening, &storage.data_dir);
         Ok(Self { memory, broker, outputs, input, backups, web: tasks, web_stop })

@@ -1,5 +1,6 @@
 //! The house: command line, log, and the order in which everything opens and closes.
 
+mod addresses;
 pub mod args;
 mod banner;
 mod house;

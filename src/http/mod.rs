@@ -66,6 +66,17 @@ pub struct Parts {
     pub library: Library,
     /// Their backups.
     pub backups: backup::Handle,
+    /// Where other machines reach this one now.
+    pub addresses: Arc<dyn Fn() -> Addresses + Send + Sync>,
+}
+
+/// Where other machines reach this one, as URLs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// The app and REST.
+    pub web: Vec<String>,
+    /// The embedded broker.
+    pub mqtt: Vec<String>,
 }
 
 /// Devices and clients, as the broker lends them.
@@ -120,6 +131,7 @@ struct App {
     ports: Ports,
     library: Library,
     backups: backup::Handle,
+    addresses: Arc<dyn Fn() -> Addresses + Send + Sync>,
     /// The turn of who imports.
     imports: Semaphore,
     hub: live::Hub,
@@ -148,6 +160,7 @@ impl App {
             ports: parts.ports,
             library: parts.library,
             backups: parts.backups,
+            addresses: parts.addresses,
             imports: Semaphore::new(1),
             stop,
         })

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use warp::hyper::body::Bytes;
 
 use super::dispatch::Response;
-use super::{App, Devices, NotOpened, Parts, Ports, UsbOutput, bind, server};
+use super::{Addresses, App, Devices, NotOpened, Parts, Ports, UsbOutput, bind, server};
 use crate::backup;
 use crate::config::{self, Config};
 use crate::desk::Desk;
@@ -96,6 +96,7 @@ impl Web {
             ports: ports(),
             library,
             backups: backup::Handle::off(),
+            addresses: Arc::new(|| Addresses { web: vec!["http://192.0.2.7/".into()], mqtt: Vec::new() }),
         };
         let (stopper, stop) = stop::channel();
         let max_connections = parts.settings.max_connections;

@@ -1,6 +1,7 @@
 //! The table of everything that is served. A row feeds the dispatcher, the metric label and OpenAPI; a new resource
 //! is a new file beside this one and its rows here.
 
+mod about;
 mod backups;
 mod desk;
 mod devices;
@@ -162,6 +163,16 @@ static TABLE: &[Route] = &[
         takes: Some(shape::<RgbCommand>),
         answers: &[json::<rgb::Taken>(202, "The command was accepted, or its id was seen before.")],
         handler: |app, request| Box::pin(async move { rgb::change(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/about",
+        summary: "What runs here and where other machines reach it.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<about::About>(200, "Addresses as URLs, those that can be dialled from elsewhere.")],
+        handler: |app, _| Box::pin(async move { about::read(&app) }),
     },
     Route {
         verb: Verb::Get,
