@@ -1,0 +1,55 @@
+// What a browser gets over the wire: every form of every file, the size of the shell, the time to the first paint.
+import assert from "node:assert/strict";
+import { get } from "node:http";
+import { after, before, test } from "node:test";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
+import { Appliance, PLAIN, launch, visit } from "./harness.js";
+
+/** All that a tablet on a weak radio has to fetch before the app is there, packed as plain http allows. */
+const MOST_SHELL_BYTES = 150_000;
+const MOST_FIRST_PAINT_MS = 1000;
+
+let appliance;
+before(async () => (appliance = await new Appliance().start()));
+after(() => appliance?.clear());
+
+/** The bytes as they were sent. @param {string} path @param {string} coding */
+function raw(path, coding) {
+  return new Promise((resolve, reject) => {
+    get(appliance.url() + path.slice(1), { headers: { "accept-encoding": coding } }, async (answer) => {
+      const parts = [];
+      for await (const part of answer) parts.push(part);
+      resolve({ coding: answer.headers["content-encoding"], bytes: Buffer.concat(parts) });
+    }).on("error", reject);
+  });
+}
+
+test("each form unpacks to the same file, and the shell is small", async (t) => {
+  const { files } = await appliance.rest("/assets.json");
+  let shell = 0;
+  for (const file of files) {
+    const [plain, gzip, brotli] = await Promise.all([raw(file, "identity"), raw(file, "gzip"), raw(file, "br")]);
+    assert.equal(plain.coding, undefined, file);
+    if (gzip.coding) assert.deepEqual(gunzipSync(gzip.bytes), plain.bytes, file);
+    if (brotli.coding) assert.deepEqual(brotliDecompressSync(brotli.bytes), plain.bytes, file);
+    shell += gzip.bytes.length;
+  }
+  t.diagnostic(`shell: ${shell} bytes with gzip in ${files.length} files`);
+  assert.ok(shell <= MOST_SHELL_BYTES, `${shell} bytes`);
+});
+
+test("the first paint comes soon", async (t) => {
+  const browser = await launch();
+  try {
+    await visit(browser, { appliance, host: PLAIN }, async (page) => {
+      const painted = await page.evaluate(() => new Promise((resolve) => {
+        new PerformanceObserver((list) => list.getEntriesByName("first-contentful-paint").forEach(({ startTime }) => resolve(startTime)))
+          .observe({ type: "paint", buffered: true });
+      }));
+      t.diagnostic(`first paint: ${Math.round(painted)} ms after the address was asked for`);
+      assert.ok(painted <= MOST_FIRST_PAINT_MS, `${painted} ms`);
+    });
+  } finally {
+    await browser.close();
+  }
+});
