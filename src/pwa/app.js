@@ -1,146 +1,124 @@
-// The plain page's program: the lamp's light over /ws, and the truth about the link.
-// It shows what the server said last and for how long that has been old; it never guesses.
+// Starts the app: words, theme, frame, the view that the address names. Everything else is in its own file.
 
-const PING_EVERY_MS = 5000;
-const SILENT_AFTER_MS = 12000; // two pings and a bit: the socket is dead though nobody said so
-const QUIET_MS = 1500; // a shorter break is not worth a word
-const FIRST_RETRY_MS = 250;
-const LONGEST_RETRY_MS = 5000;
-const KEY_REFUSED = 4401;
+import { h, mark, say } from "./core/dom.js";
+import * as prefs from "./core/prefs.js";
+import { LANGUAGES, t, use } from "./core/words.js";
+import { desk } from "./desk.js";
+import { DmxBar } from "./elements/dmx-bar.js";
+import { DmxChip } from "./elements/dmx-chip.js";
+import { icon } from "./elements/icons.js";
+import { Notices } from "./elements/notices.js";
+import { keyAsk } from "./elements/key-ask.js";
+import { installed } from "./install.js";
+import { keepAwake } from "./wake.js";
+import { devices } from "./views/devices.js";
+import { live } from "./views/live.js";
+import { looks } from "./views/looks.js";
+import { settings } from "./views/settings.js";
+import { shows } from "./views/shows.js";
 
-/** @param {string} id */
-const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+/** @import { Language } from "./core/words.js" */
 
-const link = at("link");
-const disc = at("lamp");
-const ask = /** @type {HTMLFormElement} */ (at("ask"));
-const keyField = /** @type {HTMLInputElement} */ (at("key"));
+/** @typedef {(signal: AbortSignal) => HTMLElement} View Listens and paints until the signal. */
+const VIEWS = /** @type {const} */ ({ live, looks, shows, devices, settings });
+/** @typedef {keyof typeof VIEWS} ViewName */
+const NAMES = /** @type {ViewName[]} */ (Object.keys(VIEWS));
 
-/** @type {WebSocket | undefined} */
-let socket;
-let retries = 0;
-let retryTimer = 0;
-let heardAt = 0; // performance.now() of the last message, 0 before the first
-let triedAt = 0; // when the present socket was made
-let lostAt = performance.now();
-/** @type {number | undefined} */
-let roundTripMs;
-let refused = false;
+/** Colours of the browser's own bars, by theme; the style sheet's --ground. */
+const GROUNDS = { dark: "#0b0d11", red: "#0a0202", light: "#f3f4f7" };
 
-/** The key lives as long as the tab. Storage may be forbidden; then it lives as long as the page. */
-let key = new URLSearchParams(location.hash.slice(1)).get("token") ?? stored() ?? "";
+const notices = new Notices();
+const main = h("main", { id: "view", tabindex: -1 });
+let framing = new AbortController();
+let showing = new AbortController();
 
-function stored() {
-  try {
-    return sessionStorage.getItem("key");
-  } catch {
-    return null;
-  }
+start();
+
+async function start() {
+  takeKeyFromAddress();
+  applyTheme();
+  await loadWords();
+  frame();
+  desk.notify = (words) => notices.tell(words);
+  desk.start();
+  addEventListener("hashchange", show);
+  document.addEventListener("settings", onSettings);
+  keepAwake();
+  void installed((apply) => notices.offer(t("update.offer"), t("update.apply"), apply));
 }
 
-function connect() {
-  clearTimeout(retryTimer);
-  if (refused || (socket && socket.readyState <= WebSocket.OPEN)) return;
-  const url = new URL("/ws", location.href);
-  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  if (key) url.search = `?token=${encodeURIComponent(key)}`;
-  const opened = new WebSocket(url);
-  socket = opened;
-  triedAt = performance.now();
-  opened.onmessage = (event) => socket === opened && hear(JSON.parse(event.data));
-  opened.onclose = (event) => socket === opened && lose(event.code);
+/** A link with `#token=…` carries the key; it does not stay in the address. */
+function takeKeyFromAddress() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!token) return;
+  prefs.write("key", token);
+  history.replaceState(null, "", location.pathname);
 }
 
-/** @param {{type: string, r: number, g: number, b: number, seq: number, ts: number}} message */
-function hear(message) {
-  heardAt = performance.now();
-  if (message.type === "state") {
-    retries = 0;
-    if (lostAt) ping();
-    lostAt = 0;
-    show(message);
-  } else if (message.type === "pong") {
-    roundTripMs = heardAt - message.ts;
-  }
-  tell();
+function applyTheme() {
+  const theme = prefs.read("theme", "dark");
+  const known = /** @type {keyof typeof GROUNDS} */ (theme in GROUNDS ? theme : "dark");
+  document.documentElement.dataset.theme = known;
+  document.querySelector("meta[name=theme-color]")?.setAttribute("content", GROUNDS[known]);
 }
 
-/** @param {{r: number, g: number, b: number, seq: number, ts: number}} state */
-function show({ r, g, b, seq, ts }) {
-  disc.dataset.known = "";
-  disc.style.setProperty("--light", `rgb(${r} ${g} ${b})`);
-  for (const [id, level] of Object.entries({ r, g, b })) at(id).textContent = String(level);
-  at("seq").textContent = String(seq);
-  at("time").textContent = seq === 0 ? "–" : new Date(ts).toLocaleTimeString();
+async function loadWords() {
+  const wanted = prefs.read("language", navigator.language.slice(0, 2));
+  const language = /** @type {Language} */ (wanted in LANGUAGES ? wanted : "en");
+  const response = await fetch(`/lang/${language}.json`);
+  use(language, await response.json());
+  document.documentElement.lang = language;
 }
 
-/** @param {number} code */
-function lose(code) {
-  socket = undefined;
-  roundTripMs = undefined;
-  lostAt ||= performance.now();
-  refused = code === KEY_REFUSED;
-  if (refused) {
-    ask.hidden = false;
-    keyField.focus();
-  } else {
-    const pause = Math.min(FIRST_RETRY_MS * 2 ** retries++, LONGEST_RETRY_MS);
-    retryTimer = setTimeout(connect, pause * (0.75 + Math.random() / 4));
-  }
-  tell();
+/** What stands around every view. */
+function frame() {
+  framing.abort();
+  framing = new AbortController();
+  const tab = (/** @type {ViewName} */ name) =>
+    h("a", { href: `#/${name}`, "data-view": name }, icon(name), h("span", null, t(`nav.${name}`)));
+  const chip = new DmxChip();
+  const spoken = h("span", { class: "unseen", role: "status" });
+  const project = h("p", { class: "project" });
+  document.body.replaceChildren(
+    h("a", { class: "skip", href: "#view", onclick: skip }, t("nav.skip")),
+    h("header", { class: "top" }, h("nav", { "aria-label": t("nav.label") }, NAMES.map(tab)), project, chip, spoken),
+    keyAsk(framing.signal), main, notices, new DmxBar());
+  desk.paint(() => {
+    const { standing } = desk;
+    chip.paint(standing);
+    mark(document.body, "data-link", standing.kind);
+    say(spoken, standing.kind === "live" || standing.kind === "connecting" ? "" : t("link.spoken"));
+    const { projects } = desk;
+    say(project, projects?.projects.find(({ id }) => id === projects.activeId)?.name ?? "");
+  }, framing.signal);
+  show();
 }
 
-function ping() {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type: "ping", ts: performance.now() }));
-}
-
-/** Says how the link is. */
-function tell() {
-  const now = performance.now();
-  let [state, words] = ["live", roundTripMs === undefined ? "Live" : `Live · ${Math.max(1, Math.round(roundTripMs))} ms`];
-  if (refused) {
-    [state, words] = ["lost", "A key is needed"];
-  } else if (lostAt && now - lostAt > QUIET_MS) {
-    const age = Math.round((now - heardAt) / 1000);
-    [state, words] = ["lost", heardAt ? `No link – values ${age} s old` : "No link"];
-  } else if (lostAt && !heardAt) {
-    [state, words] = ["waiting", "Connecting…"];
-  }
-  if (link.textContent !== words) link.textContent = words;
-  link.dataset.link = document.body.dataset.link = state;
-}
-
-ask.addEventListener("submit", (event) => {
+/** @param {Event} event */
+function skip(event) {
   event.preventDefault();
-  key = keyField.value;
-  try {
-    sessionStorage.setItem("key", key);
-  } catch {
-    // kept for this page only
-  }
-  refused = false;
-  ask.hidden = true;
-  connect();
-});
-
-// A tablet that wakes up has a dead socket and does not know it.
-for (const event of ["visibilitychange", "pageshow"]) {
-  addEventListener(event, () => {
-    if (document.visibilityState !== "visible") return;
-    if (lostAt) connect();
-    else ping();
-  });
+  main.focus();
 }
 
-setInterval(ping, PING_EVERY_MS);
-setInterval(() => {
-  if (socket && performance.now() - Math.max(heardAt, triedAt) > SILENT_AFTER_MS) {
-    const dead = socket;
-    lose(0);
-    dead.close();
+function show() {
+  const asked = location.hash.replace(/^#\//, "");
+  const name = NAMES.find((known) => known === asked) ?? "live";
+  showing.abort();
+  showing = new AbortController();
+  main.replaceChildren(VIEWS[name](showing.signal));
+  mark(main, "data-view", name);
+  main.scrollTop = 0;
+  document.title = `${t(`nav.${name}`)} · dmxd`;
+  for (const link of document.querySelectorAll("header a")) {
+    mark(link, "aria-current", link.getAttribute("data-view") === name ? "page" : null);
   }
-  tell();
-}, 1000);
+}
 
-connect();
-tell();
+/** Other words or colours: everything is made anew, and who was typing goes on where they were. */
+async function onSettings() {
+  const { id } = document.activeElement ?? {};
+  applyTheme();
+  await loadWords();
+  frame();
+  if (id) document.getElementById(id)?.focus();
+}

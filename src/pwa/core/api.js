@@ -1,0 +1,70 @@
+// REST, with the key, and refusals as data.
+
+/** The answer to a call that failed. `status` 0: there is no way to the appliance. */
+export class Refused extends Error {
+  /**
+   * @param {number} status
+   * @param {string} detail
+   * @param {{ path: string, msg: string }[]} [errors]
+   */
+  constructor(status, detail, errors = []) {
+    super(detail);
+    this.status = status;
+    this.errors = errors;
+  }
+}
+
+/** A call that takes longer has failed: a person waits. Backups take theirs by `patience`. */
+const PATIENCE_MS = 10_000;
+
+/** @type {() => string} */
+let key = () => "";
+/** @type {() => void} */
+let onRefusedKey = () => {};
+
+/**
+ * @param {() => string} keyNow
+ * @param {() => void} refused
+ */
+export function authorise(keyNow, refused) {
+  key = keyNow;
+  onRefusedKey = refused;
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{ body?: unknown, raw?: string, signal?: AbortSignal, patience?: number }} [how]
+ * @returns {Promise<Response>}
+ */
+export async function call(method, path, { body, raw, signal, patience = PATIENCE_MS } = {}) {
+  const headers = new Headers();
+  if (key()) headers.set("x-api-key", key());
+  const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+  if (payload !== undefined) headers.set("content-type", "application/json");
+  const signals = [AbortSignal.timeout(patience), ...(signal ? [signal] : [])];
+  let response;
+  try {
+    response = await fetch(path, { method, headers, body: payload, signal: AbortSignal.any(signals), cache: "no-store" });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Refused(0, "");
+  }
+  if (response.status === 401) onRefusedKey();
+  return response;
+}
+
+/**
+ * The JSON of an answer that is no refusal.
+ * @template T
+ * @param {string} method
+ * @param {string} path
+ * @param {{ body?: unknown, raw?: string, signal?: AbortSignal, patience?: number, also?: number[] }} [how] `also`: statuses that count too
+ * @returns {Promise<T>}
+ */
+export async function json(method, path, how = {}) {
+  const response = await call(method, path, how);
+  if (response.ok || how.also?.includes(response.status)) return response.json();
+  const problem = await response.json().catch(() => ({}));
+  throw new Refused(response.status, problem.detail ?? problem.title ?? String(response.status), problem.errors);
+}

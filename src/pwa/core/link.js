@@ -1,0 +1,172 @@
+// The link to the appliance, and the truth about it. It comes back by itself, for ever, and never takes a silent socket
+// for a live one. Clock, timers and sockets are handed in, so that tests can hold them.
+
+/** @import { Message } from "./types.js" */
+
+/** A shorter break is not worth a word. */
+export const QUIET_MS = 1500;
+
+const PING_EVERY_MS = 2000;
+const SILENT_MS = 3500; // a ping and its answer, and a lost packet
+const DEAD_MS = 6000; // nobody has said so, but nobody is there
+const WOKEN_MS = 1000; // what a socket may take to answer after a sleep
+const FIRST_RETRY_MS = 250;
+const LONGEST_RETRY_MS = 5000;
+const KEY_REFUSED = 4401;
+
+/**
+ * @typedef {{ kind: "connecting" } | { kind: "live", ms: number | null } | { kind: "key" } | { kind: "lost", ageMs: number | null }} Standing
+ *   `ageMs`: how old the values are; null when there never were any.
+ */
+
+/**
+ * @typedef {object} Surroundings
+ * @property {(url: string) => WebSocket} open
+ * @property {() => string} url With the key.
+ * @property {() => number} now Milliseconds, never back.
+ * @property {(run: () => void, ms: number) => number} later
+ * @property {(timer: number) => void} never
+ * @property {() => number} [chance] 0..1
+ * @property {() => void} opened A snapshot follows.
+ * @property {(message: Message) => void} hear
+ * @property {() => void} changed What `standing` says may be other.
+ */
+
+export class Link {
+  #around;
+  /** @type {WebSocket | null} */
+  #socket = null;
+  #retries = 0;
+  #retryTimer = 0;
+  /** @type {number | null} */
+  #heardAt = null;
+  #triedAt;
+  /** @type {number | null} When it broke; null while it is live. */
+  #lostAt;
+  /** @type {number | null} */
+  #deadline = null;
+  #pingedAt = 0;
+  /** @type {number | null} */
+  #roundTrip = null;
+  #refused = false;
+
+  /** @param {Surroundings} around */
+  constructor(around) {
+    this.#around = around;
+    this.#triedAt = this.#lostAt = around.now();
+  }
+
+  /** Tries now, whatever pause there was. A refused key is not tried again until `retry`. */
+  connect() {
+    this.#around.never(this.#retryTimer);
+    if (this.#refused || this.#socket) return;
+    const socket = (this.#socket = this.#around.open(this.#around.url()));
+    this.#triedAt = this.#around.now();
+    this.#deadline = null;
+    socket.onopen = () => socket === this.#socket && this.#around.opened();
+    socket.onmessage = (event) => socket === this.#socket && this.#hear(JSON.parse(event.data));
+    socket.onclose = (event) => socket === this.#socket && this.#lose(event.code);
+  }
+
+  /** There is another key. */
+  retry() {
+    this.#refused = false;
+    this.#retries = 0;
+    this.#abandon();
+    this.connect();
+    this.#around.changed();
+  }
+
+  /** The page is seen again: a tablet that slept has a dead socket and does not know it. */
+  wake() {
+    this.#retries = 0;
+    if (!this.#socket || this.#lostAt !== null) {
+      this.#abandon();
+      this.connect();
+    } else {
+      this.#deadline = this.#around.now() + WOKEN_MS;
+      this.#around.later(() => this.tick(), WOKEN_MS + 50);
+      this.#ping();
+    }
+    this.#around.changed();
+  }
+
+  /** Call it about once a second. */
+  tick() {
+    const now = this.#around.now();
+    const since = Math.max(this.#heardAt ?? 0, this.#triedAt);
+    const late = this.#deadline !== null && now > this.#deadline;
+    if (this.#socket && (late || now - since > DEAD_MS)) {
+      this.#retries = late ? 0 : this.#retries;
+      this.#lose(0);
+    } else if (this.#lostAt === null && now - this.#pingedAt >= PING_EVERY_MS - 100) {
+      this.#ping();
+    }
+    this.#around.changed();
+  }
+
+  /**
+   * Sends at once, or not at all.
+   * @param {object} message
+   */
+  put(message) {
+    if (this.#lostAt !== null || this.#socket?.readyState !== 1) return false;
+    this.#socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  /** @returns {Standing} */
+  standing() {
+    const now = this.#around.now();
+    if (this.#refused) return { kind: "key" };
+    const heardAt = this.#heardAt;
+    if (heardAt === null) return now - /** @type {number} */ (this.#lostAt) < QUIET_MS ? { kind: "connecting" } : { kind: "lost", ageMs: null };
+    const silent = now - heardAt > SILENT_MS;
+    if (silent || (this.#lostAt !== null && now - this.#lostAt > QUIET_MS)) return { kind: "lost", ageMs: now - heardAt };
+    return { kind: "live", ms: this.#lostAt === null ? this.#roundTrip : null };
+  }
+
+  #ping() {
+    this.#pingedAt = this.#around.now();
+    this.put({ type: "ping", ts: Math.round(this.#pingedAt) });
+  }
+
+  /** @param {Message} message */
+  #hear(message) {
+    if (message.type === "err" && message.code === 401) return; // the close that follows says it too
+    this.#heardAt = this.#around.now();
+    this.#deadline = null;
+    if (message.type === "pong") this.#roundTrip = this.#heardAt - this.#pingedAt;
+    const back = this.#lostAt !== null;
+    this.#lostAt = null;
+    this.#retries = 0;
+    this.#around.hear(message);
+    if (back) {
+      this.#ping();
+      this.#around.changed();
+    }
+  }
+
+  /** @param {number} code */
+  #lose(code) {
+    this.#abandon();
+    this.#lostAt ??= this.#around.now();
+    this.#roundTrip = null;
+    this.#refused = code === KEY_REFUSED;
+    if (!this.#refused) {
+      const pause = Math.min(FIRST_RETRY_MS * 2 ** this.#retries++, LONGEST_RETRY_MS);
+      const chance = (this.#around.chance ?? Math.random)();
+      this.#retryTimer = this.#around.later(() => this.connect(), pause * (0.75 + chance / 4));
+    }
+    this.#around.changed();
+  }
+
+  #abandon() {
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+    this.#lostAt ??= this.#around.now();
+  }
+}

@@ -1,0 +1,172 @@
+// Sends what fingers do: at most 44 a second while they move, always the last value, never anything that is late. Pure
+// but for the clock and the way out, which are handed in.
+
+/** @import { Rgb } from "./types.js" */
+
+/** Between two sends of one control: below 44 a second, DMX's own pace, the last value of a drag included. */
+export const GAP_MS = 23;
+
+/** A command that could not go out for so long is never sent. */
+export const LATE_MS = 1000;
+
+/** How long a last value that was refused for want of room waits before it is tried again. */
+const AGAIN_MS = 120;
+
+/** Last values whose answer is awaited. */
+const AWAITED = 32;
+
+const NO_ROOM = ["RATE_LIMITED", "QUEUE_FULL"];
+
+/** @typedef {"lamp" | "master" | `u${number}`} Group Universes have one pace each: the server's limit is by universe. */
+/** @typedef {Record<string, number>} Fields Of the lamp r, g, b; of the master level; of a universe levels by channel. */
+/** @typedef {{ fields: Fields, movedAt: number, last: boolean }} Waiting */
+
+/**
+ * @typedef {object} Ways
+ * @property {(message: object) => boolean} put Sends; false when there is no link.
+ * @property {() => number} now Milliseconds, never back.
+ * @property {(run: () => void, ms: number) => unknown} later
+ * @property {() => string} source
+ * @property {() => string} newId
+ * @property {(group: Group, fields: Fields) => void} sent
+ * @property {(group: Group, fields: Fields, reason: string) => void} lost It never went out, or was refused.
+ */
+
+export class Sender {
+  #ways;
+  /** @type {Map<Group, Waiting>} */
+  #waiting = new Map();
+  /** @type {Map<Group, number>} */
+  #sentAt = new Map();
+  /** @type {Map<Group, number>} When a group is looked at again. */
+  #due = new Map();
+  /** @type {Map<string, { group: Group, fields: Fields, movedAt: number }>} */
+  #awaited = new Map();
+  /** @type {number | null} The first send after which nothing was heard. */
+  #unanswered = null;
+
+  /** @param {Ways} ways */
+  constructor(ways) {
+    this.#ways = ways;
+  }
+
+  /**
+   * A finger has moved, or (`last`) has gone.
+   * @param {Group} group
+   * @param {Fields} fields
+   * @param {boolean} last
+   */
+  move(group, fields, last) {
+    const before = this.#waiting.get(group);
+    const waiting = {
+      fields: { ...before?.fields, ...fields },
+      movedAt: this.#ways.now(),
+      last: last || (before?.last ?? false),
+    };
+    this.#waiting.set(group, waiting);
+    this.#pump(group);
+  }
+
+  /**
+   * A command without a drag: now or not at all.
+   * @param {object} message
+   */
+  once(message) {
+    const gone = !this.#stalled() && this.#ways.put(message);
+    if (gone) this.#unanswered ??= this.#ways.now();
+    return gone;
+  }
+
+  /** Something was heard, or a link has come up: what is fresh goes out. */
+  heard() {
+    this.#unanswered = null;
+    for (const group of [...this.#waiting.keys()]) this.#pump(group);
+  }
+
+  /**
+   * The server's answer to a command.
+   * @param {string} id
+   * @param {string | null} refusal
+   */
+  answered(id, refusal) {
+    const awaited = this.#awaited.get(id);
+    this.#awaited.delete(id);
+    if (!awaited || refusal === null) return;
+    const { group, fields, movedAt } = awaited;
+    if (NO_ROOM.includes(refusal) && this.#ways.now() + AGAIN_MS - movedAt < LATE_MS) {
+      this.#ways.later(() => {
+        if (this.#waiting.has(group)) return; // a newer one is on its way
+        this.#waiting.set(group, { fields, movedAt, last: true });
+        this.#pump(group);
+      }, AGAIN_MS);
+    } else {
+      this.#ways.lost(group, fields, refusal);
+    }
+  }
+
+  /** Sent for a second and nothing came back: more would only pile up and arrive late. */
+  #stalled() {
+    return this.#unanswered !== null && this.#ways.now() - this.#unanswered > LATE_MS;
+  }
+
+  /** @param {Group} group */
+  #pump(group) {
+    const waiting = this.#waiting.get(group);
+    if (!waiting) return;
+    const now = this.#ways.now();
+    if (now - waiting.movedAt > LATE_MS) {
+      this.#waiting.delete(group);
+      this.#ways.lost(group, waiting.fields, "LATE");
+      return;
+    }
+    const pause = (this.#sentAt.get(group) ?? -Infinity) + GAP_MS - now;
+    if (pause > 0) return this.#wait(group, pause);
+    const id = this.#ways.newId();
+    if (this.#stalled() || !this.#ways.put(this.#message(group, waiting.fields, id))) {
+      return this.#wait(group, waiting.movedAt + LATE_MS + 1 - now); // until a link is there, or it is late
+    }
+    this.#waiting.delete(group);
+    this.#sentAt.set(group, now);
+    this.#unanswered ??= now;
+    if (waiting.last) this.#await(id, { group, fields: waiting.fields, movedAt: waiting.movedAt });
+    this.#ways.sent(group, waiting.fields);
+  }
+
+  /**
+   * @param {Group} group
+   * @param {number} ms
+   */
+  #wait(group, ms) {
+    const due = this.#ways.now() + Math.max(1, ms);
+    if ((this.#due.get(group) ?? Infinity) <= due) return;
+    this.#due.set(group, due);
+    this.#ways.later(() => {
+      if (this.#due.get(group) !== due) return; // an earlier look has taken its place
+      this.#due.delete(group);
+      this.#pump(group);
+    }, due - this.#ways.now());
+  }
+
+  /**
+   * @param {string} id
+   * @param {{ group: Group, fields: Fields, movedAt: number }} what
+   */
+  #await(id, what) {
+    this.#awaited.set(id, what);
+    const [oldest] = this.#awaited.keys();
+    if (this.#awaited.size > AWAITED && oldest) this.#awaited.delete(oldest);
+  }
+
+  /**
+   * @param {Group} group
+   * @param {Fields} fields
+   * @param {string} id
+   */
+  #message(group, fields, id) {
+    const src = this.#ways.source();
+    if (group === "lamp") return { type: "set", cmdId: id, src, .../** @type {Rgb} */ (/** @type {unknown} */ (fields)) };
+    if (group === "master") return { type: "master", level: fields.level };
+    const patch = Object.entries(fields).map(([ch, val]) => ({ ch: Number(ch), val }));
+    return { type: "dmx.patch", id, src, universe: Number(group.slice(1)), patch };
+  }
+}

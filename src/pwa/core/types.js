@@ -1,0 +1,38 @@
+// Shapes on the wire (schemas/, openapi.json) and of the app's own model. Types only; nothing here runs.
+
+/**
+ * @typedef {{ r: number, g: number, b: number }} Rgb
+ * @typedef {{ h: number, s: number, v: number }} Hsv h in degrees, s and v 0..1
+ *
+ * @typedef {{ type: "state", r: number, g: number, b: number, seq: number, ts: number }} StateMessage
+ * @typedef {{ ch: number, val: number }} ChannelLevel
+ * @typedef {{ type: "state.update", rev: number, ts: number, universe: number, delta: ChannelLevel[], full: boolean }} UpdateMessage
+ * @typedef {{ id: string, src: string, universes: number[], channels: number, startedAt: number, durationMs: number, easing: string }} Fade
+ * @typedef {{ master: number, blackout: boolean, scene: string | null, fades: Fade[] }} Desk
+ * @typedef {Desk & { type: "desk" }} DeskMessage
+ * @typedef {{ id: string, online: boolean, since: number, ip?: string, clientId?: string }} Device
+ * @typedef {{ type: "devices", devices: Device[] }} DevicesMessage
+ * @typedef {{ type: "pong", ts?: number }} PongMessage
+ * @typedef {{ type: "err", code: string | number, message?: string, cmdId?: string }} ErrMessage
+ * @typedef {{ type?: undefined, ack: string, accepted: boolean, ts: number, reason?: string, duplicate?: boolean }} AckMessage
+ * @typedef {StateMessage | UpdateMessage | DeskMessage | DevicesMessage | PongMessage | ErrMessage | AckMessage} Message
+ *
+ * @typedef {{ id: string, name: string, channelValues: Record<string, number>, timestamp?: number, description?: string | null,
+ *   tags?: string[] | null, favorite?: boolean | null, fadeMs?: number | null, universes?: number[] | null }} Scene
+ * @typedef {{ id: string, name: string, venue?: string | null, eventDate?: string | null, notes?: string | null,
+ *   createdAt?: number, updatedAt?: number, lastBackupAt?: number | null }} Project
+ * @typedef {{ activeId: string, projects: Project[] }} Projects
+ * @typedef {{ versionId: string, createdAt: number, size: number, label?: string | null, provider: string, encrypted: boolean }} Version
+ * @typedef {{ running: boolean, phase: string | null, bytesDone: number, bytesTotal: number, lastError: string | null }} BackupStatus
+ * @typedef {{ name: string, enabled: boolean, connected: boolean, target: string, universe: number, framesSent: number, fps: number,
+ *   errors: number, reconnects: number, lastError: string | null, lastErrorAt: number | null }} Port
+ * @typedef {{ clientId: string, connected: boolean, since: number, peer: string, connections: number, lastSeen: number,
+ *   messagesIn: number, messagesOut: number, rejected: number, denied: number,
+ *   lastDisconnect: { at: number, why: string, willPublished: boolean } | null }} Client
+ * @typedef {{ port: string, vendorId: string | null, productId: string | null, manufacturer: string | null, product: string | null,
+ *   serialNumber: string | null }} UsbDevice
+ * @typedef {{ ready: boolean, mqttConnected: boolean, queueDepth: number, problems: { code: string, message: string }[] }} Ready
+ * @typedef {{ added: string[], changed: string[], removed: string[] }} ListChanges
+ */
+
+export {};

@@ -1,0 +1,85 @@
+// Every word that people read, from lang/<language>.json. Nothing else in the app holds words.
+
+/** The languages there are, in their own words. */
+export const LANGUAGES = { en: "English", cs: "Čeština" };
+
+/** @typedef {keyof typeof LANGUAGES} Language */
+
+/** @type {Record<string, string>} */
+let words = {};
+/** @type {Language} */
+let language = "en";
+let plural = new Intl.PluralRules("en");
+
+/**
+ * @param {Language} next
+ * @param {Record<string, string>} texts
+ */
+export function use(next, texts) {
+  words = texts;
+  language = next;
+  plural = new Intl.PluralRules(next);
+}
+
+/** @returns {Language} */
+export const inUse = () => language;
+
+/**
+ * The text of a key, `{name}` replaced. A missing key shows itself: the test of the languages finds it first.
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ */
+export function t(key, values = {}) {
+  return (words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+}
+
+/**
+ * A text with a count: `key.one`, `key.few`, `key.many`, `key.other`.
+ * @param {string} key
+ * @param {number} n
+ * @param {Record<string, string | number>} [values]
+ */
+export function count(key, n, values = {}) {
+  const form = `${key}.${plural.select(n)}`;
+  return t(form in words ? form : `${key}.other`, { n, ...values });
+}
+
+/** @param {string} key */
+export const knows = (key) => key in words;
+
+/**
+ * A time that has passed, in its largest unit.
+ * @param {number} ms
+ */
+export function age(ms) {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 120) return t("age.s", { n: s });
+  if (s < 7200) return t("age.min", { n: Math.round(s / 60) });
+  if (s < 172800) return t("age.h", { n: Math.round(s / 3600) });
+  return t("age.d", { n: Math.round(s / 86400) });
+}
+
+/**
+ * A length of a fade.
+ * @param {number} ms
+ */
+export function seconds(ms) {
+  return t("time.s", { n: new Intl.NumberFormat(language, { maximumFractionDigits: 1 }).format(ms / 1000) });
+}
+
+/** @param {number} ts Unix milliseconds */
+export function moment(ts) {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(ts);
+}
+
+/** @param {number} bytes */
+export function size(bytes) {
+  const [n, unit] = bytes < 1000 ? [bytes, "byte"] : bytes < 1e6 ? [bytes / 1e3, "kilobyte"] : [bytes / 1e6, "megabyte"];
+  const style = /** @type {const} */ ({ style: "unit", maximumFractionDigits: 1, unitDisplay: "short" });
+  return new Intl.NumberFormat(language, { ...style, unit }).format(n);
+}
+
+/** @param {number} share 0..1 */
+export function percent(share) {
+  return new Intl.NumberFormat(language, { style: "percent" }).format(share);
+}

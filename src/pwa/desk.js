@@ -1,0 +1,348 @@
+// The desk: link, state, fingers and sender, put together once. Views read from it and order by it; it owns what is known.
+
+import * as api from "./core/api.js";
+import { Link } from "./core/link.js";
+import * as prefs from "./core/prefs.js";
+import { Sender } from "./core/sender.js";
+import { empty, fold, level, opened } from "./core/state.js";
+import { Touch } from "./core/touch.js";
+import { ulid } from "./core/ulid.js";
+import { t } from "./core/words.js";
+
+/** @import { Message, Projects, Rgb, Scene } from "./core/types.js" */
+/** @import { Fields, Group } from "./core/sender.js" */
+
+/** Scenes may be edited elsewhere and nobody tells: they are asked for this often while somebody looks. */
+const SCENES_EVERY_MS = 15_000;
+
+const now = () => performance.now();
+
+class Desk {
+  model = empty();
+  /** @type {readonly Scene[]} */
+  scenes = [];
+  /** Projects, null while they are switched off or not known. @type {Projects | null} */
+  projects = null;
+  #touch = new Touch();
+  #link;
+  #sender;
+  /** @type {Set<() => void>} */
+  #painters = new Set();
+  #frame = 0;
+  #scenesAt = -Infinity;
+  /** @type {(words: string) => void} Tells people something; the app sets it. */
+  notify = () => {};
+
+  constructor() {
+    this.#link = new Link({
+      open: (url) => new WebSocket(url),
+      url: () => this.#url(),
+      now,
+      later: (run, ms) => setTimeout(run, ms),
+      never: (timer) => clearTimeout(timer),
+      opened: () => (this.model = opened(this.model)),
+      hear: (message) => this.#hear(message),
+      changed: () => this.#linkChanged(),
+    });
+    this.#sender = new Sender({
+      put: (message) => this.#link.put(message),
+      now,
+      later: (run, ms) => setTimeout(run, ms),
+      source: () => this.source,
+      newId: ulid,
+      sent: (group, fields) => each(group, fields, (key, value) => this.#touch.sent(key, value)),
+      lost: (group, fields, reason) => {
+        each(group, fields, (key) => this.#touch.drop(key));
+        this.notify(t(reason === "LATE" ? "notice.late" : "notice.refused"));
+        this.changed();
+      },
+    });
+  }
+
+  start() {
+    api.authorise(() => this.key, () => this.#link.tick());
+    this.#link.connect();
+    setInterval(() => this.#tick(), 1000);
+    for (const event of ["visibilitychange", "pageshow"]) {
+      addEventListener(event, () => document.visibilityState === "visible" && this.#link.wake());
+    }
+  }
+
+  // What it knows
+
+  get standing() {
+    return this.#link.standing();
+  }
+
+  /** Whether what fingers do can reach the light. */
+  get usable() {
+    return this.standing.kind === "live";
+  }
+
+  /**
+   * A level as it should be shown: under a finger the finger's.
+   * @param {number} universe
+   * @param {number} channel
+   */
+  level(universe, channel) {
+    return this.#touch.value(`${universe}/${channel}`, level(this.model, universe, channel));
+  }
+
+  /**
+   * What somebody else made of a channel that is under a finger.
+   * @param {number} universe
+   * @param {number} channel
+   */
+  ghost(universe, channel) {
+    return this.#touch.ghost(`${universe}/${channel}`);
+  }
+
+  /** @returns {Rgb} The lamp's levels. */
+  get lamp() {
+    return { r: this.level(0, 1), g: this.level(0, 2), b: this.level(0, 3) };
+  }
+
+  /** @returns {Rgb | null} */
+  get lampGhost() {
+    const [r, g, b] = [this.ghost(0, 1), this.ghost(0, 2), this.ghost(0, 3)];
+    if (r === null && g === null && b === null) return null;
+    const { lamp } = this;
+    return { r: r ?? lamp.r, g: g ?? lamp.g, b: b ?? lamp.b };
+  }
+
+  get master() {
+    return this.#touch.value("master", this.model.desk?.master ?? 255);
+  }
+
+  get masterGhost() {
+    return this.#touch.ghost("master");
+  }
+
+  get blackout() {
+    return this.#touch.value("blackout", this.model.desk?.blackout ? 1 : 0) === 1;
+  }
+
+  get source() {
+    return `ui-${prefs.slug(this.name) || "app"}`;
+  }
+
+  get name() {
+    return prefs.read("name", "") || firstName();
+  }
+
+  get key() {
+    return prefs.read("key", "");
+  }
+
+  set key(key) {
+    prefs.write("key", key);
+    this.#link.retry();
+  }
+
+  // What it orders
+
+  /**
+   * @param {Rgb} rgb
+   * @param {boolean} last The finger is gone.
+   */
+  moveLamp(rgb, last) {
+    this.#move("lamp", { ...rgb }, last);
+  }
+
+  /**
+   * @param {number} universe
+   * @param {number} channel
+   * @param {number} value
+   * @param {boolean} last
+   */
+  moveChannel(universe, channel, value, last) {
+    this.#move(`u${universe}`, { [channel]: value }, last);
+  }
+
+  /**
+   * @param {number} level
+   * @param {boolean} last
+   */
+  moveMaster(level, last) {
+    this.#move("master", { level }, last);
+  }
+
+  /** @param {boolean} on */
+  setBlackout(on) {
+    if (!this.#once({ type: "blackout", on })) return;
+    this.#touch.hold("blackout", on ? 1 : 0, this.#truth("blackout"));
+    this.#touch.sent("blackout", on ? 1 : 0);
+    this.#touch.release("blackout", now());
+    this.changed();
+  }
+
+  /** @param {string} id */
+  recall(id) {
+    this.#once({ type: "scene.recall", id: ulid(), src: this.source, name: id });
+  }
+
+  async stopFades() {
+    await this.ask(api.json("POST", "/fades/stop"));
+  }
+
+  // Documents
+
+  async loadScenes() {
+    this.#scenesAt = now();
+    const scenes = await this.ask(/** @type {Promise<Scene[]>} */ (api.json("GET", "/scenes")), null);
+    if (!scenes) return;
+    this.scenes = scenes;
+    this.changed();
+  }
+
+  async loadProjects() {
+    /** @type {Promise<Projects | { activeId?: undefined }>} */
+    const asked = api.json("GET", "/projects", { also: [404] });
+    const projects = await this.ask(asked, null);
+    if (!projects) return;
+    this.projects = projects.activeId === undefined ? null : projects;
+    this.changed();
+  }
+
+  /**
+   * Does something by REST; tells people how it went. Null when it failed.
+   * @template T
+   * @param {Promise<T>} promise
+   * @param {string | null} [done] Words for when it worked; null: not a word, neither way.
+   * @returns {Promise<T | null>}
+   */
+  async ask(promise, done = "") {
+    try {
+      const answer = await promise;
+      if (done) this.notify(done);
+      return answer;
+    } catch (error) {
+      const why = error instanceof api.Refused && error.status > 0 ? error.message : t("failed.nolink");
+      if (done !== null) this.notify(t("failed", { why }));
+      return null;
+    }
+  }
+
+  // Painting: once a frame, whatever has happened
+
+  /**
+   * Calls `paint` in the frame after each change until the signal, and once now.
+   * @param {() => void} paint
+   * @param {AbortSignal} signal
+   */
+  paint(paint, signal) {
+    this.#painters.add(paint);
+    signal.addEventListener("abort", () => this.#painters.delete(paint), { once: true });
+    paint();
+  }
+
+  changed() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      for (const paint of this.#painters) paint();
+    });
+  }
+
+  // Inside
+
+  #url() {
+    const url = new URL("/ws", location.href);
+    url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    if (this.key) url.searchParams.set("token", this.key);
+    return url.href;
+  }
+
+  /** @param {Message} message */
+  #hear(message) {
+    const { generation, desk } = this.model;
+    this.model = fold(this.model, message, Date.now());
+    this.#touch.heard((key) => this.#truth(key));
+    this.#sender.heard();
+    if ("ack" in message) this.#answered(message.ack, message.accepted ? null : (message.reason ?? "INTERNAL"));
+    else if (message.type === "err" && message.cmdId) this.#answered(message.cmdId, String(message.code));
+    if (this.model.generation !== generation) void this.#loadAll();
+    const scene = this.model.desk?.scene;
+    if (scene && scene !== desk?.scene && !this.scenes.some(({ id }) => id === scene)) void this.loadScenes();
+    if (message.type !== "pong") this.changed();
+  }
+
+  /**
+   * @param {string} id
+   * @param {string | null} refusal
+   */
+  #answered(id, refusal) {
+    if (refusal) console.info("refused", id, refusal);
+    this.#sender.answered(id, refusal);
+  }
+
+  async #loadAll() {
+    await Promise.all([this.loadScenes(), this.loadProjects()]);
+  }
+
+  /**
+   * @param {Group} group
+   * @param {Fields} fields
+   * @param {boolean} last
+   */
+  #move(group, fields, last) {
+    if (!this.usable) return this.#unusable();
+    each(group, fields, (key, value) => this.#touch.hold(key, value, this.#truth(key)));
+    this.#sender.move(group, fields, last);
+    if (last) each(group, fields, (key) => this.#touch.release(key, now()));
+    this.changed();
+  }
+
+  /** @param {object} message */
+  #once(message) {
+    const gone = this.usable && this.#sender.once(message);
+    if (!gone) this.#unusable();
+    return gone;
+  }
+
+  #unusable() {
+    this.notify(t("notice.nolink"));
+    this.changed();
+  }
+
+  /** @param {string} key */
+  #truth(key) {
+    if (key === "master") return this.model.desk?.master ?? 255;
+    if (key === "blackout") return this.model.desk?.blackout ? 1 : 0;
+    const [universe, channel] = key.split("/").map(Number);
+    return level(this.model, universe ?? 0, channel ?? 1);
+  }
+
+  #linkChanged() {
+    if (!this.usable) this.#touch.dropReleased();
+    this.changed();
+  }
+
+  #tick() {
+    this.#link.tick();
+    if (this.#touch.sweep(now())) this.changed();
+    const seen = document.visibilityState === "visible";
+    if (seen && this.usable && now() - this.#scenesAt > SCENES_EVERY_MS) void this.loadScenes();
+  }
+}
+
+/**
+ * The keys under which fingers hold the fields of a group.
+ * @param {Group} group
+ * @param {Fields} fields
+ * @param {(key: string, value: number) => void} run
+ */
+function each(group, fields, run) {
+  const names = /** @type {Record<string, string>} */ ({ r: "0/1", g: "0/2", b: "0/3", level: "master" });
+  for (const [name, value] of Object.entries(fields)) run(names[name] ?? `${group.slice(1)}/${name}`, value);
+}
+
+/** A name until somebody gives one: the kind of device, and two letters so that two tablets are two. */
+function firstName() {
+  const agent = navigator.userAgent;
+  const kind = /iPhone|Android.*Mobile/.test(agent) ? "phone" : /iPad|Android|Macintosh/.test(agent) ? "tablet" : "desk";
+  const name = `${kind}-${ulid().slice(-2).toLowerCase()}`;
+  prefs.write("name", name);
+  return name;
+}
+
+export const desk = new Desk();

@@ -1,0 +1,80 @@
+// A bank of channel faders: as many as fit, of any universe, in pages.
+
+import { h, keep, mark, say } from "../core/dom.js";
+import * as prefs from "../core/prefs.js";
+import { CHANNELS } from "../core/state.js";
+import { t } from "../core/words.js";
+import { desk } from "../desk.js";
+import { DmxFader, fader } from "./dmx-fader.js";
+import { icon } from "./icons.js";
+
+const UNIVERSES = 64;
+
+/** Room that one fader takes, pixels; and how many there may be. */
+const ROOM = 62;
+const FEWEST = 4;
+const MOST = 16;
+
+/** @param {AbortSignal} signal */
+export function bank(signal) {
+  let universe = number(prefs.read("universe", "0"), 0, UNIVERSES - 1);
+  let first = number(prefs.read("channel", "1"), 1, CHANNELS);
+  let many = 8;
+
+  const faders = h("div", { class: "faders" });
+  const range = h("output", { class: "range" });
+  const chooser = h("select", { "aria-label": t("bank.universe"), onchange: () => go(Number(chooser.value), 1) },
+    ...Array.from({ length: UNIVERSES }, (_, n) => h("option", { value: n }, t("bank.u", { n }))));
+  const page = (/** @type {number} */ way) => go(universe, first + way * many);
+  const back = h("button", { type: "button", class: "square", "aria-label": t("bank.back"), onclick: () => page(-1) }, icon("left"));
+  const on = h("button", { type: "button", class: "square", "aria-label": t("bank.on"), onclick: () => page(1) }, icon("right"));
+
+  /**
+   * @param {number} toUniverse
+   * @param {number} toChannel
+   */
+  const go = (toUniverse, toChannel) => {
+    universe = toUniverse;
+    first = Math.max(1, Math.min(toChannel, CHANNELS - many + 1));
+    prefs.write("universe", String(universe));
+    prefs.write("channel", String(first));
+    paint();
+  };
+
+  /** @param {number} channel */
+  const make = (channel) => fader(String(channel), t("bank.channel", { n: channel }), (value, last) => desk.moveChannel(universe, channel, value, last));
+
+  const paint = () => {
+    const channels = Array.from({ length: Math.min(many, CHANNELS - first + 1) }, (_, n) => first + n);
+    keep(faders, channels, String, make, (element, channel) => {
+      if (element instanceof DmxFader) element.paint(desk.level(universe, channel), desk.ghost(universe, channel));
+    });
+    say(range, t("bank.range", { from: first, to: first + channels.length - 1 }));
+    if (document.activeElement !== chooser) chooser.value = String(universe);
+    back.disabled = first <= 1;
+    on.disabled = first + many > CHANNELS;
+    mark(chooser, "data-lit", desk.model.universes.has(universe) ? "" : null);
+  };
+
+  const fit = new ResizeObserver(([entry]) => {
+    many = Math.min(MOST, Math.max(FEWEST, Math.floor((entry?.contentRect.width ?? 0) / ROOM)));
+    go(universe, first);
+  });
+  fit.observe(faders);
+  signal.addEventListener("abort", () => fit.disconnect(), { once: true });
+
+  const panel = h("div", { class: "bank" },
+    h("div", { class: "row" }, h("h2", { id: "h-channels" }, t("live.channels")), chooser, h("div", { class: "pager" }, back, range, on)), faders);
+  desk.paint(paint, signal);
+  return panel;
+}
+
+/**
+ * @param {string} text
+ * @param {number} least
+ * @param {number} most
+ */
+function number(text, least, most) {
+  const n = Number.parseInt(text, 10);
+  return Number.isFinite(n) ? Math.min(most, Math.max(least, n)) : least;
+}

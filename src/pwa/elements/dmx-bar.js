@@ -1,0 +1,37 @@
+// The bar that is always there: grand master and blackout. One tap is dark, one tap is back; no question is asked.
+
+import { h, mark, say } from "../core/dom.js";
+import { percent, t } from "../core/words.js";
+import { desk } from "../desk.js";
+import { fader } from "./dmx-fader.js";
+
+export class DmxBar extends HTMLElement {
+  #gone = new AbortController();
+
+  connectedCallback() {
+    this.#gone = new AbortController();
+    const master = fader(t("master.name"), t("master.label"), (value, last) => desk.moveMaster(value, last), { lies: true, class: "master" });
+    master.words = (value) => percent(value / 255);
+    const share = h("output", { class: "share", "aria-hidden": "true" });
+    const word = h("span", { class: "word" });
+    const hint = h("span", { class: "hint" });
+    const button = h("button", { class: "blackout", type: "button", onclick: () => desk.setBlackout(!desk.blackout) }, word, hint);
+    this.replaceChildren(master, share, button);
+    desk.paint(() => {
+      master.paint(desk.master, desk.masterGhost);
+      say(share, percent(desk.master / 255));
+      const dark = desk.blackout;
+      mark(button, "aria-pressed", String(dark));
+      mark(button, "aria-label", t("blackout.label"));
+      say(word, t("blackout.word"));
+      say(hint, dark ? t("blackout.back") : "");
+      mark(this, "data-dark", dark ? "" : null);
+    }, this.#gone.signal);
+  }
+
+  disconnectedCallback() {
+    this.#gone.abort();
+  }
+}
+
+customElements.define("dmx-bar", DmxBar);

@@ -1,0 +1,171 @@
+// A fader: a big track, a number that can be typed, and a ghost where somebody else has put it.
+// It shows what it is told and tells what fingers do; it keeps no value of its own.
+
+import { h, mark } from "../core/dom.js";
+import { t } from "../core/words.js";
+
+const MOST = 255;
+
+/** A finger this near to the grip takes it along instead of calling it. Pixels. */
+const GRAB = 26;
+
+/** What keys do, by how much. */
+const STEPS = /** @type {Record<string, number>} */ ({
+  ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 26, PageDown: -26, Home: -MOST, End: MOST,
+});
+
+/** @typedef {{ value: number, last: boolean }} Move */
+
+export class DmxFader extends HTMLElement {
+  #value = 0;
+  #shown = -1;
+  /** @type {number | null | undefined} */
+  #ghostShown = undefined;
+  #built = false;
+  #offset = 0;
+  #track = h("div", { class: "track", role: "slider", tabindex: 0, "aria-valuemin": 0, "aria-valuemax": MOST },
+    h("div", { class: "fill" }), h("div", { class: "ghost", hidden: true }));
+  #name = h("span", { class: "name" });
+  #number = h("input", { class: "number", inputmode: "numeric", maxlength: 3, autocomplete: "off" });
+  #fill = /** @type {HTMLElement} */ (this.#track.children[0]);
+  #ghost = /** @type {HTMLElement} */ (this.#track.children[1]);
+  /** How the value is said aloud, and shown when it is not a number to type. */
+  words = (/** @type {number} */ value) => t("fader.value", { n: value, percent: Math.round((value / MOST) * 100) });
+
+  connectedCallback() {
+    if (this.#built) return;
+    this.#built = true;
+    mark(this.#track, "aria-orientation", this.lies ? "horizontal" : "vertical");
+    this.append(this.#name, this.#track, this.#number);
+    this.#track.addEventListener("pointerdown", (event) => this.#grab(event));
+    this.#track.addEventListener("pointermove", (event) => this.#drag(event));
+    for (const end of ["pointerup", "pointercancel"]) this.#track.addEventListener(end, (event) => this.#letGo(/** @type {PointerEvent} */ (event)));
+    this.#track.addEventListener("keydown", (event) => this.#press(event));
+    this.#number.addEventListener("focus", () => this.#number.select());
+    this.#number.addEventListener("change", () => this.#typed());
+    this.#number.addEventListener("keydown", (event) => event.key === "Enter" && this.#number.blur());
+    this.#number.addEventListener("blur", () => (this.#shown = -1, this.paint(this.#value, null)));
+  }
+
+  /** Whether it lies: `orientation="horizontal"`. */
+  get lies() {
+    return this.getAttribute("orientation") === "horizontal";
+  }
+
+  /**
+   * @param {string} name As it is shown.
+   * @param {string} [label] As it is said aloud.
+   */
+  called(name, label = name) {
+    if (this.#name.textContent !== name) this.#name.textContent = name;
+    mark(this.#track, "aria-label", label);
+    mark(this.#number, "aria-label", t("fader.number", { name: label }));
+  }
+
+  /**
+   * Shows a value, and where somebody else has put it.
+   * @param {number} value
+   * @param {number | null} ghost
+   */
+  paint(value, ghost) {
+    this.#value = value;
+    if (this.#shown !== value) {
+      this.#shown = value;
+      this.#fill.style.setProperty("--at", String(value / MOST));
+      mark(this.#track, "aria-valuenow", String(value));
+      mark(this.#track, "aria-valuetext", this.words(value));
+      if (document.activeElement !== this.#number) this.#number.value = String(value);
+    }
+    if (this.#ghostShown === ghost) return;
+    this.#ghostShown = ghost;
+    this.#ghost.hidden = ghost === null;
+    if (ghost !== null) this.#ghost.style.setProperty("--at", String(ghost / MOST));
+  }
+
+  /** @param {PointerEvent} event */
+  #grab(event) {
+    if (event.button !== 0) return;
+    event.preventDefault();
+    this.#track.focus({ preventScroll: true });
+    this.#track.setPointerCapture(event.pointerId);
+    const { at, length } = this.#place(event);
+    const off = this.#value / MOST - at;
+    this.#offset = Math.abs(off) * length <= GRAB ? off : 0;
+    this.toggleAttribute("data-held", true);
+    if (this.#offset === 0) this.#drag(event);
+  }
+
+  /** @param {PointerEvent} event */
+  #drag(event) {
+    if (!this.#track.hasPointerCapture(event.pointerId)) return;
+    const value = clamp(Math.round((this.#place(event).at + this.#offset) * MOST));
+    if (value !== this.#value) this.#tell(value, false);
+  }
+
+  /** @param {PointerEvent} event */
+  #letGo(event) {
+    if (!this.hasAttribute("data-held") || !this.#track.hasPointerCapture(event.pointerId)) return;
+    this.toggleAttribute("data-held", false);
+    this.#track.releasePointerCapture(event.pointerId);
+    this.#tell(this.#value, true);
+  }
+
+  /**
+   * Where a finger is on the track, 0..1, and how long the way is in pixels. The grip takes its own room at the end.
+   * @param {PointerEvent} event
+   */
+  #place(event) {
+    const box = this.#track.getBoundingClientRect();
+    const grip = 14;
+    const length = (this.lies ? box.width : box.height) - grip;
+    const way = this.lies ? event.clientX - box.left - grip / 2 : box.bottom - event.clientY - grip / 2;
+    return { at: way / length, length };
+  }
+
+  /** @param {KeyboardEvent} event */
+  #press(event) {
+    const step = STEPS[event.key];
+    if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    this.#tell(clamp(this.#value + (event.shiftKey && Math.abs(step) === 1 ? 10 * step : step)), true);
+  }
+
+  #typed() {
+    const value = Number.parseInt(this.#number.value, 10);
+    this.#shown = -1;
+    if (Number.isFinite(value)) this.#tell(clamp(value), true);
+    this.paint(this.#value, null);
+  }
+
+  /**
+   * @param {number} value
+   * @param {boolean} last
+   */
+  #tell(value, last) {
+    this.#value = value;
+    this.dispatchEvent(new CustomEvent("move", { detail: /** @type {Move} */ ({ value, last }) }));
+  }
+}
+
+const clamp = (/** @type {number} */ value) => Math.min(MOST, Math.max(0, value));
+
+customElements.define("dmx-fader", DmxFader);
+
+/**
+ * A fader that calls `moved`.
+ * @param {string} name
+ * @param {string} label
+ * @param {(value: number, last: boolean) => void} moved
+ * @param {{ lies?: boolean, class?: string }} [how]
+ */
+export function fader(name, label, moved, how = {}) {
+  const element = new DmxFader();
+  if (how.class) element.className = how.class;
+  if (how.lies) element.setAttribute("orientation", "horizontal");
+  element.called(name, label);
+  element.addEventListener("move", (event) => {
+    const { value, last } = /** @type {CustomEvent<Move>} */ (event).detail;
+    moved(value, last);
+  });
+  return element;
+}

@@ -1,0 +1,80 @@
+// Scene tiles: one tap recalls. The scene in effect is marked, and fills while its fade runs.
+
+import { css } from "../core/colour.js";
+import { h, keep, mark, say } from "../core/dom.js";
+import { colour, inOrder } from "../core/looks.js";
+import { progress } from "../core/state.js";
+import { seconds, t } from "../core/words.js";
+import { desk } from "../desk.js";
+import { icon } from "./icons.js";
+
+/** @import { Scene } from "../core/types.js" */
+
+export class DmxTiles extends HTMLElement {
+  #gone = new AbortController();
+  /** @type {readonly Scene[] | null} */
+  #known = null;
+  /** @type {readonly Scene[]} */
+  #order = [];
+
+  connectedCallback() {
+    this.#gone = new AbortController();
+    this.#known = null;
+    const list = h("div", { class: "tiles" });
+    const none = h("p", { class: "quiet", hidden: true }, t("tiles.none"));
+    this.replaceChildren(list, none);
+    desk.paint(() => {
+      if (this.#known !== desk.scenes) {
+        this.#known = desk.scenes;
+        this.#order = inOrder(desk.scenes);
+        keep(list, this.#order, (scene) => scene.id, make, paint);
+        none.hidden = this.#order.length > 0;
+      }
+      const effective = desk.model.desk?.scene ?? null;
+      const fade = desk.model.desk?.fades.find(({ id }) => id === desk.model.sceneFade);
+      for (const tile of list.children) {
+        const on = tile.getAttribute("data-key") === effective;
+        mark(tile, "aria-pressed", String(on));
+        const done = on && fade ? progress(desk.model, fade, Date.now()) : on ? 1 : 0;
+        const shown = done.toFixed(2);
+        if (tile.getAttribute("data-done") === shown) continue;
+        mark(tile, "data-done", shown);
+        /** @type {HTMLElement} */ (tile).style.setProperty("--done", shown);
+      }
+    }, this.#gone.signal);
+  }
+
+  disconnectedCallback() {
+    this.#gone.abort();
+  }
+}
+
+/** @param {Scene} scene */
+function make({ id }) {
+  return h("button", { type: "button", class: "tile", onclick: () => desk.recall(id) },
+    h("span", { class: "swatch" }), h("span", { class: "name" }), h("span", { class: "meta" }, icon("star"), h("span", null)));
+}
+
+/**
+ * @param {HTMLElement} tile
+ * @param {Scene} scene
+ */
+function paint(tile, scene) {
+  const [swatch, name, meta] = /** @type {[HTMLElement, HTMLElement, HTMLElement]} */ ([...tile.children]);
+  paintSwatch(swatch, scene);
+  say(name, scene.name);
+  say(/** @type {Element} */ (meta.lastElementChild), scene.fadeMs ? seconds(scene.fadeMs) : t("tiles.cut"));
+  mark(tile, "data-favorite", scene.favorite ? "" : null);
+}
+
+/**
+ * @param {HTMLElement} swatch
+ * @param {Scene} scene
+ */
+export function paintSwatch(swatch, scene) {
+  const rgb = colour(scene);
+  mark(swatch, "data-dark", rgb ? null : "");
+  if (rgb) swatch.style.setProperty("--colour", css(rgb));
+}
+
+customElements.define("dmx-tiles", DmxTiles);

@@ -1,0 +1,44 @@
+// The service worker: the shell from the cache, everything else from the appliance. Its address carries the version
+// (`/sw.js?v=…`), so a new version is a new worker, which waits until the page tells it to take over.
+
+/** @type {ServiceWorkerGlobalScope} */
+// @ts-ignore: `self` is the worker's
+const worker = self;
+const version = new URL(worker.location.href).searchParams.get("v") ?? "";
+const CACHE = `shell-${version}`;
+
+worker.addEventListener("install", (event) => event.waitUntil(fill()));
+worker.addEventListener("activate", (event) => event.waitUntil(tidy()));
+worker.addEventListener("message", (event) => event.data === "take over" && worker.skipWaiting());
+worker.addEventListener("fetch", (event) => {
+  const { method, url, mode } = event.request;
+  const path = new URL(url);
+  if (method !== "GET" || path.origin !== worker.location.origin) return;
+  if (mode === "navigate" && path.pathname === "/") event.respondWith(fromShell("/", event.request));
+  else if (/^\/(core|css|elements|icons|lang|views)\/|^\/\w+\.(js|webmanifest)$/.test(path.pathname)) {
+    event.respondWith(fromShell(path.pathname, event.request));
+  }
+});
+
+async function fill() {
+  const response = await fetch("/assets.json", { cache: "no-store" });
+  /** @type {{ files: string[] }} */
+  const { files } = await response.json();
+  const cache = await caches.open(CACHE);
+  const names = new Set(["/", ...files.filter((name) => name !== "/index.html" && name !== "/sw.js")]);
+  await cache.addAll([...names].map((name) => new Request(name, { cache: "reload" })));
+}
+
+async function tidy() {
+  for (const name of await caches.keys()) if (name !== CACHE) await caches.delete(name);
+  await worker.clients.claim();
+}
+
+/**
+ * @param {string} name
+ * @param {Request} request
+ */
+async function fromShell(name, request) {
+  const cache = await caches.open(CACHE);
+  return (await cache.match(name)) ?? fetch(request);
+}

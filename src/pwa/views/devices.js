@@ -1,0 +1,133 @@
+// Devices: what troubles the appliance and what to do, where the light goes, who is there.
+
+import * as api from "../core/api.js";
+import { h, keep, mark, say } from "../core/dom.js";
+import { age, count, knows, t } from "../core/words.js";
+import { desk } from "../desk.js";
+import { icon } from "../elements/icons.js";
+import { poll, section } from "./parts.js";
+
+/** @import { Client, Device, Port, Ready, UsbDevice } from "../core/types.js" */
+
+const EVERY_MS = 2000;
+
+/** @param {AbortSignal} signal */
+export function devices(signal) {
+  const problems = h("div", { class: "stack" });
+  const ports = h("div", { class: "cards" });
+  const noPorts = h("p", { class: "quiet", hidden: true }, t("devices.outputs.none"));
+  const lamps = h("div", { class: "cards" });
+  const noLamps = h("p", { class: "quiet", hidden: true }, t("devices.lamps.none"));
+  const clients = h("div", { class: "cards" });
+  const usb = h("ul", { class: "plain links" });
+
+  const look = async () => {
+    const [ready, outputs, presence, plugged] = await Promise.all([
+      /** @type {Promise<Ready>} */ (api.json("GET", "/readyz", { signal, also: [503] })),
+      /** @type {Promise<{ outputs: Port[], inputs: Port[] }>} */ (api.json("GET", "/outputs", { signal })),
+      /** @type {Promise<{ devices: Device[], clients: Client[] }>} */ (api.json("GET", "/devices", { signal })),
+      /** @type {Promise<{ devices: UsbDevice[] }>} */ (api.json("GET", "/usb/devices", { signal })),
+    ]);
+    const now = Date.now() + desk.model.ahead;
+    keep(problems, worded(ready), (problem) => problem.code + problem.message, makeProblem, () => {});
+    const all = [...outputs.outputs, ...outputs.inputs.map((input) => ({ ...input, input: true }))].filter(({ enabled }) => enabled);
+    keep(ports, all, ({ name }) => name, makeCard, (card, port) => paintPort(card, port, now));
+    noPorts.hidden = outputs.outputs.some(({ enabled }) => enabled);
+    const behind = new Map(presence.clients.map((client) => [client.clientId, client]));
+    keep(lamps, presence.devices, ({ id }) => id, makeCard, (card, device) => paintDevice(card, device, behind.get(device.clientId ?? ""), now));
+    noLamps.hidden = presence.devices.length > 0;
+    keep(clients, presence.clients, ({ clientId }) => clientId, makeCard, (card, client) => paintClient(card, client, now));
+    keep(usb, plugged.devices, ({ port }) => port, ({ port }) => h("li", null, h("span", null, port), h("span", { class: "quiet" })),
+      (item, device) => say(/** @type {Element} */ (item.lastElementChild), [device.manufacturer, device.product, device.serialNumber].filter(Boolean).join(" · ")));
+    if (plugged.devices.length === 0) usb.replaceChildren(h("li", { class: "quiet" }, t("devices.usb.none")));
+  };
+  poll(look, EVERY_MS, signal);
+
+  const refresh = async () => {
+    await desk.ask(api.json("POST", "/usb/refresh"));
+    await look().catch(() => {});
+  };
+  const reconnect = async () => {
+    const opened = await desk.ask(/** @type {Promise<{ port: string }>} */ (api.json("POST", "/usb/reconnect", { patience: 15_000 })));
+    if (opened) desk.notify(t("devices.usb.opened", { port: opened.port }));
+  };
+  return h("div", { class: "page" }, h("h1", { class: "unseen" }, t("nav.devices")),
+    section(t("devices.problems"), problems),
+    section(t("devices.outputs"), noPorts, ports,
+      h("div", { class: "row usb" }, h("h3", null, t("devices.usb")), h("button", { type: "button", onclick: refresh }, icon("refresh"), t("devices.usb.refresh")),
+        h("button", { type: "button", onclick: reconnect }, t("devices.usb.reconnect"))), usb),
+    section(t("devices.lamps"), noLamps, lamps),
+    h("details", { class: "panel" }, h("summary", null, h("h2", null, t("devices.clients"))), clients));
+}
+
+/**
+ * The problems, or the one word that there is none.
+ * @param {Ready} ready
+ */
+function worded({ problems }) {
+  return problems.length > 0 ? problems : [{ code: "", message: "" }];
+}
+
+/** @param {{ code: string, message: string }} problem */
+function makeProblem({ code, message }) {
+  if (!code) return h("p", { class: "well" }, t("devices.well"));
+  const key = knows(`problem.${code}`) ? `problem.${code}` : "problem.OTHER";
+  return h("article", { class: "problem" }, icon("warn"),
+    h("div", null, h("h3", null, t(key)), h("p", null, t(`${key}.do`)),
+      h("details", null, h("summary", { class: "quiet" }, t("problem.detail")), h("p", { class: "quiet" }, message))));
+}
+
+const makeCard = () => h("article", { class: "card" }, h("h3", null), h("p", { class: "state" }), h("p", { class: "quiet" }), h("p", { class: "quiet" }));
+
+/**
+ * @param {HTMLElement} card
+ * @param {"good" | "bad" | "off"} how
+ * @param {string[]} words Name, state, and up to two further lines.
+ */
+function paintCard(card, how, words) {
+  mark(card, "data-how", how);
+  [...card.children].forEach((child, n) => {
+    say(child, words[n] ?? "");
+    child.toggleAttribute("hidden", !words[n]);
+  });
+}
+
+/**
+ * @param {HTMLElement} card
+ * @param {Port & { input?: boolean }} port
+ * @param {number} now
+ */
+function paintPort(card, port, now) {
+  const kind = port.name.replace(/-\d+$/, "");
+  const name = knows(`devices.name.${kind}`) ? t(`devices.name.${kind}`) : port.name;
+  const rate = t(port.input ? "devices.commands" : "devices.fps", { n: Math.round(port.fps) });
+  const state = port.connected ? `${t(port.input ? "devices.listening" : "devices.running")} · ${rate}` : t("devices.down");
+  const fault = port.lastError && port.lastErrorAt ? t("devices.error.before", { age: age(now - port.lastErrorAt), why: port.lastError }) : "";
+  paintCard(card, port.connected ? "good" : "bad", [`${name} · ${t("devices.universe", { n: port.universe })}`, state, port.target, fault]);
+}
+
+/**
+ * @param {HTMLElement} card
+ * @param {Device} device
+ * @param {Client | undefined} client
+ * @param {number} now
+ */
+function paintDevice(card, device, client, now) {
+  const state = t("devices.for", { state: t(device.online ? "devices.online" : "devices.offline"), age: age(now - device.since) });
+  const seen = [device.ip, client && !device.online ? t("devices.seen", { age: age(now - client.lastSeen) }) : ""].filter(Boolean).join(" · ");
+  const why = !device.online && client?.lastDisconnect ? t("devices.why", { why: client.lastDisconnect.why }) : "";
+  paintCard(card, device.online ? "good" : "bad", [device.id, state, seen, why]);
+}
+
+/**
+ * @param {HTMLElement} card
+ * @param {Client} client
+ * @param {number} now
+ */
+function paintClient(card, client, now) {
+  const state = t("devices.for", { state: t(client.connected ? "devices.online" : "devices.offline"), age: age(now - client.since) });
+  const figures = [client.peer, count("devices.connections", client.connections), t("devices.rate", { in: Math.round(client.messagesIn), out: Math.round(client.messagesOut) }),
+    client.rejected ? count("devices.rejected", client.rejected) : ""].filter(Boolean).join(" · ");
+  const why = client.lastDisconnect ? t("devices.why", { why: client.lastDisconnect.why }) : "";
+  paintCard(card, client.connected ? "good" : "off", [client.clientId, state, figures, why]);
+}

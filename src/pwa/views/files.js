@@ -1,0 +1,61 @@
+// The show as a file: out, and in after a look at what would change.
+
+import * as api from "../core/api.js";
+import { h } from "../core/dom.js";
+import { knows, t } from "../core/words.js";
+import { desk } from "../desk.js";
+import { section } from "./parts.js";
+
+/** @import { ListChanges } from "../core/types.js" */
+
+export function files() {
+  const plan = h("div", { class: "stack", role: "status" });
+  const chooser = h("input", { type: "file", accept: ".json,application/json", class: "unseen", id: "import", onchange: async () => {
+    const file = chooser.files?.[0];
+    chooser.value = "";
+    if (file) await consider(await file.text(), "merge", plan);
+  } });
+  return section(t("files.title"), h("p", { class: "quiet" }, t("files.about")),
+    h("div", { class: "row" }, h("button", { type: "button", onclick: exportShow }, t("files.export")),
+      chooser, h("label", { for: "import", class: "button" }, t("files.import"))), plan);
+}
+
+async function exportShow() {
+  const response = await desk.ask(api.call("GET", "/export"));
+  if (!response?.ok) return;
+  const url = URL.createObjectURL(await response.blob());
+  const project = desk.projects?.activeId ?? "show";
+  h("a", { href: url, download: `${project}-${new Date().toISOString().slice(0, 10)}.json` }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/**
+ * Shows what an import would change, and offers it.
+ * @param {string} raw
+ * @param {"merge" | "replace"} mode
+ * @param {HTMLElement} plan
+ */
+async function consider(raw, mode, plan) {
+  /** @type {Promise<{ changes: Record<string, ListChanges> }>} */
+  const asked = api.json("POST", `/import?mode=${mode}&dryRun=1`, { raw });
+  const dry = await desk.ask(asked);
+  if (!dry) return plan.replaceChildren();
+  const lines = Object.entries(dry.changes).flatMap(([list, changes]) => {
+    const name = knows(`files.list.${list}`) ? t(`files.list.${list}`) : list;
+    return /** @type {const} */ (["added", "changed", "removed"]).flatMap((what) =>
+      changes[what].length ? [t(`files.${what}`, { list: name, n: changes[what].length })] : []);
+  });
+  const choice = (/** @type {"merge" | "replace"} */ value) => h("label", { class: "check" },
+    h("input", { type: "radio", name: "mode", checked: value === mode, onchange: () => consider(raw, value, plan) }), t(`files.${value}`));
+  const apply = async () => {
+    if (!(await desk.ask(api.json("POST", `/import?mode=${mode}`, { raw, patience: 60_000 }), t("files.done")))) return;
+    plan.replaceChildren();
+    void desk.loadScenes();
+  };
+  plan.replaceChildren(
+    h("fieldset", { class: "stack" }, h("legend", null, t("files.mode")), choice("merge"), choice("replace")),
+    lines.length ? h("div", null, h("p", null, t("files.would")), h("ul", null, lines.map((line) => h("li", null, line)))) : h("p", null, t("files.same")),
+    h("div", { class: "row" },
+      h("button", { type: "button", class: "main", disabled: lines.length === 0, onclick: apply }, t("files.apply")),
+      h("button", { type: "button", onclick: () => plan.replaceChildren() }, t("cancel"))));
+}

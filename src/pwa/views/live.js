@@ -1,0 +1,114 @@
+// Live: the lamp's colour, any channel's fader, and the looks, under the hands.
+
+import { css, fromHex, same, toHex, toHsv, toRgb } from "../core/colour.js";
+import { h, mark } from "../core/dom.js";
+import * as prefs from "../core/prefs.js";
+import { t } from "../core/words.js";
+import { desk } from "../desk.js";
+import { bank } from "../elements/bank.js";
+import { fader } from "../elements/dmx-fader.js";
+import { DmxFades } from "../elements/dmx-fades.js";
+import { DmxTiles } from "../elements/dmx-tiles.js";
+import { DmxWheel } from "../elements/dmx-wheel.js";
+
+/** @import { Hsv, Rgb } from "../core/types.js" */
+
+const RECENT = 8;
+
+/** @param {AbortSignal} signal */
+export function live(signal) {
+  return h("div", { class: "live" },
+    h("section", { class: "colour", "aria-labelledby": "h-colour" }, h("h2", { id: "h-colour", class: "unseen" }, t("live.colour")), ...colour(signal)),
+    h("section", { class: "channels", "aria-labelledby": "h-channels" }, bank(signal)),
+    h("section", { class: "looks", "aria-labelledby": "h-looks" }, h("h2", { id: "h-looks" }, t("live.looks")), new DmxFades(), new DmxTiles()));
+}
+
+/** @param {AbortSignal} signal */
+function colour(signal) {
+  // Black and white have no hue, and black no saturation: the last ones stand, so that nothing jumps.
+  /** @type {Hsv} */
+  let kept = { h: 30, s: 0.5, v: 0 };
+  let bright = 1; // the last brightness above 0: what the wheel lights a dark lamp with
+  const wheel = new DmxWheel();
+  const light = h("div", { class: "light" });
+  const hex = h("input", { class: "hex", maxlength: 7, autocomplete: "off", spellcheck: "false", autocapitalize: "off", "aria-label": t("live.hex") });
+  const recent = h("div", { class: "recent", role: "group", "aria-label": t("live.recent") });
+
+  /**
+   * @param {Hsv} hsv
+   * @param {boolean} last
+   */
+  const moveHsv = (hsv, last) => {
+    kept = hsv;
+    move(toRgb(hsv), last);
+  };
+  /**
+   * @param {Rgb} rgb
+   * @param {boolean} last
+   */
+  const move = (rgb, last) => {
+    desk.moveLamp(rgb, last);
+    if (last) remember(rgb);
+  };
+  const part = (/** @type {"r" | "g" | "b"} */ name) =>
+    fader(t(`live.${name}`), t(`live.${name}.label`), (value, last) => move({ ...desk.lamp, [name]: value }, last), { class: name });
+  const [r, g, b] = [part("r"), part("g"), part("b")];
+  const v = fader(t("live.v"), t("live.v.label"), (value, last) => moveHsv({ ...kept, v: value / 255 }, last), { class: "v" });
+
+  wheel.addEventListener("move", (event) => {
+    const { h: hue, s, last } = /** @type {CustomEvent} */ (event).detail;
+    moveHsv({ h: hue, s, v: kept.v || bright }, last);
+  });
+  hex.addEventListener("change", () => {
+    const rgb = fromHex(hex.value);
+    if (rgb) move(rgb, true);
+    hex.blur();
+    desk.changed();
+  });
+  hex.addEventListener("keydown", (event) => event.key === "Enter" && hex.blur());
+
+  /** @param {Rgb} rgb */
+  const remember = (rgb) => {
+    if (rgb.r + rgb.g + rgb.b === 0) return;
+    const name = toHex(rgb);
+    prefs.write("recent", JSON.stringify([name, ...prefs.readList("recent").filter((other) => other !== name)].slice(0, RECENT)));
+    paintRecent();
+  };
+  const paintRecent = () => {
+    recent.replaceChildren(...prefs.readList("recent").slice(0, RECENT).flatMap((name) => {
+      const rgb = fromHex(name);
+      if (!rgb) return [];
+      const swatch = h("button", { type: "button", class: "swatch", "aria-label": t("live.recall", { hex: name }), onclick: () => desk.moveLamp(rgb, true) });
+      swatch.style.setProperty("--colour", css(rgb));
+      return [swatch];
+    }));
+  };
+
+  paintRecent();
+  desk.paint(() => {
+    const rgb = desk.lamp;
+    if (!same(rgb, toRgb(kept))) {
+      const hsv = toHsv(rgb);
+      kept = { h: hsv.s > 0 ? hsv.h : kept.h, s: hsv.v > 0 ? hsv.s : kept.s, v: hsv.v };
+    }
+    if (kept.v > 0) bright = kept.v;
+    const ghost = desk.lampGhost;
+    const ghostHsv = ghost && toHsv(ghost);
+    wheel.paint(kept, ghostHsv && ghostHsv.v > 0 ? ghostHsv : null);
+    v.paint(Math.round(kept.v * 255), ghost ? Math.max(ghost.r, ghost.g, ghost.b) : null);
+    v.style.setProperty("--colour", css(toRgb({ ...kept, v: 1 })));
+    r.paint(rgb.r, desk.ghost(0, 1));
+    g.paint(rgb.g, desk.ghost(0, 2));
+    b.paint(rgb.b, desk.ghost(0, 3));
+    if (document.activeElement !== hex) hex.value = toHex(rgb);
+    const lit = desk.model.light;
+    mark(light, "data-known", lit ? "" : null);
+    light.style.setProperty("--colour", lit ? css(lit) : "transparent");
+  }, signal);
+
+  return [
+    h("div", { class: "wheel" }, wheel),
+    h("div", { class: "rgb" }, v, r, g, b),
+    h("div", { class: "under" }, h("label", { class: "out" }, light, h("span", { class: "unseen" }, t("live.out")), hex), recent),
+  ];
+}

@@ -1,0 +1,116 @@
+// Looks: the light of now becomes a scene; scenes get names, times and places.
+
+import * as api from "../core/api.js";
+import { h, keep, mark, say } from "../core/dom.js";
+import { capture, lit } from "../core/looks.js";
+import { count, seconds, t } from "../core/words.js";
+import { desk } from "../desk.js";
+import { paintSwatch } from "../elements/dmx-tiles.js";
+import { icon } from "../elements/icons.js";
+import { field, sure } from "./parts.js";
+
+/** @import { Scene } from "../core/types.js" */
+
+/** @param {AbortSignal} signal */
+export function looks(signal) {
+  const list = h("ul", { class: "plain list" });
+  const none = h("p", { class: "quiet", hidden: true }, t("looks.none"));
+  /** @type {readonly Scene[] | null} */
+  let known = null;
+  void desk.loadScenes();
+  desk.paint(() => {
+    if (known !== desk.scenes) {
+      known = desk.scenes;
+      keep(list, desk.scenes, ({ id }) => id, row, paintRow);
+      none.hidden = desk.scenes.length > 0;
+    }
+    for (const element of list.children) {
+      mark(element, "data-on", element.getAttribute("data-key") === desk.model.desk?.scene ? "" : null);
+    }
+  }, signal);
+  return h("div", { class: "page" }, h("h1", { class: "unseen" }, t("looks.title")), captureForm(), list, none);
+}
+
+function captureForm() {
+  const name = h("input", { required: true, maxlength: 200, autocomplete: "off" });
+  const fade = h("input", { type: "number", min: 0, max: 86400, step: 0.1, value: 2, inputmode: "decimal" });
+  const submit = async (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    const body = { name: name.value.trim(), fadeMs: Math.round(Number(fade.value) * 1000) };
+    if (!(await desk.ask(api.json("POST", "/scenes", { body }), t("looks.captured", { name: body.name })))) return;
+    name.value = "";
+    void desk.loadScenes();
+  };
+  return h("form", { class: "panel capture", onsubmit: submit },
+    h("h2", null, t("looks.capture.title")),
+    h("div", { class: "fields" }, field(t("looks.capture.name"), name), field(t("looks.fade"), fade),
+      h("button", { type: "submit", class: "main" }, t("looks.capture"))));
+}
+
+/** @param {Scene} scene */
+function row({ id }) {
+  const details = h("div", { class: "editor", hidden: true });
+  const edit = h("button", { type: "button", class: "square", "aria-expanded": "false", onclick: toggle }, icon("settings"));
+  const element = h("li", { class: "item" },
+    h("span", { class: "swatch" }),
+    h("div", { class: "what" }, h("strong", null), h("span", { class: "quiet meta" })),
+    h("span", { class: "on" }, t("looks.effective")),
+    h("button", { type: "button", class: "recall", onclick: () => desk.recall(id) }, t("looks.recall")),
+    edit, details);
+  function toggle() {
+    const open = details.hidden;
+    details.hidden = !open;
+    mark(edit, "aria-expanded", String(open));
+    const scene = desk.scenes.find((other) => other.id === id);
+    if (open && scene) details.replaceChildren(...editor(scene));
+  }
+  return element;
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {Scene} scene
+ */
+function paintRow(element, scene) {
+  const [swatch, what, , recall, edit] = /** @type {HTMLElement[]} */ ([...element.children]);
+  if (!swatch || !what || !recall || !edit) return;
+  paintSwatch(swatch, scene);
+  say(/** @type {Element} */ (what.firstElementChild), scene.name);
+  const time = scene.fadeMs ? seconds(scene.fadeMs) : t("tiles.cut");
+  const scope = t(scene.universes?.length ? "looks.whole" : "looks.partial");
+  say(/** @type {Element} */ (what.lastElementChild), [scene.favorite ? "★" : "", time, count("looks.channels", lit(scene)), scope].filter(Boolean).join(" · "));
+  mark(recall, "aria-label", t("looks.recall.label", { name: scene.name }));
+  mark(edit, "aria-label", t("looks.edit", { name: scene.name }));
+}
+
+/** @param {Scene} scene */
+function editor({ id, name, fadeMs, favorite }) {
+  const path = `/scenes/${encodeURIComponent(id)}`;
+  const change = async (/** @type {object} */ body, words = "") => {
+    await desk.ask(api.json("PATCH", path, { body }), words);
+    void desk.loadScenes();
+  };
+  const move = (/** @type {number} */ way) => {
+    const place = desk.scenes.findIndex((scene) => scene.id === id) + way;
+    if (place >= 0 && place < desk.scenes.length) void change({ position: place });
+  };
+  const overwrite = () => change(capture(desk.model), t("looks.overwritten", { name: nameField.value }));
+  const remove = async () => {
+    await desk.ask(api.json("DELETE", path), t("looks.undone", { name: nameField.value }));
+    void desk.loadScenes();
+  };
+  const nameField = h("input", { value: name, required: true, maxlength: 200, autocomplete: "off",
+    onchange: () => nameField.value.trim() && change({ name: nameField.value.trim() }) });
+  const fadeField = h("input", { type: "number", min: 0, max: 86400, step: 0.1, inputmode: "decimal", value: (fadeMs ?? 0) / 1000,
+    onchange: () => fadeField.checkValidity() && change({ fadeMs: Math.round(Number(fadeField.value) * 1000) }) });
+  const star = h("input", { type: "checkbox", checked: Boolean(favorite), onchange: () => change({ favorite: star.checked }) });
+  return [
+    h("div", { class: "fields" }, field(t("looks.name"), nameField), field(t("looks.fade"), fadeField)),
+    h("label", { class: "check" }, star, t("looks.favorite")),
+    h("div", { class: "row" },
+      h("button", { type: "button", class: "square", "aria-label": t("looks.up", { name }), onclick: () => move(-1) }, icon("up")),
+      h("button", { type: "button", class: "square", "aria-label": t("looks.down", { name }), onclick: () => move(1) }, icon("down")),
+      sure(t("looks.overwrite"), t("looks.overwrite.sure"), overwrite),
+      sure(t("looks.delete"), t("looks.delete.sure"), remove)),
+  ];
+}

@@ -1,0 +1,87 @@
+// The list of projects, a new one, and what is known about the one in use.
+
+import * as api from "../core/api.js";
+import { h, keep, mark, say } from "../core/dom.js";
+import { moment, t } from "../core/words.js";
+import { desk } from "../desk.js";
+import { field, section, sure } from "./parts.js";
+
+/** @import { Project } from "../core/types.js" */
+
+const path = (/** @type {string} */ id) => `/projects/${encodeURIComponent(id)}`;
+
+/** @param {AbortSignal} signal */
+export function projectList(signal) {
+  const list = h("ul", { class: "plain list" });
+  /** @type {unknown} */
+  let known = null;
+  const template = h("select", null);
+  desk.paint(() => {
+    if (known === desk.projects || !desk.projects) return;
+    known = desk.projects;
+    const { activeId, projects } = desk.projects;
+    keep(list, projects, ({ id }) => id, row, (element, project) => paintRow(element, project, project.id === activeId));
+    template.replaceChildren(h("option", { value: "" }, t("shows.new.empty")),
+      ...projects.map(({ id, name }) => h("option", { value: id }, t("shows.new.copy", { name }))));
+  }, signal);
+  return section(t("shows.title"), list, h("details", null, h("summary", null, t("shows.new")), newProject(template)));
+}
+
+/** @param {HTMLSelectElement} template */
+function newProject(template) {
+  const name = h("input", { required: true, maxlength: 120, autocomplete: "off" });
+  const create = async (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    const body = { name: name.value.trim(), ...(template.value ? { templateId: template.value } : {}) };
+    if (!(await desk.ask(api.json("POST", "/projects", { body }), t("shows.created", { name: body.name })))) return;
+    name.value = "";
+    void desk.loadProjects();
+  };
+  return h("form", { class: "stack", onsubmit: create }, field(t("shows.new.name"), name), field(t("shows.new.template"), template),
+    h("button", { type: "submit", class: "main" }, t("shows.create")));
+}
+
+/** @param {Project} project */
+function row({ id, name }) {
+  const then = async (/** @type {Promise<unknown>} */ asked) => {
+    await desk.ask(asked);
+    void desk.loadProjects();
+  };
+  return h("li", { class: "item" },
+    h("div", { class: "what" }, h("strong", null), h("span", { class: "quiet meta" })),
+    h("span", { class: "on" }, t("shows.active")),
+    sure(t("shows.select"), t("shows.select.sure"), () => then(api.json("POST", `${path(id)}/select`)), { class: "select", "aria-label": t("shows.select.label", { name }) }),
+    sure(t("shows.delete"), t("shows.delete.sure"), () => then(api.json("DELETE", path(id))), { class: "select", "aria-label": t("shows.delete.label", { name }) }));
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {Project} project
+ * @param {boolean} active
+ */
+function paintRow(element, project, active) {
+  const what = /** @type {Element} */ (element.firstElementChild);
+  say(/** @type {Element} */ (what.firstElementChild), project.name);
+  const since = project.updatedAt ? t("shows.since", { when: moment(project.updatedAt) }) : "";
+  say(/** @type {Element} */ (what.lastElementChild), [project.venue, project.eventDate, since].filter(Boolean).join(" · "));
+  mark(element, "data-on", active ? "" : null);
+  for (const button of element.querySelectorAll("button")) button.hidden = active;
+}
+
+/** @param {string} id */
+export function projectForm(id) {
+  const project = desk.projects?.projects.find((other) => other.id === id);
+  const name = h("input", { required: true, maxlength: 120, autocomplete: "off", value: project?.name ?? "" });
+  const venue = h("input", { maxlength: 2000, autocomplete: "off", value: project?.venue ?? "" });
+  const date = h("input", { type: /^(\d{4}-\d\d-\d\d)?$/.test(project?.eventDate ?? "") ? "date" : "text", value: project?.eventDate ?? "" });
+  const notes = h("textarea", { rows: 3, maxlength: 2000 }, project?.notes ?? "");
+  const save = async (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    const body = { name: name.value.trim(), venue: venue.value.trim(), eventDate: date.value, notes: notes.value };
+    await desk.ask(api.json("PUT", path(id), { body }), t("shows.saved"));
+    void desk.loadProjects();
+  };
+  return section(t("shows.details"), h("form", { class: "stack", onsubmit: save },
+    field(t("shows.name"), name), h("div", { class: "fields" }, field(t("shows.venue"), venue), field(t("shows.date"), date)),
+    field(t("shows.notes"), notes), h("button", { type: "submit" }, t("shows.save"))));
+}
