@@ -10,6 +10,8 @@ let words = {};
 /** @type {Language} */
 let language = "en";
 let plural = new Intl.PluralRules("en");
+/** Numbers and times as people here write them: British English is not American. */
+let locale = "en";
 
 /**
  * @param {Language} next
@@ -19,6 +21,7 @@ export function use(next, texts) {
   words = texts;
   language = next;
   plural = new Intl.PluralRules(next);
+  locale = navigator.languages?.find((known) => known.startsWith(next)) ?? next;
 }
 
 /** @returns {Language} */
@@ -64,22 +67,22 @@ export function age(ms) {
  * @param {number} ms
  */
 export function seconds(ms) {
-  return t("time.s", { n: new Intl.NumberFormat(language, { maximumFractionDigits: 1 }).format(ms / 1000) });
+  return t("time.s", { n: new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(ms / 1000) });
 }
 
 /** @param {number} ts Unix milliseconds */
 export function moment(ts) {
-  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(ts);
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(ts);
 }
 
 /** @param {number} bytes */
 export function size(bytes) {
   const [n, unit] = bytes < 1000 ? [bytes, "byte"] : bytes < 1e6 ? [bytes / 1e3, "kilobyte"] : [bytes / 1e6, "megabyte"];
   const style = /** @type {const} */ ({ style: "unit", maximumFractionDigits: 1, unitDisplay: "short" });
-  return new Intl.NumberFormat(language, { ...style, unit }).format(n);
+  return new Intl.NumberFormat(locale, { ...style, unit }).format(n);
 }
 
 /** @param {number} share 0..1 */
 export function percent(share) {
-  return new Intl.NumberFormat(language, { style: "percent" }).format(share);
+  return new Intl.NumberFormat(locale, { style: "percent" }).format(share);
 }

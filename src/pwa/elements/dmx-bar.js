@@ -12,11 +12,12 @@ export class DmxBar extends HTMLElement {
     this.#gone = new AbortController();
     const master = fader(t("master.name"), t("master.label"), (value, last) => desk.moveMaster(value, last), { lies: true, class: "master" });
     master.words = (value) => percent(value / 255);
-    const share = h("output", { class: "share", "aria-hidden": "true" });
+    const share = h("strong", null);
     const word = h("span", { class: "word" });
     const hint = h("span", { class: "hint" });
     const button = h("button", { class: "blackout", type: "button", onclick: () => desk.setBlackout(!desk.blackout) }, word, hint);
-    this.replaceChildren(master, share, button);
+    const head = h("div", { class: "share", "aria-hidden": "true" }, h("span", { class: "quiet" }, t("master.name")), share);
+    this.replaceChildren(head, master, button);
     desk.paint(() => {
       master.paint(desk.master, desk.masterGhost);
       say(share, percent(desk.master / 255));

@@ -13,12 +13,10 @@ const PATHS = {
   down: "M6 10l6 6 6-6",
   left: "M14 6l-6 6 6 6",
   right: "M10 6l6 6-6 6",
+  play: "M8 5.5l10.5 6.5L8 18.5z",
   stop: "M7 7h10v10H7z",
-  plus: "M12 5v14M5 12h14",
-  dark: "M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17zM6 6l12 12",
   warn: "M12 4l9 16H3zM12 10v4.5M12 17.2v.3",
   refresh: "M19 8.5A8 8 0 1 0 20 13M19 4v5h-5",
-  lock: "M6.5 11h11v8.5h-11zM8.5 11V8a3.5 3.5 0 0 1 7 0v3",
 };
 
 /** @param {keyof typeof PATHS} name */

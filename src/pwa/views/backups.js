@@ -160,6 +160,6 @@ function compare(now, then) {
   const other = then.filter((scene) => here?.has(scene.id) && JSON.stringify(here.get(scene.id)) !== JSON.stringify(scene));
   const line = (/** @type {string} */ key, /** @type {readonly Scene[]} */ list) =>
     list.length ? [t(key, { names: list.slice(0, NAMES).map(({ name }) => name).join(", ") + (list.length > NAMES ? ", …" : "") })] : [];
-  const lines = [...line("backups.change.come", come), ...line("backups.change.go", go), ...line("backups.change.other", other)];
+  const lines = [...line("backups.change.come", come), ...line("backups.change.go", go), ...line("backups.change.differ", other)];
   return lines.length ? lines : [t("backups.change.none")];
 }

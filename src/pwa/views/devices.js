@@ -13,12 +13,13 @@ const EVERY_MS = 2000;
 
 /** @param {AbortSignal} signal */
 export function devices(signal) {
-  const problems = h("div", { class: "stack" });
+  const problems = h("div", { class: "problems" });
   const ports = h("div", { class: "cards" });
   const noPorts = h("p", { class: "quiet", hidden: true }, t("devices.outputs.none"));
   const lamps = h("div", { class: "cards" });
   const noLamps = h("p", { class: "quiet", hidden: true }, t("devices.lamps.none"));
   const clients = h("div", { class: "cards" });
+  const noClients = h("p", { class: "quiet", hidden: true }, t("devices.clients.none"));
   const usb = h("ul", { class: "plain links" });
 
   const look = async () => {
@@ -37,6 +38,7 @@ export function devices(signal) {
     keep(lamps, presence.devices, ({ id }) => id, makeCard, (card, device) => paintDevice(card, device, behind.get(device.clientId ?? ""), now));
     noLamps.hidden = presence.devices.length > 0;
     keep(clients, presence.clients, ({ clientId }) => clientId, makeCard, (card, client) => paintClient(card, client, now));
+    noClients.hidden = presence.clients.length > 0;
     keep(usb, plugged.devices, ({ port }) => port, ({ port }) => h("li", null, h("span", null, port), h("span", { class: "quiet" })),
       (item, device) => say(/** @type {Element} */ (item.lastElementChild), [device.manufacturer, device.product, device.serialNumber].filter(Boolean).join(" · ")));
     if (plugged.devices.length === 0) usb.replaceChildren(h("li", { class: "quiet" }, t("devices.usb.none")));
@@ -57,7 +59,7 @@ export function devices(signal) {
       h("div", { class: "row usb" }, h("h3", null, t("devices.usb")), h("button", { type: "button", onclick: refresh }, icon("refresh"), t("devices.usb.refresh")),
         h("button", { type: "button", onclick: reconnect }, t("devices.usb.reconnect"))), usb),
     section(t("devices.lamps"), noLamps, lamps),
-    h("details", { class: "panel" }, h("summary", null, h("h2", null, t("devices.clients"))), clients));
+    h("details", { class: "panel" }, h("summary", null, h("h2", null, t("devices.clients"))), noClients, clients));
 }
 
 /**
@@ -71,7 +73,8 @@ function worded({ problems }) {
 /** @param {{ code: string, message: string }} problem */
 function makeProblem({ code, message }) {
   if (!code) return h("p", { class: "well" }, t("devices.well"));
-  const key = knows(`problem.${code}`) ? `problem.${code}` : "problem.OTHER";
+  const port = /^(ola|enttec)\b/.exec(message)?.[1];
+  const key = [`problem.${code}.${port}`, `problem.${code}`].find(knows) ?? "problem.OTHER";
   return h("article", { class: "problem" }, icon("warn"),
     h("div", null, h("h3", null, t(key)), h("p", null, t(`${key}.do`)),
       h("details", null, h("summary", { class: "quiet" }, t("problem.detail")), h("p", { class: "quiet" }, message))));

@@ -20,7 +20,7 @@ export function live(signal) {
   return h("div", { class: "live" },
     h("section", { class: "colour", "aria-labelledby": "h-colour" }, h("h2", { id: "h-colour", class: "unseen" }, t("live.colour")), ...colour(signal)),
     h("section", { class: "channels", "aria-labelledby": "h-channels" }, bank(signal)),
-    h("section", { class: "looks", "aria-labelledby": "h-looks" }, h("h2", { id: "h-looks" }, t("live.looks")), new DmxFades(), new DmxTiles()));
+    h("section", { class: "looks", "aria-labelledby": "h-looks" }, h("div", { class: "head" }, h("h2", { id: "h-looks" }, t("live.looks")), new DmxFades()), new DmxTiles()));
 }
 
 /** @param {AbortSignal} signal */

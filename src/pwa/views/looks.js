@@ -53,9 +53,8 @@ function row({ id }) {
   const edit = h("button", { type: "button", class: "square", "aria-expanded": "false", onclick: toggle }, icon("settings"));
   const element = h("li", { class: "item" },
     h("span", { class: "swatch" }),
-    h("div", { class: "what" }, h("strong", null), h("span", { class: "quiet meta" })),
-    h("span", { class: "on" }, t("looks.effective")),
-    h("button", { type: "button", class: "recall", onclick: () => desk.recall(id) }, t("looks.recall")),
+    h("div", { class: "what" }, h("div", null, h("strong", null), " ", h("span", { class: "on" }, t("looks.effective"))), h("span", { class: "quiet meta" })),
+    h("button", { type: "button", class: "recall", onclick: () => desk.recall(id) }, icon("play"), h("span", null, t("looks.recall"))),
     edit, details);
   function toggle() {
     const open = details.hidden;
@@ -72,10 +71,10 @@ function row({ id }) {
  * @param {Scene} scene
  */
 function paintRow(element, scene) {
-  const [swatch, what, , recall, edit] = /** @type {HTMLElement[]} */ ([...element.children]);
+  const [swatch, what, recall, edit] = /** @type {HTMLElement[]} */ ([...element.children]);
   if (!swatch || !what || !recall || !edit) return;
   paintSwatch(swatch, scene);
-  say(/** @type {Element} */ (what.firstElementChild), scene.name);
+  say(/** @type {Element} */ (what.querySelector("strong")), scene.name);
   const time = scene.fadeMs ? seconds(scene.fadeMs) : t("tiles.cut");
   const scope = t(scene.universes?.length ? "looks.whole" : "looks.partial");
   say(/** @type {Element} */ (what.lastElementChild), [scene.favorite ? "★" : "", time, count("looks.channels", lit(scene)), scope].filter(Boolean).join(" · "));

@@ -48,8 +48,7 @@ function row({ id, name }) {
     void desk.loadProjects();
   };
   return h("li", { class: "item" },
-    h("div", { class: "what" }, h("strong", null), h("span", { class: "quiet meta" })),
-    h("span", { class: "on" }, t("shows.active")),
+    h("div", { class: "what" }, h("div", null, h("strong", null), " ", h("span", { class: "on" }, t("shows.active"))), h("span", { class: "quiet meta" })),
     sure(t("shows.select"), t("shows.select.sure"), () => then(api.json("POST", `${path(id)}/select`)), { class: "select", "aria-label": t("shows.select.label", { name }) }),
     sure(t("shows.delete"), t("shows.delete.sure"), () => then(api.json("DELETE", path(id))), { class: "select", "aria-label": t("shows.delete.label", { name }) }));
 }
@@ -61,7 +60,7 @@ function row({ id, name }) {
  */
 function paintRow(element, project, active) {
   const what = /** @type {Element} */ (element.firstElementChild);
-  say(/** @type {Element} */ (what.firstElementChild), project.name);
+  say(/** @type {Element} */ (what.querySelector("strong")), project.name);
   const since = project.updatedAt ? t("shows.since", { when: moment(project.updatedAt) }) : "";
   say(/** @type {Element} */ (what.lastElementChild), [project.venue, project.eventDate, since].filter(Boolean).join(" · "));
   mark(element, "data-on", active ? "" : null);

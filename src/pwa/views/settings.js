@@ -94,7 +94,7 @@ function about(signal) {
   };
   void load();
   const link = (/** @type {string} */ href, /** @type {string} */ words) => h("li", null, h("a", { href }, words));
-  return section(t("settings.about"), version, h("h3", null, t("settings.addresses")), codes,
+  return h("div", { class: "wide" }, section(t("settings.about"), version, h("h3", null, t("settings.addresses")), codes,
     h("h3", null, t("settings.documents")),
-    h("ul", { class: "plain links" }, link("/openapi.json", t("settings.openapi")), link("/metrics", t("settings.metrics")), link("/readyz", t("settings.readyz"))));
+    h("ul", { class: "plain links" }, link("/openapi.json", t("settings.openapi")), link("/metrics", t("settings.metrics")), link("/readyz", t("settings.readyz")))));
 }

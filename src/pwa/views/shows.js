@@ -22,7 +22,7 @@ export function shows(signal) {
     const inside = AbortSignal.any([signal, within.signal]);
     page.replaceChildren(title, ...(active === null
       ? [off, files()]
-      : [projectList(inside), h("div", { class: "stack" }, projectForm(active), files()), backups(active, inside)]));
+      : [h("div", { class: "stack" }, projectList(inside), backups(active, inside)), h("div", { class: "stack" }, projectForm(active), files())]));
   };
   void desk.loadProjects();
   desk.paint(() => {

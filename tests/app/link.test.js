@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Link, QUIET_MS } from "../../src/pwa/core/link.js";
+import { Clock } from "./clock.js";
+
+/** A link to sockets that tests open, feed and break. */
+function link() {
+  const clock = new Clock();
+  clock.run(1000);
+  const sockets = [];
+  const heard = [];
+  const made = new Link({
+    open: (url) => {
+      const socket = { url, readyState: 0, sent: [], at: clock.now(), close: () => (socket.readyState = 3) };
+      socket.send = (text) => socket.sent.push(JSON.parse(text));
+      sockets.push(socket);
+      return socket;
+    },
+    url: () => "ws://x/ws",
+    now: clock.now,
+    later: clock.later,
+    never: clock.never,
+    chance: () => 1,
+    opened: () => heard.push("opened"),
+    hear: (message) => heard.push(message.type),
+    changed: () => {},
+  });
+  const say = (message, socket = sockets.at(-1)) => socket.onmessage?.({ data: JSON.stringify(message) });
+  const open = () => {
+    sockets.at(-1).readyState = 1;
+    sockets.at(-1).onopen?.();
+    say({ type: "state" });
+  };
+  const lose = (code = 1006) => {
+    const socket = sockets.at(-1);
+    socket.readyState = 3;
+    socket.onclose?.({ code });
+  };
+  /** Seconds pass, and the server answers pings or not. */
+  const seconds = (n, answers) => {
+    for (let k = 0; k < n; k++) {
+      clock.run(1000);
+      made.tick();
+      if (answers) say({ type: "pong" });
+    }
+  };
+  return { clock, sockets, heard, link: made, say, open, lose, seconds };
+}
+
+test("it comes back by itself, for ever, with pauses that grow to 5 s", () => {
+  const { clock, sockets, link: it, lose } = link();
+  it.connect();
+  for (let n = 0; n < 12; n++) {
+    lose();
+    clock.run(5000);
+  }
+  const pauses = sockets.slice(1).map((socket, n) => socket.at - (sockets[n]?.at ?? 0));
+  assert.equal(sockets.length, 13);
+  assert.equal(pauses[0], 250);
+  assert.ok(pauses.every((ms) => ms <= 5000 * 2));
+});
+
+test("a short break is not worth a word; after a second and a half the values' age is told", () => {
+  const { clock, link: it, open, lose } = link();
+  it.connect();
+  assert.deepEqual(it.standing(), { kind: "connecting" });
+  open();
+  assert.equal(it.standing().kind, "live");
+  lose();
+  clock.run(QUIET_MS - 1);
+  assert.deepEqual(it.standing(), { kind: "live", ms: null }, "no figure that was not measured");
+  clock.run(2);
+  assert.deepEqual(it.standing(), { kind: "lost", ageMs: QUIET_MS + 1 });
+});
+
+test("no appliance at all is told too", () => {
+  const { clock, link: it } = link();
+  it.connect();
+  clock.run(QUIET_MS + 1);
+  assert.deepEqual(it.standing(), { kind: "lost", ageMs: null });
+});
+
+test("the chip's figure is what a ping took", () => {
+  const { clock, sockets, link: it, say, open } = link();
+  it.connect();
+  open();
+  assert.equal(sockets[0].sent[0].type, "ping");
+  clock.run(42);
+  say({ type: "pong" });
+  assert.deepEqual(it.standing(), { kind: "live", ms: 42 });
+});
+
+test("a socket that is silent is not taken for a live one, and left for another", () => {
+  const { sockets, link: it, open, seconds } = link();
+  it.connect();
+  open();
+  seconds(10, true);
+  assert.equal(it.standing().kind, "live");
+  seconds(4, false);
+  assert.equal(it.standing().kind, "lost");
+  seconds(5, false);
+  assert.ok(sockets.length > 1);
+  assert.equal(sockets[0].readyState, 3);
+});
+
+test("a tablet that wakes up tries at once", () => {
+  const { clock, sockets, link: it, open, lose } = link();
+  it.connect();
+  open();
+  for (let n = 0; n < 6; n++) {
+    lose();
+    clock.run(5001);
+  }
+  lose();
+  const before = sockets.length;
+  it.wake();
+  assert.equal(sockets.length, before + 1);
+});
+
+test("a socket that does not answer within a second of waking is dead", () => {
+  const { clock, sockets, link: it, open } = link();
+  it.connect();
+  open();
+  it.wake();
+  clock.run(1100);
+  clock.run(300);
+  assert.equal(sockets.length, 2);
+});
+
+test("each connection begins with a full snapshot, and an old socket is not heard any more", () => {
+  const { clock, sockets, heard, link: it, say, open, lose } = link();
+  it.connect();
+  open();
+  lose();
+  clock.run(300);
+  open();
+  assert.deepEqual(heard, ["opened", "state", "opened", "state"]);
+  say({ type: "desk" }, sockets[0]);
+  assert.equal(heard.length, 4);
+});
+
+test("a refused key is asked for, and not tried again until there is another", () => {
+  const { clock, sockets, link: it, say, lose } = link();
+  it.connect();
+  say({ type: "err", code: 401 });
+  lose(4401);
+  clock.run(60_000);
+  it.wake();
+  assert.deepEqual([it.standing().kind, sockets.length], ["key", 1]);
+  it.retry();
+  assert.equal(sockets.length, 2);
+});
+
+test("nothing is put on a link that is not live", () => {
+  const { sockets, link: it, open, lose } = link();
+  it.connect();
+  assert.equal(it.put({}), false);
+  open();
+  assert.equal(it.put({ a: 1 }), true);
+  assert.deepEqual(sockets[0].sent.at(-1), { a: 1 });
+  lose();
+  assert.equal(it.put({}), false);
+});

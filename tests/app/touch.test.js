@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SETTLE_MS, Touch } from "../../src/pwa/core/touch.js";
+
+/** A server of one value, and a finger on it. */
+function held(truth = 0) {
+  const touch = new Touch();
+  const server = { truth };
+  const hear = (value) => {
+    server.truth = value;
+    touch.heard(() => value);
+  };
+  const move = (value) => {
+    touch.hold("k", value, server.truth);
+    touch.sent("k", value);
+  };
+  return { touch, hear, move, value: () => touch.value("k", server.truth) };
+}
+
+test("under a finger its value stands, whatever comes back late", () => {
+  const { touch, hear, move, value } = held();
+  [10, 20, 30].forEach(move);
+  for (const echo of [10, 20]) {
+    hear(echo);
+    assert.deepEqual([value(), touch.ghost("k")], [30, null], "an echo is no ghost");
+  }
+});
+
+test("what somebody else does is a ghost, and gone when our next value has come back", () => {
+  const { touch, hear, move, value } = held();
+  move(10);
+  hear(10);
+  hear(99);
+  assert.deepEqual([value(), touch.ghost("k")], [10, 99]);
+  move(20);
+  hear(20);
+  assert.equal(touch.ghost("k"), null);
+});
+
+test("after the release it holds until the last value has come back, then the server counts", () => {
+  const { touch, hear, move, value } = held();
+  move(10);
+  move(20);
+  touch.release("k", 0);
+  hear(10);
+  assert.equal(value(), 20, "no jump back");
+  hear(20);
+  assert.equal(touch.busy, false);
+  hear(70);
+  assert.equal(value(), 70);
+});
+
+test("a release without an echo to wait for lets go at once", () => {
+  const { touch, hear, move } = held();
+  move(10);
+  hear(10);
+  touch.release("k", 0);
+  assert.equal(touch.busy, false);
+});
+
+test("an echo that never comes is not waited for for ever", () => {
+  const { touch, move, value } = held(5);
+  move(10);
+  touch.release("k", 0);
+  assert.equal(touch.sweep(SETTLE_MS), false);
+  assert.equal(touch.sweep(SETTLE_MS + 1), true);
+  assert.equal(value(), 5);
+});
+
+test("an intermediate value that was dropped on the way does not matter", () => {
+  const { touch, hear, move } = held();
+  [10, 20, 30].forEach(move);
+  touch.release("k", 0);
+  hear(30);
+  assert.equal(touch.busy, false);
+});
+
+test("the same value twice waits for one echo only", () => {
+  const { touch, hear, move } = held();
+  move(10);
+  move(10);
+  hear(10);
+  touch.release("k", 0);
+  assert.equal(touch.busy, false);
+});
+
+test("a finger that stays down keeps its value when the link goes; a released value is given up", () => {
+  const { touch, move, value } = held(5);
+  move(10);
+  touch.dropReleased();
+  assert.equal(value(), 10);
+  touch.release("k", 0);
+  touch.dropReleased();
+  assert.equal(value(), 5);
+});
+
+test("a thousand moves without an echo are a bounded list", () => {
+  const { touch, hear, move } = held();
+  for (let n = 1; n <= 1000; n++) move(n);
+  hear(2); // long forgotten: it counts as somebody else's
+  assert.equal(touch.ghost("k"), 2);
+});
