@@ -49,8 +49,8 @@ function row({ id, name }) {
   };
   return h("li", { class: "item" },
     h("div", { class: "what" }, h("div", null, h("strong", null), " ", h("span", { class: "on" }, t("shows.active"))), h("span", { class: "quiet meta" })),
-    sure(t("shows.select"), t("shows.select.sure"), () => then(api.json("POST", `${path(id)}/select`)), { class: "select", "aria-label": t("shows.select.label", { name }) }),
-    sure(t("shows.delete"), t("shows.delete.sure"), () => then(api.json("DELETE", path(id))), { class: "select", "aria-label": t("shows.delete.label", { name }) }));
+    h("div", { class: "row" }, sure(t("shows.select"), t("shows.select.sure"), () => then(api.json("POST", `${path(id)}/select`)), { "aria-label": t("shows.select.label", { name }) }),
+    sure(t("shows.delete"), t("shows.delete.sure"), () => then(api.json("DELETE", path(id))), { "aria-label": t("shows.delete.label", { name }) })));
 }
 
 /**
