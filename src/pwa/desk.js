@@ -70,6 +70,11 @@ class Desk {
 
   // What it knows
 
+  /** Whether there are values at all, old ones or new ones. */
+  get known() {
+    return this.model.desk !== null;
+  }
+
   get standing() {
     return this.#link.standing();
   }
@@ -195,12 +200,15 @@ class Desk {
     this.changed();
   }
 
-  async loadProjects() {
+  /** Projects are off by default, and a 404 looks like a fault in a browser's console: only who has seen them asks. */
+  async loadProjects(asked = false) {
+    if (!asked && prefs.read("projects", "0") !== "1") return;
     /** @type {Promise<Projects | { activeId?: undefined }>} */
-    const asked = api.json("GET", "/projects", { also: [404] });
-    const projects = await this.ask(asked, null);
+    const list = api.json("GET", "/projects", { also: [404] });
+    const projects = await this.ask(list, null);
     if (!projects) return;
     this.projects = projects.activeId === undefined ? null : projects;
+    prefs.write("projects", this.projects ? "1" : "0");
     this.changed();
   }
 

@@ -10,10 +10,9 @@ import { icon } from "./icons.js";
 
 const UNIVERSES = 64;
 
-/** Room that one fader takes, pixels; and how many there may be. */
-const ROOM = 62;
-const FEWEST = 4;
-const MOST = 16;
+/** Room that one fader takes, pixels; and how many a page may have. */
+const ROOM = 60;
+const PAGES = [16, 12, 10, 8, 6, 5, 4];
 
 /** @param {AbortSignal} signal */
 export function bank(signal) {
@@ -47,7 +46,7 @@ export function bank(signal) {
   const paint = () => {
     const channels = Array.from({ length: Math.min(many, CHANNELS - first + 1) }, (_, n) => first + n);
     keep(faders, channels, String, make, (element, channel) => {
-      if (element instanceof DmxFader) element.paint(desk.level(universe, channel), desk.ghost(universe, channel));
+      if (element instanceof DmxFader) element.paint(desk.known ? desk.level(universe, channel) : null, desk.ghost(universe, channel));
     });
     say(range, t("bank.range", { from: first, to: first + channels.length - 1 }));
     if (document.activeElement !== chooser) chooser.value = String(universe);
@@ -57,7 +56,8 @@ export function bank(signal) {
   };
 
   const fit = new ResizeObserver(([entry]) => {
-    many = Math.min(MOST, Math.max(FEWEST, Math.floor((entry?.contentRect.width ?? 0) / ROOM)));
+    const room = (entry?.contentRect.width ?? 0) / ROOM;
+    many = PAGES.find((size) => size <= room) ?? 4;
     go(universe, first);
   });
   fit.observe(faders);

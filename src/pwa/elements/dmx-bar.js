@@ -17,10 +17,12 @@ export class DmxBar extends HTMLElement {
     const hint = h("span", { class: "hint" });
     const button = h("button", { class: "blackout", type: "button", onclick: () => desk.setBlackout(!desk.blackout) }, word, hint);
     const head = h("div", { class: "share", "aria-hidden": "true" }, h("span", { class: "quiet" }, t("master.name")), share);
+    mark(this, "role", "region");
+    mark(this, "aria-label", t("bar.label"));
     this.replaceChildren(head, master, button);
     desk.paint(() => {
-      master.paint(desk.master, desk.masterGhost);
-      say(share, percent(desk.master / 255));
+      master.paint(desk.known ? desk.master : null, desk.masterGhost);
+      say(share, desk.known ? percent(desk.master / 255) : t("unknown.short"));
       const dark = desk.blackout;
       mark(button, "aria-pressed", String(dark));
       mark(button, "aria-label", t("blackout.label"));

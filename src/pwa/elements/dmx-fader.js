@@ -18,6 +18,7 @@ const STEPS = /** @type {Record<string, number>} */ ({
 
 export class DmxFader extends HTMLElement {
   #value = 0;
+  /** @type {number | null} */
   #shown = -1;
   /** @type {number | null | undefined} */
   #ghostShown = undefined;
@@ -63,18 +64,18 @@ export class DmxFader extends HTMLElement {
   }
 
   /**
-   * Shows a value, and where somebody else has put it.
-   * @param {number} value
+   * Shows a value (null: not known yet), and where somebody else has put it.
+   * @param {number | null} value
    * @param {number | null} ghost
    */
   paint(value, ghost) {
-    this.#value = value;
+    this.#value = value ?? 0;
     if (this.#shown !== value) {
       this.#shown = value;
-      this.#fill.style.setProperty("--at", String(value / MOST));
-      mark(this.#track, "aria-valuenow", String(value));
-      mark(this.#track, "aria-valuetext", this.words(value));
-      if (document.activeElement !== this.#number) this.#number.value = String(value);
+      this.#fill.style.setProperty("--at", String(this.#value / MOST));
+      mark(this.#track, "aria-valuenow", String(this.#value));
+      mark(this.#track, "aria-valuetext", value === null ? t("unknown") : this.words(value));
+      if (document.activeElement !== this.#number) this.#number.value = value === null ? t("unknown.short") : String(value);
     }
     if (this.#ghostShown === ghost) return;
     this.#ghostShown = ghost;

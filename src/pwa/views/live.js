@@ -18,6 +18,7 @@ const RECENT = 8;
 /** @param {AbortSignal} signal */
 export function live(signal) {
   return h("div", { class: "live" },
+    h("h1", { class: "unseen" }, t("nav.live")),
     h("section", { class: "colour", "aria-labelledby": "h-colour" }, h("h2", { id: "h-colour", class: "unseen" }, t("live.colour")), ...colour(signal)),
     h("section", { class: "channels", "aria-labelledby": "h-channels" }, bank(signal)),
     h("section", { class: "looks", "aria-labelledby": "h-looks" }, h("div", { class: "head" }, h("h2", { id: "h-looks" }, t("live.looks")), new DmxFades()), new DmxTiles()));
@@ -95,12 +96,12 @@ function colour(signal) {
     const ghost = desk.lampGhost;
     const ghostHsv = ghost && toHsv(ghost);
     wheel.paint(kept, ghostHsv && ghostHsv.v > 0 ? ghostHsv : null);
-    v.paint(Math.round(kept.v * 255), ghost ? Math.max(ghost.r, ghost.g, ghost.b) : null);
+    v.paint(desk.known ? Math.round(kept.v * 255) : null, ghost ? Math.max(ghost.r, ghost.g, ghost.b) : null);
     v.style.setProperty("--colour", css(toRgb({ ...kept, v: 1 })));
-    r.paint(rgb.r, desk.ghost(0, 1));
-    g.paint(rgb.g, desk.ghost(0, 2));
-    b.paint(rgb.b, desk.ghost(0, 3));
-    if (document.activeElement !== hex) hex.value = toHex(rgb);
+    r.paint(desk.known ? rgb.r : null, desk.ghost(0, 1));
+    g.paint(desk.known ? rgb.g : null, desk.ghost(0, 2));
+    b.paint(desk.known ? rgb.b : null, desk.ghost(0, 3));
+    if (document.activeElement !== hex) hex.value = desk.known ? toHex(rgb) : "";
     const lit = desk.model.light;
     mark(light, "data-known", lit ? "" : null);
     light.style.setProperty("--colour", lit ? css(lit) : "transparent");

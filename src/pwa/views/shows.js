@@ -24,7 +24,7 @@ export function shows(signal) {
       ? [off, files()]
       : [h("div", { class: "stack" }, projectList(inside), backups(active, inside)), h("div", { class: "stack" }, projectForm(active), files())]));
   };
-  void desk.loadProjects();
+  void desk.loadProjects(true);
   desk.paint(() => {
     const active = desk.projects?.activeId ?? null;
     if (made === active) return;
