@@ -37,10 +37,10 @@ start();
 async function start() {
   takeKeyFromAddress();
   applyTheme();
+  desk.start(); // while the words come
   await loadWords();
-  frame();
   desk.notify = (words) => notices.tell(words);
-  desk.start();
+  frame();
   addEventListener("hashchange", show);
   document.addEventListener("settings", onSettings);
   keepAwake();

@@ -117,6 +117,17 @@ test("a tablet that wakes up tries at once", () => {
   assert.equal(sockets.length, before + 1);
 });
 
+test("a page that shows up while it connects does not begin anew", () => {
+  const { clock, sockets, link: it } = link();
+  it.connect();
+  clock.run(100);
+  it.wake();
+  assert.equal(sockets.length, 1);
+  clock.run(3000);
+  it.wake();
+  assert.equal(sockets.length, 2, "one that hangs is left");
+});
+
 test("a socket that does not answer within a second of waking is dead", () => {
   const { clock, sockets, link: it, open } = link();
   it.connect();

@@ -80,8 +80,9 @@ export class Link {
   /** The page is seen again: a tablet that slept has a dead socket and does not know it. */
   wake() {
     this.#retries = 0;
-    if (!this.#socket || this.#lostAt !== null) {
-      this.#abandon();
+    const fresh = this.#socket !== null && this.#around.now() - this.#triedAt < WOKEN_MS;
+    if (this.#lostAt !== null) {
+      if (!fresh) this.#abandon();
       this.connect();
     } else {
       this.#deadline = this.#around.now() + WOKEN_MS;
