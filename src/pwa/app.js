@@ -27,6 +27,9 @@ const NAMES = /** @type {ViewName[]} */ (Object.keys(VIEWS));
 /** Colours of the browser's own bars, by theme; the style sheet's --ground. */
 const GROUNDS = { dark: "#0b0d11", red: "#0a0202", light: "#f3f4f7" };
 
+/** How long a file that did not come is waited for. */
+const AGAIN_MS = 1000;
+
 const notices = new Notices();
 const main = h("main", { id: "view", tabindex: -1 });
 let framing = new AbortController();
@@ -65,8 +68,14 @@ function applyTheme() {
 async function loadWords() {
   const wanted = prefs.read("language", navigator.language.slice(0, 2));
   const language = /** @type {Language} */ (wanted in LANGUAGES ? wanted : "en");
-  const response = await fetch(`/lang/${language}.json`);
-  use(language, await response.json());
+  for (;;) {
+    try {
+      use(language, await (await fetch(`/lang/${language}.json`)).json());
+      break;
+    } catch {
+      await new Promise((again) => setTimeout(again, AGAIN_MS)); // the link is away; there is no app without words
+    }
+  }
   document.documentElement.lang = language;
 }
 

@@ -266,21 +266,12 @@ class Desk {
     this.model = fold(this.model, message, Date.now());
     this.#touch.heard((key) => this.#truth(key));
     this.#sender.heard();
-    if ("ack" in message) this.#answered(message.ack, message.accepted ? null : (message.reason ?? "INTERNAL"));
-    else if (message.type === "err" && message.cmdId) this.#answered(message.cmdId, String(message.code));
+    if ("ack" in message) this.#sender.answered(message.ack, message.accepted ? null : (message.reason ?? "INTERNAL"));
+    else if (message.type === "err" && message.cmdId) this.#sender.answered(message.cmdId, String(message.code));
     if (this.model.generation !== generation) void this.#loadAll();
     const scene = this.model.desk?.scene;
     if (scene && scene !== desk?.scene && !this.scenes.some(({ id }) => id === scene)) void this.loadScenes();
     if (message.type !== "pong") this.changed();
-  }
-
-  /**
-   * @param {string} id
-   * @param {string | null} refusal
-   */
-  #answered(id, refusal) {
-    if (refusal) console.info("refused", id, refusal);
-    this.#sender.answered(id, refusal);
   }
 
   async #loadAll() {
@@ -293,7 +284,10 @@ class Desk {
    * @param {boolean} last
    */
   #move(group, fields, last) {
-    if (!this.usable) return this.#unusable();
+    if (!this.usable) {
+      if (last) each(group, fields, (key) => this.#touch.drop(key)); // nothing of it is on its way
+      return this.#unusable();
+    }
     each(group, fields, (key, value) => this.#touch.hold(key, value, this.#truth(key)));
     this.#sender.move(group, fields, last);
     if (last) each(group, fields, (key) => this.#touch.release(key, now()));

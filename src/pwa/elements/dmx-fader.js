@@ -48,6 +48,13 @@ export class DmxFader extends HTMLElement {
     this.#number.addEventListener("blur", () => (this.#shown = -1, this.paint(this.#value, null)));
   }
 
+  /** Taken away from under a finger: the finger has let go. */
+  disconnectedCallback() {
+    if (!this.hasAttribute("data-held")) return;
+    this.toggleAttribute("data-held", false);
+    this.#tell(this.#value, true);
+  }
+
   /** Whether it lies: `orientation="horizontal"`. */
   get lies() {
     return this.getAttribute("orientation") === "horizontal";
@@ -85,7 +92,7 @@ export class DmxFader extends HTMLElement {
 
   /** @param {PointerEvent} event */
   #grab(event) {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || this.hasAttribute("data-held")) return; // one finger
     event.preventDefault();
     this.#track.focus({ preventScroll: true });
     this.#track.setPointerCapture(event.pointerId);

@@ -32,6 +32,13 @@ export class DmxWheel extends HTMLElement {
     this.addEventListener("keydown", (event) => this.#press(event));
   }
 
+  /** Taken away from under a finger: the finger has let go. */
+  disconnectedCallback() {
+    if (!this.hasAttribute("data-held")) return;
+    this.toggleAttribute("data-held", false);
+    this.#tell(this.#place, true);
+  }
+
   /**
    * @param {Place} place
    * @param {Place | null} ghost
@@ -52,7 +59,7 @@ export class DmxWheel extends HTMLElement {
 
   /** @param {PointerEvent} event */
   #grab(event) {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || this.hasAttribute("data-held")) return; // one finger
     event.preventDefault();
     this.#thumb.focus({ preventScroll: true });
     this.setPointerCapture(event.pointerId);
