@@ -42,13 +42,19 @@ export async function call(method, path, { body, raw, signal, patience = PATIENC
   if (key()) headers.set("x-api-key", key());
   const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
   if (payload !== undefined) headers.set("content-type", "application/json");
-  const signals = [AbortSignal.timeout(patience), ...(signal ? [signal] : [])];
+  // By hand: AbortSignal.any is missing on tablets of 2023.
+  const end = new AbortController();
+  const abort = () => end.abort();
+  const timer = setTimeout(abort, patience);
+  signal?.addEventListener("abort", abort, { once: true });
   let response;
   try {
-    response = await fetch(path, { method, headers, body: payload, signal: AbortSignal.any(signals), cache: "no-store" });
-  } catch (error) {
-    if (signal?.aborted) throw error;
+    response = await fetch(path, { method, headers, body: payload, signal: end.signal, cache: "no-store" });
+  } catch {
     throw new Refused(0, "");
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
   }
   if (response.status === 401) onRefusedKey();
   return response;

@@ -53,13 +53,13 @@ export function devices(signal) {
     const opened = await desk.ask(/** @type {Promise<{ port: string }>} */ (api.json("POST", "/usb/reconnect", { patience: 15_000 })));
     if (opened) desk.notify(t("devices.usb.opened", { port: opened.port }));
   };
-  return h("div", { class: "page" }, h("h1", { class: "unseen" }, t("nav.devices")),
-    section(t("devices.problems"), problems),
+  return h("div", { class: "page columns" }, h("h1", { class: "unseen" }, t("nav.devices")),
+    h("div", { class: "wide" }, section(t("devices.problems"), problems)),
     section(t("devices.outputs"), noPorts, ports,
       h("div", { class: "row usb" }, h("h3", null, t("devices.usb")), h("button", { type: "button", onclick: refresh }, icon("refresh"), t("devices.usb.refresh")),
         h("button", { type: "button", onclick: reconnect }, t("devices.usb.reconnect"))), usb),
     section(t("devices.lamps"), noLamps, lamps),
-    h("details", { class: "panel" }, h("summary", null, h("h2", null, t("devices.clients"))), noClients, clients));
+    h("details", { class: "panel wide" }, h("summary", null, h("h2", null, t("devices.clients"))), noClients, clients));
 }
 
 /**

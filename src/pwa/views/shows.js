@@ -19,11 +19,12 @@ export function shows(signal) {
   const make = (/** @type {string | null} */ active) => {
     within.abort();
     within = new AbortController();
-    const inside = AbortSignal.any([signal, within.signal]);
+    const inside = within.signal;
     page.replaceChildren(title, ...(active === null
       ? [off, files()]
       : [h("div", { class: "stack" }, projectList(inside), backups(active, inside)), h("div", { class: "stack" }, projectForm(active), files())]));
   };
+  signal.addEventListener("abort", () => within.abort(), { once: true });
   void desk.loadProjects(true);
   desk.paint(() => {
     const active = desk.projects?.activeId ?? null;
