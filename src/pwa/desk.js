@@ -15,6 +15,9 @@ import { t } from "./core/words.js";
 /** Scenes may be edited elsewhere and nobody tells: they are asked for this often while somebody looks. */
 const SCENES_EVERY_MS = 15_000;
 
+/** A key that REST refuses makes the link ask anew, but not with each call of a view that polls. */
+const KEY_AGAIN_MS = 5000;
+
 const now = () => performance.now();
 
 class Desk {
@@ -30,6 +33,7 @@ class Desk {
   #painters = new Set();
   #frame = 0;
   #scenesAt = -Infinity;
+  #refusedAt = -Infinity;
   /** @type {(words: string) => void} Tells people something; the app sets it. */
   notify = () => {};
 
@@ -60,7 +64,7 @@ class Desk {
   }
 
   start() {
-    api.authorise(() => this.key, () => this.#link.tick());
+    api.authorise(() => this.key, () => this.#keyRefused());
     this.#link.connect();
     setInterval(() => this.#tick(), 1000);
     for (const event of ["visibilitychange", "pageshow"]) {
@@ -312,6 +316,13 @@ class Desk {
     if (key === "blackout") return this.model.desk?.blackout ? 1 : 0;
     const [universe, channel] = key.split("/").map(Number);
     return level(this.model, universe ?? 0, channel ?? 1);
+  }
+
+  /** REST says 401: the link asks anew, is told 4401, and the key is asked for in one place. */
+  #keyRefused() {
+    if (this.standing.kind === "key" || now() - this.#refusedAt < KEY_AGAIN_MS) return;
+    this.#refusedAt = now();
+    this.#link.retry();
   }
 
   #linkChanged() {

@@ -1,6 +1,6 @@
 // A bank of channel faders: as many as fit, of any universe, in pages.
 
-import { h, keep, mark, say } from "../core/dom.js";
+import { h, keep, say } from "../core/dom.js";
 import * as prefs from "../core/prefs.js";
 import { CHANNELS } from "../core/state.js";
 import { t } from "../core/words.js";
@@ -22,8 +22,8 @@ export function bank(signal) {
 
   const faders = h("div", { class: "faders" });
   const range = h("output", { class: "range" });
-  const chooser = h("select", { "aria-label": t("bank.universe"), onchange: () => go(Number(chooser.value), 1) },
-    ...Array.from({ length: UNIVERSES }, (_, n) => h("option", { value: n }, t("bank.u", { n }))));
+  const options = Array.from({ length: UNIVERSES }, (_, n) => h("option", { value: n }));
+  const chooser = h("select", { "aria-label": t("bank.universe"), onchange: () => go(Number(chooser.value), 1) }, options);
   const page = (/** @type {number} */ way) => go(universe, first + way * many);
   const back = h("button", { type: "button", class: "square", "aria-label": t("bank.back"), onclick: () => page(-1) }, icon("left"));
   const on = h("button", { type: "button", class: "square", "aria-label": t("bank.on"), onclick: () => page(1) }, icon("right"));
@@ -52,7 +52,8 @@ export function bank(signal) {
     if (document.activeElement !== chooser) chooser.value = String(universe);
     back.disabled = first <= 1;
     on.disabled = first + many > CHANNELS;
-    mark(chooser, "data-lit", desk.model.universes.has(universe) ? "" : null);
+    // Those that were ever commanded are marked: that is where light can be.
+    options.forEach((option, n) => say(option, t(desk.model.universes.has(n) ? "bank.u.known" : "bank.u", { n })));
   };
 
   const fit = new ResizeObserver(([entry]) => {

@@ -87,11 +87,14 @@ function editor({ id, name, fadeMs, favorite }) {
   const path = `/scenes/${encodeURIComponent(id)}`;
   const change = async (/** @type {object} */ body, words = "") => {
     await desk.ask(api.json("PATCH", path, { body }), words);
-    void desk.loadScenes();
+    await desk.loadScenes();
   };
-  const move = (/** @type {number} */ way) => {
+  const move = async (/** @type {number} */ way, /** @type {Event} */ { currentTarget }) => {
     const place = desk.scenes.findIndex((scene) => scene.id === id) + way;
-    if (place >= 0 && place < desk.scenes.length) void change({ position: place });
+    if (place < 0 || place >= desk.scenes.length) return;
+    await change({ position: place });
+    // A row that moves loses the focus; after the frame that moves it the next press finds it again.
+    requestAnimationFrame(() => currentTarget instanceof HTMLElement && currentTarget.focus());
   };
   const overwrite = () => change(capture(desk.model), t("looks.overwritten", { name: nameField.value }));
   const remove = async () => {
@@ -107,8 +110,8 @@ function editor({ id, name, fadeMs, favorite }) {
     h("div", { class: "fields" }, field(t("looks.name"), nameField), field(t("looks.fade"), fadeField)),
     h("label", { class: "check" }, star, t("looks.favorite")),
     h("div", { class: "row" },
-      h("button", { type: "button", class: "square", "aria-label": t("looks.up", { name }), onclick: () => move(-1) }, icon("up")),
-      h("button", { type: "button", class: "square", "aria-label": t("looks.down", { name }), onclick: () => move(1) }, icon("down")),
+      h("button", { type: "button", class: "square", "aria-label": t("looks.up", { name }), onclick: (/** @type {Event} */ event) => move(-1, event) }, icon("up")),
+      h("button", { type: "button", class: "square", "aria-label": t("looks.down", { name }), onclick: (/** @type {Event} */ event) => move(1, event) }, icon("down")),
       sure(t("looks.overwrite"), t("looks.overwrite.sure"), overwrite),
       sure(t("looks.delete"), t("looks.delete.sure"), remove)),
   ];
