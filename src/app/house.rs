@@ -137,7 +137,7 @@ impl House {
         let web_door = web_listener.local_addr().map_err(unknown)?;
         let mqtt_door = mqtt_listener.local_addr().map_err(unknown)?;
         let mut listening = vec![("http", web_door), ("mqtt", mqtt_door)];
-        for listener in &also_listener {
+        if let Some(listener) = &also_listener {
             listening.push(("http_also", listener.local_addr().map_err(unknown)?));
         }
         let broker = broker::start(
