@@ -41,16 +41,18 @@ test("each form unpacks to the same file, and the shell is small", async (t) => 
 
 test("the first paint comes soon", async (t) => {
   const browser = await launch();
+  const took = [];
   try {
-    await visit(browser, { appliance, host: PLAIN }, async (page) => {
-      const painted = await page.evaluate(() => new Promise((resolve) => {
+    for (let round = 0; round < 5; round++) { // each time with nothing in the cache; the first time the browser warms up
+      await visit(browser, { appliance, host: PLAIN }, async (page) => took.push(await page.evaluate(() => new Promise((resolve) => {
         new PerformanceObserver((list) => list.getEntriesByName("first-contentful-paint").forEach(({ startTime }) => resolve(startTime)))
           .observe({ type: "paint", buffered: true });
-      }));
-      t.diagnostic(`first paint: ${Math.round(painted)} ms after the address was asked for`);
-      assert.ok(painted <= MOST_FIRST_PAINT_MS, `${painted} ms`);
-    });
+      }))));
+    }
   } finally {
     await browser.close();
   }
+  took.sort((a, b) => a - b);
+  t.diagnostic(`first paint: ${took.map(Math.round).join(", ")} ms after the address was asked for`);
+  assert.ok(took[2] <= MOST_FIRST_PAINT_MS, `${took[2]} ms`);
 });
