@@ -134,12 +134,13 @@ export function launch() {
  * @param {any} browser
  * @param {{ appliance: Appliance, host?: string, size?: number[], path?: string, expects?: RegExp, context?: object }} how
  *   `expects`: complaints that the test provokes
- * @param {(page: any, context: any) => Promise<unknown>} body
+ * @param {(page: any, sent: { at: number, message: any }[]) => Promise<unknown>} body `sent`: what the page said on its WebSockets
  */
 export async function visit(browser, { appliance, host, size: [width, height] = SIZES[0], path = "", expects, context: more }, body) {
   const context = await browser.newContext({ viewport: { width, height }, locale: "en-GB", hasTouch: true, ...more });
   context.setDefaultTimeout(PATIENCE_MS);
   const complaints = [];
+  const sent = [];
   try {
     // In every document, before anything of the app runs.
     await context.addInitScript(() => addEventListener("securitypolicyviolation", (event) => {
@@ -147,12 +148,28 @@ export async function visit(browser, { appliance, host, size: [width, height] = 
     }));
     const page = await context.newPage();
     listen(page, complaints);
+    const open = new Set();
+    asking.set(page, open);
+    page.on("request", (request) => open.add(request));
+    for (const end of ["requestfinished", "requestfailed"]) page.on(end, (request) => open.delete(request));
+    page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push({ at: performance.now(), message: JSON.parse(payload) })));
     await page.goto(appliance.url(host) + path);
-    await body(page, context);
+    await body(page, sent);
     assert.deepEqual(complaints.filter((words) => !expects?.test(words)), [], "the page complains of nothing");
   } finally {
     await context.close();
   }
+}
+
+/** Requests that are on their way, by page. */
+const asking = new WeakMap();
+
+/** Everything that the page asked for has come and is on the screen. @param {any} page */
+export async function settled(page) {
+  do {
+    await eventually("no request is open", () => [...asking.get(page)].map((request) => request.url()), (urls) => urls.length === 0);
+    await painted(page);
+  } while (asking.get(page).size > 0);
 }
 
 /** Notes whatever a page complains of. @param {any} page @param {string[]} complaints */
@@ -182,6 +199,16 @@ export async function barriers(page) {
   const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
   return violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("\n  ")}`);
+}
+
+/** The link is there, as the page tells it. @param {any} page */
+export function live(page) {
+  return eventually("the link is there", () => page.getByText(/^Live/).count(), (count) => count > 0);
+}
+
+/** What is on the screen is what the page knows: two pictures later. @param {any} page */
+export function painted(page) {
+  return page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 }
 
 /**

@@ -1,7 +1,7 @@
 // The page opens, at every size and under both kinds of address, tells the light and shuts nobody out.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Appliance, PLAIN, SIZES, barriers, eventually, launch, level, picture, visit } from "./harness.js";
+import { Appliance, PLAIN, SIZES, barriers, eventually, launch, level, live, picture, visit } from "./harness.js";
 
 let browser, appliance;
 before(async () => {
@@ -18,7 +18,7 @@ for (const size of SIZES) {
     visit(browser, { appliance, size, host: PLAIN }, async (page) => {
       assert.equal(await page.evaluate(() => isSecureContext), false, "as on a stage");
       const light = /** @type {[number, number, number]} */ ([200 + (size[0] % 50), 20, 7]);
-      await eventually("the link is there", () => page.getByText(/^Live/).count(), (count) => count > 0);
+      await live(page);
       await appliance.light(light);
       for (const [index, name] of ["Red", "Green", "Blue"].entries()) {
         await eventually(name, () => level(page, name), (value) => value === light[index]);
@@ -33,7 +33,7 @@ for (const size of SIZES) {
 test("it opens where the page is a secure context", () =>
   visit(browser, { appliance }, async (page) => {
     assert.equal(await page.evaluate(() => isSecureContext), true);
-    await eventually("the link is there", () => page.getByText(/^Live/).count(), (count) => count > 0);
+    await live(page);
   }));
 
 test("what the policy forbids is found out", async () => {

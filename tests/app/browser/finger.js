@@ -1,0 +1,45 @@
+// A finger on the glass, through the browser's own touch events: what a mouse does would prove less.
+
+/** @typedef {{ x: number, y: number }} Point */
+
+/** @param {any} page */
+export async function finger(page) {
+  const session = await page.context().newCDPSession(page);
+  const touch = (type, points) => session.send("Input.dispatchTouchEvent", { type, touchPoints: points });
+  return {
+    /** @param {Point} at */
+    down: (at) => touch("touchStart", [at]),
+    /** @param {Point} at */
+    move: (at) => touch("touchMove", [at]),
+    up: () => touch("touchEnd", []),
+    /** @param {Point} at */
+    async tap(at) {
+      await touch("touchStart", [at]);
+      await touch("touchEnd", []);
+    },
+  };
+}
+
+/**
+ * A place on a slider, by the share of its way; whichever way it lies.
+ * @param {any} slider
+ * @param {number} share 0..1
+ * @returns {Promise<Point>}
+ */
+export async function place(slider, share) {
+  const { x, y, width, height } = await slider.boundingBox();
+  return width > height ? { x: x + width * share, y: y + height / 2 } : { x: x + width / 2, y: y + height * (1 - share) };
+}
+
+/**
+ * A place on a round control, by angle and by share of its radius.
+ * @param {any} wheel
+ * @param {number} degrees
+ * @param {number} share 0..1
+ * @returns {Promise<Point>}
+ */
+export async function around(wheel, degrees, share) {
+  const { x, y, width, height } = await wheel.boundingBox();
+  const angle = (degrees * Math.PI) / 180;
+  return { x: x + (width / 2) * (1 + share * Math.cos(angle)), y: y + (height / 2) * (1 + share * Math.sin(angle)) };
+}
