@@ -1,0 +1,35 @@
+// An appliance that asks for a key gets it from the person, once.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Appliance, PLAIN, eventually, launch, live, visit } from "./harness.js";
+
+let browser, appliance;
+before(async () => {
+  browser = await launch();
+  appliance = await new Appliance({ DMX_AUTH_MODE: "required", DMX_AUTH_KEYS: "right" }).start();
+});
+after(async () => {
+  await browser?.close();
+  await appliance?.clear();
+});
+
+
+test("a wrong key is asked for again, the right one is kept", () =>
+  visit(browser, { appliance, host: PLAIN, expects: /status of 401/ }, async (page) => {
+    const field = page.getByLabel("This appliance asks for a key");
+    for (const key of ["wrong", "right"]) {
+      await field.fill(key);
+      await page.getByRole("button", { name: "Connect", exact: true }).click();
+      if (key === "wrong") await eventually("it is asked again", () => field.inputValue(), (value) => value === "");
+    }
+    await live(page);
+    await page.reload();
+    await live(page);
+    assert.ok(!(await field.isVisible()), "not asked twice");
+  }));
+
+test("a link may bring the key, and does not show it", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#token=right" }, async (page) => {
+    await live(page);
+    assert.ok(!page.url().includes("right"), page.url());
+  }));

@@ -1,0 +1,59 @@
+// Every view at every size, in both languages: no complaint, no barrier, nothing cut off, and a picture to look at.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Appliance, PLAIN, SIZES, barriers, eventually, launch, picture, settled, visit } from "./harness.js";
+
+const VIEWS = ["live", "looks", "shows", "devices", "settings"];
+
+let browser, appliance;
+before(async () => {
+  browser = await launch();
+  appliance = await new Appliance({ DMX_PROJECTS_ENABLED: "true", DMX_CLOUD_BACKUP_ENABLED: "true" }).start();
+  await appliance.light([255, 120, 40]);
+  for (const [name, rgb] of [["Sunrise", [255, 120, 40]], ["Deep sea", [0, 60, 200]], ["A scene with quite a long name", [90, 0, 90]]]) {
+    const channelValues = { 1: rgb[0], 2: rgb[1], 3: rgb[2], "1/7": 200 };
+    await appliance.rest("/scenes", { body: { name, channelValues } });
+  }
+  await appliance.rest("/projects", { body: { name: "Spring tour", venue: "Divadlo", eventDate: "2026-05-01" } });
+  await appliance.rest("/projects/default/backups", { body: { label: "before the show" } });
+});
+after(async () => {
+  await browser?.close();
+  await appliance?.clear();
+});
+
+for (const [language, sizes] of [["en", SIZES], ["cs", [SIZES[0], SIZES[3]]]]) {
+  for (const size of sizes) {
+    test(`${language} at ${size.join(" × ")}`, () =>
+      visit(browser, { appliance, host: PLAIN, size, context: { locale: { en: "en-GB", cs: "cs-CZ" }[language] } }, async (page) => {
+        await eventually("the language", () => page.evaluate(() => document.documentElement.lang), (lang) => lang === language);
+        for (const view of VIEWS) {
+          await page.goto(`${appliance.url(PLAIN)}#/${view}`);
+          await page.locator(`nav a[href="#/${view}"][aria-current="page"]`).waitFor();
+          await settled(page);
+          const [wide, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+          assert.ok(wide <= seen, `${view}: nothing is cut off at the side: ${wide} px in ${seen}`);
+          assert.deepEqual(await barriers(page), [], view);
+          assert.deepEqual(await tooSmall(page), [], `${view}: fingers need 48 px`);
+          const panic = await page.getByRole("button", { name: /blackout|tma/i }).boundingBox();
+          assert.ok(panic.height >= 64 && panic.y >= 0 && panic.y + panic.height <= size[1], `${view}: BLACKOUT is always there`);
+          await picture(page, `${view}-${language}`);
+        }
+      }));
+  }
+}
+
+/** What a finger would miss: each control needs 48 px in both directions, by itself or by what stands for it. */
+function tooSmall(page) {
+  return page.evaluate(() => {
+    const size = (element) => {
+      const { width, height } = element.getBoundingClientRect();
+      return `${Math.round(width)} × ${Math.round(height)}`;
+    };
+    const isBig = (element) => size(element).split(" × ").every((pixels) => Number(pixels) >= 48);
+    return [...document.querySelectorAll("button, input:not([type=hidden]), select, textarea, [role=slider], nav a, summary")]
+      .filter((element) => element.checkVisibility())
+      .filter((element) => ![element, ...(element.labels ?? []), element.closest("dmx-wheel")].some((area) => area && isBig(area)))
+      .map((element) => `${element.outerHTML.slice(0, 120)} ${size(element)}`);
+  });
+}
