@@ -41,6 +41,12 @@ impl Handle {
         Self(None)
     }
 
+    /// Whether backups are made at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(super) fn new(work: Arc<Work>, orders: mpsc::Sender<Order>, turn: Arc<Semaphore>) -> Self {
         Self(Some(Inner { work, orders, turn }))
     }

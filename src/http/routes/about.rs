@@ -1,4 +1,4 @@
-//! `GET /about`: what runs here and where it is reached.
+//! `GET /about`: what runs here, what it has and where it is reached.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,12 +9,16 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 
-/// What runs here and where it is reached.
+/// What runs here, what it has and where it is reached.
 #[derive(Serialize, JsonSchema)]
-#[schemars(title = "About", description = "What runs here and where other machines reach it.")]
+#[schemars(title = "About", description = "What runs here, what it has and where other machines reach it.")]
 pub(super) struct About {
     /// Of dmxd.
     version: &'static str,
+    /// Whether there may be several projects: else `/projects` is 404.
+    projects: bool,
+    /// Whether backups are made: else `/projects/{id}/backups` and all below it are 404.
+    backups: bool,
     /// Of the app, as URLs; of this machine's addresses those that another one can dial.
     addresses: Vec<String>,
     /// Of the embedded broker, likewise.
@@ -23,6 +27,12 @@ pub(super) struct About {
 
 pub(super) fn read(app: &App) -> Result<Response, Problem> {
     let addresses = (app.addresses)();
-    let about = About { version: env!("CARGO_PKG_VERSION"), addresses: addresses.web, mqtt: addresses.mqtt };
+    let about = About {
+        version: env!("CARGO_PKG_VERSION"),
+        projects: app.library.several(),
+        backups: app.backups.is_on(),
+        addresses: addresses.web,
+        mqtt: addresses.mqtt,
+    };
     reply::json(StatusCode::OK, &about)
 }

@@ -167,7 +167,7 @@ static TABLE: &[Route] = &[
     Route {
         verb: Verb::Get,
         path: "/about",
-        summary: "What runs here and where other machines reach it.",
+        summary: "What runs here, what of its features is on, and where other machines reach it.",
         key: Key::AsHeader,
         query: &[],
         takes: None,
