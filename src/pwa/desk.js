@@ -9,7 +9,7 @@ import { Touch } from "./core/touch.js";
 import { ulid } from "./core/ulid.js";
 import { t } from "./core/words.js";
 
-/** @import { Message, Projects, Rgb, Scene } from "./core/types.js" */
+/** @import { About, Message, Projects, Rgb, Scene } from "./core/types.js" */
 /** @import { Fields, Group } from "./core/sender.js" */
 
 /** Scenes may be edited elsewhere and nobody tells: they are asked for this often while somebody looks. */
@@ -204,15 +204,21 @@ class Desk {
     this.changed();
   }
 
-  /** Projects are off by default, and a 404 looks like a fault in a browser's console: only who has seen them asks. */
-  async loadProjects(asked = false) {
-    if (!asked && prefs.read("projects", "0") !== "1") return;
-    /** @type {Promise<Projects | { activeId?: undefined }>} */
-    const list = api.json("GET", "/projects", { also: [404] });
-    const projects = await this.ask(list, null);
-    if (!projects) return;
-    this.projects = projects.activeId === undefined ? null : projects;
-    prefs.write("projects", this.projects ? "1" : "0");
+  /**
+   * What the appliance is and has; null when it does not say. Looked at before what may be switched off is asked for: a 404
+   * looks like a fault in a browser's console.
+   * @param {AbortSignal} [signal]
+   */
+  about(signal) {
+    return this.ask(/** @type {Promise<About>} */ (api.json("GET", "/about", { signal })), null);
+  }
+
+  async loadProjects() {
+    const about = await this.about();
+    if (!about) return;
+    const projects = about.projects ? await this.ask(/** @type {Promise<Projects>} */ (api.json("GET", "/projects")), null) : null;
+    if (about.projects && !projects) return;
+    this.projects = projects;
     this.changed();
   }
 

@@ -31,6 +31,7 @@
  *   lastDisconnect: { at: number, why: string, willPublished: boolean } | null }} Client
  * @typedef {{ port: string, vendorId: string | null, productId: string | null, manufacturer: string | null, product: string | null,
  *   serialNumber: string | null }} UsbDevice
+ * @typedef {{ version: string, projects: boolean, backups: boolean, addresses: string[], mqtt: string[] }} About
  * @typedef {{ ready: boolean, mqttConnected: boolean, queueDepth: number, problems: { code: string, message: string }[] }} Ready
  * @typedef {{ added: string[], changed: string[], removed: string[] }} ListChanges
  */

@@ -27,12 +27,14 @@ export function backups(project, signal) {
   const none = h("p", { class: "quiet", hidden: true }, t("backups.none"));
 
   const load = async () => {
-    const response = await desk.ask(api.call("GET", `${base}/backups`, { signal }), null);
-    if (signal.aborted || !response) return;
-    if (response.status === 404) {
+    const about = await desk.about(signal);
+    if (signal.aborted || !about) return;
+    if (!about.backups) {
       body.replaceChildren(h("p", null, t("backups.off")), h("pre", null, "[backup]\nenabled = true"));
       return;
     }
+    const response = await desk.ask(api.call("GET", `${base}/backups`, { signal }), null);
+    if (signal.aborted || !response) return;
     if (!response.ok) {
       body.replaceChildren(h("p", null, t("failed", { why: (await response.json()).detail })));
       return;

@@ -1,6 +1,5 @@
 // Settings: of this device, not of the appliance. And where the appliance can be found.
 
-import * as api from "../core/api.js";
 import { h } from "../core/dom.js";
 import * as prefs from "../core/prefs.js";
 import { LANGUAGES, inUse, t } from "../core/words.js";
@@ -10,8 +9,6 @@ import { mayKeepAwake } from "../wake.js";
 import { field, section } from "./parts.js";
 
 const THEMES = ["dark", "red", "light"];
-
-/** @typedef {{ version: string, addresses: string[] }} About */
 
 /** @param {AbortSignal} signal */
 export function settings(signal) {
@@ -86,7 +83,7 @@ function about(signal) {
   };
   show([`${location.origin}/`]);
   const load = async () => {
-    const about = await desk.ask(/** @type {Promise<About>} */ (api.json("GET", "/about", { signal })), null);
+    const about = await desk.about(signal);
     if (!about || signal.aborted) return;
     version.textContent = t("settings.version", { version: about.version });
     // This page's own address first: it is known to work.

@@ -25,7 +25,7 @@ export function shows(signal) {
       : [h("div", { class: "stack" }, projectList(inside), backups(active, inside)), h("div", { class: "stack" }, projectForm(active), files())]));
   };
   signal.addEventListener("abort", () => within.abort(), { once: true });
-  void desk.loadProjects(true);
+  void desk.loadProjects();
   desk.paint(() => {
     const active = desk.projects?.activeId ?? null;
     if (made === active) return;

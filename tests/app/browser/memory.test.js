@@ -5,13 +5,13 @@ import { finger, place } from "./finger.js";
 import { Appliance, PLAIN, launch, live, painted, settled, visit } from "./harness.js";
 
 const VIEWS = ["looks", "shows", "devices", "settings", "live"];
-const WARM_UP = 10;
-const ROUNDS = 30;
+const WARM_UP = 8;
+const ROUNDS = 20;
 
 let browser, appliance;
 before(async () => {
   browser = await launch();
-  appliance = await new Appliance({ DMX_PROJECTS_ENABLED: "true", DMX_CLOUD_BACKUP_ENABLED: "true" }).start();
+  appliance = await new Appliance({ DMX_PROJECTS_ENABLED: "true" }).start();
 });
 after(async () => {
   await browser?.close();

@@ -43,6 +43,24 @@ for (const [language, sizes] of [["en", SIZES], ["cs", [SIZES[0], SIZES[3]]]]) {
   }
 }
 
+for (const variables of [{}, { DMX_PROJECTS_ENABLED: "true" }]) {
+  test(`what is switched off is no fault: ${Object.keys(variables).join() || "as shipped"}`, async () => {
+    const plain = await new Appliance(variables).start();
+    try {
+      await visit(browser, { appliance: plain, host: PLAIN, path: "#/shows" }, async (page) => {
+        await page.getByText(/switched off/).first().waitFor();
+        for (const view of VIEWS) {
+          await page.locator(`nav a[href="#/${view}"]`).click();
+          await page.locator(`nav a[href="#/${view}"][aria-current="page"]`).waitFor();
+          await settled(page);
+        }
+      });
+    } finally {
+      await plain.clear();
+    }
+  });
+}
+
 /** What a finger would miss: each control needs 48 px in both directions, by itself or by what stands for it. */
 function tooSmall(page) {
   return page.evaluate(() => {
