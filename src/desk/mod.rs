@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::dmx::{
-    Ack, Command, CommandId, FieldError, Look, NotEdited, Order, Patch, Reason, Refusal, SceneEdit, Source, Unified,
-    UniverseId,
+    Ack, Command, CommandId, FieldError, Look, NotEdited, Object, Order, Patch, Reason, Refusal, SceneEdit, Source,
+    Unified, UniverseId,
 };
 use crate::engine::{Handle, Outcome, Submission};
 use crate::kit::clock;
@@ -19,6 +19,9 @@ use crate::library::{self, EditedScene, Library, SceneFault, View};
 
 /// Unified commands a second from one client to one universe (CONTRACT, section 5).
 const PER_SECOND: u32 = 60;
+
+/// What a command is told for which there was no room.
+const FULL: &str = "too many commands wait, try again later";
 
 /// Who asks, as far as limits go.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,12 +74,6 @@ impl Desk {
         Self(Arc::new(Inner { engine, library, universes, limiter: Limiter::new(PER_SECOND) }))
     }
 
-    /// Universes that may be commanded: those from 0 on.
-    #[must_use]
-    pub fn universes(&self) -> u8 {
-        self.0.universes
-    }
-
     /// Takes a command as it came, waiting for room in the queue as long as it takes.
     ///
     /// # Errors
@@ -106,6 +103,17 @@ impl Desk {
             }
         };
         Ok(Taken { id: written_id, outcome })
+    }
+
+    /// The same for a door that waits for room until a moment only (REST, WebSocket).
+    ///
+    /// # Errors
+    /// As above, and `QUEUE_FULL`.
+    pub async fn take_until(&self, body: &[u8], client: Client, patience: Instant) -> Result<Taken, Refusal> {
+        timeout_at(patience, self.take(body, client)).await.unwrap_or_else(|_| {
+            let id = Object::parse(body).ok().and_then(|object| object.string("id"));
+            Err(Refusal { cmd_id: id, ..Refusal::whole(Reason::QueueFull, FULL) })
+        })
     }
 
     /// Recalls a scene by its id; the outcome, or `None` when there is no such scene.
@@ -164,12 +172,6 @@ fn nothing(id: CommandId, source: Source) -> Command {
 }
 
 impl Taken {
-    /// The id as it was written.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
     /// What became of it. Cancel-safe; not to be asked again after that.
     pub async fn ack(&mut self) -> Option<Ack> {
         let outcome = match &mut self.outcome {
@@ -212,7 +214,7 @@ fn ack(id: String, outcome: Result<Outcome, Refusal>) -> Option<Ack> {
         Ok(Outcome::Applied { .. }) => Some(Ack::accepted(id, false, now)),
         Ok(Outcome::Duplicate) => Some(Ack::accepted(id, true, now)),
         Ok(Outcome::Dropped) => full("newer commands took the place of this one"),
-        Ok(Outcome::Full) => full("too many commands wait, try again later"),
+        Ok(Outcome::Full) => full(FULL),
         Ok(Outcome::OtherProject) => {
             let refusal = of_name("was a scene of the project before; recall it again");
             Some(Ack::refused(Refusal { cmd_id: Some(id), ..refusal }, now))

@@ -23,25 +23,17 @@ impl ChannelSet {
         self.0.get(index / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
     }
 
-    /// Puts a channel in; false when it was there.
-    pub fn add(&mut self, channel: Channel) -> bool {
+    /// Puts a channel in.
+    pub fn add(&mut self, channel: Channel) {
         let index = channel.index();
-        let Some(word) = self.0.get_mut(index / 64) else { return false };
-        let bit = 1 << (index % 64);
-        let new = *word & bit == 0;
-        *word |= bit;
-        new
+        if let Some(word) = self.0.get_mut(index / 64) {
+            *word |= 1 << (index % 64);
+        }
     }
 
     /// Puts all channels of another set in.
     pub fn add_all(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine |= theirs);
-    }
-
-    /// Whether every channel of `other` is in it.
-    #[must_use]
-    pub fn covers(&self, other: &Self) -> bool {
-        self.0.iter().zip(other.0).all(|(mine, theirs)| theirs & !mine == 0)
     }
 
     /// The channels in order.
@@ -104,9 +96,7 @@ impl FromStr for ChannelSet {
             if first > last {
                 return Err(NotChannels);
             }
-            (first..=last).filter_map(Channel::new).for_each(|channel| {
-                set.add(channel);
-            });
+            (first..=last).filter_map(Channel::new).for_each(|channel| set.add(channel));
         }
         Ok(set)
     }

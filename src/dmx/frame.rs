@@ -1,6 +1,6 @@
 //! Levels: a whole universe (`Frame`) and a change to a part of one (`Patch`).
 
-use super::{CHANNELS, Channel, Rgb, UniverseId};
+use super::{CHANNELS, Channel, ChannelSet, Rgb, UniverseId};
 
 /// Channels with their levels, 0..=255.
 pub type Levels = Vec<(Channel, u8)>;
@@ -105,7 +105,10 @@ impl Patch {
     /// Whether `self` sets every channel that `other` sets, so that after both only `self` is seen.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        self.universe == other.universe
-            && other.levels.iter().all(|(channel, _)| self.levels.iter().any(|(mine, _)| mine == channel))
+        if self.universe != other.universe {
+            return false;
+        }
+        let mine: ChannelSet = self.levels.iter().map(|&(channel, _)| channel).collect();
+        other.levels.iter().all(|&(channel, _)| mine.has(channel))
     }
 }

@@ -123,10 +123,8 @@ impl State {
     /// Takes a command that is no duplicate: levels or a fade to them, `seq` + 1, the new time and source.
     pub fn apply(&mut self, command: &Command, now: Now) -> Change {
         let channels: Channels = command.patches.iter().fold(Channels::new(), |mut all, patch| {
-            let set = all.entry(patch.universe).or_insert(ChannelSet::NONE);
-            patch.levels.iter().for_each(|&(channel, _)| {
-                set.add(channel);
-            });
+            let set: ChannelSet = patch.levels.iter().map(|&(channel, _)| channel).collect();
+            all.entry(patch.universe).or_insert(ChannelSet::NONE).add_all(&set);
             all
         });
         let desk_before = (self.desk.scene.clone(), self.fades.clone());

@@ -15,7 +15,7 @@ use super::{Document, EditedScene, Fault, Imported, Parts, SceneFault, View};
 use crate::dmx::{
     Command, ImportMode, Look, Project, ProjectEdit, ProjectId, Scene, SceneEdit, ShowFile, Snapshot, State, scenes,
 };
-use crate::engine::{self, Control, Outcome};
+use crate::engine::{self, Control, Outcome, PATIENCE};
 use crate::kit::clock;
 use crate::store::{Batch, Store, Tree};
 
@@ -24,9 +24,6 @@ const MAX_PROJECTS: usize = 100;
 
 /// Between two looks whether the database can be read again.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How long a command that keeps a scene waits for room in the queue (CONTRACT, section 1).
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whoever wishes, is answered here.
 type Reply<T> = oneshot::Sender<Result<T, Fault>>;

@@ -1,7 +1,5 @@
 //! Commands of one client on their way: submitted in the order they came, outcomes awaited together.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
@@ -11,16 +9,13 @@ use warp::ws::Message;
 use super::hub::Hub;
 use super::wire;
 use crate::desk::{Client, Taken};
-use crate::dmx::{Ack, Command, Object, Reason, Refusal};
-use crate::engine::{Outcome, Submission};
+use crate::dmx::{Ack, Command, Reason, Refusal};
+use crate::engine::{Outcome, PATIENCE, Submission};
 use crate::kit::clock;
 
 /// Commands of one client that wait for the engine or for their outcome. When all places are taken, its socket is
 /// not read until one is free: TCP holds the client back.
 pub(super) const IN_FLIGHT: usize = 64;
-
-/// How long a command waits for room in the queue (CONTRACT, section 1).
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a client asks for.
 pub(super) enum Asked {
@@ -71,14 +66,7 @@ async fn take(hub: &Hub, number: u64, asked: Asked, patience: Instant) -> Given 
             let id = command.id.to_string();
             Given::Set(id, timeout_at(patience, hub.engine.submit(command)).await.ok())
         }
-        Asked::Unified(body) => {
-            let taken = timeout_at(patience, hub.desk.take(&body, Client::Socket(number))).await;
-            Given::Unified(taken.unwrap_or_else(|_| {
-                let id = Object::parse(&body).ok().and_then(|object| object.string("id"));
-                let full = "too many commands wait, try again later";
-                Err(Refusal { cmd_id: id, ..Refusal::whole(Reason::QueueFull, full) })
-            }))
-        }
+        Asked::Unified(body) => Given::Unified(hub.desk.take_until(&body, Client::Socket(number), patience).await),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use warp::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use warp::http::{HeaderValue, StatusCode};
 
@@ -13,11 +13,11 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
-use super::rgb::{OUTCOME, PATIENCE, stopping};
+use super::rgb::{OUTCOME, stopping};
 use super::{Key, Query, Route, Verb, empty, json, shape};
 use crate::desk::Client;
-use crate::dmx::{Ack, BlackoutOrder, DeskView, FadeView, Frame, MasterOrder, Reason, Refusal, State, UnifiedCommand};
-use crate::engine::Control;
+use crate::dmx::{Ack, BlackoutOrder, DeskView, FadeView, Frame, MasterOrder, Reason, State, UnifiedCommand};
+use crate::engine::{Control, PATIENCE};
 use crate::kit::clock;
 
 /// The rows.
@@ -172,13 +172,9 @@ async fn command(app: &App, mut request: Request) -> Result<Response, Problem> {
     }
     let body = request.bytes(SMALL).await?;
     let client = Client::Rest(request.peer.addr.ip());
-    let taken = match timeout(PATIENCE, app.desk.take(&body, client)).await {
-        Ok(Ok(taken)) => Ok(taken),
-        Ok(Err(refusal)) if refusal.reason == Reason::NotJson => return Err(refusal.into()),
-        Ok(Err(refusal)) => Err(refusal),
-        Err(_) => Err(full(&body)),
-    };
+    let taken = app.desk.take_until(&body, client, Instant::now() + PATIENCE).await;
     let ack = match taken {
+        Err(refusal) if refusal.reason == Reason::NotJson => return Err(refusal.into()),
         Err(refusal) => Ack::refused(refusal, clock::now_ms()),
         Ok(mut taken) => {
             let ack = timeout(OUTCOME, taken.ack()).await;
@@ -187,12 +183,6 @@ async fn command(app: &App, mut request: Request) -> Result<Response, Problem> {
         }
     };
     reply::json(StatusCode::OK, &ack)
-}
-
-/// There was no room in the queue.
-fn full(body: &[u8]) -> Refusal {
-    let id = crate::dmx::Object::parse(body).ok().and_then(|object| object.string("id"));
-    Refusal { cmd_id: id, ..Refusal::whole(Reason::QueueFull, "too many commands wait, try again later") }
 }
 
 async fn master(app: &App, mut request: Request) -> Result<Response, Problem> {

@@ -13,10 +13,7 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
 use crate::dmx::Command;
-use crate::engine::Outcome;
-
-/// How long a command waits for room in the queue (CONTRACT, section 1).
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+use crate::engine::{Outcome, PATIENCE};
 
 /// How long an accepted command's outcome is waited for. The store writes or gives up writing within 50 ms a batch, within
 /// a second on a machine that is short of processor time; only a fault of ours takes longer, and a client must not hang

@@ -9,11 +9,11 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
 use super::desk;
-use super::rgb::{OUTCOME, PATIENCE, stopping};
+use super::rgb::{OUTCOME, stopping};
 use super::{Key, Route, Verb, json, shape};
 use crate::desk::Client;
 use crate::dmx::{DeskView, NotEdited, RecallOrder, SceneBody, SceneEdit, SceneFields, scenes};
-use crate::engine::Outcome;
+use crate::engine::{Outcome, PATIENCE};
 use crate::kit::clock;
 use crate::library::SceneFault;
 

@@ -3,7 +3,7 @@
 //! A script of our own, for crates that embed folders miss a new file until something else changes, or compress only
 //! while they serve; brotli at its best takes seconds a megabyte, on a Pi many.
 
-#[path = "src/http/assets/kind.rs"]
+#[path = "http/assets/kind.rs"]
 mod kind;
 
 use std::env;
