@@ -20,13 +20,25 @@ worker.addEventListener("fetch", (event) => {
   }
 });
 
+/** An appliance that is updated meanwhile would give half of each version: then the install fails, and is tried at the next visit. */
 async function fill() {
-  const response = await fetch("/assets.json", { cache: "no-store" });
-  /** @type {{ files: string[] }} */
-  const { files } = await response.json();
+  const files = await filesOfThis();
   const cache = await caches.open(CACHE);
   const names = new Set(["/", ...files.filter((name) => name !== "/index.html" && name !== "/sw.js")]);
   await cache.addAll([...names].map((name) => new Request(name, { cache: "reload" })));
+  await filesOfThis().catch(async (error) => {
+    await caches.delete(CACHE);
+    throw error;
+  });
+}
+
+/** What the appliance has, as long as it is what this worker is for. */
+async function filesOfThis() {
+  const response = await fetch("/assets.json", { cache: "no-store" });
+  /** @type {{ version: string, files: string[] }} */
+  const assets = await response.json();
+  if (assets.version !== version) throw new Error("the appliance has another version");
+  return assets.files;
 }
 
 async function tidy() {

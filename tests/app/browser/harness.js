@@ -36,6 +36,7 @@ export class Appliance {
   #child;
   #said = "";
   port = 0;
+  mqttPort = 0;
 
   /** @param {Record<string, string>} variables settings, as `DMX_` variables */
   constructor(variables = {}) {
@@ -62,7 +63,9 @@ export class Appliance {
         const { message, door, address } = JSON.parse(line);
         if (message !== "listening") return;
         open.add(door);
-        if (door === "http") this.port = Number(address.split(":").at(-1));
+        const port = Number(address.split(":").at(-1));
+        if (door === "http") this.port = port;
+        else this.mqttPort = port;
         if (open.size === 2) opened(undefined);
       });
     });

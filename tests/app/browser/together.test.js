@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { finger, place } from "./finger.js";
-import { Appliance, PLAIN, eventually, launch, level, live, painted, visit } from "./harness.js";
+import { Appliance, PLAIN, eventually, launch, level, live, painted, picture, visit } from "./harness.js";
 import { Weather } from "./weather.js";
 
 let browser, appliance;
@@ -52,6 +52,9 @@ test("what two people do at once is seen by both, and nobody's finger is pushed"
     const theirsNow = await level(theirs, "Red");
     await eventually("the other's light", lamp, ([r]) => r === theirsNow);
     assert.equal(await level(mine, "Red"), held, "under my finger");
+    const ghost = red(mine).locator(".ghost");
+    assert.ok(await ghost.isVisible(), "a mark where the other one has put it");
+    await picture(mine, "ghost");
 
     await climb(mine, hand, 0.4, 0.5, 5);
     await painted(mine);
@@ -59,6 +62,7 @@ test("what two people do at once is seen by both, and nobody's finger is pushed"
     await hand.up();
     await eventually("my last word", lamp, ([r]) => r === last);
     await Promise.all([is(mine, "Red", last), is(theirs, "Red", last)]);
+    assert.ok(!(await ghost.isVisible()), "no mark where all agree");
   })));
 
 test("with 300 ms and one piece in twenty lost the slider never jumps back, and converges", async () => {

@@ -8,23 +8,23 @@ export class Widget {
   /** @type {{ at: number, rgb: number[] }[]} */
   frames = [];
   #child;
-  #path = "";
+  path = "";
 
   async plug() {
     const script = new URL("widget.py", import.meta.url).pathname;
     this.#child = spawn("python3", ["-u", script], { stdio: ["ignore", "pipe", "inherit"] });
     process.once("exit", () => this.#child.kill());
     createInterface(this.#child.stdout).on("line", (line) => {
-      if (line.startsWith("/")) this.#path = line;
+      if (line.startsWith("/")) this.path = line;
       else this.frames.push(JSON.parse(line));
     });
-    await eventually("the widget is there", () => this.#path, (path) => path !== "");
+    await eventually("the widget is there", () => this.path, (path) => path !== "");
     return this;
   }
 
   /** Settings of an appliance that is plugged into it. */
   get variables() {
-    return { DMX_USB_ENABLED: "true", DMX_USB_PORT: this.#path };
+    return { DMX_USB_ENABLED: "true", DMX_USB_PORT: this.path };
   }
 
   /** Channels 1 to 3 of the newest frame. */

@@ -1,7 +1,7 @@
 """An Enttec DMX USB PRO at the far end of a pty, for browser tests: it takes frames and says when which light came.
 
-Prints where it is plugged in, then a JSON object a frame: Unix milliseconds and channels 1 to 3.
-It must never answer: dmxd uses a named port that stays silent, too.
+Prints where it is plugged in, then a JSON object a frame: Unix milliseconds and channels 1 to 3. Asked for its parameters
+(label 3 of Enttec's API) it answers with firmware 1.44, break 9, mark 1 and 40 frames a second.
 """
 import json
 import os
@@ -9,6 +9,8 @@ import pty
 import sys
 import time
 import tty
+
+PARAMETERS = bytes([0x7E, 3, 5, 0, 44, 1, 9, 1, 40, 0xE7])
 
 far, near = pty.openpty()
 tty.setraw(near)  # `near` stays open: a line that nobody has opened reports the end
@@ -24,6 +26,8 @@ while data := os.read(far, 65536):
             break
         label, body = kept[start + 1], kept[start + 4 : end - 1]
         kept = kept[end:]
+        if label == 3:
+            os.write(far, PARAMETERS)
         if label == 6:
             print(json.dumps({"at": at, "rgb": list(body[1:4])}), flush=True)
     sys.stdout.flush()

@@ -70,3 +70,22 @@ test("a new version is offered, and comes when it is taken", async () => {
     rmSync(folder, { recursive: true });
   }
 });
+
+test("a browser would install it", async () => {
+  const appliance = await new Appliance().start();
+  try {
+    await visit(browser, { appliance }, async (page) => {
+      await live(page);
+      await activated(page);
+      const session = await page.context().newCDPSession(page);
+      const { errors, data } = await session.send("Page.getAppManifest");
+      assert.deepEqual(errors, []);
+      assert.equal(JSON.parse(data).display, "standalone");
+      // A private window, as each of these is, installs nothing; nothing else may be in the way.
+      const { installabilityErrors } = await session.send("Page.getInstallabilityErrors");
+      assert.deepEqual(installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== "in-incognito"), []);
+    });
+  } finally {
+    await appliance.clear();
+  }
+});

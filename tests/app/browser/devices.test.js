@@ -1,0 +1,66 @@
+// Devices and outputs as people look after them: what is wrong in words, who is there, and the widget plugged in again.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { symlinkSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { Appliance, PLAIN, barriers, eventually, launch, picture, settled, visit } from "./harness.js";
+import { Widget } from "./widget.js";
+
+let browser, widget;
+before(async () => {
+  browser = await launch();
+  widget = await new Widget().plug();
+});
+after(async () => {
+  await browser?.close();
+  widget?.unplug();
+});
+
+test("a widget that is not there is said so, and is there once it is plugged in", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "dmxd-usb-"));
+  const port = join(folder, "widget");
+  const appliance = await new Appliance({ ...widget.variables, DMX_USB_PORT: port }).start();
+  try {
+    await visit(browser, { appliance, host: PLAIN, path: "#/devices" }, async (page) => {
+      const problem = page.getByRole("article").filter({ hasText: "The DMX USB PRO does not send" });
+      await problem.waitFor();
+      const card = page.getByRole("article").filter({ hasText: "DMX USB PRO · Universe 0" });
+      await card.getByText("down").waitFor();
+      await settled(page);
+      assert.deepEqual(await barriers(page), []);
+      await picture(page, "devices-trouble");
+
+      symlinkSync(widget.path, port);
+      await page.getByRole("button", { name: "Reconnect output" }).click();
+      await card.getByText(/^sending · \d+ frames a second$/).waitFor();
+      await eventually("nothing is wrong any more", () => problem.count(), (count) => count === 0);
+      await card.getByText(/^Last fault, \d+ s ago/).waitFor();
+    });
+  } finally {
+    await appliance.clear();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("lamps are listed with whether they are there, since when, and why not", async () => {
+  const appliance = await new Appliance().start();
+  // A client that stays, as a lamp does, and announces itself with each line.
+  const lamp = spawn("mosquitto_pub", ["-h", "127.0.0.1", "-p", String(appliance.mqttPort), "-i", "lamp-left", "-r", "-q", "1", "-t", "v1/devices/lamp-left/state", "-l"]);
+  try {
+    await visit(browser, { appliance, host: PLAIN, path: "#/devices" }, async (page) => {
+      await page.getByText("No device has announced itself yet.").waitFor();
+      lamp.stdin.write('{"online":true}\n');
+      const card = page.getByRole("region", { name: "Lamps" }).getByRole("article").filter({ hasText: "lamp-left" });
+      await card.getByText(/^online for \d+ s$/).waitFor();
+      lamp.kill("SIGKILL");
+      await card.getByText(/^offline for \d+ s$/).waitFor();
+      await card.getByText(/^127\.0\.0\.1 · last heard \d+ s ago$/).waitFor();
+      await card.getByText(/^last: ./).waitFor();
+    });
+  } finally {
+    lamp.kill("SIGKILL");
+    await appliance.clear();
+  }
+});

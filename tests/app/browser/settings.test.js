@@ -1,0 +1,57 @@
+// What people set on their own device, and that it stays: language, theme, name.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Appliance, PLAIN, barriers, eventually, launch, live, visit } from "./harness.js";
+
+let browser, appliance;
+before(async () => {
+  browser = await launch();
+  appliance = await new Appliance().start();
+});
+after(async () => {
+  await browser?.close();
+  await appliance?.clear();
+});
+
+test("another language is there at once, the focus stays, and it is there the next time", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#/settings" }, async (page) => {
+    await live(page);
+    const czech = page.getByRole("radio", { name: "Čeština" });
+    await czech.focus();
+    await page.keyboard.press("Space");
+    await page.getByRole("heading", { name: "Vzhled" }).waitFor();
+    await eventually("the focus", () => czech.evaluate((radio) => radio === document.activeElement), Boolean);
+    await page.reload();
+    await page.getByRole("heading", { name: "Vzhled" }).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.lang), "cs");
+  }));
+
+for (const [theme, name] of [["red", "Dim red"], ["light", "Light"]]) {
+  test(`the ${theme} theme has no barrier in any view, and stays`, () =>
+    visit(browser, { appliance, host: PLAIN, path: "#/settings" }, async (page) => {
+      await live(page);
+      await page.getByRole("radio", { name, exact: true }).check();
+      await eventually("the theme", () => page.evaluate(() => document.documentElement.dataset.theme), (now) => now === theme);
+      for (const view of ["live", "looks", "shows", "devices", "settings"]) {
+        await page.locator(`nav a[href="#/${view}"]`).click();
+        await page.locator(`nav a[href="#/${view}"][aria-current="page"]`).waitFor();
+        assert.deepEqual(await barriers(page), [], view);
+      }
+      await page.reload();
+      await live(page);
+      assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), theme);
+    }));
+}
+
+test("the name of the device stands in what it commands", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#/settings" }, async (page) => {
+    await live(page);
+    await page.getByLabel("Name of this device").fill("Žofie's tablet");
+    await page.getByLabel("Name of this device").blur();
+    await page.getByText("ui-zofie-s-tablet").waitFor();
+    await page.locator('nav a[href="#/live"]').click();
+    await page.getByLabel("Red, number").fill("77");
+    await page.keyboard.press("Enter");
+    const state = await eventually("the light", () => appliance.rest("/rgb"), ({ r }) => r === 77);
+    assert.equal(state.updatedBy, "ui-zofie-s-tablet");
+  }));

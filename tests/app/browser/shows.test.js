@@ -1,0 +1,109 @@
+// Shows as people keep them: projects, what is known about them, backups and the way back, the show as a file.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { Appliance, PLAIN, eventually, launch, live, visit } from "./harness.js";
+
+let browser, appliance;
+before(async () => (browser = await launch()));
+after(() => browser?.close());
+beforeEach(async () => (appliance = await new Appliance({ DMX_PROJECTS_ENABLED: "true", DMX_CLOUD_BACKUP_ENABLED: "true" }).start()));
+afterEach(() => appliance.clear());
+
+const panel = (page, title) => page.getByRole("region", { name: title });
+const lamp = async () => (({ r, g, b }) => [r, g, b].join())(await appliance.rest("/rgb"));
+const names = async () => (await appliance.rest("/scenes")).map(({ name }) => name).join();
+const scene = (name, red) => appliance.rest("/scenes", { body: { name, channelValues: { 1: red } } });
+
+test("a project is copied, described, opened and deleted", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#/shows" }, async (page) => {
+    await live(page);
+    await appliance.light([10, 20, 30]);
+    await scene("Before", 10);
+    const projects = panel(page, "Projects");
+    await projects.getByText("New project").click();
+    await projects.getByLabel("Name").fill("Autumn");
+    await projects.getByLabel("Begin with").selectOption({ label: "a copy of Default" });
+    await projects.getByRole("button", { name: "Create" }).click();
+    const open = projects.getByRole("button", { name: "Open project Autumn" });
+    await open.click();
+    const active = async () => (await appliance.rest("/projects")).activeId;
+    assert.equal(await active(), "default", "it asks first: the light changes");
+    await projects.getByRole("button", { name: "The light changes. Open?" }).click();
+    await eventually("it is open", active, (id) => id !== "default");
+    assert.equal(await names(), "Before", "a copy has the looks");
+
+    const about = panel(page, "About this project");
+    await eventually("it is described", () => about.getByLabel("Name").inputValue(), (name) => name === "Autumn");
+    await about.getByLabel("Venue").fill("Divadlo <Komedie>");
+    await about.getByLabel("Date").fill("2026-12-24");
+    await about.getByLabel("Notes").fill("two\nlines");
+    await about.getByRole("button", { name: "Save" }).click();
+    const told = async () => {
+      const { activeId, projects: list } = await appliance.rest("/projects");
+      return list.find(({ id }) => id === activeId);
+    };
+    const saved = await eventually("it is saved", told, ({ venue }) => venue === "Divadlo <Komedie>");
+    assert.deepEqual([saved.eventDate, saved.notes], ["2026-12-24", "two\nlines"]);
+    await projects.getByText("Divadlo <Komedie>").waitFor();
+    await page.locator("header").getByText("Autumn").waitFor();
+
+    await projects.getByRole("button", { name: "Delete project Default" }).click();
+    await projects.getByRole("button", { name: "Really delete?" }).click();
+    await eventually("it is gone", async () => (await appliance.rest("/projects")).projects.length, (count) => count === 1);
+  }));
+
+test("a backup is made, says what going back would change, and is gone back to", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#/shows" }, async (page) => {
+    await live(page);
+    await appliance.light([10, 20, 30]);
+    await scene("Kept", 10);
+    await scene("Changed", 20);
+    const backups = panel(page, "Backups");
+    await backups.getByLabel("Note").fill("before the show");
+    await backups.getByRole("button", { name: "Back up now" }).click();
+    const row = backups.getByRole("listitem").filter({ hasText: "before the show" });
+    await row.waitFor();
+    assert.match(await row.textContent(), /local folder · not sealed/);
+
+    await appliance.light([0, 0, 0]);
+    const [, changed] = await appliance.rest("/scenes");
+    await appliance.rest(`/scenes/${changed.id}`, { method: "PATCH", body: { channelValues: { 1: 99 } } });
+    await scene("Too much", 30);
+    await page.locator("nav").getByRole("link", { name: "Looks" }).click(); // the looks are asked for anew
+    await page.getByRole("button", { name: "Recall Too much" }).waitFor();
+    await page.locator("nav").getByRole("link", { name: "Shows" }).click();
+    await row.getByRole("button", { name: "Restore the backup" }).click();
+    await row.getByText("Go away: Too much").waitFor();
+    await row.getByText("Become other: Changed").waitFor();
+    assert.equal(await lamp(), "0,0,0", "only a look so far");
+    await row.getByRole("button", { name: "Yes, restore" }).click();
+    await eventually("the light of then", lamp, (light) => light === "10,20,30");
+    assert.equal(await names(), "Kept,Changed");
+    await eventually("what was there is a backup now", () => backups.getByRole("listitem").count(), (count) => count === 2);
+  }));
+
+test("a show leaves as a file, and comes in after a look at what changes", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#/shows", expects: /status of 400/ }, async (page) => {
+    await live(page);
+    await scene("Here", 10);
+    const file = panel(page, "Show file");
+    const [download] = await Promise.all([page.waitForEvent("download"), file.getByRole("button", { name: "Export" }).click()]);
+    assert.match(download.suggestedFilename(), /^default-\d{4}-\d\d-\d\d\.json$/);
+    const show = JSON.parse(readFileSync(await download.path(), "utf8"));
+    assert.deepEqual(show.scenes.map(({ name }) => name), ["Here"]);
+
+    const other = { ...show, scenes: [{ ...show.scenes[0], id: "other", name: "From a file" }] };
+    const give = (content) => file.locator("input[type=file]").setInputFiles({ name: "show.json", mimeType: "application/json", buffer: Buffer.from(content) });
+    await give("{ no show");
+    await page.getByText(/^That did not work/).waitFor();
+    await give(JSON.stringify(other));
+    await file.getByText("Looks: 1 new").waitFor();
+    await file.getByLabel("Replace it by the file").check();
+    await file.getByText("Looks: 1 removed").waitFor();
+    assert.equal(await names(), "Here", "only a look so far");
+    await file.getByLabel("Keep it and add").check();
+    await eventually("nothing goes", () => file.getByText("Looks: 1 removed").count(), (count) => count === 0);
+    await file.getByRole("button", { name: "Import", exact: true }).click();
+    await eventually("both are there", names, (list) => list === "Here,From a file");
+  }));
