@@ -34,6 +34,7 @@ test("a widget that is not there is said so, and is there once it is plugged in"
 
       symlinkSync(widget.path, port);
       await page.getByRole("button", { name: "Reconnect output" }).click();
+      await page.getByText(`The output is open: ${port}`).waitFor();
       await card.getByText(/^sending · \d+ frames a second$/).waitFor();
       await eventually("nothing is wrong any more", () => problem.count(), (count) => count === 0);
       await card.getByText(/^Last fault, \d+ s ago/).waitFor();

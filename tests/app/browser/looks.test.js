@@ -71,6 +71,8 @@ test("a look is edited: name, time, favourite, place, light, and its end", () =>
     await eventually("the finger, or the key, finds the arrow again", () => up.evaluate((button) => button === document.activeElement), Boolean);
     await page.keyboard.press("Enter");
     await named("Third,First,Second");
+    await editor.getByRole("button", { name: "Move Third down" }).click();
+    await named("First,Third,Second");
 
     await editor.getByLabel("Fade, seconds").fill("2.5");
     await editor.getByLabel("Fade, seconds").blur();
@@ -79,7 +81,7 @@ test("a look is edited: name, time, favourite, place, light, and its end", () =>
     await eventually("a favourite", async () => (await one("Third")).favorite, Boolean);
     await editor.getByLabel("Name").fill("Třetí <3");
     await editor.getByLabel("Name").blur();
-    await named("Třetí <3,First,Second");
+    await named("First,Třetí <3,Second");
 
     await appliance.light([9, 8, 7]);
     const overwrite = editor.getByRole("button", { name: "Take the light as it is now" });
@@ -90,7 +92,7 @@ test("a look is edited: name, time, favourite, place, light, and its end", () =>
 
     await tab(page, "Live");
     await settled(page);
-    assert.deepEqual(await page.locator("dmx-tiles .name").allTextContents(), ["Třetí <3", "First", "Second"]);
+    assert.deepEqual(await page.locator("dmx-tiles .name").allTextContents(), ["Třetí <3", "First", "Second"], "the favourite first");
     await tab(page, "Looks");
     await page.getByRole("button", { name: "Edit First" }).click();
     await editor.getByRole("button", { name: "Delete" }).click();
