@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::status::Status;
 use super::version::{Label, Version};
 use super::work::{Source, Work};
-use crate::dmx::{ProjectId, VersionId};
+use crate::dmx::{ProjectId, Snapshot, VersionId};
 
 /// Asks for backups and restores. Clones ask the same worker.
 #[derive(Clone)]
@@ -27,10 +27,11 @@ pub(super) struct Order {
     pub(super) turn: OwnedSemaphorePermit,
 }
 
-/// Something that changes things.
+/// What takes the one turn: it changes things, or opens a bundle, for which there is memory once.
 pub(super) enum Task {
     Create(ProjectId, Option<Label>, oneshot::Sender<Result<Version, Fault>>),
     Restore(ProjectId, Source, oneshot::Sender<Result<(), Fault>>),
+    LookInto(ProjectId, Source, oneshot::Sender<Result<Snapshot, Fault>>),
     Delete(ProjectId, VersionId, oneshot::Sender<Result<(), Fault>>),
 }
 
@@ -73,6 +74,21 @@ impl Handle {
     ) -> Result<(), Fault> {
         let source = Source::Version { owner, id: version.clone(), force };
         self.order(|answer| Task::Restore(project.clone(), source, answer)).await
+    }
+
+    /// What [`Handle::restore`] would put in the place of the active project. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Handle::restore`].
+    pub async fn look_into(
+        &self,
+        project: &ProjectId,
+        owner: Option<ProjectId>,
+        version: &VersionId,
+        force: bool,
+    ) -> Result<Snapshot, Fault> {
+        let source = Source::Version { owner, id: version.clone(), force };
+        self.order(|answer| Task::LookInto(project.clone(), source, answer)).await
     }
 
     /// Replaces state, scenes and show of the active project by a bundle that was brought; `from` names it.

@@ -51,6 +51,14 @@ pub(super) struct Made {
     pub(super) fingerprint: Option<[u8; 32]>,
 }
 
+/// A source that was fetched, opened and validated.
+struct Opened {
+    snapshot: Snapshot,
+    from: String,
+    /// The version, which must not make room for what is kept before it is restored.
+    spared: Option<VersionId>,
+}
+
 impl Work {
     /// Makes a backup of the active project.
     pub(super) async fn create(&self, project: &ProjectId, label: Option<Label>) -> Result<Made, Fault> {
@@ -82,10 +90,24 @@ impl Work {
     pub(super) async fn restore(&self, project: &ProjectId, source: Source) -> Result<(), Fault> {
         self.active(project)?;
         let job = self.board.begin(project);
+        let Opened { snapshot, from, spared } = self.open(&job, project, source).await?;
+        self.adopt(&job, project, snapshot, &from, spared.as_ref()).await?;
+        self.board.restored(project, &from);
+        Ok(())
+    }
+
+    /// What a restore would put in the place of the active project.
+    pub(super) async fn look_into(&self, project: &ProjectId, source: Source) -> Result<Snapshot, Fault> {
+        self.active(project)?;
+        let job = self.board.begin(project);
+        self.open(&job, project, source).await.map(|opened| opened.snapshot)
+    }
+
+    async fn open(&self, job: &Job<'_>, project: &ProjectId, source: Source) -> Result<Opened, Fault> {
         job.phase(Phase::Download, 0);
         let (stored, from, spared, foreign) = match source {
             Source::Version { owner, id, force } => {
-                let stored = self.fetch(&job, project, owner, &id, force).await?;
+                let stored = self.fetch(job, project, owner, &id, force).await?;
                 (stored, id.to_string(), Some(id), true) // whose it is, its folder has told
             }
             Source::Bundle { bytes, from, force } => (Stored { bytes, sha256: None }, from, None, force),
@@ -95,9 +117,7 @@ impl Work {
         if let Some(owner) = owner.filter(|owner| !foreign && owner != project.as_str()) {
             return Err(Fault::foreign(&from, owner, project));
         }
-        self.adopt(&job, project, snapshot, &from, spared.as_ref()).await?;
-        self.board.restored(project, &from);
-        Ok(())
+        Ok(Opened { snapshot, from, spared })
     }
 
     /// Keeps what is there, and replaces just that: what is edited in between is kept in another try.

@@ -96,6 +96,11 @@ impl Worker {
                 drop(turn);
                 let _ = answer.send(outcome);
             }
+            Task::LookInto(project, source, answer) => {
+                let outcome = self.work.look_into(&project, source).await;
+                drop(turn);
+                let _ = answer.send(outcome);
+            }
             Task::Delete(project, version, answer) => {
                 let outcome = self.work.delete(&project, &version).await;
                 outcome.as_ref().inspect_err(|fault| self.work.board.failed(&project, "deleting", fault)).ok();

@@ -42,6 +42,6 @@ pub use rgb::Rgb;
 pub use scene::{Look, Scene, SceneBody, scenes};
 pub use scene_edit::{NotEdited, RecallOrder, SceneEdit, SceneFields};
 pub use show::{ImportMode, ListChanges, Show, ShowBody, ShowFile};
-pub use snapshot::{BackupOrder, LABEL_CHARS, RestoreOrder, Snapshot, lamp_of_state};
+pub use snapshot::{BackupOrder, LABEL_CHARS, RestoreOrder, Snapshot, SnapshotChanges, lamp_of_state};
 pub use state::{Change, Now, RgbState, STATE_SCHEMA, State, Told, What};
 pub use unified::{Ack, Order, PATCH_CHANNELS, Unified, UnifiedCommand};

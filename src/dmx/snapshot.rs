@@ -1,6 +1,6 @@
 //! A snapshot: everything a project is, as one document. What backups hold (CONTRACT, section 6).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::document;
 use super::project::Project;
 use super::refusal::{Faults, Reason, Refusal, pointer};
 use super::scene::{Scene, list_of_scenes};
-use super::show::{Show, ShowFile};
+use super::show::{ListChanges, Show, ShowFile};
 use super::{Channel, Frame, Rgb, State, UniverseId};
 
 /// Shape of what is written.
@@ -101,6 +101,29 @@ impl Snapshot {
         };
         faults.or_refuse((Self { levels, scenes, show }, project))
     }
+
+    /// What is another in it than in light and documents as they are.
+    #[must_use]
+    pub fn changes(self, state: &State, now: &ShowFile) -> SnapshotChanges {
+        let universes: BTreeSet<_> = state.universes().map(|(id, _)| id).chain(self.levels.keys().copied()).collect();
+        let differ = |id| {
+            let [old, new] =
+                [state.frame(id), self.levels.get(&id)].map(|frame| *frame.unwrap_or(&Frame::DARK).levels());
+            old.iter().zip(new).filter(|&(&old, new)| old != new).count()
+        };
+        let channels = universes.into_iter().map(differ).sum();
+        let file = ShowFile { show: self.show, scenes: Some(self.scenes) };
+        SnapshotChanges { channels, lists: file.changes(now) }
+    }
+}
+
+/// What a restore would change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotChanges {
+    /// Channels that would get another level.
+    pub channels: usize,
+    /// Scenes and show, by list; lists that stay as they are are left out.
+    pub lists: BTreeMap<String, ListChanges>,
 }
 
 /// A body of `POST /projects/{id}/backups`.
@@ -254,6 +277,7 @@ mod tests {
             let document = Snapshot::document(&project, &state, &file, 9).to_string();
             let (read, id) = Snapshot::from_json(document.as_bytes(), 5).unwrap();
             prop_assert_eq!(id.as_deref(), Some("default"));
+            prop_assert_eq!(read.clone().changes(&state, &file), SnapshotChanges::default());
             prop_assert_eq!(read.levels, state.universes().map(|(id, frame)| (id, frame.clone())).collect());
             prop_assert_eq!((read.show, Some(read.scenes)), (file.show, file.scenes));
         }

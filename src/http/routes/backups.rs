@@ -1,5 +1,7 @@
 //! `/projects/{id}/backups…` and `/projects/{id}/restore`: versions of a project, kept elsewhere.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use warp::http::StatusCode;
@@ -10,10 +12,11 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
+use super::documents::{DRY_RUN, blocking, dry_run};
 use super::projects::several;
 use super::{Key, Route, Verb, json, shape, text};
 use crate::backup::{Fault, FaultKind, Label, Status, Version};
-use crate::dmx::{BackupOrder, ProjectId, RestoreOrder, VersionId};
+use crate::dmx::{BackupOrder, ListChanges, ProjectId, RestoreOrder, SnapshotChanges, VersionId};
 
 /// Media type of a version's bytes, sealed or not.
 const MEDIA: &str = "application/octet-stream";
@@ -76,11 +79,11 @@ pub(super) static ROUTES: &[Route] = &[
         path: "/projects/{id}/restore",
         summary: "Replaces state, scenes and show of the active project by a version's, in one step. What was there is kept \
                   as a local version first. 409: another project is active, or the version is another project's and `force` is \
-                  not set; 422: it cannot be read. Nothing has changed then.",
+                  not set; 422: it cannot be read. Nothing has changed then. `dryRun=1` only says what would change.",
         key: Key::AsHeader,
-        query: &[],
+        query: &[DRY_RUN],
         takes: Some(shape::<RestoreOrder>),
-        answers: &[json::<Restored>(200, "It is in force.")],
+        answers: &[json::<RestoreAnswer>(200, "It is in force; with `dryRun=1` what would change.")],
         handler: |app, request| Box::pin(async move { restore(&app, request).await }),
     },
 ];
@@ -97,6 +100,28 @@ struct Versions {
 }
 
 /// Answer of a restore.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "its variants are the schema of two answers that are made where they are known")]
+enum RestoreAnswer {
+    Done(Restored),
+    Dry(RestoreDryRun),
+}
+
+/// What a restore would change.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "RestoreDryRun", description = "What a restore would change.")]
+struct RestoreDryRun {
+    /// Always true: nothing was changed.
+    dry_run: bool,
+    /// Channels that would get another level.
+    channels: usize,
+    /// By list of the show, scenes among them; lists that stay as they are are left out.
+    changes: BTreeMap<String, ListChanges>,
+}
+
+/// A restore that was made.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "Restored", description = "A version is in force.")]
 struct Restored {
@@ -152,7 +177,17 @@ async fn restore(app: &App, mut request: Request) -> Result<Response, Problem> {
     let version = version(&order.version_id)?;
     let owner = order.project_id.map(|id| id.parse::<ProjectId>()).transpose();
     let owner = owner.map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is no project with such an id"))?;
-    app.backups.restore(&project, owner, &version, order.force.unwrap_or(false)).await?;
+    let force = order.force.unwrap_or(false);
+    if dry_run(&request)? {
+        let snapshot = app.backups.look_into(&project, owner, &version, force).await?;
+        let (state, view) = (app.hub.state(), app.library.view());
+        // Documents that are damaged are replaced as if there were none.
+        let changes =
+            blocking(move || Ok(snapshot.changes(&state.settled(), &view.file().unwrap_or_default()))).await?;
+        let SnapshotChanges { channels, lists } = changes;
+        return reply::json(StatusCode::OK, &RestoreDryRun { dry_run: true, channels, changes: lists });
+    }
+    app.backups.restore(&project, owner, &version, force).await?;
     reply::json(StatusCode::OK, &Restored { status: "ok" })
 }
 

@@ -15,6 +15,9 @@ use super::{Key, Query, Route, Verb, json, shape};
 use crate::dmx::{FieldError, ImportMode, ListChanges, Reason, Refusal, ShowBody, ShowFile};
 use crate::kit::clock;
 
+/// Asks what would change instead of changing it.
+pub(super) const DRY_RUN: Query = Query { name: "dryRun", values: &["0", "1", "false", "true"] };
+
 /// The rows.
 pub(super) static ROUTES: &[Route] = &[
     Route {
@@ -33,10 +36,7 @@ pub(super) static ROUTES: &[Route] = &[
         summary: "Takes a show file of at most 8 MiB into the active project. `mode=replace`: the show becomes the file \
                   (scenes stay when it has none); `mode=merge`: what it has comes in. `dryRun=1` only says what would change.",
         key: Key::AsHeader,
-        query: &[
-            Query { name: "mode", values: &["replace", "merge"] },
-            Query { name: "dryRun", values: &["0", "1", "false", "true"] },
-        ],
+        query: &[Query { name: "mode", values: &["replace", "merge"] }, DRY_RUN],
         takes: Some(shape::<ShowBody>),
         answers: &[json::<Imported>(200, "What is stored, as /export gives it; with `dryRun=1` what would change.")],
         handler: |app, request| Box::pin(async move { import(&app, request).await }),
@@ -69,7 +69,9 @@ async fn export(app: &App) -> Result<Response, Problem> {
 }
 
 /// Work for the processor, off the threads that serve.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?
 }
 
@@ -78,7 +80,7 @@ async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
         "merge" => ImportMode::Merge,
         _ => ImportMode::Replace,
     };
-    let dry = matches!(choice(&request, "dryRun", &["0", "1", "false", "true"])?, "1" | "true");
+    let dry = dry_run(&request)?;
     // One at a time: read, a body of 8 MiB may need ten times that.
     let _turn = app.imports.acquire().await.map_err(Problem::internal)?;
     let body = request.bytes(SHOW).await?;
@@ -88,6 +90,11 @@ async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
         return reply::json(StatusCode::OK, &DryRun { dry_run: true, changes: imported.changes });
     }
     blocking(move || reply::json(StatusCode::OK, &imported.file.export(clock::now_ms()))).await
+}
+
+/// Whether only an answer is wanted.
+pub(super) fn dry_run(request: &Request) -> Result<bool, Problem> {
+    Ok(matches!(choice(request, DRY_RUN.name, DRY_RUN.values)?, "1" | "true"))
 }
 
 /// The value of a name in the query; the first of `values` when it is absent.

@@ -34,6 +34,7 @@
  * @typedef {{ version: string, projects: boolean, backups: boolean, addresses: string[], mqtt: string[] }} About
  * @typedef {{ ready: boolean, mqttConnected: boolean, queueDepth: number, problems: { code: string, message: string }[] }} Ready
  * @typedef {{ added: string[], changed: string[], removed: string[] }} ListChanges
+ * @typedef {{ dryRun: true, channels: number, changes: Record<string, ListChanges> }} RestoreDryRun
  */
 
 export {};

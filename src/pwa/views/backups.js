@@ -4,15 +4,12 @@ import * as api from "../core/api.js";
 import { h, keep, mark, say } from "../core/dom.js";
 import { moment, percent, size, t } from "../core/words.js";
 import { desk } from "../desk.js";
-import { field, section } from "./parts.js";
+import { field, section, would } from "./parts.js";
 
-/** @import { BackupStatus, Scene, Version } from "../core/types.js" */
+/** @import { BackupStatus, RestoreDryRun, Version } from "../core/types.js" */
 
 const WATCH_MS = 300;
 const PATIENCE_MS = 600_000;
-
-/** Names that a list of changes has at the most; the rest is counted by an ellipsis. */
-const NAMES = 8;
 
 /**
  * @param {string} project
@@ -117,51 +114,27 @@ function row(version, base, watch) {
   function ask() {
     if (!asking.hidden) return close();
     const name = desk.projects?.projects.find(({ id }) => id === desk.projects?.activeId)?.name ?? "";
-    const changes = h("div", { class: "quiet" }, h("p", null, t("backups.change.looking")));
+    const changes = h("div", { class: "quiet", role: "status" }, h("p", null, t("change.looking")));
+    const body = { versionId: version.versionId };
     const restore = () => {
       close();
-      void watch(api.json("POST", `${base}/restore`, { body: { versionId: version.versionId }, patience: PATIENCE_MS }), t("backups.restored"));
+      void watch(api.json("POST", `${base}/restore`, { body, patience: PATIENCE_MS }), t("backups.restored"));
+    };
+    const look = async () => {
+      /** @type {Promise<RestoreDryRun>} */
+      const asked = api.json("POST", `${base}/restore?dryRun=1`, { body, patience: PATIENCE_MS });
+      const dry = await desk.ask(asked);
+      if (!dry) return close(); // the restore would fail for the same reason, which was told
+      changes.replaceChildren(would(dry.changes, dry.channels));
     };
     asking.replaceChildren(h("p", null, t("backups.warning", { name, when })), changes, h("div", { class: "row" },
       h("button", { type: "button", class: "danger", onclick: restore }, t("backups.restore.sure")),
       h("button", { type: "button", onclick: close }, t("cancel"))));
     asking.hidden = false;
     mark(open, "aria-expanded", "true");
-    void describe(version, base).then((lines) => changes.replaceChildren(...lines.map((line) => h("p", null, line))));
+    void look();
   }
   return h("li", { class: "item" },
     h("div", { class: "what" }, h("strong", null, when), h("span", { class: "quiet meta" }, [version.label, ...facts].filter(Boolean).join(" · "))),
     open, asking);
-}
-
-/**
- * What a restore would change in the looks, as far as the version can be read here.
- * @param {Version} version
- * @param {string} base
- */
-async function describe({ versionId, encrypted }, base) {
-  if (encrypted) return [t("backups.change.sealed")];
-  try {
-    const response = await api.call("GET", `${base}/backups/${encodeURIComponent(versionId)}`);
-    /** @type {{ scenes?: Scene[] | null }} */
-    const { scenes } = await response.json();
-    return compare(desk.scenes, scenes ?? []);
-  } catch {
-    return [t("backups.change.sealed")];
-  }
-}
-
-/**
- * @param {readonly Scene[]} now
- * @param {readonly Scene[]} then
- */
-function compare(now, then) {
-  const [here, there] = [now, then].map((list) => new Map(list.map((scene) => [scene.id, scene])));
-  const come = then.filter(({ id }) => !here?.has(id));
-  const go = now.filter(({ id }) => !there?.has(id));
-  const other = then.filter((scene) => here?.has(scene.id) && JSON.stringify(here.get(scene.id)) !== JSON.stringify(scene));
-  const line = (/** @type {string} */ key, /** @type {readonly Scene[]} */ list) =>
-    list.length ? [t(key, { names: list.slice(0, NAMES).map(({ name }) => name).join(", ") + (list.length > NAMES ? ", …" : "") })] : [];
-  const lines = [...line("backups.change.come", come), ...line("backups.change.go", go), ...line("backups.change.differ", other)];
-  return lines.length ? lines : [t("backups.change.none")];
 }

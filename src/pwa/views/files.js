@@ -2,9 +2,9 @@
 
 import * as api from "../core/api.js";
 import { h } from "../core/dom.js";
-import { knows, t } from "../core/words.js";
+import { t } from "../core/words.js";
 import { desk } from "../desk.js";
-import { section } from "./parts.js";
+import { section, would } from "./parts.js";
 
 /** @import { ListChanges } from "../core/types.js" */
 
@@ -40,11 +40,6 @@ async function consider(raw, mode, plan) {
   const asked = api.json("POST", `/import?mode=${mode}&dryRun=1`, { raw });
   const dry = await desk.ask(asked);
   if (!dry) return plan.replaceChildren();
-  const lines = Object.entries(dry.changes).flatMap(([list, changes]) => {
-    const name = knows(`files.list.${list}`) ? t(`files.list.${list}`) : list;
-    return /** @type {const} */ (["added", "changed", "removed"]).flatMap((what) =>
-      changes[what].length ? [t(`files.${what}`, { list: name, n: changes[what].length })] : []);
-  });
   const choice = (/** @type {"merge" | "replace"} */ value) => h("label", { class: "check" },
     h("input", { type: "radio", name: "mode", checked: value === mode, onchange: () => consider(raw, value, plan) }), t(`files.${value}`));
   const apply = async () => {
@@ -54,8 +49,8 @@ async function consider(raw, mode, plan) {
   };
   plan.replaceChildren(
     h("fieldset", { class: "stack" }, h("legend", null, t("files.mode")), choice("merge"), choice("replace")),
-    lines.length ? h("div", null, h("p", null, t("files.would")), h("ul", null, lines.map((line) => h("li", null, line)))) : h("p", null, t("files.same")),
+    would(dry.changes),
     h("div", { class: "row" },
-      h("button", { type: "button", class: "main", disabled: lines.length === 0, onclick: apply }, t("files.apply")),
+      h("button", { type: "button", class: "main", disabled: Object.keys(dry.changes).length === 0, onclick: apply }, t("files.apply")),
       h("button", { type: "button", onclick: () => plan.replaceChildren() }, t("cancel"))));
 }

@@ -1,11 +1,17 @@
 // Pieces that several views are made of.
 
 import { h } from "../core/dom.js";
+import { count, knows, t } from "../core/words.js";
+import { desk } from "../desk.js";
 
 /** @import { Child } from "../core/dom.js" */
+/** @import { ListChanges } from "../core/types.js" */
 
 /** How long a question waits before the button is what it was. */
 const ASK_MS = 4000;
+
+/** Looks that are named in a line of changes; the rest is an ellipsis. */
+const NAMED = 8;
 
 let sections = 0;
 
@@ -55,6 +61,34 @@ export function sure(words, question, run, props = {}) {
     timer = setTimeout(calm, ASK_MS);
   }
   return button;
+}
+
+/**
+ * What would change: by list of the show, and of the light in so many channels.
+ * @param {Record<string, ListChanges>} changes
+ * @param {number} [channels]
+ */
+export function would(changes, channels = 0) {
+  const lines = channels ? [count("change.channels", channels)] : [];
+  for (const [list, change] of Object.entries(changes)) {
+    const name = knows(`change.list.${list}`) ? t(`change.list.${list}`) : list;
+    for (const what of /** @type {const} */ (["added", "changed", "removed"])) {
+      const n = change[what].length;
+      if (n) lines.push(t(`change.${what}`, { list: name, n }) + (list === "scenes" ? names(change[what]) : ""));
+    }
+  }
+  if (lines.length === 0) return h("p", null, t("change.none"));
+  return h("div", null, h("p", null, t("change.would")), h("ul", null, lines.map((line) => h("li", null, line))));
+}
+
+/**
+ * The looks of these ids that are known by name.
+ * @param {readonly string[]} ids
+ */
+function names(ids) {
+  const known = desk.scenes.filter(({ id }) => ids.includes(id)).map(({ name }) => name);
+  if (known.length === 0) return "";
+  return ` (${known.slice(0, NAMED).join(", ")}${known.length > NAMED ? ", …" : ""})`;
 }
 
 /**

@@ -129,3 +129,42 @@ async fn a_predecessors_backups_are_listed_and_restored() {
     assert_eq!(made(&web, "default", "ours").await["encrypted"], true);
     assert_eq!(versions(&web, "default").await.len(), 7, "theirs, ours, and three that restores kept");
 }
+
+#[tokio::test]
+async fn what_a_restore_would_change_is_told_and_nothing_changes() {
+    let untouched = json!({"dryRun": true, "channels": 0, "changes": {}});
+    for key in ["", "passphrase:correct horse"] {
+        let home = if key.is_empty() { home() } else { home().set(KEY, key) };
+        let appliance = home.start().await;
+        let web = appliance.web();
+        mark(&web, 0x01_02_03, 0).await;
+        let version = id_of(&made(&web, "default", "x").await);
+        let look_into = || async {
+            let order = json!({"versionId": version}).to_string();
+            let answer = web.post("/projects/default/restore?dryRun=1", order).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            answer.json()
+        };
+        assert_eq!(look_into().await, untouched);
+
+        mark(&web, 0x01_08_09, 0).await;
+        web.post("/scenes", r#"{"id":"later","name":"later","channelValues":{}}"#).await;
+        web.post("/master", r#"{"level":9}"#).await; // not a project's
+        let elsewhere = json!({"type": "dmx.patch", "id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "src": "t", "universe": 3, "patch": [{"ch": 512, "val": 1}]});
+        web.post("/command", elsewhere.to_string()).await;
+        let before = Whole::of(&web).await;
+        let would = look_into().await;
+        let unlike = |changed: &[&str], removed: &[&str]| json!({"added": [], "changed": changed, "removed": removed});
+        let changes = json!({"scenes": unlike(&["s"], &["later"]), "mark": unlike(&[""], &[])});
+        assert_eq!(would, json!({"dryRun": true, "channels": 3, "changes": changes}));
+        assert_eq!(Whole::of(&web).await, before);
+        assert_eq!(versions(&web, "default").await.len(), 1, "nothing had to be kept");
+
+        restored(&web, &version).await;
+        assert_eq!(look_into().await, untouched);
+        for (query, status) in [("?dryRun=maybe", 422), ("?dryRun=1", 404)] {
+            let answer = web.post(&format!("/projects/default/restore{query}"), r#"{"versionId":"01JNONE"}"#).await;
+            answer.problem(status);
+        }
+    }
+}
