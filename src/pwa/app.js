@@ -9,7 +9,7 @@ import { DmxChip } from "./elements/dmx-chip.js";
 import { icon } from "./elements/icons.js";
 import { Notices } from "./elements/notices.js";
 import { keyAsk } from "./elements/key-ask.js";
-import { installed } from "./install.js";
+import { lookForNew } from "./install.js";
 import { keepAwake } from "./wake.js";
 import { devices } from "./views/devices.js";
 import { live } from "./views/live.js";
@@ -32,6 +32,8 @@ const AGAIN_MS = 1000;
 
 const notices = new Notices();
 const main = h("main", { id: "view", tabindex: -1 });
+/** Takes a new version of the app, when there is one. @type {(() => void) | null} */
+let fresh = null;
 let framing = new AbortController();
 let showing = new AbortController();
 
@@ -44,18 +46,32 @@ async function start() {
   await loadWords();
   desk.notify = (words) => notices.tell(words);
   frame();
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", () => {
+    if (takeKeyFromAddress()) desk.key = prefs.read("key", "");
+    show();
+  });
   document.addEventListener("settings", onSettings);
   keepAwake();
-  void installed((apply) => notices.offer(t("update.offer"), t("update.apply"), apply));
+  desk.onBack = () => void lookForNew(offer);
+  void lookForNew(offer);
 }
 
-/** A link with `#token=…` carries the key; it does not stay in the address. */
+/**
+ * A link with `#token=…` carries the key; it does not stay in the address.
+ * @returns {boolean} Whether there was one.
+ */
 function takeKeyFromAddress() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!token) return;
+  if (!token) return false;
   prefs.write("key", token);
   history.replaceState(null, "", location.pathname);
+  return true;
+}
+
+/** @param {() => void} apply */
+function offer(apply) {
+  fresh = apply;
+  desk.changed();
 }
 
 function applyTheme() {
@@ -88,13 +104,16 @@ function frame() {
   const chip = new DmxChip();
   const spoken = h("span", { class: "unseen", role: "status" });
   const project = h("p", { class: "project" });
+  const update = h("button", { type: "button", class: "small update", hidden: true, "aria-label": t("update.apply"), title: t("update.apply"), onclick: () => fresh?.() },
+    icon("refresh"), h("span", null, t("update.new")));
   document.body.replaceChildren(
     h("a", { class: "skip", href: "#view", onclick: skip }, t("nav.skip")),
-    h("header", { class: "top" }, h("nav", { "aria-label": t("nav.label") }, NAMES.map(tab)), project, chip, spoken),
+    h("header", { class: "top" }, h("nav", { "aria-label": t("nav.label") }, NAMES.map(tab)), project, update, chip, spoken),
     keyAsk(framing.signal), main, notices, new DmxBar());
   desk.paint(() => {
     const { standing } = desk;
     chip.paint(standing);
+    update.hidden = fresh === null;
     mark(document.body, "data-link", standing.kind);
     say(spoken, standing.kind === "live" || standing.kind === "connecting" ? "" : t("link.spoken"));
     const { projects } = desk;

@@ -7,10 +7,11 @@ import { Sender } from "./core/sender.js";
 import { empty, fold, level, opened } from "./core/state.js";
 import { Touch } from "./core/touch.js";
 import { ulid } from "./core/ulid.js";
-import { t } from "./core/words.js";
+import { knows, t } from "./core/words.js";
 
 /** @import { About, Message, Projects, Rgb, Scene } from "./core/types.js" */
-/** @import { Fields, Group } from "./core/sender.js" */
+/** @import { Fields, Group, Once } from "./core/sender.js" */
+/** @import { Phase } from "./core/touch.js" */
 
 /** Scenes may be edited elsewhere and nobody tells: they are asked for this often while somebody looks. */
 const SCENES_EVERY_MS = 15_000;
@@ -18,14 +19,19 @@ const SCENES_EVERY_MS = 15_000;
 /** A key that REST refuses makes the link ask anew, but not with each call of a view that polls. */
 const KEY_AGAIN_MS = 5000;
 
+/** @type {readonly Scene[]} */
+const NONE = [];
+
 const now = () => performance.now();
 
 class Desk {
   model = empty();
-  /** @type {readonly Scene[]} */
-  scenes = [];
-  /** Projects, null while they are switched off or not known. @type {Projects | null} */
-  projects = null;
+  /** Null while they are not known. @type {readonly Scene[] | null} */
+  looks = null;
+  /** Null: they are switched off. Undefined: nobody knows. @type {Projects | null | undefined} */
+  projects = undefined;
+  /** Of this page: a connection that takes another's place names it. */
+  #session = ulid();
   #touch = new Touch();
   #link;
   #sender;
@@ -36,12 +42,16 @@ class Desk {
   #refusedAt = -Infinity;
   /** @type {(words: string) => void} Tells people something; the app sets it. */
   notify = () => {};
+  /** The link has come up. */
+  onBack = () => {};
+  #wasLive = false;
 
   constructor() {
     this.#link = new Link({
       open: (url) => new WebSocket(url),
       url: () => this.#url(),
       now,
+      wall: () => Date.now(),
       later: (run, ms) => setTimeout(run, ms),
       never: (timer) => clearTimeout(timer),
       opened: () => (this.model = opened(this.model)),
@@ -60,6 +70,10 @@ class Desk {
         this.notify(t(reason === "LATE" ? "notice.late" : "notice.refused"));
         this.changed();
       },
+      refused: () => {
+        this.notify(t("notice.refused"));
+        void this.loadScenes(); // of all commands without a drag, recalls have ids: somebody may have deleted the look
+      },
     });
   }
 
@@ -77,6 +91,11 @@ class Desk {
   /** Whether there are values at all, old ones or new ones. */
   get known() {
     return this.model.desk !== null;
+  }
+
+  /** The looks that are known. */
+  get scenes() {
+    return this.looks ?? NONE;
   }
 
   get standing() {
@@ -132,7 +151,7 @@ class Desk {
   }
 
   get source() {
-    return `ui-${prefs.slug(this.name) || "app"}`;
+    return `ui-${prefs.slug(this.name)}`;
   }
 
   get name() {
@@ -151,29 +170,30 @@ class Desk {
   // What it orders
 
   /**
+   * All three levels: what another hand does to one of them meanwhile is lost.
    * @param {Rgb} rgb
-   * @param {boolean} last The finger is gone.
+   * @param {Phase} phase
    */
-  moveLamp(rgb, last) {
-    this.#move("lamp", { ...rgb }, last);
+  moveLamp(rgb, phase) {
+    this.#move("lamp", { ...rgb }, phase);
   }
 
   /**
    * @param {number} universe
    * @param {number} channel
    * @param {number} value
-   * @param {boolean} last
+   * @param {Phase} phase
    */
-  moveChannel(universe, channel, value, last) {
-    this.#move(`u${universe}`, { [channel]: value }, last);
+  moveChannel(universe, channel, value, phase) {
+    this.#move(`u${universe}`, { [channel]: value }, phase);
   }
 
   /**
    * @param {number} level
-   * @param {boolean} last
+   * @param {Phase} phase
    */
-  moveMaster(level, last) {
-    this.#move("master", { level }, last);
+  moveMaster(level, phase) {
+    this.#move("master", { level }, phase);
   }
 
   /** @param {boolean} on */
@@ -200,7 +220,7 @@ class Desk {
     this.#scenesAt = now();
     const scenes = await this.ask(/** @type {Promise<Scene[]>} */ (api.json("GET", "/scenes")), null);
     if (!scenes) return;
-    this.scenes = scenes;
+    this.looks = scenes;
     this.changed();
   }
 
@@ -235,8 +255,7 @@ class Desk {
       if (done) this.notify(done);
       return answer;
     } catch (error) {
-      const why = error instanceof api.Refused && error.status > 0 ? error.message : t("failed.nolink");
-      if (done !== null) this.notify(t("failed", { why }));
+      if (done !== null) this.notify(t("failed", { why: why(error) }));
       return null;
     }
   }
@@ -266,6 +285,7 @@ class Desk {
   #url() {
     const url = new URL("/ws", location.href);
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    url.searchParams.set("session", this.#session);
     if (this.key) url.searchParams.set("token", this.key);
     return url.href;
   }
@@ -280,7 +300,7 @@ class Desk {
     else if (message.type === "err" && message.cmdId) this.#sender.answered(message.cmdId, String(message.code));
     if (this.model.generation !== generation) void this.#loadAll();
     const scene = this.model.desk?.scene;
-    if (scene && scene !== desk?.scene && !this.scenes.some(({ id }) => id === scene)) void this.loadScenes();
+    if (scene && scene !== desk?.scene && !this.looks?.some(({ id }) => id === scene)) void this.loadScenes();
     if (message.type !== "pong") this.changed();
   }
 
@@ -291,20 +311,21 @@ class Desk {
   /**
    * @param {Group} group
    * @param {Fields} fields
-   * @param {boolean} last
+   * @param {Phase} phase
    */
-  #move(group, fields, last) {
-    if (!this.usable) {
-      if (last) each(group, fields, (key) => this.#touch.drop(key)); // nothing of it is on its way
-      return this.#unusable();
+  #move(group, fields, phase) {
+    const last = phase === "end";
+    if (phase === "drop" || (last && !this.usable)) each(group, fields, (key) => this.#touch.drop(key)); // nothing of it is on its way
+    else if (this.usable) each(group, fields, (key, value) => this.#touch.hold(key, value, this.#truth(key)));
+    if (phase === "drag" || last) {
+      if (!this.usable) return this.#unusable();
+      this.#sender.move(group, fields, last);
+      if (last) each(group, fields, (key) => this.#touch.release(key, now()));
     }
-    each(group, fields, (key, value) => this.#touch.hold(key, value, this.#truth(key)));
-    this.#sender.move(group, fields, last);
-    if (last) each(group, fields, (key) => this.#touch.release(key, now()));
     this.changed();
   }
 
-  /** @param {object} message */
+  /** @param {Once} message */
   #once(message) {
     const gone = this.usable && this.#sender.once(message);
     if (!gone) this.#unusable();
@@ -332,13 +353,23 @@ class Desk {
   }
 
   #linkChanged() {
-    if (!this.usable) this.#touch.dropReleased();
+    const { usable } = this;
+    if (!usable) this.#sweep(Infinity);
+    else if (!this.#wasLive) this.onBack();
+    this.#wasLive = usable;
+    this.changed();
+  }
+
+  /** @param {number} time */
+  #sweep(time) {
+    if (!this.#touch.busy) return;
+    if (this.#touch.sweep(time)) this.notify(t("notice.unsure"));
     this.changed();
   }
 
   #tick() {
     this.#link.tick();
-    if (this.#touch.sweep(now())) this.changed();
+    this.#sweep(now());
     const seen = document.visibilityState === "visible";
     if (seen && this.usable && now() - this.#scenesAt > SCENES_EVERY_MS) void this.loadScenes();
   }
@@ -353,6 +384,16 @@ class Desk {
 function each(group, fields, run) {
   const names = /** @type {Record<string, string>} */ ({ r: "0/1", g: "0/2", b: "0/3", level: "master" });
   for (const [name, value] of Object.entries(fields)) run(names[name] ?? `${group.slice(1)}/${name}`, value);
+}
+
+/**
+ * Why something did not work. What the appliance says in its own English is for who can use it.
+ * @param {unknown} error
+ */
+export function why(error) {
+  if (!(error instanceof api.Refused) || error.status === 0) return t("failed.nolink");
+  const key = `failed.${error.status}`;
+  return t(knows(key) ? key : "failed.reason", { detail: error.message });
 }
 
 /** A name until somebody gives one: the kind of device, and two letters so that two tablets are two. */

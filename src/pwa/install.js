@@ -1,33 +1,41 @@
 // The service worker, where a page may have one. A new version waits until somebody takes it.
 
+/** @type {ServiceWorkerRegistration | null} */
+let registration = null;
+
+const workers = () => ("serviceWorker" in navigator ? navigator.serviceWorker : null); // none on plain http
+
 /**
+ * Looks whether the appliance has other files than this page was made of, and has them fetched. Call it at the start, and
+ * when the appliance is back: it may have been updated.
  * @param {(apply: () => void) => void} offer Called when a new version is ready.
  */
-export async function installed(offer) {
-  if (!("serviceWorker" in navigator)) return; // plain http
-  const workers = navigator.serviceWorker;
+export async function lookForNew(offer) {
+  const all = workers();
+  if (!all) return;
   const version = await versionNow();
-  const registration = version === null ? await workers.getRegistration() : await workers.register(`/sw.js?v=${version}`);
-  if (!registration) return;
-  let asked = false;
-  workers.addEventListener("controllerchange", () => asked && location.reload());
-  const ready = () => {
-    const next = registration.waiting;
-    if (!next || !workers.controller) return;
-    offer(() => {
-      asked = true;
-      next.postMessage("take over");
-    });
-  };
-  ready();
-  registration.addEventListener("updatefound", () => {
-    const next = registration.installing;
-    next?.addEventListener("statechange", () => next.state === "installed" && ready());
+  const known = registration;
+  const next = version === null ? await all.getRegistration() : await all.register(`/sw.js?v=${version}`).catch(() => null);
+  if (!next) return;
+  registration = next;
+  if (next.waiting && all.controller) offer(apply);
+  if (known === next) return; // its news is heard already
+  next.addEventListener("updatefound", () => {
+    const fresh = next.installing;
+    fresh?.addEventListener("statechange", () => fresh.state === "installed" && all.controller && offer(apply));
   });
 }
 
+/** Takes the new version; another page may have done so before. */
+function apply() {
+  const waiting = registration?.waiting;
+  if (!waiting) return location.reload();
+  workers()?.addEventListener("controllerchange", () => location.reload());
+  waiting.postMessage("take over");
+}
+
 /** The version of the files that the appliance has, null without an appliance. */
-export async function versionNow() {
+async function versionNow() {
   try {
     const response = await fetch("/assets.json", { cache: "no-store" });
     return response.ok ? String((await response.json()).version) : null;

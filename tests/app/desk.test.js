@@ -58,8 +58,8 @@ test("it shows nothing as a value before the appliance has spoken", () => {
 });
 
 test("a finger's value stands until the server has it, and its commands name this device", () => {
-  desk.moveLamp({ r: 60, g: 0, b: 0 }, false);
-  desk.moveLamp({ r: 70, g: 0, b: 0 }, true);
+  desk.moveLamp({ r: 60, g: 0, b: 0 }, "drag");
+  desk.moveLamp({ r: 70, g: 0, b: 0 }, "end");
   pass(50);
   assert.deepEqual(sets().map(({ r }) => r), [60, 70]);
   assert.match(sets()[0].src, /^ui-desk-/);
@@ -78,7 +78,7 @@ test("blackout is one message at once, and shown at once", () => {
 });
 
 test("a finger that goes while there is no link leaves nothing behind", () => {
-  desk.moveLamp({ r: 10, g: 0, b: 0 }, false);
+  desk.moveLamp({ r: 10, g: 0, b: 0 }, "drag");
   pass(100);
   sockets.at(-1).onclose?.({ code: 1006 });
   sockets.at(-1).readyState = 3;
@@ -87,7 +87,7 @@ test("a finger that goes while there is no link leaves nothing behind", () => {
   assert.equal(desk.usable, false);
   assert.equal(desk.lamp.r, 10, "under the finger");
   told.length = 0;
-  desk.moveLamp({ r: 11, g: 0, b: 0 }, true);
+  desk.moveLamp({ r: 11, g: 0, b: 0 }, "end");
   assert.ok(told.length > 0, "and people are told");
   assert.equal(desk.lamp.r, 90);
   pass(6000);
@@ -97,9 +97,37 @@ test("a finger that goes while there is no link leaves nothing behind", () => {
 });
 
 test("a value that was refused is the server's again, and people are told", () => {
-  desk.moveChannel(0, 9, 77, true);
+  desk.moveChannel(0, 9, 77, "end");
   const { id } = sockets.at(-1).sent.at(-1);
   told.length = 0;
   sockets.at(-1).say({ ack: id, accepted: false, ts: 1, reason: "VALIDATION_FAILED" });
   assert.deepEqual([desk.level(0, 9), told.length], [0, 1]);
+});
+
+test("a grip that is held and not moved stays where it is, shows what others do, and leaves no command behind", () => {
+  sockets.at(-1).say(levels(40));
+  const before = sockets.at(-1).sent.length;
+  desk.moveChannel(0, 1, 40, "hold");
+  sockets.at(-1).say(levels(250));
+  assert.deepEqual([desk.level(0, 1), desk.ghost(0, 1)], [40, 250]);
+  desk.moveChannel(0, 1, 40, "drop");
+  assert.deepEqual([desk.level(0, 1), desk.ghost(0, 1), sockets.at(-1).sent.length], [250, null, before]);
+});
+
+test("a recall that is refused is told", () => {
+  desk.recall("gone");
+  const { type, id } = sockets.at(-1).sent.at(-1);
+  assert.equal(type, "scene.recall");
+  told.length = 0;
+  sockets.at(-1).say({ ack: id, accepted: false, ts: 1, reason: "VALIDATION_FAILED" });
+  assert.equal(told.length, 1);
+});
+
+test("a blackout of which nothing is heard is not passed over in silence", () => {
+  desk.setBlackout(true);
+  told.length = 0;
+  pass(1000);
+  assert.deepEqual([desk.blackout, told.length], [true, 0]);
+  pass(3000);
+  assert.deepEqual([desk.blackout, told.length, desk.standing.kind], [false, 1, "lost"]);
 });

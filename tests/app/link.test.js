@@ -8,6 +8,7 @@ function link() {
   const clock = new Clock();
   clock.run(1000);
   const sockets = [];
+  let slept = 0;
   const heard = [];
   const made = new Link({
     open: (url) => {
@@ -18,6 +19,7 @@ function link() {
     },
     url: () => "ws://x/ws",
     now: clock.now,
+    wall: () => clock.now() + slept,
     later: clock.later,
     never: clock.never,
     chance: () => 1,
@@ -44,7 +46,8 @@ function link() {
       if (answers) say({ type: "pong" });
     }
   };
-  return { clock, sockets, heard, link: made, say, open, lose, seconds };
+  const sleep = (ms) => (slept += ms);
+  return { clock, sockets, heard, link: made, say, open, lose, seconds, sleep };
 }
 
 test("it comes back by itself, for ever, with pauses that grow to 5 s", () => {
@@ -150,16 +153,67 @@ test("each connection begins with a full snapshot, and an old socket is not hear
   assert.equal(heard.length, 4);
 });
 
-test("a refused key is asked for, and not tried again until there is another", () => {
-  const { clock, sockets, link: it, say, lose } = link();
+test("a refused key is asked for, and tried again when there is another or when somebody looks again", () => {
+  const { clock, sockets, link: it, say, open, lose } = link();
   it.connect();
   say({ type: "err", code: 401 });
   lose(4401);
   clock.run(60_000);
-  it.wake();
   assert.deepEqual([it.standing().kind, sockets.length], ["key", 1]);
+  it.wake();
+  assert.deepEqual([it.standing().kind, sockets.length], ["key", 2], "the question stays while it is tried");
+  say({ type: "err", code: 401 });
+  lose(4401);
+  assert.equal(it.standing().kind, "key");
   it.retry();
-  assert.equal(sockets.length, 2);
+  assert.equal(sockets.length, 3);
+  open();
+  assert.equal(it.standing().kind, "live");
+});
+
+test("what is sent and not answered makes the link doubtful, long before the next ping", () => {
+  const { clock, link: it, say, open } = link();
+  it.connect();
+  open();
+  say({ type: "pong", ts: 1 });
+  clock.run(100);
+  it.put({ type: "set" });
+  clock.run(QUIET_MS);
+  assert.equal(it.standing().kind, "live");
+  clock.run(1);
+  assert.deepEqual(it.standing(), { kind: "lost", ageMs: QUIET_MS + 101 });
+  say({ type: "state" });
+  assert.equal(it.standing().kind, "live");
+});
+
+test("a slow answer is not taken for that of a later ping", () => {
+  const { clock, sockets, link: it, say, open } = link();
+  it.connect();
+  open();
+  for (let n = 0; n < 3; n++) {
+    clock.run(1000);
+    it.tick();
+  }
+  say({ type: "pong", ts: 1 });
+  assert.deepEqual([it.standing(), sockets[0].sent.length], [{ kind: "live", ms: 3000 }, 1]);
+});
+
+test("the age of the values counts a sleep in which the clock stood still", () => {
+  const { clock, link: it, open, lose, sleep } = link();
+  it.connect();
+  open();
+  lose();
+  clock.run(QUIET_MS + 1);
+  sleep(8 * 3600 * 1000);
+  assert.deepEqual(it.standing(), { kind: "lost", ageMs: 8 * 3600 * 1000 + QUIET_MS + 1 });
+});
+
+test("what is no message is not listened to", () => {
+  const { heard, link: it, open, sockets } = link();
+  it.connect();
+  open();
+  sockets[0].onmessage({ data: "<html>" });
+  assert.deepEqual(heard, ["opened", "state"]);
 });
 
 test("nothing is put on a link that is not live", () => {

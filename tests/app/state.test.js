@@ -59,11 +59,12 @@ test("a fade's progress is by the server's clock", () => {
   assert.equal(progress(model, fade("f", { startedAt: 90_000 }), 2000), 0);
 });
 
-test("acks, refusals and pongs are no state", () => {
+test("acks and refusals are no state, and a pong tells the server's clock", () => {
   const model = greeted();
-  for (const message of [{ ack: "x", accepted: true, ts: 1 }, { type: "err", code: "VALIDATION_FAILED" }, { type: "pong", ts: 1 }]) {
+  for (const message of [{ ack: "x", accepted: true, ts: 1 }, { type: "err", code: "VALIDATION_FAILED" }]) {
     assert.equal(fold(model, message, 1000), model);
   }
+  assert.equal(fold(model, { type: "pong", ts: 5000 }, 1000).ahead, 4000);
 });
 
 test("devices are what was said last", () => {

@@ -272,3 +272,45 @@ async fn stalled_reader(appliance: &Appliance) -> TcpStream {
     assert_eq!(&start, b"HTTP/1.1 101");
     stream
 }
+
+#[tokio::test]
+async fn a_page_that_comes_back_is_not_overtaken_by_what_its_old_socket_still_brings() {
+    let appliance = Appliance::start().await;
+    let at = |query: &str| format!("ws://{}/ws{query}", appliance.http);
+    let (mut old, _) = tokio_tungstenite::connect_async(at("?session=page")).await.unwrap();
+    let (mut other, _) = tokio_tungstenite::connect_async(at("?session=another")).await.unwrap();
+    let page = WsWatcher::connect(appliance.http, "/ws?session=page", &[]).await.unwrap();
+    page.wait("the greeting", |picture| (!picture.devices.is_empty()).then_some(())).await;
+
+    // On its way for a while, as over a radio that was away.
+    let late = [set(&fresh_id(), [255, 0, 0]), json!({"type": "blackout", "on": true})];
+    for message in late {
+        // Err: the old socket is closed by now.
+        let _ = futures_util::SinkExt::send(&mut old, Message::text(message.to_string())).await;
+    }
+    let close = async {
+        loop {
+            match futures_util::StreamExt::next(&mut old).await {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| u16::from(frame.code)),
+                Some(Ok(_)) => {}
+                _ => return None,
+            }
+        }
+    };
+    assert_eq!(patiently("the old socket's end", close).await, Some(1000));
+    futures_util::SinkExt::send(&mut other, Message::text(set(&fresh_id(), [4, 5, 6]).to_string())).await.unwrap();
+    page.wait_seq(1).await;
+    page.send(&set(&fresh_id(), [1, 2, 3])).await;
+    assert_eq!(rgb_of(&page.wait_seq(2).await), [1, 2, 3]);
+    let desk = appliance.web().get("/desk").await.json();
+    assert_eq!((desk["blackout"].as_bool(), appliance.web().seq().await), (Some(false), 2));
+}
+
+#[tokio::test]
+async fn a_page_has_a_name_of_a_reasonable_length_or_none() {
+    let appliance = Appliance::start().await;
+    for (name, answer) in [("", Some(422)), (&"x".repeat(65)[..], Some(422)), (&"x".repeat(64), None)] {
+        let path = format!("/ws?session={name}");
+        assert_eq!(WsWatcher::connect(appliance.http, &path, &[]).await.err(), answer, "{name}");
+    }
+}

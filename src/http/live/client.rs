@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use warp::ws::{Message, WebSocket};
 
 use super::hub::{Hub, News};
+use super::sessions::Place;
 use super::sets::{Asked, Set};
 use super::wire::{self, Incoming};
 use super::{SEND_PATIENCE, sets};
@@ -47,6 +48,8 @@ enum End {
     TooLarge,
     /// It broke the protocol.
     Broken(warp::Error),
+    /// Another connection speaks for its page.
+    Replaced,
     /// The appliance stops.
     Stopping,
 }
@@ -61,6 +64,9 @@ pub(super) struct Client {
     told: u64,
     stop: Stop,
     peer: Peer,
+    /// Its number among all connections.
+    number: u64,
+    place: Place,
     /// Since the last ping.
     heard: bool,
     _counted: Counted,
@@ -76,20 +82,21 @@ impl Drop for Counted {
 }
 
 impl Client {
-    pub(super) fn new(socket: WebSocket, hub: Hub, stop: Stop, peer: Peer) -> Self {
+    pub(super) fn new(socket: WebSocket, hub: Hub, stop: Stop, peer: Peer, session: Option<&[u8]>) -> Self {
         hub.metrics.ws_clients.inc();
         let counted = Counted(hub.metrics.clone());
         let (news, _) = hub.join();
         let devices = hub.devices();
-        Self { socket, hub, news, devices, told: 0, stop, peer, heard: true, _counted: counted }
+        let number = hub.number();
+        let place = hub.sessions.take(session, number);
+        Self { socket, hub, news, devices, told: 0, stop, peer, number, place, heard: true, _counted: counted }
     }
 
     pub(super) async fn run(mut self) {
         let (commands, waiting) = mpsc::channel(sets::IN_FLIGHT);
         // Full means that the submitter waits for this very task, which takes refusals whenever it waits itself.
         let (refuse, refusals) = mpsc::channel(sets::IN_FLIGHT);
-        let number = self.hub.number();
-        let mut submitter = pin!(sets::submit(self.hub.clone(), number, waiting, refuse));
+        let mut submitter = pin!(sets::submit(self.hub.clone(), self.number, waiting, refuse));
         let end = tokio::select! {
             end = self.serve(commands, refusals) => end,
             () = &mut submitter => End::Gone, // it ends only after its senders
@@ -113,6 +120,7 @@ impl Client {
             // Each arm is cancel-safe: receivers, a reservation, a tick, a stream's next item.
             done = tokio::select! {
                 () = self.stop.requested() => Err(End::Stopping),
+                () = self.place.replaced() => Err(End::Replaced),
                 news = self.news.recv() => self.tell(news).await,
                 Ok(()) = self.devices.changed() => self.tell_devices().await,
                 Some(refusal) = refusals.recv() => self.send(vec![refusal]).await,
@@ -211,6 +219,9 @@ impl Client {
 
     /// Takes one message; a command is handed back.
     async fn hear(&mut self, message: Option<Result<Message, warp::Error>>) -> Result<Option<Set>, End> {
+        if self.place.is_lost() {
+            return Err(End::Replaced); // what the old socket still brings is late
+        }
         self.heard = true;
         let message = match message {
             None => return Err(End::Gone),
@@ -266,6 +277,7 @@ impl End {
             Self::Silent => Some((1001, "no answer to a ping")),
             Self::TooLarge => Some((1009, "message too large")),
             Self::Broken(_) => Some((1002, "protocol error")),
+            Self::Replaced => Some((1000, "another connection of this page has taken its place")),
             Self::Stopping => Some((1001, "the appliance is stopping")),
         }
     }
@@ -282,7 +294,7 @@ impl End {
             }
             Self::TooLarge => tracing::warn!(%peer, error = "message too large", "ws_error"),
             Self::Broken(error) => tracing::warn!(%peer, %error, "ws_error"),
-            Self::Closed | Self::Gone | Self::Stopping => {}
+            Self::Closed | Self::Gone | Self::Replaced | Self::Stopping => {}
         }
     }
 }

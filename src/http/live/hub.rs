@@ -9,6 +9,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 use warp::ws::Message;
 
+use super::sessions::Sessions;
 use super::wire;
 use crate::desk::Desk;
 use crate::dmx::{Device, State};
@@ -43,6 +44,7 @@ pub(in super::super) struct Hub {
     pub(super) desk: Desk,
     /// Connections so far.
     connections: Arc<AtomicU64>,
+    pub(super) sessions: Sessions,
     pub(super) metrics: metrics::Http,
 }
 
@@ -59,8 +61,8 @@ impl Hub {
     pub(in super::super) fn new(parts: Parts) -> Self {
         let Parts { feed, mut devices, engine, desk, metrics } = parts;
         let devices_text = watch::Sender::new(wire::devices(&devices.borrow_and_update()));
-        let (news, connections) = (broadcast::Sender::new(NEWS), Arc::default());
-        Self { feed, news, devices, devices_text, engine, desk, connections, metrics }
+        let (news, connections, sessions) = (broadcast::Sender::new(NEWS), Arc::default(), Sessions::default());
+        Self { feed, news, devices, devices_text, engine, desk, connections, sessions, metrics }
     }
 
     /// The number of a connection, its own.

@@ -4,6 +4,7 @@
 
 mod client;
 mod hub;
+mod sessions;
 mod sets;
 mod wire;
 
@@ -17,6 +18,7 @@ use super::server::Peer;
 use crate::kit::stop::Stop;
 
 pub(super) use hub::{Hub, Parts};
+pub(super) use sessions::LONGEST as LONGEST_SESSION;
 
 /// The largest message a client may send: as a REST body. A larger one gets an `err` and the close code 1009
 /// (RFC 6455, 7.4.1: too big to process), since what follows in the stream is still the same message.
@@ -25,9 +27,9 @@ pub(super) const MAX_MESSAGE: usize = super::request::MAX_BODY;
 /// How long a socket may take for a message (CONTRACT, section 4).
 const SEND_PATIENCE: Duration = Duration::from_millis(200);
 
-/// Serves one client to its end.
-pub(super) async fn serve(socket: WebSocket, hub: Hub, stop: Stop, peer: Peer) {
-    client::Client::new(socket, hub, stop, peer).run().await;
+/// Serves one client to its end. `session`: the page that it speaks for.
+pub(super) async fn serve(socket: WebSocket, hub: Hub, stop: Stop, peer: Peer, session: Option<Vec<u8>>) {
+    client::Client::new(socket, hub, stop, peer, session.as_deref()).run().await;
 }
 
 /// Tells a client without a right key so, and closes: a browser cannot read the status of a refused handshake.

@@ -9,19 +9,25 @@ use warp::http::{HeaderValue, StatusCode};
 use super::super::App;
 use super::super::auth::Pass;
 use super::super::dispatch::Response;
-use super::super::live::{self, MAX_MESSAGE};
+use super::super::live::{self, LONGEST_SESSION, MAX_MESSAGE};
 use super::super::problem::Problem;
 use super::super::request::Request;
+use crate::dmx::{FieldError, Reason, Refusal};
 
 pub(super) fn open(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let Some(upgrade) = request.upgrade.take() else { return Err(no_handshake()) };
+    let session = request.query("session");
+    if session.as_ref().is_some_and(|session| session.is_empty() || session.len() > LONGEST_SESSION) {
+        let fault = FieldError { path: "?session".into(), msg: format!("must have 1 to {LONGEST_SESSION} bytes") };
+        return Err(Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }.into());
+    }
     let key = request.query("token");
     let pass = app.gate.check(key.as_deref(), request.peer.addr.ip());
     let peer = request.peer;
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     let response = match pass {
         Pass::Allowed => upgrade
-            .on_upgrade(move |socket| live::serve(socket, app.hub.clone(), app.stop.clone(), peer))
+            .on_upgrade(move |socket| live::serve(socket, app.hub.clone(), app.stop.clone(), peer, session))
             .into_response(),
         Pass::Refused => upgrade.on_upgrade(move |socket| live::refuse(socket, peer)).into_response(),
     };

@@ -238,7 +238,8 @@ static TABLE: &[Route] = &[
     Route {
         verb: Verb::Get,
         path: "/ws",
-        summary: "Opens the WebSocket: every change of light, and `set` commands.",
+        summary: "Opens the WebSocket: every change of light, and commands. `?session=` names the page that it speaks for (1 to 64 bytes): \
+                  an older connection of the same name is closed (1000), and what it sent and was not read yet is not done.",
         key: Key::AsToken,
         query: &[],
         takes: None,

@@ -46,6 +46,7 @@ export async function call(method, path, { body, raw, signal, patience = PATIENC
   const end = new AbortController();
   const abort = () => end.abort();
   const timer = setTimeout(abort, patience);
+  if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort, { once: true });
   let response;
   try {

@@ -7,7 +7,6 @@
 export const QUIET_MS = 1500;
 
 const PING_EVERY_MS = 2000;
-const SILENT_MS = 3500; // a ping and its answer, and a lost packet
 const DEAD_MS = 6000; // nobody has said so, but nobody is there
 const WOKEN_MS = 1000; // what a socket may take to answer after a sleep
 const FIRST_RETRY_MS = 250;
@@ -24,6 +23,7 @@ const KEY_REFUSED = 4401;
  * @property {(url: string) => WebSocket} open
  * @property {() => string} url With the key.
  * @property {() => number} now Milliseconds, never back.
+ * @property {() => number} wall Milliseconds of the calendar: some clocks that never go back stand still while a tablet sleeps.
  * @property {(run: () => void, ms: number) => number} later
  * @property {(timer: number) => void} never
  * @property {() => number} [chance] 0..1
@@ -40,12 +40,17 @@ export class Link {
   #retryTimer = 0;
   /** @type {number | null} */
   #heardAt = null;
+  #heardWall = 0;
+  /** @type {number | null} The first message that went out after the last one came in. */
+  #askedAt = null;
+  #quietTimer = 0;
   #triedAt;
   /** @type {number | null} When it broke; null while it is live. */
   #lostAt;
   /** @type {number | null} */
   #deadline = null;
   #pingedAt = 0;
+  #pingOut = false;
   /** @type {number | null} */
   #roundTrip = null;
   #refused = false;
@@ -56,15 +61,15 @@ export class Link {
     this.#triedAt = this.#lostAt = around.now();
   }
 
-  /** Tries now, whatever pause there was. A refused key is not tried again until `retry`. */
+  /** Tries now, whatever pause there was. */
   connect() {
     this.#around.never(this.#retryTimer);
-    if (this.#refused || this.#socket) return;
+    if (this.#socket) return;
     const socket = (this.#socket = this.#around.open(this.#around.url()));
     this.#triedAt = this.#around.now();
     this.#deadline = null;
     socket.onopen = () => socket === this.#socket && this.#around.opened();
-    socket.onmessage = (event) => socket === this.#socket && this.#hear(JSON.parse(event.data));
+    socket.onmessage = (event) => socket === this.#socket && this.#hear(event.data);
     socket.onclose = (event) => socket === this.#socket && this.#lose(event.code);
   }
 
@@ -77,7 +82,10 @@ export class Link {
     this.#around.changed();
   }
 
-  /** The page is seen again: a tablet that slept has a dead socket and does not know it. */
+  /**
+   * The page is seen again: a tablet that slept has a dead socket and does not know it. And an appliance that refused the key
+   * may want another one by now, or none.
+   */
   wake() {
     this.#retries = 0;
     const fresh = this.#socket !== null && this.#around.now() - this.#triedAt < WOKEN_MS;
@@ -113,6 +121,11 @@ export class Link {
   put(message) {
     if (this.#lostAt !== null || this.#socket?.readyState !== 1) return false;
     this.#socket.send(JSON.stringify(message));
+    if (this.#askedAt === null) {
+      this.#askedAt = this.#around.now();
+      this.#around.never(this.#quietTimer);
+      this.#quietTimer = this.#around.later(() => this.#around.changed(), QUIET_MS + 20);
+    }
     return true;
   }
 
@@ -122,22 +135,35 @@ export class Link {
     if (this.#refused) return { kind: "key" };
     const heardAt = this.#heardAt;
     if (heardAt === null) return now - /** @type {number} */ (this.#lostAt) < QUIET_MS ? { kind: "connecting" } : { kind: "lost", ageMs: null };
-    const silent = now - heardAt > SILENT_MS;
-    if (silent || (this.#lostAt !== null && now - this.#lostAt > QUIET_MS)) return { kind: "lost", ageMs: now - heardAt };
+    const since = this.#lostAt ?? this.#askedAt; // everything that is sent is answered by something
+    if (since !== null && now - since > QUIET_MS) return { kind: "lost", ageMs: Math.max(now - heardAt, this.#around.wall() - this.#heardWall) };
     return { kind: "live", ms: this.#lostAt === null ? this.#roundTrip : null };
   }
 
   #ping() {
+    if (this.#pingOut) return; // a second one would be taken for the first
     this.#pingedAt = this.#around.now();
-    this.put({ type: "ping", ts: Math.round(this.#pingedAt) });
+    this.#pingOut = this.put({ type: "ping" }); // without a time of ours the answer has the appliance's
   }
 
-  /** @param {Message} message */
-  #hear(message) {
+  /** @param {string} text */
+  #hear(text) {
+    /** @type {Message} */
+    let message;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      return; // somebody between us and the appliance is talking
+    }
     if (message.type === "err" && message.code === 401) return; // the close that follows says it too
     this.#heardAt = this.#around.now();
-    this.#deadline = null;
-    if (message.type === "pong") this.#roundTrip = this.#heardAt - this.#pingedAt;
+    this.#heardWall = this.#around.wall();
+    this.#deadline = this.#askedAt = null;
+    this.#refused = false;
+    if (message.type === "pong" && this.#pingOut) {
+      this.#roundTrip = this.#heardAt - this.#pingedAt;
+      this.#pingOut = false;
+    }
     const back = this.#lostAt !== null;
     this.#lostAt = null;
     this.#retries = 0;
@@ -164,7 +190,8 @@ export class Link {
 
   #abandon() {
     const socket = this.#socket;
-    this.#socket = null;
+    this.#socket = this.#askedAt = null;
+    this.#pingOut = false;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();

@@ -8,7 +8,7 @@
  * @param {Scene} scene
  * @returns {Rgb | null}
  */
-export function colour({ channelValues }) {
+export function colour({ channelValues = {} }) {
   const lamp = [channelValues["1"] ?? 0, channelValues["2"] ?? 0, channelValues["3"] ?? 0];
   const lit = Object.values(channelValues).filter((level) => level > 0);
   const [r = 0, g = 0, b = 0] = lamp.some((level) => level > 0) ? lamp : lit.length ? [255, 214, 170].map((part) => (part * Math.max(...lit)) / 255) : [];
@@ -19,7 +19,7 @@ export function colour({ channelValues }) {
  * How many channels a scene lights.
  * @param {Scene} scene
  */
-export function lit({ channelValues }) {
+export function lit({ channelValues = {} }) {
   return Object.values(channelValues).filter((level) => level > 0).length;
 }
 

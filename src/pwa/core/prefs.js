@@ -44,8 +44,9 @@ export function readList(name) {
   }
 }
 
-/** Part of an id that programs read: a short name made safe. */
+/** Part of an id that programs read: a short name made safe. Names in other scripts get a number of their own. */
 export function slug(/** @type {string} */ name) {
   const plain = name.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
-  return plain.replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 40);
+  const safe = plain.replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 40);
+  return safe || `app-${[...name].reduce((sum, sign) => (sum * 31 + (sign.codePointAt(0) ?? 0)) % 46656, 7).toString(36)}`;
 }

@@ -19,6 +19,7 @@ const NO_ROOM = ["RATE_LIMITED", "QUEUE_FULL"];
 
 /** @typedef {"lamp" | "master" | `u${number}`} Group Universes have one pace each: the server's limit is by universe. */
 /** @typedef {Record<string, number>} Fields Of the lamp r, g, b; of the master level; of a universe levels by channel. */
+/** @typedef {{ type: "blackout", on: boolean } | { type: "scene.recall", id: string, src: string, name: string }} Once Without a drag. */
 /** @typedef {{ fields: Fields, movedAt: number, last: boolean }} Waiting */
 
 /**
@@ -30,6 +31,7 @@ const NO_ROOM = ["RATE_LIMITED", "QUEUE_FULL"];
  * @property {() => string} newId
  * @property {(group: Group, fields: Fields) => void} sent
  * @property {(group: Group, fields: Fields, reason: string) => void} lost It never went out, or was refused.
+ * @property {(reason: string) => void} refused The same of a command without a drag.
  */
 
 export class Sender {
@@ -40,7 +42,7 @@ export class Sender {
   #sentAt = new Map();
   /** @type {Map<Group, number>} When a group is looked at again. */
   #due = new Map();
-  /** @type {Map<string, { group: Group, fields: Fields, movedAt: number }>} */
+  /** @type {Map<string, { group: Group, fields: Fields, movedAt: number } | null>} By id; null: a command without a drag. */
   #awaited = new Map();
   /** @type {number | null} The first send after which nothing was heard. */
   #unanswered = null;
@@ -69,11 +71,12 @@ export class Sender {
 
   /**
    * A command without a drag: now or not at all.
-   * @param {object} message
+   * @param {Once} message
    */
   once(message) {
     const gone = !this.#stalled() && this.#ways.put(message);
     if (gone) this.#unanswered ??= this.#ways.now();
+    if (gone && "id" in message) this.#await(message.id, null);
     return gone;
   }
 
@@ -91,7 +94,8 @@ export class Sender {
   answered(id, refusal) {
     const awaited = this.#awaited.get(id);
     this.#awaited.delete(id);
-    if (!awaited || refusal === null) return;
+    if (awaited === undefined || refusal === null) return;
+    if (awaited === null) return this.#ways.refused(refusal);
     const { group, fields, movedAt } = awaited;
     if (NO_ROOM.includes(refusal) && this.#ways.now() + AGAIN_MS - movedAt < LATE_MS) {
       this.#ways.later(() => {
@@ -149,7 +153,7 @@ export class Sender {
 
   /**
    * @param {string} id
-   * @param {{ group: Group, fields: Fields, movedAt: number }} what
+   * @param {{ group: Group, fields: Fields, movedAt: number } | null} what
    */
   #await(id, what) {
     this.#awaited.set(id, what);

@@ -52,6 +52,8 @@ export function fold(model, message, now) {
       return foldDesk(model, message);
     case "devices":
       return { ...model, devices: message.devices };
+    case "pong":
+      return { ...model, ahead: message.ts - now };
     default:
       return model;
   }

@@ -1,6 +1,8 @@
 // Values under a finger. While it is down the finger's value stands; what others do meanwhile is a ghost; after the
 // release it holds until the server has said the same, or for SETTLE_MS, and then the server's word counts again. Pure.
 
+/** @typedef {"hold" | "drag" | "end" | "drop"} Phase A finger comes, moves, goes; or goes without having moved anything. */
+
 /** How long a released value may wait for its echo: a lost packet on a bad radio takes about that. */
 export const SETTLE_MS = 2000;
 
@@ -80,21 +82,19 @@ export class Touch {
     this.#held.delete(key);
   }
 
-  /** The link is gone: nothing that was released is on its way any more. */
-  dropReleased() {
-    for (const [key, held] of this.#held) if (held.releasedAt !== null) this.#held.delete(key);
-  }
-
   /**
-   * Lets go of what waits too long for its echo; whether anything changed.
+   * Lets go of what waits too long for its echo. Without a link nothing is waited for: `Infinity`.
    * @param {number} now
+   * @returns {boolean} Whether something had gone out and nobody knows what became of it.
    */
   sweep(now) {
-    const before = this.#held.size;
+    let unsure = false;
     for (const [key, held] of this.#held) {
-      if (held.releasedAt !== null && now - held.releasedAt > SETTLE_MS) this.#held.delete(key);
+      if (held.releasedAt === null || now - held.releasedAt <= SETTLE_MS) continue;
+      this.#held.delete(key);
+      unsure ||= held.underway.length > 0;
     }
-    return this.#held.size !== before;
+    return unsure;
   }
 
   /**

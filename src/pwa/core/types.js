@@ -12,7 +12,7 @@
  * @typedef {Desk & { type: "desk" }} DeskMessage
  * @typedef {{ id: string, online: boolean, since: number, ip?: string, clientId?: string }} Device
  * @typedef {{ type: "devices", devices: Device[] }} DevicesMessage
- * @typedef {{ type: "pong", ts?: number }} PongMessage
+ * @typedef {{ type: "pong", ts: number }} PongMessage
  * @typedef {{ type: "err", code: string | number, message?: string, cmdId?: string }} ErrMessage
  * @typedef {{ type?: undefined, ack: string, accepted: boolean, ts: number, reason?: string, duplicate?: boolean }} AckMessage
  * @typedef {StateMessage | UpdateMessage | DeskMessage | DevicesMessage | PongMessage | ErrMessage | AckMessage} Message

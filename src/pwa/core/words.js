@@ -77,7 +77,7 @@ export function moment(ts) {
 
 /** @param {number} bytes */
 export function size(bytes) {
-  const [n, unit] = bytes < 1000 ? [bytes, "byte"] : bytes < 1e6 ? [bytes / 1e3, "kilobyte"] : [bytes / 1e6, "megabyte"];
+  const [n, unit] = bytes < 1e6 ? [bytes / 1e3, "kilobyte"] : [bytes / 1e6, "megabyte"];
   const style = /** @type {const} */ ({ style: "unit", maximumFractionDigits: 1, unitDisplay: "short" });
   return new Intl.NumberFormat(locale, { ...style, unit }).format(n);
 }

@@ -1,4 +1,4 @@
-// A bank of channel faders: as many as fit, of any universe, in pages.
+// A bank of channel faders: as many as fit, of any universe, in pages or from any channel on.
 
 import { h, keep, say } from "../core/dom.js";
 import * as prefs from "../core/prefs.js";
@@ -19,9 +19,16 @@ export function bank(signal) {
   let universe = number(prefs.read("universe", "0"), 0, UNIVERSES - 1);
   let first = number(prefs.read("channel", "1"), 1, CHANNELS);
   let many = 8;
+  /** Universes that are marked. @type {unknown} */
+  let marked = null;
 
   const faders = h("div", { class: "faders" });
-  const range = h("output", { class: "range" });
+  const from = h("input", { class: "number", inputmode: "numeric", maxlength: 3, autocomplete: "off", "aria-label": t("bank.first"), onchange: () => {
+    go(universe, number(from.value, 1, CHANNELS));
+    from.blur();
+    paint();
+  } });
+  const to = h("output", null);
   const options = Array.from({ length: UNIVERSES }, (_, n) => h("option", { value: n }));
   const chooser = h("select", { "aria-label": t("bank.universe"), onchange: () => go(Number(chooser.value), 1) }, options);
   const page = (/** @type {number} */ way) => go(universe, first + way * many);
@@ -40,18 +47,25 @@ export function bank(signal) {
     paint();
   };
 
-  /** @param {number} channel */
-  const make = (channel) => fader(String(channel), t("bank.channel", { n: channel }), (value, last) => desk.moveChannel(universe, channel, value, last));
+  /**
+   * One that is under a finger stays with its own universe, wherever the bank goes.
+   * @param {{ universe: number, channel: number }} what
+   */
+  const make = (what) => fader(String(what.channel), t("bank.channel", { n: what.channel }), (value, phase) => desk.moveChannel(what.universe, what.channel, value, phase));
 
   const paint = () => {
-    const channels = Array.from({ length: Math.min(many, CHANNELS - first + 1) }, (_, n) => first + n);
-    keep(faders, channels, String, make, (element, channel) => {
+    const channels = Array.from({ length: Math.min(many, CHANNELS - first + 1) }, (_, n) => ({ universe, channel: first + n }));
+    keep(faders, channels, (what) => `${what.universe}/${what.channel}`, make, (element, { channel }) => {
       if (element instanceof DmxFader) element.paint(desk.known ? desk.level(universe, channel) : null, desk.ghost(universe, channel));
     });
-    say(range, t("bank.range", { from: first, to: first + channels.length - 1 }));
+    if (document.activeElement !== from) from.value = String(first);
+    say(to, t("bank.to", { to: first + channels.length - 1 }));
     if (document.activeElement !== chooser) chooser.value = String(universe);
     back.disabled = first <= 1;
     on.disabled = first + many > CHANNELS;
+    const known = [...desk.model.universes.keys()].join();
+    if (marked === known) return;
+    marked = known;
     // Those that were ever commanded are marked: that is where light can be.
     options.forEach((option, n) => say(option, t(desk.model.universes.has(n) ? "bank.u.known" : "bank.u", { n })));
   };
@@ -65,7 +79,7 @@ export function bank(signal) {
   signal.addEventListener("abort", () => fit.disconnect(), { once: true });
 
   const panel = h("div", { class: "bank" },
-    h("div", { class: "row" }, h("h2", { id: "h-channels" }, t("live.channels")), chooser, h("div", { class: "pager" }, back, range, on)), faders);
+    h("div", { class: "row" }, h("h2", { id: "h-channels" }, t("live.channels")), chooser, h("div", { class: "pager" }, back, h("span", { class: "range" }, from, to), on)), faders);
   desk.paint(paint, signal);
   return panel;
 }

@@ -10,7 +10,7 @@ export class DmxBar extends HTMLElement {
 
   connectedCallback() {
     this.#gone = new AbortController();
-    const master = fader(t("master.name"), t("master.label"), (value, last) => desk.moveMaster(value, last), { lies: true, class: "master" });
+    const master = fader(t("master.name"), t("master.label"), (value, phase) => desk.moveMaster(value, phase), { lies: true, class: "master" });
     master.words = (value) => percent(value / 255);
     const share = h("strong", null);
     const word = h("span", { class: "word" });

@@ -14,7 +14,8 @@ const STEPS = /** @type {Record<string, number>} */ ({
   ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 26, PageDown: -26, Home: -MOST, End: MOST,
 });
 
-/** @typedef {{ value: number, last: boolean }} Move */
+/** @import { Phase } from "../core/touch.js" */
+/** @typedef {{ value: number, phase: Phase }} Move */
 
 export class DmxFader extends HTMLElement {
   #value = 0;
@@ -24,6 +25,7 @@ export class DmxFader extends HTMLElement {
   #ghostShown = undefined;
   #built = false;
   #offset = 0;
+  #moved = false;
   #track = h("div", { class: "track", role: "slider", tabindex: 0, "aria-valuemin": 0, "aria-valuemax": MOST },
     h("div", { class: "fill" }), h("div", { class: "ghost", hidden: true }));
   #name = h("span", { class: "name" });
@@ -44,15 +46,17 @@ export class DmxFader extends HTMLElement {
     this.#track.addEventListener("keydown", (event) => this.#press(event));
     this.#number.addEventListener("focus", () => this.#number.select());
     this.#number.addEventListener("change", () => this.#typed());
-    this.#number.addEventListener("keydown", (event) => event.key === "Enter" && this.#number.blur());
+    this.#number.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.#number.value = String(this.#value); // nothing has changed then
+      if (event.key === "Enter" || event.key === "Escape") this.#number.blur();
+    });
     this.#number.addEventListener("blur", () => (this.#shown = -1, this.paint(this.#value, null)));
   }
 
   /** Taken away from under a finger: the finger has let go. */
   disconnectedCallback() {
     if (!this.hasAttribute("data-held")) return;
-    this.toggleAttribute("data-held", false);
-    this.#tell(this.#value, true);
+    this.#release();
   }
 
   /** Whether it lies: `orientation="horizontal"`. */
@@ -100,6 +104,8 @@ export class DmxFader extends HTMLElement {
     const off = this.#value / MOST - at;
     this.#offset = Math.abs(off) * length <= GRAB ? off : 0;
     this.toggleAttribute("data-held", true);
+    this.#moved = false;
+    this.#tell(this.#value, "hold");
     if (this.#offset === 0) this.#drag(event);
   }
 
@@ -107,15 +113,21 @@ export class DmxFader extends HTMLElement {
   #drag(event) {
     if (!this.#track.hasPointerCapture(event.pointerId)) return;
     const value = clamp(Math.round((this.#place(event).at + this.#offset) * MOST));
-    if (value !== this.#value) this.#tell(value, false);
+    if (value === this.#value) return;
+    this.#moved = true;
+    this.#tell(value, "drag");
   }
 
   /** @param {PointerEvent} event */
   #letGo(event) {
     if (!this.hasAttribute("data-held") || !this.#track.hasPointerCapture(event.pointerId)) return;
-    this.toggleAttribute("data-held", false);
     this.#track.releasePointerCapture(event.pointerId);
-    this.#tell(this.#value, true);
+    this.#release();
+  }
+
+  #release() {
+    this.toggleAttribute("data-held", false);
+    this.#tell(this.#value, this.#moved ? "end" : "drop");
   }
 
   /**
@@ -135,23 +147,23 @@ export class DmxFader extends HTMLElement {
     const step = STEPS[event.key];
     if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    this.#tell(clamp(this.#value + (event.shiftKey && Math.abs(step) === 1 ? 10 * step : step)), true);
+    this.#tell(clamp(this.#value + (event.shiftKey && Math.abs(step) === 1 ? 10 * step : step)), "end");
   }
 
   #typed() {
     const value = Number.parseInt(this.#number.value, 10);
     this.#shown = -1;
-    if (Number.isFinite(value)) this.#tell(clamp(value), true);
+    if (Number.isFinite(value)) this.#tell(clamp(value), "end");
     this.paint(this.#value, null);
   }
 
   /**
    * @param {number} value
-   * @param {boolean} last
+   * @param {Phase} phase
    */
-  #tell(value, last) {
+  #tell(value, phase) {
     this.#value = value;
-    this.dispatchEvent(new CustomEvent("move", { detail: /** @type {Move} */ ({ value, last }) }));
+    this.dispatchEvent(new CustomEvent("move", { detail: /** @type {Move} */ ({ value, phase }) }));
   }
 }
 
@@ -163,7 +175,7 @@ customElements.define("dmx-fader", DmxFader);
  * A fader that calls `moved`.
  * @param {string} name
  * @param {string} label
- * @param {(value: number, last: boolean) => void} moved
+ * @param {(value: number, phase: Phase) => void} moved
  * @param {{ lies?: boolean, class?: string }} [how]
  */
 export function fader(name, label, moved, how = {}) {
@@ -172,8 +184,8 @@ export function fader(name, label, moved, how = {}) {
   if (how.lies) element.setAttribute("orientation", "horizontal");
   element.called(name, label);
   element.addEventListener("move", (event) => {
-    const { value, last } = /** @type {CustomEvent<Move>} */ (event).detail;
-    moved(value, last);
+    const { value, phase } = /** @type {CustomEvent<Move>} */ (event).detail;
+    moved(value, phase);
   });
   return element;
 }

@@ -16,30 +16,33 @@ export class DmxTiles extends HTMLElement {
   #known = null;
   /** @type {readonly Scene[]} */
   #order = [];
+  /** What was painted last: with 200 looks each frame of a fade counts. */
+  #painted = "";
 
   connectedCallback() {
     this.#gone = new AbortController();
     this.#known = null;
+    this.#painted = "";
     const list = h("div", { class: "tiles" });
     const none = h("p", { class: "quiet", hidden: true }, t("tiles.none"));
     this.replaceChildren(list, none);
     desk.paint(() => {
-      if (this.#known !== desk.scenes) {
-        this.#known = desk.scenes;
-        this.#order = inOrder(desk.scenes);
+      if (this.#known !== desk.looks && desk.looks) {
+        this.#known = desk.looks;
+        this.#order = inOrder(desk.looks);
         keep(list, this.#order, (scene) => scene.id, make, paint);
         none.hidden = this.#order.length > 0;
+        this.#painted = "";
       }
       const effective = desk.model.desk?.scene ?? null;
       const fade = desk.model.desk?.fades.find(({ id }) => id === desk.model.sceneFade);
+      const done = (fade ? progress(desk.model, fade, Date.now()) : 1).toFixed(2);
+      if (this.#painted === `${effective} ${done}`) return;
+      this.#painted = `${effective} ${done}`;
       for (const tile of list.children) {
         const on = tile.getAttribute("data-key") === effective;
         mark(tile, "aria-pressed", String(on));
-        const done = on && fade ? progress(desk.model, fade, Date.now()) : on ? 1 : 0;
-        const shown = done.toFixed(2);
-        if (tile.getAttribute("data-done") === shown) continue;
-        mark(tile, "data-done", shown);
-        /** @type {HTMLElement} */ (tile).style.setProperty("--done", shown);
+        /** @type {HTMLElement} */ (tile).style.setProperty("--done", on ? done : "0");
       }
     }, this.#gone.signal);
   }

@@ -5,7 +5,8 @@ import { css, toHex, toRgb } from "../core/colour.js";
 import { percent, t } from "../core/words.js";
 
 /** @typedef {{ h: number, s: number }} Place */
-/** @typedef {Place & { last: boolean }} Move */
+/** @import { Phase } from "../core/touch.js" */
+/** @typedef {Place & { phase: Phase }} Move */
 
 /** What keys do: degrees and saturation. */
 const STEPS = /** @type {Record<string, [number, number]>} */ ({
@@ -36,7 +37,7 @@ export class DmxWheel extends HTMLElement {
   disconnectedCallback() {
     if (!this.hasAttribute("data-held")) return;
     this.toggleAttribute("data-held", false);
-    this.#tell(this.#place, true);
+    this.#tell(this.#place, "end");
   }
 
   /**
@@ -74,7 +75,7 @@ export class DmxWheel extends HTMLElement {
     const x = event.clientX - box.left - box.width / 2;
     const y = event.clientY - box.top - box.height / 2;
     const s = Math.min(1, Math.hypot(x, y) / (box.width / 2));
-    this.#tell({ h: (Math.atan2(y, x) * 180) / Math.PI + (y < 0 ? 360 : 0), s: s < 0.04 ? 0 : s }, false);
+    this.#tell({ h: (Math.atan2(y, x) * 180) / Math.PI + (y < 0 ? 360 : 0), s: s < 0.04 ? 0 : s }, "drag");
   }
 
   /** @param {PointerEvent} event */
@@ -82,7 +83,7 @@ export class DmxWheel extends HTMLElement {
     if (!this.hasPointerCapture(event.pointerId)) return;
     this.toggleAttribute("data-held", false);
     this.releasePointerCapture(event.pointerId);
-    this.#tell(this.#place, true);
+    this.#tell(this.#place, "end");
   }
 
   /** @param {KeyboardEvent} event */
@@ -92,16 +93,16 @@ export class DmxWheel extends HTMLElement {
     event.preventDefault();
     const times = event.shiftKey ? 5 : 1;
     const { h: hue, s } = this.#place;
-    this.#tell({ h: (hue + step[0] * times + 360) % 360, s: Math.min(1, Math.max(0, s + step[1] * times)) }, true);
+    this.#tell({ h: (hue + step[0] * times + 360) % 360, s: Math.min(1, Math.max(0, s + step[1] * times)) }, "end");
   }
 
   /**
    * @param {Place} place
-   * @param {boolean} last
+   * @param {Phase} phase
    */
-  #tell(place, last) {
+  #tell(place, phase) {
     this.#place = place;
-    this.dispatchEvent(new CustomEvent("move", { detail: /** @type {Move} */ ({ ...place, last }) }));
+    this.dispatchEvent(new CustomEvent("move", { detail: /** @type {Move} */ ({ ...place, phase }) }));
   }
 }
 

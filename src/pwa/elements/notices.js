@@ -1,7 +1,6 @@
-// Short words that go by themselves, and an offer that waits. They stand above the bar and cover nothing of it.
+// Short words that go by themselves. They stand above the bar, cover nothing of it and let fingers through.
 
 import { h } from "../core/dom.js";
-import { t } from "../core/words.js";
 
 const STAY_MS = 5000;
 
@@ -18,19 +17,6 @@ export class Notices extends HTMLElement {
     this.#note.textContent = words;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#note.replaceChildren(), STAY_MS);
-  }
-
-  /**
-   * Something that may be done now or later.
-   * @param {string} words
-   * @param {string} action
-   * @param {() => void} apply
-   */
-  offer(words, action, apply) {
-    const later = h("button", { type: "button", class: "small", onclick: () => offer.remove() }, t("update.later"));
-    const offer = h("div", { class: "offer", role: "status" }, h("span", null, words),
-      h("button", { type: "button", class: "small main", onclick: apply }, action), later);
-    this.append(offer);
   }
 }
 

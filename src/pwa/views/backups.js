@@ -4,10 +4,11 @@ import * as api from "../core/api.js";
 import { h, keep, mark, say } from "../core/dom.js";
 import { moment, percent, size, t } from "../core/words.js";
 import { desk } from "../desk.js";
-import { field, section, would } from "./parts.js";
+import { field, poll, section, would } from "./parts.js";
 
 /** @import { BackupStatus, RestoreDryRun, Version } from "../core/types.js" */
 
+const EVERY_MS = 15_000;
 const WATCH_MS = 300;
 const PATIENCE_MS = 600_000;
 
@@ -32,6 +33,7 @@ export function backups(project, signal) {
     }
     const response = await desk.ask(api.call("GET", `${base}/backups`, { signal }), null);
     if (signal.aborted || !response) return;
+    if (!response.ok && list.isConnected) return; // what is known is better than a fault that passes
     if (!response.ok) {
       body.replaceChildren(h("p", null, t("failed", { why: (await response.json()).detail })));
       return;
@@ -50,10 +52,12 @@ export function backups(project, signal) {
    */
   const watch = async (job, done) => {
     work.hidden = false;
-    const timer = setInterval(async () => {
+    const follow = async () => {
       const status = await desk.ask(/** @type {Promise<BackupStatus>} */ (api.json("GET", `${base}/backups/status`, { signal })), null);
       if (status) paintWork(work, status);
-    }, WATCH_MS);
+    };
+    const timer = setInterval(follow, WATCH_MS);
+    signal.addEventListener("abort", () => clearInterval(timer), { once: true });
     paintWork(work, { running: true, phase: null, bytesDone: 0, bytesTotal: 0, lastError: null });
     await desk.ask(job, done);
     clearInterval(timer);
@@ -61,7 +65,7 @@ export function backups(project, signal) {
     void load();
     void desk.loadScenes();
   };
-  void load();
+  poll(load, EVERY_MS, signal); // the clock and other tablets make some too
   return panel;
 }
 

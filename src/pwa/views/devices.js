@@ -3,13 +3,19 @@
 import * as api from "../core/api.js";
 import { h, keep, mark, say } from "../core/dom.js";
 import { age, count, knows, t } from "../core/words.js";
-import { desk } from "../desk.js";
+import { desk, why } from "../desk.js";
 import { icon } from "../elements/icons.js";
 import { poll, section } from "./parts.js";
 
 /** @import { Client, Device, Port, Ready, UsbDevice } from "../core/types.js" */
 
 const EVERY_MS = 2000;
+
+/** How the appliance's words for the end of a connection begin. */
+const GONE = /** @type {const} */ ({
+  disconnect: "goodbye", "taken over": "taken", silent: "silent", socket: "socket", closed: "closed", protocol: "protocol", "too slow": "slow",
+  "took nothing": "stalled", stopping: "stopping",
+});
 
 /** @param {AbortSignal} signal */
 export function devices(signal) {
@@ -22,23 +28,29 @@ export function devices(signal) {
   const noClients = h("p", { class: "quiet", hidden: true }, t("devices.clients.none"));
   const usb = h("ul", { class: "plain links" });
 
+  const failed = h("p", { class: "wrong", role: "status" });
   const look = async () => {
-    const [ready, outputs, presence, plugged] = await Promise.all([
+    const [ready, outputs, presence, plugged] = await all(failed, [
       /** @type {Promise<Ready>} */ (api.json("GET", "/readyz", { signal, also: [503] })),
       /** @type {Promise<{ outputs: Port[], inputs: Port[] }>} */ (api.json("GET", "/outputs", { signal })),
       /** @type {Promise<{ devices: Device[], clients: Client[] }>} */ (api.json("GET", "/devices", { signal })),
       /** @type {Promise<{ devices: UsbDevice[] }>} */ (api.json("GET", "/usb/devices", { signal })),
     ]);
     const now = Date.now() + desk.model.ahead;
-    keep(problems, worded(ready), (problem) => problem.code + problem.message, makeProblem, () => {});
-    const all = [...outputs.outputs, ...outputs.inputs.map((input) => ({ ...input, input: true }))].filter(({ enabled }) => enabled);
-    keep(ports, all, ({ name }) => name, makeCard, (card, port) => paintPort(card, port, now));
-    noPorts.hidden = outputs.outputs.some(({ enabled }) => enabled);
-    const behind = new Map(presence.clients.map((client) => [client.clientId, client]));
-    keep(lamps, presence.devices, ({ id }) => id, makeCard, (card, device) => paintDevice(card, device, behind.get(device.clientId ?? ""), now));
-    noLamps.hidden = presence.devices.length > 0;
-    keep(clients, presence.clients, ({ clientId }) => clientId, makeCard, (card, client) => paintClient(card, client, now));
-    noClients.hidden = presence.clients.length > 0;
+    if (ready) keep(problems, worded(ready), (problem) => problem.code + problem.message, makeProblem, () => {});
+    if (outputs) {
+      const both = [...outputs.outputs, ...outputs.inputs.map((input) => ({ ...input, input: true }))].filter(({ enabled }) => enabled);
+      keep(ports, both, ({ name }) => name, makeCard, (card, port) => paintPort(card, port, now));
+      noPorts.hidden = outputs.outputs.some(({ enabled }) => enabled);
+    }
+    if (presence) {
+      const behind = new Map(presence.clients.map((client) => [client.clientId, client]));
+      keep(lamps, presence.devices, ({ id }) => id, makeCard, (card, device) => paintDevice(card, device, behind.get(device.clientId ?? ""), now));
+      noLamps.hidden = presence.devices.length > 0;
+      keep(clients, presence.clients, ({ clientId }) => clientId, makeCard, (card, client) => paintClient(card, client, now));
+      noClients.hidden = presence.clients.length > 0;
+    }
+    if (!plugged) return;
     keep(usb, plugged.devices, ({ port }) => port, ({ port }) => h("li", null, h("span", null, port), h("span", { class: "quiet" })),
       (item, device) => say(/** @type {Element} */ (item.lastElementChild), [device.manufacturer, device.product, device.serialNumber].filter(Boolean).join(" · ")));
     if (plugged.devices.length === 0) usb.replaceChildren(h("li", { class: "quiet" }, t("devices.usb.none")));
@@ -54,12 +66,27 @@ export function devices(signal) {
     if (opened) desk.notify(t("devices.usb.opened", { port: opened.port }));
   };
   return h("div", { class: "page columns" }, h("h1", { class: "unseen" }, t("nav.devices")),
-    h("div", { class: "wide" }, section(t("devices.problems"), problems)),
+    h("div", { class: "wide" }, section(t("devices.problems"), failed, problems)),
     section(t("devices.outputs"), noPorts, ports,
       h("div", { class: "row usb" }, h("h3", null, t("devices.usb")), h("button", { type: "button", onclick: refresh }, icon("refresh"), t("devices.usb.refresh")),
         h("button", { type: "button", onclick: reconnect }, t("devices.usb.reconnect"))), usb),
     section(t("devices.lamps"), noLamps, lamps),
     h("details", { class: "panel wide" }, h("summary", null, h("h2", null, t("devices.clients"))), noClients, clients));
+}
+
+/**
+ * What was answered; null for what was not, and a word about that.
+ * @template T, U, V, W
+ * @param {HTMLElement} failed
+ * @param {[Promise<T>, Promise<U>, Promise<V>, Promise<W>]} asked
+ * @returns {Promise<[T | null, U | null, V | null, W | null]>}
+ */
+async function all(failed, asked) {
+  const [a, b, c, d] = await Promise.allSettled(asked);
+  const bad = [a, b, c, d].find((one) => one.status === "rejected");
+  say(failed, bad && desk.usable ? t("devices.unread", { why: why(bad.reason) }) : "");
+  const value = (/** @type {PromiseSettledResult<any>} */ one) => (one.status === "fulfilled" ? one.value : null);
+  return [value(a), value(b), value(c), value(d)];
 }
 
 /**
@@ -81,6 +108,15 @@ function makeProblem({ code, message }) {
 }
 
 const makeCard = () => h("article", { class: "card" }, h("h3", null), h("p", { class: "state" }), h("p", { class: "quiet" }), h("p", { class: "quiet" }));
+
+/**
+ * Why a client went, in people's words.
+ * @param {string} why
+ */
+function gone(why) {
+  const known = Object.entries(GONE).find(([begin]) => why.startsWith(begin));
+  return known ? t(`devices.gone.${known[1]}`) : why;
+}
 
 /**
  * @param {HTMLElement} card
@@ -118,7 +154,7 @@ function paintPort(card, port, now) {
 function paintDevice(card, device, client, now) {
   const state = t("devices.for", { state: t(device.online ? "devices.online" : "devices.offline"), age: age(now - device.since) });
   const seen = [device.ip, client && !device.online ? t("devices.seen", { age: age(now - client.lastSeen) }) : ""].filter(Boolean).join(" · ");
-  const why = !device.online && client?.lastDisconnect ? t("devices.why", { why: client.lastDisconnect.why }) : "";
+  const why = !device.online && client?.lastDisconnect ? t("devices.why", { why: gone(client.lastDisconnect.why) }) : "";
   paintCard(card, device.online ? "good" : "bad", [device.id, state, seen, why]);
 }
 
@@ -131,6 +167,6 @@ function paintClient(card, client, now) {
   const state = t("devices.for", { state: t(client.connected ? "devices.online" : "devices.offline"), age: age(now - client.since) });
   const figures = [client.peer, count("devices.connections", client.connections), t("devices.rate", { in: Math.round(client.messagesIn), out: Math.round(client.messagesOut) }),
     client.rejected ? count("devices.rejected", client.rejected) : ""].filter(Boolean).join(" · ");
-  const why = client.lastDisconnect ? t("devices.why", { why: client.lastDisconnect.why }) : "";
+  const why = client.lastDisconnect ? t("devices.why", { why: gone(client.lastDisconnect.why) }) : "";
   paintCard(card, client.connected ? "good" : "off", [client.clientId, state, figures, why]);
 }

@@ -9,11 +9,11 @@ import { section, would } from "./parts.js";
 /** @import { ListChanges } from "../core/types.js" */
 
 export function files() {
-  const plan = h("div", { class: "stack", role: "status" });
+  const plan = h("div", { class: "stack" });
   const chooser = h("input", { type: "file", accept: ".json,application/json", class: "unseen", id: "import", onchange: async () => {
     const file = chooser.files?.[0];
     chooser.value = "";
-    if (file) await consider(await file.text(), "merge", plan);
+    if (file) await consider(await file.text(), plan);
   } });
   return section(t("files.title"), h("p", { class: "quiet" }, t("files.about")),
     h("div", { class: "row" }, h("button", { type: "button", onclick: exportShow }, t("files.export")),
@@ -32,25 +32,36 @@ async function exportShow() {
 /**
  * Shows what an import would change, and offers it.
  * @param {string} raw
- * @param {"merge" | "replace"} mode
  * @param {HTMLElement} plan
  */
-async function consider(raw, mode, plan) {
-  /** @type {Promise<{ changes: Record<string, ListChanges> }>} */
-  const asked = api.json("POST", `/import?mode=${mode}&dryRun=1`, { raw });
-  const dry = await desk.ask(asked);
-  if (!dry) return plan.replaceChildren();
-  const choice = (/** @type {"merge" | "replace"} */ value) => h("label", { class: "check" },
-    h("input", { type: "radio", name: "mode", checked: value === mode, onchange: () => consider(raw, value, plan) }), t(`files.${value}`));
-  const apply = async () => {
+async function consider(raw, plan) {
+  /** @type {"merge" | "replace"} */
+  let mode = "merge";
+  const changes = h("div", { role: "status" });
+  const go = h("button", { type: "button", class: "main", disabled: true, onclick: async () => {
     if (!(await desk.ask(api.json("POST", `/import?mode=${mode}`, { raw, patience: 60_000 }), t("files.done")))) return;
     plan.replaceChildren();
     void desk.loadScenes();
+  } }, t("files.apply"));
+  /** What is shown is what the button does: until it is known, the button does nothing. */
+  const look = async () => {
+    const looked = mode;
+    go.disabled = true;
+    /** @type {Promise<{ changes: Record<string, ListChanges> }>} */
+    const asked = api.json("POST", `/import?mode=${mode}&dryRun=1`, { raw });
+    const dry = await desk.ask(asked);
+    if (looked !== mode) return true;
+    if (dry) changes.replaceChildren(would(dry.changes));
+    go.disabled = !dry || Object.keys(dry.changes).length === 0;
+    return dry !== null;
   };
+  const choice = (/** @type {"merge" | "replace"} */ value) => h("label", { class: "check" },
+    h("input", { type: "radio", name: "mode", checked: value === mode, onchange: () => {
+      mode = value;
+      void look();
+    } }), t(`files.${value}`));
+  if (!(await look())) return plan.replaceChildren();
   plan.replaceChildren(
-    h("fieldset", { class: "stack" }, h("legend", null, t("files.mode")), choice("merge"), choice("replace")),
-    would(dry.changes),
-    h("div", { class: "row" },
-      h("button", { type: "button", class: "main", disabled: Object.keys(dry.changes).length === 0, onclick: apply }, t("files.apply")),
-      h("button", { type: "button", onclick: () => plan.replaceChildren() }, t("cancel"))));
+    h("fieldset", { class: "stack" }, h("legend", null, t("files.mode")), choice("merge"), choice("replace")), changes,
+    h("div", { class: "row" }, go, h("button", { type: "button", onclick: () => plan.replaceChildren() }, t("cancel"))));
 }

@@ -11,9 +11,13 @@ import { DmxFades } from "../elements/dmx-fades.js";
 import { DmxTiles } from "../elements/dmx-tiles.js";
 import { DmxWheel } from "../elements/dmx-wheel.js";
 
+/** @import { Phase } from "../core/touch.js" */
 /** @import { Hsv, Rgb } from "../core/types.js" */
 
 const RECENT = 8;
+
+/** A colour that hands have left alone for so long is worth remembering. */
+const LIKED_MS = 1500;
 
 /** @param {AbortSignal} signal */
 export function live(signal) {
@@ -37,36 +41,47 @@ function colour(signal) {
 
   /**
    * @param {Hsv} hsv
-   * @param {boolean} last
+   * @param {Phase} phase
    */
-  const moveHsv = (hsv, last) => {
+  const moveHsv = (hsv, phase) => {
     kept = hsv;
-    move(toRgb(hsv), last);
+    desk.moveLamp(toRgb(hsv), phase);
+    like(phase);
   };
-  /**
-   * @param {Rgb} rgb
-   * @param {boolean} last
-   */
-  const move = (rgb, last) => {
-    desk.moveLamp(rgb, last);
-    if (last) remember(rgb);
-  };
-  const part = (/** @type {"r" | "g" | "b"} */ name) =>
-    fader(t(`live.${name}`), t(`live.${name}.label`), (value, last) => move({ ...desk.lamp, [name]: value }, last), { class: name });
-  const [r, g, b] = [part("r"), part("g"), part("b")];
-  const v = fader(t("live.v"), t("live.v.label"), (value, last) => moveHsv({ ...kept, v: value / 255 }, last), { class: "v" });
+  // Each for itself: another hand may be at the next one.
+  const part = (/** @type {"r" | "g" | "b"} */ name, /** @type {number} */ channel) => fader(t(`live.${name}`), t(`live.${name}.label`), (value, phase) => {
+    desk.moveChannel(0, channel, value, phase);
+    like(phase);
+  }, { class: name });
+  const [r, g, b] = [part("r", 1), part("g", 2), part("b", 3)];
+  const v = fader(t("live.v"), t("live.v.label"), (value, phase) => moveHsv({ ...kept, v: value / 255 }, phase), { class: "v" });
 
   wheel.addEventListener("move", (event) => {
-    const { h: hue, s, last } = /** @type {CustomEvent} */ (event).detail;
-    moveHsv({ h: hue, s, v: kept.v || bright }, last);
+    const { h: hue, s, phase } = /** @type {CustomEvent} */ (event).detail;
+    moveHsv({ h: hue, s, v: kept.v || bright }, phase);
   });
   hex.addEventListener("change", () => {
     const rgb = fromHex(hex.value);
-    if (rgb) move(rgb, true);
+    if (rgb) {
+      desk.moveLamp(rgb, "end");
+      remember(rgb);
+    }
     hex.blur();
     desk.changed();
   });
-  hex.addEventListener("keydown", (event) => event.key === "Enter" && hex.blur());
+  hex.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") hex.value = toHex(desk.lamp); // nothing has changed then
+    if (event.key === "Enter" || event.key === "Escape") hex.blur();
+  });
+
+  let liking = 0;
+  /** @param {Phase} phase */
+  const like = (phase) => {
+    if (phase === "drop") return;
+    clearTimeout(liking);
+    if (phase === "end") liking = setTimeout(() => remember(desk.lamp), LIKED_MS);
+  };
+  signal.addEventListener("abort", () => clearTimeout(liking), { once: true });
 
   /** @param {Rgb} rgb */
   const remember = (rgb) => {
@@ -79,7 +94,7 @@ function colour(signal) {
     recent.replaceChildren(...prefs.readList("recent").slice(0, RECENT).flatMap((name) => {
       const rgb = fromHex(name);
       if (!rgb) return [];
-      const swatch = h("button", { type: "button", class: "swatch", "aria-label": t("live.recall", { hex: name }), onclick: () => desk.moveLamp(rgb, true) });
+      const swatch = h("button", { type: "button", class: "swatch", "aria-label": t("live.recall", { hex: name }), onclick: () => desk.moveLamp(rgb, "end") });
       swatch.style.setProperty("--colour", css(rgb));
       return [swatch];
     }));

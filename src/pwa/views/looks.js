@@ -19,10 +19,10 @@ export function looks(signal) {
   let known = null;
   void desk.loadScenes();
   desk.paint(() => {
-    if (known !== desk.scenes) {
-      known = desk.scenes;
-      keep(list, desk.scenes, ({ id }) => id, row, paintRow);
-      none.hidden = desk.scenes.length > 0;
+    if (known !== desk.looks && desk.looks) {
+      known = desk.looks;
+      keep(list, known, ({ id }) => id, row, paintRow);
+      none.hidden = known.length > 0;
     }
     for (const element of list.children) {
       mark(element, "data-on", element.getAttribute("data-key") === desk.model.desk?.scene ? "" : null);
@@ -89,12 +89,20 @@ function editor({ id, name, fadeMs, favorite }) {
     await desk.ask(api.json("PATCH", path, { body }), words);
     await desk.loadScenes();
   };
-  const move = async (/** @type {number} */ way, /** @type {Event} */ { currentTarget }) => {
-    const place = desk.scenes.findIndex((scene) => scene.id === id) + way;
-    if (place < 0 || place >= desk.scenes.length) return;
-    await change({ position: place });
-    // A row that moves loses the focus; after the frame that moves it the next press finds it again.
-    requestAnimationFrame(() => currentTarget instanceof HTMLElement && currentTarget.focus());
+  /** Where it was asked to be, while that is under way: taps come faster than answers. @type {number | null} */
+  let asked = null;
+  let moving = Promise.resolve();
+  const move = (/** @type {number} */ way, /** @type {Event} */ { currentTarget }) => {
+    const from = asked ?? desk.scenes.findIndex((scene) => scene.id === id);
+    const place = Math.min(desk.scenes.length - 1, Math.max(0, from + way));
+    if (place === from) return;
+    asked = place;
+    moving = moving.then(async () => {
+      await change({ position: place });
+      if (asked === place) asked = null;
+      // A row that moves loses the focus; after the frame that moves it the next press finds it again.
+      requestAnimationFrame(() => currentTarget instanceof HTMLElement && currentTarget.focus());
+    });
   };
   const overwrite = () => change(capture(desk.model), t("looks.overwritten", { name: nameField.value }));
   const remove = async () => {
@@ -104,12 +112,13 @@ function editor({ id, name, fadeMs, favorite }) {
   const nameField = h("input", { value: name, required: true, maxlength: 200, autocomplete: "off",
     onchange: () => nameField.value.trim() && change({ name: nameField.value.trim() }) });
   const fadeField = h("input", { type: "number", min: 0, max: 86400, step: 0.1, inputmode: "decimal", value: (fadeMs ?? 0) / 1000,
-    onchange: () => fadeField.checkValidity() && change({ fadeMs: Math.round(Number(fadeField.value) * 1000) }) });
+    onchange: () => fadeField.reportValidity() && change({ fadeMs: Math.round(Number(fadeField.value) * 1000) }) });
   const star = h("input", { type: "checkbox", checked: Boolean(favorite), onchange: () => change({ favorite: star.checked }) });
   return [
     h("div", { class: "fields" }, field(t("looks.name"), nameField), field(t("looks.fade"), fadeField)),
     h("label", { class: "check" }, star, t("looks.favorite")),
     h("div", { class: "row" },
+      h("button", { type: "button", class: "square", "aria-label": t("looks.top", { name }), onclick: (/** @type {Event} */ event) => move(-Infinity, event) }, icon("top")),
       h("button", { type: "button", class: "square", "aria-label": t("looks.up", { name }), onclick: (/** @type {Event} */ event) => move(-1, event) }, icon("up")),
       h("button", { type: "button", class: "square", "aria-label": t("looks.down", { name }), onclick: (/** @type {Event} */ event) => move(1, event) }, icon("down")),
       sure(t("looks.overwrite"), t("looks.overwrite.sure"), overwrite),

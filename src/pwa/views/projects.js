@@ -67,19 +67,38 @@ function paintRow(element, project, active) {
   for (const button of element.querySelectorAll("button")) button.hidden = active;
 }
 
-/** @param {string} id */
-export function projectForm(id) {
-  const project = desk.projects?.projects.find((other) => other.id === id);
+/**
+ * @param {string} id
+ * @param {AbortSignal} signal
+ */
+export function projectForm(id, signal) {
+  const mine = () => desk.projects?.projects.find((other) => other.id === id);
+  const project = mine();
   const name = h("input", { required: true, maxlength: 120, autocomplete: "off", value: project?.name ?? "" });
   const venue = h("input", { maxlength: 2000, autocomplete: "off", value: project?.venue ?? "" });
   const date = h("input", { type: /^(\d{4}-\d\d-\d\d)?$/.test(project?.eventDate ?? "") ? "date" : "text", value: project?.eventDate ?? "" });
   const notes = h("textarea", { rows: 3, maxlength: 2000 }, project?.notes ?? "");
+  const fields = /** @type {const} */ ([["name", name], ["venue", venue], ["eventDate", date], ["notes", notes]]);
+  /** What stood there when it was read: only what was changed here is sent, for others may have changed the rest. @type {Record<string, string>} */
+  const read = {};
+  const changed = () => fields.filter(([key, field]) => field.value.trim() !== (read[key] ?? "").trim());
   const save = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    const body = { name: name.value.trim(), venue: venue.value.trim(), eventDate: date.value, notes: notes.value };
-    await desk.ask(api.json("PUT", path(id), { body }), t("shows.saved"));
+    const body = Object.fromEntries(changed().map(([key, field]) => [key, field.value.trim()]));
+    const saved = await desk.ask(/** @type {Promise<Project>} */ (api.json("PUT", path(id), { body })), t("shows.saved"));
+    if (saved) for (const key of Object.keys(body)) read[key] = body[key] ?? "";
     void desk.loadProjects();
   };
+  desk.paint(() => {
+    const now = mine();
+    if (!now) return;
+    const mineToo = new Set(changed().map(([key]) => key));
+    for (const [key, field] of fields) {
+      const known = now[key] ?? "";
+      if (read[key] === known || mineToo.has(key)) continue;
+      read[key] = field.value = known;
+    }
+  }, signal);
   return section(t("shows.details"), h("form", { class: "stack", onsubmit: save },
     field(t("shows.name"), name), h("div", { class: "fields" }, field(t("shows.venue"), venue), field(t("shows.date"), date)),
     field(t("shows.notes"), notes), h("button", { type: "submit" }, t("shows.save"))));

@@ -16,19 +16,20 @@ export function shows(signal) {
   /** @type {string | null | undefined} What the page was made for. */
   let made;
   let within = new AbortController();
-  const make = (/** @type {string | null} */ active) => {
+  const make = (/** @type {string | null | undefined} */ active) => {
     within.abort();
     within = new AbortController();
     const inside = within.signal;
+    if (active === undefined) return page.replaceChildren(title, h("p", { class: "quiet" }, t("loading")));
     page.replaceChildren(title, ...(active === null
       ? [off, files()]
-      : [h("div", { class: "stack" }, projectList(inside), backups(active, inside)), h("div", { class: "stack" }, projectForm(active), files())]));
+      : [h("div", { class: "stack" }, projectList(inside), backups(active, inside)), h("div", { class: "stack" }, projectForm(active, inside), files())]));
   };
   signal.addEventListener("abort", () => within.abort(), { once: true });
   void desk.loadProjects();
   desk.paint(() => {
-    const active = desk.projects?.activeId ?? null;
-    if (made === active) return;
+    const active = desk.projects === undefined ? undefined : (desk.projects?.activeId ?? null);
+    if (page.firstChild && made === active) return;
     made = active;
     make(active);
   }, signal);

@@ -206,7 +206,7 @@ export async function barriers(page) {
 
 /** The link is there, as the page tells it. @param {any} page */
 export function live(page) {
-  return eventually("the link is there", () => page.getByText(/^Live/).count(), (count) => count > 0);
+  return eventually("the link is there", () => page.getByText("Connected", { exact: true }).count(), (count) => count > 0);
 }
 
 /** What is on the screen is what the page knows: two pictures later. @param {any} page */

@@ -56,6 +56,9 @@ test("colours and numbers can be typed, and a colour is called back", () =>
     await hex.fill("nonsense".slice(0, 7));
     await page.keyboard.press("Enter");
     await eventually("what is no colour is forgotten", () => hex.inputValue(), (value) => value === "#00aaff");
+    await page.getByLabel("Red, number").fill("7");
+    await page.keyboard.press("Escape");
+    await eventually("nothing was meant", () => page.getByLabel("Red, number").inputValue(), (value) => value === "0");
     await page.getByLabel("Red, number").fill("999");
     await page.keyboard.press("Enter");
     await eventually("the most there is", lamp, (light) => light === "255,170,255");
@@ -70,7 +73,11 @@ test("any channel of any universe has a fader", () =>
     await page.getByRole("button", { name: "Higher channels" }).click();
     await page.getByRole("slider", { name: "Channel 9", exact: true }).focus();
     await page.keyboard.press("End");
+    await page.getByLabel("First channel shown").fill("500");
+    await page.keyboard.press("Enter");
+    await page.getByRole("slider", { name: "Channel 500", exact: true }).focus();
+    await page.keyboard.press("PageUp");
     const levels = async () => (await appliance.rest("/state?sparse=1")).universesSparse;
-    await eventually("its level", levels, (universes) => JSON.stringify(universes["2"]) === '{"9":255}');
+    await eventually("its level", levels, (universes) => JSON.stringify(universes["2"]) === '{"9":255,"500":26}');
     assert.ok(!("9" in ((await levels())["0"] ?? {})), "and none of another universe");
   }));

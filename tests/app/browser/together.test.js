@@ -79,7 +79,7 @@ test("with 300 ms and one piece in twenty lost the slider never jumps back, and 
       await painted(page);
       const last = await level(page, "Red");
       await hand.up();
-      const said = () => sent.filter(({ message }) => message.type === "set").length;
+      const said = () => sent.filter(({ message }) => message.type === "dmx.patch").length;
       await eventually("all of it arrives", async () => (await appliance.rest("/rgb")).seq - said(), (open) => open === 0);
       assert.equal((await lamp())[0], last);
       await is(page, "Red", last);

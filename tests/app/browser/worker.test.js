@@ -58,7 +58,7 @@ test("a new version is offered, and comes when it is taken", async () => {
       assert.notEqual((await appliance.rest("/assets.json")).version, before.version);
 
       await page.reload();
-      const take = page.getByRole("button", { name: "Load it" });
+      const take = page.getByRole("button", { name: "Load the new version of this app" });
       await take.waitFor();
       assert.equal(await page.locator("html[data-newer]").count(), 0, "not in the middle of use");
       await Promise.all([page.waitForEvent("load"), take.click()]);

@@ -1,0 +1,106 @@
+//! Which connection speaks for a page. A page that comes back by a new socket takes the place of its old one: what that still
+//! has on the way is late, and would undo what was done since.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot::{self, error::TryRecvError};
+
+/// Who speaks for whom. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Sessions(Arc<Mutex<HashMap<Name, Speaker>>>);
+
+/// Longest name of a page, in bytes; ours is a ULID.
+pub(in super::super) const LONGEST: usize = 64;
+
+/// What a page calls itself: any bytes.
+type Name = Arc<[u8]>;
+
+/// The connection that speaks for a page, and how it is told that another one does.
+struct Speaker {
+    number: u64,
+    replaced: oneshot::Sender<()>,
+}
+
+/// A connection's place as the one that speaks for its page; or for nobody, when that has no name.
+pub(super) struct Place(Option<Named>);
+
+struct Named {
+    sessions: Sessions,
+    name: Name,
+    number: u64,
+    replaced: oneshot::Receiver<()>,
+}
+
+impl Sessions {
+    /// From now on connection `number` speaks for that page, and no other.
+    pub(super) fn take(&self, name: Option<&[u8]>, number: u64) -> Place {
+        let Some(name) = name else { return Place(None) };
+        let (name, (told, replaced)) = (Name::from(name), oneshot::channel());
+        let before = self.with(|speakers| speakers.insert(name.clone(), Speaker { number, replaced: told }));
+        if let Some(before) = before {
+            let _ = before.replaced.send(()); // Err: it has just gone by itself
+        }
+        Place(Some(Named { sessions: self.clone(), name, number, replaced }))
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<Name, Speaker>) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Place {
+    /// Waits until another connection speaks for the page. Cancel-safe.
+    pub(super) async fn replaced(&mut self) {
+        match &mut self.0 {
+            Some(named) => drop((&mut named.replaced).await),
+            None => pending().await,
+        }
+    }
+
+    /// Whether another one does.
+    pub(super) fn is_lost(&mut self) -> bool {
+        self.0.as_mut().is_some_and(|named| !matches!(named.replaced.try_recv(), Err(TryRecvError::Empty)))
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        self.sessions.with(|speakers| {
+            if speakers.get(&self.name).is_some_and(|speaker| speaker.number == self.number) {
+                speakers.remove(&self.name);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn the_newest_connection_of_a_page_speaks_for_it() {
+        let sessions = Sessions::default();
+        let (mut first, mut other) = (sessions.take(Some(b"a"), 1), sessions.take(Some(b"b"), 2));
+        let mut nameless = sessions.take(None, 3);
+        assert!(first.replaced().now_or_never().is_none());
+        let mut second = sessions.take(Some(b"a"), 4);
+        assert!(first.replaced().now_or_never().is_some());
+        drop(first); // does not take the place of the second with it
+        let _third = sessions.take(Some(b"a"), 5);
+        assert!(second.is_lost());
+        for place in [&mut other, &mut nameless] {
+            assert!(place.replaced().now_or_never().is_none() && !place.is_lost());
+        }
+    }
+
+    #[test]
+    fn who_has_gone_is_forgotten() {
+        let sessions = Sessions::default();
+        drop((sessions.take(Some(b"a"), 1), sessions.take(Some(b"a"), 2)));
+        assert_eq!(sessions.with(|speakers| speakers.len()), 0);
+    }
+}
