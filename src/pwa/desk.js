@@ -354,8 +354,10 @@ class Desk {
 
   #linkChanged() {
     const { usable } = this;
-    if (!usable) this.#sweep(Infinity);
-    else if (!this.#wasLive) this.onBack();
+    if (!usable) {
+      this.#sender.giveUp();
+      this.#sweep(Infinity);
+    } else if (!this.#wasLive) this.onBack();
     this.#wasLive = usable;
     this.changed();
   }

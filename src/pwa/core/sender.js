@@ -80,6 +80,11 @@ export class Sender {
     return gone;
   }
 
+  /** People have been told that there is no link: what still waits for one does not go out any more. */
+  giveUp() {
+    this.#waiting.clear();
+  }
+
   /** Something was heard, or a link has come up: what is fresh goes out. */
   heard() {
     this.#unanswered = null;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { finger, place } from "./finger.js";
-import { Appliance, PLAIN, eventually, launch, level, live, painted, picture, visit } from "./harness.js";
+import { Appliance, PLAIN, eventually, launch, barriers, level, live, painted, picture, visit } from "./harness.js";
 import { Weather } from "./weather.js";
 
 let browser, appliance;
@@ -64,6 +64,75 @@ test("what two people do at once is seen by both, and nobody's finger is pushed"
     await Promise.all([is(mine, "Red", last), is(theirs, "Red", last)]);
     assert.ok(!(await ghost.isVisible()), "no mark where all agree");
   })));
+
+test("two hands at two colours of one lamp do not undo each other", () =>
+  visit(browser, { appliance, host: PLAIN }, (mine) => visit(browser, { appliance, host: PLAIN }, async (theirs) => {
+    await Promise.all([live(mine), live(theirs)]);
+    const hand = await finger(mine);
+    await hand.down(await place(red(mine), 0.3));
+    await climb(mine, hand, 0.3, 0.4, 5);
+    const other = await finger(theirs);
+    await other.tap(await place(theirs.getByRole("slider", { name: "Green", exact: true }), 0.8));
+    const [, green] = await eventually("their green", lamp, ([, g]) => g > 0);
+    await climb(mine, hand, 0.4, 0.5, 5);
+    await painted(mine);
+    const last = await level(mine, "Red");
+    await hand.up();
+    await eventually("my red", lamp, ([r]) => r === last);
+    assert.deepEqual(await lamp(), [last, green, 0]);
+    await Promise.all([is(mine, "Green", green), is(theirs, "Red", last)]);
+  })));
+
+test("a grip that is held stays under the finger, and leaving it alone changes nothing", () =>
+  visit(browser, { appliance, host: PLAIN }, async (page, sent) => {
+    await live(page);
+    await appliance.light([128, 0, 0]);
+    await is(page, "Red", 128);
+    const hand = await finger(page);
+    await hand.down(await place(red(page), 128 / 255));
+    await appliance.light([250, 0, 0]);
+    await red(page).locator(".ghost").waitFor();
+    assert.equal(await level(page, "Red"), 128);
+    await hand.up();
+    await is(page, "Red", 250);
+    assert.deepEqual(sent.filter(({ message }) => message.type !== "ping"), []);
+  }));
+
+test("what a dead radio swallowed does not come out later and undo what was done since", async () => {
+  const weather = new Weather(appliance.port);
+  const port = await weather.begin();
+  try {
+    await visit(browser, { appliance: { url: (host) => `http://${host}:${port}/` }, host: PLAIN }, async (page) => {
+      await live(page);
+      const blackout = page.getByRole("button", { name: "Blackout" });
+      const dark = async () => [(await appliance.rest("/desk")).blackout, (await blackout.getAttribute("aria-pressed")) === "true"];
+      weather.hold();
+      const another = page.waitForEvent("websocket");
+      await blackout.click();
+      await page.getByText("No answer came. Look whether it was done.").waitFor();
+      await eventually("the loss is told", () => page.getByText(/^No link/).count(), (count) => count > 0);
+      // The page gives the old socket up and opens another one; only then the radio brings what was on its way.
+      await another;
+      await live(page);
+      assert.deepEqual(await dark(), [false, false]);
+      weather.letGo();
+      await appliance.light([1, 2, 3]);
+      await is(page, "Red", 1);
+      assert.deepEqual(await dark(), [false, false]);
+    });
+  } finally {
+    weather.end();
+  }
+});
+
+test("a lost link shuts nobody out", () =>
+  visit(browser, { appliance, host: PLAIN, expects: /ERR_|WebSocket/ }, async (page) => {
+    await live(page);
+    await appliance.stop("SIGKILL");
+    await page.getByText(/^No link – values/).waitFor();
+    assert.deepEqual(await barriers(page), []);
+    await picture(page, "lost");
+  }));
 
 test("with 300 ms and one piece in twenty lost the slider never jumps back, and converges", async () => {
   const weather = new Weather(appliance.port);

@@ -8,6 +8,8 @@ const REPEATED_AFTER_MS = 500;
 export class Weather {
   #server;
   #sockets = new Set();
+  /** What pages have said and what is held on its way, by connection. @type {Set<{ held: (() => void)[] | null }>} */
+  #ways = new Set();
   #seed = 7;
   #roundTripMs = 0;
   #loss = 0;
@@ -16,11 +18,14 @@ export class Weather {
   constructor(to) {
     this.#server = createServer((near) => {
       const far = connect(to, "127.0.0.1");
+      const way = { held: null };
+      this.#ways.add(way);
       for (const [from, into] of [[near, far], [far, near]]) {
         this.#sockets.add(from);
         let clearAt = 0; // what is sent later never comes earlier,
         const line = []; // whichever timer is the first to run
         const later = (run) => {
+          if (from === near && way.held) return way.held.push(run);
           const delay = this.#roundTripMs / 2 + (this.#random() < this.#loss ? REPEATED_AFTER_MS : 0);
           clearAt = Math.max(clearAt, performance.now() + delay);
           line.push(run);
@@ -38,6 +43,19 @@ export class Weather {
   turn({ roundTripMs, loss }) {
     this.#roundTripMs = roundTripMs;
     this.#loss = loss;
+  }
+
+  /** What the pages that are connected now say is on its way until it is let go, as behind a radio that was away. */
+  hold() {
+    for (const way of this.#ways) way.held = [];
+  }
+
+  letGo() {
+    for (const way of this.#ways) {
+      const held = way.held ?? [];
+      way.held = null;
+      held.forEach((run) => run());
+    }
   }
 
   async begin() {
