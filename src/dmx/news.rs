@@ -5,18 +5,23 @@ use serde::Serialize;
 
 use super::{Change, Channel, State, UniverseId, What};
 
+/// What a `state.update` calls itself.
+const UPDATE: &str = "state.update";
+
 /// A `state.update`: levels of one universe, before master and blackout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(title = "state.update", description = "Levels of one universe, before master and blackout.")]
 pub struct StateUpdate {
     /// `state.update`.
     #[serde(rename = "type")]
+    #[schemars(extend("const" = UPDATE))]
     kind: &'static str,
     /// `seq` of the change.
     pub rev: u64,
     /// Its time, Unix milliseconds.
     pub ts: u64,
     /// Which universe, 0..=63.
+    #[schemars(range(max = 63))]
     pub universe: u8,
     /// Channels and their levels.
     pub delta: Vec<ChannelLevel>,
@@ -29,6 +34,7 @@ pub struct StateUpdate {
 #[schemars(title = "ChannelLevel", description = "A channel's level.")]
 pub struct ChannelLevel {
     /// 1..=512.
+    #[schemars(range(min = 1, max = 512))]
     pub ch: u16,
     /// 0..=255.
     pub val: u8,
@@ -42,7 +48,7 @@ impl StateUpdate {
         full: bool,
     ) -> Self {
         let delta = levels.into_iter().map(|(channel, val)| ChannelLevel { ch: channel.number(), val }).collect();
-        Self { kind: "state.update", rev, ts, universe: universe.index(), delta, full }
+        Self { kind: UPDATE, rev, ts, universe: universe.index(), delta, full }
     }
 
     /// Every known universe in full.

@@ -296,7 +296,7 @@ class Desk {
     this.model = fold(this.model, message, Date.now());
     this.#touch.heard((key) => this.#truth(key));
     this.#sender.heard();
-    if ("ack" in message) this.#sender.answered(message.ack, message.accepted ? null : (message.reason ?? "INTERNAL"));
+    if ("ack" in message) this.#sender.answered(message.ack ?? "", message.accepted ? null : (message.reason ?? "INTERNAL"));
     else if (message.type === "err" && message.cmdId) this.#sender.answered(message.cmdId, String(message.code));
     if (this.model.generation !== generation) void this.#loadAll();
     const scene = this.model.desk?.scene;

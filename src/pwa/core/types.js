@@ -10,14 +10,14 @@
  * @typedef {{ id: string, src: string, universes: number[], channels: number, startedAt: number, durationMs: number, easing: string }} Fade
  * @typedef {{ master: number, blackout: boolean, scene: string | null, fades: Fade[] }} Desk
  * @typedef {Desk & { type: "desk" }} DeskMessage
- * @typedef {{ id: string, online: boolean, since: number, ip?: string, clientId?: string }} Device
+ * @typedef {{ id: string, online: boolean, since: number, ip?: string | null, clientId?: string | null }} Device
  * @typedef {{ type: "devices", devices: Device[] }} DevicesMessage
  * @typedef {{ type: "pong", ts: number }} PongMessage
  * @typedef {{ type: "err", code: string | number, message?: string, cmdId?: string }} ErrMessage
- * @typedef {{ type?: undefined, ack: string, accepted: boolean, ts: number, reason?: string, duplicate?: boolean }} AckMessage
+ * @typedef {{ type?: undefined, ack: string | null, accepted: boolean, ts: number, reason?: string | null, duplicate?: boolean }} AckMessage
  * @typedef {StateMessage | UpdateMessage | DeskMessage | DevicesMessage | PongMessage | ErrMessage | AckMessage} Message
  *
- * @typedef {{ id: string, name: string, channelValues: Record<string, number>, timestamp?: number, description?: string | null,
+ * @typedef {{ id: string, name: string, channelValues: Record<string, number>, timestamp?: number | null, description?: string | null,
  *   tags?: string[] | null, favorite?: boolean | null, fadeMs?: number | null, universes?: number[] | null }} Scene
  * @typedef {{ id: string, name: string, venue?: string | null, eventDate?: string | null, notes?: string | null,
  *   createdAt?: number, updatedAt?: number, lastBackupAt?: number | null }} Project
@@ -29,12 +29,12 @@
  * @typedef {{ clientId: string, connected: boolean, since: number, peer: string, connections: number, lastSeen: number,
  *   messagesIn: number, messagesOut: number, rejected: number, denied: number,
  *   lastDisconnect: { at: number, why: string, willPublished: boolean } | null }} Client
- * @typedef {{ port: string, vendorId: string | null, productId: string | null, manufacturer: string | null, product: string | null,
- *   serialNumber: string | null }} UsbDevice
+ * @typedef {{ port: string, vendorId: number, productId: number, manufacturer?: string | null, product?: string | null,
+ *   serialNumber?: string | null }} UsbDevice
  * @typedef {{ version: string, projects: boolean, backups: boolean, addresses: string[], mqtt: string[] }} About
  * @typedef {{ ready: boolean, mqttConnected: boolean, queueDepth: number, problems: { code: string, message: string }[] }} Ready
  * @typedef {{ added: string[], changed: string[], removed: string[] }} ListChanges
- * @typedef {{ dryRun: true, channels: number, changes: Record<string, ListChanges> }} RestoreDryRun
+ * @typedef {{ dryRun: boolean, channels: number, changes: Record<string, ListChanges> }} RestoreDryRun
  */
 
 export {};

@@ -16,7 +16,7 @@ const DMXD = resolve(process.env.DMXD ?? join(root, "target/debug/dmxd"));
 const STRANGERS = resolve(process.env.DMXD_STRANGERS ?? join(root, "target/strangers"));
 const SCREENSHOTS = resolve(process.env.DMXD_SCREENSHOTS ?? join(root, "target/screenshots"));
 
-const strangers = createRequire(join(STRANGERS, "node", "package.json"));
+export const strangers = createRequire(join(STRANGERS, "node", "package.json"));
 const { chromium } = strangers("playwright-core");
 const AXE = strangers.resolve("axe-core/axe.min.js");
 
