@@ -83,6 +83,7 @@ export class DmxFader extends HTMLElement {
     this.#value = value ?? 0;
     if (this.#shown !== value) {
       this.#shown = value;
+      this.toggleAttribute("data-unknown", value === null);
       this.#fill.style.setProperty("--at", String(this.#value / MOST));
       mark(this.#track, "aria-valuenow", String(this.#value));
       mark(this.#track, "aria-valuetext", value === null ? t("unknown") : this.words(value));

@@ -10,8 +10,11 @@ import { field, section, sure } from "./parts.js";
 
 const path = (/** @type {string} */ id) => `/projects/${encodeURIComponent(id)}`;
 
-/** @param {AbortSignal} signal */
-export function projectList(signal) {
+/**
+ * @param {(id: string) => void} show Shows what is known about a project.
+ * @param {AbortSignal} signal
+ */
+export function projectList(show, signal) {
   const list = h("ul", { class: "plain list" });
   /** @type {unknown} */
   let known = null;
@@ -20,7 +23,7 @@ export function projectList(signal) {
     if (known === desk.projects || !desk.projects) return;
     known = desk.projects;
     const { activeId, projects } = desk.projects;
-    keep(list, projects, ({ id }) => id, row, (element, project) => paintRow(element, project, project.id === activeId));
+    keep(list, projects, ({ id }) => id, (project) => row(project, show), (element, project) => paintRow(element, project, project.id === activeId));
     template.replaceChildren(h("option", { value: "" }, t("shows.new.empty")),
       ...projects.map(({ id, name }) => h("option", { value: id }, t("shows.new.copy", { name }))));
   }, signal);
@@ -41,15 +44,19 @@ function newProject(template) {
     h("button", { type: "submit", class: "main" }, t("shows.create")));
 }
 
-/** @param {Project} project */
-function row({ id, name }) {
+/**
+ * @param {Project} project
+ * @param {(id: string) => void} show
+ */
+function row({ id, name }, show) {
   const then = async (/** @type {Promise<unknown>} */ asked) => {
     await desk.ask(asked);
     void desk.loadProjects();
   };
   return h("li", { class: "item" },
     h("div", { class: "what" }, h("div", null, h("strong", null), " ", h("span", { class: "on" }, t("shows.active"))), h("span", { class: "quiet meta" })),
-    h("div", { class: "row" }, sure(t("shows.select"), t("shows.select.sure"), () => then(api.json("POST", `${path(id)}/select`)), { "aria-label": t("shows.select.label", { name }) }),
+    h("div", { class: "row" }, h("button", { type: "button", "aria-label": t("shows.about.label", { name }), onclick: () => show(id) }, t("shows.about")),
+    sure(t("shows.select"), t("shows.select.sure"), () => then(api.json("POST", `${path(id)}/select`)), { "aria-label": t("shows.select.label", { name }) }),
     sure(t("shows.delete"), t("shows.delete.sure"), () => then(api.json("DELETE", path(id))), { "aria-label": t("shows.delete.label", { name }) })));
 }
 
@@ -64,7 +71,8 @@ function paintRow(element, project, active) {
   const since = project.updatedAt ? t("shows.since", { when: moment(project.updatedAt) }) : "";
   say(/** @type {Element} */ (what.lastElementChild), [project.venue, project.eventDate, since].filter(Boolean).join(" · "));
   mark(element, "data-on", active ? "" : null);
-  for (const button of element.querySelectorAll("button")) button.hidden = active;
+  const [, ...others] = element.querySelectorAll("button");
+  for (const button of others) button.hidden = active; // what is in use can be neither opened nor deleted
 }
 
 /**
@@ -99,7 +107,7 @@ export function projectForm(id, signal) {
       read[key] = field.value = known;
     }
   }, signal);
-  return section(t("shows.details"), h("form", { class: "stack", onsubmit: save },
+  return section(t("shows.details", { name: project?.name ?? "" }), h("form", { class: "stack", onsubmit: save },
     field(t("shows.name"), name), h("div", { class: "fields" }, field(t("shows.venue"), venue), field(t("shows.date"), date)),
     field(t("shows.notes"), notes), h("button", { type: "submit" }, t("shows.save"))));
 }

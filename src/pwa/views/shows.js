@@ -21,9 +21,26 @@ export function shows(signal) {
     within = new AbortController();
     const inside = within.signal;
     if (active === undefined) return page.replaceChildren(title, h("p", { class: "quiet" }, t("loading")));
-    page.replaceChildren(title, ...(active === null
-      ? [off, files()]
-      : [h("div", { class: "stack" }, projectList(inside), backups(active, inside)), h("div", { class: "stack" }, projectForm(active, inside), files())]));
+    if (active === null) return page.replaceChildren(title, off, files());
+    const about = h("div", null);
+    let shown = new AbortController();
+    inside.addEventListener("abort", () => shown.abort(), { once: true });
+    let chosen = active;
+    const show = (/** @type {string} */ id) => {
+      chosen = id;
+      shown.abort();
+      shown = new AbortController();
+      about.replaceChildren(projectForm(id, shown.signal));
+    };
+    const showHere = (/** @type {string} */ id) => {
+      show(id);
+      about.querySelector("input")?.focus();
+    };
+    show(active);
+    desk.paint(() => {
+      if (!desk.projects?.projects.some(({ id }) => id === chosen)) show(active); // it was deleted
+    }, inside);
+    page.replaceChildren(title, h("div", { class: "stack" }, projectList(showHere, inside), backups(active, inside)), h("div", { class: "stack" }, about, files()));
   };
   signal.addEventListener("abort", () => within.abort(), { once: true });
   void desk.loadProjects();

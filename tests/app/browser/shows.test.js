@@ -34,7 +34,7 @@ test("a project is copied, described, opened and deleted", () =>
     await eventually("it is open", active, (id) => id !== "default");
     assert.equal(await names(), "Before", "a copy has the looks");
 
-    const about = panel(page, "About this project");
+    const about = panel(page, "About Autumn");
     await eventually("it is described", () => about.getByLabel("Name").inputValue(), (name) => name === "Autumn");
     await about.getByLabel("Venue").fill("Divadlo <Komedie>");
     await about.getByLabel("Date").fill("2026-12-24");
@@ -49,9 +49,20 @@ test("a project is copied, described, opened and deleted", () =>
     await projects.getByText("Divadlo <Komedie>").waitFor();
     await page.locator("header").getByText("Autumn").waitFor();
 
+    // One that is not in use is described too, without a change of light; and what others have written meanwhile stays.
+    await projects.getByRole("button", { name: "Details of project Default" }).click();
+    const other = panel(page, "About Default");
+    await appliance.rest("/projects/default", { method: "PUT", body: { venue: "elsewhere" } });
+    await other.getByLabel("Notes").fill("older");
+    await other.getByRole("button", { name: "Save" }).click();
+    const older = async () => (await appliance.rest("/projects")).projects.find(({ id }) => id === "default");
+    const kept = await eventually("it is saved", older, ({ notes }) => notes === "older");
+    assert.deepEqual([kept.venue, (await active()) === "default"], ["elsewhere", false]);
+
     await projects.getByRole("button", { name: "Delete project Default" }).click();
     await projects.getByRole("button", { name: "Really delete?" }).click();
     await eventually("it is gone", async () => (await appliance.rest("/projects")).projects.length, (count) => count === 1);
+    await about.waitFor();
   }));
 
 test("a backup is made, says what going back would change, and is gone back to", () =>
