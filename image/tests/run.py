@@ -142,8 +142,8 @@ class Test:
                               f"system's own, from {seconds:.0f} s")
             return of_card, of_dmxd
 
-        # Until what the start itself has written is on the card.
-        eventually("a card that is left alone", 300, lambda: self.quiet(machine, 20))
+        # Until what start and set-up have written is on the card: the store moves it from its journal within a minute.
+        eventually("a card that is left alone", 600, lambda: self.quiet(machine, 90))
         expect(hourly("written when idle", lambda: None) == (0, 0), "an idle machine writes")
         rates = hourly("written at 10 commands a second", lambda: stranger.flow(self.seconds, 10))
         # A figure that is missed so far, and no reason to leave the rest untried.
