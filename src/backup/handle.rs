@@ -31,8 +31,15 @@ pub(super) struct Order {
 pub(super) enum Task {
     Create(ProjectId, Option<Label>, oneshot::Sender<Result<Version, Fault>>),
     Restore(ProjectId, Source, oneshot::Sender<Result<(), Fault>>),
-    LookInto(ProjectId, Source, oneshot::Sender<Result<Snapshot, Fault>>),
+    LookInto(ProjectId, Source, oneshot::Sender<Result<Opened, Fault>>),
     Delete(ProjectId, VersionId, oneshot::Sender<Result<(), Fault>>),
+}
+
+/// A version that was opened to be looked at. It holds the one turn as long as it takes memory.
+pub struct Opened {
+    /// What is in it.
+    pub snapshot: Snapshot,
+    pub(super) _turn: OwnedSemaphorePermit,
 }
 
 impl Handle {
@@ -86,7 +93,7 @@ impl Handle {
         owner: Option<ProjectId>,
         version: &VersionId,
         force: bool,
-    ) -> Result<Snapshot, Fault> {
+    ) -> Result<Opened, Fault> {
         let source = Source::Version { owner, id: version.clone(), force };
         self.order(|answer| Task::LookInto(project.clone(), source, answer)).await
     }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Parts;
 use super::fault::Fault;
-use super::handle::{Handle, Order, Task};
+use super::handle::{Handle, Opened, Order, Task};
 use super::retention::Rules;
 use super::schedule::Schedule;
 use super::status::{Board, Phase};
@@ -98,8 +98,7 @@ impl Worker {
             }
             Task::LookInto(project, source, answer) => {
                 let outcome = self.work.look_into(&project, source).await;
-                drop(turn);
-                let _ = answer.send(outcome);
+                let _ = answer.send(outcome.map(|snapshot| Opened { snapshot, _turn: turn }));
             }
             Task::Delete(project, version, answer) => {
                 let outcome = self.work.delete(&project, &version).await;

@@ -3,7 +3,7 @@
 import * as api from "./core/api.js";
 import { Link } from "./core/link.js";
 import * as prefs from "./core/prefs.js";
-import { Sender } from "./core/sender.js";
+import { LATE_MS, Sender } from "./core/sender.js";
 import { empty, fold, level, opened } from "./core/state.js";
 import { Touch } from "./core/touch.js";
 import { ulid } from "./core/ulid.js";
@@ -42,9 +42,8 @@ class Desk {
   #refusedAt = -Infinity;
   /** @type {(words: string) => void} Tells people something; the app sets it. */
   notify = () => {};
-  /** The link has come up. */
+  /** A connection has come up, and everything is known again. */
   onBack = () => {};
-  #wasLive = false;
 
   constructor() {
     this.#link = new Link({
@@ -65,6 +64,7 @@ class Desk {
       source: () => this.source,
       newId: ulid,
       sent: (group, fields) => each(group, fields, (key, value) => this.#touch.sent(key, value)),
+      taken: (group, fields) => each(group, fields, (key) => this.#touch.taken(key)),
       lost: (group, fields, reason) => {
         each(group, fields, (key) => this.#touch.drop(key));
         this.notify(t(reason === "LATE" ? "notice.late" : "notice.refused"));
@@ -211,7 +211,8 @@ class Desk {
   }
 
   async stopFades() {
-    await this.ask(api.json("POST", "/fades/stop"));
+    if (!this.usable) return this.#unusable();
+    await this.ask(api.json("POST", "/fades/stop", { patience: LATE_MS })); // what takes longer is taken back
   }
 
   // Documents
@@ -292,13 +293,14 @@ class Desk {
 
   /** @param {Message} message */
   #hear(message) {
-    const { generation, desk } = this.model;
+    const { generation, desk, greeting } = this.model;
     this.model = fold(this.model, message, Date.now());
-    this.#touch.heard((key) => this.#truth(key));
+    this.#touch.heard((key) => this.#truth(key), (key) => message.type === "desk" && ["master", "blackout"].includes(key));
     this.#sender.heard();
     if ("ack" in message) this.#sender.answered(message.ack ?? "", message.accepted ? null : (message.reason ?? "INTERNAL"));
     else if (message.type === "err" && message.cmdId) this.#sender.answered(message.cmdId, String(message.code));
     if (this.model.generation !== generation) void this.#loadAll();
+    if (greeting && !this.model.greeting) this.onBack();
     const scene = this.model.desk?.scene;
     if (scene && scene !== desk?.scene && !this.looks?.some(({ id }) => id === scene)) void this.loadScenes();
     if (message.type !== "pong") this.changed();
@@ -315,7 +317,8 @@ class Desk {
    */
   #move(group, fields, phase) {
     const last = phase === "end";
-    if (phase === "drop" || (last && !this.usable)) each(group, fields, (key) => this.#touch.drop(key)); // nothing of it is on its way
+    if (phase === "drop") each(group, fields, (key) => this.#touch.letGo(key, now()));
+    else if (last && !this.usable) each(group, fields, (key) => this.#touch.drop(key)); // nothing of it is on its way
     else if (this.usable) each(group, fields, (key, value) => this.#touch.hold(key, value, this.#truth(key)));
     if (phase === "drag" || last) {
       if (!this.usable) return this.#unusable();
@@ -353,12 +356,10 @@ class Desk {
   }
 
   #linkChanged() {
-    const { usable } = this;
-    if (!usable) {
+    if (!this.usable) {
       this.#sender.giveUp();
       this.#sweep(Infinity);
-    } else if (!this.#wasLive) this.onBack();
-    this.#wasLive = usable;
+    }
     this.changed();
   }
 

@@ -226,3 +226,17 @@ test("nothing is put on a link that is not live", () => {
   lose();
   assert.equal(it.put({}), false);
 });
+
+test("a page that nobody sees ticks once a minute, and does not take its good socket for a dead one", () => {
+  const { clock, sockets, link: it, say, open } = link();
+  it.connect();
+  open();
+  say({ type: "pong", ts: 1 });
+  for (let minute = 0; minute < 3; minute++) {
+    clock.run(60_000);
+    it.tick();
+    clock.run(20);
+    say({ type: "pong", ts: 1 });
+  }
+  assert.deepEqual([sockets.length, it.standing()], [1, { kind: "live", ms: 20 }]);
+});

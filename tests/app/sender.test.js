@@ -16,6 +16,8 @@ function desk() {
     source: () => "ui-test",
     newId: () => `id-${++ids}`,
     sent: () => {},
+    taken: () => {},
+    refused: () => {},
     lost: (group, fields, reason) => lost.push([group, fields, reason]),
   });
   /** The server answers each message so many ms later. */
@@ -133,4 +135,35 @@ test("the master's message is the contract's, with no field more", () => {
   const { out, sender } = desk();
   sender.move("master", { level: 3 }, true);
   assert.deepEqual(Object.keys(out[0]).sort(), ["at", "level", "type"]);
+});
+
+test("a last value that found no room goes out with what is moved since, and never after a newer one of the same channel", () => {
+  const { clock, out, sender } = desk();
+  sender.move("u0", { 5: 50 }, true);
+  sender.answered(out[0].id, "RATE_LIMITED");
+  clock.run(GAP_MS + 1);
+  sender.move("u0", { 6: 1 }, false);
+  clock.run(200);
+  assert.deepEqual(out.slice(1).map(({ patch }) => patch), [[{ ch: 6, val: 1 }], [{ ch: 5, val: 50 }]]);
+
+  clock.run(100);
+  sender.move("u0", { 5: 70 }, true);
+  const refused = out.at(-1);
+  sender.answered(refused.id, "QUEUE_FULL");
+  clock.run(GAP_MS + 1);
+  sender.move("u0", { 5: 80 }, true);
+  clock.run(300);
+  assert.deepEqual(out.at(-1).patch, [{ ch: 5, val: 80 }]);
+});
+
+test("a last value that waits when the link is given up is told as lost, and does not go out", () => {
+  const { clock, out, lost, way, sender } = desk();
+  way.open = false;
+  sender.move("u0", { 5: 50 }, true);
+  sender.move("u1", { 6: 60 }, false);
+  sender.giveUp();
+  way.open = true;
+  sender.heard();
+  clock.run(2000);
+  assert.deepEqual([lost, out], [[["u0", { 5: 50 }, "LATE"]], []]);
 });

@@ -100,3 +100,32 @@ test("a thousand moves without an echo are a bounded list", () => {
   hear(2); // long forgotten: it counts as somebody else's
   assert.equal(touch.ghost("k"), 2);
 });
+
+test("on and off again may be told as off only, and that is an answer", () => {
+  const { touch, move } = held(0);
+  move(1);
+  move(0);
+  touch.release("k", 0);
+  touch.heard(() => 0, () => true);
+  assert.equal(touch.busy, false);
+});
+
+test("a grip that is touched and let go does not forget what is on its way", () => {
+  const { touch, hear, move, value } = held(5);
+  move(10);
+  touch.release("k", 0);
+  touch.hold("k", 10, 5);
+  touch.letGo("k", 0);
+  assert.equal(value(), 10);
+  hear(10);
+  assert.equal(touch.busy, false);
+});
+
+test("what the server took is not unsure, even when its echo was passed over", () => {
+  const { touch, move } = held(5);
+  move(10);
+  touch.release("k", 0);
+  touch.taken("k");
+  assert.equal(touch.sweep(Infinity), false);
+  assert.equal(touch.busy, false);
+});

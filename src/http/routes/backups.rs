@@ -179,11 +179,11 @@ async fn restore(app: &App, mut request: Request) -> Result<Response, Problem> {
     let owner = owner.map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is no project with such an id"))?;
     let force = order.force.unwrap_or(false);
     if dry_run(&request)? {
-        let snapshot = app.backups.look_into(&project, owner, &version, force).await?;
+        let opened = app.backups.look_into(&project, owner, &version, force).await?;
         let (state, view) = (app.hub.state(), app.library.view());
         // Documents that are damaged are replaced as if there were none.
         let changes =
-            blocking(move || Ok(snapshot.changes(&state.settled(), &view.file().unwrap_or_default()))).await?;
+            blocking(move || Ok(opened.snapshot.changes(&state.settled(), &view.file().unwrap_or_default()))).await?;
         let SnapshotChanges { channels, lists } = changes;
         return reply::json(StatusCode::OK, &RestoreDryRun { dry_run: true, channels, changes: lists });
     }

@@ -7,7 +7,8 @@
 export const QUIET_MS = 1500;
 
 const PING_EVERY_MS = 2000;
-const DEAD_MS = 6000; // nobody has said so, but nobody is there
+const DEAD_MS = 4000; // unanswered: nobody has said so, but nobody is there
+const GREETED_MS = 6000; // what a connection may take until the appliance speaks
 const WOKEN_MS = 1000; // what a socket may take to answer after a sleep
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5000;
@@ -103,9 +104,10 @@ export class Link {
   /** Call it about once a second. */
   tick() {
     const now = this.#around.now();
-    const since = Math.max(this.#heardAt ?? 0, this.#triedAt);
     const late = this.#deadline !== null && now > this.#deadline;
-    if (this.#socket && (late || now - since > DEAD_MS)) {
+    // A page that nobody sees ticks rarely: that nothing was heard is no fault as long as nothing was asked.
+    const dead = this.#lostAt !== null ? now - this.#triedAt > GREETED_MS : this.#askedAt !== null && now - this.#askedAt > DEAD_MS;
+    if (this.#socket && (late || dead)) {
       this.#retries = late ? 0 : this.#retries;
       this.#lose(0);
     } else if (this.#lostAt === null && now - this.#pingedAt >= PING_EVERY_MS - 100) {

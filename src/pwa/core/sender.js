@@ -30,6 +30,7 @@ const NO_ROOM = ["RATE_LIMITED", "QUEUE_FULL"];
  * @property {() => string} source
  * @property {() => string} newId
  * @property {(group: Group, fields: Fields) => void} sent
+ * @property {(group: Group, fields: Fields) => void} taken The server took a last value.
  * @property {(group: Group, fields: Fields, reason: string) => void} lost It never went out, or was refused.
  * @property {(reason: string) => void} refused The same of a command without a drag.
  */
@@ -38,6 +39,8 @@ export class Sender {
   #ways;
   /** @type {Map<Group, Waiting>} */
   #waiting = new Map();
+  /** When each field was moved last. @type {Map<string, number>} */
+  #movedAt = new Map();
   /** @type {Map<Group, number>} */
   #sentAt = new Map();
   /** @type {Map<Group, number>} When a group is looked at again. */
@@ -66,6 +69,7 @@ export class Sender {
       last: last || (before?.last ?? false),
     };
     this.#waiting.set(group, waiting);
+    for (const name of Object.keys(fields)) this.#movedAt.set(`${group}/${name}`, waiting.movedAt);
     this.#pump(group);
   }
 
@@ -82,7 +86,9 @@ export class Sender {
 
   /** People have been told that there is no link: what still waits for one does not go out any more. */
   giveUp() {
+    const waiting = [...this.#waiting];
     this.#waiting.clear();
+    for (const [group, { fields, last }] of waiting) if (last) this.#ways.lost(group, fields, "LATE");
   }
 
   /** Something was heard, or a link has come up: what is fresh goes out. */
@@ -99,13 +105,17 @@ export class Sender {
   answered(id, refusal) {
     const awaited = this.#awaited.get(id);
     this.#awaited.delete(id);
-    if (awaited === undefined || refusal === null) return;
-    if (awaited === null) return this.#ways.refused(refusal);
+    if (awaited === undefined) return;
+    if (awaited === null) return void (refusal !== null && this.#ways.refused(refusal));
     const { group, fields, movedAt } = awaited;
+    if (refusal === null) return this.#ways.taken(group, fields);
     if (NO_ROOM.includes(refusal) && this.#ways.now() + AGAIN_MS - movedAt < LATE_MS) {
       this.#ways.later(() => {
-        if (this.#waiting.has(group)) return; // a newer one is on its way
-        this.#waiting.set(group, { fields, movedAt, last: true });
+        // What was moved since is newer, and has gone out or waits.
+        const old = Object.entries(fields).filter(([name]) => (this.#movedAt.get(`${group}/${name}`) ?? 0) <= movedAt);
+        if (old.length === 0) return;
+        const waiting = this.#waiting.get(group);
+        this.#waiting.set(group, { fields: { ...Object.fromEntries(old), ...waiting?.fields }, movedAt: waiting?.movedAt ?? movedAt, last: true });
         this.#pump(group);
       }, AGAIN_MS);
     } else {

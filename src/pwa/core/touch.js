@@ -16,6 +16,7 @@ const UNDERWAY = 64;
  * @property {number[]} underway Sent and not echoed yet, oldest first.
  * @property {number | null} ghost What somebody else made of it.
  * @property {number | null} releasedAt
+ * @property {boolean} taken The server has said that it took the last one; its echo may have been passed over.
  */
 
 export class Touch {
@@ -31,7 +32,7 @@ export class Touch {
   hold(key, value, truth) {
     const held = this.#held.get(key);
     if (held) Object.assign(held, { value, releasedAt: null });
-    else this.#held.set(key, { value, truth, underway: [], ghost: null, releasedAt: null });
+    else this.#held.set(key, { value, truth, underway: [], ghost: null, releasedAt: null, taken: false });
   }
 
   /**
@@ -43,6 +44,7 @@ export class Touch {
     const held = this.#held.get(key);
     if (!held || value === (held.underway.at(-1) ?? held.truth)) return; // the same again has no echo
     held.underway.push(value);
+    held.taken = false;
     if (held.underway.length > UNDERWAY) held.underway.shift();
   }
 
@@ -59,13 +61,33 @@ export class Touch {
   }
 
   /**
+   * The finger is gone and has moved nothing: what is on its way from before is still waited for.
+   * @param {string} key
+   * @param {number} now
+   */
+  letGo(key, now) {
+    const held = this.#held.get(key);
+    if (!held) return;
+    held.releasedAt = now;
+    if (held.underway.length === 0) this.#held.delete(key);
+  }
+
+  /** The server took the last value that went out. @param {string} key */
+  taken(key) {
+    const held = this.#held.get(key);
+    if (held) held.taken = true;
+  }
+
+  /**
    * The server has spoken. A value of ours that comes back is an echo, any other one is somebody else's.
    * @param {(key: string) => number} truthOf
+   * @param {(key: string) => boolean} [told] Whether it spoke of this one. Of several words in a row it may say the last one
+   *   only: on and off again is told as off.
    */
-  heard(truthOf) {
+  heard(truthOf, told = () => false) {
     for (const [key, held] of this.#held) {
       const truth = truthOf(key);
-      if (truth === held.truth) continue;
+      if (truth === held.truth && !(told(key) && truth === held.underway.at(-1))) continue;
       held.truth = truth;
       const place = held.underway.indexOf(truth);
       held.ghost = place < 0 ? truth : null;
@@ -92,7 +114,7 @@ export class Touch {
     for (const [key, held] of this.#held) {
       if (held.releasedAt === null || now - held.releasedAt <= SETTLE_MS) continue;
       this.#held.delete(key);
-      unsure ||= held.underway.length > 0;
+      unsure ||= held.underway.length > 0 && !held.taken;
     }
     return unsure;
   }

@@ -88,7 +88,7 @@ export function projectForm(id, signal) {
   const notes = h("textarea", { rows: 3, maxlength: 2000 }, project?.notes ?? "");
   const fields = /** @type {const} */ ([["name", name], ["venue", venue], ["eventDate", date], ["notes", notes]]);
   /** What stood there when it was read: only what was changed here is sent, for others may have changed the rest. @type {Record<string, string>} */
-  const read = {};
+  const read = Object.fromEntries(fields.map(([key]) => [key, project?.[key] ?? ""]));
   const changed = () => fields.filter(([key, field]) => field.value.trim() !== (read[key] ?? "").trim());
   const save = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();

@@ -50,14 +50,18 @@ test("a project is copied, described, opened and deleted", () =>
     await page.locator("header").getByText("Autumn").waitFor();
 
     // One that is not in use is described too, without a change of light; and what others have written meanwhile stays.
+    await appliance.rest("/projects/default", { method: "PUT", body: { venue: "here" } });
+    await page.reload();
     await projects.getByRole("button", { name: "Details of project Default" }).click();
     const other = panel(page, "About Default");
+    await eventually("its venue", () => other.getByLabel("Venue").inputValue(), (venue) => venue === "here");
     await appliance.rest("/projects/default", { method: "PUT", body: { venue: "elsewhere" } });
     await other.getByLabel("Notes").fill("older");
     await other.getByRole("button", { name: "Save" }).click();
     const older = async () => (await appliance.rest("/projects")).projects.find(({ id }) => id === "default");
     const kept = await eventually("it is saved", older, ({ notes }) => notes === "older");
     assert.deepEqual([kept.venue, (await active()) === "default"], ["elsewhere", false]);
+    await eventually("it shows", () => other.getByLabel("Venue").inputValue(), (venue) => venue === "elsewhere");
 
     await projects.getByRole("button", { name: "Delete project Default" }).click();
     await projects.getByRole("button", { name: "Really delete?" }).click();

@@ -109,7 +109,7 @@ test("what a dead radio swallowed does not come out later and undo what was done
       weather.hold();
       const another = page.waitForEvent("websocket");
       await blackout.click();
-      await page.getByText("No answer came. Look whether it was done.").waitFor();
+      await page.getByText("No answer came. Check whether it was done.").waitFor();
       await eventually("the loss is told", () => page.getByText(/^No link/).count(), (count) => count > 0);
       // The page gives the old socket up and opens another one; only then the radio brings what was on its way.
       await another;

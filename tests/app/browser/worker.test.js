@@ -71,6 +71,27 @@ test("a new version is offered, and comes when it is taken", async () => {
   }
 });
 
+test("an appliance that comes back with another app has it offered to pages that stayed open", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "dmxd-ui-"));
+  cpSync(new URL("../../../src/pwa", import.meta.url).pathname, folder, { recursive: true });
+  const appliance = await new Appliance({ DMX_HTTP_UI_DIR: folder }).start();
+  try {
+    await visit(browser, { appliance, expects: /ERR_|WebSocket|Failed to fetch/ }, async (page) => {
+      await live(page);
+      await activated(page);
+      const html = readFileSync(join(folder, "index.html"), "utf8");
+      writeFileSync(join(folder, "index.html"), html.replace("<html ", "<html data-newer "));
+      await appliance.stop();
+      await appliance.start();
+      await page.getByRole("button", { name: "Load the new version of this app" }).waitFor();
+      await live(page);
+    });
+  } finally {
+    await appliance.clear();
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test("a browser would install it", async () => {
   const appliance = await new Appliance().start();
   try {
