@@ -141,10 +141,12 @@ test("a last value that found no room goes out with what is moved since, and nev
   const { clock, out, sender } = desk();
   sender.move("u0", { 5: 50 }, true);
   sender.answered(out[0].id, "RATE_LIMITED");
-  clock.run(GAP_MS + 1);
+  clock.run(105);
   sender.move("u0", { 6: 1 }, false);
+  clock.run(5);
+  sender.move("u0", { 6: 2 }, false); // waits for its pace when the other one is tried again
   clock.run(200);
-  assert.deepEqual(out.slice(1).map(({ patch }) => patch), [[{ ch: 6, val: 1 }], [{ ch: 5, val: 50 }]]);
+  assert.deepEqual(out.slice(1).map(({ patch }) => patch), [[{ ch: 6, val: 1 }], [{ ch: 5, val: 50 }, { ch: 6, val: 2 }]]);
 
   clock.run(100);
   sender.move("u0", { 5: 70 }, true);
