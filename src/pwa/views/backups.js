@@ -122,7 +122,8 @@ function row(version, base, watch) {
     const body = { versionId: version.versionId };
     const restore = () => {
       close();
-      void watch(api.json("POST", `${base}/restore`, { body, patience: PATIENCE_MS }), t("backups.restored"));
+      // After the look, which has the one turn: who is in a hurry need not wait for it, nor be told that something is in the way.
+      void watch(looking.then(() => api.json("POST", `${base}/restore`, { body, patience: PATIENCE_MS })), t("backups.restored"));
     };
     const look = async () => {
       /** @type {Promise<RestoreDryRun>} */
@@ -131,12 +132,12 @@ function row(version, base, watch) {
       if (!dry) return close(); // the restore would fail for the same reason, which was told
       changes.replaceChildren(would(dry.changes, dry.channels));
     };
+    const looking = look();
     asking.replaceChildren(h("p", null, t("backups.warning", { name, when })), changes, h("div", { class: "row" },
       h("button", { type: "button", class: "danger", onclick: restore }, t("backups.restore.sure")),
       h("button", { type: "button", onclick: close }, t("cancel"))));
     asking.hidden = false;
     mark(open, "aria-expanded", "true");
-    void look();
   }
   return h("li", { class: "item" },
     h("div", { class: "what" }, h("strong", null, when), h("span", { class: "quiet meta" }, [version.label, ...facts].filter(Boolean).join(" · "))),
