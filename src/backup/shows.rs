@@ -44,7 +44,7 @@ impl From<Fault> for NotTaken {
     fn from(fault: Fault) -> Self {
         match &fault {
             Fault::NotActive(_) | Fault::NotFound(_) | Fault::Active(_) => Self::NotActive,
-            Fault::Changed => Self::Changed,
+            Fault::Changed | Fault::Outdated(_) => Self::Changed,
             Fault::TooMuch(_) => Self::TooMuch(fault.to_string()),
             Fault::NotNow | Fault::Damaged => Self::NotNow(fault.to_string()),
             Fault::Stopping => Self::Stopping,

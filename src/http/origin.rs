@@ -63,7 +63,7 @@ impl Origins {
     pub(super) fn mark_preflight(answer: &mut HeaderMap) {
         let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
         answer.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-        let headers = HeaderValue::from_static("content-type, x-api-key, if-none-match");
+        let headers = HeaderValue::from_static("content-type, x-api-key, if-none-match, if-match");
         answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, headers);
         // Ten minutes: the longest that Chromium before version 76 took.
         answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));

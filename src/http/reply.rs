@@ -1,13 +1,14 @@
 //! Answers that are no problems: JSON, text, bytes, and bytes with an ETag.
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::hyper::body::Bytes;
 
 use super::dispatch::Response;
 use super::problem::Problem;
+use crate::kit::fingerprint::fingerprint;
+use crate::library::Tag;
 
 /// A JSON answer that no cache keeps.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
@@ -46,11 +47,23 @@ pub(super) fn tagged_as(etag: &str, media: &'static str, bytes: Bytes, request: 
     response
 }
 
-/// 64 bits of SHA-256 in hexadecimal: nobody tries to collide the appliance's own files.
-pub(super) fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut digest = Sha256::new();
-    parts.into_iter().for_each(|part| digest.update(part));
-    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+/// 304, when the client has the document of this tag.
+pub(super) fn unchanged(tag: &Tag, request: &HeaderMap) -> Option<Response> {
+    let known =
+        request.get_all(IF_NONE_MATCH).iter().any(|value| value.to_str().is_ok_and(|v| matches(v, tag.as_str())));
+    let mut response = Response::new(Bytes::new().into());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    known.then(|| with_tag(response, tag))
+}
+
+/// Adds the tag of the document that an answer shows or has changed.
+pub(super) fn with_tag(mut response: Response, tag: &Tag) -> Response {
+    if let Ok(tag) = HeaderValue::try_from(tag.as_str()) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    // A cache may keep it, but asks each time.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
 }
 
 /// RFC 9110, 13.1.2: a list, compared weakly, or `*`.

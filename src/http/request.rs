@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
-use warp::http::header::{CONTENT_LENGTH, EXPECT};
+use warp::http::header::{CONTENT_LENGTH, EXPECT, IF_MATCH};
 use warp::http::{HeaderMap, Method, StatusCode};
 use warp::hyper::body::{Buf, Bytes};
 use warp::ws::Ws;
 
 use super::problem::Problem;
 use super::server::Peer;
+use crate::library::Expected;
 
 /// The largest body, as the contract says.
 pub(super) const MAX_BODY: usize = 64 * 1024;
@@ -27,11 +28,11 @@ pub(super) struct Limit {
     patience: Duration,
 }
 
-/// Every body but a show file: 64 KiB at 13 kB/s, slower than any radio we know of.
+/// Every body but a document: 64 KiB at 13 kB/s, slower than any radio we know of.
 pub(super) const SMALL: Limit = Limit { bytes: MAX_BODY, patience: Duration::from_secs(5) };
 
-/// A show file (CONTRACT, section 3: 8 MiB), at 140 kB/s: a tablet at the far end of a hall.
-pub(super) const SHOW: Limit = Limit { bytes: 8 << 20, patience: Duration::from_secs(60) };
+/// A list of scenes, a scene or a show file: 8 MiB, as much as a project may hold, at 140 kB/s: a tablet at the far end of a hall.
+pub(super) const DOCUMENT: Limit = Limit { bytes: 8 << 20, patience: Duration::from_secs(60) };
 
 /// Pieces of a body.
 pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
@@ -62,8 +63,7 @@ impl Request {
     /// # Errors
     /// 413 above the limit, also without a `content-length`; 408 when it takes too long; 400 when it breaks off.
     pub(super) async fn bytes(&mut self, limit: Limit) -> Result<Vec<u8>, Problem> {
-        let announced = self.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-        let announced: usize = announced.unwrap_or(0);
+        let announced = self.announced().unwrap_or(0);
         // Whoever asks first (RFC 9110, 10.1.1) is told before it sends.
         let most = limit.bytes;
         if announced > most && (self.headers.contains_key(EXPECT) || announced > most + THROWN_AWAY) {
@@ -76,6 +76,31 @@ impl Request {
                 format!("the body took longer than {} s", limit.patience.as_secs()),
             )),
         }
+    }
+
+    /// Whether its body is announced as one that a [`SMALL`] limit takes.
+    pub(super) fn is_small(&self) -> bool {
+        self.announced().is_some_and(|bytes| bytes <= MAX_BODY)
+    }
+
+    /// What its `content-length` says.
+    fn announced(&self) -> Option<usize> {
+        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+
+    /// Which content it expects to edit: `If-Match` (RFC 9110, 13.1.1).
+    pub(super) fn expected(&self) -> Expected {
+        let mut values = self.headers.get_all(IF_MATCH).iter().peekable();
+        if values.peek().is_none() {
+            return Expected::Anything;
+        }
+        // What is no text matches nothing, as any other unknown tag.
+        let tags: Vec<_> =
+            values.flat_map(|value| value.to_str().unwrap_or_default().split(',')).map(str::trim).collect();
+        if tags.contains(&"*") {
+            return Expected::Anything;
+        }
+        Expected::OneOf(tags.into_iter().map(str::to_owned).collect())
     }
 
     /// What stood in the place of the route's `n`th `{…}`.

@@ -1,7 +1,8 @@
-//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd, serial lines, USB devices, rates and limits.
+//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd, fingerprints, serial lines, USB devices, rates and limits.
 
 pub mod backoff;
 pub mod clock;
+pub mod fingerprint;
 pub mod health;
 pub mod limiter;
 pub mod rate;

@@ -1,5 +1,6 @@
 //! The projects there are, and which one is active. Pure.
 
+use super::Tag;
 use crate::dmx::{Project, ProjectId};
 
 /// All projects, oldest first.
@@ -21,6 +22,12 @@ impl Catalogue {
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Project> {
         self.projects.iter().find(|project| project.id.as_str() == id)
+    }
+
+    /// Which content the list is.
+    #[must_use]
+    pub fn tag(&self) -> Tag {
+        Tag::of_json(&(self.active.as_str(), &self.projects))
     }
 
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Project> {

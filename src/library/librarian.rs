@@ -11,7 +11,7 @@ use ulid::Ulid;
 
 use super::catalogue::Catalogue;
 use super::documents::{self, Pending, Stored, json};
-use super::{Document, EditedScene, Fault, Imported, Parts, SceneFault, View};
+use super::{Document, EditedScene, Expected, Fault, Imported, Parts, SceneFault, Tag, View};
 use crate::dmx::{
     Command, ImportMode, Look, Project, ProjectEdit, ProjectId, Scene, SceneEdit, ShowFile, Snapshot, State, scenes,
 };
@@ -49,7 +49,7 @@ pub(super) enum Wish {
     },
     PutScenes {
         scenes: Vec<Scene>,
-        reply: Reply<Bytes>,
+        reply: Reply<Arc<View>>,
     },
     EditScenes {
         edit: SceneEdit,
@@ -79,6 +79,12 @@ pub(super) enum Wish {
     },
 }
 
+/// A wish, and which content whoever wishes expects.
+pub(super) struct Asked {
+    pub(super) wish: Wish,
+    pub(super) expected: Expected,
+}
+
 /// The project that is active at a start.
 #[must_use]
 pub fn active_at_start(store: &Store, several: bool) -> ProjectId {
@@ -106,7 +112,7 @@ impl Librarian {
     }
 
     /// Runs until nobody can wish any more.
-    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<Wish>) {
+    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<Asked>) {
         loop {
             let wish = tokio::select! {
                 wish = wishes.recv() => wish,
@@ -115,19 +121,21 @@ impl Librarian {
                     continue;
                 }
             };
-            let Some(wish) = wish else { return };
+            let Some(Asked { wish, expected }) = wish else { return };
             self.read_again().await;
             // Err of an answer: whoever wished does not wait any more. What was done stays done.
             match wish {
-                Wish::Create { edit, reply } => drop(reply.send(self.create(edit).await)),
-                Wish::Edit { id, edit, reply } => drop(reply.send(self.edit(&id, edit).await)),
-                Wish::Select { id, reply } => drop(reply.send(self.select(&id).await)),
-                Wish::Delete { id, reply } => drop(reply.send(self.delete(&id).await)),
-                Wish::PutScenes { scenes, reply } => drop(reply.send(self.put_scenes(&scenes).await)),
+                Wish::Create { edit, reply } => drop(reply.send(self.create(edit, &expected).await)),
+                Wish::Edit { id, edit, reply } => drop(reply.send(self.edit(&id, edit, &expected).await)),
+                Wish::Select { id, reply } => drop(reply.send(self.select(&id, &expected).await)),
+                Wish::Delete { id, reply } => drop(reply.send(self.delete(&id, &expected).await)),
+                Wish::PutScenes { scenes, reply } => drop(reply.send(self.put_scenes(&scenes, &expected).await)),
                 Wish::EditScenes { edit, command, reply } => {
-                    drop(reply.send(self.edit_scenes(edit, command).await));
+                    drop(reply.send(self.edit_scenes(edit, command, &expected).await));
                 }
-                Wish::Import { file, mode, dry, reply } => drop(reply.send(self.import(file, mode, dry).await)),
+                Wish::Import { file, mode, dry, reply } => {
+                    drop(reply.send(self.import(file, mode, dry, &expected).await))
+                }
                 Wish::Snapshot { project, reply } => drop(reply.send(self.snapshot(&project).await)),
                 Wish::Adopt { project, snapshot, edition, reply } => {
                     drop(reply.send(self.adopt(&project, snapshot, edition).await));
@@ -159,9 +167,10 @@ impl Librarian {
         self.view.borrow().clone()
     }
 
-    async fn create(&self, edit: ProjectEdit) -> Result<Arc<View>, Fault> {
+    async fn create(&self, edit: ProjectEdit, expected: &Expected) -> Result<Arc<View>, Fault> {
         self.whole()?;
         let view = self.view();
+        expected.meet([&view.catalogue.tag()])?;
         if view.catalogue.projects.len() >= MAX_PROJECTS {
             return Err(Fault::TooMuch(format!("there are {MAX_PROJECTS} projects, the most; delete one first")));
         }
@@ -189,7 +198,9 @@ impl Librarian {
         Ok(self.publish(after))
     }
 
-    async fn edit(&self, id: &str, edit: ProjectEdit) -> Result<Project, Fault> {
+    async fn edit(&self, id: &str, edit: ProjectEdit, expected: &Expected) -> Result<Project, Fault> {
+        let view = self.view();
+        expected.meet([&Tag::of_project(&self.known(id)?), &view.catalogue.tag()])?;
         self.change(id, |project| project.edit(edit, clock::now_ms())).await
     }
 
@@ -211,9 +222,10 @@ impl Librarian {
         Ok(project)
     }
 
-    async fn select(&self, id: &str) -> Result<Arc<View>, Fault> {
+    async fn select(&self, id: &str, expected: &Expected) -> Result<Arc<View>, Fault> {
         self.whole()?;
         let project = self.known(id)?.clone();
+        expected.meet([&self.view().catalogue.tag()])?;
         let stored = documents::read(&self.parts.store, &project.id).await?;
         let mut batch = Batch::default();
         keep(&mut batch, &project); // of `default`, which may never have been edited
@@ -225,10 +237,11 @@ impl Librarian {
         Ok(self.publish(after))
     }
 
-    async fn delete(&self, id: &str) -> Result<Arc<View>, Fault> {
+    async fn delete(&self, id: &str, expected: &Expected) -> Result<Arc<View>, Fault> {
         self.whole()?;
         let project = self.known(id)?.id.clone();
         let mut after = (*self.view()).clone();
+        expected.meet([&after.catalogue.tag()])?;
         if project == after.catalogue.active {
             return Err(Fault::Active(project));
         }
@@ -241,15 +254,22 @@ impl Librarian {
         Ok(self.publish(after))
     }
 
-    async fn put_scenes(&self, scenes: &[Scene]) -> Result<Bytes, Fault> {
-        let scenes = json(&scenes);
-        self.put_documents(Some(scenes), None).await.map(|view| view.scenes.clone())
+    async fn put_scenes(&self, scenes: &[Scene], expected: &Expected) -> Result<Arc<View>, Fault> {
+        self.whole()?;
+        expected.meet([&self.view().scenes_tag])?;
+        self.put_documents(Some(json(&scenes)), None).await
     }
 
     /// Edits one scene, in one step with a command if there is one.
-    async fn edit_scenes(&self, edit: SceneEdit, command: Option<Box<Command>>) -> Result<EditedScene, SceneFault> {
+    async fn edit_scenes(
+        &self,
+        edit: SceneEdit,
+        command: Option<Box<Command>>,
+        expected: &Expected,
+    ) -> Result<EditedScene, SceneFault> {
         self.whole()?;
         let view = self.view();
+        expected.meet([&view.scenes_tag])?;
         let before = view.clone();
         let work = move || {
             let mut scenes = before.file()?.scenes.unwrap_or_default();
@@ -278,23 +298,31 @@ impl Librarian {
         Ok(EditedScene { scene, outcome, view })
     }
 
-    async fn import(&self, file: ShowFile, mode: ImportMode, dry: bool) -> Result<Imported, Fault> {
-        let view = self.view();
+    async fn import(
+        &self,
+        file: ShowFile,
+        mode: ImportMode,
+        dry: bool,
+        expected: &Expected,
+    ) -> Result<Imported, Fault> {
+        let mut view = self.view();
+        expected.meet([&view.file_tag])?;
+        let now = view.clone();
         let replaces_all = mode == ImportMode::Replace && file.scenes.is_some();
         let work = move || {
             // What is damaged can be replaced as a whole, and is nothing to build on.
-            let now = if view.damaged && replaces_all && !dry { ShowFile::default() } else { view.file()? };
+            let now = if now.damaged && replaces_all && !dry { ShowFile::default() } else { now.file()? };
             let file = file.over(&now, mode);
             file.check().map_err(|refusal| Fault::TooMuch(refusal.to_string()))?;
             let changes = if dry { file.changes(&now) } else { BTreeMap::new() };
             let stored = Stored::of(file.scenes.as_deref().unwrap_or_default(), &file.show);
-            Ok((Imported { file, changes }, stored))
+            Ok((file, changes, stored))
         };
-        let (imported, Stored { scenes, show, .. }) = blocking(work).await?;
+        let (file, changes, Stored { scenes, show, .. }) = blocking(work).await?;
         if !dry {
-            self.put_documents(Some(scenes), Some(show)).await?;
+            view = self.put_documents(Some(scenes), Some(show)).await?;
         }
-        Ok(imported)
+        Ok(Imported { file, changes, tag: view.file_tag.clone() })
     }
 
     /// Replaces documents of the active project; `None`: that one stays.
@@ -325,6 +353,7 @@ impl Librarian {
             after.looks = looks(scenes.clone(), self.parts.universes).await;
             after.scenes = scenes;
         }
+        after.tag().await;
         after.edition += 1;
         let view = self.publish(after);
         self.end_scene_unless_kept(&view).await;
@@ -478,6 +507,8 @@ impl View {
             scenes,
             show,
             damaged: false,
+            scenes_tag: Tag::of([documents::NO_SCENES]),
+            file_tag: Tag::of([documents::NO_SHOW]),
             edition: 0,
             looks: Arc::default(),
         }
@@ -487,7 +518,21 @@ impl View {
     async fn take(&mut self, stored: Stored, universes: u8) {
         (self.scenes, self.show, self.damaged) = (stored.scenes.into(), stored.show.into(), stored.damaged);
         self.looks = looks(self.scenes.clone(), universes).await;
+        self.tag().await;
         self.edition += 1;
+    }
+
+    /// Tags for its documents. With the project: the same list in another one is another document.
+    async fn tag(&mut self) {
+        let (project, scenes, show) = (self.catalogue.active.clone(), self.scenes.clone(), self.show.clone());
+        let tags = move || {
+            let scenes = Tag::of([project.as_str().as_bytes(), &scenes]);
+            let file = Tag::of([scenes.as_str().as_bytes(), &show]);
+            Ok((scenes, file))
+        };
+        if let Ok((scenes, file)) = blocking(tags).await {
+            (self.scenes_tag, self.file_tag) = (scenes, file);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod catalogue;
 mod documents;
 mod librarian;
 pub mod predecessor;
+mod tag;
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +27,9 @@ use crate::store::Store;
 
 pub use catalogue::Catalogue;
 pub use librarian::active_at_start;
+pub use tag::{Expected, Tag};
 
-use librarian::{Librarian, Wish};
+use librarian::{Asked, Librarian, Wish};
 
 /// Wishes that may wait; with more, whoever wishes waits.
 const WISHES: usize = 16;
@@ -50,6 +52,9 @@ pub enum Fault {
     /// Scenes or show are another edition than whoever asks thinks.
     #[error("scenes or show were edited meanwhile")]
     Changed,
+    /// The document is another one than the client expected; its tag now.
+    #[error("it was changed since you read it; read it again, and change that")]
+    Outdated(Option<Tag>),
     /// Scenes or show are damaged, so that nothing can be built on them.
     #[error("scenes or show of this project are damaged; restore a backup, or replace both by /import with scenes")]
     Damaged,
@@ -72,6 +77,10 @@ pub struct View {
     pub show: Bytes,
     /// One of them was damaged and is shown as empty.
     pub damaged: bool,
+    /// Which content the scenes are.
+    pub scenes_tag: Tag,
+    /// Which content scenes and show are together.
+    pub file_tag: Tag,
     /// Rises with each change of scenes, show or active project.
     pub edition: u64,
     /// The scenes as light.
@@ -133,6 +142,8 @@ pub struct Imported {
     pub file: ShowFile,
     /// By list.
     pub changes: BTreeMap<String, ListChanges>,
+    /// Which content the project holds now.
+    pub tag: Tag,
 }
 
 /// The active project as one document.
@@ -165,7 +176,8 @@ pub struct Parts {
 pub struct Library {
     several: bool,
     view: watch::Receiver<Arc<View>>,
-    wishes: mpsc::Sender<Wish>,
+    wishes: mpsc::Sender<Asked>,
+    expected: Expected,
 }
 
 /// Starts the librarian in `tasks`; it ends with the last clone of the library.
@@ -174,7 +186,7 @@ pub async fn start(parts: Parts, tasks: &mut Tasks) -> Library {
     let several = parts.several;
     let (librarian, view) = Librarian::open(parts).await;
     tasks.spawn("librarian", librarian.run(wished));
-    Library { several, view, wishes }
+    Library { several, view, wishes, expected: Expected::Anything }
 }
 
 impl Library {
@@ -188,6 +200,12 @@ impl Library {
     #[must_use]
     pub fn view(&self) -> Arc<View> {
         self.view.borrow().clone()
+    }
+
+    /// The same library for one edit of a document that must be what the client expects: else it is [`Fault::Outdated`].
+    #[must_use]
+    pub fn expecting(&self, expected: Expected) -> Self {
+        Self { expected, ..self.clone() }
     }
 
     /// Makes a project; all of them.
@@ -222,11 +240,11 @@ impl Library {
         self.wish(|reply| Wish::Delete { id, reply }).await
     }
 
-    /// Replaces the scenes of the active project; what is stored.
+    /// Replaces the scenes of the active project; everything since.
     ///
     /// # Errors
     /// A limit.
-    pub async fn put_scenes(&self, scenes: Vec<Scene>) -> Result<Bytes, Fault> {
+    pub async fn put_scenes(&self, scenes: Vec<Scene>) -> Result<Arc<View>, Fault> {
         self.wish(|reply| Wish::PutScenes { scenes, reply }).await
     }
 
@@ -246,7 +264,7 @@ impl Library {
     ) -> oneshot::Receiver<Result<EditedScene, SceneFault>> {
         let (reply, done) = oneshot::channel();
         let wish = Wish::EditScenes { edit, command: command.map(Box::new), reply };
-        let _ = self.wishes.send(wish).await; // Err: it stops, which the receiver hears
+        let _ = self.ask(wish).await; // Err: it stops, which the receiver hears
         done
     }
 
@@ -284,7 +302,12 @@ impl Library {
 
     async fn wish<T>(&self, wish: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Wish) -> Result<T, Fault> {
         let (reply, done) = oneshot::channel();
-        self.wishes.send(wish(reply)).await.map_err(|_| Fault::Stopping)?;
+        self.ask(wish(reply)).await?;
         done.await.unwrap_or(Err(Fault::Stopping))
+    }
+
+    async fn ask(&self, wish: Wish) -> Result<(), Fault> {
+        let asked = Asked { wish, expected: self.expected.clone() };
+        self.wishes.send(asked).await.map_err(|_| Fault::Stopping)
     }
 }

@@ -12,6 +12,7 @@ use super::missing;
 use crate::http::dispatch::Response;
 use crate::http::problem::Problem;
 use crate::http::reply;
+use crate::kit::fingerprint::fingerprint;
 
 /// One file.
 struct File {
@@ -26,7 +27,7 @@ static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/app_files.rs"));
 
 /// Files and the fingerprints of their plain forms, by address.
 static BY_ADDRESS: LazyLock<BTreeMap<&'static str, (&'static File, String)>> =
-    LazyLock::new(|| FILES.iter().map(|file| (file.address, (file, reply::fingerprint([file.plain])))).collect());
+    LazyLock::new(|| FILES.iter().map(|file| (file.address, (file, fingerprint([file.plain])))).collect());
 
 pub(super) fn has(address: &str) -> bool {
     BY_ADDRESS.contains_key(address)

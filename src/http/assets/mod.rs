@@ -16,6 +16,7 @@ use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use super::dispatch::Response;
 use super::problem::Problem;
 use super::reply;
+use crate::kit::fingerprint::fingerprint;
 
 /// Where the app comes from.
 pub(super) enum Assets {
@@ -86,12 +87,12 @@ impl Shell {
     fn of<'a>(all: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
         let (mut files, mut prints) = (Vec::new(), String::new());
         for (address, bytes) in all {
-            prints += &format!("{address} {}\n", reply::fingerprint([bytes]));
+            prints += &format!("{address} {}\n", fingerprint([bytes]));
             if address != WORKER {
                 files.push(address.to_owned());
             }
         }
-        Self { version: reply::fingerprint([prints.as_bytes()]), files }
+        Self { version: fingerprint([prints.as_bytes()]), files }
     }
 }
 

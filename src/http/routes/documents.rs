@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use warp::http::StatusCode;
+use tokio::sync::SemaphorePermit;
+use warp::http::{HeaderMap, StatusCode};
 
 use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
-use super::super::request::{Request, SHOW};
-use super::{Key, Query, Route, Verb, json, shape};
+use super::super::request::{DOCUMENT, Request, SMALL};
+use super::{Key, NOT_MODIFIED, OUTDATED, Query, Route, Verb, json, shape};
 use crate::dmx::{FieldError, ImportMode, ListChanges, Reason, Refusal, ShowBody, ShowFile};
 use crate::kit::clock;
+use crate::library::Tag;
 
 /// Asks what would change instead of changing it.
 pub(super) const DRY_RUN: Query = Query { name: "dryRun", values: &["0", "1", "false", "true"] };
@@ -27,8 +29,8 @@ pub(super) static ROUTES: &[Route] = &[
         key: Key::AsHeader,
         query: &[],
         takes: None,
-        answers: &[json::<ShowBody>(200, "As a file.")],
-        handler: |app, _| Box::pin(async move { export(&app).await }),
+        answers: &[json::<ShowBody>(200, "As a file; `ETag` names its content but for `exportedAt`."), NOT_MODIFIED],
+        handler: |app, request| Box::pin(async move { export(&app, &request.headers).await }),
     },
     Route {
         verb: Verb::Post,
@@ -38,7 +40,10 @@ pub(super) static ROUTES: &[Route] = &[
         key: Key::AsHeader,
         query: &[Query { name: "mode", values: &["replace", "merge"] }, DRY_RUN],
         takes: Some(shape::<ShowBody>),
-        answers: &[json::<Imported>(200, "What is stored, as /export gives it; with `dryRun=1` what would change.")],
+        answers: &[
+            json::<Imported>(200, "What is stored, as /export gives it; with `dryRun=1` what would change."),
+            OUTDATED,
+        ],
         handler: |app, request| Box::pin(async move { import(&app, request).await }),
     },
 ];
@@ -63,9 +68,29 @@ struct DryRun {
     changes: BTreeMap<String, ListChanges>,
 }
 
-async fn export(app: &App) -> Result<Response, Problem> {
+async fn export(app: &App, request: &HeaderMap) -> Result<Response, Problem> {
     let view = app.library.view();
-    blocking(move || reply::json(StatusCode::OK, &view.file()?.export(clock::now_ms()))).await
+    if let Some(unchanged) = reply::unchanged(&view.file_tag, request) {
+        return Ok(unchanged);
+    }
+    blocking(move || exported(&view.file()?, &view.file_tag)).await
+}
+
+fn exported(file: &ShowFile, tag: &Tag) -> Result<Response, Problem> {
+    Ok(reply::with_tag(reply::json(StatusCode::OK, &file.export(clock::now_ms()))?, tag))
+}
+
+/// A body that is a document, and the turn of whoever brings a large one, to be kept until it is stored: read, 8 MiB may
+/// need ten times that, for which there is memory once.
+pub(super) async fn body<'a>(
+    app: &'a App,
+    request: &mut Request,
+) -> Result<(Vec<u8>, Option<SemaphorePermit<'a>>), Problem> {
+    if request.is_small() {
+        return Ok((request.bytes(SMALL).await?, None));
+    }
+    let turn = app.imports.acquire().await.map_err(Problem::internal)?;
+    Ok((request.bytes(DOCUMENT).await?, Some(turn)))
 }
 
 /// Work for the processor, off the threads that serve.
@@ -81,15 +106,14 @@ async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
         _ => ImportMode::Replace,
     };
     let dry = dry_run(&request)?;
-    // One at a time: read, a body of 8 MiB may need ten times that.
-    let _turn = app.imports.acquire().await.map_err(Problem::internal)?;
-    let body = request.bytes(SHOW).await?;
+    let library = app.library.expecting(request.expected());
+    let (body, _turn) = body(app, &mut request).await?;
     let file = blocking(move || Ok(ShowFile::from_json(&body, clock::now_ms())?)).await?;
-    let imported = app.library.import(file, mode, dry).await?;
+    let imported = library.import(file, mode, dry).await?;
     if dry {
         return reply::json(StatusCode::OK, &DryRun { dry_run: true, changes: imported.changes });
     }
-    blocking(move || reply::json(StatusCode::OK, &imported.file.export(clock::now_ms()))).await
+    blocking(move || exported(&imported.file, &imported.tag)).await
 }
 
 /// Whether only an answer is wanted.

@@ -132,6 +132,16 @@ const fn empty(status: u16, says: &'static str) -> Answer {
     Answer { status, says, body: None }
 }
 
+/// Of a document that can be edited.
+const NOT_MODIFIED: Answer = empty(304, "`If-None-Match` names the content that is there.");
+
+/// Of an edit of a document.
+const OUTDATED: Answer = Answer {
+    status: 412,
+    says: "`If-Match` names another content than is there; nothing was changed.",
+    body: Some((super::problem::MEDIA, Some(shape::<super::problem::Body<'static>>))),
+};
+
 /// Everything that is served, resource by resource.
 pub(super) fn table() -> impl Iterator<Item = &'static Route> {
     resources().chain([&ui::FILE])

@@ -3,15 +3,16 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use warp::http::StatusCode;
+use warp::http::header::{ETAG, HeaderValue};
 
 use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
-use super::{Key, Route, Verb, json, shape};
+use super::{Key, NOT_MODIFIED, OUTDATED, Route, Verb, json, shape};
 use crate::dmx::{Project, ProjectBody, ProjectEdit};
-use crate::library::{Fault, View};
+use crate::library::{Fault, Tag, View};
 
 /// The rows.
 pub(super) static ROUTES: &[Route] = &[
@@ -22,27 +23,37 @@ pub(super) static ROUTES: &[Route] = &[
         key: Key::AsHeader,
         query: &[],
         takes: None,
-        answers: &[json::<Projects>(200, "All of them.")],
-        handler: |app, _| Box::pin(async move { list(&app) }),
+        answers: &[json::<Projects>(200, "All of them; `ETag` names the list's content."), NOT_MODIFIED],
+        handler: |app, request| Box::pin(async move { list(&app, &request) }),
     },
     Route {
         verb: Verb::Post,
         path: "/projects",
-        summary: "Makes a project, with `templateId` from another one's state, scenes and show.",
+        summary: "Makes a project, with `templateId` from another one's state, scenes and show. `If-Match` here and below names the list's content.",
         key: Key::AsHeader,
         query: &[],
         takes: Some(shape::<ProjectBody>),
-        answers: &[json::<Projects>(201, "All of them, the new one among them.")],
+        answers: &[json::<Projects>(201, "All of them, the new one among them."), OUTDATED],
         handler: |app, request| Box::pin(async move { create(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/projects/{id}",
+        summary: "What is known about a project.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<Project>(200, "The project; `ETag` names the fields that PUT changes.")],
+        handler: |app, request| Box::pin(async move { read(&app, &request) }),
     },
     Route {
         verb: Verb::Put,
         path: "/projects/{id}",
-        summary: "Changes the fields that are named and keeps the others.",
+        summary: "Changes the fields that are named and keeps the others. `If-Match` names the project's content or the list's.",
         key: Key::AsHeader,
         query: &[],
         takes: Some(shape::<ProjectBody>),
-        answers: &[json::<Project>(200, "The project.")],
+        answers: &[json::<Project>(200, "The project."), OUTDATED],
         handler: |app, request| Box::pin(async move { edit(&app, request).await }),
     },
     Route {
@@ -52,7 +63,7 @@ pub(super) static ROUTES: &[Route] = &[
         key: Key::AsHeader,
         query: &[],
         takes: None,
-        answers: &[json::<Projects>(200, "Those that are left.")],
+        answers: &[json::<Projects>(200, "Those that are left."), OUTDATED],
         handler: |app, request| Box::pin(async move { delete(&app, request).await }),
     },
     Route {
@@ -62,7 +73,7 @@ pub(super) static ROUTES: &[Route] = &[
         key: Key::AsHeader,
         query: &[],
         takes: None,
-        answers: &[json::<Projects>(200, "All of them.")],
+        answers: &[json::<Projects>(200, "All of them."), OUTDATED],
         handler: |app, request| Box::pin(async move { select(&app, request).await }),
     },
 ];
@@ -80,34 +91,47 @@ struct Projects {
 
 fn answer(status: StatusCode, view: &View) -> Result<Response, Problem> {
     let projects = view.catalogue.projects.clone();
-    reply::json(status, &Projects { active_id: view.catalogue.active.to_string(), projects })
+    let projects = Projects { active_id: view.catalogue.active.to_string(), projects };
+    Ok(reply::with_tag(reply::json(status, &projects)?, &view.catalogue.tag()))
 }
 
-fn list(app: &App) -> Result<Response, Problem> {
+fn list(app: &App, request: &Request) -> Result<Response, Problem> {
     several(app)?;
-    answer(StatusCode::OK, &app.library.view())
+    let view = app.library.view();
+    reply::unchanged(&view.catalogue.tag(), &request.headers).map_or_else(|| answer(StatusCode::OK, &view), Ok)
+}
+
+fn read(app: &App, request: &Request) -> Result<Response, Problem> {
+    several(app)?;
+    let (view, id) = (app.library.view(), request.parameter(0));
+    one(view.catalogue.get(id).ok_or_else(|| Fault::NotFound(id.to_owned()))?)
+}
+
+/// No 304 by this tag: it says nothing about the times.
+fn one(project: &Project) -> Result<Response, Problem> {
+    Ok(reply::with_tag(reply::json(StatusCode::OK, project)?, &Tag::of_project(project)))
 }
 
 async fn create(app: &App, mut request: Request) -> Result<Response, Problem> {
     several(app)?;
     let edit = ProjectEdit::from_json(&request.bytes(SMALL).await?, true)?;
-    answer(StatusCode::CREATED, &*app.library.create(edit).await?)
+    answer(StatusCode::CREATED, &*app.library.expecting(request.expected()).create(edit).await?)
 }
 
 async fn edit(app: &App, mut request: Request) -> Result<Response, Problem> {
     several(app)?;
     let edit = ProjectEdit::from_json(&request.bytes(SMALL).await?, false)?;
-    reply::json(StatusCode::OK, &app.library.edit(request.parameter(0).to_owned(), edit).await?)
+    one(&app.library.expecting(request.expected()).edit(request.parameter(0).to_owned(), edit).await?)
 }
 
 async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
     several(app)?;
-    answer(StatusCode::OK, &*app.library.delete(request.parameter(0).to_owned()).await?)
+    answer(StatusCode::OK, &*app.library.expecting(request.expected()).delete(request.parameter(0).to_owned()).await?)
 }
 
 async fn select(app: &App, request: Request) -> Result<Response, Problem> {
     several(app)?;
-    answer(StatusCode::OK, &*app.library.select(request.parameter(0).to_owned()).await?)
+    answer(StatusCode::OK, &*app.library.expecting(request.expected()).select(request.parameter(0).to_owned()).await?)
 }
 
 /// Whether there is anything here at all.
@@ -120,10 +144,17 @@ pub(super) fn several(app: &App) -> Result<(), Problem> {
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
-        let status = match fault {
+        let status = match &fault {
             Fault::NotFound(_) => StatusCode::NOT_FOUND,
             Fault::Active(_) | Fault::NotActive(_) | Fault::TooMuch(_) | Fault::Changed | Fault::Damaged => {
                 StatusCode::CONFLICT
+            }
+            Fault::Outdated(tag) => {
+                let problem = Self::new(StatusCode::PRECONDITION_FAILED, fault.to_string());
+                return match tag.as_ref().and_then(|tag| HeaderValue::try_from(tag.as_str()).ok()) {
+                    Some(tag) => problem.with(ETAG, tag),
+                    None => problem,
+                };
             }
             Fault::NotNow => return Self::unavailable(fault.to_string()),
             Fault::Stopping => return super::rgb::stopping(),

@@ -9,13 +9,14 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
 use super::desk;
+use super::documents::{blocking, body};
 use super::rgb::{OUTCOME, stopping};
-use super::{Key, Route, Verb, json, shape};
+use super::{Key, NOT_MODIFIED, OUTDATED, Route, Verb, json, shape};
 use crate::desk::Client;
 use crate::dmx::{DeskView, NotEdited, RecallOrder, SceneBody, SceneEdit, SceneFields, scenes};
 use crate::engine::{Outcome, PATIENCE};
 use crate::kit::clock;
-use crate::library::SceneFault;
+use crate::library::{EditedScene, SceneFault, View};
 
 const JSON: &str = "application/json";
 
@@ -28,17 +29,17 @@ pub(super) static ROUTES: &[Route] = &[
         key: Key::AsHeader,
         query: &[],
         takes: None,
-        answers: &[json::<Vec<SceneBody>>(200, "All of them.")],
-        handler: |app, _| Box::pin(async move { Ok(reply::bytes(JSON, app.library.view().scenes.clone())) }),
+        answers: &[json::<Vec<SceneBody>>(200, "All of them; `ETag` names the list's content."), NOT_MODIFIED],
+        handler: |app, request| Box::pin(async move { Ok(list(&app.library.view(), &request)) }),
     },
     Route {
         verb: Verb::Put,
         path: "/scenes",
-        summary: "Replaces the scenes of the active project. Larger lists than 64 KiB go to /import.",
+        summary: "Replaces the scenes of the active project: a list of at most 8 MiB. `If-Match` here and below names the list's content.",
         key: Key::AsHeader,
         query: &[],
         takes: Some(shape::<Vec<SceneBody>>),
-        answers: &[json::<Vec<SceneBody>>(200, "What is stored.")],
+        answers: &[json::<Vec<SceneBody>>(200, "What is stored."), OUTDATED],
         handler: |app, request| Box::pin(async move { put(&app, request).await }),
     },
     Route {
@@ -48,7 +49,7 @@ pub(super) static ROUTES: &[Route] = &[
         key: Key::AsHeader,
         query: &[],
         takes: Some(shape::<SceneFields>),
-        answers: &[json::<SceneBody>(201, "The scene.")],
+        answers: &[json::<SceneBody>(201, "The scene; `ETag` is the list's."), OUTDATED],
         handler: |app, request| Box::pin(async move { add(&app, request).await }),
     },
     Route {
@@ -58,7 +59,7 @@ pub(super) static ROUTES: &[Route] = &[
         key: Key::AsHeader,
         query: &[],
         takes: Some(shape::<SceneFields>),
-        answers: &[json::<SceneBody>(200, "The scene.")],
+        answers: &[json::<SceneBody>(200, "The scene; `ETag` is the list's."), OUTDATED],
         handler: |app, request| Box::pin(async move { change(&app, request).await }),
     },
     Route {
@@ -68,7 +69,7 @@ pub(super) static ROUTES: &[Route] = &[
         key: Key::AsHeader,
         query: &[],
         takes: None,
-        answers: &[json::<Vec<SceneBody>>(200, "Those that are left.")],
+        answers: &[json::<Vec<SceneBody>>(200, "Those that are left."), OUTDATED],
         handler: |app, request| Box::pin(async move { delete(&app, request).await }),
     },
     Route {
@@ -84,24 +85,42 @@ pub(super) static ROUTES: &[Route] = &[
 ];
 
 async fn put(app: &App, mut request: Request) -> Result<Response, Problem> {
-    let scenes = scenes(&request.bytes(SMALL).await?, clock::now_ms())?;
-    Ok(reply::bytes(JSON, app.library.put_scenes(scenes).await?))
+    let library = app.library.expecting(request.expected());
+    let (body, _turn) = body(app, &mut request).await?;
+    let scenes = blocking(move || Ok(scenes(&body, clock::now_ms())?)).await?;
+    Ok(all(&*library.put_scenes(scenes).await?))
+}
+
+fn list(view: &View, request: &Request) -> Response {
+    reply::unchanged(&view.scenes_tag, &request.headers).unwrap_or_else(|| all(view))
+}
+
+fn all(view: &View) -> Response {
+    reply::with_tag(reply::bytes(JSON, view.scenes.clone()), &view.scenes_tag)
+}
+
+fn one(status: StatusCode, edited: &EditedScene) -> Result<Response, Problem> {
+    Ok(reply::with_tag(reply::json(status, &edited.scene)?, &edited.view.scenes_tag))
 }
 
 async fn add(app: &App, mut request: Request) -> Result<Response, Problem> {
-    let edit = SceneEdit::add(&request.bytes(SMALL).await?, &app.hub.state(), ulid::Ulid::generate(), clock::now_ms())?;
-    reply::json(StatusCode::CREATED, &app.library.edit_scenes(edit).await?.scene)
+    let library = app.library.expecting(request.expected());
+    let (body, _turn) = body(app, &mut request).await?;
+    let edit = SceneEdit::add(&body, &app.hub.state(), ulid::Ulid::generate(), clock::now_ms())?;
+    one(StatusCode::CREATED, &library.edit_scenes(edit).await?)
 }
 
 async fn change(app: &App, mut request: Request) -> Result<Response, Problem> {
-    let edit = SceneEdit::change(request.parameter(0).to_owned(), &request.bytes(SMALL).await?)?;
-    reply::json(StatusCode::OK, &app.library.edit_scenes(edit).await?.scene)
+    let library = app.library.expecting(request.expected());
+    let (body, _turn) = body(app, &mut request).await?;
+    let edit = SceneEdit::change(request.parameter(0).to_owned(), &body)?;
+    one(StatusCode::OK, &library.edit_scenes(edit).await?)
 }
 
 async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
     let edit = SceneEdit::Delete { id: request.parameter(0).to_owned() };
-    let edited = app.library.edit_scenes(edit).await?;
-    Ok(reply::bytes(JSON, edited.view.scenes.clone()))
+    let edited = app.library.expecting(request.expected()).edit_scenes(edit).await?;
+    Ok(all(&edited.view))
 }
 
 async fn recall(app: &App, mut request: Request) -> Result<Response, Problem> {

@@ -78,7 +78,7 @@ async fn assert_preflight(web: &Web, origin: &str) {
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
         let preflight = web.request(Method::OPTIONS, "/rgb").header("origin", origin);
         let preflight = preflight.header("access-control-request-method", method);
-        let headers = "content-type,x-api-key,if-none-match";
+        let headers = "content-type,x-api-key,if-none-match,if-match";
         let answer = web.send(preflight.header("access-control-request-headers", headers)).await;
         assert!((200..300).contains(&answer.status), "{method} from {origin}: {answer:?}");
         assert!(["*", origin].contains(&answer.header("access-control-allow-origin")), "{answer:?}");

@@ -89,6 +89,11 @@ async fn numbers_come_back_as_they_were_written() {
     }
 }
 
+/// A level for each channel of universe 0.
+fn full() -> serde_json::Map<String, Value> {
+    (1..=512).map(|channel| (channel.to_string(), json!(255))).collect()
+}
+
 /// Everything of the box that an import may change.
 async fn everything(web: &Web) -> (Value, Value, Value, Value) {
     (list(web).await, scenes(web).await, export(web).await, web.state().await)
@@ -266,11 +271,26 @@ async fn each_document_has_its_own_limit_of_size() {
     };
     let put = async |body: String| -> Answer { web.send(web.request(Method::PUT, "/scenes").body(body)).await };
     let one = json!([{"id": "a", "name": "A", "channelValues": {}, "timestamp": 1}]);
-    put(padded(&one, 65_537)).await.problem(413);
-    assert_eq!(scenes(&web).await, json!([]));
-    assert_eq!(put(padded(&one, 65_536)).await.status, 200, "64 KiB itself is fine");
-
     let limit = 8 << 20;
+    // A saved list is as large as a show may be: the predecessor's app sends all scenes at every save.
+    let look =
+        |n: u32| json!({"id": format!("s{n}"), "name": format!("Look {n}"), "channelValues": full(), "timestamp": 1});
+    let many = Value::from((0..60).map(look).collect::<Vec<_>>());
+    assert!(many.to_string().len() > 200_000);
+    assert_eq!(put(many.to_string()).await.status, 200);
+    assert_eq!(scenes(&web).await, many);
+    // One scene by itself, too.
+    let whole: serde_json::Map<_, _> =
+        (0..32_768).map(|n| (format!("{}/{}", n / 512, n % 512 + 1), json!(255))).collect();
+    for (method, path) in [(Method::POST, "/scenes"), (Method::PATCH, "/scenes/s0")] {
+        let body = json!({"name": "everything", "channelValues": whole});
+        assert!(ask(&web, method, path, &body).await.status < 300, "{path}");
+        web.send(web.request(Method::PATCH, "/scenes/s0").body(r#"{"name":"0"}"#)).await;
+    }
+    put(padded(&one, limit + 1)).await.problem(413);
+    assert_eq!(put(padded(&one, limit)).await.status, 200, "8 MiB itself is fine");
+    assert_eq!(scenes(&web).await, one);
+
     let file = json!({"fixtures": [{"id": 1}]});
     for path in ["/import", "/import?dryRun=1"] {
         web.post(path, padded(&file, limit + 1)).await.problem(413);

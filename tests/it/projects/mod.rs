@@ -8,6 +8,7 @@ mod predecessor;
 mod rest;
 mod secrets;
 mod select;
+mod tags;
 mod two_clients;
 
 use reqwest::Method;

@@ -1,0 +1,85 @@
+//! Tags of documents: which content a client has seen (RFC 9110, 8.8.3). Made of the content and its project alone, so
+//! that a tag means the same after a restart, after a restore, and whatever the clock says.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Fault;
+use crate::dmx::Project;
+use crate::kit::fingerprint::fingerprint;
+
+/// Names the content of a document, as `ETag` writes it: quotes included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag(Arc<str>);
+
+/// Which content a client expects to edit (`If-Match`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever is there.
+    #[default]
+    Anything,
+    /// One of these, as the client wrote them.
+    OneOf(Vec<String>),
+}
+
+impl Tag {
+    /// Of everything that the parts say, one behind the other.
+    pub(super) fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self(format!("\"{}\"", fingerprint(parts)).into())
+    }
+
+    /// Of what serialises as JSON.
+    pub(super) fn of_json(value: &impl serde::Serialize) -> Self {
+        Self::of([&super::documents::json(value)[..]])
+    }
+
+    /// Of what people say about a project. A backup or a kept scene, which move its times, is no edit of that.
+    #[must_use]
+    pub fn of_project(project: &Project) -> Self {
+        let Project { id, name, venue, event_date, notes, created_at: _, updated_at: _, last_backup_at: _ } = project;
+        Self::of_json(&(id, name, venue, event_date, notes))
+    }
+
+    /// Its characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Expected {
+    /// # Errors
+    /// None of `tags`, of which the first is the document's own, was expected.
+    pub(super) fn meet<'a>(&self, tags: impl IntoIterator<Item = &'a Tag>) -> Result<(), Fault> {
+        let Self::OneOf(expected) = self else { return Ok(()) };
+        // Weakly: a proxy that compresses turns our tags into weak ones, and a print of content is as good either way.
+        let given = |tag: &Tag| expected.iter().any(|given| given.trim_start_matches("W/") == tag.as_str());
+        let mut tags = tags.into_iter().peekable();
+        let own = tags.peek().map(|&tag| tag.clone());
+        if tags.any(given) { Ok(()) } else { Err(Fault::Outdated(own)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_met_by_itself_weak_or_not_and_by_anything() {
+        let (now, other) = (Tag::of([&b"now"[..]]), Tag::of([&b"other"[..]]));
+        let meets =
+            |given: &[&str]| Expected::OneOf(given.iter().map(|&tag| tag.to_owned()).collect()).meet([&now, &other]);
+        assert_eq!(Expected::Anything.meet([&now]), Ok(()));
+        assert_eq!(meets(&["\"x\"", now.as_str()]), Ok(()));
+        assert_eq!(meets(&[&format!("W/{other}")]), Ok(()));
+        for given in [&[][..], &["\"x\""], &["now"], &[now.as_str().trim_matches('"')]] {
+            assert_eq!(meets(given), Err(Fault::Outdated(Some(now.clone()))), "{given:?}");
+        }
+    }
+}
