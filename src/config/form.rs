@@ -54,12 +54,21 @@ fn is_server(text: &str) -> bool {
     (HTTP_URL.fits)(bare) && bare.matches('/').count() == 2 && !bare.contains(['?', '#', '@'])
 }
 
+/// A name that the web may be asked for by.
+pub(crate) const WEB_HOST: Form = Form {
+    name: "a host name",
+    right: "use one like dmx.example.com, without scheme and port, or * for any",
+    fits: |text| {
+        text == "*" || (!text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b)))
+    },
+};
+
 /// An entry of the list of origins. A browser sends the scheme and host in lower case and nothing behind the port.
 pub(crate) const ORIGIN: Form = Form {
     name: "an origin",
-    right: "use * for any, or scheme://host[:port] in lower case with nothing behind it",
+    right: "use local for this network, * for any, or scheme://host[:port] in lower case with nothing behind it",
     fits: |text| {
-        let Some((_, authority)) = text.split_once("://") else { return text == "*" };
+        let Some((_, authority)) = text.split_once("://") else { return matches!(text, "*" | "local") };
         let bare = !authority.contains(['/', '?', '#', '@']) && !text.contains(|c: char| c.is_ascii_uppercase());
         bare && text.parse::<Uri>().is_ok_and(|url| has_host(&url))
     },
@@ -160,8 +169,24 @@ mod tests {
     fn an_origin_is_what_a_browser_sends() {
         sort(
             ORIGIN,
-            &["*", "http://tablet.local", "https://app.example:8443", "http://[::1]:80", "capacitor://localhost"],
+            &[
+                "*",
+                "local",
+                "http://tablet.local",
+                "https://app.example:8443",
+                "http://[::1]:80",
+                "capacitor://localhost",
+            ],
             &["", "**", "tablet.local", "http://a/", "http://a/app", "http://A", "http://", "http://a:", "http://a:0"],
+        );
+    }
+
+    #[test]
+    fn a_name_of_the_web_has_neither_scheme_nor_port() {
+        sort(
+            WEB_HOST,
+            &["*", "dmx.example.com", "dmx"],
+            &["", "http://dmx", "dmx:80", "*.example.com", "a b", "[::1]"],
         );
     }
 

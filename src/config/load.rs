@@ -125,14 +125,15 @@ mod tests {
     use super::super::table::settings;
     use super::*;
 
-    /// The predecessor's table "Configuration", without its two folders, whose defaults the contract moved.
+    /// The predecessor's table "Configuration", without its two folders, whose defaults the contract moved; of origins it
+    /// allowed any.
     const PREDECESSOR: [(&str, &str); 34] = [
         ("DMX_MQTT_HOST", "localhost"),
         ("DMX_MQTT_PORT", "1883"),
         ("DMX_QUEUE_SIZE", "10000"),
         ("DMX_CMD_DEDUPE_TTL_SECONDS", "900"),
         ("DMX_CMD_DEDUPE_CAPACITY", "4096"),
-        ("DMX_ALLOW_ORIGINS", "*"),
+        ("DMX_ALLOW_ORIGINS", "local"),
         ("DMX_OLA_ENABLED", "false"),
         ("DMX_OLA_URL", "http://localhost:9090/set_dmx"),
         ("DMX_OLA_UNIVERSE", "1"),

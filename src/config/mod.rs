@@ -71,8 +71,10 @@ pub struct Http {
     pub port: u16,
     /// A second port; one that cannot be had is a warning.
     pub also_port: Option<u16>,
-    /// Origins that browsers may come from; `*` = any.
+    /// Origins that browsers may come from; `local` = those of this network, `*` = any.
     pub allow_origins: Vec<String>,
+    /// Further names that the appliance may be asked for by; `*` = any.
+    pub allow_hosts: Vec<String>,
     /// Open connections at the most; a further one waits.
     pub max_connections: usize,
     /// Folder that the app is served from while it is designed; `None` = the app inside the program.
@@ -85,7 +87,8 @@ impl Default for Http {
             host: Ipv4Addr::UNSPECIFIED.into(),
             port: 8080,
             also_port: None,
-            allow_origins: vec!["*".into()],
+            allow_origins: vec!["local".into()],
+            allow_hosts: Vec::new(),
             max_connections: 512,
             ui_dir: None,
         }

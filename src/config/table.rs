@@ -105,7 +105,8 @@ sections! {
         host: ["DMX_HOST"], Any, "Address to listen on; 0.0.0.0 = every one of this machine.";
         port: ["DMX_PORT"], Range(0, 65_535), "Port; 0 = any free one, named in the log line `listening`.";
         also_port: ["DMX_HTTP_ALSO_PORT"], Range(1, 65_535), "A second port, 80 for example; one that cannot be had is a warning. Empty = none.";
-        allow_origins: ["DMX_ALLOW_ORIGINS"], Text(form::ORIGIN), "Origins that browsers may come from; * = any.";
+        allow_origins: ["DMX_ALLOW_ORIGINS"], Text(form::ORIGIN), "Origins that browsers may come from; local = those of this network, * = any.";
+        allow_hosts: ["DMX_HTTP_ALLOW_HOSTS"], Text(form::WEB_HOST), "Names that the web answers to, beside addresses, names of this network and the machine's own; * = any.";
         max_connections: ["DMX_HTTP_MAX_CONNECTIONS"], Range(1, 65_535), "Open connections at the most; a further one waits.";
         ui_dir: ["DMX_HTTP_UI_DIR"], Any, "Folder that the app is served from while it is designed; empty = the app inside the program.";
     }

@@ -34,8 +34,7 @@ impl Gate {
     /// Whether the bearer of `key` may go on.
     pub(super) fn check(&self, key: Option<&[u8]>, peer: IpAddr) -> Pass {
         let key = key.filter(|key| !key.is_empty());
-        // Every key is compared, so that the time does not tell which one was right.
-        let known = key.is_some_and(|key| self.settings.keys.iter().fold(false, |hit, known| known.matches(key) | hit));
+        let known = key.is_some_and(|key| self.knows(key));
         let pass = match self.settings.mode {
             AuthMode::Audit => Pass::Allowed,
             AuthMode::Required if known => Pass::Allowed,
@@ -49,6 +48,12 @@ impl Gate {
             }
         }
         pass
+    }
+
+    /// Whether this is one of the keys, whatever the mode. Every key is compared, so that the time does not tell which
+    /// one was right.
+    pub(super) fn knows(&self, key: &[u8]) -> bool {
+        self.settings.keys.iter().fold(false, |hit, known| known.matches(key) | hit)
     }
 
     fn is_new(&self, peer: IpAddr, fingerprint: &str) -> bool {
@@ -78,6 +83,7 @@ mod tests {
         for key in [None, Some(&b"wrong"[..]), Some(b"first")] {
             assert_eq!(gate(AuthMode::Audit).check(key, PEER), Pass::Allowed);
         }
+        assert!(gate(AuthMode::Audit).knows(b"first") && !gate(AuthMode::Audit).knows(b"wrong"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From warp's one filter to the row of the route table: origin, preflight, 404, 405, keys, handler, count.
+//! From warp's one filter to the row of the route table: host, origin, preflight, 404, 405, keys, handler, count.
 //!
 //! The table is looked up by ourselves instead of chaining a filter per route, so that one row feeds the answer,
 //! its metric label and OpenAPI, and a wrong method is a 405 with `Allow`, which a chain of filters cannot say.
@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use warp::Filter;
 use warp::filters::BoxedFilter;
-use warp::http::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW, HeaderName, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use warp::http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CONTENT_SECURITY_POLICY, HeaderName, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use warp::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use warp::path::FullPath;
 use warp::ws::Ws;
@@ -61,11 +63,18 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
     let status = response.status();
     app.origins.mark(&headers, response.headers_mut());
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Nothing of ours is shown in a frame of others, whatever it is; pages have a longer policy of their own.
+    let unframed = HeaderValue::from_static("frame-ancestors 'none'");
+    response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(unframed);
     app.metrics.http.requests.with_label_values(&[route, method, status.as_str()]).inc();
     response
 }
 
 async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<Response, Problem> {
+    let key = key_in_header(&request.headers);
+    if !app.hosts.know(&request.headers).await && !key.is_some_and(|key| app.gate.knows(key)) {
+        return app.hosts.refuse(&request.headers, request.peer.addr.ip());
+    }
     if request.method == Method::OPTIONS {
         return options(app, &request.headers, &found);
     }
@@ -78,7 +87,7 @@ async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<R
     if (!reads || route.key == Key::AsToken) && !app.origins.allow(&request.headers) {
         return Err(foreign());
     }
-    if route.key == Key::AsHeader && key_check(app, &request) == Pass::Refused {
+    if route.key == Key::AsHeader && key_check(app, &request, reads) == Pass::Refused {
         let challenge = HeaderValue::from_static("ApiKey header=\"x-api-key\"");
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "the header x-api-key must hold a key of this appliance")
             .with(WWW_AUTHENTICATE, challenge));
@@ -87,9 +96,17 @@ async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<R
     (route.handler)(app.clone(), request).await
 }
 
-fn key_check(app: &App, request: &Request) -> Pass {
-    let key = request.headers.get(API_KEY).map(HeaderValue::as_bytes);
-    app.gate.check(key, request.peer.addr.ip())
+fn key_in_header(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(API_KEY).map(HeaderValue::as_bytes)
+}
+
+/// What only reads takes the key in the address too: a link (`/openapi.json`, `/metrics`) sends no header.
+fn key_check(app: &App, request: &Request, reads: bool) -> Pass {
+    let peer = request.peer.addr.ip();
+    match key_in_header(&request.headers) {
+        None if reads => app.gate.check(request.query("token").as_deref(), peer),
+        key => app.gate.check(key, peer),
+    }
 }
 
 /// A preflight gets its answer whatever the path: only then may the page read the 404 of the request itself.

@@ -6,6 +6,7 @@
 mod assets;
 mod auth;
 mod dispatch;
+mod hosts;
 mod live;
 mod openapi;
 mod origin;
@@ -121,6 +122,7 @@ pub enum NotOpened {
 struct App {
     assets: assets::Assets,
     origins: origin::Origins,
+    hosts: hosts::Hosts,
     gate: auth::Gate,
     engine: engine::Handle,
     desk: Desk,
@@ -143,6 +145,7 @@ impl App {
         Arc::new(Self {
             assets: assets::Assets::new(parts.settings.ui_dir),
             origins: origin::Origins::new(&parts.settings.allow_origins),
+            hosts: hosts::Hosts::new(&parts.settings.allow_hosts),
             gate: auth::Gate::new(parts.auth),
             hub: live::Hub::new(live::Parts {
                 feed: parts.feed,

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::routes::{Key, Route, table};
+use super::routes::{Key, Route, Verb, table};
 use super::{problem, schemas};
 
 static TEXT: LazyLock<String> = LazyLock::new(|| document().to_string());
@@ -62,7 +62,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
     }
     let refused = json!({"description": "It was not done.", "content": {problem::MEDIA: {"schema": problem}}});
     responses.insert("default".into(), refused);
-    let mut operation = json!({"summary": route.summary, "responses": responses, "security": security(route.key)});
+    let mut operation = json!({"summary": route.summary, "responses": responses, "security": security(route)});
     if let Some(operation) = operation.as_object_mut() {
         if let Some(shape) = route.takes {
             let content = json!({"application/json": {"schema": shape(generator).to_value()}});
@@ -82,9 +82,10 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
 }
 
 /// `{}` first: without auth.mode = required nobody asks.
-fn security(key: Key) -> Value {
-    match key {
+fn security(route: &Route) -> Value {
+    match route.key {
         Key::Free => json!([]),
+        Key::AsHeader if route.verb == Verb::Get => json!([{}, {"apiKey": []}, {"token": []}]),
         Key::AsHeader => json!([{}, {"apiKey": []}]),
         Key::AsToken => json!([{}, {"token": []}]),
     }

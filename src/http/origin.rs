@@ -1,8 +1,9 @@
 //! Which pages may use us: the CORS answers of REST and the Origin check of the WebSocket.
 //!
 //! A request without `Origin` comes from no web page and is allowed; so is the page we serve ourselves, under
-//! whatever name it was opened. A foreign page that is not listed reads nothing, changes nothing and opens no
+//! whatever name it was opened (`hosts` has looked at that). A foreign page reads nothing, changes nothing and opens no
 //! WebSocket: bodies of any content type are accepted, so the browser's preflight alone would not hold it back.
+//! `Origin` and `Host` alone decide: browsers send `Sec-Fetch-Site` to trustworthy destinations only.
 
 use warp::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -10,10 +11,16 @@ use warp::http::header::{
 };
 use warp::http::{HeaderMap, HeaderValue};
 
+use super::hosts::{is_near, name_of};
+
 /// `http.allow_origins`.
 pub(super) enum Origins {
     Any,
-    Listed(Vec<String>),
+    Some {
+        /// Those of this network.
+        local: bool,
+        listed: Vec<String>,
+    },
 }
 
 impl Origins {
@@ -21,7 +28,9 @@ impl Origins {
         if origins.iter().any(|origin| origin == "*") {
             return Self::Any;
         }
-        Self::Listed(origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect())
+        let (local, listed): (Vec<_>, Vec<_>) = origins.iter().partition(|origin| *origin == "local");
+        let listed = listed.into_iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect();
+        Self::Some { local: !local.is_empty(), listed }
     }
 
     /// Whether a request with these headers may do what it asks.
@@ -29,27 +38,29 @@ impl Origins {
         let Some(origin) = headers.get(ORIGIN) else { return true };
         match self {
             Self::Any => true,
-            Self::Listed(_) => origin.to_str().is_ok_and(|origin| self.lists(origin) || is_own(origin, headers)),
+            Self::Some { .. } => origin.to_str().is_ok_and(|origin| self.knows(origin) || is_own(origin, headers)),
         }
     }
 
-    fn lists(&self, origin: &str) -> bool {
+    fn knows(&self, origin: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Listed(list) => list.iter().any(|listed| listed.eq_ignore_ascii_case(origin)),
+            Self::Some { local, listed } => {
+                *local && is_local(origin) || listed.iter().any(|listed| listed.eq_ignore_ascii_case(origin))
+            }
         }
     }
 
-    /// Adds what lets a listed page read the answer.
+    /// Adds what lets a known page read the answer.
     pub(super) fn mark(&self, request: &HeaderMap, answer: &mut HeaderMap) {
         match self {
             Self::Any => {
                 answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             }
-            Self::Listed(_) => {
+            Self::Some { .. } => {
                 answer.append(VARY, HeaderValue::from_static("origin"));
                 match request.get(ORIGIN) {
-                    Some(origin) if origin.to_str().is_ok_and(|origin| self.lists(origin)) => {
+                    Some(origin) if origin.to_str().is_ok_and(|origin| self.knows(origin)) => {
                         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
                     }
                     _ => return,
@@ -63,10 +74,21 @@ impl Origins {
     pub(super) fn mark_preflight(answer: &mut HeaderMap) {
         let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
         answer.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-        let headers = HeaderValue::from_static("content-type, x-api-key, if-none-match, if-match");
+        let headers = HeaderValue::from_static("content-type, x-api-key, if-none-match, if-match, authorization");
         answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, headers);
         // Ten minutes: the longest that Chromium before version 76 took.
         answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    }
+}
+
+/// A page of this network. Other schemes are apps on the device itself (`capacitor://localhost`) or extensions of its
+/// browser, which may be anybody's.
+fn is_local(origin: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let host = name_of(authority);
+    match scheme {
+        "http" | "https" => is_near(&host),
+        _ => host == "localhost",
     }
 }
 
@@ -115,6 +137,35 @@ mod tests {
         let mut answer = HeaderMap::new();
         origins.mark(&headers(Some("https://evil.example")), &mut answer);
         assert_eq!((answer.get(ACCESS_CONTROL_ALLOW_ORIGIN), answer.get(VARY).is_some()), (None, true));
+    }
+
+    #[test]
+    fn local_means_this_network_and_may_stand_in_a_list() {
+        let origins = Origins::new(&["local".into(), "https://desk.example".into()]);
+        for origin in [
+            "http://192.168.1.20:5173",
+            "https://tablet.local",
+            "http://localhost:3000",
+            "http://[fd00::7]:8123",
+            "http://homeassistant",
+            "capacitor://localhost",
+            "https://desk.example",
+            "http://10.0.0.5:8080",
+        ] {
+            assert!(origins.allow(&headers(Some(origin))), "{origin}");
+        }
+        for origin in [
+            "null",
+            "local",
+            "http://evil.example",
+            "http://203.0.113.9:8080",
+            "http://10.0.0.5.evil.example",
+            "chrome-extension://abcdefghijklmnop",
+            "file://",
+            "http://",
+        ] {
+            assert!(!origins.allow(&headers(Some(origin))), "{origin}");
+        }
     }
 
     #[test]

@@ -225,7 +225,10 @@ async fn a_preflight_is_answered_for_listed_origins_only() {
     assert_eq!(listed.status(), StatusCode::NO_CONTENT);
     assert_eq!(listed.headers()["access-control-allow-origin"], "https://desk.example");
     assert_eq!(listed.headers()["access-control-allow-methods"], "GET, POST, PUT, PATCH, DELETE");
-    assert_eq!(listed.headers()["access-control-allow-headers"], "content-type, x-api-key, if-none-match, if-match");
+    assert_eq!(
+        listed.headers()["access-control-allow-headers"],
+        "content-type, x-api-key, if-none-match, if-match, authorization"
+    );
     let foreign = ask("https://evil.example").await.unwrap();
     assert!(!foreign.headers().contains_key("access-control-allow-origin"));
     assert_eq!(problem(foreign).await.0, 403);

@@ -1,5 +1,6 @@
 // Starts the app: words, theme, frame, the view that the address names. Everything else is in its own file.
 
+import { opens } from "./core/api.js";
 import { h, mark, say } from "./core/dom.js";
 import * as prefs from "./core/prefs.js";
 import { LANGUAGES, t, use } from "./core/words.js";
@@ -40,14 +41,16 @@ let showing = new AbortController();
 start();
 
 async function start() {
-  takeKeyFromAddress();
+  const brought = keyFromAddress();
+  if (brought && !desk.key) prefs.write("key", brought); // the link's first try has it
   applyTheme();
   desk.start(); // while the words come
+  void offerKey(brought);
   await loadWords();
   desk.notify = (words) => notices.tell(words);
   frame();
   addEventListener("hashchange", () => {
-    if (takeKeyFromAddress()) desk.key = prefs.read("key", "");
+    void offerKey(keyFromAddress());
     show();
   });
   document.addEventListener("settings", onSettings);
@@ -57,15 +60,18 @@ async function start() {
 }
 
 /**
- * A link with `#token=…` carries the key; it does not stay in the address.
- * @returns {boolean} Whether there was one.
+ * A link with `#token=…` brings a key; it does not stay in the address.
+ * @returns {string} Empty when there was none.
  */
-function takeKeyFromAddress() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!token) return false;
-  prefs.write("key", token);
-  history.replaceState(null, "", location.pathname);
-  return true;
+function keyFromAddress() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+  if (token) history.replaceState(null, "", location.pathname);
+  return token;
+}
+
+/** A key that a link brought never takes the place of one that works, unless it works too. @param {string} token */
+async function offerKey(token) {
+  if (token && token !== desk.key && (!desk.key || (await opens(token)))) desk.key = token;
 }
 
 /** @param {() => void} apply */

@@ -62,7 +62,7 @@ pub(super) enum Verb {
 pub(super) enum Key {
     /// None: probes, the page, what documents us.
     Free,
-    /// `x-api-key`.
+    /// `x-api-key`; what only reads takes `?token=` too, as a link sends no header.
     AsHeader,
     /// `?token=`, because a browser's WebSocket cannot send headers. Its Origin is checked for the same reason: no
     /// preflight protects it.
@@ -313,9 +313,14 @@ static TABLE: &[Route] = &[
     ui::SHELL,
 ];
 
-/// Looks a request up. The app's files are not found here: they come after everything else.
+/// Looks a request up; a slash too many at its end does not matter. The app's files are not found here: they come
+/// after everything else.
 pub(super) fn find(method: &Method, path: &str) -> Found {
-    pick(method, resources().filter_map(|route| Some((route, parameters(route.path, path)?))))
+    let at = |path| pick(method, resources().filter_map(|route| Some((route, parameters(route.path, path)?))));
+    match (at(path), path.strip_suffix('/')) {
+        (Found::Nothing, Some(path)) => at(path),
+        (found, _) => found,
+    }
 }
 
 /// The row of the app's files, for a path where there is one.
@@ -325,12 +330,14 @@ pub(super) fn file(method: &Method) -> Found {
 
 /// The row of this method among those of one path.
 fn pick<'a>(method: &Method, rows: impl IntoIterator<Item = (&'static Route, Vec<&'a str>)>) -> Found {
-    let mut others = Vec::new();
+    let mut others: Vec<&str> = Vec::new();
     for (route, values) in rows {
         match route.verb {
             verb if verb.takes(method) => {
                 return Found::Route(route, values.into_iter().map(str::to_owned).collect());
             }
+            // Two rows of one verb may stand for one path, `/a/b` and `/a/{b}`.
+            verb if others.contains(&verb.as_str()) => {}
             Verb::Get => others.extend(["GET", "HEAD"]),
             verb => others.push(verb.as_str()),
         }
@@ -339,7 +346,6 @@ fn pick<'a>(method: &Method, rows: impl IntoIterator<Item = (&'static Route, Vec
         return Found::Nothing;
     }
     others.push("OPTIONS");
-    others.dedup();
     Found::OtherMethods(others.join(", "))
 }
 
@@ -382,5 +388,23 @@ mod tests {
         let Found::OtherMethods(methods) = find(&Method::DELETE, "/rgb") else { panic!("not a 405") };
         assert_eq!(methods, "GET, HEAD, POST, OPTIONS");
         assert!(matches!(find(&Method::GET, "/nothing"), Found::Nothing));
+    }
+
+    #[test]
+    fn a_slash_too_many_finds_the_same_row_and_no_verb_is_listed_twice() {
+        for route in resources() {
+            let path = format!("{}/", route.path.replace(['{', '}'], ""));
+            let method = route.verb.as_str().parse().unwrap();
+            assert!(matches!(find(&method, &path), Found::Route(found, _) if found.path == route.path), "{path}");
+            let Found::OtherMethods(methods) = find(&Method::OPTIONS, &path) else { panic!("{path} has no methods") };
+            let mut once: Vec<_> = methods.split(", ").collect();
+            let all = once.len();
+            once.sort_unstable();
+            once.dedup();
+            assert_eq!(once.len(), all, "{path}: {methods}");
+        }
+        for path in ["/nothing/", "//", "/rgb//"] {
+            assert!(matches!(find(&Method::GET, path), Found::Nothing), "{path}");
+        }
     }
 }

@@ -32,6 +32,18 @@ export function authorise(keyNow, refused) {
 }
 
 /**
+ * Whether the appliance takes a key that is not the one in use.
+ * @param {string} other
+ */
+export async function opens(other) {
+  try {
+    return (await fetch("/about", { headers: { "x-api-key": other }, cache: "no-store" })).ok;
+  } catch {
+    return false; // no way to the appliance, or nothing that a header can hold
+  }
+}
+
+/**
  * @param {string} method
  * @param {string} path
  * @param {{ body?: unknown, raw?: string, signal?: AbortSignal, patience?: number }} [how]

@@ -90,7 +90,9 @@ function about(signal) {
     show([...new Set([`${location.origin}/`, ...about.addresses])].filter((address) => !/\/\/(localhost|127\.|\[::1)/.test(address) || about.addresses.length === 0).slice(0, 4));
   };
   void load();
-  const link = (/** @type {string} */ href, /** @type {string} */ words) => h("li", null, h("a", { href }, words));
+  // A link sends no header, so the key goes in the address.
+  const token = desk.key ? `?${new URLSearchParams({ token: desk.key })}` : "";
+  const link = (/** @type {string} */ path, /** @type {string} */ words) => h("li", null, h("a", { href: path + token }, words));
   return h("div", { class: "wide" }, section(t("settings.about"), version, h("h3", null, t("settings.addresses")), codes,
     h("h3", null, t("settings.documents")),
     h("ul", { class: "plain links" }, link("/openapi.json", t("settings.openapi")), link("/metrics", t("settings.metrics")), link("/readyz", t("settings.readyz")))));

@@ -24,7 +24,7 @@ const AXE = strangers.resolve("axe-core/axe.min.js");
 export const SIZES = [[1024, 768], [1280, 800], [768, 1024], [390, 844]];
 
 /** A name that is no secure context, as an appliance's own on a stage is none: no worker, no wake lock. */
-export const PLAIN = "dmx.test";
+export const PLAIN = "dmx.local";
 
 /** How long anything may take on two busy cores before it counts as not happening. */
 export const PATIENCE_MS = 20_000;
@@ -124,11 +124,15 @@ export function ulid() {
   return `01${process.pid.toString().padStart(10, "0")}${(made++).toString().padStart(14, "0")}`;
 }
 
-/** Debian's Chromium, which reaches nothing but this machine. */
-export function launch() {
+/**
+ * Debian's Chromium, which reaches nothing but this machine.
+ * @param {string} rules where names lead
+ * @param {string[]} more arguments
+ */
+export function launch(rules = `MAP ${PLAIN} 127.0.0.1, EXCLUDE localhost, EXCLUDE 127.0.0.1, MAP * ~NOTFOUND`, more = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--disable-gpu", "--disable-quic", `--host-resolver-rules=MAP ${PLAIN} 127.0.0.1, EXCLUDE localhost, EXCLUDE 127.0.0.1, MAP * ~NOTFOUND`],
+    args: ["--disable-gpu", "--disable-quic", `--host-resolver-rules=${rules}`, ...more],
   });
 }
 

@@ -1,7 +1,7 @@
 // An appliance that asks for a key gets it from the person, once.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Appliance, PLAIN, launch, live, visit } from "./harness.js";
+import { Appliance, PLAIN, eventually, launch, live, visit } from "./harness.js";
 
 let browser, appliance;
 before(async () => {
@@ -38,3 +38,32 @@ for (const [when, path] of [["first", "#token=right"], ["later", ""]]) {
       assert.ok(!page.url().includes("right"), page.url());
     }));
 }
+
+test("a link with a wrong key does not replace one that works, a right one does", async () => {
+  const two = await new Appliance({ DMX_AUTH_MODE: "required", DMX_AUTH_KEYS: "right,other" }).start();
+  try {
+    await visit(browser, { appliance: two, host: PLAIN, path: "#token=right", expects: /status of 401/ }, async (page) => {
+      const key = () => page.evaluate(() => JSON.stringify({ ...localStorage }));
+      await live(page);
+      const offered = (token) => Promise.all([
+        page.waitForResponse((answer) => answer.url().endsWith("/about") && answer.request().headers()["x-api-key"] === token),
+        page.evaluate((token) => (location.hash = `#token=${token}`), token),
+      ]);
+      await offered("wrong");
+      await live(page);
+      assert.match(await key(), /right/);
+      await page.reload();
+      await live(page);
+      await offered("other");
+      await eventually("the other key is kept", key, (kept) => kept.includes("other"));
+      await live(page);
+      await page.goto(`${two.url(PLAIN)}#/settings`);
+      for (const name of ["Every REST call (OpenAPI)"]) {
+        const href = await page.getByRole("link", { name }).getAttribute("href");
+        assert.equal(await page.evaluate(async (href) => (await fetch(href)).status, href), 200, "a link brings the key");
+      }
+    });
+  } finally {
+    await two.clear();
+  }
+});

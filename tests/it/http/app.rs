@@ -126,7 +126,7 @@ async fn the_policy_is_strict_and_names_the_appliance_as_it_was_called() {
     let appliance = Appliance::start().await;
     let web = appliance.web();
     for (host, sockets) in [
-        ("dmx.test:8080", " ws://dmx.test:8080 wss://dmx.test:8080"),
+        ("dmx.local:8080", " ws://dmx.local:8080 wss://dmx.local:8080"),
         ("x; script-src *", ""),
         ("x,y", ""),
         ("[::1]:8080", ""),
