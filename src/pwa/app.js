@@ -114,13 +114,14 @@ function frame() {
     icon("refresh"), h("span", null, t("update.new")));
   document.body.replaceChildren(
     h("a", { class: "skip", href: "#view", onclick: skip }, t("nav.skip")),
-    h("header", { class: "top" }, h("nav", { "aria-label": t("nav.label") }, NAMES.map(tab)), project, update, chip, spoken),
-    keyAsk(framing.signal), main, notices, new DmxBar());
+    h("header", { class: "top" }, h("nav", { "aria-label": t("nav.label") }, NAMES.map(tab)), project, notices, update, chip, spoken),
+    keyAsk(framing.signal), main, new DmxBar());
   desk.paint(() => {
     const { standing } = desk;
     chip.paint(standing);
     update.hidden = fresh === null;
     mark(document.body, "data-link", standing.kind);
+    mark(document.body, "data-dark", desk.blackout ? "" : null);
     say(spoken, standing.kind === "live" || standing.kind === "connecting" ? "" : t("link.spoken"));
     const { projects } = desk;
     say(project, projects?.projects.find(({ id }) => id === projects.activeId)?.name ?? "");

@@ -102,9 +102,10 @@ class Desk {
     return this.#link.standing();
   }
 
-  /** Whether what fingers do can reach the light. */
+  /** Whether what fingers do can reach the light: in a short break it waits for the link, no longer than LATE_MS. */
   get usable() {
-    return this.standing.kind === "live";
+    const { kind } = this.standing;
+    return kind === "live" || (kind === "connecting" && this.known);
   }
 
   /**

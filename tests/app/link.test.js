@@ -63,7 +63,7 @@ test("it comes back by itself, for ever, with pauses that grow to 5 s", () => {
   assert.ok(pauses.every((ms) => ms <= 5000 * 2));
 });
 
-test("a short break is not worth a word; after a second and a half the values' age is told", () => {
+test("a short break is not called a loss; after a second and a half the values' age is told", () => {
   const { clock, link: it, open, lose } = link();
   it.connect();
   assert.deepEqual(it.standing(), { kind: "connecting" });
@@ -71,7 +71,7 @@ test("a short break is not worth a word; after a second and a half the values' a
   assert.equal(it.standing().kind, "live");
   lose();
   clock.run(QUIET_MS - 1);
-  assert.deepEqual(it.standing(), { kind: "live", ms: null }, "no figure that was not measured");
+  assert.deepEqual(it.standing(), { kind: "connecting" }, "not lost yet, and not connected");
   clock.run(2);
   assert.deepEqual(it.standing(), { kind: "lost", ageMs: QUIET_MS + 1 });
 });
@@ -104,6 +104,46 @@ test("a socket that is silent is not taken for a live one, and left for another"
   seconds(5, false);
   assert.ok(sockets.length > 1);
   assert.equal(sockets[0].readyState, 3);
+});
+
+test("a link that was declared dead is never called connected before something is heard on the new one", () => {
+  const { clock, sockets, link: it, say, open, seconds } = link();
+  it.connect();
+  open();
+  seconds(3, true);
+  const told = [];
+  for (let ms = 0; ms < 30_000; ms += 50) {
+    clock.run(50);
+    if (ms % 1000 === 0) it.tick();
+    told.push(it.standing().kind);
+  }
+  assert.ok(sockets.length > 2, "it was declared dead, more than once");
+  const firstDoubt = told.indexOf("lost");
+  assert.ok(firstDoubt > 0);
+  assert.deepEqual([...new Set(told.slice(firstDoubt))], ["lost"]);
+  const known = sockets.length;
+  while (sockets.length === known) seconds(1, false); // the next one, which is answered
+  open();
+  say({ type: "pong" });
+  assert.equal(it.standing().kind, "live");
+});
+
+test("nor is one that wakes from a sleep, or that tries another key", () => {
+  const { clock, link: it, say, open, sleep } = link();
+  it.connect();
+  open();
+  say({ type: "pong" });
+  sleep(3600_000);
+  it.wake();
+  assert.equal(it.standing().kind, "connecting");
+  say({ type: "pong" });
+  assert.equal(it.standing().kind, "live");
+  it.retry();
+  assert.equal(it.standing().kind, "connecting");
+  clock.run(QUIET_MS + 1);
+  assert.equal(it.standing().kind, "lost");
+  open();
+  assert.equal(it.standing().kind, "live");
 });
 
 test("a tablet that wakes up tries at once", () => {

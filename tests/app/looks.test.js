@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { capture, colour, inOrder, lit } from "../../src/pwa/core/looks.js";
+import { capture, dot, inOrder, lit } from "../../src/pwa/core/looks.js";
 import { slug } from "../../src/pwa/core/prefs.js";
 
 const scene = (channelValues, more = {}) => ({ id: "a", name: "a", channelValues, ...more });
 
-test("a scene's colour is the lamp's; of other channels a warm light as bright as the brightest; none when it is dark", () => {
-  assert.deepEqual(colour(scene({ 1: 10, 2: 20, 3: 30, 9: 255 })), { r: 10, g: 20, b: 30 });
-  assert.deepEqual(colour(scene({ 1: 0, "2/7": 255 })), { r: 255, g: 214, b: 170 });
-  assert.equal(colour(scene({ 1: 0 })), null);
-  assert.equal(colour(scene({})), null);
+test("a look's dot is the lamp's colour and how bright all the rest is; a level is never called a colour", () => {
+  assert.deepEqual(dot(scene({ 1: 10, 2: 20, 3: 30 })), { colour: { r: 10, g: 20, b: 30 }, level: null });
+  assert.deepEqual(dot(scene({ 1: 10, 2: 20, 3: 30, 9: 255 })), { colour: { r: 10, g: 20, b: 30 }, level: 255 });
+  assert.deepEqual(dot(scene({ 1: 0, "2/7": 40, 4: 3 })), { colour: null, level: 40 });
+  assert.deepEqual(dot(scene({ "2/1": 255, "2/2": 1 })), { colour: null, level: 255 }, "of another universe");
+  assert.deepEqual(dot(scene({ 1: 0, 9: 0 })), { colour: null, level: null });
+  assert.deepEqual(dot(scene({})), { colour: null, level: null });
   assert.equal(lit(scene({ 1: 0, 2: 1, "2/7": 3 })), 2);
 });
 

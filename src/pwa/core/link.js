@@ -16,7 +16,8 @@ const KEY_REFUSED = 4401;
 
 /**
  * @typedef {{ kind: "connecting" } | { kind: "live", ms: number | null } | { kind: "key" } | { kind: "lost", ageMs: number | null }} Standing
- *   `ageMs`: how old the values are; null when there never were any.
+ *   "live" only on the appliance's own word: a socket that broke, was given up or has just woken is "connecting" until it speaks,
+ *   or for as long as a short break may last. `ageMs`: how old the values are; null when there never were any.
  */
 
 /**
@@ -46,9 +47,9 @@ export class Link {
   #askedAt = null;
   #quietTimer = 0;
   #triedAt;
-  /** @type {number | null} When it broke; null while it is live. */
+  /** @type {number | null} Since when nothing came; null while it is live. */
   #lostAt;
-  /** @type {number | null} */
+  /** @type {number | null} Until when a socket that slept has to speak. */
   #deadline = null;
   #pingedAt = 0;
   #pingOut = false;
@@ -135,11 +136,14 @@ export class Link {
   standing() {
     const now = this.#around.now();
     if (this.#refused) return { kind: "key" };
-    const heardAt = this.#heardAt;
-    if (heardAt === null) return now - /** @type {number} */ (this.#lostAt) < QUIET_MS ? { kind: "connecting" } : { kind: "lost", ageMs: null };
     const since = this.#lostAt ?? this.#askedAt; // everything that is sent is answered by something
-    if (since !== null && now - since > QUIET_MS) return { kind: "lost", ageMs: Math.max(now - heardAt, this.#around.wall() - this.#heardWall) };
-    return { kind: "live", ms: this.#lostAt === null ? this.#roundTrip : null };
+    if (since !== null && now - since > QUIET_MS) return { kind: "lost", ageMs: this.#age(now) };
+    return this.#lostAt === null && this.#deadline === null ? { kind: "live", ms: this.#roundTrip } : { kind: "connecting" };
+  }
+
+  /** @param {number} now */
+  #age(now) {
+    return this.#heardAt === null ? null : Math.max(now - this.#heardAt, this.#around.wall() - this.#heardWall);
   }
 
   #ping() {
@@ -179,7 +183,6 @@ export class Link {
   /** @param {number} code */
   #lose(code) {
     this.#abandon();
-    this.#lostAt ??= this.#around.now();
     this.#roundTrip = null;
     this.#refused = code === KEY_REFUSED;
     if (!this.#refused) {
@@ -192,11 +195,11 @@ export class Link {
 
   #abandon() {
     const socket = this.#socket;
-    this.#socket = this.#askedAt = null;
+    this.#lostAt ??= this.#askedAt ?? this.#around.now(); // the silence began with the question
+    this.#socket = this.#askedAt = this.#deadline = null;
     this.#pingOut = false;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
-    this.#lostAt ??= this.#around.now();
   }
 }

@@ -3,16 +3,19 @@
 /** @import { Rgb, Scene } from "./types.js" */
 /** @import { Model } from "./state.js" */
 
+/** The lamp's channels: as long as nobody says what stands where, the only ones that are known to be a colour. */
+const LAMP = ["1", "2", "3"];
+
 /**
- * The lamp's colour in a scene, else that of the first three channels with light that it has; null: it is dark.
+ * What a look is known by at a glance: the colour it gives the lamp, and how bright the brightest of all its other channels
+ * is, 0..255. Null: it lights none of these. A level is no colour: nobody knows what lamp it is on.
  * @param {Scene} scene
- * @returns {Rgb | null}
+ * @returns {{ colour: Rgb | null, level: number | null }}
  */
-export function colour({ channelValues = {} }) {
-  const lamp = [channelValues["1"] ?? 0, channelValues["2"] ?? 0, channelValues["3"] ?? 0];
-  const lit = Object.values(channelValues).filter((level) => level > 0);
-  const [r = 0, g = 0, b = 0] = lamp.some((level) => level > 0) ? lamp : lit.length ? [255, 214, 170].map((part) => (part * Math.max(...lit)) / 255) : [];
-  return r + g + b > 0 ? { r: Math.round(r), g: Math.round(g), b: Math.round(b) } : null;
+export function dot({ channelValues = {} }) {
+  const [r = 0, g = 0, b = 0] = LAMP.map((key) => channelValues[key] ?? 0);
+  const others = Object.entries(channelValues).filter(([key]) => !LAMP.includes(key)).map(([, level]) => level);
+  return { colour: r + g + b > 0 ? { r, g, b } : null, level: others.reduce((most, level) => Math.max(most, level), 0) || null };
 }
 
 /**

@@ -79,7 +79,7 @@ export function bank(signal) {
   signal.addEventListener("abort", () => fit.disconnect(), { once: true });
 
   const panel = h("div", { class: "bank" },
-    h("div", { class: "row" }, h("h2", { id: "h-channels" }, t("live.channels")), chooser, h("div", { class: "pager" }, back, h("span", { class: "range" }, from, to), on)), faders);
+    h("div", { class: "which" }, h("h2", { id: "h-channels" }, t("live.channels")), chooser, h("div", { class: "pager" }, back, h("span", { class: "range" }, from, to), on)), faders);
   desk.paint(paint, signal);
   return panel;
 }

@@ -1,4 +1,5 @@
-// The bar that is always there: grand master and blackout. One tap is dark, one tap is back; no question is asked.
+// The bar that is always there: grand master and blackout. One tap is dark, one tap is back; no question is asked. While it
+// is dark the whole bar says so, and without a link it looks as lost as it is: nobody should trust a button that reaches nothing.
 
 import { h, mark, say } from "../core/dom.js";
 import { percent, t } from "../core/words.js";
@@ -10,7 +11,8 @@ export class DmxBar extends HTMLElement {
 
   connectedCallback() {
     this.#gone = new AbortController();
-    const master = fader(t("master.name"), t("master.label"), (value, phase) => desk.moveMaster(value, phase), { lies: true, class: "master" });
+    const master = fader(t("master.name"), t("master.label"), (value, phase) => desk.moveMaster(value, phase), { lies: true, guarded: true, class: "master" });
+    master.addEventListener("missed", () => desk.notify(t("master.missed")));
     master.words = (value) => percent(value / 255);
     const share = h("strong", null);
     const word = h("span", { class: "word" });
@@ -25,10 +27,8 @@ export class DmxBar extends HTMLElement {
       say(share, desk.known ? percent(desk.master / 255) : t("unknown.short"));
       const dark = desk.blackout;
       mark(button, "aria-pressed", String(dark));
-      mark(button, "aria-label", t("blackout.label"));
       say(word, t("blackout.word"));
-      say(hint, dark ? t("blackout.back") : "");
-      mark(this, "data-dark", dark ? "" : null);
+      say(hint, ["lost", "key"].includes(desk.standing.kind) ? t("blackout.lost") : dark ? t("blackout.back") : "");
     }, this.#gone.signal);
   }
 

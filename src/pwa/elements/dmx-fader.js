@@ -1,13 +1,24 @@
-// A fader: a big track, a number that can be typed, and a ghost where somebody else has put it.
+// A fader: a big track, buttons for its two ends, a number that can be typed, and a ghost where somebody else has put it.
 // It shows what it is told and tells what fingers do; it keeps no value of its own.
+//
+// A tap puts it where the finger is, on the grip too; a drag that begins at the grip takes it along from where it is.
+// With `guarded` only such a drag moves it: a hand that brushes it must not change the light of the whole show.
 
-import { h, mark } from "../core/dom.js";
+import { h, mark, say } from "../core/dom.js";
 import { t } from "../core/words.js";
 
 const MOST = 255;
 
 /** A finger this near to the grip takes it along instead of calling it. Pixels. */
 const GRAB = 26;
+
+/** Of a tap: how far a finger may slip, pixels, and how long it may stay. */
+const SLIP = 8;
+const TAP_MS = 400;
+
+/** How long the grip is along its way, pixels; live.css draws it so. */
+const GRIP = 14;
+const GUARDED_GRIP = 40;
 
 /** What keys do, by how much. */
 const STEPS = /** @type {Record<string, number>} */ ({
@@ -26,10 +37,15 @@ export class DmxFader extends HTMLElement {
   #built = false;
   #offset = 0;
   #moved = false;
+  /** Where and when a finger took the grip; null while it cannot be a tap. @type {{ x: number, y: number, time: number, at: number } | null} */
+  #tap = null;
   #track = h("div", { class: "track", role: "slider", tabindex: 0, "aria-valuemin": 0, "aria-valuemax": MOST },
     h("div", { class: "fill" }), h("div", { class: "ghost", hidden: true }));
   #name = h("span", { class: "name" });
   #number = h("input", { class: "number", inputmode: "numeric", maxlength: 3, autocomplete: "off" });
+  // Keys have Home and End for these.
+  #full = h("button", { type: "button", class: "end", tabindex: -1, onclick: () => this.#tell(MOST, "end") });
+  #zero = h("button", { type: "button", class: "end", tabindex: -1, onclick: () => this.#tell(0, "end") });
   #fill = /** @type {HTMLElement} */ (this.#track.children[0]);
   #ghost = /** @type {HTMLElement} */ (this.#track.children[1]);
   /** How the value is said aloud, and shown when it is not a number to type. */
@@ -39,10 +55,17 @@ export class DmxFader extends HTMLElement {
     if (this.#built) return;
     this.#built = true;
     mark(this.#track, "aria-orientation", this.lies ? "horizontal" : "vertical");
-    this.append(this.#name, this.#track, this.#number);
+    say(this.#full, t("fader.full"));
+    say(this.#zero, t("fader.zero"));
+    if (this.guarded) this.append(this.#name, this.#track);
+    else this.append(h("div", { class: "value" }, this.#name, this.#number), this.#full, this.#track, this.#zero);
     this.#track.addEventListener("pointerdown", (event) => this.#grab(event));
     this.#track.addEventListener("pointermove", (event) => this.#drag(event));
-    for (const end of ["pointerup", "pointercancel"]) this.#track.addEventListener(end, (event) => this.#letGo(/** @type {PointerEvent} */ (event)));
+    this.#track.addEventListener("pointerup", (event) => this.#letGo(event));
+    this.#track.addEventListener("pointercancel", (event) => {
+      this.#tap = null;
+      this.#letGo(event);
+    });
     this.#track.addEventListener("keydown", (event) => this.#press(event));
     this.#number.addEventListener("focus", () => this.#number.select());
     this.#number.addEventListener("change", () => this.#typed());
@@ -64,6 +87,11 @@ export class DmxFader extends HTMLElement {
     return this.getAttribute("orientation") === "horizontal";
   }
 
+  /** Whether only its grip moves it, and no number or button: `guarded`. */
+  get guarded() {
+    return this.hasAttribute("guarded");
+  }
+
   /**
    * @param {string} name As it is shown.
    * @param {string} [label] As it is said aloud.
@@ -72,6 +100,8 @@ export class DmxFader extends HTMLElement {
     if (this.#name.textContent !== name) this.#name.textContent = name;
     mark(this.#track, "aria-label", label);
     mark(this.#number, "aria-label", t("fader.number", { name: label }));
+    mark(this.#full, "aria-label", t("fader.full.label", { name: label }));
+    mark(this.#zero, "aria-label", t("fader.zero.label", { name: label }));
   }
 
   /**
@@ -99,21 +129,30 @@ export class DmxFader extends HTMLElement {
   #grab(event) {
     if (event.button !== 0 || this.hasAttribute("data-held")) return; // one finger
     event.preventDefault();
-    this.#track.focus({ preventScroll: true });
-    this.#track.setPointerCapture(event.pointerId);
     const { at, length } = this.#place(event);
     const off = this.#value / MOST - at;
-    this.#offset = Math.abs(off) * length <= GRAB ? off : 0;
+    const near = Math.abs(off) * length <= GRAB;
+    if (this.guarded && !near) return void this.dispatchEvent(new Event("missed"));
+    this.#track.focus({ preventScroll: true });
+    this.#track.setPointerCapture(event.pointerId);
+    this.#offset = near ? off : 0;
+    this.#tap = near && !this.guarded ? { x: event.clientX, y: event.clientY, time: event.timeStamp, at } : null;
     this.toggleAttribute("data-held", true);
     this.#moved = false;
     this.#tell(this.#value, "hold");
-    if (this.#offset === 0) this.#drag(event);
+    if (!near) this.#drag(event);
   }
 
   /** @param {PointerEvent} event */
   #drag(event) {
     if (!this.#track.hasPointerCapture(event.pointerId)) return;
-    const value = clamp(Math.round((this.#place(event).at + this.#offset) * MOST));
+    if (this.#tap && Math.hypot(event.clientX - this.#tap.x, event.clientY - this.#tap.y) > SLIP) this.#tap = null;
+    this.#moveTo(this.#place(event).at + this.#offset);
+  }
+
+  /** @param {number} at 0..1 */
+  #moveTo(at) {
+    const value = clamp(Math.round(at * MOST));
     if (value === this.#value) return;
     this.#moved = true;
     this.#tell(value, "drag");
@@ -123,6 +162,7 @@ export class DmxFader extends HTMLElement {
   #letGo(event) {
     if (!this.hasAttribute("data-held") || !this.#track.hasPointerCapture(event.pointerId)) return;
     this.#track.releasePointerCapture(event.pointerId);
+    if (this.#tap && event.timeStamp - this.#tap.time <= TAP_MS) this.#moveTo(this.#tap.at);
     this.#release();
   }
 
@@ -137,7 +177,7 @@ export class DmxFader extends HTMLElement {
    */
   #place(event) {
     const box = this.#track.getBoundingClientRect();
-    const grip = 14;
+    const grip = this.guarded ? GUARDED_GRIP : GRIP;
     const length = (this.lies ? box.width : box.height) - grip;
     const way = this.lies ? event.clientX - box.left - grip / 2 : box.bottom - event.clientY - grip / 2;
     return { at: way / length, length };
@@ -177,11 +217,12 @@ customElements.define("dmx-fader", DmxFader);
  * @param {string} name
  * @param {string} label
  * @param {(value: number, phase: Phase) => void} moved
- * @param {{ lies?: boolean, class?: string }} [how]
+ * @param {{ lies?: boolean, guarded?: boolean, class?: string }} [how]
  */
 export function fader(name, label, moved, how = {}) {
   const element = new DmxFader();
   if (how.class) element.className = how.class;
+  element.toggleAttribute("guarded", how.guarded === true);
   if (how.lies) element.setAttribute("orientation", "horizontal");
   element.called(name, label);
   element.addEventListener("move", (event) => {

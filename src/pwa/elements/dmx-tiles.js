@@ -2,7 +2,7 @@
 
 import { css } from "../core/colour.js";
 import { h, keep, mark, say } from "../core/dom.js";
-import { colour, inOrder } from "../core/looks.js";
+import { dot, inOrder } from "../core/looks.js";
 import { progress } from "../core/state.js";
 import { seconds, t } from "../core/words.js";
 import { desk } from "../desk.js";
@@ -75,9 +75,10 @@ function paint(tile, scene) {
  * @param {Scene} scene
  */
 export function paintSwatch(swatch, scene) {
-  const rgb = colour(scene);
-  mark(swatch, "data-dark", rgb ? null : "");
-  if (rgb) swatch.style.setProperty("--colour", css(rgb));
+  const { colour, level } = dot(scene);
+  mark(swatch, "data-holds", [colour && "colour", level && "level"].filter(Boolean).join(" "));
+  if (colour) swatch.style.setProperty("--colour", css(colour));
+  if (level) swatch.style.setProperty("--level", `${Math.round((level / 255) * 100)}%`);
 }
 
 customElements.define("dmx-tiles", DmxTiles);

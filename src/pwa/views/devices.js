@@ -139,7 +139,7 @@ function paintCard(card, how, words) {
 function paintPort(card, port, now) {
   const kind = port.name.replace(/-\d+$/, "");
   const name = knows(`devices.name.${kind}`) ? t(`devices.name.${kind}`) : port.name;
-  const rate = t(port.input ? "devices.commands" : "devices.fps", { n: Math.round(port.fps) });
+  const rate = count(port.input ? "devices.commands" : "devices.fps", Math.round(port.fps));
   const state = port.connected ? `${t(port.input ? "devices.listening" : "devices.running")} · ${rate}` : t("devices.down");
   const fault = port.lastError && port.lastErrorAt ? t("devices.error.before", { age: age(now - port.lastErrorAt), why: port.lastError }) : "";
   paintCard(card, port.connected ? "good" : "bad", [`${name} · ${t("devices.universe", { n: port.universe })}`, state, port.target, fault]);

@@ -24,7 +24,7 @@ test("a widget that is not there is said so, and is there once it is plugged in"
   const appliance = await new Appliance({ ...widget.variables, DMX_USB_PORT: port }).start();
   try {
     await visit(browser, { appliance, host: PLAIN, path: "#/devices" }, async (page) => {
-      const problem = page.getByRole("article").filter({ hasText: "The DMX USB PRO does not send" });
+      const problem = page.getByRole("article").filter({ hasText: "The DMX USB PRO is not sending" });
       await problem.waitFor();
       const card = page.getByRole("article").filter({ hasText: "DMX USB PRO · Universe 0" });
       await card.getByText("down").waitFor();
@@ -34,10 +34,10 @@ test("a widget that is not there is said so, and is there once it is plugged in"
 
       symlinkSync(widget.path, port);
       await page.getByRole("button", { name: "Reconnect output" }).click();
-      await page.getByText(`The output is open: ${port}`).waitFor();
-      await card.getByText(/^sending · \d+ frames a second$/).waitFor();
+      await page.getByText(`Output opened: ${port}`).waitFor();
+      await card.getByText(/^sending · \d+ frames? per second$/).waitFor();
       await eventually("nothing is wrong any more", () => problem.count(), (count) => count === 0);
-      await card.getByText(/^Last fault, \d+ s ago/).waitFor();
+      await card.getByText(/^Last error \d+ s ago/).waitFor();
     });
   } finally {
     await appliance.clear();
@@ -57,8 +57,8 @@ test("lamps are listed with whether they are there, since when, and why not", as
       await card.getByText(/^online for \d+ s$/).waitFor();
       lamp.kill("SIGKILL");
       await card.getByText(/^offline for \d+ s$/).waitFor();
-      await card.getByText(/^127\.0\.0\.1 · last heard \d+ s ago$/).waitFor();
-      await card.getByText(/^last: ./).waitFor();
+      await card.getByText(/^127\.0\.0\.1 · last seen \d+ s ago$/).waitFor();
+      await card.getByText(/^last disconnect: ./).waitFor();
     });
   } finally {
     lamp.kill("SIGKILL");

@@ -5,13 +5,15 @@
 /** @param {any} page */
 export async function finger(page) {
   const session = await page.context().newCDPSession(page);
-  const touch = (type, points) => session.send("Input.dispatchTouchEvent", { type, touchPoints: points });
+  const touch = (type, points, more) => session.send("Input.dispatchTouchEvent", { type, touchPoints: points, ...more });
   return {
     /** @param {Point} at */
     down: (at) => touch("touchStart", [at]),
     /** @param {Point} at */
     move: (at) => touch("touchMove", [at]),
     up: () => touch("touchEnd", []),
+    /** Lets go after a while, as the event's own clock has it. @param {number} ms */
+    upAfter: (ms) => touch("touchEnd", [], { timestamp: (Date.now() + ms) / 1000 }),
     /** @param {Point} at */
     async tap(at) {
       await touch("touchStart", [at]);

@@ -81,6 +81,11 @@ export class Appliance {
     await ended;
   }
 
+  /** It stands still and says nothing, or goes on: its doors stay open. @param {boolean} still */
+  freeze(still) {
+    this.#child.kill(still ? "SIGSTOP" : "SIGCONT");
+  }
+
   /** Its end, and that of its data. */
   async clear() {
     await this.stop("SIGKILL");

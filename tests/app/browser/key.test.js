@@ -15,11 +15,11 @@ after(async () => {
 
 test("a wrong key is asked for again, the right one is kept", () =>
   visit(browser, { appliance, host: PLAIN, expects: /status of 401/ }, async (page) => {
-    const field = page.getByLabel("This appliance asks for a key");
+    const field = page.getByLabel("This appliance requires a key");
     for (const key of ["wrong", "right"]) {
       await field.fill(key);
       await page.getByRole("button", { name: "Connect", exact: true }).click();
-      if (key === "wrong") await page.getByText("That key was not right.").waitFor();
+      if (key === "wrong") await page.getByText("Wrong key.").waitFor();
     }
     await live(page);
     await page.reload();
@@ -31,7 +31,7 @@ for (const [when, path] of [["first", "#token=right"], ["later", ""]]) {
   test(`a link may bring the key, ${when}, and does not show it`, () =>
     visit(browser, { appliance, host: PLAIN, path, expects: /status of 401/ }, async (page) => {
       if (path === "") {
-        await page.getByLabel("This appliance asks for a key").waitFor();
+        await page.getByLabel("This appliance requires a key").waitFor();
         await page.evaluate(() => (location.hash = "#token=right"));
       }
       await live(page);

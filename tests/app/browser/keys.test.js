@@ -49,7 +49,7 @@ test("keys move wheel, faders, master and blackout, and each says its value", ()
 test("colours and numbers can be typed, and a colour is called back", () =>
   visit(browser, { appliance, host: PLAIN }, async (page) => {
     await live(page);
-    const hex = page.getByLabel("Colour as hexadecimal");
+    const hex = page.getByLabel("Colour (hex)");
     await hex.fill("#0af");
     await page.keyboard.press("Enter");
     await eventually("the colour", lamp, (light) => light === "0,170,255");

@@ -17,7 +17,7 @@ const tile = (page, name) => page.locator("dmx-tiles").getByRole("button", { nam
 /** Captures the light as it is. */
 async function capture(page, name, seconds) {
   await page.getByLabel("Name of the new look").fill(name);
-  await page.getByLabel("Fade, seconds").first().fill(String(seconds));
+  await page.getByLabel("Fade (seconds)").first().fill(String(seconds));
   await page.getByRole("button", { name: "Capture", exact: true }).click();
   await page.getByRole("button", { name: `Recall ${name}`, exact: true }).waitFor();
 }
@@ -74,8 +74,8 @@ test("a look is edited: name, time, favourite, place, light, and its end", () =>
     await editor.getByRole("button", { name: "Move Third down" }).click();
     await named("First,Third,Second");
 
-    await editor.getByLabel("Fade, seconds").fill("2.5");
-    await editor.getByLabel("Fade, seconds").blur();
+    await editor.getByLabel("Fade (seconds)").fill("2.5");
+    await editor.getByLabel("Fade (seconds)").blur();
     await eventually("its time", async () => (await one("Third")).fadeMs, (ms) => ms === 2500);
     await editor.getByLabel("Favourite").check();
     await eventually("a favourite", async () => (await one("Third")).favorite, Boolean);
@@ -84,10 +84,10 @@ test("a look is edited: name, time, favourite, place, light, and its end", () =>
     await named("First,Třetí <3,Second");
 
     await appliance.light([9, 8, 7]);
-    const overwrite = editor.getByRole("button", { name: "Take the light as it is now" });
+    const overwrite = editor.getByRole("button", { name: "Update from current light" });
     await overwrite.click();
     assert.equal((await one("Třetí <3")).channelValues["1"], 1, "it asks first");
-    await editor.getByRole("button", { name: "Really replace its light?" }).click();
+    await editor.getByRole("button", { name: "Replace its light?" }).click();
     await eventually("its light", async () => (await one("Třetí <3")).channelValues["1"], (level) => level === 9);
 
     await tab(page, "Live");

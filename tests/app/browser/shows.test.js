@@ -24,17 +24,17 @@ test("a project is copied, described, opened and deleted", () =>
     const projects = panel(page, "Projects");
     await projects.getByText("New project").click();
     await projects.getByLabel("Name").fill("Autumn");
-    await projects.getByLabel("Begin with").selectOption({ label: "a copy of Default" });
+    await projects.getByLabel("Start from").selectOption({ label: "a copy of Default" });
     await projects.getByRole("button", { name: "Create" }).click();
     const open = projects.getByRole("button", { name: "Open project Autumn" });
     await open.click();
     const active = async () => (await appliance.rest("/projects")).activeId;
     assert.equal(await active(), "default", "it asks first: the light changes");
-    await projects.getByRole("button", { name: "The light changes. Open?" }).click();
+    await projects.getByRole("button", { name: "This changes the light. Open?" }).click();
     await eventually("it is open", active, (id) => id !== "default");
     assert.equal(await names(), "Before", "a copy has the looks");
 
-    const about = panel(page, "About Autumn");
+    const about = panel(page, "Details of Autumn");
     await eventually("it is described", () => about.getByLabel("Name").inputValue(), (name) => name === "Autumn");
     await about.getByLabel("Venue").fill("Divadlo <Komedie>");
     await about.getByLabel("Date").fill("2026-12-24");
@@ -53,7 +53,7 @@ test("a project is copied, described, opened and deleted", () =>
     await appliance.rest("/projects/default", { method: "PUT", body: { venue: "here" } });
     await page.reload();
     await projects.getByRole("button", { name: "Details of project Default" }).click();
-    const other = panel(page, "About Default");
+    const other = panel(page, "Details of Default");
     await eventually("its venue", () => other.getByLabel("Venue").inputValue(), (venue) => venue === "here");
     await appliance.rest("/projects/default", { method: "PUT", body: { venue: "elsewhere" } });
     await other.getByLabel("Notes").fill("older");
@@ -80,7 +80,7 @@ test("a backup is made, says what going back would change, and is gone back to",
     await backups.getByRole("button", { name: "Back up now" }).click();
     const row = backups.getByRole("listitem").filter({ hasText: "before the show" });
     await row.waitFor();
-    assert.match(await row.textContent(), /local folder · sealed/);
+    assert.match(await row.textContent(), /local folder · encrypted/);
 
     await appliance.light([0, 0, 0]);
     const [, changed] = await appliance.rest("/scenes");
@@ -88,7 +88,7 @@ test("a backup is made, says what going back would change, and is gone back to",
     await scene("Too much", 30);
     await page.locator("nav").getByRole("link", { name: "Looks" }).click(); // the looks are asked for anew
     await page.getByRole("button", { name: "Recall Too much" }).waitFor();
-    await page.locator("nav").getByRole("link", { name: "Shows" }).click();
+    await page.locator("nav").getByRole("link", { name: "Projects" }).click();
     await row.getByRole("button", { name: "Restore the backup" }).click();
     for (const line of ["The light: 3 channels", "Looks: 1 changed (Changed)", "Looks: 1 removed (Too much)"]) await row.getByText(line).waitFor();
     assert.equal(await lamp(), "0,0,0", "only a look so far");
@@ -128,7 +128,7 @@ test("a show leaves as a file, and comes in after a look at what changes", () =>
     await page.getByText(/^That did not work/).waitFor();
     await give(JSON.stringify(other));
     await file.getByText("Looks: 1 new").waitFor();
-    await file.getByLabel("Replace it by the file").check();
+    await file.getByLabel("Replace it with the file").check();
     await file.getByText("Looks: 1 removed").waitFor();
     assert.equal(await names(), "Here", "only a look so far");
     await file.getByLabel("Keep it and add").check();

@@ -93,7 +93,7 @@ test("a grip that is held stays under the finger, and leaving it alone changes n
     await appliance.light([250, 0, 0]);
     await red(page).locator(".ghost").waitFor();
     assert.equal(await level(page, "Red"), 128);
-    await hand.up();
+    await hand.upAfter(1000); // sooner it would be a tap
     await is(page, "Red", 250);
     assert.deepEqual(sent.filter(({ message }) => message.type !== "ping"), []);
   }));
@@ -109,8 +109,8 @@ test("what a dead radio swallowed does not come out later and undo what was done
       weather.hold();
       const another = page.waitForEvent("websocket");
       await blackout.click();
-      await page.getByText("No answer came. Check whether it was done.").waitFor();
-      await eventually("the loss is told", () => page.getByText(/^No link/).count(), (count) => count > 0);
+      await page.getByText("No reply. Check whether it worked.").waitFor();
+      await eventually("the loss is told", () => page.getByText(/^No connection/).count(), (count) => count > 0);
       // The page gives the old socket up and opens another one; only then the radio brings what was on its way.
       await another;
       await live(page);
@@ -125,11 +125,32 @@ test("what a dead radio swallowed does not come out later and undo what was done
   }
 });
 
+test("a link that is silent is never called connected again before it answers", () =>
+  visit(browser, { appliance, host: PLAIN }, async (page) => {
+    await live(page);
+    await page.evaluate(() => {
+      globalThis.told = [];
+      const chip = document.querySelector("dmx-chip");
+      new MutationObserver(() => globalThis.told.push(chip.textContent)).observe(chip, { childList: true, characterData: true, subtree: true });
+    });
+    const another = page.waitForEvent("websocket"); // it has given the silent one up
+    appliance.freeze(true);
+    await page.getByText(/^No connection for/).waitFor();
+    await another;
+    await page.getByRole("button", { name: "Blackout" }).tap();
+    await page.getByText("Not sent: no connection.").waitFor();
+    const told = await page.evaluate(() => globalThis.told);
+    const lost = told.findIndex((words) => words.startsWith("No connection"));
+    assert.deepEqual(told.slice(lost).filter((words) => !words.startsWith("No connection")), []);
+    appliance.freeze(false);
+    await live(page);
+  }));
+
 test("a lost link shuts nobody out", () =>
   visit(browser, { appliance, host: PLAIN, expects: /ERR_|WebSocket/ }, async (page) => {
     await live(page);
     await appliance.stop("SIGKILL");
-    await page.getByText(/^No link – values/).waitFor();
+    await page.getByText(/^No connection for/).waitFor();
     assert.deepEqual(await barriers(page), []);
     await picture(page, "lost");
   }));
@@ -171,7 +192,7 @@ test("killed and started again in the middle of a drag, it goes on from what is 
     await climb(page, hand, 0.1, 0.3, 20);
     await appliance.stop("SIGKILL");
     await climb(page, hand, 0.3, 0.5, 20);
-    await eventually("the loss is told", () => page.getByText(/^No link/).count(), (count) => count > 0);
+    await eventually("the loss is told", () => page.getByText(/^No connection/).count(), (count) => count > 0);
     await hand.up();
     await appliance.start();
     const [kept] = await lamp();

@@ -77,7 +77,7 @@ test("an appliance that answers badly is not misunderstood", () =>
       assert.equal(await page.getByText(/No looks yet|switched off/).filter({ visible: true }).count(), 0, view);
     }
     await open("devices");
-    await page.getByText(/^Not everything could be read/).waitFor();
+    await page.getByText(/^Some of this could not be loaded/).waitFor();
     await page.getByText("No device has announced itself yet.").waitFor();
   }));
 

@@ -33,7 +33,7 @@ test("the shell is kept as /assets.json lists it, and starts without the applian
 
       await appliance.stop();
       await page.reload();
-      await eventually("it says that there is no link", () => page.getByText(/^No link/).count(), (count) => count > 0);
+      await eventually("it says that there is no link", () => page.getByText(/^No connection/).count(), (count) => count > 0);
       assert.ok(await page.getByRole("main").isVisible());
       await appliance.start();
       await live(page);
