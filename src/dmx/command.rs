@@ -12,6 +12,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::glance::Glance;
 use super::refusal::{Faults, pointer};
 use super::{CommandId, Easing, Look, Patch, ProjectId, Reason, Refusal, Rgb, Source};
 
@@ -60,7 +61,7 @@ impl Command {
     /// # Errors
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
-        read(&Object::parse(body)?, "schema", CMD_SCHEMA)
+        read(&Object::from_client(body)?, "schema", CMD_SCHEMA)
     }
 
     /// Reads a WebSocket `set` message: the same fields with `"type":"set"` in the place of `schema`.
@@ -129,6 +130,18 @@ impl<'a> Object<'a> {
             return Err(Refusal::whole(Reason::ValidationFailed, "must be a JSON object"));
         }
         serde_json::from_str(raw.get()).map_err(|e| Refusal::whole(Reason::NotJson, format!("not JSON: {e}")))
+    }
+
+    /// A message of a client's, in which each key must stand once.
+    ///
+    /// # Errors
+    /// As above, and keys that are given twice.
+    pub(crate) fn from_client(body: &'a [u8]) -> Result<Self, Refusal> {
+        let object = Self::parse(body)?;
+        let id = || object.string("cmdId").or_else(|| object.string("id"));
+        let named = |refusal| Refusal { cmd_id: id().filter(|id| id.chars().count() <= ECHOED_ID_CHARS), ..refusal };
+        Glance::over(body).each_key_once().map_err(named)?;
+        Ok(object)
     }
 
     /// The value of a name, as JSON text.

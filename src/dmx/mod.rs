@@ -10,6 +10,7 @@ mod device;
 mod document;
 mod fade;
 mod frame;
+mod glance;
 mod ids;
 #[cfg(test)]
 mod model_tests;
@@ -33,6 +34,7 @@ pub use desk::{Desk, DeskView, FadeView, InEffect, Intensity, KeptDesk};
 pub use device::{Device, Disconnect, MqttClient, Presence};
 pub use fade::{Easing, LONGEST_FADE};
 pub use frame::{Frame, Levels, Patch};
+pub use glance::Glance;
 pub use ids::{CHANNELS, Channel, CommandId, ID_CHARS, Source, UNIVERSES, UniverseId};
 pub use news::{ChannelLevel, StateUpdate};
 pub use port::PortStatus;

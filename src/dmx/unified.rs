@@ -202,7 +202,7 @@ impl Unified {
     /// # Errors
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8], door: &Source, universes: u8) -> Result<Self, Refusal> {
-        let object = Object::parse(body)?;
+        let object = Object::from_client(body)?;
         let written_id = object.string("id").filter(|id| id.chars().count() <= ECHOED_ID_CHARS);
         let refuse = |reason, errors| Refusal { reason, cmd_id: written_id.clone(), errors };
         let mut reader = Reader { object: &object, faults: Faults::default(), too_large: false, universes };

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CONTENT_SECURITY_POLICY, HeaderName, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CONNECTION, CONTENT_SECURITY_POLICY, HOST, HeaderName, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use warp::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use warp::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use warp::path::FullPath;
 use warp::ws::Ws;
 
@@ -42,24 +43,28 @@ pub(super) fn filter(app: &Arc<App>) -> Everything {
         .and(query)
         .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Peer>())
+        .and(warp::ext::get::<Version>())
         .and(upgrade)
         .and(warp::body::stream())
-        .then(move |method, path: FullPath, query, headers, peer, upgrade, body| {
+        .then(move |method, path: FullPath, query, headers, peer, version, upgrade, body| {
             let (path, parameters, body) = (path.as_str().to_owned(), Vec::new(), request::body(body));
-            answer(app.clone(), Request { method, path, query, headers, peer, parameters, upgrade, body })
+            answer(app.clone(), Request { method, path, query, headers, peer, version, parameters, upgrade, body })
         })
         .boxed()
 }
 
 /// Answers one request, whatever it asks.
 async fn answer(app: Arc<App>, request: Request) -> Response {
-    let (method, headers) = (label(&request.method), request.headers.clone());
+    let (method, headers, body) = (label(&request.method), request.headers.clone(), request.body.clone());
     let found = match routes::find(&request.method, &request.path) {
         Found::Nothing if app.assets.has(&request.path).await => routes::file(&request.method),
         found => found,
     };
     let route = found.route();
     let mut response = respond(&app, request, found).await.unwrap_or_else(Problem::into_response);
+    if !body.is_read(&headers).await {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let status = response.status();
     app.origins.mark(&headers, response.headers_mut());
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -71,6 +76,11 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
 }
 
 async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<Response, Problem> {
+    // RFC 9112, 3.2: what stands in front of us may have gone by the other one.
+    let named = request.headers.get_all(HOST).iter().count();
+    if named > 1 || (named == 0 && request.version >= Version::HTTP_11) {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "a request of HTTP/1.1 has exactly one header Host"));
+    }
     let key = key_in_header(&request.headers);
     if !app.hosts.know(&request.headers).await && !key.is_some_and(|key| app.gate.knows(key)) {
         return app.hosts.refuse(&request.headers, request.peer.addr.ip());

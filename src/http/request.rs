@@ -1,17 +1,21 @@
 //! A request as handlers see it: taken apart, its body still unread.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
-use warp::http::header::{CONTENT_LENGTH, EXPECT, IF_MATCH};
-use warp::http::{HeaderMap, Method, StatusCode};
+use warp::http::header::{CONTENT_LENGTH, EXPECT, IF_MATCH, TRANSFER_ENCODING};
+use warp::http::{HeaderMap, Method, StatusCode, Version};
 use warp::hyper::body::{Buf, Bytes};
 use warp::ws::Ws;
 
 use super::problem::Problem;
+use super::routes::blocking;
 use super::server::Peer;
+use crate::dmx::Glance;
 use crate::library::Expected;
 
 /// The largest body, as the contract says.
@@ -34,8 +38,15 @@ pub(super) const SMALL: Limit = Limit { bytes: MAX_BODY, patience: Duration::fro
 /// A list of scenes, a scene or a show file: 8 MiB, as much as a project may hold, at 140 kB/s: a tablet at the far end of a hall.
 pub(super) const DOCUMENT: Limit = Limit { bytes: 8 << 20, patience: Duration::from_secs(60) };
 
+/// How long what is left of a body that nobody wanted is waited for.
+const REST_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Pieces of a body.
-pub(super) type Body = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
+type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
+
+/// A body, or what is still unread of it. Clones share it; one reads at a time, and the lock is nobody else's to wait for.
+#[derive(Clone)]
+pub(super) struct Body(Arc<Mutex<Option<Pieces>>>);
 
 /// One request.
 pub(super) struct Request {
@@ -45,6 +56,7 @@ pub(super) struct Request {
     pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) peer: Peer,
+    pub(super) version: Version,
     /// What stood in the place of each `{…}` in the route's path.
     pub(super) parameters: Vec<String>,
     /// Set when this is the opening of a WebSocket.
@@ -54,7 +66,53 @@ pub(super) struct Request {
 
 /// warp's body stream as ours.
 pub(super) fn body(pieces: impl Stream<Item = Result<impl Buf, warp::Error>> + Send + 'static) -> Body {
-    Box::pin(pieces.map(|piece| piece.map(|mut buf| buf.copy_to_bytes(buf.remaining()))))
+    let pieces = pieces.map(|piece| {
+        piece.map(|mut buf| {
+            let left = buf.remaining();
+            buf.copy_to_bytes(left)
+        })
+    });
+    Body(Arc::new(Mutex::new(Some(Box::pin(pieces)))))
+}
+
+impl Body {
+    /// The next piece; `None` at the end, and from then on.
+    async fn next(&self) -> Option<Result<Bytes, warp::Error>> {
+        let mut pieces = self.0.lock().await;
+        let next = pieces.as_mut()?.next().await;
+        if !matches!(next, Some(Ok(_))) {
+            *pieces = None;
+        }
+        next
+    }
+
+    /// Reads to its end what nobody wanted, so that the connection serves on; `false` when that is not worth it, or whoever
+    /// asked first (`Expect`) would be told to send it. Bytes left unread break the connection under its sender.
+    pub(super) async fn is_read(&self, headers: &HeaderMap) -> bool {
+        let announced = announced(headers);
+        if announced.unwrap_or(0) == 0 && !headers.contains_key(TRANSFER_ENCODING) {
+            return true;
+        }
+        if announced.is_some_and(|bytes| bytes > THROWN_AWAY) || headers.contains_key(EXPECT) {
+            return self.0.lock().await.is_none();
+        }
+        let rest = async {
+            let mut read = 0;
+            while let Some(piece) = self.next().await {
+                read += piece.map_or(THROWN_AWAY + 1, |piece| piece.len());
+                if read > THROWN_AWAY {
+                    return false;
+                }
+            }
+            true
+        };
+        timeout(REST_PATIENCE, rest).await.unwrap_or(false)
+    }
+}
+
+/// What `content-length` says.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 impl Request {
@@ -63,13 +121,13 @@ impl Request {
     /// # Errors
     /// 413 above the limit, also without a `content-length`; 408 when it takes too long; 400 when it breaks off.
     pub(super) async fn bytes(&mut self, limit: Limit) -> Result<Vec<u8>, Problem> {
-        let announced = self.announced().unwrap_or(0);
+        let announced = announced(&self.headers).unwrap_or(0);
         // Whoever asks first (RFC 9110, 10.1.1) is told before it sends.
         let most = limit.bytes;
         if announced > most && (self.headers.contains_key(EXPECT) || announced > most + THROWN_AWAY) {
             return Err(too_large(most));
         }
-        match timeout(limit.patience, collect(&mut self.body, most)).await {
+        match timeout(limit.patience, collect(&self.body, most)).await {
             Ok(read) => read,
             Err(_) => Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -78,14 +136,26 @@ impl Request {
         }
     }
 
-    /// Whether its body is announced as one that a [`SMALL`] limit takes.
-    pub(super) fn is_small(&self) -> bool {
-        self.announced().is_some_and(|bytes| bytes <= MAX_BODY)
+    /// The whole body, which is JSON with each key given once.
+    ///
+    /// # Errors
+    /// As [`Self::bytes`], and 422 for keys that are given twice.
+    pub(super) async fn json(&mut self, limit: Limit) -> Result<Vec<u8>, Problem> {
+        let body = self.bytes(limit).await?;
+        if body.len() <= MAX_BODY {
+            Glance::over(&body).each_key_once()?;
+            return Ok(body);
+        }
+        blocking(move || {
+            Glance::over(&body).each_key_once()?;
+            Ok(body)
+        })
+        .await
     }
 
-    /// What its `content-length` says.
-    fn announced(&self) -> Option<usize> {
-        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    /// Whether its body is announced as one that a [`SMALL`] limit takes.
+    pub(super) fn is_small(&self) -> bool {
+        announced(&self.headers).is_some_and(|bytes| bytes <= MAX_BODY)
     }
 
     /// Which content it expects to edit: `If-Match` (RFC 9110, 13.1.1).
@@ -118,7 +188,7 @@ impl Request {
     }
 }
 
-async fn collect(pieces: &mut Body, most: usize) -> Result<Vec<u8>, Problem> {
+async fn collect(pieces: &Body, most: usize) -> Result<Vec<u8>, Problem> {
     let mut whole = Vec::new();
     let mut read = 0;
     while let Some(piece) = pieces.next().await {

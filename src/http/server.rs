@@ -170,7 +170,9 @@ async fn converse(socket: TcpStream, peer: Peer, filter: Everything, mut stop: S
     let service = TowerToHyperService::new(warp::service(filter));
     let from = peer.addr;
     let with_peer = service_fn(move |mut request: hyper::Request<Incoming>| {
+        let version = request.version();
         request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(version);
         service.call(request)
     });
     let connection = http1::Builder::new()

@@ -110,7 +110,7 @@ pub(super) fn read(message: &Message) -> Result<Incoming, Refusal> {
     let Ok(text) = message.to_str() else {
         return Err(Refusal::whole(Reason::NotJson, "must be text: JSON in a text message"));
     };
-    let object = Object::parse(text.as_bytes())?;
+    let object = Object::from_client(text.as_bytes())?;
     match object.string("type").as_deref() {
         Some("set") => Command::from_set_message(text.as_bytes()).map(Incoming::Set),
         Some("ping") => ping(&object),

@@ -12,9 +12,9 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
-use super::documents::{DRY_RUN, blocking, dry_run};
+use super::documents::{DRY_RUN, dry_run};
 use super::projects::several;
-use super::{Key, Route, Verb, json, shape, text};
+use super::{Key, Route, Verb, blocking, json, shape, text};
 use crate::backup::{Fault, FaultKind, Label, Status, Version};
 use crate::dmx::{BackupOrder, ListChanges, ProjectId, RestoreOrder, SnapshotChanges, VersionId};
 
@@ -146,7 +146,7 @@ async fn versions(app: &App, project: &ProjectId) -> Result<Response, Problem> {
 
 async fn create(app: &App, mut request: Request) -> Result<Response, Problem> {
     let project = known(app, &request)?;
-    let order = BackupOrder::from_json(&request.bytes(SMALL).await?)?;
+    let order = BackupOrder::from_json(&request.json(SMALL).await?)?;
     let label = order.label.and_then(|label| label.parse::<Label>().ok()); // its length was checked
     reply::json(StatusCode::CREATED, &app.backups.create(&project, label).await?)
 }
@@ -173,7 +173,7 @@ async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
 
 async fn restore(app: &App, mut request: Request) -> Result<Response, Problem> {
     let project = known(app, &request)?;
-    let order = RestoreOrder::from_json(&request.bytes(SMALL).await?)?;
+    let order = RestoreOrder::from_json(&request.json(SMALL).await?)?;
     let version = version(&order.version_id)?;
     let owner = order.project_id.map(|id| id.parse::<ProjectId>()).transpose();
     let owner = owner.map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is no project with such an id"))?;

@@ -12,7 +12,7 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{DOCUMENT, Request, SMALL};
-use super::{Key, NOT_MODIFIED, OUTDATED, Query, Route, Verb, json, shape};
+use super::{Key, NOT_MODIFIED, OUTDATED, Query, Route, Verb, blocking, json, shape};
 use crate::dmx::{FieldError, ImportMode, ListChanges, Reason, Refusal, ShowBody, ShowFile};
 use crate::kit::clock;
 use crate::library::Tag;
@@ -87,17 +87,10 @@ pub(super) async fn body<'a>(
     request: &mut Request,
 ) -> Result<(Vec<u8>, Option<SemaphorePermit<'a>>), Problem> {
     if request.is_small() {
-        return Ok((request.bytes(SMALL).await?, None));
+        return Ok((request.json(SMALL).await?, None));
     }
     let turn = app.imports.acquire().await.map_err(Problem::internal)?;
-    Ok((request.bytes(DOCUMENT).await?, Some(turn)))
-}
-
-/// Work for the processor, off the threads that serve.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?
+    Ok((request.json(DOCUMENT).await?, Some(turn)))
 }
 
 async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {

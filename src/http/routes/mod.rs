@@ -364,6 +364,13 @@ fn parameters<'a>(template: &str, path: &'a str) -> Option<Vec<&'a str>> {
     segments.next().is_none().then_some(values)
 }
 
+/// Work for the processor, off the threads that serve.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -114,13 +114,13 @@ fn one(project: &Project) -> Result<Response, Problem> {
 
 async fn create(app: &App, mut request: Request) -> Result<Response, Problem> {
     several(app)?;
-    let edit = ProjectEdit::from_json(&request.bytes(SMALL).await?, true)?;
+    let edit = ProjectEdit::from_json(&request.json(SMALL).await?, true)?;
     answer(StatusCode::CREATED, &*app.library.expecting(request.expected()).create(edit).await?)
 }
 
 async fn edit(app: &App, mut request: Request) -> Result<Response, Problem> {
     several(app)?;
-    let edit = ProjectEdit::from_json(&request.bytes(SMALL).await?, false)?;
+    let edit = ProjectEdit::from_json(&request.json(SMALL).await?, false)?;
     one(&app.library.expecting(request.expected()).edit(request.parameter(0).to_owned(), edit).await?)
 }
 

@@ -9,9 +9,9 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
 use super::desk;
-use super::documents::{blocking, body};
+use super::documents::body;
 use super::rgb::{OUTCOME, stopping};
-use super::{Key, NOT_MODIFIED, OUTDATED, Route, Verb, json, shape};
+use super::{Key, NOT_MODIFIED, OUTDATED, Route, Verb, blocking, json, shape};
 use crate::desk::Client;
 use crate::dmx::{DeskView, NotEdited, RecallOrder, SceneBody, SceneEdit, SceneFields, scenes};
 use crate::engine::{Outcome, PATIENCE};
@@ -124,7 +124,7 @@ async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
 }
 
 async fn recall(app: &App, mut request: Request) -> Result<Response, Problem> {
-    let order = RecallOrder::from_json(&request.bytes(SMALL).await?)?;
+    let order = RecallOrder::from_json(&request.json(SMALL).await?)?;
     let (id, client) = (request.parameter(0), Client::Rest(request.peer.addr.ip()));
     let submission = timeout(PATIENCE, app.desk.recall(id, client, order.over())).await;
     let queue_full = || Problem::unavailable("QUEUE_FULL: too many commands wait; try again in a second");

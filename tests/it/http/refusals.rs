@@ -3,7 +3,13 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Appliance, command, fresh_id, raw_http, rgb_of};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::harness::{
+    ACK, Appliance, BLACKOUT, CMD, Connect, Home, Link, REJECTED, UNIFIED, WsWatcher, command, fresh_id, patiently,
+    raw_http, rgb_of,
+};
 
 #[tokio::test]
 async fn a_body_of_the_wrong_shape_is_422_with_its_places() {
@@ -124,6 +130,116 @@ async fn unknown_paths_are_404_and_wrong_methods_405_with_allow() {
         assert!(!allow.contains(&method.as_str()), "{method} {path}: Allow is {allow:?}");
     }
     assert_untouched(&appliance).await;
+}
+
+#[tokio::test]
+async fn a_key_given_twice_is_refused_at_every_door() {
+    let home = Home::new().set("DMX_PROJECTS_ENABLED", "1").set("DMX_CLOUD_BACKUP_ENABLED", "1");
+    let appliance = home.start().await;
+    let web = appliance.web();
+    let lamp = format!(r#"{{"cmdId":"{}","src":"t","r":1,"g":1,"b":1,"\u0072":255}}"#, fresh_id());
+    for (method, path, body, at) in [
+        (Method::POST, "/rgb", lamp.as_str(), "/r"),
+        (Method::POST, "/master", r#"{"level":0,"level":255}"#, "/level"),
+        (Method::POST, "/blackout", r#"{"on":false,"on":true}"#, "/on"),
+        (
+            Method::PUT,
+            "/scenes",
+            r#"[{"id":"a","name":"a","channelValues":{"1":1,"1":2},"timestamp":1}]"#,
+            "/0/channelValues/1",
+        ),
+        (Method::POST, "/scenes", r#"{"name":"a","name":"b"}"#, "/name"),
+        (Method::POST, "/import", r#"{"fixtures":[],"more":{"x":[{"y":1,"y":1}]}}"#, "/more/x/0/y"),
+        (Method::POST, "/projects", r#"{"name":"a","name":"b"}"#, "/name"),
+        (Method::POST, "/projects/default/backups", r#"{"label":"a","label":"b"}"#, "/label"),
+    ] {
+        let problem = web.send(web.request(method, path).body(body.to_owned())).await.problem(422);
+        assert_eq!(problem["errors"][0]["path"], at, "{path}: {problem}");
+    }
+    let unified = r#"{"type":"dmx.patch","id":"x","universe":0,"patch":[{"ch":1,"val":1,"val":255}]}"#;
+    let ack = web.post("/command", unified).await;
+    assert_eq!((ack.status, &ack.json()["accepted"], &ack.json()["ack"]), (200, &json!(false), &json!("x")));
+    assert_eq!(ack.json()["errors"][0]["path"], "/patch/0/val");
+
+    let socket = WsWatcher::start(appliance.http).await;
+    for message in [r#"{"type":"blackout","on":false,"on":true}"#, &lamp.replacen('{', r#"{"type":"set","#, 1), unified]
+    {
+        socket.send_raw(message.into()).await;
+    }
+    let refused = socket.other(2).await;
+    assert_eq!((&refused["type"], &refused["code"]), (&json!("err"), &json!("VALIDATION_FAILED")), "{refused}");
+
+    let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+    esp.subscribe_all(&[(REJECTED, 1), (ACK, 1)]).await;
+    esp.publish(CMD, lamp.as_bytes()).await;
+    let rejected = esp.message().await.json();
+    assert_eq!((&rejected["errors"][0]["path"], &rejected["reason"]), (&json!("/r"), &json!("VALIDATION_FAILED")));
+    esp.publish(BLACKOUT, br#"{"on":false,"on":true}"#).await;
+    assert_eq!(esp.message().await.json()["errors"][0]["path"], "/on");
+    esp.publish(UNIFIED, unified.as_bytes()).await;
+    assert_eq!(esp.message().await.json()["ack"], "x");
+    assert_untouched(&appliance).await;
+}
+
+#[tokio::test]
+async fn a_refused_body_is_read_or_its_connection_closed_with_a_word() {
+    let appliance = Home::new().set("DMX_AUTH_MODE", "required").set("DMX_AUTH_KEYS", "k").start().await;
+    // A small one, sent a moment after its head as a slow radio does: the same connection goes on and on.
+    let mut link = TcpStream::connect(appliance.http).await.unwrap();
+    for (n, body) in
+        ["x".repeat(10), "x".repeat(60_000), String::new(), "x".repeat(300_000)].iter().cycle().take(60).enumerate()
+    {
+        let head = format!("POST /rgb HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+        link.write_all(head.as_bytes()).await.unwrap();
+        link.write_all(body.as_bytes()).await.unwrap_or_else(|e| panic!("request {n}: {e}"));
+        let answer = answer_on(&mut link).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "request {n}: {answer}");
+        assert!(!answer.to_lowercase().contains("connection: close"), "request {n}: {answer}");
+    }
+    for more in ["Content-Length: 50000000\r\n", "Content-Length: 100\r\nExpect: 100-continue\r\n"] {
+        let mut link = TcpStream::connect(appliance.http).await.unwrap();
+        link.write_all(format!("POST /rgb HTTP/1.1\r\nHost: x\r\n{more}\r\n").as_bytes()).await.unwrap();
+        let answer = answer_on(&mut link).await;
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.to_lowercase().contains("connection: close"), "{answer}");
+    }
+}
+
+/// An answer with its body, on a connection that goes on.
+async fn answer_on(link: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    patiently("an answer", async {
+        loop {
+            let mut chunk = [0; 4096];
+            let read = link.read(&mut chunk).await.unwrap();
+            answer.extend_from_slice(&chunk[..read]);
+            let text = String::from_utf8_lossy(&answer).to_lowercase();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else {
+                assert!(read > 0, "closed: {text}");
+                continue;
+            };
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+            if body.len() >= length.unwrap_or(0) || read == 0 {
+                return;
+            }
+        }
+    })
+    .await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_request_of_http_1_1_has_exactly_one_host() {
+    let appliance = Appliance::start().await;
+    let ask = async |version: &str, hosts: &str| {
+        let request = format!("GET /healthz HTTP/{version}\r\n{hosts}Connection: close\r\n\r\n");
+        raw_http(appliance.http, request.as_bytes()).await.0
+    };
+    assert_eq!(ask("1.1", "").await, 400);
+    assert_eq!(ask("1.1", "Host: x\r\nHost: x\r\n").await, 400);
+    assert_eq!(ask("1.1", "Host: dmx.local\r\nHost: evil.example\r\n").await, 400);
+    assert_eq!(ask("1.0", "Host: x\r\nHost: y\r\n").await, 400);
+    assert_eq!(ask("1.1", "Host: x\r\n").await, 200);
+    assert_eq!(ask("1.0", "").await, 200, "HTTP/1.0 knew no Host");
 }
 
 /// Nothing has been applied, and the appliance serves.

@@ -1,0 +1,184 @@
+//! A look over JSON text before it is read: keys that are given twice, and how many values there are. Readers differ in
+//! which of two such values counts, so one of them would act on what the other has not seen.
+//!
+//! It goes over the bytes once and keeps what is open, nothing else; what is no JSON is left to the reader.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::refusal::{Faults, Refusal, pointer};
+
+/// Deeper text is refused by every reader.
+const DEEPEST: usize = 128;
+
+/// What there is to see.
+#[derive(Debug)]
+pub struct Glance {
+    /// Lists, objects, texts, numbers and words, one inside of another counted each.
+    pub values: usize,
+    twice: Faults,
+}
+
+/// What is open around a place.
+enum Open<'a> {
+    List(usize),
+    Object { keys: HashSet<Cow<'a, str>>, key: Cow<'a, str>, at_key: bool },
+}
+
+impl Glance {
+    /// Looks over a text.
+    #[must_use]
+    pub fn over(text: &[u8]) -> Self {
+        let mut glance = Self { values: 0, twice: Faults::default() };
+        let mut open: Vec<Open<'_>> = Vec::new();
+        let mut at = 0;
+        while let Some(&byte) = text.get(at) {
+            let end = match byte {
+                b'"' => end_of_string(text, at),
+                b'{' | b'[' | b'}' | b']' | b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' => at + 1,
+                _ => end_of_word(text, at),
+            };
+            let token = text.get(at..end).unwrap_or_default();
+            at = end;
+            match (byte, open.last_mut()) {
+                (b' ' | b'\n' | b'\r' | b'\t' | b':', _) => {}
+                (b'}' | b']', _) => drop(open.pop()),
+                (b',', Some(Open::List(n))) => *n += 1,
+                (b',', Some(Open::Object { at_key, .. })) => *at_key = true,
+                (b'"', Some(Open::Object { keys, key, at_key })) if *at_key => {
+                    (*key, *at_key) = (name(token), false);
+                    if !keys.insert(key.clone()) {
+                        glance.twice.add(path(&open), "is given twice");
+                    }
+                }
+                (b'{', _) => {
+                    glance.values += 1;
+                    open.push(Open::Object { keys: HashSet::new(), key: Cow::Borrowed(""), at_key: true });
+                }
+                (b'[', _) => {
+                    glance.values += 1;
+                    open.push(Open::List(0));
+                }
+                _ => glance.values += 1,
+            }
+            if open.len() > DEEPEST {
+                break;
+            }
+        }
+        glance
+    }
+
+    /// # Errors
+    /// Keys that are given twice, each with its place.
+    pub fn each_key_once(self) -> Result<(), Refusal> {
+        self.twice.or_refuse(())
+    }
+}
+
+/// Behind the string that begins here.
+fn end_of_string(text: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+/// Behind the number or word that begins here.
+fn end_of_word(text: &[u8], start: usize) -> usize {
+    let rest = text.get(start + 1..).unwrap_or_default();
+    let end = rest.iter().position(|byte| b"\"{}[],: \n\r\t".contains(byte));
+    end.map_or(text.len(), |end| start + 1 + end)
+}
+
+/// A key, its escapes undone: `"a"` and `"\u0061"` are one.
+fn name(token: &[u8]) -> Cow<'_, str> {
+    if token.contains(&b'\\')
+        && let Ok(name) = serde_json::from_slice::<String>(token)
+    {
+        return Cow::Owned(name);
+    }
+    let inner = token.strip_prefix(b"\"").unwrap_or(token);
+    String::from_utf8_lossy(inner.strip_suffix(b"\"").unwrap_or(inner))
+}
+
+/// The JSON pointer to where we are.
+fn path(open: &[Open<'_>]) -> String {
+    open.iter().fold(String::new(), |at, open| match open {
+        Open::List(n) => format!("{at}/{n}"),
+        Open::Object { key, .. } => pointer(&at, key),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn twice(text: &str) -> Vec<String> {
+        let refused = Glance::over(text.as_bytes()).each_key_once();
+        refused.err().map(|refusal| refusal.errors.into_iter().map(|e| e.path).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_key_given_twice_is_named_with_its_place() {
+        for (text, paths) in [
+            (r#"{"a":1,"a":2}"#, vec!["/a"]),
+            (r#"{"a":1,"\u0061":2}"#, vec!["/a"]),
+            (r#"{"a":{"b":[{},{"c":1,"c" : [],"c":null}]}, "d":1}"#, vec!["/a/b/1/c", "/a/b/1/c"]),
+            (r#"[{"a/b~":1,"a/b~":1},{"":1,"":2}]"#, vec!["/0/a~1b~0", "/1/"]),
+            (r#"{"a":"a","b":"a","c":{"a":1},"d":[{"a":1},{"a":1}],"e":"\",\"a"}"#, vec![]),
+            (r#"{"a":{"x":1},"a":{"x":1}}"#, vec!["/a"]),
+        ] {
+            assert_eq!(twice(text), paths, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_left_to_the_reader() {
+        for text in ["", "{", "\"", "\"\\", "}]", "{\"a", "{\"a\":1,,\"b\"", "{'a':1}", "[1 2", &"[".repeat(1000)] {
+            assert!(twice(text).is_empty(), "{text}");
+        }
+    }
+
+    fn count(value: &Value) -> usize {
+        1 + match value {
+            Value::Array(items) => items.iter().map(count).sum(),
+            Value::Object(fields) => fields.values().map(count).sum(),
+            _ => 0,
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Value::from), ".{0,8}".prop_map(Value::from)];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map(".{0,4}", inner, 0..5)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_is_counted_once_however_it_is_written(value in values()) {
+            for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+                let glance = Glance::over(text.as_bytes());
+                prop_assert_eq!(glance.values, count(&value), "{}", text);
+                prop_assert!(glance.each_key_once().is_ok());
+            }
+        }
+
+        #[test]
+        fn no_bytes_are_too_odd(bytes: Vec<u8>) {
+            Glance::over(&bytes);
+        }
+    }
+}
