@@ -178,7 +178,7 @@ mod tests {
 
         #[test]
         fn no_bytes_are_too_odd(bytes: Vec<u8>) {
-            Glance::over(&bytes);
+            let _ = Glance::over(&bytes);
         }
     }
 }

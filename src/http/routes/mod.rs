@@ -317,7 +317,7 @@ static TABLE: &[Route] = &[
 /// after everything else.
 pub(super) fn find(method: &Method, path: &str) -> Found {
     let at = |path| pick(method, resources().filter_map(|route| Some((route, parameters(route.path, path)?))));
-    match (at(path), path.strip_suffix('/')) {
+    match (at(path), path.strip_suffix('/').filter(|path| !path.ends_with('/'))) {
         (Found::Nothing, Some(path)) => at(path),
         (found, _) => found,
     }
