@@ -5,6 +5,9 @@ export const LANGUAGES = { en: "English", cs: "Čeština" };
 
 /** @typedef {keyof typeof LANGUAGES} Language */
 
+/** Of what others wrote, in a line of facts: characters. */
+const LONGEST = 80;
+
 /** @type {Record<string, string>} */
 let words = {};
 /** @type {Language} */
@@ -46,6 +49,12 @@ export function count(key, n, values = {}) {
   const form = `${key}.${plural.select(n)}`;
   return t(form in words ? form : `${key}.other`, { n, ...values });
 }
+
+/**
+ * The beginning of what somebody wrote, where a whole page of it would push the rest away.
+ * @param {string} text
+ */
+export const beginning = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST).trimEnd()}…` : text);
 
 /** @param {string} key */
 export const knows = (key) => key in words;

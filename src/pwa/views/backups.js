@@ -2,7 +2,7 @@
 
 import * as api from "../core/api.js";
 import { h, keep, mark, say } from "../core/dom.js";
-import { moment, percent, size, t } from "../core/words.js";
+import { beginning, moment, percent, size, t } from "../core/words.js";
 import { desk } from "../desk.js";
 import { field, poll, section, would } from "./parts.js";
 
@@ -140,6 +140,6 @@ function row(version, base, watch) {
     mark(open, "aria-expanded", "true");
   }
   return h("li", { class: "item" },
-    h("div", { class: "what" }, h("strong", null, when), h("span", { class: "quiet meta" }, [version.label, ...facts].filter(Boolean).join(" · "))),
+    h("div", { class: "what" }, h("strong", null, when), h("span", { class: "quiet meta" }, [beginning(version.label ?? ""), ...facts].filter(Boolean).join(" · "))),
     open, asking);
 }

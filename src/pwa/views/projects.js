@@ -2,7 +2,7 @@
 
 import * as api from "../core/api.js";
 import { h, keep, mark, say } from "../core/dom.js";
-import { moment, t } from "../core/words.js";
+import { beginning, moment, t } from "../core/words.js";
 import { desk } from "../desk.js";
 import { field, section, sure } from "./parts.js";
 
@@ -69,7 +69,7 @@ function paintRow(element, project, active) {
   const what = /** @type {Element} */ (element.firstElementChild);
   say(/** @type {Element} */ (what.querySelector("strong")), project.name);
   const since = project.updatedAt ? t("shows.since", { when: moment(project.updatedAt) }) : "";
-  say(/** @type {Element} */ (what.lastElementChild), [project.venue, project.eventDate, since].filter(Boolean).join(" · "));
+  say(/** @type {Element} */ (what.lastElementChild), [beginning(project.venue ?? ""), beginning(project.eventDate ?? ""), since].filter(Boolean).join(" · "));
   mark(element, "data-on", active ? "" : null);
   const [, ...others] = element.querySelectorAll("button");
   for (const button of others) button.hidden = active; // what is in use can be neither opened nor deleted

@@ -116,7 +116,7 @@ test("a show leaves as a file, and comes in after a look at what changes", () =>
   visit(browser, { appliance, host: PLAIN, path: "#/shows", expects: /status of 400/ }, async (page) => {
     await live(page);
     await scene("Here", 10);
-    const file = panel(page, "Show file");
+    const file = panel(page, "Project file");
     const [download] = await Promise.all([page.waitForEvent("download"), file.getByRole("button", { name: "Export" }).click()]);
     assert.match(download.suggestedFilename(), /^default-\d{4}-\d\d-\d\d\.json$/);
     const show = JSON.parse(readFileSync(await download.path(), "utf8"));
