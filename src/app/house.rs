@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::memory::Memory;
 use super::report;
 use super::signals::Signals;
-use super::{addresses, banner};
+use super::{addresses, banner, mdns};
 use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
 use crate::config::Config;
@@ -181,6 +181,7 @@ impl House {
             library,
             backups: backups.handle.clone(),
             addresses: Arc::new(move || addresses::for_others(web_door, mqtt_door, &addresses::own())),
+            name: Arc::new(|| Box::pin(mdns::name(addresses::own()))),
         };
         let mut tasks = Tasks::default();
         tasks.spawn(

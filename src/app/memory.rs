@@ -54,6 +54,7 @@ impl Memory {
             engine: engine.handle.clone(),
             feed: engine.feed.clone(),
             universes,
+            health: health.clone(),
         };
         let library = library::start(parts, &mut shelves).await;
         Ok((Self { store, engine, shelves }, library))
@@ -81,8 +82,10 @@ impl Memory {
 
 /// Where a predecessor may have left files.
 fn folders(projects: &config::Projects, data_dir: &Path) -> predecessor::Folders {
-    let root = projects.root.clone().unwrap_or_else(|| data_dir.join("projects"));
-    predecessor::Folders { data: data_dir.to_owned(), projects: root }
+    let root = projects.root.clone();
+    let named = root.is_some();
+    let projects = root.unwrap_or_else(|| data_dir.join("projects"));
+    predecessor::Folders { data: data_dir.to_owned(), projects, named }
 }
 
 fn ids(engine: &config::Engine) -> predecessor::Ids {

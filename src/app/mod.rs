@@ -6,6 +6,7 @@ mod banner;
 mod house;
 mod limits;
 pub mod log;
+mod mdns;
 mod memory;
 mod offline;
 mod report;

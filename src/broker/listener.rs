@@ -19,9 +19,7 @@ use super::codec::{self, Connect, ConnectCode, Malformed, Packet};
 use super::hub::{Hub, Phase, reached};
 use super::session::{self, Arrival};
 use crate::kit::backoff::Backoff;
-
-/// Sockets the kernel may hold for us: a room of lamps that all come back after a power cut.
-const BACKLOG: u32 = 1024;
+use crate::kit::listen::canonical;
 
 /// Dead peers (a lamp without power) are noticed by the kernel: first probe, then every so often, so many times.
 const KEEP_ALIVE: TcpKeepalive =
@@ -40,17 +38,6 @@ const LONGEST_ID: usize = 256;
 /// Sessions get this long to say goodbye.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Binds the port.
-///
-/// # Errors
-/// As the system says; the caller knows what the port is for.
-pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?; // a restart must not wait for old connections to time out
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
 /// Serves until the hub closes, then ends every session; `clients` are those whose clients are away.
 pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: JoinSet<()>) {
     let waiting = Arc::new(WaitingRoom::default());
@@ -66,7 +53,7 @@ pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: Joi
                 Ok((socket, peer)) => {
                     backoff.reset();
                     let place = waiting.enter(hub.settings.max_pending, Instant::now());
-                    clients.spawn(client(hub.clone(), socket, peer, waiting.clone(), place));
+                    clients.spawn(client(hub.clone(), socket, canonical(peer), waiting.clone(), place));
                 }
                 // Out of descriptors, most likely: the pause lets some go.
                 Err(error) => {

@@ -43,6 +43,7 @@ use crate::desk::Desk;
 use crate::dmx;
 use crate::engine::{Feed, Handle};
 use crate::kit::health::Health;
+use crate::kit::listen::listen;
 use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -106,7 +107,7 @@ fn remedy(error: &io::Error) -> &'static str {
 /// With address and remedy.
 pub fn bind(settings: &config::Mqtt) -> Result<TcpListener, BindError> {
     let address = SocketAddr::new(settings.bind, settings.port);
-    listener::bind(address).map_err(|source| BindError { address, source })
+    listen(address, None).map_err(|source| BindError { address, source })
 }
 
 /// Starts serving: retained messages, state and presence are in place before the first client is let in.

@@ -51,6 +51,7 @@ impl Stage {
             engine: engine.handle.clone(),
             feed: engine.feed.clone(),
             universes: config.engine.universes,
+            health: health.clone(),
         };
         let mut tasks = Tasks::default();
         let library = library::start(parts, &mut tasks).await;

@@ -1,7 +1,7 @@
 //! What a single value cannot show: settings that need each other, and features that this version has not got.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::fault::Fault;
 use super::load::{Draft, about};
@@ -39,6 +39,18 @@ const RULES: &[Rule] = &[
         broken: |c| c.mqtt.port != 0 && c.mqtt.port == c.http.port && overlap(c.mqtt.bind, c.http.host),
         wrong: "mqtt.port and http.port are the same",
         right: "give each its own port",
+    },
+    Rule {
+        keys: &["http.host"],
+        broken: |c| is_of_many(c.http.host),
+        wrong: "{} stands for many machines, so nobody can listen there",
+        right: "use an address of this machine, 0.0.0.0 for all of IPv4 or :: for all",
+    },
+    Rule {
+        keys: &["mqtt.bind"],
+        broken: |c| is_of_many(c.mqtt.bind),
+        wrong: "{} stands for many machines, so nobody can listen there",
+        right: "use an address of this machine, 0.0.0.0 for all of IPv4 or :: for all",
     },
     Rule {
         keys: &["http.also_port", "http.port", "mqtt.port"],
@@ -141,6 +153,11 @@ impl Rule {
 /// Whether two listeners on one port would meet.
 fn overlap(a: IpAddr, b: IpAddr) -> bool {
     a == b || a.is_unspecified() || b.is_unspecified()
+}
+
+/// Multicast, and the broadcast address of every net.
+fn is_of_many(address: IpAddr) -> bool {
+    address.is_multicast() || address == IpAddr::from(Ipv4Addr::BROADCAST)
 }
 
 /// Whether a value comes twice.

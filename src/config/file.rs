@@ -64,22 +64,75 @@ pub(crate) fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Fault> {
 
 /// The text of a file; nothing when it is not there.
 pub(crate) fn text(path: &Path, named_by: &str) -> Result<Option<String>, Fault> {
+    text_of(path, path, named_by)
+}
+
+/// The text of a file that messages call by another name.
+///
+/// # Errors
+/// In the words of `--check`.
+pub fn text_called(path: &Path, shown_as: &Path) -> Result<Option<String>, Fault> {
+    text_of(path, shown_as, "")
+}
+
+fn text_of(path: &Path, shown_as: &Path, named_by: &str) -> Result<Option<String>, Fault> {
     let bytes = match bytes(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            let about = format!("{named_by}{}", path.display());
+            let about = format!("{named_by}{}", shown_as.display());
             return Err(Fault::new(about, format!("it cannot be read: {error}"), "make it a file that dmxd may read"));
         }
     };
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) => {
-            let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
-            let line = 1 + good.filter(|byte| **byte == b'\n').count();
-            Err(Fault::new(format!("{}:{line}", path.display()), "it is not UTF-8", "save the file as UTF-8"))
-        }
+    decode(bytes).map(Some).map_err(|NotText { line, wrong }| {
+        Fault::new(format!("{}:{line}", shown_as.display()), wrong, "save the file as UTF-8")
+    })
+}
+
+/// Bytes that are no text.
+struct NotText {
+    /// Where that begins, from 1.
+    line: usize,
+    wrong: &'static str,
+}
+
+/// The text of bytes: UTF-8, or what Windows calls "Unicode", UTF-16 with a mark. The mark stays as a character, which TOML
+/// skips. In which of its many other codes Windows has saved a file ("ANSI") cannot be told.
+fn decode(bytes: Vec<u8>) -> Result<String, NotText> {
+    match bytes.as_slice() {
+        [0xff, 0xfe, ..] => return utf_16(&bytes, u16::from_le_bytes),
+        [0xfe, 0xff, ..] => return utf_16(&bytes, u16::from_be_bytes),
+        _ => {}
     }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        NotText { line: 1 + good.filter(|byte| **byte == b'\n').count(), wrong: "it is not UTF-8" }
+    })?;
+    match text.split_once('\0') {
+        Some((good, _)) => Err(NotText { line: line_behind(good), wrong: "it is not UTF-8: there are zeros in it" }),
+        None => Ok(text),
+    }
+}
+
+fn utf_16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, NotText> {
+    let (units, rest) = bytes.as_chunks();
+    let mut text = String::with_capacity(bytes.len());
+    for character in char::decode_utf16(units.iter().map(|pair| unit(*pair))) {
+        let Ok(character) = character else { return Err(NotText::broken(&text)) };
+        text.push(character);
+    }
+    if rest.is_empty() { Ok(text) } else { Err(NotText::broken(&text)) }
+}
+
+impl NotText {
+    fn broken(good: &str) -> Self {
+        Self { line: line_behind(good), wrong: "it is broken UTF-16" }
+    }
+}
+
+/// The line in which a text ends, from 1.
+fn line_behind(text: &str) -> usize {
+    1 + text.matches('\n').count()
 }
 
 /// The bytes of a small file.

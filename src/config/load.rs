@@ -179,7 +179,7 @@ mod tests {
             let loaded = read("", &[(name, default)]);
             assert!(loaded.warnings.is_empty(), "{name}: {:?}", loaded.warnings);
             assert!(loaded.config == Config::default(), "{name} is no longer {default} by default");
-            assert!(settings().any(|setting| setting.variables == [name]), "{name} belongs to no setting");
+            assert!(settings().any(|setting| setting.variables.last() == Some(&name)), "{name} belongs to no setting");
         }
     }
 
@@ -222,6 +222,32 @@ mod tests {
             assert!(taken.warnings.is_empty());
         }
         assert_eq!(read("", &[("OUTPUT_MODE", "ola"), ("DMX_OUTPUT_MODE", "null")]).warnings.len(), 1);
+    }
+
+    /// The names that its code read, where they are others than those of its table.
+    #[test]
+    fn the_other_names_of_the_predecessor_are_taken_too() {
+        let loaded = read(
+            "",
+            &[
+                ("DMX_CLOUD_BACKUP_AUTO_INTERVAL_MINUTES", "30"),
+                ("DMX_USB_SCAN_INTERVAL_SEC", "9"),
+                ("DMX_DMX_INPUT_ENABLED", "true"),
+                ("DMX_DMX_INPUT_PORT", "/dev/ttyUSB7"),
+                ("DMX_DMX_INPUT_BAUDRATE", "9600"),
+                ("DMX_DMX_INPUT_CHANNELS", "2"),
+                ("DMX_DMX_INPUT_UNIVERSE", "4"),
+                ("DMX_DMX_INPUT_SRC", "console"),
+            ],
+        );
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        let Config { input, backup, usb, .. } = loaded.config;
+        assert_eq!((backup.auto_interval_minutes, usb.scan_interval_seconds), (30, 9));
+        assert_eq!((input.enabled, input.port.as_str(), input.src.as_str()), (true, "/dev/ttyUSB7", "console"));
+        assert_eq!((input.baudrate, input.channels, input.universe), (9600, 2, 4));
+        // The name of the table wins, and that is said.
+        let both = read("", &[("DMX_USB_SCAN_INTERVAL", "7"), ("DMX_USB_SCAN_INTERVAL_SEC", "9")]);
+        assert_eq!((both.config.usb.scan_interval_seconds, both.warnings.len()), (7, 1));
     }
 
     #[test]

@@ -27,9 +27,10 @@ use crate::dmx::{ChannelSet, UniverseId};
 use crate::kit::secret::Secret;
 
 pub use fault::{Fault, Faults, Origin};
+pub use file::text_called;
 pub use load::{Loaded, Origins, load, parse};
 pub(crate) use machine::is_raw_key;
-pub use machine::{Host, Machine, Network, Ssh, Wifi};
+pub use machine::{Host, Machine, Network, Ssh, Ssid, Wifi};
 pub use print::{in_force, machine_template, markdown, shipped};
 pub use setup::{IMPORTED, Piece, Prepared, appliance_part, pieces, prepare};
 

@@ -73,7 +73,8 @@ fn text(name: &str, path: &Path) -> Result<String, Fault> {
     let Ok(text) = String::from_utf8(bytes) else {
         return fault("it is not UTF-8".to_owned(), "put nothing but the secret into it");
     };
-    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.trim_start_matches('\u{feff}'); // Notepad's
+    let line = text.strip_suffix('\n').unwrap_or(text);
     match line.strip_suffix('\r').unwrap_or(line) {
         "" => fault("it is empty".to_owned(), "put the secret into it, or do not name it"),
         secret => Ok(secret.to_owned()),

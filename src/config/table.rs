@@ -23,7 +23,7 @@ pub(crate) struct Section<C: 'static = Config> {
 pub(crate) struct Setting<C = Config> {
     /// `mqtt.port`
     pub(crate) key: &'static str,
-    /// `DMX_MQTT_PORT`; of several the last one counts.
+    /// `DMX_MQTT_PORT`; of several the last one counts, and those before it are the predecessor's other names.
     pub(crate) variables: &'static [&'static str],
     /// What it does.
     pub(crate) doc: &'static str,
@@ -102,7 +102,7 @@ sections! {
     Config SECTIONS:
 
     [http] Http "Web: REST, WebSocket and the app." {
-        host: ["DMX_HOST"], Any, "Address to listen on; 0.0.0.0 = every one of this machine.";
+        host: ["DMX_HOST"], Any, "Address to listen on; 0.0.0.0 = every IPv4 address of this machine, :: = every IPv6 one too.";
         port: ["DMX_PORT"], Range(0, 65_535), "Port; 0 = any free one, named in the log line `listening`.";
         also_port: ["DMX_HTTP_ALSO_PORT"], Range(1, 65_535), "A second port, 80 for example; one that cannot be had is a warning. Empty = none.";
         allow_origins: ["DMX_ALLOW_ORIGINS"], Text(form::ORIGIN), "Origins that browsers may come from; local = those of this network, * = any.";
@@ -112,7 +112,7 @@ sections! {
     }
 
     [mqtt] Mqtt "The embedded MQTT broker, and the other broker it may join." {
-        bind: ["DMX_MQTT_BIND"], Any, "Address to listen on; 0.0.0.0 = every one of this machine.";
+        bind: ["DMX_MQTT_BIND"], Any, "Address to listen on; 0.0.0.0 = every IPv4 address of this machine, :: = every IPv6 one too.";
         port: ["DMX_MQTT_PORT"], Range(0, 65_535), "Port; 0 = any free one, named in the log line `listening`.";
         host: ["DMX_MQTT_HOST"], Text(form::HOST), "Another broker to join as well; empty, localhost or this machine = none.";
         uplink_port: ["DMX_MQTT_UPLINK_PORT"], Range(1, 65_535), "Port of that other broker; empty = the same as port.";
@@ -178,16 +178,16 @@ sections! {
         product_ids: ["DMX_USB_PRODUCT_IDS"], Any, "USB product ids of widgets, hexadecimal.";
         baudrate: ["DMX_USB_BAUDRATE"], Range(1, u32::MAX as u64), "Baud rate of the serial port.";
         fps: ["DMX_USB_FPS"], Range(1, 1_000), "Frames a second at the most.";
-        scan_interval_seconds: ["DMX_USB_SCAN_INTERVAL"], Range(1, LONGEST), "Seconds between looks for a widget.";
+        scan_interval_seconds: ["DMX_USB_SCAN_INTERVAL_SEC", "DMX_USB_SCAN_INTERVAL"], Range(1, LONGEST), "Seconds between looks for a widget.";
     }
 
     [input] Input "Input from a SparkFun DMX shield." {
-        enabled: ["DMX_INPUT_ENABLED"], Any, "Whether it runs.";
-        port: ["DMX_INPUT_PORT"], Any, "Serial port, /dev/ttyUSB1 for example.";
-        baudrate: ["DMX_INPUT_BAUDRATE"], Range(1, u32::MAX as u64), "Baud rate of the serial port.";
-        channels: ["DMX_INPUT_CHANNELS"], Range(1, 65_535), "Channels that are read as r, g, b; more than 3 count as 3.";
-        universe: ["DMX_INPUT_UNIVERSE"], Range(0, 63), "Universe the channels go to.";
-        src: ["DMX_INPUT_SRC"], Text(form::SRC), "Source label of its commands.";
+        enabled: ["DMX_DMX_INPUT_ENABLED", "DMX_INPUT_ENABLED"], Any, "Whether it runs.";
+        port: ["DMX_DMX_INPUT_PORT", "DMX_INPUT_PORT"], Any, "Serial port, /dev/ttyUSB1 for example.";
+        baudrate: ["DMX_DMX_INPUT_BAUDRATE", "DMX_INPUT_BAUDRATE"], Range(1, u32::MAX as u64), "Baud rate of the serial port.";
+        channels: ["DMX_DMX_INPUT_CHANNELS", "DMX_INPUT_CHANNELS"], Range(1, 65_535), "Channels that are read as r, g, b; more than 3 count as 3.";
+        universe: ["DMX_DMX_INPUT_UNIVERSE", "DMX_INPUT_UNIVERSE"], Range(0, 63), "Universe the channels go to.";
+        src: ["DMX_DMX_INPUT_SRC", "DMX_INPUT_SRC"], Text(form::SRC), "Source label of its commands.";
     }
 
     [projects] Projects "Several shows on one appliance." {
@@ -201,7 +201,7 @@ sections! {
         local_path: ["DMX_CLOUD_BACKUP_LOCAL_PATH"], Any, "Folder of local backups; empty = backups in storage.data_dir.";
         encryption_key: ["DMX_CLOUD_BACKUP_ENCRYPTION_KEY"], Text(form::BACKUP_KEY), "Key that seals: AGE-SECRET-KEY-1…, passphrase:… or a Fernet key; empty = none.";
         old_keys: ["DMX_CLOUD_BACKUP_OLD_KEYS"], Text(form::BACKUP_KEY), "Keys that still open older backups.";
-        auto_interval_minutes: ["DMX_CLOUD_BACKUP_AUTO_INTERVAL"], Range(0, LONGEST / 60), "Minutes between automatic backups; 0 = none.";
+        auto_interval_minutes: ["DMX_CLOUD_BACKUP_AUTO_INTERVAL_MINUTES", "DMX_CLOUD_BACKUP_AUTO_INTERVAL"], Range(0, LONGEST / 60), "Minutes between automatic backups; 0 = none.";
         keep_last: ["DMX_BACKUP_KEEP_LAST"], Range(0, 1_000_000), "The last so many backups are kept; 0 in all three = every one.";
         keep_daily: ["DMX_BACKUP_KEEP_DAILY"], Range(0, 1_000_000), "The last backup of each of so many days is kept.";
         keep_weekly: ["DMX_BACKUP_KEEP_WEEKLY"], Range(0, 1_000_000), "The last backup of each of so many weeks is kept.";

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::document;
 use super::project::Project;
 use super::refusal::{Faults, Reason, Refusal, pointer};
+use super::salvage;
 use super::scene::{Scene, list_of_scenes};
 use super::show::{ListChanges, Show, ShowFile};
 use super::{Channel, Frame, Rgb, State, UniverseId};
@@ -85,7 +86,12 @@ impl Snapshot {
         };
         let ShowFile { show, scenes: shown } = match fields.remove("show") {
             None | Some(Value::Null) => ShowFile::default(),
-            Some(Value::Object(show)) => ShowFile::from_fields(show, "/show", now_ms, &mut faults),
+            Some(Value::Object(mut show)) => {
+                if let Some(Value::Array(list)) = show.get_mut("scenes") {
+                    salvage::clamp(list);
+                }
+                ShowFile::from_fields(show, "/show", now_ms, &mut faults)
+            }
             Some(_) => {
                 faults.add("/show", "must be a show");
                 ShowFile::default()
@@ -93,7 +99,10 @@ impl Snapshot {
         };
         let scenes = match fields.remove("scenes") {
             None | Some(Value::Null) => shown.unwrap_or_default(),
-            Some(Value::Array(list)) => list_of_scenes(list, "/scenes", now_ms, &mut faults),
+            Some(Value::Array(mut list)) => {
+                salvage::clamp(&mut list); // the predecessor accepted levels beyond 255, and sealed them
+                list_of_scenes(list, "/scenes", now_ms, &mut faults)
+            }
             Some(_) => {
                 faults.add("/scenes", "must be a list of scenes");
                 Vec::new()
@@ -195,18 +204,6 @@ impl RestoreOrder {
     }
 }
 
-/// The colour of a state document, all that predecessors knew of light.
-///
-/// # Errors
-/// It is no state.
-pub fn lamp_of_state(body: &[u8]) -> Result<(Rgb, u64), Refusal> {
-    let mut faults = Faults::default();
-    let state = document::value(body, document::SCENES_DEPTH)?;
-    let levels = lamp(Some(&state), &mut faults);
-    let seq = state.get("seq").and_then(Value::as_u64).unwrap_or(0);
-    faults.or_refuse((levels.get(&UniverseId::LAMP).map(Frame::rgb).unwrap_or_default(), seq))
-}
-
 fn lamp(state: Option<&Value>, faults: &mut Faults) -> BTreeMap<UniverseId, Frame> {
     let mut frame = Frame::DARK;
     let Some(Value::Object(state)) = state else {
@@ -288,12 +285,13 @@ mod tests {
         let body = json!({
             "project": {"id": "default", "name": "x", "venue": null},
             "state": {"schema": "demo.rgb.state.v1", "r": 1, "g": 2, "b": 3, "seq": 4, "updatedBy": "ui", "ts": 5},
-            "scenes": [{"id": "a", "name": "b", "channelValues": {"1": 1}, "timestamp": 3, "tags": null}],
+            "scenes": [{"id": "a", "name": "b", "channelValues": {"1": 300}, "timestamp": 3, "tags": null}],
             "show": null, "timestamp": 5, "version": "1.2"
         });
         let (read, _) = Snapshot::from_json(body.to_string().as_bytes(), 5).unwrap();
         assert_eq!(read.levels[&UniverseId::LAMP].rgb(), Rgb { r: 1, g: 2, b: 3 });
-        assert_eq!(read.scenes.len(), 1);
+        let levels: Vec<_> = read.scenes.iter().map(|scene| scene.fields()["channelValues"].clone()).collect();
+        assert_eq!(levels, [json!({"1": 255})], "clamped, as it did itself");
     }
 
     #[test]

@@ -70,8 +70,10 @@ pub async fn start(
     let intensity = Intensity::only(settings.master_channels.iter().map(|of| (of.universe, of.channels)));
     let desk = memory::desk(&store, &project);
     let state = memory::state(&store, &project, seq_jump + arrived).within(settings.universes).under(desk, intensity);
-    if seq_jump + arrived > 0 {
-        store.commit(memory::jumped(&project, &state), Box::new(|| {})).await;
+    // What a first start publishes is the same at the next one. While the database cannot be read nobody knows.
+    let first = !memory::is_known(&store, &project) && store.is_whole();
+    if first || seq_jump + arrived > 0 {
+        store.commit(memory::begun(&project, &state), Box::new(|| {})).await;
         store.sync().await;
     }
     if seq_jump > 0 {

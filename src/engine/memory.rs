@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dedupe::Dedupe;
 use crate::dmx::{self, CHANNELS, Command, CommandId, Frame, InEffect, Levels, ProjectId, Source, State, UniverseId};
+use crate::kit::clock;
 use crate::store::{Batch, Store, Tree};
 
 /// Key of `Tree::Light` under which the active project stands: beside the light, because it is part of it. No project
@@ -64,8 +65,8 @@ pub(super) struct Stored {
     pub(super) frames: Vec<(UniverseId, Frame)>,
 }
 
-/// What keeps a `seq` that has jumped.
-pub(super) fn jumped(project: &ProjectId, state: &State) -> Batch {
+/// What keeps a `seq` that has jumped, and the time of a first start.
+pub(super) fn begun(project: &ProjectId, state: &State) -> Batch {
     let mut batch = Batch::default();
     keep_light(&mut batch, project, state);
     batch
@@ -178,13 +179,20 @@ fn append_id(batch: &mut Batch, project: &ProjectId, id: &CommandId, ts: u64, ke
     batch.append(ids_log(project), u32::try_from(keep_ids).unwrap_or(u32::MAX), json(&seen));
 }
 
-/// A project's state as it was last written, `seq_jump` added to the highest `seq` of all.
+/// Whether a project has light that was written.
+pub(super) fn is_known(store: &Store, project: &ProjectId) -> bool {
+    store.get(Tree::Light, project.as_str().as_bytes()).is_some()
+}
+
+/// A project's state as it was last written, `seq_jump` added to the highest `seq` of all; of one that has none yet it is
+/// as of now.
 #[must_use]
 pub fn state(store: &Store, project: &ProjectId, seq_jump: u64) -> State {
     let lights = store.scan(Tree::Light, b"");
     let lights = || lights.iter().filter_map(|(key, value)| Some((key, serde_json::from_slice::<Light>(value).ok()?)));
     let seq = lights().map(|(_, light)| light.seq).max().unwrap_or(0);
-    let ts = lights().find(|(key, _)| *key == project.as_str().as_bytes()).map_or(0, |(_, light)| light.ts);
+    let ts = lights().find(|(key, _)| *key == project.as_str().as_bytes()).map(|(_, light)| light.ts);
+    let ts = ts.filter(|ts| *ts > 0).unwrap_or_else(clock::now_ms);
     let Stored { updated_by, frames } = stored(store, project);
     State::restore(seq.saturating_add(seq_jump), ts, updated_by, frames)
 }

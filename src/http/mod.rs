@@ -69,7 +69,12 @@ pub struct Parts {
     pub backups: backup::Handle,
     /// Where other machines reach this one now.
     pub addresses: Arc<dyn Fn() -> Addresses + Send + Sync>,
+    /// What they call this one, when anybody knows.
+    pub name: Arc<dyn Fn() -> Naming + Send + Sync>,
 }
+
+/// Asks what this machine is called.
+pub type Naming = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
 
 /// Where other machines reach this one, as URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +139,7 @@ struct App {
     library: Library,
     backups: backup::Handle,
     addresses: Arc<dyn Fn() -> Addresses + Send + Sync>,
+    name: Arc<dyn Fn() -> Naming + Send + Sync>,
     /// The turn of who imports.
     imports: Semaphore,
     hub: live::Hub,
@@ -164,6 +170,7 @@ impl App {
             library: parts.library,
             backups: parts.backups,
             addresses: parts.addresses,
+            name: parts.name,
             imports: Semaphore::new(1),
             stop,
         })

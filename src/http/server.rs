@@ -17,7 +17,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -27,14 +27,12 @@ use super::{App, Parts};
 use crate::config;
 use crate::kit::backoff::Backoff;
 use crate::kit::health::Health;
+use crate::kit::listen::{canonical, listen};
 use crate::kit::stop::Stop;
 
 /// Send buffer of each connection. Measured with a stalled WebSocket client: noticed after 136 messages of a
 /// broadcast with 64 KiB, after 2,830 with the kernel's default.
 const SEND_BUFFER: u32 = 64 * 1024;
-
-/// Connections the kernel keeps while all places are taken; Linux cuts it to net.core.somaxconn.
-const BACKLOG: u32 = 1024;
 
 /// How long the head of a request may take, which is also how long a kept-alive connection may idle: above the 15 s
 /// of a usual Prometheus scrape, so that scraping keeps its connection, and a bound for those who never ask.
@@ -105,14 +103,7 @@ pub fn bind_also(settings: &config::Http, health: &Health) -> Option<Listener> {
 }
 
 fn open(addr: SocketAddr) -> Result<Listener, BindError> {
-    let open = || {
-        let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_reuseaddr(true)?; // a restart must not wait for old connections in TIME_WAIT
-        socket.set_send_buffer_size(SEND_BUFFER)?; // accepted sockets inherit it
-        socket.bind(addr)?;
-        socket.listen(BACKLOG)
-    };
-    open().map(Listener).map_err(|source| BindError { addr, source })
+    listen(addr, Some(SEND_BUFFER)).map(Listener).map_err(|source| BindError { addr, source })
 }
 
 /// Where a request came from, and its hold on one of the places. Whoever keeps a clone keeps the place: a WebSocket
@@ -221,7 +212,7 @@ impl Door {
                         tracing::debug!(%error, peer = %addr, "http_socket_options");
                     }
                     let place = Place { _permit: permit, _open: self.open.clone() };
-                    return (socket, Peer { addr, _place: Arc::new(place) });
+                    return (socket, Peer { addr: canonical(addr), _place: Arc::new(place) });
                 }
                 // The far end gave up before we took it: nothing is wrong here.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

@@ -71,6 +71,7 @@ impl Web {
                 engine: engine.handle.clone(),
                 feed: engine.feed.clone(),
                 universes: config.engine.universes,
+                health: health.clone(),
             },
             &mut tasks,
         );
@@ -97,6 +98,7 @@ impl Web {
             library,
             backups: backup::Handle::off(),
             addresses: Arc::new(|| Addresses { web: vec!["http://192.0.2.7/".into()], mqtt: Vec::new() }),
+            name: Arc::new(|| Box::pin(async { Some("dmx-2.local".to_owned()) })),
         };
         let (stopper, stop) = stop::channel();
         let max_connections = parts.settings.max_connections;

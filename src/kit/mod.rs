@@ -1,10 +1,11 @@
-//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd, fingerprints, serial lines, USB devices, rates and limits.
+//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd, fingerprints, listening sockets, serial lines, USB devices, rates and limits.
 
 pub mod backoff;
 pub mod clock;
 pub mod fingerprint;
 pub mod health;
 pub mod limiter;
+pub mod listen;
 pub mod rate;
 pub mod secret;
 pub mod seldom;

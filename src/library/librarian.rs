@@ -11,6 +11,7 @@ use ulid::Ulid;
 
 use super::catalogue::Catalogue;
 use super::documents::{self, Pending, Stored, json};
+use super::predecessor::Takeover;
 use super::{Document, EditedScene, Expected, Fault, Imported, Parts, SceneFault, Tag, View};
 use crate::dmx::{
     Command, ImportMode, Look, Project, ProjectEdit, ProjectId, Scene, SceneEdit, ShowFile, Snapshot, State, scenes,
@@ -71,6 +72,9 @@ pub(super) enum Wish {
         snapshot: Snapshot,
         edition: u64,
         reply: Reply<()>,
+    },
+    AcknowledgeTakeover {
+        reply: Reply<Arc<View>>,
     },
     BackedUp {
         project: ProjectId,
@@ -140,6 +144,7 @@ impl Librarian {
                 Wish::Adopt { project, snapshot, edition, reply } => {
                     drop(reply.send(self.adopt(&project, snapshot, edition).await));
                 }
+                Wish::AcknowledgeTakeover { reply } => drop(reply.send(self.acknowledge_takeover().await)),
                 Wish::BackedUp { project, at_ms, reply } => {
                     drop(reply.send(self.backed_up(&project, at_ms).await));
                 }
@@ -202,6 +207,20 @@ impl Librarian {
         let view = self.view();
         expected.meet([&Tag::of_project(&self.known(id)?), &view.catalogue.tag()])?;
         self.change(id, |project| project.edit(edit, clock::now_ms())).await
+    }
+
+    async fn acknowledge_takeover(&self) -> Result<Arc<View>, Fault> {
+        self.whole()?;
+        let mut after = (*self.view()).clone();
+        let left = after.takeover.acknowledged();
+        if left != *after.takeover {
+            let mut batch = Batch::default();
+            left.keep(&mut batch);
+            self.commit(batch).await;
+            left.tell(&self.parts.health);
+            after.takeover = Arc::new(left);
+        }
+        Ok(self.publish(after))
     }
 
     async fn backed_up(&self, id: &ProjectId, at_ms: u64) -> Result<(), Fault> {
@@ -481,7 +500,9 @@ async fn read(parts: &Parts, active: ProjectId, edition: u64) -> Result<View, Fa
     if store.is_whole() {
         store.commit(batch, Box::new(|| {})).await;
     }
-    let mut view = View { catalogue: Catalogue::new(active.clone(), projects), edition, ..View::empty(active) };
+    let takeover = Arc::new(Takeover::kept(store).unwrap_or_default());
+    let catalogue = Catalogue::new(active.clone(), projects);
+    let mut view = View { catalogue, takeover, edition, ..View::empty(active) };
     view.take(stored, universes).await;
     Ok(view)
 }
@@ -509,6 +530,7 @@ impl View {
             damaged: false,
             scenes_tag: Tag::of([documents::NO_SCENES]),
             file_tag: Tag::of([documents::NO_SHOW]),
+            takeover: Arc::default(),
             edition: 0,
             looks: Arc::default(),
         }
@@ -537,7 +559,7 @@ impl View {
 }
 
 /// What a project is called that has no other name.
-fn name_of(id: &ProjectId) -> &str {
+pub(super) fn name_of(id: &ProjectId) -> &str {
     if *id == ProjectId::default_project() { "Default" } else { id.as_str() }
 }
 

@@ -22,6 +22,7 @@ use crate::dmx::{
     Snapshot,
 };
 use crate::engine::{self, Feed, Outcome};
+use crate::kit::health::Health;
 use crate::kit::tasks::Tasks;
 use crate::store::Store;
 
@@ -30,6 +31,7 @@ pub use librarian::active_at_start;
 pub use tag::{Expected, Tag};
 
 use librarian::{Asked, Librarian, Wish};
+use predecessor::Takeover;
 
 /// Wishes that may wait; with more, whoever wishes waits.
 const WISHES: usize = 16;
@@ -81,6 +83,8 @@ pub struct View {
     pub scenes_tag: Tag,
     /// Which content scenes and show are together.
     pub file_tag: Tag,
+    /// What of a predecessor's files is not here.
+    pub takeover: Arc<Takeover>,
     /// Rises with each change of scenes, show or active project.
     pub edition: u64,
     /// The scenes as light.
@@ -169,6 +173,8 @@ pub struct Parts {
     pub feed: Feed,
     /// Universes that may be commanded: those from 0 on.
     pub universes: u8,
+    /// Where it hangs that a predecessor's files could not all be taken over.
+    pub health: Health,
 }
 
 /// The way to the librarian. Clones share it.
@@ -290,6 +296,14 @@ impl Library {
     /// It is not the active one, another edition, or a limit.
     pub async fn adopt(&self, project: ProjectId, snapshot: Snapshot, edition: u64) -> Result<(), Fault> {
         self.wish(|reply| Wish::Adopt { project, snapshot, edition, reply }).await
+    }
+
+    /// Takes notice of what could not be taken over; everything since.
+    ///
+    /// # Errors
+    /// The database cannot be read now.
+    pub async fn acknowledge_takeover(&self) -> Result<Arc<View>, Fault> {
+        self.wish(|reply| Wish::AcknowledgeTakeover { reply }).await
     }
 
     /// Notes a verified backup.

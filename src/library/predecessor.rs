@@ -1,28 +1,43 @@
-//! What the predecessor left in its folders, taken over once, at the first start. Its files are read and left as they are.
+//! What the predecessor left in its folders, taken over at the first start. Its files are read and left as they are.
+//!
+//! A file that cannot be read then is tried again at each start; what it holds comes in beside what is there by then, and
+//! never over it. What was left out of a file is named until somebody acknowledges that.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use ulid::Ulid;
 
 use super::documents;
-use super::librarian::keep;
-use crate::dmx::{CommandId, Frame, Project, ProjectId, Rgb, Scene, Show, ShowFile, Source, State, UniverseId};
-use crate::dmx::{lamp_of_state, scenes};
+use super::librarian::{keep, name_of};
+use crate::dmx::{self, CommandId, Frame, ImportMode, Project, ProjectId, Rgb, Scene, Show, ShowFile, Source, State};
+use crate::dmx::{UniverseId, salvage_lamp, salvage_scenes, salvage_show};
 use crate::engine;
 use crate::kit::clock;
 use crate::kit::health::Health;
 use crate::store::{Batch, Store, Tree};
 
-/// Key in `Tree::Projects` that tells that this was done. No project has such an id.
-const DONE: &str = "@predecessor";
+/// Key in `Tree::Projects` of what is known of the takeover: it is there once one was tried. No project has such an id.
+const RECORD: &str = "@predecessor";
 
-/// Problem in `/readyz`, until the next start.
+/// Problem in `/readyz`.
 const INCOMPLETE: &str = "IMPORT_INCOMPLETE";
+
+/// The list of projects, as files are named here: below the root; those of the data folder have no slash in their names.
+const LIST: &str = "projects.json";
+
+/// Items that are kept by name at the most: a record is one value of the store.
+const NAMED: usize = 100;
+
+/// Items that stand in a message; the rest is asked for.
+const TOLD: usize = 5;
 
 /// Where the predecessor's files are looked for.
 #[derive(Clone, Debug)]
@@ -31,6 +46,8 @@ pub struct Folders {
     pub data: PathBuf,
     /// `projects.json`, and a folder for each project.
     pub projects: PathBuf,
+    /// Somebody has named that folder, so that it should be there.
+    pub named: bool,
 }
 
 /// How its ids are taken over.
@@ -42,16 +59,136 @@ pub struct Ids {
     pub most: usize,
 }
 
-/// One project of the predecessor.
+/// What of the predecessor's is not here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(title = "Takeover", description = "What of the predecessor's files could not be taken over.")]
+pub struct Takeover {
+    /// Files that could not be read; each start tries again.
+    pub unread: Vec<Unread>,
+    /// Single things that were left out of files that could be read, until somebody acknowledges that.
+    pub left_out: Vec<LeftOut>,
+    /// So many more were left out than are named.
+    pub more: usize,
+}
+
+/// A file that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "UnreadFile", description = "A file of the predecessor's that could not be read.")]
+pub struct Unread {
+    /// Which one: below the folder of projects, or without a slash in the data folder.
+    pub file: String,
+    /// Its path when it was tried last.
+    pub path: String,
+    /// Why not.
+    pub why: String,
+    /// The system refuses it, so that it may be whole: it is not acknowledged away.
+    pub refused: bool,
+}
+
+/// A thing that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "LeftOut", description = "A thing of a predecessor's file that was left out.")]
+pub struct LeftOut {
+    /// Path of the file.
+    pub path: String,
+    /// Which thing.
+    pub item: String,
+    /// What would have been right.
+    pub why: String,
+}
+
+impl Takeover {
+    /// What the store knows.
+    pub(super) fn kept(store: &Store) -> Option<Self> {
+        let value = store.get(Tree::Projects, RECORD.as_bytes())?;
+        // Before there was more to say it was the time alone.
+        Some(serde_json::from_slice(&value).unwrap_or_default())
+    }
+
+    pub(super) fn keep(&self, batch: &mut Batch) {
+        batch.put(Tree::Projects, RECORD, documents::json(self));
+    }
+
+    /// What is left when somebody has taken notice: files that may still be read.
+    pub(super) fn acknowledged(&self) -> Self {
+        let unread = self.unread.iter().filter(|file| file.refused).cloned().collect();
+        Self { unread, ..Self::default() }
+    }
+
+    /// Has the board say it.
+    pub(super) fn tell(&self, health: &Health) {
+        if self == &Self::default() {
+            health.clear(INCOMPLETE);
+        } else {
+            health.raise(INCOMPLETE, self.message());
+        }
+    }
+
+    fn message(&self) -> String {
+        let unread = self.unread.iter().map(|Unread { path, why, .. }| format!("{path}: {why}"));
+        let left = self.left_out.iter().map(|LeftOut { path, item, why }| format!("{path}: {item}: {why}"));
+        let all = self.unread.len() + self.left_out.len() + self.more;
+        let mut told: Vec<_> = unread.chain(left).take(TOLD).collect();
+        if all > told.len() {
+            told.push(format!("{} more", all - told.len()));
+        }
+        let mut message = format!("of the predecessor's files these could not be taken over: {}", told.join("; "));
+        if self.unread.iter().any(|file| file.refused) {
+            message += ". Give dmxd the right to read them (chmod -R a+rX on the folder) and start again";
+        }
+        if *self != self.acknowledged() {
+            message += ". GET /takeover lists all; POST /takeover/acknowledge ends this message";
+        }
+        message
+    }
+}
+
+/// Which files are to be read.
+enum Wanted {
+    /// It is the first start.
+    All,
+    /// Those that could not be read before.
+    These(BTreeSet<String>),
+}
+
+impl Wanted {
+    fn has(&self, file: &str) -> bool {
+        match self {
+            Self::All => true,
+            // Without the list nothing of what it names was tried.
+            Self::These(files) => files.contains(file) || (file.contains('/') && files.contains(LIST)),
+        }
+    }
+
+    fn is_first(&self) -> bool {
+        matches!(self, Self::All)
+    }
+}
+
+/// One project of the predecessor, as far as its files were wanted and there.
 struct Found {
     project: Project,
+    /// What stands before the names of its files.
+    prefix: String,
+    light: Option<Light>,
+    scenes: Option<Vec<Scene>>,
+    show: Option<Show>,
+    ids: Vec<(CommandId, u64)>,
+}
+
+impl Found {
+    fn has_something(&self) -> bool {
+        self.light.is_some() || self.scenes.is_some() || self.show.is_some() || !self.ids.is_empty()
+    }
+}
+
+struct Light {
     rgb: Rgb,
     seq: u64,
-    ts: u64,
-    by: Source,
-    scenes: Vec<Scene>,
-    show: Show,
-    ids: Vec<(CommandId, u64)>,
+    ts: Option<u64>,
+    by: Option<Source>,
 }
 
 /// What was found, and what was wrong with it.
@@ -59,70 +196,137 @@ struct Found {
 struct Legacy {
     projects: Vec<Found>,
     active: Option<ProjectId>,
-    wrong: Vec<String>,
+    wrong: Takeover,
 }
 
-/// Takes over what is there, if this is the first start: all of it or, when it is stopped in the middle, nothing. A file
-/// that cannot be read is left out and told.
+/// Takes over what is there and was not taken over before: all of it or, when it is stopped in the middle, nothing.
 pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, health: &Health) {
-    let first_start = engine::projects(store).is_empty() && store.scan(Tree::Projects, b"").is_empty();
-    if !first_start || !store.is_whole() {
+    if !store.is_whole() {
         return;
     }
-    let read = move || read(&folders, several, ids);
-    let Ok(legacy) = tokio::task::spawn_blocking(read).await else { return }; // the runtime is ending
+    let untouched = engine::projects(store).is_empty() && store.scan(Tree::Projects, b"").is_empty();
+    let before = Takeover::kept(store);
+    let wanted = match &before {
+        None if untouched => Wanted::All,
+        None => return, // light that has outlived the database: it is later than any file
+        Some(before) if before.unread.is_empty() => return before.tell(health),
+        Some(before) => Wanted::These(before.unread.iter().map(|unread| unread.file.clone()).collect()),
+    };
+    let known: Vec<_> = store.scan(Tree::Projects, b"").iter().filter_map(|(_, value)| project_of(value)).collect();
+    let first = wanted.is_first();
+    let read = move || read(&folders, several, ids, &wanted, known);
+    let Ok(mut legacy) = tokio::task::spawn_blocking(read).await else { return }; // the runtime is ending
     let mut batch = Batch::default();
-    batch.put(Tree::Projects, DONE, clock::now_ms().to_string());
+    let now = engine::state(store, &ProjectId::default_project(), 0);
     // Above the highest, so that no number of the predecessor's comes again.
-    let seq = legacy.projects.iter().map(|found| found.seq + 1).max().unwrap_or(0);
+    let highest = legacy.projects.iter().filter_map(|found| Some(found.light.as_ref()?.seq)).max();
+    let seq = highest.map_or(0, |seq| seq + 1).max(if first { 0 } else { now.seq + 1 });
     for found in &legacy.projects {
-        take(store, &mut batch, found, seq, ids.most).await;
+        take(store, &mut batch, found, seq, ids.most, &mut legacy.wrong).await;
     }
-    if let Some(active) = &legacy.active {
+    if let Some(active) = &legacy.active
+        && (first || (engine::active(store).is_none() && now.updated_by == Source::init()))
+    {
         engine::keep_active(&mut batch, active);
     }
-    let (done, written) = oneshot::channel::<()>();
-    store.commit(batch, Box::new(move || drop(done))).await;
-    let _ = written.await; // Err is the signal: the sender was dropped by the release
-    store.sync().await;
-    let names: Vec<_> = legacy.projects.iter().map(|found| found.project.id.as_str()).collect();
+    let new = legacy.wrong.clone();
+    let after = legacy.wrong.behind(before.unwrap_or_default());
+    if Some(&after) != Takeover::kept(store).as_ref() {
+        after.keep(&mut batch);
+    }
+    if !batch.is_empty() {
+        let (done, written) = oneshot::channel::<()>();
+        store.commit(batch, Box::new(move || drop(done))).await;
+        let _ = written.await; // Err is the signal: the sender was dropped by the release
+        store.sync().await;
+    }
+    let came = |found: &&Found| first || found.has_something();
+    let names: Vec<_> = legacy.projects.iter().filter(came).map(|found| found.project.id.as_str()).collect();
     if !names.is_empty() {
         tracing::info!(projects = ?names, seq, "predecessor_imported");
     }
-    for wrong in &legacy.wrong {
-        tracing::warn!(wrong, "predecessor_file_left_out");
+    for Unread { path, why, .. } in &new.unread {
+        tracing::warn!(file = path, why, "predecessor_file_unread");
     }
-    if !legacy.wrong.is_empty() {
-        let message = format!("of the predecessor's files these could not be taken over: {}", legacy.wrong.join("; "));
-        health.raise(INCOMPLETE, message);
+    for LeftOut { path, item, why } in &new.left_out {
+        tracing::warn!(file = path, item, why, "predecessor_item_left_out");
     }
+    after.tell(health);
 }
 
-async fn take(store: &Store, batch: &mut Batch, found: &Found, seq: u64, keep_ids: usize) {
+/// Puts a project beside what is there of it.
+async fn take(store: &Store, batch: &mut Batch, found: &Found, seq: u64, keep_ids: usize, wrong: &mut Takeover) {
     let id = &found.project.id;
-    keep(batch, &found.project);
-    let mut frame = Frame::DARK;
-    frame.set(&found.rgb.levels());
-    engine::keep(batch, id, &State::restore(seq, found.ts, found.by.clone(), [(UniverseId::LAMP, frame)]));
+    let known = store.get(Tree::Projects, id.as_str().as_bytes()).and_then(|value| project_of(&value));
+    // Nobody has said anything about a project that a start has made.
+    let made = |known: &Project| {
+        known.name == name_of(id) && known.venue.is_none() && known.event_date.is_none() && known.notes.is_none()
+    };
+    if known.as_ref().is_none_or(|known| made(known) && !made(&found.project)) {
+        keep(batch, &found.project);
+    }
+    let light = engine::state(store, id, 0);
+    if light.updated_by == Source::init() && (found.light.is_some() || known.is_none()) {
+        let Light { rgb, ts, by, .. } = found.light.as_ref().unwrap_or(&NO_LIGHT);
+        let mut frame = Frame::DARK;
+        frame.set(&rgb.levels());
+        let (ts, by) = (ts.unwrap_or_else(clock::now_ms), by.clone().unwrap_or_else(Source::init));
+        engine::keep(batch, id, &State::restore(seq, ts, by, [(UniverseId::LAMP, frame)]));
+    }
     engine::remember(batch, id, &found.ids, keep_ids);
-    let (scenes, show) = (documents::json(&found.scenes), documents::json(&found.show));
-    let pending = documents::write_ahead(store, Some(&scenes), Some(&show)).await;
-    documents::replace(store, batch, id, pending);
+    if found.scenes.is_none() && found.show.is_none() {
+        return;
+    }
+    match beside(store, found).await {
+        Ok(ShowFile { show, scenes }) => {
+            let (scenes, show) = (documents::json(&scenes.unwrap_or_default()), documents::json(&show));
+            let pending = documents::write_ahead(store, Some(&scenes), Some(&show)).await;
+            documents::replace(store, batch, id, pending);
+        }
+        Err(why) => wrong.unread.extend(["scenes.json", "show.json"].map(|name| Unread {
+            file: format!("{}{name}", found.prefix),
+            path: format!("{}{name}", found.prefix),
+            why: why.clone(),
+            refused: false,
+        })),
+    }
 }
 
-fn read(folders: &Folders, several: bool, ids: Ids) -> Legacy {
+const NO_LIGHT: Light = Light { rgb: Rgb { r: 0, g: 0, b: 0 }, seq: 0, ts: None, by: None };
+
+/// The documents of a project with what was found in them; of the same id what is there already.
+async fn beside(store: &Store, found: &Found) -> Result<ShowFile, String> {
+    let said = |fault: super::Fault| fault.to_string();
+    let stored = documents::read_anyway(store, &found.project.id).await.map_err(said)?;
+    let now = documents::file(&stored.scenes, &stored.show).map_err(said)?;
+    let old = ShowFile { show: found.show.clone().unwrap_or_default(), scenes: found.scenes.clone() };
+    let both = now.over(&old, ImportMode::Merge);
+    both.check().map_err(|refusal| refusal.to_string())?;
+    Ok(both)
+}
+
+fn project_of(value: &[u8]) -> Option<Project> {
+    serde_json::from_slice(value).ok()
+}
+
+fn read(folders: &Folders, several: bool, ids: Ids, wanted: &Wanted, known: Vec<Project>) -> Legacy {
     let mut legacy = Legacy::default();
-    let list = legacy.parsed(&folders.projects.join("projects.json"), object);
-    for entry in list.as_ref().and_then(|list| list.get("projects")?.as_array()).into_iter().flatten() {
-        let Some(project) = project(entry) else {
-            legacy.wrong.push("an entry of projects.json without a name".to_owned());
-            continue;
-        };
-        // Its folder has the name it had, whatever we call it.
-        let folder = entry.get("id").and_then(Value::as_str).filter(|id| id.parse::<ProjectId>().is_ok());
-        let folder = folder.map(|id| folders.projects.join(id));
-        let found = legacy.found(project, folder.as_deref(), ids);
-        legacy.projects.push(found);
+    let mut list = None;
+    if wanted.has(LIST) {
+        let path = folders.projects.join(LIST);
+        if folders.named && matches!(folders.projects.try_exists(), Ok(false)) {
+            legacy.unread(LIST, &path, "the folder of projects.root is not there", false);
+        }
+        list = legacy.parsed(LIST, &path, |bytes, _| object(bytes));
+        let entries = list.as_ref().and_then(|list| list.get("projects")).cloned().unwrap_or_default();
+        legacy.list(entries, &path, folders, ids, wanted);
+    } else {
+        // The list was read before; of its projects those that are still here.
+        for project in known {
+            let folder = folders.projects.join(project.id.as_str());
+            let prefix = format!("{}/", project.id);
+            legacy.add(project, Some((&prefix, &folder)), ids, wanted);
+        }
     }
     let active = list.as_ref().and_then(|list| list.get("activeId")?.as_str());
     let active = active.and_then(|id| legacy.projects.iter().find(|found| found.project.id.as_str() == id));
@@ -130,58 +334,150 @@ fn read(folders: &Folders, several: bool, ids: Ids) -> Legacy {
     // Without projects there was one state; it is the one in use, unless projects are, and there are some.
     let default = ProjectId::default_project();
     let alone = !several || legacy.projects.is_empty();
-    if alone && folders.data.join("state.json").exists() {
+    let state_is_there = folders.data.join("state.json").exists();
+    let wanted_there = if wanted.is_first() { state_is_there } else { FILES.iter().any(|file| wanted.has(file)) };
+    if alone && wanted_there {
         legacy.projects.retain(|found| found.project.id != default);
         let project = Project::new(default, "Default", clock::now_ms());
-        let found = legacy.found(project, Some(&folders.data), ids);
-        legacy.projects.push(found);
+        legacy.add(project, Some(("", &folders.data)), ids, wanted);
     }
     legacy
 }
 
+/// Files of a project.
+const FILES: [&str; 4] = ["state.json", "show.json", "scenes.json", "cmd_seen.json"];
+
 impl Legacy {
+    fn unread(&mut self, file: &str, path: &Path, why: impl Into<String>, refused: bool) {
+        let (file, path) = (file.to_owned(), path.display().to_string());
+        self.wrong.unread.push(Unread { file, path, why: why.into(), refused });
+    }
+
+    fn left_out(&mut self, path: &Path, left: Vec<dmx::LeftOut>) {
+        let path = path.display().to_string();
+        let left = left.into_iter().map(|dmx::LeftOut { item, why }| LeftOut { path: path.clone(), item, why });
+        self.wrong.left_out.extend(left);
+    }
+
     /// Reads a file, when it is there; what is wrong with it is noted.
-    fn parsed<T>(&mut self, path: &Path, parse: impl Fn(&[u8]) -> Result<T, String>) -> Option<T> {
-        let read = match fs::read(path) {
-            Ok(bytes) => parse(&bytes),
+    fn parsed<T>(
+        &mut self,
+        file: &str,
+        path: &Path,
+        parse: impl Fn(&[u8], &mut Vec<dmx::LeftOut>) -> Result<T, String>,
+    ) -> Option<T> {
+        let mut left = Vec::new();
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return None;
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => {
+                self.unread(file, path, error.to_string(), true);
+                return None;
+            }
         };
-        read.map_err(|wrong| self.wrong.push(format!("{}: {wrong}", path.display()))).ok()
+        // Editors of Windows put a mark in front.
+        match parse(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes), &mut left) {
+            Ok(read) => {
+                self.left_out(path, left);
+                Some(read)
+            }
+            Err(wrong) => {
+                self.unread(file, path, wrong, false);
+                None
+            }
+        }
     }
 
-    fn found(&mut self, project: Project, folder: Option<&Path>, ids: Ids) -> Found {
-        let now = clock::now_ms();
-        let file = |name: &str| folder.map(|folder| folder.join(name)).unwrap_or_default();
-        let said = |refusal: crate::dmx::Refusal| refusal.to_string();
-        let state = self.parsed(&file("state.json"), |bytes| {
-            let (rgb, seq) = lamp_of_state(bytes).map_err(said)?;
-            Ok((rgb, seq, object(bytes)?))
-        });
-        let (rgb, seq, state) = state.unwrap_or_default();
-        let by = state.get("updatedBy").and_then(Value::as_str).and_then(|by| by.parse().ok());
-        let show = self.parsed(&file("show.json"), |bytes| match bytes.trim_ascii() {
-            b"null" | b"" => Ok(ShowFile::default()),
-            bytes => ShowFile::from_json(bytes, now).map_err(said),
-        });
-        let ShowFile { show, scenes: shown } = show.unwrap_or_default();
-        let own = self.parsed(&file("scenes.json"), |bytes| match bytes.trim_ascii() {
-            b"null" | b"" => Ok(Vec::new()),
-            bytes => scenes(bytes, now).map_err(said),
-        });
-        let seen = self.parsed(&file("cmd_seen.json"), object);
-        Found {
-            project,
-            rgb,
-            seq,
-            ts: state.get("ts").map_or(now, |ts| whole(ts).unwrap_or(now)),
-            by: by.unwrap_or_else(Source::init),
-            scenes: own.or(shown).unwrap_or_default(),
-            show,
-            ids: recent(&seen.unwrap_or_default(), ids, now),
+    /// The projects of the list.
+    fn list(&mut self, entries: Value, path: &Path, folders: &Folders, ids: Ids, wanted: &Wanted) {
+        let entries = match entries {
+            Value::Array(entries) => entries,
+            Value::Null => Vec::new(),
+            _ => {
+                let why = "must be a list".to_owned();
+                return self.left_out(path, vec![dmx::LeftOut { item: "projects".to_owned(), why }]);
+            }
+        };
+        for (n, entry) in entries.iter().enumerate() {
+            let twice = |project: &Project| self.projects.iter().any(|found| found.project.id == project.id);
+            let Some(project) = project(entry).filter(|project| !twice(project)) else {
+                let (item, why) =
+                    (format!("project number {}", n + 1), "must have a name and an id of its own".to_owned());
+                self.left_out(path, vec![dmx::LeftOut { item, why }]);
+                continue;
+            };
+            // Its folder has the name it had, whatever we call it.
+            let folder = entry.get("id").and_then(Value::as_str).filter(|id| id.parse::<ProjectId>().is_ok());
+            let folder = folder.map(|id| (format!("{id}/"), folders.projects.join(id)));
+            self.add(project, folder.as_ref().map(|(prefix, folder)| (prefix.as_str(), folder.as_path())), ids, wanted);
         }
+    }
+
+    /// A project and what of its files is wanted; its folder comes with what stands before their names.
+    fn add(&mut self, project: Project, folder: Option<(&str, &Path)>, ids: Ids, wanted: &Wanted) {
+        let now = clock::now_ms();
+        let prefix = folder.map_or("", |(prefix, _)| prefix).to_owned();
+        let mut found = Found { project, prefix, light: None, scenes: None, show: None, ids: Vec::new() };
+        let mut shown = None;
+        let files = FILES.iter().filter_map(|name| {
+            let (prefix, folder) = folder?;
+            Some((*name, format!("{prefix}{name}"), folder.join(name)))
+        });
+        let files: Vec<_> = files.filter(|(_, file, _)| wanted.has(file)).collect();
+        if files.is_empty() && folder.is_some() {
+            return;
+        }
+        let said = |refusal: dmx::Refusal| refusal.to_string();
+        for (name, file, path) in files {
+            let (file, path) = (&file, &path);
+            match name {
+                "state.json" => found.light = self.parsed(file, path, light),
+                "show.json" => {
+                    let read = self.parsed(file, path, |bytes, left| match bytes.trim_ascii() {
+                        b"" => Ok(ShowFile::default()),
+                        bytes => salvage_show(bytes, now, left).map_err(said),
+                    });
+                    if let Some(ShowFile { show, scenes }) = read {
+                        (found.show, shown) = (Some(show), scenes);
+                    }
+                }
+                "scenes.json" => {
+                    found.scenes = self.parsed(file, path, |bytes, left| match bytes.trim_ascii() {
+                        b"" => Ok(Vec::new()),
+                        bytes => salvage_scenes(bytes, now, left).map_err(said),
+                    });
+                }
+                _ => {
+                    let seen = self.parsed(file, path, |bytes, _| object(bytes));
+                    found.ids = recent(&seen.unwrap_or_default(), ids, now);
+                }
+            }
+        }
+        found.scenes = found.scenes.or(shown);
+        self.projects.push(found);
+    }
+}
+
+fn light(bytes: &[u8], left: &mut Vec<dmx::LeftOut>) -> Result<Light, String> {
+    let state = object(bytes)?;
+    Ok(Light {
+        rgb: salvage_lamp(&state, left),
+        seq: state.get("seq").and_then(whole).unwrap_or(0),
+        ts: state.get("ts").and_then(whole),
+        by: state.get("updatedBy").and_then(Value::as_str).and_then(|by| by.parse().ok()),
+    })
+}
+
+impl Takeover {
+    /// What is wrong since, behind what was left out before.
+    fn behind(self, before: Self) -> Self {
+        let mut left_out = before.left_out;
+        left_out.extend(self.left_out);
+        let more = before.more + left_out.len().saturating_sub(NAMED);
+        left_out.truncate(NAMED);
+        Self { unread: self.unread, left_out, more }
     }
 }
 

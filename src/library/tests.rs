@@ -35,13 +35,14 @@ impl House {
         });
         let store = opened.await.unwrap().unwrap().store;
         store.forget_unfinished().await;
-        let folders = Folders { data: folder.join("data"), projects: folder.join("projects") };
+        let folders = Folders { data: folder.join("data"), projects: folder.join("projects"), named: false };
         let ids = Ids { ttl: Duration::from_secs(900), most: 100 };
         predecessor::import(&store, folders, several, ids, &health).await;
         let project = active_at_start(&store, several);
         let engine = engine::start(&config::Engine::default(), store.clone(), 0, project, &metrics).await;
         let (handle, feed) = (engine.handle.clone(), engine.feed.clone());
-        let parts = Parts { several, store: store.clone(), engine: handle, feed, universes: 64 };
+        let parts =
+            Parts { several, store: store.clone(), engine: handle, feed, universes: 64, health: health.clone() };
         let mut tasks = Tasks::default();
         let library = start(parts, &mut tasks).await;
         Self { store, engine, library, health, tasks }

@@ -1,5 +1,7 @@
 //! What holds at every door alike: one id is one command, one order for all, a refusal changes nothing.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -40,6 +42,22 @@ async fn an_id_has_one_effect_through_all_doors_and_over_restarts() {
     assert!(appliance.web().is_duplicate(&again).await, "also after a kill");
     let state = appliance.web().state().await;
     assert_eq!((state["seq"].as_u64(), rgb_of(&state)), (Some(2), [4, 4, 4]));
+}
+
+#[tokio::test]
+async fn a_first_start_has_the_time_of_the_start_and_keeps_it() {
+    let now = || u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let before = now();
+    let appliance = Appliance::start().await;
+    let state = appliance.web().state().await;
+    let ts = state["ts"].as_u64().expect("an integer");
+    assert!((before..=now()).contains(&ts), "{state}");
+    let retained = StateWatcher::start(appliance.mqtt).await;
+    assert_eq!(retained.wait_seq(0).await.body["ts"], ts);
+    let levels = appliance.web().get("/state").await.json();
+    assert_eq!(levels["ts"], ts, "{levels}");
+    let appliance = appliance.kill9().await.start().await;
+    assert_eq!(appliance.web().state().await, state, "what was published survives");
 }
 
 #[tokio::test]

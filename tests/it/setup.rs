@@ -126,7 +126,19 @@ fn a_faulty_file_changes_nothing_and_says_where_it_is_faulty() {
         (&b"[mqtt]\nprot = 1\n"[..], "dmxd.toml:2: mqtt.prot: unknown setting; did you mean mqtt.port?"),
         (b"[http]\nport = 1883\n", "dmxd.toml:2: http.port: mqtt.port and http.port are the same"),
         (b"[wifi\n", "dmxd.toml:1: "),
-        (b"\xff\xfe[\0w\0", "dmxd.toml: "),
+        (b"\xff\xfe[\0w\0", "dmxd.toml:1: not TOML"),
+        (b"[\0w\0", "dmxd.toml:1: it is not UTF-8: there are zeros in it; save the file as UTF-8"),
+        (b"\xff\xfe#\0\n\0a", "dmxd.toml:2: it is broken UTF-16; save the file as UTF-8"),
+        (b"[wifi]\nname = \"B\xfchne\"\n", "dmxd.toml:2: it is not UTF-8; save the file as UTF-8"),
+        (
+            b"[network]\naddress = \"192.168.1.255/24\"\n",
+            "dmxd.toml:2: network.address: \"192.168.1.255/24\" is the broadcast",
+        ),
+        (
+            b"[network]\naddress = \"10.0.0.5/8\"\ngateway = \"11.0.0.1\"\n",
+            "dmxd.toml:3: network.gateway: \"11.0.0.1\" is not in",
+        ),
+        (b"[mqtt]\nbind = \"224.0.0.1\"\n", "dmxd.toml:2: mqtt.bind: \"224.0.0.1\" stands for many"),
     ] {
         fs::write(card.path("boot/dmxd.toml"), wrong).unwrap();
         let notes = card.start();
@@ -140,6 +152,43 @@ fn a_faulty_file_changes_nothing_and_says_where_it_is_faulty() {
     fs::remove_file(card.path("boot/dmxd.toml")).unwrap();
     assert_eq!(card.start(), [], "no file at all is no fault");
     assert_eq!(card.printed(), before);
+}
+
+#[test]
+fn a_file_in_what_windows_calls_unicode_is_read_and_loses_its_secrets() {
+    let marked = format!("\u{feff}{}", GOOD.replace("\"Hall\"", "\"Bühne\""));
+    for unit in [u16::to_le_bytes, u16::to_be_bytes] {
+        let card = Card::new().with(marked.encode_utf16().flat_map(unit).collect::<Vec<_>>());
+        assert_eq!(card.start(), []);
+        let expected = marked.replace("\"geheim 123\"", "\"<imported>\"").replace("\"geheim\"", "\"<imported>\"");
+        assert_eq!(card.read("boot/dmxd.toml"), expected, "in UTF-8, with its mark");
+        let ssid = "Bühne".bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert!(card.read("etc/wpa_supplicant/wpa_supplicant-wlan0.conf").contains(&format!("ssid={ssid}\n")));
+        assert_eq!(card.start(), [], "and a second time");
+    }
+}
+
+#[test]
+fn a_wifi_keeps_the_blanks_of_its_name() {
+    let card = Card::new().with("[wifi]\nname = \"Stage \"\nkey = \"geheim 123 \"\ncountry = \"DE\"\n");
+    assert_eq!(card.start(), []);
+    let conf = card.read("etc/wpa_supplicant/wpa_supplicant-wlan0.conf");
+    assert!(conf.contains("ssid=537461676520\n") && conf.contains("psk=\"geheim 123 \"\n"), "{conf}");
+}
+
+#[test]
+fn a_file_that_an_editor_has_misnamed_is_noticed() {
+    for name in ["dmxd.toml.txt", "DMXD.TOML.TXT", "dmxd.txt"] {
+        let card = Card::new().with(GOOD);
+        fs::write(card.path("boot").join(name), "[host]\nname = \"stage\"\n").unwrap();
+        fs::write(card.path("boot/dmxd-notes.txt"), "mine").unwrap();
+        let notes = card.start();
+        let about = format!("{name}: a file of this name is not read; rename it to dmxd.toml");
+        assert!(notes.len() == 1 && notes[0].0 == "SETUP_FAULT" && notes[0].1.starts_with(&about), "{notes:?}");
+        let status = card.read("boot/dmxd-status.txt");
+        assert!(status.contains("The settings of dmxd.toml are in force") && status.contains(&about), "{status}");
+        assert_eq!(card.read("etc/hostname"), "hall\n");
+    }
 }
 
 #[test]

@@ -1,26 +1,20 @@
 //! Files that are whole or not there: written beside, synced, renamed.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount_remount};
 
-/// A file of settings is some kB; more than this is something else.
-const LARGEST_BYTES: u64 = 1024 * 1024;
-
-/// The text of a file; nothing when there is none.
-pub(super) fn read(path: &Path) -> io::Result<Option<String>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut text = String::new();
-    let length = file.take(LARGEST_BYTES + 1).read_to_string(&mut text)?;
-    if length as u64 > LARGEST_BYTES { Err(ErrorKind::FileTooLarge.into()) } else { Ok(Some(text)) }
+/// Files of a folder that have one of these names, in whatever case. A folder that cannot be read has none.
+pub(super) fn named(folder: &Path, names: &[&str]) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let found = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut found: Vec<_> = found.filter(|name| names.iter().any(|known| known.eq_ignore_ascii_case(name))).collect();
+    found.sort();
+    found
 }
 
 /// Whether a folder is where a file system is mounted.

@@ -17,6 +17,9 @@ use crate::config;
 /// Its name on the boot partition.
 const STATUS: &str = "dmxd-status.txt";
 
+/// Names that editors give the file where endings are hidden, or text has to have one.
+const MISNAMED: [&str; 4] = ["dmxd.toml.txt", "dmxd.toml.toml", "dmxd.toml.rtf", "dmxd.txt"];
+
 /// Where it reads and writes.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Places {
@@ -40,14 +43,13 @@ pub struct Places {
 /// Imports. Tells on stderr what is wrong, which is never a failure.
 pub(super) fn run(base: Option<&Path>, variables: &[(OsString, OsString)], places: &Places) {
     let kept_in = places.data.join("setup").join(FILE);
-    let file_path = places.boot.join(FILE);
-    let file = match files::read(&file_path) {
+    let file = match config::text_called(&places.boot.join(FILE), Path::new(FILE)) {
         Ok(text) => text.map(Ok),
-        Err(error) => Some(Err(error.to_string())),
+        Err(fault) => Some(Err(fault.to_string())),
     };
-    let (kept, kept_fault) = match files::read(&kept_in) {
+    let (kept, kept_fault) = match config::text_called(&kept_in, &kept_in) {
         Ok(text) => (text, None),
-        Err(error) => (None, Some(format!("{}: {error}", kept_in.display()))),
+        Err(fault) => (None, Some(fault.to_string())),
     };
     let found = Found { file: file.as_ref().map(|file| file.as_deref().map_err(Clone::clone)), kept: kept.as_deref() };
     let mut plan = plan::plan(&found, |path, text| {
@@ -55,6 +57,9 @@ pub(super) fn run(base: Option<&Path>, variables: &[(OsString, OsString)], place
     });
     if let Some(fault) = kept_fault {
         plan.add(Kind::SetupFault, fault);
+    }
+    for name in files::named(&places.boot, &MISNAMED) {
+        plan.add(Kind::SetupFault, misnamed(&name));
     }
     let durable = keep(&mut plan, places, &kept_in);
     put_in_force(&mut plan, places);
@@ -64,6 +69,13 @@ pub(super) fn run(base: Option<&Path>, variables: &[(OsString, OsString)], place
         plan.add(Kind::SetupFault, format!("the secrets are still in {FILE}, it cannot be written: {error}"));
     }
     tell(&plan, places);
+}
+
+fn misnamed(name: &str) -> String {
+    format!(
+        "{name}: a file of this name is not read; rename it to {FILE}, or remove it (Windows hides the ending of a name \
+         unless Explorer shows \"File name extensions\")"
+    )
 }
 
 /// Keeps the last good settings; whether what stands in the file may be taken out of it.

@@ -12,7 +12,7 @@ pub(super) const FILE: &str = "dmxd.toml";
 /// What was found.
 #[derive(Default)]
 pub(super) struct Found<'a> {
-    /// The file on the boot partition, or why it cannot be read.
+    /// The file on the boot partition, or why it cannot be read, with its name.
     pub(super) file: Option<Result<&'a str, String>>,
     /// The last good one, with its secrets.
     pub(super) kept: Option<&'a str>,
@@ -55,7 +55,7 @@ pub(super) fn plan(found: &Found<'_>, check: impl Fn(&Path, &str) -> Result<Prep
                 Err(faults) => plan.notes.extend(faults.faults.iter().map(Note::setup)),
             }
         }
-        Some(Err(why)) => plan.notes.push(Note::setup(format!("{FILE}: {why}"))),
+        Some(Err(why)) => plan.notes.push(Note::setup(why)),
         None => {}
     }
     let kept = found.kept.map(|text| (text, check(Path::new("the last good dmxd.toml"), text)));
@@ -78,7 +78,7 @@ impl Plan {
     fn put_in_force(&mut self, text: &str, prepared: &Prepared, lost: &[&str]) {
         let mut machine = prepared.machine.clone();
         if lost.contains(&"wifi.key") {
-            machine.wifi.name.clear(); // never an open network of the same name
+            machine.wifi.name = config::Ssid::default(); // never an open network of the same name
         }
         self.etc = render::all(&config::appliance_part(text), &machine);
         self.host = Some(machine.host.name).filter(|name| !name.is_empty());

@@ -19,18 +19,22 @@ pub(super) struct About {
     projects: bool,
     /// Whether backups are made: else `/projects/{id}/backups` and all below it are 404.
     backups: bool,
+    /// What this machine is called on its network (mDNS), `dmx-2.local` when another one has taken `dmx.local`; `null`
+    /// where nobody says so.
+    name: Option<String>,
     /// Of the app, as URLs; of this machine's addresses those that another one can dial.
     addresses: Vec<String>,
     /// Of the embedded broker, likewise.
     mqtt: Vec<String>,
 }
 
-pub(super) fn read(app: &App) -> Result<Response, Problem> {
+pub(super) async fn read(app: &App) -> Result<Response, Problem> {
     let addresses = (app.addresses)();
     let about = About {
         version: env!("CARGO_PKG_VERSION"),
         projects: app.library.several(),
         backups: app.backups.is_on(),
+        name: (app.name)().await,
         addresses: addresses.web,
         mqtt: addresses.mqtt,
     };

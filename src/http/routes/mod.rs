@@ -14,6 +14,7 @@ mod projects;
 mod rgb;
 mod scenes;
 mod schemas;
+mod takeover;
 mod ui;
 mod universes;
 mod usb;
@@ -149,7 +150,9 @@ pub(super) fn table() -> impl Iterator<Item = &'static Route> {
 
 /// Everything that is known by its path alone: all but the app's files.
 fn resources() -> impl Iterator<Item = &'static Route> {
-    [TABLE, desk::ROUTES, scenes::ROUTES, projects::ROUTES, backups::ROUTES, documents::ROUTES].into_iter().flatten()
+    [TABLE, desk::ROUTES, scenes::ROUTES, projects::ROUTES, backups::ROUTES, documents::ROUTES, takeover::ROUTES]
+        .into_iter()
+        .flatten()
 }
 
 /// Resources of a row or two.
@@ -182,7 +185,7 @@ static TABLE: &[Route] = &[
         query: &[],
         takes: None,
         answers: &[json::<about::About>(200, "Addresses as URLs, those that can be dialled from elsewhere.")],
-        handler: |app, _| Box::pin(async move { about::read(&app) }),
+        handler: |app, _| Box::pin(async move { about::read(&app).await }),
     },
     Route {
         verb: Verb::Get,

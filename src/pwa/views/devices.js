@@ -104,7 +104,18 @@ function makeProblem({ code, message }) {
   const key = [`problem.${code}.${port}`, `problem.${code}`].find(knows) ?? "problem.OTHER";
   return h("article", { class: "problem" }, icon("warn"),
     h("div", null, h("h3", null, t(key)), h("p", null, t(`${key}.do`)),
+      code === "IMPORT_INCOMPLETE" ? acknowledgement() : null,
       h("details", null, h("summary", { class: "quiet" }, t("problem.detail")), h("p", { class: "quiet" }, message))));
+}
+
+/** Takes notice of what a predecessor's files lack; the problem goes with the next look, or says what is left of it. */
+function acknowledgement() {
+  const button = h("button", { type: "button", onclick: async () => {
+    button.disabled = true;
+    await desk.ask(api.json("POST", "/takeover/acknowledge"));
+    button.disabled = false;
+  } }, t("problem.acknowledge"));
+  return button;
 }
 
 const makeCard = () => h("article", { class: "card" }, h("h3", null), h("p", { class: "state" }), h("p", { class: "quiet" }), h("p", { class: "quiet" }));

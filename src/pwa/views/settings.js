@@ -76,6 +76,7 @@ function key() {
 /** @param {AbortSignal} signal */
 function about(signal) {
   const version = h("p", { class: "quiet" });
+  const name = h("p", { class: "quiet" });
   const codes = h("div", { class: "codes" });
   const show = (/** @type {string[]} */ addresses) => {
     codes.replaceChildren(...addresses.map((address) =>
@@ -86,6 +87,7 @@ function about(signal) {
     const about = await desk.about(signal);
     if (!about || signal.aborted) return;
     version.textContent = t("settings.version", { version: about.version });
+    name.textContent = about.name ? t("settings.mdns", { name: about.name }) : "";
     // This page's own address first: it is known to work.
     show([...new Set([`${location.origin}/`, ...about.addresses])].filter((address) => !/\/\/(localhost|127\.|\[::1)/.test(address) || about.addresses.length === 0).slice(0, 4));
   };
@@ -93,7 +95,7 @@ function about(signal) {
   // A link sends no header, so the key goes in the address.
   const token = desk.key ? `?${new URLSearchParams({ token: desk.key })}` : "";
   const link = (/** @type {string} */ path, /** @type {string} */ words) => h("li", null, h("a", { href: path + token }, words));
-  return h("div", { class: "wide" }, section(t("settings.about"), version, h("h3", null, t("settings.addresses")), codes,
+  return h("div", { class: "wide" }, section(t("settings.about"), version, name, h("h3", null, t("settings.addresses")), codes,
     h("h3", null, t("settings.documents")),
     h("ul", { class: "plain links" }, link("/openapi.json", t("settings.openapi")), link("/metrics", t("settings.metrics")), link("/readyz", t("settings.readyz")))));
 }

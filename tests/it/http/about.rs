@@ -1,9 +1,14 @@
 //! What runs here, what it has and where it is reached.
 
-use reqwest::Method;
-use serde_json::json;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::harness::{Appliance, Home};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+
+use crate::harness::{Appliance, Connect, Home, Link, Web, command, eventually, in_its_own_network};
 
 #[tokio::test]
 async fn about_names_addresses_that_other_machines_can_dial() {
@@ -33,4 +38,58 @@ async fn about_says_which_features_are_on_so_that_nobody_needs_to_try() {
             assert_eq!(appliance.web().get(path).await.status, status, "{path}");
         }
     }
+}
+
+#[tokio::test]
+async fn about_tells_the_name_that_avahi_gave_this_machine() {
+    in_its_own_network(async || {
+        let status = tokio::process::Command::new("ip").args("addr add 192.0.2.9/24 dev lo".split(' ')).status();
+        assert!(status.await.unwrap().success());
+        let home = Home::new();
+        let run = home.beside("avahi-daemon");
+        std::fs::create_dir(&run).unwrap();
+        let listener = UnixListener::bind(run.join("socket")).unwrap();
+        // What avahi-daemon 0.8 answers; asked for another machine's address it would say "-15 Timeout reached" after 5 s.
+        let (name, given) = watch::channel("dmx.local");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut question = String::new();
+                BufReader::new(&mut stream).read_line(&mut question).await.unwrap();
+                assert_eq!(question, "RESOLVE-ADDRESS 192.0.2.9\n");
+                let answer = format!("+ 1 0 {}\n", *given.borrow());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let script = "mount -t tmpfs run /run && mkdir /run/avahi-daemon && mount --bind \"$0\" /run/avahi-daemon && exec \"$@\"";
+        let words = ["unshare", "--mount", "sh", "-c", script].map(Into::into);
+        let appliance = home.started_by(words.into_iter().chain([run.into_os_string()])).start().await;
+        assert_eq!(appliance.web().get("/about").await.json()["name"], "dmx.local");
+        // Another machine has come that had the name first.
+        name.send_replace("dmx-2.local");
+        assert_eq!(appliance.web().get("/about").await.json()["name"], "dmx-2.local");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn both_doors_are_open_to_ipv6_and_ipv4_and_show_each_as_what_it_is() {
+    let home = Home::new().set("DMX_HOST", "::").set("DMX_MQTT_BIND", "::").set("DMX_AUTH_KEYS", "k").start();
+    let appliance = home.await;
+    for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+        let web = Web::new(SocketAddr::new(ip, appliance.http.port()));
+        web.accepted(&command([1, 2, 3])).await;
+        let mut link = Link::join(SocketAddr::new(ip, appliance.mqtt.port()), &Connect::new("lamp")).await;
+        link.publish("v1/devices/lamp/state", br#"{"online":true}"#).await;
+        let devices = web.get("/devices").await.json();
+        assert_eq!(devices["devices"][0]["ip"], ip.to_string(), "{devices}");
+        let peer = devices["clients"][0]["peer"].as_str().unwrap().parse::<SocketAddr>().unwrap();
+        assert_eq!(peer.ip(), ip);
+        let keyed = web.request(Method::GET, "/rgb").header("x-api-key", format!("key of {ip}"));
+        assert_eq!(web.send(keyed).await.status, 200);
+        let seen = |line: &Value| line["message"] == "api_key_seen" && line["peer"] == ip.to_string();
+        eventually("the log names it", async || appliance.log.find(seen)).await;
+        link.leave().await;
+    }
+    let mapped = appliance.log.json().iter().filter(|line| line.to_string().contains("::ffff:")).count();
+    assert_eq!(mapped, 0);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -282,4 +283,157 @@ async fn thousands_of_ids_in_many_projects_are_taken_over_in_one_step() {
         }
         appliance = appliance.kill9().await.start().await;
     }
+}
+
+/// Root without the right to read what it has no right to, as a service's user is: with it the tests could read all.
+fn without_privilege(home: Home) -> Home {
+    home.started_by(["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"].map(Into::into))
+}
+
+fn allow(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The one problem there is.
+async fn incomplete(appliance: &Appliance) -> String {
+    let problems = appliance.web().get("/readyz").await.json()["problems"].clone();
+    assert_eq!((problems[0]["code"].as_str(), problems.as_array().unwrap().len()), (Some("IMPORT_INCOMPLETE"), 1));
+    problems[0]["message"].as_str().unwrap().to_owned()
+}
+
+async fn acknowledge(appliance: &Appliance) -> Value {
+    let answer = appliance.web().post("/takeover/acknowledge", "").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+#[tokio::test]
+async fn a_folder_that_may_not_be_read_is_tried_again_until_it_may() {
+    let (root, home) = with_projects();
+    allow(&root, 0o001); // as the predecessor's container leaves it
+    let appliance = without_privilege(several(home)).start().await;
+    let told = incomplete(&appliance).await;
+    assert!(told.contains("old-projects/projects.json: Permission denied") && told.contains("chmod"), "{told}");
+    assert_eq!(ids(&list(&appliance.web()).await), ["default"]);
+    // Work goes on meanwhile.
+    appliance.web().accepted(&command([9, 8, 7])).await;
+    let own = json!([{"id": "own", "name": "Own", "channelValues": {"1": 4}, "timestamp": 1}]);
+    assert_eq!(super::ask(&appliance.web(), reqwest::Method::PUT, "/scenes", &own).await.status, 200);
+    let left = acknowledge(&appliance).await;
+    assert_eq!((&left["unread"][0]["file"], &left["unread"][0]["refused"]), (&json!("projects.json"), &json!(true)));
+    incomplete(&appliance).await; // acknowledged or not: it is there to be read
+    let appliance = appliance.restart().await;
+    incomplete(&appliance).await;
+    let seq = appliance.web().seq().await;
+
+    let home = appliance.kill9().await;
+    allow(&root, 0o755);
+    let appliance = home.start().await;
+    let web = appliance.web();
+    assert_eq!((taken_over(&appliance), web.problems().await.len()), (1, 0));
+    let listed = list(&web).await;
+    assert_eq!((ids(&listed).len(), &listed["activeId"]), (3, &json!("default")), "nobody's light goes out for it");
+    assert_eq!((web.seq().await >= seq, super::lamp(&appliance).await), (true, [9, 8, 7]));
+    let (_, expected_show) = expected("default");
+    let mut with_own = expected_show["scenes"].as_array().unwrap().clone();
+    with_own.push(own[0].clone());
+    assert_eq!(scenes(&web).await, Value::from(with_own), "what was made since stands beside what came");
+    select(&web, TOUR).await;
+    assert_eq!((super::lamp(&appliance).await, export(&web).await), expected(TOUR));
+
+    // And now it is done.
+    assert_eq!(super::ask(&web, reqwest::Method::PUT, "/scenes", &json!([])).await.status, 200);
+    let appliance = appliance.restart().await;
+    assert_eq!((taken_over(&appliance), scenes(&appliance.web()).await), (0, json!([])));
+}
+
+#[tokio::test]
+async fn a_single_file_that_may_not_be_read_or_is_damaged_comes_later() {
+    for refused in [true, false] {
+        let (root, home) = with_projects();
+        let path = root.join(TOUR).join("scenes.json");
+        let whole = fs::read(&path).unwrap();
+        if refused {
+            allow(&path, 0o000);
+        } else {
+            fs::write(&path, vec![0; whole.len()]).unwrap(); // as a power cut leaves it
+        }
+        let appliance = without_privilege(several(home)).start().await;
+        let told = incomplete(&appliance).await;
+        assert!(told.contains(&format!("{TOUR}/scenes.json")), "{told}");
+        let (lamp, mut show) = expected(TOUR);
+        let all = std::mem::replace(&mut show["scenes"], json!([]));
+        assert_eq!((super::lamp(&appliance).await, export(&appliance.web()).await), (lamp, show));
+        let gone =
+            super::ask(&appliance.web(), reqwest::Method::DELETE, "/projects/project-7x2m4c", &Value::Null).await;
+        assert_eq!(gone.status, 200);
+        let appliance = appliance.restart().await;
+        assert_eq!(taken_over(&appliance), 0);
+        incomplete(&appliance).await;
+        let home = appliance.kill9().await;
+        allow(&path, 0o644);
+        fs::write(&path, &whole).unwrap();
+        let appliance = home.start().await;
+        let web = appliance.web();
+        assert_eq!((scenes(&web).await, web.problems().await.len(), taken_over(&appliance)), (all, 0, 1));
+        assert_eq!(ids(&list(&web).await), ["default", TOUR], "what was deleted stays away");
+    }
+}
+
+#[tokio::test]
+async fn one_bad_item_costs_itself_alone_and_is_named_until_somebody_takes_notice() {
+    let (root, home) = with_projects();
+    let folder = root.join(TOUR);
+    let mut written = read(&folder.join("scenes.json"));
+    written.as_array_mut().unwrap().insert(0, json!({"id": "bad", "name": "Bad look"}));
+    let bright =
+        json!({"id": "bright", "name": "Bright", "channelValues": {"1": 300, "2": -1, "3": "x"}, "timestamp": 5});
+    written.as_array_mut().unwrap().push(bright);
+    fs::write(folder.join("scenes.json"), format!("\u{feff}{written}")).unwrap();
+    let mut show = read(&folder.join("show.json"));
+    show["effects"] = json!("nope");
+    fs::write(folder.join("show.json"), show.to_string()).unwrap();
+    let mut state = read(&folder.join("state.json"));
+    state["r"] = json!(999);
+    fs::write(folder.join("state.json"), state.to_string()).unwrap();
+    let mut projects = read(&root.join("projects.json"));
+    projects["projects"].as_array_mut().unwrap().push(json!({"venue": "no name"}));
+    fs::write(root.join("projects.json"), projects.to_string()).unwrap();
+
+    let appliance = several(home).start().await;
+    let web = appliance.web();
+    let (_, mut right) = expected(TOUR);
+    right["scenes"] = read(&fixture("projects").join(TOUR).join("scenes.json"));
+    let bright = json!({"id": "bright", "name": "Bright", "channelValues": {"1": 255, "2": 0}, "timestamp": 5});
+    right["scenes"].as_array_mut().unwrap().push(bright);
+    right["effects"] = json!([]);
+    assert_eq!(export(&web).await, right);
+    let lamp = super::lamp(&appliance).await;
+    assert_eq!((lamp[0], ids(&list(&web).await).len()), (255, 3));
+    let told = incomplete(&appliance).await;
+    let takeover = web.get("/takeover").await.json();
+    let mut items: Vec<_> =
+        takeover["leftOut"].as_array().unwrap().iter().map(|left| left["item"].as_str().unwrap()).collect();
+    items.sort_unstable();
+    assert_eq!(items, ["effects", "project number 4", "scene \"Bad look\"", "scene \"Bright\", level of 3"]);
+    assert!(items.iter().all(|item| told.contains(item)), "{told}");
+
+    let appliance = appliance.kill9().await.start().await;
+    assert_eq!((incomplete(&appliance).await, taken_over(&appliance)), (told, 0), "over restarts");
+    assert_eq!(acknowledge(&appliance).await, json!({"unread": [], "leftOut": [], "more": 0}));
+    assert_eq!(appliance.web().problems().await, Vec::<String>::new());
+    let appliance = appliance.kill9().await.start().await;
+    assert_eq!(appliance.web().problems().await, Vec::<String>::new(), "for good");
+    assert_eq!(export(&appliance.web()).await, right);
+}
+
+#[tokio::test]
+async fn a_named_folder_that_is_not_there_yet_is_waited_for() {
+    let home = Home::new();
+    let root = home.beside("stick");
+    let appliance = several(home.set("DMX_PROJECTS_ROOT", &root)).start().await;
+    assert!(incomplete(&appliance).await.contains("is not there"));
+    let home = appliance.kill9().await;
+    copy_folder(&fixture("projects"), &root);
+    assert_whole(&home.start().await).await;
 }

@@ -1,0 +1,78 @@
+//! What this machine is called on its network. That is avahi's to say: when two machines have one name, it gives one of
+//! them another.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// Where avahi answers questions of one line (avahi-core, simple-protocol.c): nss-mdns asks here too.
+const SOCKET: &str = "/run/avahi-daemon/socket";
+
+/// Avahi knows its own names at once; for an address that is not its own it asks the network for 5 s.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// An answer is a name of at most 255 bytes with two numbers in front.
+const LONGEST_ANSWER: u64 = 512;
+
+/// The name, `dmx-2.local` for example; nothing where no avahi says one.
+pub(super) async fn name(own: Vec<IpAddr>) -> Option<String> {
+    name_from(Path::new(SOCKET), own).await
+}
+
+async fn name_from(socket: &'static Path, own: Vec<IpAddr>) -> Option<String> {
+    let mut asked = JoinSet::new();
+    for address in own.into_iter().filter(|address| !address.is_loopback()) {
+        asked.spawn(ask(socket, address));
+    }
+    let first = async {
+        while let Some(answer) = asked.join_next().await {
+            if let Ok(Some(name)) = answer {
+                return Some(name);
+            }
+        }
+        None
+    };
+    timeout(PATIENCE, first).await.unwrap_or(None)
+}
+
+async fn ask(socket: &Path, address: IpAddr) -> Option<String> {
+    let mut stream = UnixStream::connect(socket).await.ok()?;
+    stream.write_all(format!("RESOLVE-ADDRESS {address}\n").as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    BufReader::new(stream.take(LONGEST_ANSWER)).read_line(&mut answer).await.ok()?;
+    named(&answer)
+}
+
+/// `+ <interface> <protocol> <name>`; a refusal begins with `-`.
+fn named(answer: &str) -> Option<String> {
+    let name = answer.strip_prefix('+')?.split_whitespace().nth(2)?;
+    let host = name.strip_suffix(".local")?;
+    let label = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (!host.is_empty() && host.chars().all(label)).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_name_is_a_name() {
+        assert_eq!(named("+ 4 0 dmx-2.local\n").as_deref(), Some("dmx-2.local"));
+        for answer in
+            ["-15 Timeout reached\n", "+ 4 0 \n", "", "+ 4 0 router.example\n", "+ 4 0 <b>.local\n", "+ 4 0 .local\n"]
+        {
+            assert_eq!(named(answer), None, "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_avahi_there_is_no_name() {
+        let own = vec!["127.0.0.1".parse().unwrap(), "192.0.2.7".parse().unwrap()];
+        assert_eq!(name_from(Path::new("/nonexistent/socket"), own).await, None);
+    }
+}
