@@ -219,8 +219,7 @@ impl Actor {
         self.keep_desk(&mut batch);
         let (feed, state) = (self.feed.clone(), Arc::new(self.state.clone()));
         let release = move || {
-            feed.publish(change, state.clone());
-            then(state);
+            feed.publish(change, state.clone(), || then(state));
         };
         self.store.commit(batch, Box::new(release)).await;
     }
@@ -258,13 +257,15 @@ impl Actor {
         let (feed, metrics, state) = (self.feed.clone(), self.metrics.clone(), Arc::new(self.state.clone()));
         let release = move || {
             let seq = change.seq;
-            feed.publish(change, state);
-            let latency = arrived.elapsed();
-            // Before the answer: who has it finds it counted.
-            metrics.processed.inc();
-            metrics.apply_seconds.observe(latency.as_secs_f64());
-            metrics.last_latency_ms.set(latency.as_secs_f64() * 1000.0);
-            let _ = reply.send(Outcome::Applied { seq }); // Err: the door does not wait any more
+            let mut latency = Duration::ZERO;
+            feed.publish(change, state, || {
+                latency = arrived.elapsed();
+                // Before the answer: who has it finds it counted.
+                metrics.processed.inc();
+                metrics.apply_seconds.observe(latency.as_secs_f64());
+                metrics.last_latency_ms.set(latency.as_secs_f64() * 1000.0);
+                let _ = reply.send(Outcome::Applied { seq }); // Err: the door does not wait any more
+            });
             let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
             tracing::info!(seq, cmdId = %command.id, src = %command.source, latencyUs = latency_us, "command_applied");
         };
@@ -297,9 +298,10 @@ impl Actor {
         let (feed, state, project) = (self.feed.clone(), Arc::new(self.state.clone()), self.project.clone());
         let release = move || {
             let seq = change.seq;
-            feed.publish(change, state);
             tracing::info!(seq, %project, "light_switched");
-            let _ = reply.send(seq); // Err: whoever asked does not wait any more
+            feed.publish(change, state, || {
+                let _ = reply.send(seq); // Err: whoever asked does not wait any more
+            });
         };
         self.store.commit(batch, Box::new(release)).await;
     }

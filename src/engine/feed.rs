@@ -76,14 +76,16 @@ impl Feed {
         self.first.set(Box::new(listener)).is_ok()
     }
 
-    /// Called in order of `seq`, after the write.
-    pub(super) fn publish(&self, change: Change, state: Arc<State>) {
+    /// Called in order of `seq`, after the write. `answer` tells whoever asked for it, when the state is there for all to
+    /// look at and before anybody hears of the change: its ack comes first.
+    pub(super) fn publish(&self, change: Change, state: Arc<State>, answer: impl FnOnce()) {
         let at = Instant::now();
         self.latest.send_replace(Latest { state: state.clone(), at });
         let update = Arc::new(Update { change, state, at });
         if let Some(listener) = self.first.get() {
             listener(&update);
         }
+        answer();
         let _ = self.news.send(update); // Err: nobody listens, which is fine
     }
 }

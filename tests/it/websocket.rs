@@ -93,6 +93,38 @@ async fn a_delta_holds_only_the_levels_that_changed() {
 }
 
 #[tokio::test]
+async fn who_commands_has_the_ack_before_the_update_it_caused() {
+    let appliance = Appliance::start().await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{}/ws", appliance.http)).await.unwrap();
+    let other = WsWatcher::start(appliance.http).await;
+    let mut acks = 0;
+    let mut updates = 0;
+    // One by one, then many at once: below the 60 a second that one connection may command a universe.
+    for (universe, at_once) in (1..=60).map(|n| (n % 32, 1)).chain([(40, 50)]) {
+        for n in 0..at_once {
+            let value = (universe + n + 1) % 256;
+            let body = json!({"type": "dmx.set", "id": fresh_id(), "universe": universe, "channel": 2, "value": value});
+            futures_util::SinkExt::send(&mut socket, Message::text(body.to_string())).await.unwrap();
+        }
+        let whole = updates + at_once;
+        while updates < whole {
+            let message = patiently("an answer", futures_util::StreamExt::next(&mut socket)).await.unwrap().unwrap();
+            let message: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
+            if message["ack"].is_string() {
+                assert_eq!(message["accepted"], true, "{message}");
+                acks += 1;
+            } else if message["full"] == false {
+                updates += 1;
+                assert_eq!(message["rev"], updates);
+                assert!(acks >= updates, "the update of change {updates} came before its ack");
+            }
+        }
+    }
+    other.wait("every update", |picture| (picture.revs.len() == 110).then_some(())).await;
+    assert_eq!(other.picture().others, Vec::<Value>::new(), "an ack is the sender's alone");
+}
+
+#[tokio::test]
 async fn a_ping_is_answered() {
     let appliance = Appliance::start().await;
     let watcher = WsWatcher::start(appliance.http).await;

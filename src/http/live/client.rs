@@ -13,7 +13,7 @@ use warp::ws::{Message, WebSocket};
 
 use super::hub::{Hub, News};
 use super::sessions::Place;
-use super::sets::{Asked, Set};
+use super::sets::{Answers, Asked, Set};
 use super::wire::{self, Incoming};
 use super::{SEND_PATIENCE, sets};
 use crate::dmx::{Reason, Refusal};
@@ -94,11 +94,11 @@ impl Client {
 
     pub(super) async fn run(mut self) {
         let (commands, waiting) = mpsc::channel(sets::IN_FLIGHT);
-        // Full means that the submitter waits for this very task, which takes refusals whenever it waits itself.
-        let (refuse, refusals) = mpsc::channel(sets::IN_FLIGHT);
-        let mut submitter = pin!(sets::submit(self.hub.clone(), self.number, waiting, refuse));
+        // Full means that the submitter waits for this very task, which takes what was given whenever it waits itself.
+        let (give, given) = mpsc::channel(1);
+        let mut submitter = pin!(sets::submit(self.hub.clone(), self.number, waiting, give));
         let end = tokio::select! {
-            end = self.serve(commands, refusals) => end,
+            end = self.serve(commands, Answers::new(given)) => end,
             () = &mut submitter => End::Gone, // it ends only after its senders
         };
         let Self { socket, hub, peer, stop, news, _counted, .. } = self;
@@ -108,11 +108,11 @@ impl Client {
         tokio::join!(close(socket, end, stop), submitter);
     }
 
-    async fn serve(&mut self, commands: mpsc::Sender<Set>, mut refusals: mpsc::Receiver<Message>) -> End {
+    async fn serve(&mut self, commands: mpsc::Sender<Set>, mut answers: Answers) -> End {
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut place = None;
-        let mut done = match self.resync().await {
+        let mut done = match self.resync(&mut answers).await {
             Ok(()) => self.tell_devices().await,
             Err(end) => Err(end),
         };
@@ -121,9 +121,9 @@ impl Client {
             done = tokio::select! {
                 () = self.stop.requested() => Err(End::Stopping),
                 () = self.place.replaced() => Err(End::Replaced),
-                news = self.news.recv() => self.tell(news).await,
+                news = self.news.recv() => self.tell(news, &mut answers).await,
                 Ok(()) = self.devices.changed() => self.tell_devices().await,
-                Some(refusal) = refusals.recv() => self.send(vec![refusal]).await,
+                answer = answers.next() => self.send(vec![answer]).await,
                 _ = ping.tick() => self.ping().await,
                 free = commands.reserve(), if place.is_none() => free.map(|free| place = Some(free)).map_err(|_| End::Gone),
                 message = self.socket.next(), if place.is_some() => match self.hear(message).await {
@@ -142,10 +142,11 @@ impl Client {
     }
 
     /// Everything anew, from a state that is not older than the next change heard.
-    async fn resync(&mut self) -> Result<(), End> {
+    async fn resync(&mut self, answers: &mut Answers) -> Result<(), End> {
         let (news, state) = self.hub.join();
         self.news = news;
         self.told = state.seq;
+        self.send(answers.known()).await?;
         // One by one: 64 full universes are more than a slow radio takes in the time of one message.
         for message in wire::snapshot(&state) {
             self.send(vec![message]).await?;
@@ -153,11 +154,11 @@ impl Client {
         Ok(())
     }
 
-    /// Passes on a change and those that wait behind it.
-    async fn tell(&mut self, first: Result<Arc<News>, RecvError>) -> Result<(), End> {
+    /// Passes on a change and those that wait behind it; who caused one has its answer first.
+    async fn tell(&mut self, first: Result<Arc<News>, RecvError>, answers: &mut Answers) -> Result<(), End> {
         let mut next = match first {
             Ok(news) => Some(news),
-            Err(RecvError::Lagged(_)) => return self.catch_up().await,
+            Err(RecvError::Lagged(_)) => return self.catch_up(answers).await,
             Err(RecvError::Closed) => return Err(End::Stopping),
         };
         let mut batch: Vec<Arc<News>> = Vec::new();
@@ -174,7 +175,7 @@ impl Client {
             // Lagged or closed shows again at the next recv().
             next = if batch.len() < TOGETHER { self.news.try_recv().ok() } else { None };
         }
-        let mut messages = Vec::with_capacity(2 * batch.len());
+        let mut messages = answers.known();
         for news in &batch {
             messages.extend(news.messages.iter().cloned()); // clones share the bytes
         }
@@ -183,7 +184,7 @@ impl Client {
         for news in batch {
             self.hub.metrics.ws_broadcast_seconds.observe(news.at.elapsed().as_secs_f64());
         }
-        if missed { self.catch_up().await } else { Ok(()) }
+        if missed { self.catch_up(answers).await } else { Ok(()) }
     }
 
     async fn tell_devices(&mut self) -> Result<(), End> {
@@ -191,10 +192,10 @@ impl Client {
         self.send(vec![devices]).await
     }
 
-    async fn catch_up(&mut self) -> Result<(), End> {
+    async fn catch_up(&mut self, answers: &mut Answers) -> Result<(), End> {
         self.hub.metrics.ws_lagged.inc();
         tracing::debug!(peer = %self.peer.addr, "ws_resync");
-        self.resync().await
+        self.resync(answers).await
     }
 
     async fn send(&mut self, messages: Vec<Message>) -> Result<(), End> {

@@ -1,8 +1,12 @@
 //! Commands of one client on their way: submitted in the order they came, outcomes awaited together.
 
-use futures_util::StreamExt;
+use std::future::pending;
+
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, timeout_at};
 use warp::ws::Message;
 
@@ -32,30 +36,60 @@ pub(super) struct Set {
 }
 
 /// What was put into the queue.
-enum Given {
+pub(super) enum Given {
     /// By its id; `None`: there was no room.
     Set(String, Option<Submission>),
     Unified(Result<Taken, Refusal>),
 }
 
-/// Submits what comes until `commands` is closed, then waits for the last outcome.
-pub(super) async fn submit(hub: Hub, number: u64, mut commands: mpsc::Receiver<Set>, answers: mpsc::Sender<Message>) {
-    let mut submitted = FuturesUnordered::new();
-    let mut open = true;
-    while open || !submitted.is_empty() {
-        tokio::select! {
-            command = commands.recv(), if open && submitted.len() < IN_FLIGHT => match command {
-                None => open = false,
-                // Counted from its arrival: those that wait behind one another do not add up.
-                Some(Set { asked, arrived }) => {
-                    submitted.push(answer(take(&hub, number, asked, arrived + PATIENCE).await));
-                }
-            },
-            Some(answer) = submitted.next() => if let Some(answer) = answer {
-                // Err: the client is gone, nobody wants to know.
-                let _ = answers.send(answer).await;
-            },
+/// Submits what comes until `commands` is closed. What was put into the queue is in `given` before the client's task does
+/// anything else, and so before it hears of the change.
+pub(super) async fn submit(hub: Hub, number: u64, mut commands: mpsc::Receiver<Set>, given: mpsc::Sender<Given>) {
+    loop {
+        let place = given.reserve().await.ok(); // Err: the client is gone; what it sent still counts
+        let Some(Set { asked, arrived }) = commands.recv().await else { return };
+        // Counted from its arrival: those that wait behind one another do not add up.
+        let taken = take(&hub, number, asked, arrived + PATIENCE).await;
+        if let Some(place) = place {
+            place.send(taken);
         }
+    }
+}
+
+/// Answers to come.
+pub(super) struct Answers {
+    given: mpsc::Receiver<Given>,
+    /// `None` when the broadcast is the answer.
+    pending: FuturesUnordered<BoxFuture<'static, Option<Message>>>,
+}
+
+impl Answers {
+    pub(super) fn new(given: mpsc::Receiver<Given>) -> Self {
+        Self { given, pending: FuturesUnordered::new() }
+    }
+
+    /// The next one. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Message {
+        loop {
+            tokio::select! {
+                Some(given) = self.given.recv(), if self.pending.len() < IN_FLIGHT => self.pending.push(answer(given).boxed()),
+                Some(answer) = self.pending.next() => if let Some(answer) = answer {
+                    return answer;
+                },
+                else => pending().await,
+            }
+        }
+    }
+
+    /// Those that are known by now: the engine answers before anybody hears of the change, so that those of all changes
+    /// that were heard of are among them.
+    pub(super) fn known(&mut self) -> Vec<Message> {
+        while let Ok(given) = self.given.try_recv() {
+            self.pending.push(answer(given).boxed());
+        }
+        // Unconstrained: what is known is looked at also when the task has used up its turn.
+        let next = || unconstrained(self.pending.next()).now_or_never().flatten();
+        std::iter::from_fn(next).flatten().collect()
     }
 }
 
