@@ -55,8 +55,7 @@ pub enum NotEdited {
 }
 
 impl SceneEdit {
-    /// Reads a body of `POST /scenes`; `id` is that of one that names none. A scene without `channelValues` is the light of `state` as it stands, before
-    /// master and blackout: everything that is lit in the known universes, whose whole look it is.
+    /// Reads a body of `POST /scenes`; `id` is that of one that names none. A scene without `channelValues` is captured from `state`.
     ///
     /// # Errors
     /// Every fault of the body; nothing else happens.
@@ -66,14 +65,7 @@ impl SceneEdit {
             fields.insert("id".into(), scene_id(id).into());
         }
         if fields.get("channelValues").is_none_or(Value::is_null) {
-            let universes: Vec<u8> = state.universes().map(|(id, _)| id.index()).collect();
-            let lit =
-                state.universes().flat_map(|(id, frame)| frame.lit().map(move |(ch, level)| (key(id, ch), level)));
-            fields.insert(
-                "channelValues".into(),
-                lit.map(|(key, level)| (key, level.into())).collect::<Map<_, _>>().into(),
-            );
-            fields.insert("universes".into(), json!(universes));
+            capture(&mut fields, state);
         }
         let mut faults = Faults::default();
         if fields.contains_key("position") {
@@ -112,6 +104,14 @@ impl SceneEdit {
             }
         }
         faults.or_refuse(Self::Change { id, fields, position })
+    }
+
+    /// Captures the light of `state` into a scene that is there.
+    #[must_use]
+    pub fn capture(id: String, state: &State) -> Self {
+        let mut fields = Map::new();
+        capture(&mut fields, state);
+        Self::Change { id, fields, position: None }
     }
 
     /// Edits the list; the scene that was edited, as it is or was.
@@ -163,6 +163,16 @@ impl SceneEdit {
     }
 }
 
+/// The light, before master and blackout, as a scene's levels: everything that is lit in the known universes, whose whole
+/// look it is. What is on its way counts as arrived: half-way light is nobody's look.
+fn capture(fields: &mut Map<String, Value>, state: &State) {
+    let state = state.settled();
+    let universes: Vec<u8> = state.universes().map(|(id, _)| id.index()).collect();
+    let lit = state.universes().flat_map(|(id, frame)| frame.lit().map(move |(ch, level)| (key(id, ch), level.into())));
+    fields.insert("channelValues".into(), Value::Object(lit.collect()));
+    fields.insert("universes".into(), json!(universes));
+}
+
 fn add(scenes: &mut Vec<Scene>, scene: Scene) -> Result<Scene, NotEdited> {
     let fault = |path: &str, msg: String| {
         let errors = vec![FieldError { path: path.to_owned(), msg }];
@@ -208,7 +218,7 @@ pub struct SceneFields {
     /// What people call it. A new scene needs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Levels by key. Absent in a new scene: the light as it stands.
+    /// Levels by key. Absent in a new scene: captured from the light, fades at their ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel_values: Option<BTreeMap<String, u8>>,
     /// Anything.

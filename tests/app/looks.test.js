@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { capture, dot, inOrder, lit } from "../../src/pwa/core/looks.js";
+import { dot, inOrder, lit } from "../../src/pwa/core/looks.js";
 import { slug } from "../../src/pwa/core/prefs.js";
 
 const scene = (channelValues, more = {}) => ({ id: "a", name: "a", channelValues, ...more });
@@ -13,14 +13,6 @@ test("a look's dot is the lamp's colour and how bright all the rest is; a level 
   assert.deepEqual(dot(scene({ 1: 0, 9: 0 })), { colour: null, level: null });
   assert.deepEqual(dot(scene({})), { colour: null, level: null });
   assert.equal(lit(scene({ 1: 0, 2: 1, "2/7": 3 })), 2);
-});
-
-test("a capture is what the appliance would capture: lit channels, whole universes", () => {
-  const one = new Uint8Array(512);
-  one[6] = 30;
-  const two = new Uint8Array(512);
-  two[0] = 1;
-  assert.deepEqual(capture({ universes: new Map([[2, two], [0, one]]) }), { channelValues: { 7: 30, "2/1": 1 }, universes: [0, 2] });
 });
 
 test("favourites come first, the order is kept", () => {

@@ -45,7 +45,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route {
         verb: Verb::Post,
         path: "/scenes",
-        summary: "Adds a scene: without `channelValues` the light as it stands, before master and blackout.",
+        summary: "Adds a scene: without `channelValues` the light before master and blackout, fades at their ends.",
         key: Key::AsHeader,
         query: &[],
         takes: Some(shape::<SceneFields>),
@@ -71,6 +71,16 @@ pub(super) static ROUTES: &[Route] = &[
         takes: None,
         answers: &[json::<Vec<SceneBody>>(200, "Those that are left."), OUTDATED],
         handler: |app, request| Box::pin(async move { delete(&app, request).await }),
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/scenes/{id}/capture",
+        summary: "Captures the light into a scene that is there, fades at their ends. Its name and the rest stay.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<SceneBody>(200, "The scene; `ETag` is the list's."), OUTDATED],
+        handler: |app, request| Box::pin(async move { capture(&app, request).await }),
     },
     Route {
         verb: Verb::Post,
@@ -114,6 +124,12 @@ async fn change(app: &App, mut request: Request) -> Result<Response, Problem> {
     let library = app.library.expecting(request.expected());
     let (body, _turn) = body(app, &mut request).await?;
     let edit = SceneEdit::change(request.parameter(0).to_owned(), &body)?;
+    one(StatusCode::OK, &library.edit_scenes(edit).await?)
+}
+
+async fn capture(app: &App, request: Request) -> Result<Response, Problem> {
+    let library = app.library.expecting(request.expected());
+    let edit = SceneEdit::capture(request.parameter(0).to_owned(), &app.hub.state());
     one(StatusCode::OK, &library.edit_scenes(edit).await?)
 }
 

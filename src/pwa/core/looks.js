@@ -1,7 +1,6 @@
 // What the app has to know of scenes: their colours for people, and their levels for the wire. Pure.
 
 /** @import { Rgb, Scene } from "./types.js" */
-/** @import { Model } from "./state.js" */
 
 /** The lamp's channels: as long as nobody says what stands where, the only ones that are known to be a colour. */
 const LAMP = ["1", "2", "3"];
@@ -24,21 +23,6 @@ export function dot({ channelValues = {} }) {
  */
 export function lit({ channelValues = {} }) {
   return Object.values(channelValues).filter((level) => level > 0).length;
-}
-
-/**
- * The light as it stands, as a captured scene has it.
- * @param {Model} model
- */
-export function capture(model) {
-  /** @type {Record<string, number>} */
-  const channelValues = {};
-  for (const [universe, levels] of [...model.universes].sort(([a], [b]) => a - b)) {
-    levels.forEach((level, n) => {
-      if (level) channelValues[universe === 0 ? String(n + 1) : `${universe}/${n + 1}`] = level;
-    });
-  }
-  return { channelValues, universes: [...model.universes.keys()].sort((a, b) => a - b) };
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import * as api from "../core/api.js";
 import { h, keep, mark, say } from "../core/dom.js";
-import { capture, lit } from "../core/looks.js";
+import { lit } from "../core/looks.js";
 import { count, seconds, t } from "../core/words.js";
 import { desk } from "../desk.js";
 import { paintSwatch } from "../elements/dmx-tiles.js";
@@ -104,7 +104,10 @@ function editor({ id, name, fadeMs, favorite }) {
       requestAnimationFrame(() => currentTarget instanceof HTMLElement && currentTarget.focus());
     });
   };
-  const overwrite = () => change(capture(desk.model), t("looks.overwritten", { name: nameField.value }));
+  const overwrite = async () => {
+    await desk.ask(api.json("POST", `${path}/capture`), t("looks.overwritten", { name: nameField.value }));
+    await desk.loadScenes();
+  };
   const remove = async () => {
     await desk.ask(api.json("DELETE", path), t("looks.undone", { name: nameField.value }));
     void desk.loadScenes();

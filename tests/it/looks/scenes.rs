@@ -47,6 +47,28 @@ async fn a_captured_scene_is_what_is_lit_before_master_and_blackout() {
 }
 
 #[tokio::test]
+async fn a_capture_takes_where_a_fade_goes_and_not_where_it_is() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    accepted(&web, &patch(0, &[(1, 200), (9, 90)])).await;
+    accepted(&web, &fade(0, &[(1, 0), (2, 250)], 3_600_000)).await;
+    accepted(&web, &fade(3, &[(7, 70)], 3_600_000)).await;
+    let goes = (json!({"2": 250, "9": 90, "3/7": 70}), json!([0, 3]));
+    let kept = |scene: &Value| (scene["channelValues"].clone(), scene["universes"].clone());
+    let scene = add_scene(&web, &named("Evening")).await;
+    assert_eq!(kept(&scene), goes, "half-way light is nobody's look");
+    // The same for a scene that is captured anew.
+    let other = add_scene(&web, &json!({"name": "Other", "channelValues": {"5": 5}, "fadeMs": 7})).await;
+    let path = format!("/scenes/{}/capture", id_of(&other));
+    let answer = web.send(web.request(Method::POST, &path)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let anew = answer.json();
+    assert_eq!((kept(&anew), &anew["name"], &anew["fadeMs"]), (goes, &json!("Other"), &json!(7)));
+    assert_eq!(fades(&web).await.len(), 2, "to look at light stops nothing");
+    web.send(web.request(Method::POST, "/scenes/nobody/capture")).await.problem(404);
+}
+
+#[tokio::test]
 async fn a_captured_scene_gives_back_the_exact_frame() {
     let appliance = Appliance::start().await;
     let web = appliance.web();
