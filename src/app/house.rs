@@ -161,6 +161,7 @@ impl House {
         });
         let input = input::start(input::Parts {
             settings: config.input.clone(),
+            usb_port: if config.usb_runs() { config.usb.port.clone() } else { String::new() },
             engine: engine.handle.clone(),
             feed: engine.feed.clone(),
             health: health.clone(),

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::fault::Fault;
 use super::load::{Draft, about};
 use super::table::settings;
-use super::{AuthMode, BackupProvider, Config, OutputMode, this_machine};
+use super::{AuthMode, BackupProvider, Config, this_machine};
+use crate::kit::usb::same_file;
 
 /// More cannot be mapped: r, g, b.
 const INPUT_CHANNELS: u16 = 3;
@@ -90,10 +91,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         keys: &["usb.port", "input.port"],
-        broken: |c| {
-            let usb = c.usb.enabled || c.output.mode == OutputMode::Enttec;
-            usb && c.input.enabled && !c.input.port.is_empty() && c.usb.port == c.input.port
-        },
+        broken: |c| both_named(c) && c.usb.port == c.input.port,
         wrong: "usb.port and input.port are the same",
         right: "name two different ports",
     },
@@ -121,12 +119,26 @@ const NOT_YET: &[Rule] = &[
     },
 ];
 
-const ODD: &[Rule] = &[Rule {
-    keys: &["input.port", "input.enabled"],
-    broken: |c| c.input.enabled && c.input.port.is_empty(),
-    wrong: "the input has no port, so nothing is read",
-    right: "name it in input.port, /dev/ttyUSB0 for example",
-}];
+const ODD: &[Rule] = &[
+    Rule {
+        keys: &["input.port", "input.enabled"],
+        broken: |c| c.input.enabled && c.input.port.is_empty(),
+        wrong: "the input has no port, so nothing is read",
+        right: "name it in input.port, /dev/ttyUSB0 for example",
+    },
+    // No fault: links and numbers move with what is plugged in, and one of the two works all the same.
+    Rule {
+        keys: &["input.port", "usb.port"],
+        broken: |c| both_named(c) && c.usb.port != c.input.port && same_file(&c.usb.port, &c.input.port),
+        wrong: "usb.port and input.port lead to the same device, so only one of them works",
+        right: "name two different devices, best by their links in /dev/serial/by-id",
+    },
+];
+
+/// Whether both the USB output and the input run and are told where.
+fn both_named(c: &Config) -> bool {
+    c.usb_runs() && c.input.enabled && !c.input.port.is_empty()
+}
 
 /// Holds the whole draft against the rules and settles what the contract settles.
 pub(crate) fn check(draft: &mut Draft) {

@@ -63,6 +63,14 @@ pub struct Config {
     pub backup: Backup,
 }
 
+impl Config {
+    /// Whether the USB output runs: by its own switch or by `output.mode`.
+    #[must_use]
+    pub fn usb_runs(&self) -> bool {
+        self.usb.enabled || self.output.mode == OutputMode::Enttec
+    }
+}
+
 /// Web: REST, WebSocket and the app.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Http {
@@ -378,6 +386,8 @@ pub struct Input {
     pub baudrate: u32,
     /// Channels that are read, 1 to 3.
     pub channels: u16,
+    /// Levels by which a fader may waver unheard.
+    pub dead_band: u8,
     /// Universe the channels go to.
     pub universe: u8,
     /// `src` of its commands.
@@ -391,6 +401,7 @@ impl Default for Input {
             port: String::new(),
             baudrate: 115_200,
             channels: 3,
+            dead_band: 0,
             universe: 0,
             src: "dmx-input".into(),
         }

@@ -186,6 +186,7 @@ sections! {
         port: ["DMX_DMX_INPUT_PORT", "DMX_INPUT_PORT"], Any, "Serial port, /dev/ttyUSB1 for example.";
         baudrate: ["DMX_DMX_INPUT_BAUDRATE", "DMX_INPUT_BAUDRATE"], Range(1, u32::MAX as u64), "Baud rate of the serial port.";
         channels: ["DMX_DMX_INPUT_CHANNELS", "DMX_INPUT_CHANNELS"], Range(1, 65_535), "Channels that are read as r, g, b; more than 3 count as 3.";
+        dead_band: ["DMX_INPUT_DEAD_BAND"], Range(0, 255), "Levels by which a noisy fader may waver unheard; where it rests for 200 ms is sent all the same.";
         universe: ["DMX_DMX_INPUT_UNIVERSE", "DMX_INPUT_UNIVERSE"], Range(0, 63), "Universe the channels go to.";
         src: ["DMX_DMX_INPUT_SRC", "DMX_INPUT_SRC"], Text(form::SRC), "Source label of its commands.";
     }

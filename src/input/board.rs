@@ -1,5 +1,7 @@
 //! How the input fares, told once to everybody who asks: REST, metrics, `/readyz` and the log.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -10,8 +12,12 @@ use crate::kit::health::Health;
 use crate::kit::rate::Rate;
 use crate::metrics;
 
-/// Code of the problem in `/readyz`.
+/// Codes of the problems in `/readyz`.
 const DOWN: &str = "INPUT_DOWN";
+const UNREADABLE: &str = "INPUT_UNREADABLE";
+
+/// Bytes that make no line for this long are told.
+const UNREADABLE_AFTER: Duration = Duration::from_secs(5);
 
 /// The board. Only the input's task writes on it.
 #[derive(Debug)]
@@ -21,6 +27,8 @@ pub(super) struct Board {
     pub(super) metrics: metrics::Input,
     /// What it suffers from; `None` also before the first try.
     fault: Option<&'static str>,
+    /// Since when bytes have come without a reading, and when the last of them did.
+    noise: Option<(Instant, Instant)>,
     rate: Rate,
 }
 
@@ -29,7 +37,7 @@ impl Board {
         for kind in Fault::KINDS {
             metrics.errors.with_label_values(&[kind]); // shown from the start, at 0
         }
-        Self { status: watch::Sender::new(status), health, metrics, fault: None, rate: Rate::default() }
+        Self { status: watch::Sender::new(status), health, metrics, fault: None, noise: None, rate: Rate::default() }
     }
 
     /// Where it is read.
@@ -57,10 +65,39 @@ impl Board {
         self.metrics.errors.with_label_values(&[kind]).inc();
         self.metrics.connected.set(0);
         self.rate = Rate::default();
+        self.noise = None;
+        self.health.clear(UNREADABLE);
         self.status.send_modify(|status| status.failed(&fault.to_string(), clock::now_ms()));
         self.health.raise(DOWN, format!("input: {fault}"));
         if self.fault.replace(kind) != Some(kind) {
             tracing::warn!(kind, error = %fault, "input_error");
+        }
+    }
+
+    /// A line said a level.
+    pub(super) fn reading(&mut self) {
+        self.metrics.readings.inc();
+        self.noise = None;
+        if self.health.clear(UNREADABLE) {
+            tracing::info!("input_readable");
+        }
+    }
+
+    /// Bytes came. Those of a line that says nothing are noise when no other line comes for a while; a pause begins anew.
+    pub(super) fn heard(&mut self, at: Instant) {
+        let (since, _) = self.noise.filter(|(_, last)| at < *last + UNREADABLE_AFTER).unwrap_or((at, at));
+        self.noise = Some((since, at));
+        if at < since + UNREADABLE_AFTER {
+            return;
+        }
+        let target = self.status.borrow().target.clone();
+        let message = format!(
+            "input: {target} sends bytes, but for {} s not one line like `DMX: read value from channel 1: 255`; check \
+             input.baudrate, and that the shield's sketch is on it",
+            UNREADABLE_AFTER.as_secs()
+        );
+        if self.health.raise(UNREADABLE, message.as_str()) {
+            tracing::warn!(error = message, "input_unreadable");
         }
     }
 

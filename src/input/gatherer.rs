@@ -10,10 +10,15 @@ use crate::dmx::{Channel, Frame, Levels, Rgb};
 /// one they would flash colours that nobody asked for.
 const TOGETHER: Duration = Duration::from_millis(10);
 
+/// A level that has not changed for this long is where the fader came to rest; it is told whatever the dead band.
+const REST: Duration = Duration::from_millis(200);
+
 /// What the console says, and what of it was told already.
 #[derive(Debug)]
 pub(super) struct Gatherer {
     channels: Vec<Reading>,
+    /// A fader that moves by this much or less is noisy, and is told only where it comes to rest.
+    dead_band: u8,
     /// When what was read is told, also when it is not complete.
     due: Option<Instant>,
     /// The reading before: when, and of which channel.
@@ -25,8 +30,8 @@ pub(super) struct Gatherer {
 #[derive(Debug)]
 struct Reading {
     channel: Channel,
-    /// The newest level since the port was opened.
-    level: Option<u8>,
+    /// The newest level since the port was opened, and since when it has been that.
+    level: Option<(u8, Instant)>,
     /// The level that was told last.
     told: Option<u8>,
     /// Read since the last colour was told.
@@ -35,10 +40,10 @@ struct Reading {
 
 impl Gatherer {
     /// Reads so many channels, at most 3.
-    pub(super) fn new(channels: u16) -> Self {
+    pub(super) fn new(channels: u16, dead_band: u8) -> Self {
         let channels = Rgb::CHANNELS.into_iter().take(channels.into());
         let unread = |channel| Reading { channel, level: None, told: None, fresh: false };
-        Self { channels: channels.map(unread).collect(), due: None, last: None, close_behind: false }
+        Self { channels: channels.map(unread).collect(), dead_band, due: None, last: None, close_behind: false }
     }
 
     /// Whether a reading of this channel begins the next colour, so that what was read before has to be told first. In a
@@ -51,7 +56,8 @@ impl Gatherer {
     /// A level was read; true when the colour is complete and need not wait.
     pub(super) fn read(&mut self, channel: Channel, level: u8, now: Instant) -> bool {
         let Some(reading) = self.channels.iter_mut().find(|reading| reading.channel == channel) else { return false };
-        (reading.level, reading.fresh) = (Some(level), true);
+        reading.level = reading.level.filter(|(before, _)| *before == level).or(Some((level, now)));
+        reading.fresh = true;
         if self.due.is_none() {
             self.close_behind = self.last.is_some_and(|(last, _)| now < last + TOGETHER);
             self.due = Some(now + TOGETHER);
@@ -62,34 +68,45 @@ impl Gatherer {
 
     /// When [`Self::tell`] is due.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.due
+        self.due.or_else(|| self.channels.iter().filter_map(Reading::rests_at).min())
     }
 
-    /// The levels read so far, if the console has changed one of them. A channel is held against `light` when it is
-    /// told for the first time, later against itself: a console that stands still takes nothing back.
-    pub(super) fn tell(&mut self, light: &Frame) -> Option<Levels> {
+    /// The levels that the console has changed, and no others: whoever else has moved a channel keeps it. A channel is
+    /// held against `light` when it is told for the first time, later against itself: a console that stands still takes
+    /// nothing back.
+    pub(super) fn tell(&mut self, light: &Frame, now: Instant) -> Option<Levels> {
         self.due = None;
-        let mut changed = false;
         let mut levels = Levels::new();
         for reading in &mut self.channels {
             reading.fresh = false;
-            if let Some(level) = reading.level {
-                let before = *reading.told.get_or_insert(light.get(reading.channel));
-                changed |= before != level;
+            let Some((level, _)) = reading.level else { continue };
+            let told = *reading.told.get_or_insert(light.get(reading.channel));
+            if level.abs_diff(told) > self.dead_band || reading.rests_at().is_some_and(|then| then <= now) {
                 levels.push((reading.channel, level));
             }
         }
-        changed.then_some(levels)
+        (!levels.is_empty()).then_some(levels)
     }
 
     /// What was told was taken.
-    pub(super) fn taken(&mut self) {
-        self.channels.iter_mut().for_each(|reading| reading.told = reading.level.or(reading.told));
+    pub(super) fn taken(&mut self, levels: &Levels) {
+        for &(channel, level) in levels {
+            let told = self.channels.iter_mut().find(|reading| reading.channel == channel);
+            told.into_iter().for_each(|reading| reading.told = Some(level));
+        }
     }
 
     /// What was told was not taken: it is told again, or what is read meanwhile.
     pub(super) fn refused(&mut self, now: Instant) {
         self.due = Some(now + TOGETHER);
+    }
+}
+
+impl Reading {
+    /// When a level that was not told will have come to rest.
+    fn rests_at(&self) -> Option<Instant> {
+        let ((level, since), told) = (self.level?, self.told?);
+        (level != told).then(|| since + REST)
     }
 }
 
@@ -112,98 +129,128 @@ mod tests {
         frame
     }
 
+    /// What is told at a moment, and taken.
+    fn told(gatherer: &mut Gatherer, lamp: &Frame, now: Instant) -> Option<Levels> {
+        let told = gatherer.tell(lamp, now);
+        told.iter().for_each(|levels| gatherer.taken(levels));
+        told
+    }
+
     #[test]
     fn a_colour_is_told_when_it_is_complete_or_after_ten_milliseconds() {
-        let (mut gatherer, now) = (Gatherer::new(3), Instant::now());
+        let (mut gatherer, now) = (Gatherer::new(3, 0), Instant::now());
         assert!(!gatherer.read(channel(3), 30, now));
         assert!(!gatherer.read(channel(1), 10, now + Duration::from_millis(3)));
         assert_eq!(gatherer.due(), Some(now + TOGETHER));
         assert!(gatherer.read(channel(2), 20, now + Duration::from_millis(6)));
-        assert_eq!(gatherer.tell(&Frame::DARK), levels(&[(1, 10), (2, 20), (3, 30)]));
+        assert_eq!(told(&mut gatherer, &Frame::DARK, now), levels(&[(1, 10), (2, 20), (3, 30)]));
         assert_eq!(gatherer.due(), None);
-        gatherer.taken();
         assert!(!gatherer.read(channel(2), 21, now));
-        assert_eq!(gatherer.tell(&Frame::DARK), levels(&[(1, 10), (2, 21), (3, 30)]));
+        assert_eq!(told(&mut gatherer, &Frame::DARK, now), levels(&[(2, 21)]), "the one that moved");
     }
 
     #[test]
     fn a_stream_without_pauses_that_is_joined_in_the_middle_falls_into_step() {
-        let (mut gatherer, mut now) = (Gatherer::new(3), Instant::now());
-        let mut told = Vec::new();
+        let (mut gatherer, mut now) = (Gatherer::new(3, 0), Instant::now());
+        let mut all = Vec::new();
         let stream = [0, 0, 0, 255, 255, 255].into_iter().cycle().zip([1, 2, 3].into_iter().cycle()).skip(1);
         for (level, number) in stream.take(62) {
             now += Duration::from_micros(3_300);
             if gatherer.ends_before(channel(number)) {
-                told.extend(gatherer.tell(&Frame::DARK));
-                gatherer.taken();
+                all.extend(told(&mut gatherer, &Frame::DARK, now));
             }
             if gatherer.read(channel(number), level, now) {
-                told.extend(gatherer.tell(&Frame::DARK));
-                gatherer.taken();
+                all.extend(told(&mut gatherer, &Frame::DARK, now));
             }
         }
         let mixed = |levels: &Levels| levels.windows(2).any(|pair| pair[0].1 != pair[1].1);
-        assert!(told.iter().rposition(mixed) <= Some(1) && told.len() > 15, "{told:?}");
+        assert!(all.iter().rposition(mixed) <= Some(1) && all.len() > 15, "{all:?}");
+        assert!(all.iter().skip(2).all(|levels| levels.len() == 3), "{all:?}");
     }
 
     #[test]
     fn what_was_refused_is_told_again_and_takes_nothing_else_back() {
-        let (mut gatherer, now) = (Gatherer::new(1), Instant::now());
+        let (mut gatherer, now) = (Gatherer::new(1, 0), Instant::now());
         assert!(gatherer.read(channel(1), 5, now));
-        assert_eq!(gatherer.tell(&Frame::DARK), levels(&[(1, 5)]));
+        assert_eq!(gatherer.tell(&Frame::DARK, now), levels(&[(1, 5)]));
         gatherer.refused(now);
         assert_eq!(gatherer.due(), Some(now + TOGETHER));
-        assert_eq!(gatherer.tell(&light([9, 9, 9])), levels(&[(1, 5)]));
-        gatherer.taken();
+        assert_eq!(told(&mut gatherer, &light([9, 9, 9]), now), levels(&[(1, 5)]));
         gatherer.read(channel(1), 5, now);
-        assert_eq!(gatherer.tell(&light([9, 9, 9])), None);
+        assert_eq!(gatherer.tell(&light([9, 9, 9]), now), None);
     }
 
     #[test]
     fn a_channel_that_was_not_read_keeps_its_light_and_one_that_is_not_mapped_is_nothing() {
-        let (mut gatherer, now) = (Gatherer::new(2), Instant::now());
+        let (mut gatherer, now) = (Gatherer::new(2, 0), Instant::now());
         gatherer.read(channel(1), 5, now);
-        assert_eq!(gatherer.tell(&light([1, 2, 3])), levels(&[(1, 5)]));
-        gatherer.taken();
+        assert_eq!(told(&mut gatherer, &light([1, 2, 3]), now), levels(&[(1, 5)]));
         assert!(!gatherer.read(channel(3), 9, now) && !gatherer.read(channel(4), 9, now));
-        assert_eq!((gatherer.due(), gatherer.tell(&Frame::DARK)), (None, None));
+        assert_eq!((gatherer.due(), gatherer.tell(&Frame::DARK, now)), (None, None));
     }
 
     #[test]
     fn a_console_that_stands_still_takes_nothing_back() {
-        let (mut gatherer, now) = (Gatherer::new(3), Instant::now());
+        let (mut gatherer, now) = (Gatherer::new(3, 0), Instant::now());
         let stands = |gatherer: &mut Gatherer, lamp| {
             for number in 1..=3 {
                 gatherer.read(channel(number), 50, now);
             }
-            gatherer.tell(&light(lamp))
+            gatherer.tell(&light(lamp), now + 2 * REST)
         };
         assert_eq!(stands(&mut gatherer, [50, 50, 50]), None, "the lamp has that colour already");
         assert_eq!(stands(&mut gatherer, [200, 0, 0]), None, "a tablet has changed it meanwhile");
     }
 
+    #[test]
+    fn within_the_dead_band_only_rest_is_told() {
+        let (mut gatherer, mut now) = (Gatherer::new(1, 2), Instant::now());
+        let mut read = |gatherer: &mut Gatherer, level, ms| {
+            now += Duration::from_millis(ms);
+            gatherer.read(channel(1), level, now);
+            (told(gatherer, &Frame::DARK, now), now)
+        };
+        assert_eq!(read(&mut gatherer, 100, 0).0, levels(&[(1, 100)]), "a move");
+        for level in [101, 99, 102, 98, 100, 102].repeat(20) {
+            assert_eq!(read(&mut gatherer, level, 150).0, None, "noise");
+        }
+        assert_eq!(read(&mut gatherer, 103, 10).0, levels(&[(1, 103)]), "a move by 3");
+        let (nothing, since) = read(&mut gatherer, 104, 10);
+        assert_eq!((nothing, gatherer.due()), (None, Some(since + REST)));
+        assert_eq!(read(&mut gatherer, 104, 199).0, None);
+        assert_eq!(read(&mut gatherer, 104, 1).0, levels(&[(1, 104)]), "it has come to rest");
+        assert_eq!(gatherer.due(), None);
+        // Refused, it waits its turn instead of spinning.
+        read(&mut gatherer, 105, 10);
+        assert_eq!(gatherer.tell(&Frame::DARK, now + REST), levels(&[(1, 105)]));
+        gatherer.refused(now + REST);
+        assert_eq!(gatherer.due(), Some(now + REST + TOGETHER));
+    }
+
     proptest! {
         #[test]
         fn what_was_read_last_is_told_last_and_nothing_twice(
-            script in prop::collection::vec((1u16..=3, 0u8..3, any::<bool>()), 1..60),
+            script in prop::collection::vec((1u16..=3, 0u8..6, any::<bool>()), 1..60),
             lamp: [u8; 3],
+            dead_band in 0u8..3,
         ) {
-            let (mut gatherer, now, mut frame) = (Gatherer::new(3), Instant::now(), light(lamp));
+            let (mut gatherer, now, mut frame) = (Gatherer::new(3, dead_band), Instant::now(), light(lamp));
             let mut console = [None; 3];
-            for (number, level, told) in script {
+            for (number, level, ask) in script {
                 console[usize::from(number) - 1] = Some(level);
-                if gatherer.read(channel(number), level, now) || told {
+                if gatherer.read(channel(number), level, now) || ask {
                     let before = frame.clone();
-                    let told = gatherer.tell(&frame);
-                    gatherer.taken();
-                    frame.set(&told.clone().unwrap_or_default());
-                    prop_assert_eq!(told.is_some(), frame != before, "told when and only when it changes something");
+                    let told = told(&mut gatherer, &frame, now).unwrap_or_default();
+                    for &(channel, level) in &told {
+                        prop_assert!(level.abs_diff(before.get(channel)) > dead_band, "told only when it moved");
+                    }
+                    frame.set(&told);
                 }
             }
-            let told = gatherer.tell(&frame);
+            let told = told(&mut gatherer, &frame, now + REST);
             frame.set(&told.unwrap_or_default());
             for (n, level) in console.iter().enumerate() {
-                prop_assert_eq!(frame.levels()[n], level.unwrap_or(lamp[n]));
+                prop_assert_eq!(frame.levels()[n], level.unwrap_or(lamp[n]), "at rest it is what the console says");
             }
         }
     }

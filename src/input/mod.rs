@@ -33,6 +33,8 @@ const LAST_LINE: Duration = Duration::from_millis(200);
 pub struct Parts {
     /// `[input]`
     pub settings: config::Input,
+    /// The port that the settings name for the USB output; empty when they name none, or it does not run.
+    pub usb_port: String,
     /// Where commands go.
     pub engine: engine::Handle,
     /// The light that unread channels have.
@@ -53,7 +55,7 @@ pub struct Input {
 /// Starts it, if the settings ask for it.
 #[must_use]
 pub fn start(parts: Parts) -> Input {
-    let Parts { settings, engine, feed, health, metrics } = parts;
+    let Parts { settings, usb_port, engine, feed, health, metrics } = parts;
     let universe = UniverseId::new(settings.universe).unwrap_or(UniverseId::LAMP); // the settings allow no other
     let mut status = PortStatus::new(NAME, universe.index(), settings.port.as_str());
     status.enabled = settings.enabled;
@@ -64,8 +66,10 @@ pub fn start(parts: Parts) -> Input {
     } else if settings.enabled {
         let serial = Serial {
             port: Named::new(settings.port),
+            usb_port,
             baud: settings.baudrate,
             channels: settings.channels,
+            dead_band: settings.dead_band,
             universe,
             source: settings.src.parse().unwrap_or_else(|_| Source::init()), // the settings allow no other
             engine,

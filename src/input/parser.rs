@@ -2,8 +2,11 @@
 
 use crate::dmx::Channel;
 
-/// No line that means something is longer; the rest of one that is goes with it.
+/// No line that means something is longer: one that is counts as ignored each time it has grown by so much, so that noise
+/// without line ends is seen.
 const LONGEST: usize = 256;
+
+const ESCAPE: u8 = 0x1B;
 
 /// What a line said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,20 @@ pub enum Heard {
 #[derive(Debug, Default)]
 pub struct Parser {
     line: Vec<u8>,
+    /// The line was too long: what is left of it says nothing.
+    overlong: bool,
+    escape: Escape,
+}
+
+/// Where in an escape sequence it is (ECMA-48): ESP-IDF colours its log, `\x1b[0;32m`.
+#[derive(Clone, Copy, Debug, Default)]
+enum Escape {
+    #[default]
+    Outside,
+    /// Behind ESC.
+    Begun,
+    /// Behind `ESC [`, until the final byte.
+    Control,
 }
 
 impl Parser {
@@ -26,21 +43,39 @@ impl Parser {
         for &byte in bytes {
             if matches!(byte, b'\n' | b'\r') {
                 if !self.line.is_empty() {
-                    heard(reading(&self.line));
+                    heard(if self.overlong { Heard::Ignored } else { reading(&self.line) });
                 }
+                *self = Self { line: std::mem::take(&mut self.line), ..Self::default() };
                 self.line.clear();
-            } else if self.line.len() <= LONGEST {
+            } else if !self.escaped(byte) {
                 self.line.push(byte);
+                if self.line.len() > LONGEST {
+                    self.line.clear();
+                    self.overlong = true;
+                    heard(Heard::Ignored);
+                }
             }
         }
+    }
+
+    /// Whether a byte belongs to an escape sequence, which says nothing.
+    fn escaped(&mut self, byte: u8) -> bool {
+        let (next, escaped) = match (self.escape, byte) {
+            (_, ESCAPE) => (Escape::Begun, true),
+            (Escape::Outside, _) => (Escape::Outside, false),
+            (Escape::Begun, b'[') => (Escape::Control, true),
+            (Escape::Begun, 0x20..=0x2F) => (Escape::Begun, true),
+            (Escape::Control, 0x20..=0x3F) => (Escape::Control, true),
+            (Escape::Begun, 0x30..=0x7E) | (Escape::Control, 0x40..=0x7E) => (Escape::Outside, true),
+            (Escape::Begun | Escape::Control, _) => (Escape::Outside, false), // noise
+        };
+        self.escape = next;
+        escaped
     }
 }
 
 fn reading(line: &[u8]) -> Heard {
     let read = || {
-        if line.len() > LONGEST {
-            return None;
-        }
         // The last one: what stands before it is junk, or a line that lost its end.
         let start = line.windows(3).rposition(|word| word.eq_ignore_ascii_case(b"dmx"))?;
         let mut rest = Words(line.get(start..)?);
@@ -102,6 +137,8 @@ mod tests {
             "DMX:readvaluefromchannel1:123\n",
             "\u{0}\u{7f}ets Jan  8 2013,rst cause DMX: read value from channel 1: 123\n",
             "DMX: read value from chanDMX: read value from channel 001: 0123\n",
+            "\u{1b}[0;32mI (5312) dmx: DMX: read value from channel 1: 123\u{1b}[0m\r\n",
+            "DMX: read value from \u{1b}[1;33mchannel\u{1b}(B\u{1b}[m 1: 12\u{1b}c3\u{1b}[K\n",
         ] {
             assert_eq!(all(&[line.as_bytes()]), [level(1, 123)], "{line:?}");
         }
@@ -129,10 +166,21 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_thrown_away_and_the_next_one_is_read() {
-        let mut line = vec![b'x'; 100_000];
-        line.extend(b"DMX: read value from channel 1: 1\nDMX: read value from channel 2: 2\n");
-        assert_eq!(all(&[&line]), [Heard::Ignored, level(2, 2)]);
+    fn an_endless_line_is_counted_and_thrown_away_and_the_next_one_is_read() {
+        for length in [LONGEST, 4 * LONGEST, 100_000] {
+            let mut line = vec![b'x'; length];
+            line.extend(b"DMX: read value from channel 1: 1\nDMX: read value from channel 2: 2\n");
+            let all = all(&[&line]);
+            let (last, ignored) = all.split_last().unwrap();
+            assert_eq!(*last, level(2, 2));
+            assert!(ignored.iter().all(|heard| *heard == Heard::Ignored), "{ignored:?}");
+            assert_eq!(ignored.len(), (length + 33) / (LONGEST + 1) + 1);
+        }
+    }
+
+    #[test]
+    fn an_escape_sequence_that_noise_has_begun_ends_with_the_line() {
+        assert_eq!(all(&[b"\x1b[12\nDMX: read value from channel 1: 1\n"]), [level(1, 1)]);
     }
 
     #[test]
@@ -145,7 +193,7 @@ mod tests {
         #[test]
         fn pieces_make_no_difference(
             readings in prop::collection::vec((1u16..=512, any::<u8>()), 1..10),
-            junk in "[^\r\n]{0,30}",
+            junk in "[^\r\n]{0,300}",
             piece in 1usize..40,
         ) {
             let mut bytes = Vec::new();

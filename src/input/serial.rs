@@ -1,6 +1,5 @@
 //! The input's task: opens the line, reads it, submits what the console changed, and comes back after an unplug.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::time::Duration;
@@ -59,11 +58,17 @@ impl Fault {
     }
 }
 
+/// The port that is open is not the right one any more.
+struct Strayed;
+
 /// The input at work.
 pub(super) struct Serial {
     pub(super) port: Named,
+    /// The port that the settings name for the USB output; empty when they name none.
+    pub(super) usb_port: String,
     pub(super) baud: u32,
     pub(super) channels: u16,
+    pub(super) dead_band: u8,
     pub(super) universe: UniverseId,
     pub(super) source: Source,
     pub(super) engine: engine::Handle,
@@ -78,7 +83,7 @@ impl Serial {
             let mut pause = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
             loop {
                 let begun = Instant::now();
-                let Err(fault) = self.listen().await;
+                let Err(fault) = self.listen().await else { continue };
                 self.board.failed(&fault);
                 if begun.elapsed() >= HEALTHY {
                     pause.reset();
@@ -93,19 +98,23 @@ impl Serial {
         }
     }
 
-    /// Opens the port and reads it for as long as it works.
-    async fn listen(&mut self) -> Result<Infallible, Fault> {
+    /// Opens the port and reads it for as long as it works and is the right one.
+    async fn listen(&mut self) -> Result<Strayed, Fault> {
         let devices = usb::devices().await;
         let port = self.port.whereabouts(&devices);
-        let mut line = Line::open(&port, self.baud).await?;
+        let opened = Line::open(&port, self.baud).await;
+        let mut line = opened.map_err(|error| error.unless_ours("usb.port", &self.usb_port))?;
         self.port.opened(&port, &devices);
         self.board.opened(&port);
-        let (mut parser, mut gatherer, mut buffer) = (Parser::default(), Gatherer::new(self.channels), [0; 1024]);
+        let (mut parser, mut gatherer, mut buffer) =
+            (Parser::default(), Gatherer::new(self.channels, self.dead_band), [0; 1024]);
+        let mut look = Instant::now() + usb::LOOK;
         loop {
             tokio::select! {
                 biased; // what has arrived is read before time decides; after each read time has its say below
                 read = line.read(&mut buffer) => {
                     let read = read.map_err(|source| Fault::Read { port: port.clone(), source })?;
+                    self.board.heard(Instant::now());
                     let mut said = Vec::new();
                     parser.take(buffer.get(..read).unwrap_or_default(), |heard| said.push(heard));
                     for heard in said {
@@ -114,6 +123,15 @@ impl Serial {
                 }
                 () = at(gatherer.due()) => {}
                 () = at(self.board.second_over()) => {}
+                () = sleep_until(look) => {}
+            }
+            if look <= Instant::now() {
+                look = Instant::now() + usb::LOOK;
+                if self.port.has_strayed(&port).await {
+                    tracing::info!(left = port, to = self.port.path(), "input_moves");
+                    line.close().await;
+                    return Ok(Strayed);
+                }
             }
             if gatherer.due().is_some_and(|due| due <= Instant::now()) {
                 self.tell(&mut gatherer).await;
@@ -125,7 +143,7 @@ impl Serial {
     /// Takes what a line said.
     async fn hear(&mut self, heard: Heard, gatherer: &mut Gatherer) {
         let Heard::Reading(channel, level) = heard else { return self.board.metrics.ignored.inc() };
-        self.board.metrics.readings.inc();
+        self.board.reading();
         if gatherer.ends_before(channel) {
             self.tell(gatherer).await;
         }
@@ -138,12 +156,12 @@ impl Serial {
     async fn tell(&mut self, gatherer: &mut Gatherer) {
         let state = self.feed.state();
         let now = state.frame(self.universe).unwrap_or(&Frame::DARK);
-        let Some(levels) = gatherer.tell(now) else { return gatherer.taken() };
-        let patch = Patch { universe: self.universe, levels };
+        let Some(levels) = gatherer.tell(now, Instant::now()) else { return };
+        let patch = Patch { universe: self.universe, levels: levels.clone() };
         let command = Command::set(Ulid::generate().into(), self.source.clone(), patch);
         match self.engine.submit(command).await.outcome().await {
             Outcome::Applied { .. } => {
-                gatherer.taken();
+                gatherer.taken(&levels);
                 self.board.commanded();
             }
             // It had to make room (with a `src` of `ui`), or the end is near.

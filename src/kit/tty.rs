@@ -16,6 +16,8 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use super::usb::same_file;
+
 /// Why a line could not be opened, in words that say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -40,6 +42,17 @@ pub enum OpenError {
         /// The device.
         path: String,
     },
+    /// We have it ourselves.
+    #[error(
+        "opening {path}: it is the device of {other} as well, which has it already (dmxd itself, by another name); name \
+         two different devices in usb.port and input.port"
+    )]
+    Ours {
+        /// The device.
+        path: String,
+        /// The setting that names it too.
+        other: &'static str,
+    },
     /// It does not open.
     #[error("opening {path}: nothing happens for {OPEN:?} (unplug it and plug it in again)")]
     Hung {
@@ -57,6 +70,15 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// The same, when the program that uses it may be this one: `setting` names a device too.
+    #[must_use]
+    pub fn unless_ours(self, setting: &'static str, named: &str) -> Self {
+        match self {
+            Self::Busy { path } if !named.is_empty() && same_file(&path, named) => Self::Ours { path, other: setting },
+            other => other,
+        }
+    }
+
     /// Whether there is no such device, rather than one that cannot be had.
     #[must_use]
     pub fn is_absent(&self) -> bool {

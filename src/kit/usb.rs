@@ -1,9 +1,11 @@
 //! The USB serial devices that are plugged in, and how one is found again that comes back under another path. Plain
 //! serial ports and ptys are not among them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -32,13 +34,9 @@ pub struct Device {
 }
 
 impl Device {
-    /// Whether it is the same piece of hardware, wherever it is plugged in. One without a serial number cannot be told
-    /// from its kind.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.serial_number.is_some()
-            && self.serial_number == other.serial_number
-            && (self.vendor_id, self.product_id) == (other.vendor_id, other.product_id)
+    /// What it says that it is. One without a serial number cannot be told from its kind.
+    fn identity(&self) -> Option<Identity<'_>> {
+        Some((self.vendor_id, self.product_id, self.serial_number.as_deref()?))
     }
 
     /// Whether `path` leads to it, by whatever links.
@@ -48,18 +46,48 @@ impl Device {
     }
 }
 
-/// A port that a person named. The device that was there is looked for elsewhere when it has moved.
+/// Vendor, product and serial number.
+type Identity<'a> = (u16, u16, &'a str);
+
+/// Tells devices by their serial numbers, and knows which numbers tell nothing: cheap adapters share one (`0001` of a CP2102,
+/// clones), and what was seen twice is no identity any more.
+#[derive(Debug, Default)]
+pub struct Register {
+    twins: BTreeSet<(u16, u16, String)>,
+}
+
+impl Register {
+    /// Looks at what is plugged in now.
+    pub fn look(&mut self, devices: &[Device]) {
+        let mut seen = BTreeSet::new();
+        for identity @ (vendor, product, serial) in devices.iter().filter_map(Device::identity) {
+            if !seen.insert(identity) {
+                self.twins.insert((vendor, product, serial.to_owned()));
+            }
+        }
+    }
+
+    /// Whether it is the same piece of hardware, wherever it is plugged in.
+    #[must_use]
+    pub fn is_same(&self, one: &Device, other: &Device) -> bool {
+        let Some(identity @ (vendor, product, serial)) = one.identity() else { return false };
+        other.identity() == Some(identity) && !self.twins.contains(&(vendor, product, serial.to_owned()))
+    }
+}
+
+/// A port that a person named, which is its home. The device that was there is looked for elsewhere when it has moved.
 #[derive(Debug)]
 pub struct Named {
     path: String,
     device: Option<Device>,
+    register: Register,
 }
 
 impl Named {
     /// By its path, `/dev/ttyUSB0` or a link in `/dev/serial/by-id` for example.
     #[must_use]
     pub fn new(path: impl Into<String>) -> Self {
-        Self { path: path.into(), device: None }
+        Self { path: path.into(), device: None, register: Register::default() }
     }
 
     /// As it was named.
@@ -70,13 +98,20 @@ impl Named {
 
     /// Where it is now: the path it was named by, unless the device that was there is elsewhere now and what is at the
     /// path is nothing or another USB device.
-    #[must_use]
-    pub fn whereabouts(&self, devices: &[Device]) -> String {
+    pub fn whereabouts(&mut self, devices: &[Device]) -> String {
+        self.register.look(devices);
         let Some(known) = &self.device else { return self.path.clone() };
+        let is_known = |device: &&Device| self.register.is_same(device, known);
         let here = devices.iter().find(|device| device.is_at(&self.path));
-        let stays = here.map_or_else(|| Path::new(&self.path).exists(), |here| here.is_same(known));
-        let moved = if stays { None } else { devices.iter().find(|device| device.is_same(known)) };
+        let stays = here.map_or_else(|| Path::new(&self.path).exists(), |here| is_known(&here));
+        let moved = if stays { None } else { devices.iter().find(is_known) };
         moved.map_or_else(|| self.path.clone(), |device| device.port.clone())
+    }
+
+    /// Whether what was opened at `port` belongs elsewhere by now: home, when the device has come back there, or when the
+    /// one that was followed turns out to be another. Looks at what is plugged in.
+    pub async fn has_strayed(&mut self, port: &str) -> bool {
+        self.device.is_some() && self.whereabouts(&devices().await) != port
     }
 
     /// It was opened there; what that is will be recognised.
@@ -87,9 +122,14 @@ impl Named {
     }
 }
 
-fn same_file(a: &str, b: &str) -> bool {
+/// Whether two paths lead to one file, by whatever links.
+#[must_use]
+pub fn same_file(a: &str, b: &str) -> bool {
     a == b || matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }
+
+/// Between two looks at whether an open port is still the right one.
+pub const LOOK: Duration = Duration::from_secs(2);
 
 /// Where Linux lists serial ports; a container may lack it.
 const PORTS: &str = "/sys/class/tty";
@@ -165,6 +205,23 @@ mod tests {
     #[test]
     fn two_without_a_serial_number_are_not_taken_for_one() {
         let port = Path::new("/dev/ttyUSB0");
-        assert!(!device(port, None).is_same(&device(port, None)));
+        assert!(!Register::default().is_same(&device(port, None), &device(port, None)));
+    }
+
+    #[test]
+    fn a_serial_number_that_was_seen_twice_is_followed_no_more() {
+        let dev = tempfile::tempdir().unwrap();
+        let [home, other] = ["ttyUSB0", "ttyUSB1"].map(|name| dev.path().join(name));
+        let at = |path: &Path| path.to_str().unwrap().to_owned();
+        let (here, there) = (device(&home, Some("0001")), device(&other, Some("0001")));
+        let mut named = Named::new(at(&home));
+        named.opened(&at(&home), std::slice::from_ref(&here));
+        assert_eq!(
+            named.whereabouts(std::slice::from_ref(&there)),
+            at(&other),
+            "as far as anybody can tell it has moved"
+        );
+        assert_eq!(named.whereabouts(&[here, there.clone()]), at(&home), "it had not");
+        assert_eq!(named.whereabouts(&[there]), at(&home), "nor is it followed again");
     }
 }

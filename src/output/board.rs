@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Spec;
-use super::driver::{Fault, FaultKind};
+use super::driver::{Fault, FaultKind, Proof};
 use crate::dmx::PortStatus;
 use crate::kit::clock;
 use crate::kit::health::Health;
@@ -17,6 +17,10 @@ use crate::metrics;
 /// Codes of the problems in `/readyz`.
 const DOWN: &str = "OUTPUT_DOWN";
 const UNSURE: &str = "OUTPUT_UNSURE";
+const OVERRULED: &str = "OUTPUT_OVERRULED";
+
+/// Answers of one kind in a row that count: a single one may be a frame that was just going by.
+const IN_A_ROW: u32 = 2;
 
 /// A wire that gives no answer is believed to be back after a fault when it has taken so many frames: a stuck widget's
 /// port still takes some 4 KiB, which are 7 frames.
@@ -33,6 +37,8 @@ pub(super) struct Board {
     /// Why frames may not be seen, and how many the present wire has taken.
     doubt: Option<&'static str>,
     taken: u32,
+    /// What was read back last, and how often in a row.
+    proof: Option<(bool, u32)>,
     metrics: metrics::Output,
     frames: IntCounter,
     identical: IntCounter,
@@ -60,6 +66,7 @@ impl Board {
             fault: None,
             doubt: None,
             taken: 0,
+            proof: None,
             frames: metrics.frames.with_label_values(&name),
             identical: metrics.skipped.with_label_values(&[spec.name.as_str(), "identical"]),
             rate: metrics.skipped.with_label_values(&[spec.name.as_str(), "rate"]),
@@ -116,6 +123,29 @@ impl Board {
         }
     }
 
+    /// What is shown there was read back, or that told nothing.
+    pub(super) fn proved(&mut self, proof: Option<Proof>) {
+        let Some(proof) = proof else { return };
+        let ours = proof == Proof::Ours;
+        let times = self.proof.filter(|(before, _)| *before == ours).map_or(1, |(_, times)| times.saturating_add(1));
+        self.proof = Some((ours, times));
+        if times < IN_A_ROW {
+            return;
+        }
+        match proof {
+            Proof::Ours => {
+                if self.health.clear_for(OVERRULED, &self.name) {
+                    tracing::info!(output = self.name, "output_obeyed");
+                }
+            }
+            Proof::Others(why) => {
+                if self.health.raise_for(OVERRULED, &self.name, format!("{}: {why}", self.name)) {
+                    tracing::warn!(output = self.name, error = why, "output_overruled");
+                }
+            }
+        }
+    }
+
     fn is_back(&mut self) {
         self.connected.set(1);
         if self.fault.take().is_some() {
@@ -136,6 +166,8 @@ impl Board {
         self.fps.set(0.0);
         self.rate_of_frames = Rate::default();
         self.health.clear_for(UNSURE, &self.name);
+        self.health.clear_for(OVERRULED, &self.name);
+        self.proof = None;
         self.health.raise_for(DOWN, &self.name, format!("{}: {}", self.name, fault.message));
         self.metrics.errors.with_label_values(&[self.name.as_str(), fault.kind.label()]).inc();
         self.status.send_modify(|status| {

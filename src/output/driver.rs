@@ -1,7 +1,7 @@
 //! What a family of outputs has to bring: how to open its wire and how to put a frame on it. A driver knows bytes and
 //! people's words; time, retries and health are the runner's.
 
-use std::future::Future;
+use std::future::{Future, ready};
 
 use crate::dmx::Frame;
 
@@ -15,6 +15,11 @@ pub(super) trait Driver: Send + 'static {
 
     /// A person asks for a look: the next try leaves out nothing that was found unfit before.
     fn look_again(&mut self) {}
+
+    /// Whether an open wire is not the right one any more: what it is to be is elsewhere. Asked now and then.
+    fn has_strayed(&mut self, _wire: &Self::Wire) -> impl Future<Output = bool> + Send {
+        ready(false)
+    }
 
     /// One try, bounded in time. Dropped in the middle, it leaves nothing open.
     fn open(&mut self) -> impl Future<Output = Result<Self::Wire, Fault>> + Send;
@@ -30,11 +35,26 @@ pub(super) trait Wire: Send {
         None
     }
 
+    /// Reads back whether `frame`, the last one that was sent, is what is shown there; `None` when that cannot be told.
+    /// Bounded in time.
+    fn proof(&mut self, _frame: &Frame) -> impl Future<Output = Option<Proof>> + Send {
+        ready(None)
+    }
+
     /// Puts a whole frame on the wire, bounded in time. Never dropped in the middle.
     fn send(&mut self, frame: &Frame) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// Closes it when what was sent is out.
     fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// What was read back of an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// It shows what was sent.
+    Ours,
+    /// It shows something else; in words that say what to do.
+    Others(String),
 }
 
 /// Why nothing went out.

@@ -11,7 +11,9 @@ mod pace;
 mod port;
 #[cfg(test)]
 mod port_tests;
+mod unsent;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -67,6 +69,12 @@ pub fn start(parts: Parts<'_>) -> Outputs {
     let mut starter = Starter { parts, tasks: Tasks::default(), statuses: Vec::new(), usb: Usb(None), stopped };
     for family in FAMILIES {
         family(&mut starter);
+    }
+    let carried: BTreeSet<_> = starter.carried();
+    if !carried.is_empty() {
+        let Parts { feed, health, .. } = &starter.parts;
+        let watch = unsent::watch(feed.watch(), carried, health.clone(), starter.stopped.clone());
+        starter.tasks.spawn("what is not sent", watch);
     }
     let Starter { tasks, statuses, usb, .. } = starter;
     Outputs { tasks, stop, statuses, usb }
@@ -153,6 +161,12 @@ struct Spec {
 impl Starter<'_> {
     fn config(&self) -> &Config {
         self.parts.config
+    }
+
+    /// The universes that outputs send.
+    fn carried(&self) -> BTreeSet<UniverseId> {
+        let running = self.statuses.iter().map(|status| status.borrow()).filter(|status| status.enabled);
+        running.filter_map(|status| UniverseId::new(status.universe)).collect()
     }
 
     /// Lists an output that is switched off.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::board::Board;
 use super::driver::{Driver, Fault, FaultKind, Wire};
@@ -17,6 +17,7 @@ use crate::dmx::{Frame, UniverseId};
 use crate::engine::Latest;
 use crate::kit::backoff::Backoff;
 use crate::kit::stop::Stop;
+use crate::kit::usb;
 
 /// An unchanged frame is sent again this long after it was sent: fixtures are power-cycled in the middle of a show, and
 /// OLA forgets a source after 2.5 s.
@@ -28,8 +29,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// An output that worked this long starts with the first pause again.
 const HEALTHY: Duration = Duration::from_secs(1);
 
+/// Between two times that what is shown is read back, and after one that told nothing.
+const PROOF: Duration = Duration::from_secs(2);
+const NO_PROOF: Duration = Duration::from_secs(30);
+
 /// How long the last frame waits for its slot at most: a slow output must not hold up the stop.
 const LAST_SLOT: Duration = Duration::from_millis(100);
+
+/// How long a try to open may still take at the stop: enough for a device that answers, not for one that is waited for.
+const LAST_TRY: Duration = Duration::from_millis(500);
 
 /// Orders that may wait; each is taken within one try to open.
 const ORDERS: usize = 4;
@@ -58,6 +66,8 @@ pub(super) struct Port<D> {
     pause: Backoff,
     /// While there is no device.
     scan: Backoff,
+    /// When the wire is to be read back.
+    prove: Instant,
 }
 
 /// What is on the wire.
@@ -70,6 +80,8 @@ struct Sent {
 /// Why a wire is no longer served.
 enum End {
     Failed(FaultKind),
+    /// Its device is elsewhere.
+    Strayed,
     Ordered(Asker),
     Stopped,
 }
@@ -94,6 +106,7 @@ impl<D: Driver> Port<D> {
             pace: Pace::new(spec.fps, Instant::now()),
             pause: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             scan: Backoff::new(FIRST_PAUSE, spec.scan.max(FIRST_PAUSE)),
+            prove: Instant::now() + PROOF,
         };
         (port, giver)
     }
@@ -102,8 +115,12 @@ impl<D: Driver> Port<D> {
     pub(super) async fn run(mut self, mut stop: Stop) {
         let mut asker: Option<Asker> = None;
         loop {
-            // Not dropped at the stop: a try that is under way has the device.
-            let opened = self.driver.open().await;
+            // Not dropped at once at the stop: a try that is under way has the device.
+            let opened = tokio::select! {
+                biased;
+                opened = self.driver.open() => opened,
+                () = late(&mut stop) => return,
+            };
             if let Some(asker) = asker.take() {
                 // Err: whoever asked does not wait any longer.
                 let _ = asker.send(opened.as_ref().map(Wire::target).map_err(Clone::clone));
@@ -115,6 +132,7 @@ impl<D: Driver> Port<D> {
                         asker = Some(by);
                         continue;
                     }
+                    End::Strayed => continue,
                     End::Stopped => return,
                 },
                 Err(fault) => {
@@ -139,7 +157,7 @@ impl<D: Driver> Port<D> {
             }
         }
         // It was down when the stop came: one more try to leave the right light behind.
-        if let Ok(wire) = self.driver.open().await {
+        if let Ok(Ok(wire)) = timeout(LAST_TRY, self.driver.open()).await {
             self.park(wire, None).await;
         }
     }
@@ -148,8 +166,16 @@ impl<D: Driver> Port<D> {
     async fn serve(&mut self, mut wire: D::Wire, stop: &mut Stop) -> End {
         let opened = Instant::now();
         self.board.opened(wire.target(), wire.doubt());
-        let mut sent = None;
+        let (mut sent, mut look) = (None, opened + usb::LOOK);
         loop {
+            if look <= Instant::now() {
+                look = Instant::now() + usb::LOOK;
+                if self.driver.has_strayed(&wire).await {
+                    tracing::info!(left = wire.target(), to = self.driver.target(), "output_moves");
+                    wire.close().await;
+                    return End::Strayed;
+                }
+            }
             let fresh = self.light.differs_from(sent.as_ref(), &self.board);
             let due = match &sent {
                 Some(Sent { at, .. }) if !fresh => *at + REFRESH,
@@ -184,11 +210,20 @@ impl<D: Driver> Port<D> {
 
     /// Sends the newest frame, unless it is on the wire already and needs no refresh.
     async fn send(&mut self, wire: &mut D::Wire, sent: &mut Option<Sent>) -> Result<(), Fault> {
-        let fresh = self.light.differs_from(sent.as_ref(), &self.board);
-        let at = Instant::now();
-        if !fresh && sent.as_ref().is_some_and(|sent| at < sent.at + REFRESH) {
+        let mut fresh = self.light.differs_from(sent.as_ref(), &self.board);
+        if !fresh && sent.as_ref().is_some_and(|sent| Instant::now() < sent.at + REFRESH) {
             return Ok(()); // it has changed back meanwhile
         }
+        if let Some(last) = sent
+            && self.proves(fresh)
+        {
+            // Right before the next frame: behind one, whoever writes there too has had no time to.
+            let proof = wire.proof(&last.frame).await;
+            self.prove = Instant::now() + if proof.is_some() { PROOF } else { NO_PROOF };
+            self.board.proved(proof);
+            fresh = self.light.differs_from(Some(last), &self.board);
+        }
+        let at = Instant::now();
         let (frame, written) = self.light.take(fresh, &self.board);
         // A frame after opening is late for other reasons than ours, a refresh is not late at all.
         let age = (fresh && sent.is_some()).then(|| written.elapsed());
@@ -202,8 +237,15 @@ impl<D: Driver> Port<D> {
         Ok(())
     }
 
+    /// Whether the wire is to be read back now. That takes a moment, so it waits for a frame that is not in a hurry, for a
+    /// while.
+    fn proves(&self, fresh: bool) -> bool {
+        Instant::now() >= if fresh { self.prove + REFRESH } else { self.prove }
+    }
+
     /// The last frame, then what the settings want to be left.
     async fn park(&mut self, mut wire: D::Wire, mut sent: Option<Sent>) {
+        self.prove = Instant::now() + NO_PROOF; // it is late for that
         if self.light.differs_from(sent.as_ref(), &self.board) {
             until(self.pace.slot().min(Instant::now() + LAST_SLOT)).await;
             if self.send(&mut wire, &mut sent).await.is_err() {
@@ -256,6 +298,12 @@ impl Light {
             pending().await // the engine has ended; the stop comes next
         }
     }
+}
+
+/// When a try to open has had its time since the stop.
+async fn late(stop: &mut Stop) {
+    stop.requested().await;
+    sleep(LAST_TRY).await;
 }
 
 /// The next order; never, when nobody gives orders. Cancel-safe.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
 use super::super::driver::{Driver, Fault, FaultKind, Wire};
@@ -15,6 +16,9 @@ use crate::kit::usb::{self, Device, Named};
 
 /// How long a widget may take for its answer (CONTRACT, section 8).
 const ANSWER: Duration = Duration::from_millis(300);
+
+/// A widget that opening resets (by DTR) is deaf for a second and more; after this long it is awake.
+const AWAKE: Duration = Duration::from_secs(2);
 
 /// How long a frame may take into the port's buffer, behind the one before it. A widget sends one in 22.7 ms; after ten times that it is stuck.
 const WRITE: Duration = Duration::from_millis(250);
@@ -54,7 +58,7 @@ impl Driver for Enttec {
 
     fn target(&self) -> String {
         match &self.search {
-            Search::Named(named) => named.path().to_owned(),
+            Search::Named { port, .. } => port.path().to_owned(),
             Search::Auto(_) => "a DMX USB PRO at any port".to_owned(),
         }
     }
@@ -63,12 +67,19 @@ impl Driver for Enttec {
         self.search.look_again();
     }
 
+    async fn has_strayed(&mut self, wire: &EnttecWire) -> bool {
+        match &mut self.search {
+            Search::Named { port, .. } => port.has_strayed(&wire.port).await,
+            Search::Auto(_) => false,
+        }
+    }
+
     async fn open(&mut self) -> Result<EnttecWire, Fault> {
         let devices = usb::devices().await;
         let torn = self.torn.load(Ordering::Relaxed);
         let (line, port, answered) = match &mut self.search {
-            Search::Named(named) => {
-                let (line, port, answered) = open_named(named, &devices, self.baud, torn).await?;
+            Search::Named { port: named, input } => {
+                let (line, port, answered) = open_named(named, input, &devices, self.baud, torn).await?;
                 if !answered && !self.silence_told {
                     tracing::warn!(%port, advice = SILENT, "usb_silent");
                 }
@@ -88,12 +99,14 @@ impl Driver for Enttec {
 /// Opens what a person named, and whether it answers.
 async fn open_named(
     named: &mut Named,
+    input: &str,
     devices: &[Device],
     baud: u32,
     torn: bool,
 ) -> Result<(Line, String, bool), Fault> {
     let port = named.whereabouts(devices);
-    let mut line = Line::open(&port, baud).await.map_err(|error| fault(&error))?;
+    let opened = Line::open(&port, baud).await;
+    let mut line = opened.map_err(|error| fault(&error.unless_ours("input.port", input)))?;
     let answered = ask(&mut line, torn).await;
     named.opened(&port, devices);
     Ok((line, port, answered))
@@ -101,7 +114,7 @@ async fn open_named(
 
 /// Opens the first candidate that answers like a widget.
 async fn open_found(auto: &mut Auto, devices: &[Device], baud: u32, torn: bool) -> Result<(Line, String), Fault> {
-    let mut failed = None;
+    let (mut failed, mut silent) = (None, Vec::new());
     for device in auto.candidates(devices, Instant::now()) {
         let mut line = match Line::open(&device.port, baud).await {
             Ok(line) => line,
@@ -110,15 +123,44 @@ async fn open_found(auto: &mut Auto, devices: &[Device], baud: u32, torn: bool) 
                 continue;
             }
         };
+        let opened = Instant::now();
         if ask(&mut line, torn && auto.is_last(&device)).await {
-            let port = device.port.clone();
-            auto.claimed(device);
-            return Ok((line, port));
+            return Ok(claim(auto, device, line));
         }
-        line.discard();
-        auto.silent(&device, Instant::now());
+        silent.push((device, line, opened));
     }
-    Err(failed.map_or_else(|| nothing_found(auto), |error| fault(&error)))
+    // The likeliest of those that answer comes first here, too.
+    let awake =
+        silent.into_iter().map(async |(device, mut line, opened)| (ask_on(&mut line, opened).await, device, line));
+    let mut found = None;
+    for (answers, device, line) in join_all(awake).await {
+        if answers && found.is_none() {
+            found = Some((device, line));
+        } else {
+            line.discard();
+            auto.silent(&device, Instant::now());
+        }
+    }
+    match found {
+        Some((device, line)) => Ok(claim(auto, device, line)),
+        None => Err(failed.map_or_else(|| nothing_found(auto), |error| fault(&error))),
+    }
+}
+
+fn claim(auto: &mut Auto, device: Device, line: Line) -> (Line, String) {
+    let port = device.port.clone();
+    auto.claimed(device);
+    (line, port)
+}
+
+/// Asks again until a widget that was reset by being opened must be awake.
+async fn ask_on(line: &mut Line, opened: Instant) -> bool {
+    while opened.elapsed() < AWAKE {
+        if ask(line, false).await {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether a widget answers. `torn`: it may wait for the rest of a frame first.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::driver::Driver;
 use super::{Spec, Starter, Usb};
-use crate::config::OutputMode;
 use crate::dmx::UniverseId;
 use driver::Enttec;
 use search::Search;
@@ -18,7 +17,7 @@ const NAME: &str = "enttec";
 
 pub(super) fn start(starter: &mut Starter<'_>) {
     let config = starter.config();
-    let enabled = config.usb.enabled || config.output.mode == OutputMode::Enttec;
+    let enabled = config.usb_runs();
     let settings = config.usb.clone();
     let driver = Enttec::new(Search::new(&settings, &config.input), settings.baudrate);
     let universe = UniverseId::new(settings.universe).unwrap_or(UniverseId::LAMP); // the settings allow no other

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::config;
 use crate::kit::backoff::Backoff;
-use crate::kit::usb::{Device, Named};
+use crate::kit::usb::{Device, Named, Register};
 
 /// An adapter whose product name has this word may be a widget, whatever its ids: `DMX USB PRO`, `ultraDMX Micro`.
 const WORD: &str = "dmx";
@@ -19,7 +19,12 @@ const LONGEST_PEACE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) enum Search {
     /// A person named its port: used whatever it answers.
-    Named(Named),
+    Named {
+        /// Its port.
+        port: Named,
+        /// The serial input's; empty while that is switched off.
+        input: String,
+    },
     /// Found by itself.
     Auto(Box<Auto>),
 }
@@ -38,6 +43,7 @@ pub(super) struct Auto {
     scan: Duration,
     /// The widget that was used last.
     last: Option<Device>,
+    register: Register,
     strangers: Vec<Stranger>,
 }
 
@@ -51,17 +57,19 @@ struct Stranger {
 
 impl Search {
     pub(super) fn new(usb: &config::Usb, input: &config::Input) -> Self {
+        let input = if input.enabled { input.port.clone() } else { String::new() };
         if !usb.port.is_empty() {
-            return Self::Named(Named::new(usb.port.as_str()));
+            return Self::Named { port: Named::new(usb.port.as_str()), input };
         }
         Self::Auto(Box::new(Auto {
             vendors: usb.vendor_ids.clone(),
             products: usb.product_ids.clone(),
-            input: if input.enabled { input.port.clone() } else { String::new() },
+            input,
             shield: None,
             shield_is_there: false,
             scan: Duration::from_secs(usb.scan_interval_seconds),
             last: None,
+            register: Register::default(),
             strangers: Vec::new(),
         }))
     }
@@ -77,6 +85,7 @@ impl Search {
 impl Auto {
     /// Whom to ask now: the widget of before first, then those with the right ids, then those with the right name.
     pub(super) fn candidates(&mut self, devices: &[Device], now: Instant) -> Vec<Device> {
+        self.register.look(devices);
         self.strangers.retain(|stranger| devices.contains(&stranger.device));
         let shield = devices.iter().find(|device| self.is_input(device)).cloned();
         self.shield_is_there = shield.is_some();
@@ -97,7 +106,7 @@ impl Auto {
 
     /// Whether it is the widget that was used last.
     pub(super) fn is_last(&self, device: &Device) -> bool {
-        self.last.as_ref().is_some_and(|last| last == device || last.is_same(device))
+        self.last.as_ref().is_some_and(|last| last == device || self.register.is_same(last, device))
     }
 
     /// It answered and is used.
@@ -123,8 +132,7 @@ impl Auto {
 
     /// 0 is asked first; `None` is never asked.
     fn rank(&self, device: &Device) -> Option<u8> {
-        // Cheap adapters share one serial number: theirs tells nothing as long as the shield is where it should be.
-        let moved = |shield: &Device| !self.shield_is_there && shield.is_same(device);
+        let moved = |shield: &Device| !self.shield_is_there && self.register.is_same(shield, device);
         if self.is_input(device) || self.shield.as_ref().is_some_and(moved) {
             return None;
         }
@@ -168,7 +176,7 @@ mod tests {
         let input = config::Input { enabled: true, port: input.to_owned(), ..config::Input::default() };
         match Search::new(&config::Usb::default(), &input) {
             Search::Auto(auto) => *auto,
-            Search::Named(named) => panic!("{named:?}"),
+            Search::Named { port, .. } => panic!("{port:?}"),
         }
     }
 
@@ -202,6 +210,18 @@ mod tests {
     }
 
     #[test]
+    fn who_shares_a_serial_number_is_not_taken_for_the_other() {
+        let mut auto = auto("/dev/ttyUSB0");
+        let at = |port| device(port, FTDI, "CP2102", "0001");
+        let now = Instant::now();
+        let all = [at("/dev/ttyUSB0"), at("/dev/ttyUSB1"), at("/dev/ttyUSB2")];
+        assert_eq!(ports(&auto.candidates(&all, now)), ["/dev/ttyUSB1", "/dev/ttyUSB2"]);
+        auto.claimed(at("/dev/ttyUSB2"));
+        assert_eq!(ports(&auto.candidates(&all, now)), ["/dev/ttyUSB2", "/dev/ttyUSB1"], "the one of before first");
+        assert_eq!(ports(&auto.candidates(&all[1..], now)), ["/dev/ttyUSB2", "/dev/ttyUSB1"], "neither is the shield");
+    }
+
+    #[test]
     fn a_widget_without_a_serial_number_is_the_same_one_as_long_as_it_stays_plugged_in() {
         let mut auto = auto("");
         let widget = device("/dev/ttyUSB0", FTDI, "DMX USB PRO", "");
@@ -232,7 +252,7 @@ mod tests {
                 candidates.iter().for_each(|device| auto.silent(device, now));
                 candidates.len()
             }
-            Search::Named(_) => 0,
+            Search::Named { .. } => 0,
         };
         let mut times = 0;
         for _ in 0..3600 {

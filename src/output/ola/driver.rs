@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Error, Response, Url, redirect};
 
-use super::super::driver::{Driver, Fault, FaultKind, Wire};
+use super::super::driver::{Driver, Fault, FaultKind, Proof, Wire};
 use super::form;
 use crate::dmx::Frame;
 
@@ -14,6 +14,12 @@ const TIME_OUT: Duration = Duration::from_millis(500);
 
 /// More of an answer is not read; a good one is `ok`.
 const ANSWER: usize = 1024;
+
+/// The same for what a universe shows: at most 512 times `255,` and a few words.
+const SHOWN: usize = 8 * 1024;
+
+/// How long that may take: the next frame waits.
+const READ_BACK: Duration = Duration::from_millis(300);
 
 /// One universe of OLA.
 pub(super) struct Ola {
@@ -32,6 +38,8 @@ pub(super) struct OlaWire {
 #[derive(Clone)]
 struct Place {
     url: String,
+    /// Where the universe is read back, when `url` is like OLA's own.
+    shows: Option<Url>,
     universe: u32,
     /// For people: without the login.
     shown: String,
@@ -45,7 +53,7 @@ pub(super) fn client() -> Option<Client> {
 impl Ola {
     pub(super) fn new(client: Option<Client>, url: &str, universe: u32) -> Self {
         let shown = format!("{} universe {universe}", without_login(url));
-        Self { client, place: Place { url: url.to_owned(), universe, shown } }
+        Self { client, place: Place { url: url.to_owned(), shows: shows(url, universe), universe, shown } }
     }
 }
 
@@ -69,7 +77,12 @@ impl OlaWire {
     async fn post(&self) -> Result<(u16, Vec<u8>), Error> {
         let request = self.client.post(&self.place.url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let response = request.body(self.body.clone()).send().await?;
-        Ok((response.status().as_u16(), start_of(response).await?))
+        Ok((response.status().as_u16(), start_of(response, ANSWER).await?))
+    }
+
+    async fn get(&self, url: Url) -> Result<(u16, Vec<u8>), Error> {
+        let response = self.client.get(url).timeout(READ_BACK).send().await?;
+        Ok((response.status().as_u16(), start_of(response, SHOWN).await?))
     }
 }
 
@@ -82,6 +95,11 @@ impl Wire for OlaWire {
         form::write(&mut self.body, self.place.universe, frame);
         let (status, body) = self.post().await.map_err(|error| self.place.fault(&error))?;
         form::judge(&self.place.shown, self.place.universe, status, &body)
+    }
+
+    async fn proof(&mut self, frame: &Frame) -> Option<Proof> {
+        let (status, body) = self.get(self.place.shows.clone()?).await.ok()?;
+        form::proof(self.place.universe, frame, status, &body)
     }
 
     async fn close(self) {}
@@ -102,14 +120,23 @@ impl Place {
 }
 
 /// As much of the body as is worth reading; all of a good one, so that the connection can be kept.
-async fn start_of(mut response: Response) -> Result<Vec<u8>, Error> {
+async fn start_of(mut response: Response, most: usize) -> Result<Vec<u8>, Error> {
     let mut start = Vec::new();
-    while start.len() < ANSWER
+    while start.len() < most
         && let Some(chunk) = response.chunk().await?
     {
-        start.extend(chunk.iter().take(ANSWER));
+        start.extend(chunk.iter().take(most));
     }
     Ok(start)
+}
+
+/// Where a universe is read back, beside where frames are taken.
+fn shows(url: &str, universe: u32) -> Option<Url> {
+    let mut url = Url::parse(url).ok()?;
+    let path = format!("{}/get_dmx", url.path().strip_suffix("/set_dmx")?);
+    url.set_path(&path);
+    url.set_query(Some(&format!("u={universe}")));
+    Some(url)
 }
 
 /// A URL as it may be shown.
@@ -136,5 +163,12 @@ mod tests {
     fn a_login_in_the_address_is_not_shown() {
         let ola = Ola::new(None, "http://user:secret@h:9090/set_dmx", 3);
         assert_eq!(ola.target(), "http://h:9090/set_dmx universe 3");
+    }
+
+    #[test]
+    fn a_universe_is_read_back_beside_where_it_is_set() {
+        let url = |url: &str| shows(url, 7).map(|url| url.to_string());
+        assert_eq!(url("http://a:b@h:9090/ola/set_dmx?x=1").as_deref(), Some("http://a:b@h:9090/ola/get_dmx?u=7"));
+        assert_eq!(url("http://h:9090/elsewhere"), None);
     }
 }

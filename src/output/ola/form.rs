@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::super::driver::{Fault, FaultKind};
+use serde::Deserialize;
+
+use super::super::driver::{Fault, FaultKind, Proof};
 use crate::dmx::{CHANNELS, Frame};
 
 /// Writes `u=<universe>&d=v1,…,v512` over `body`. Always all 512: OLA makes a universe as short as what it is sent.
@@ -31,6 +33,33 @@ pub(super) fn judge(target: &str, universe: u32, status: u16, body: &[u8]) -> Re
     Err(Fault::new(FaultKind::Answer, format!("sending to {target}: OLA {what}")))
 }
 
+/// What `get_dmx` answers.
+#[derive(Deserialize)]
+struct Shown {
+    /// As many channels as were sent last; none before.
+    dmx: Vec<u8>,
+    error: String,
+}
+
+/// Whether a universe shows the frame that was sent last; `None` when the answer does not tell.
+pub(super) fn proof(universe: u32, frame: &Frame, status: u16, body: &[u8]) -> Option<Proof> {
+    let shown: Shown = serde_json::from_slice(body).ok().filter(|_| status == 200)?;
+    if !shown.error.is_empty() || shown.dmx.len() > CHANNELS {
+        return None;
+    }
+    // A universe is as short as what somebody has sent it: the rest is dark.
+    let levels = shown.dmx.iter().chain(std::iter::repeat(&0));
+    Some(if levels.zip(frame.levels()).all(|(shown, sent)| shown == sent) {
+        Proof::Ours
+    } else {
+        Proof::Others(format!(
+            "OLA's universe {universe} shows other light than dmxd sends, so BLACKOUT may not reach it either: another \
+             program, or an input that is patched to it, writes there too; end that one, or give dmxd a universe of its own \
+             (ola.universe, ola.universes)"
+        ))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +74,33 @@ mod tests {
             prop_assert_eq!(u.parse::<u32>().unwrap(), universe);
             let read: Vec<u8> = d.split(',').map(|level| level.parse().unwrap()).collect();
             prop_assert_eq!(read, levels);
+        }
+    }
+
+    #[test]
+    fn what_is_read_back_is_ours_or_others_or_tells_nothing() {
+        let mut frame = Frame::DARK;
+        frame.set(&[(crate::dmx::Channel::new(2).unwrap(), 9)]);
+        let proof = |status, body: &str| proof(7, &frame, status, body.as_bytes());
+        let whole = format!(r#"{{"dmx":[0,9{}],"error":""}}"#, ",0".repeat(510));
+        for ours in [&whole, r#"{"dmx":[0,9],"error":"","universe":7}"#] {
+            assert_eq!(proof(200, ours), Some(Proof::Ours), "{ours}");
+        }
+        for others in ["[]", "[0]", "[0,8]", "[0,9,0,1]", "[1,9]"] {
+            let others = proof(200, &format!(r#"{{"dmx":{others},"error":""}}"#));
+            assert!(matches!(others, Some(Proof::Others(why)) if why.contains("universe 7")));
+        }
+        let long = format!(r#"{{"dmx":[0,9{}],"error":""}}"#, ",0".repeat(511));
+        for (status, nothing) in [
+            (500, whole.as_str()),
+            (302, &whole),
+            (200, r#"{"dmx":[],"error":"no such universe"}"#),
+            (200, r#"{"dmx":[0,256],"error":""}"#),
+            (200, r#"{"error":""}"#),
+            (200, "ok"),
+            (200, &long),
+        ] {
+            assert_eq!(proof(status, nothing), None, "{status} {nothing}");
         }
     }
 

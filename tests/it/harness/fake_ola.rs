@@ -1,5 +1,6 @@
 //! A peer in OLA's place that answers as it is told and remembers every request.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -46,10 +47,29 @@ pub struct Posted {
     pub body: String,
 }
 
+/// What its universes show when they are read back.
+#[derive(Clone, Debug, Default)]
+pub enum Shows {
+    /// What was sent last.
+    #[default]
+    Ours,
+    /// These levels, separated by commas.
+    Others(String),
+    /// It does not answer.
+    Nothing,
+    /// An answer without an end.
+    Endless,
+}
+
 #[derive(Default)]
 struct Book {
     connections: usize,
     posted: Vec<Posted>,
+    /// What was sent last, by universe.
+    light: BTreeMap<String, String>,
+    shows: Shows,
+    /// How often a universe was read back.
+    read_back: usize,
 }
 
 /// A listening peer.
@@ -79,6 +99,16 @@ impl FakeOla {
     /// From the next request on.
     pub fn turn(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// From the next time on that a universe is read back.
+    pub fn shows(&self, shows: Shows) {
+        self.book.lock().unwrap().shows = shows;
+    }
+
+    /// How often a universe was read back.
+    pub fn read_back(&self) -> usize {
+        self.book.lock().unwrap().read_back
     }
 
     /// Connections so far.
@@ -164,6 +194,30 @@ async fn accept(listener: TcpListener, mood: Arc<Mutex<Mood>>, book: Arc<Mutex<B
 async fn serve(mut stream: TcpStream, connection: usize, mood: Arc<Mutex<Mood>>, book: Arc<Mutex<Book>>) {
     let mut buffer = Vec::new();
     while let Some((head, body)) = request(&mut stream, &mut buffer).await {
+        if let Some(universe) = head.strip_prefix("GET /get_dmx?u=").and_then(|rest| rest.split(' ').next()) {
+            let shows = {
+                let mut book = book.lock().unwrap();
+                book.read_back += 1;
+                book.shows.clone()
+            };
+            let stays = match shows {
+                Shows::Ours => {
+                    let levels = book.lock().unwrap().light.get(universe).cloned().unwrap_or_default();
+                    answer(&mut stream, &shown(&levels), || ()).await
+                }
+                Shows::Others(levels) => answer(&mut stream, &shown(&levels), || ()).await,
+                Shows::Nothing => false,
+                Shows::Endless => for_ever(&mut stream, "\r\n\r\n", &"[0,".repeat(32 * 1024), Duration::ZERO).await,
+            };
+            if !stays {
+                while stream.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {} // until the sender goes away
+                return;
+            }
+            continue;
+        }
+        if let Some((universe, levels)) = body.strip_prefix("u=").and_then(|rest| rest.split_once("&d=")) {
+            book.lock().unwrap().light.insert(universe.to_owned(), levels.to_owned());
+        }
         let index = {
             let mut book = book.lock().unwrap();
             let universe = |body: &str| body.split('&').next().map(str::to_owned);
@@ -197,6 +251,11 @@ async fn serve(mut stream: TcpStream, connection: usize, mood: Arc<Mutex<Mood>>,
 const DRIP: Duration = Duration::from_millis(100);
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok";
+
+fn shown(levels: &str) -> String {
+    let body = format!(r#"{{"dmx": [{levels}], "error": ""}}"#);
+    format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
 
 async fn answer(stream: &mut TcpStream, text: &str, mark: impl Fn()) -> bool {
     mark();

@@ -37,7 +37,7 @@ pub use busy::BusyLoops;
 pub use commands::{colour, command, command_with, fresh_id, index_of, rgb_of};
 pub use damage::{Damage, data_files};
 pub use drag::{burst, drag};
-pub use fake_ola::{FakeOla, Mood, Posted};
+pub use fake_ola::{FakeOla, Mood, Posted, Shows};
 pub use fault_proxy::{FaultProxy, Weather};
 pub use lines::Lines;
 pub use link::Link;

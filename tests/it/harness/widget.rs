@@ -4,7 +4,7 @@ use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
@@ -34,6 +34,8 @@ pub enum Manner {
     WrongLabel,
     /// With what it was sent, like a loop-back plug.
     Echoes,
+    /// As a DMX USB PRO, but opening it resets it: what comes within so long is lost.
+    Resets(Duration),
 }
 
 /// One frame that came whole.
@@ -138,7 +140,8 @@ impl Widget {
         rustix::fs::fcntl_setfl(&pty.far, OFlags::RDWR | OFlags::NONBLOCK).unwrap();
         let (heard, bell) = std::io::pipe().unwrap();
         let near = pty.path().to_owned();
-        let firmware = Firmware { near: pty.open_near().ok(), pty, message: Vec::new(), begun: None, lost: false };
+        let firmware =
+            Firmware { near: pty.open_near().ok(), pty, message: Vec::new(), begun: None, lost: false, opened: None };
         let behaviour = self.behaviour.clone();
         let thread = std::thread::spawn(move || firmware.run(&behaviour, heard));
         link(&near, &self.path);
@@ -250,6 +253,8 @@ struct Firmware {
     begun: Option<Instant>,
     /// Whether it looks for the next start of a message.
     lost: bool,
+    /// When the first bytes came since it was opened.
+    opened: Option<Instant>,
 }
 
 impl Firmware {
@@ -288,6 +293,12 @@ impl Firmware {
                     *bytes -= read;
                 }
                 behaviour.tape.bytes.extend(&buffer[..read]);
+                let opened = *self.opened.get_or_insert_with(Instant::now);
+                if let Manner::Resets(deaf) = behaviour.manner
+                    && opened.elapsed() < deaf
+                {
+                    return true;
+                }
                 for &byte in &buffer[..read] {
                     self.take(byte, behaviour);
                 }
@@ -298,6 +309,7 @@ impl Firmware {
             Ok(_) | Err(_) => {
                 // A widget does not notice: it still waits for the rest of its message.
                 behaviour.lock().unwrap().tape.closes += 1;
+                self.opened = None;
                 // Refused to a user who is not root when the other side died without giving up its claim: as good as
                 // unplugged. Tests that kill the appliance plug the widget in anew.
                 self.near = self.pty.open_near().ok();
@@ -376,7 +388,7 @@ impl Firmware {
 
     fn answer(&mut self, label: u8, asked: &[u8], data: &[u8], manner: Manner) {
         let bytes = match manner {
-            Manner::Answers => message(label, data),
+            Manner::Answers | Manner::Resets(_) => message(label, data),
             Manner::Mute => return,
             Manner::Babbles => b"\r\nERROR\r\n~~ \x7E\x03 no carrier \xE7\r\n".to_vec(),
             Manner::WrongLabel => message(label + 1, data),

@@ -111,6 +111,72 @@ async fn a_static_light_stays_in_ola() {
     .await;
 }
 
+/// Another program that writes into universe 1, again and again, until it is dropped.
+struct Rival(tokio::task::JoinHandle<()>);
+
+impl Rival {
+    /// As a predecessor does that still runs: over HTTP.
+    fn over_http(url: &str, levels: &str) -> Self {
+        let (url, body) = (url.to_owned(), format!("u=1&d={levels}"));
+        Self(tokio::spawn(async move {
+            let client = reqwest::Client::new();
+            loop {
+                let request = client.post(&url).header("content-type", "application/x-www-form-urlencoded");
+                let _ = request.body(body.clone()).send().await; // olad ends with the test
+                tokio::time::sleep(Duration::from_millis(25)).await; // the pace of its script
+            }
+        }))
+    }
+}
+
+impl Drop for Rival {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn overruled(appliance: &Appliance) -> Option<String> {
+    let body = appliance.web().get("/readyz").await.json();
+    let problems = body["problems"].as_array().expect("a list of problems").clone();
+    let found = problems.into_iter().find(|problem| problem["code"] == "OUTPUT_OVERRULED")?;
+    Some(found["message"].as_str().expect("a message").to_owned())
+}
+
+#[tokio::test]
+async fn another_program_that_wins_in_our_universe_is_told_also_during_a_fade() {
+    in_its_own_network(async || {
+        let (olad, appliance) = lit().await;
+        let web = appliance.web();
+        web.accepted(&command([10, 20, 30])).await;
+        olad.wait_light(1, [10, 20, 30]).await;
+        let rival = Rival::over_http(&olad.url(), "99,98,97");
+        let advice = eventually("the problem", async || overruled(&appliance).await).await;
+        assert!(advice.starts_with("ola: ") && advice.contains("universe 1"), "{advice}");
+        assert!(down(&web).await.is_empty(), "it takes frames");
+        drop(rival);
+        eventually("the end of the problem", async || overruled(&appliance).await.is_none().then_some(())).await;
+        assert_eq!((said(&appliance, "output_overruled"), said(&appliance, "output_obeyed")), (1, 1));
+        // While light is on its way, each answer is held against the frame of that moment.
+        let fade = r#"{"type":"dmx.fade","id":"f","universe":0,"patch":[{"ch":1,"val":255},{"ch":9,"val":255}],"durationMs":12000}"#;
+        let answer = web.send(web.request(reqwest::Method::POST, "/command").body(fade)).await;
+        assert_eq!(answer.json()["accepted"], true, "{answer:?}");
+        eventually("the end of the fade", async || (web.state().await["r"] == 255).then_some(())).await;
+        assert_eq!(said(&appliance, "output_overruled"), 1, "nobody else wrote");
+        // A rival during a fade, and in the dark.
+        let fade = fade.replace("255", "0").replace("\"f\"", "\"g\"").replace("12000", "60000");
+        web.send(web.request(reqwest::Method::POST, "/command").body(fade)).await;
+        let rival = Rival::over_http(&olad.url(), "99");
+        eventually("the problem", async || overruled(&appliance).await).await;
+        drop(rival);
+        eventually("the end of the problem", async || overruled(&appliance).await.is_none().then_some(())).await;
+        web.send(web.request(reqwest::Method::POST, "/blackout").body(r#"{"on":true}"#)).await;
+        olad.wait_light(1, [0, 0, 0]).await;
+        let _rival = Rival::over_http(&olad.url(), "0,0,1");
+        eventually("the problem", async || overruled(&appliance).await).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn output_mode_ola_is_the_same_switch() {
     in_its_own_network(async || {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{at_once, down, errors, metric, sending_to};
-use crate::harness::{Appliance, FakeOla, Mood, assert_apart, burst, command, drag, eventually, index_of};
+use crate::harness::{Appliance, FakeOla, Mood, Shows, assert_apart, burst, command, drag, eventually, index_of};
 
 #[tokio::test]
 async fn a_frame_is_the_form_that_ola_reads() {
@@ -116,6 +116,52 @@ pub async fn static_light(seconds: usize) {
         (metric(&appliance, "frames_total").await == ola.posted().len() as f64).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_is_shown_is_read_back_and_two_strange_answers_in_a_row_are_told() {
+    let ola = FakeOla::start(Mood::Ok).await;
+    let appliance = sending_to(&ola.url()).set("DMX_OLA_UNIVERSES", "1:2").start().await;
+    let overruled = async || {
+        let body = appliance.web().get("/readyz").await.json();
+        let problems = body["problems"].as_array().expect("a list of problems").clone();
+        let of_it = |problem: &Value| problem["code"] == "OUTPUT_OVERRULED";
+        problems
+            .iter()
+            .filter(|problem| of_it(problem))
+            .map(|p| p["message"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let read_back = async |times: usize| {
+        let before = ola.read_back();
+        eventually("it to be read back", async || (ola.read_back() >= before + times).then_some(())).await;
+    };
+    appliance.web().accepted(&command([5, 6, 7])).await;
+    ola.wait_light(1, [5, 6, 7]).await;
+    read_back(6).await;
+    assert_eq!(overruled().await, Vec::<String>::new());
+    // Short, because that is what the other one has sent; the rest is dark.
+    ola.shows(Shows::Others("5,6".to_owned()));
+    let told = eventually("both to be told", async || Some(overruled().await).filter(|told| told.len() == 2)).await;
+    assert!(told[0].starts_with("ola: ") && told[1].starts_with("ola-1: "), "{told:?}");
+    ola.shows(Shows::Ours);
+    eventually("the end of it", async || overruled().await.is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_tells_nothing_holds_up_no_light() {
+    for silent in [Shows::Nothing, Shows::Endless] {
+        let ola = FakeOla::start(Mood::Ok).await;
+        ola.shows(silent);
+        let appliance = sending_to(&ola.url()).start().await;
+        eventually("it to be read back", async || (ola.read_back() > 0).then_some(())).await;
+        let frames = ola.posted().len();
+        let last = drag(&appliance, Duration::from_millis(500)).await;
+        at_once(ola.wait_light(1, last)).await;
+        assert!(ola.posted().len() > frames + 5, "{} frames", ola.posted().len() - frames);
+        let problems = appliance.web().get("/readyz").await.json()["problems"].clone();
+        assert_eq!((problems, ola.read_back()), (json!([]), 1), "it is not asked again soon");
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! `GET /universes/{u}/frame`: what the outputs are sent now.
 
+use reqwest::Method;
 use serde_json::json;
 
-use super::{light, with_widget};
-use crate::harness::{Appliance, Shield, command};
+use super::{light, problem, with_widget};
+use crate::harness::{Appliance, Shield, command, eventually, fresh_id};
 
 #[tokio::test]
 async fn a_frame_is_512_integers_and_every_universe_has_one() {
@@ -51,4 +52,36 @@ async fn the_widget_carries_the_universe_of_the_settings() {
     widget.shows([1, 2, 3]).await;
     assert!(widget.frames().iter().all(|frame| frame.rgb() != [99, 99, 99]), "that was universe 0");
     assert_eq!(super::output(&appliance.web(), "enttec").await["universe"], 1);
+}
+
+#[tokio::test]
+async fn light_on_a_universe_that_no_output_carries_is_told() {
+    let (widget, home) = with_widget();
+    let appliance = home.set("DMX_USB_UNIVERSE", "1").start().await;
+    let web = appliance.web();
+    let set = async |universe: u8, channel: u16, value: u8| {
+        let id = fresh_id();
+        let body = json!({"type": "dmx.set", "id": id, "universe": universe, "channel": channel, "value": value});
+        let answer = web.send(web.request(Method::POST, "/command").body(body.to_string())).await;
+        assert_eq!(answer.json()["accepted"], true, "{answer:?}");
+    };
+    let told = async |words: &str| {
+        eventually(&format!("{words} to be told"), async || {
+            problem(&web, "UNIVERSE_NOT_SENT").await.filter(|told| told.contains(words)).map(drop)
+        })
+        .await;
+    };
+    web.accepted(&command([1, 2, 3])).await; // the lamp, which hears of it by MQTT
+    set(1, 9, 99).await;
+    eventually("the frame", async || widget.frames().last().is_some_and(|frame| frame.levels[8] == 99).then_some(()))
+        .await;
+    set(3, 7, 70).await;
+    told("universe 3 has light").await;
+    set(0, 4, 1).await;
+    told("universes 0, 3 have light").await;
+    assert!(problem(&web, "UNIVERSE_NOT_SENT").await.unwrap().contains("ola.universes"));
+    set(3, 7, 0).await;
+    told("universe 0 has light").await;
+    set(0, 4, 0).await;
+    eventually("all to be sent", async || problem(&web, "UNIVERSE_NOT_SENT").await.is_none().then_some(())).await;
 }

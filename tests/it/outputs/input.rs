@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{input, problem, said};
@@ -164,7 +165,7 @@ async fn a_channel_that_was_not_seen_keeps_the_lamps_value() {
     assert_eq!(shows(&appliance, [10, 99, 30]).await["seq"], 2);
     appliance.web().accepted(&command([40, 50, 60])).await;
     shield.say("DMX: read value from channel 3: 77\r\n");
-    assert_eq!(rgb_of(&shows(&appliance, [40, 99, 77]).await), [40, 99, 77], "channel 2 was seen");
+    assert_eq!(rgb_of(&shows(&appliance, [40, 50, 77]).await), [40, 50, 77], "nor does one that has not moved");
     // Since the port was opened, that is.
     shield.unplug();
     shield.plug();
@@ -172,6 +173,106 @@ async fn a_channel_that_was_not_seen_keeps_the_lamps_value() {
     appliance.web().accepted(&command([1, 2, 3])).await;
     shield.say("DMX: read value from channel 1: 88\r\n");
     shows(&appliance, [88, 2, 3]).await;
+}
+
+#[tokio::test]
+async fn a_channel_that_flickers_takes_no_other_back_and_ends_no_scene() {
+    let (shield, home) = with_shield();
+    let appliance = listening(home).await;
+    let web = appliance.web();
+    shield.levels(&[100, 150, 200]);
+    shows(&appliance, [100, 150, 200]).await;
+    let scene = json!({"id": "s", "name": "Stage", "channelValues": {"2": 20, "3": 30, "9": 90}, "timestamp": 1});
+    let stored = web.send(web.request(Method::PUT, "/scenes").body(json!([scene]).to_string())).await;
+    assert_eq!(stored.status, 200, "{stored:?}");
+    let recalled = web.send(web.request(Method::POST, "/scenes/s/recall")).await;
+    assert_eq!(recalled.json()["scene"], "s", "{recalled:?}");
+    for (n, level) in [101, 100, 101, 100].into_iter().enumerate() {
+        shield.levels(&[level, 150, 200]);
+        let state = shows(&appliance, [level, 20, 30]).await;
+        assert_eq!((&state["seq"], &state["updatedBy"]), (&json!(3 + n), &json!("dmx-input")), "one command each");
+    }
+    assert_eq!(web.get("/desk").await.json()["scene"], "s");
+    // Nor does it take them out of a fade.
+    let fade =
+        json!({"type": "dmx.fade", "id": "f", "universe": 0, "patch": [{"ch": 2, "val": 255}], "durationMs": 600_000});
+    assert_eq!(web.send(web.request(Method::POST, "/command").body(fade.to_string())).await.json()["accepted"], true);
+    shield.levels(&[90, 150, 200]);
+    eventually("the fader", async || (web.state().await["r"] == 90).then_some(())).await;
+    assert_eq!(web.get("/fades").await.json()["fades"][0]["channels"], 1);
+}
+
+#[tokio::test]
+async fn a_dead_band_keeps_noise_quiet_and_where_a_fader_rests_is_sent() {
+    for universe in ["0", "2"] {
+        let (shield, home) = with_shield();
+        let home = home.set("DMX_INPUT_DEAD_BAND", "2").set("DMX_INPUT_UNIVERSE", universe);
+        let appliance = listening(home).await;
+        let web = appliance.web();
+        let path = format!("/universes/{universe}/frame");
+        let frame = async |levels: [u8; 3]| {
+            eventually(&format!("{levels:?} on universe {universe}"), async || {
+                (web.get(&path).await.json()["frame"].as_array().unwrap()[..3] == levels.map(Value::from)).then_some(())
+            })
+            .await;
+        };
+        shield.levels(&[100, 150, 200]);
+        frame([100, 150, 200]).await;
+        // In one piece, so that nothing in it rests however late this machine is.
+        let noise = |level: u8| format!("DMX: read value from channel 1: {level}\r\n");
+        let text: String = (0..300).map(|n| noise([98, 101, 102, 99, 101, 100][n % 6])).collect();
+        shield.say(&text);
+        eventually("the noise to be read", async || {
+            (web.metric("dmx_input_readings_total").await >= 303.0).then_some(())
+        })
+        .await;
+        assert_eq!(web.seq().await, 1, "within the dead band nothing is said");
+        shield.levels(&[103, 150, 200]);
+        frame([103, 150, 200]).await;
+        assert_eq!(web.seq().await, 2, "beyond it at once");
+        // Where it comes to rest, also when the console falls silent then.
+        let start = Instant::now();
+        shield.levels(&[104, 149, 200]);
+        frame([104, 149, 200]).await;
+        assert!(start.elapsed() >= Duration::from_millis(190), "{:?}", start.elapsed());
+        assert_eq!(web.seq().await, 3);
+    }
+}
+
+#[tokio::test]
+async fn colours_of_a_log_do_not_matter() {
+    let (shield, home) = with_shield();
+    let appliance = listening(home).await;
+    // As ESP-IDF writes a line: the colour of its level, and the end of that behind it.
+    for (channel, level) in [(1, 11), (2, 12), (3, 13)] {
+        shield.say(&format!("\x1b[0;32mI (5{channel}) DMX: read value from channel {channel}: {level}\x1b[0m\r\n"));
+    }
+    shows(&appliance, [11, 12, 13]).await;
+    assert_eq!(appliance.web().metric("dmx_input_ignored_lines_total").await, 0.0);
+}
+
+#[tokio::test]
+async fn noise_without_line_ends_is_counted_and_told_until_a_line_is_read() {
+    let (mut shield, home) = with_shield();
+    let appliance = listening(home).await;
+    let web = appliance.web();
+    let noise = "\u{7f}~x\u{0}".repeat(100);
+    let start = Instant::now();
+    let advice = eventually("the problem", async || {
+        shield.say(&noise);
+        problem(&web, "INPUT_UNREADABLE").await
+    })
+    .await;
+    assert!(start.elapsed() >= Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(advice.contains("input.baudrate"), "{advice}");
+    assert!(web.metric("dmx_input_ignored_lines_total").await >= 2.0);
+    assert_eq!((said(&appliance, "input_unreadable"), problem(&web, "INPUT_DOWN").await), (1, None));
+    shield.say("\r\n");
+    shield.levels(&[1, 2, 3]);
+    shows(&appliance, [1, 2, 3]).await;
+    assert_eq!(problem(&web, "INPUT_UNREADABLE").await, None);
+    shield.unplug();
+    eventually("it to be down", async || problem(&web, "INPUT_DOWN").await).await;
 }
 
 #[tokio::test]

@@ -35,6 +35,15 @@ const CH340: UsbDevice = UsbDevice {
     serial_number: None,
 };
 
+/// Two of these have one identity.
+const CP2102: UsbDevice = UsbDevice {
+    vendor_id: 0x10c4,
+    product_id: 0xea60,
+    manufacturer: Some("Silicon Labs"),
+    product: Some("CP2102 USB to UART Bridge Controller"),
+    serial_number: Some("0001"),
+};
+
 /// An appliance that looks for its widget.
 fn looking(bus: &UsbBus) -> Home {
     bus.under(Home::new()).set("DMX_USB_ENABLED", "true").set("DMX_USB_SCAN_INTERVAL", "1")
@@ -298,4 +307,136 @@ async fn a_reconnect_without_a_widget_is_not_found() {
     assert_eq!((answer.status, answer.json()), (200, json!({"port": "/dev/ttyUSB1"})));
     light(&appliance, &widget, [1, 2, 3]).await;
     assert!(mute.frames().is_empty());
+}
+
+#[tokio::test]
+async fn a_twin_of_the_named_widget_is_left_alone_while_that_is_unplugged() {
+    let bus = UsbBus::new();
+    let mut widget = plugged_in(&bus, "ttyUSB0", CP2102);
+    let twin = plugged_in(&bus, "ttyUSB1", CP2102);
+    let appliance = looking(&bus).set("DMX_USB_PORT", "/dev/ttyUSB0").start().await;
+    light(&appliance, &widget, [1, 2, 3]).await;
+    bus.unlist("ttyUSB0");
+    widget.unplug();
+    let web = appliance.web();
+    looked(&web, 4.0).await;
+    assert_eq!(twin.tape().bytes, b"", "one serial number seen twice is nobody's");
+    appliance.web().accepted(&command([4, 5, 6])).await;
+    bus.list("ttyUSB0", CP2102);
+    widget.plug();
+    widget.shows([4, 5, 6]).await;
+    assert_eq!(connected(&web, "enttec", true).await["target"], "/dev/ttyUSB0");
+    assert_eq!(twin.tape().bytes, b"");
+}
+
+#[tokio::test]
+async fn the_output_comes_home_when_its_named_widget_is_back() {
+    let bus = UsbBus::new();
+    let mut widget = plugged_in(&bus, "ttyUSB0", CP2102);
+    let appliance = looking(&bus).set("DMX_USB_PORT", "/dev/ttyUSB0").start().await;
+    light(&appliance, &widget, [1, 2, 3]).await;
+    bus.unlist("ttyUSB0");
+    widget.unplug();
+    // Nobody has seen the two beside each other, so this one is taken for the one that was unplugged.
+    let twin = plugged_in(&bus, "ttyUSB1", CP2102);
+    light(&appliance, &twin, [4, 5, 6]).await;
+    widget.plug();
+    bus.list("ttyUSB0", CP2102);
+    widget.shows([4, 5, 6]).await;
+    assert_eq!(connected(&appliance.web(), "enttec", true).await["target"], "/dev/ttyUSB0");
+    light(&appliance, &widget, [7, 8, 9]).await;
+    assert_ne!(twin.frames().last().map(crate::harness::Taken::rgb), Some([7, 8, 9]));
+    assert_eq!(problem(&appliance.web(), "OUTPUT_DOWN").await, None);
+    // Now it is known that they are two.
+    bus.unlist("ttyUSB0");
+    widget.unplug();
+    let (web, frames) = (appliance.web(), twin.frames().len());
+    connected(&web, "enttec", false).await;
+    let before = errors(&web, "enttec", "absent").await;
+    looked(&web, before + 2.0).await;
+    assert_eq!(twin.frames().len(), frames);
+}
+
+#[tokio::test]
+async fn the_input_comes_home_when_its_named_shield_is_back() {
+    let bus = UsbBus::new();
+    let mut shield = Shield::plugged_in(bus.dev("ttyUSB0"));
+    bus.list("ttyUSB0", CP2102);
+    let home = bus.under(Home::new()).set("DMX_INPUT_ENABLED", "true").set("DMX_INPUT_PORT", "/dev/ttyUSB0");
+    let appliance = home.start().await;
+    let target = async |port: &str| {
+        eventually(&format!("the input at {port}"), async || {
+            let input = super::input(&appliance.web()).await;
+            (input["connected"] == true && input["target"] == port).then_some(())
+        })
+        .await;
+    };
+    target("/dev/ttyUSB0").await;
+    bus.unlist("ttyUSB0");
+    shield.unplug();
+    let _twin = Shield::plugged_in(bus.dev("ttyUSB1"));
+    bus.list("ttyUSB1", CP2102);
+    target("/dev/ttyUSB1").await;
+    shield.plug();
+    bus.list("ttyUSB0", CP2102);
+    target("/dev/ttyUSB0").await;
+    shield.levels(&[4, 5, 6]);
+    eventually("the levels", async || {
+        (crate::harness::rgb_of(&appliance.web().state().await) == [4, 5, 6]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_widget_that_opening_resets_is_found() {
+    let bus = UsbBus::new();
+    let stranger = plugged_in(&bus, "ttyUSB0", FTDI).with(Manner::Mute);
+    let deaf = Duration::from_millis(1_200);
+    let widget = plugged_in(&bus, "ttyUSB1", ENTTEC).with(Manner::Resets(deaf));
+    let appliance = looking(&bus).start().await;
+    light(&appliance, &widget, [1, 2, 3]).await;
+    assert_eq!(connected(&appliance.web(), "enttec", true).await["target"], "/dev/ttyUSB1");
+    assert!(stranger.frames().is_empty());
+    assert_eq!(widget.tape().closes, 0, "it was found at the first opening");
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_widget_that_may_be_deaf() {
+    let bus = UsbBus::new();
+    let mute = plugged_in(&bus, "ttyUSB0", FTDI).with(Manner::Mute);
+    let appliance = looking(&bus).start().await;
+    eventually("the widget to be asked", async || (mute.tape().asked > 0).then_some(())).await;
+    let log = appliance.log.clone();
+    let (status, _home) = appliance.terminate().await;
+    assert_eq!(status.code(), Some(0));
+    let late = log.find(|line| line["message"] == "stop_late" && line["floor"] == "outputs");
+    assert_eq!(late, None, "nobody was waited for");
+}
+
+#[tokio::test]
+async fn input_and_output_that_lead_to_one_device_are_named_as_such() {
+    let bus = UsbBus::new();
+    let widget = plugged_in(&bus, "ttyUSB0", ENTTEC);
+    let home = looking(&bus).set("DMX_USB_PORT", "/dev/ttyUSB0");
+    let home = home.set("DMX_INPUT_ENABLED", "true").set("DMX_INPUT_PORT", bus.alias("ttyUSB0"));
+    let appliance = home.start().await;
+    light(&appliance, &widget, [1, 2, 3]).await;
+    let advice = eventually("the problem", async || problem(&appliance.web(), "INPUT_DOWN").await).await;
+    assert!(advice.contains("usb.port") && !advice.contains("another program"), "{advice}");
+    let said = appliance.stderr.tail(20);
+    assert!(said.contains("usb.port and input.port lead to the same device"), "{said}");
+    // The other way round.
+    drop(appliance);
+    let bus = UsbBus::new();
+    let shield = Shield::plugged_in(bus.dev("ttyUSB0"));
+    let home = bus.under(Home::new()).set("DMX_INPUT_ENABLED", "true").set("DMX_INPUT_PORT", "/dev/ttyUSB0");
+    let appliance = home.set("DMX_USB_ENABLED", "true").set("DMX_USB_PORT", bus.alias("ttyUSB0")).start().await;
+    let either = async || {
+        let web = appliance.web();
+        let advice = problem(&web, "INPUT_DOWN").await;
+        if advice.is_some() { advice } else { problem(&web, "OUTPUT_DOWN").await }
+    };
+    let advice = eventually("whoever came second", either).await;
+    assert!(advice.contains("usb.port and input.port") && !advice.contains("another program"), "{advice}");
+    drop(shield);
 }
