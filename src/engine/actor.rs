@@ -315,7 +315,7 @@ impl Actor {
     fn recall_ids(&mut self) {
         let now = self.now();
         self.dedupe.clear();
-        memory::seen(&self.store, &self.project, &mut self.dedupe, clock::now_ms(), now);
+        memory::seen(&self.store, &self.project, &mut self.dedupe, now);
     }
 
     /// The time of a step of the light.

@@ -3,7 +3,7 @@
 //! Being asked for does not make an id younger: so the ids in memory are those in the store, which keeps them in the
 //! order of acceptance.
 //! Age is counted on a clock that only goes forward, given by the caller: a wall clock set back or forward
-//! neither forgets nor keeps ids.
+//! neither forgets nor keeps ids. How old an id of an earlier run is, no such clock tells: it lives for a TTL from here.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -48,13 +48,6 @@ impl Dedupe {
     pub(super) fn clear(&mut self) {
         self.seen.clear();
     }
-
-    /// Remembers an id of an earlier run, `age` old at `now`, which therefore must not be below the TTL.
-    pub(super) fn restore(&mut self, id: CommandId, age: Duration, now: Duration) {
-        if let Some(at) = now.checked_sub(age).filter(|_| age < self.ttl) {
-            self.remember(id, at);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -73,17 +66,6 @@ mod tests {
         dedupe.remember(id(1), start);
         assert!(dedupe.has(&id(1), start + Duration::from_millis(9_999)));
         assert!(!dedupe.has(&id(1), start + Duration::from_secs(10)));
-    }
-
-    #[test]
-    fn an_id_of_an_earlier_run_lives_for_what_is_left_of_its_ttl() {
-        let mut dedupe = Dedupe::new(Duration::from_secs(10), 8);
-        let now = Duration::from_secs(1000);
-        dedupe.restore(id(1), Duration::from_secs(4), now);
-        dedupe.restore(id(2), Duration::from_secs(11), now);
-        assert!(dedupe.has(&id(1), now + Duration::from_secs(5)));
-        assert!(!dedupe.has(&id(1), now + Duration::from_secs(6)));
-        assert!(!dedupe.has(&id(2), now));
     }
 
     proptest! {

@@ -210,12 +210,13 @@ pub(super) fn stored(store: &Store, project: &ProjectId) -> Stored {
     Stored { updated_by, frames: frames.collect() }
 }
 
-/// The ids that were accepted before. An id from the future (the clock went back) counts as new.
-pub(super) fn seen(store: &Store, project: &ProjectId, dedupe: &mut Dedupe, now_ms: u64, now: Duration) {
+/// The ids that were accepted before, each as if it had just been: the clock may have been set meanwhile, and a command
+/// that comes twice is worse than an id that is remembered for longer.
+pub(super) fn seen(store: &Store, project: &ProjectId, dedupe: &mut Dedupe, now: Duration) {
     for entry in store.log(ids_log(project).as_bytes()) {
         let Ok(seen) = serde_json::from_slice::<Seen>(&entry) else { continue };
         let Some(id) = CommandId::unified(&seen.id) else { continue };
-        dedupe.restore(id, Duration::from_millis(now_ms.saturating_sub(seen.ts)), now);
+        dedupe.remember(id, now);
     }
 }
 

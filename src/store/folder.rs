@@ -46,14 +46,17 @@ pub(super) fn is_writable(dir: &Path) -> bool {
 
 /// Renames something damaged to `<name>.bad-<ulid>` and keeps the newest three of that kind.
 pub(super) fn set_aside(dir: &Path, name: &str, kind: &str) -> io::Result<String> {
-    let bad = format!("{name}.bad-{}", ulid::Ulid::generate());
-    fs::rename(dir.join(name), dir.join(&bad))?;
-    sync(dir)?;
     let names = fs::read_dir(dir)?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let mut bads: Vec<String> = names.filter(|name| name.starts_with(kind) && name.contains(".bad-")).collect();
     bads.sort_by(|a, b| age(a).cmp(age(b)));
-    let spare = bads.len().saturating_sub(KEPT_BAD);
-    for old in bads.iter().filter(|name| **name != bad).take(spare) {
+    // After those that are there, even when the clock went back.
+    let last = bads.last().and_then(|last| age(last).parse::<ulid::Ulid>().ok()?.increment().ok());
+    let now = ulid::Ulid::generate();
+    let bad = format!("{name}.bad-{}", last.map_or(now, |last| last.max(now)));
+    fs::rename(dir.join(name), dir.join(&bad))?;
+    sync(dir)?;
+    let spare = (bads.len() + 1).saturating_sub(KEPT_BAD);
+    for old in bads.iter().take(spare) {
         let old = dir.join(old);
         let removed = if old.is_dir() { fs::remove_dir_all(&old) } else { fs::remove_file(&old) };
         if let Err(error) = removed {

@@ -199,7 +199,9 @@ impl Session {
     /// Takes up a session of an earlier run.
     pub(super) async fn recall(&mut self, record: Record) -> Result<(), RouterGone> {
         self.kept = true;
-        self.expires = Instant::now() + self.lifetime().saturating_sub(record.away.unwrap_or_default());
+        // The clock may be ahead now, or have been behind then: nobody's session ends before a day of this run.
+        let left = self.lifetime().saturating_sub(record.away.unwrap_or_default());
+        self.expires = Instant::now() + left.max(DAY.min(self.lifetime()));
         for (filter, qos) in record.filters {
             let Some(place) = self.hub.with_filter(&filter) else {
                 tracing::warn!(
