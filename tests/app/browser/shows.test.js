@@ -94,6 +94,7 @@ test("a backup is made, says what going back would change, and is gone back to",
     assert.equal(await lamp(), "0,0,0", "only a look so far");
     await row.getByRole("button", { name: "Yes, restore" }).click();
     await eventually("the light of then", lamp, (light) => light === "10,20,30");
+    await page.getByText("Restored.").waitFor(); // light is seen once it is written, the looks once that has been synced too
     assert.equal(await names(), "Kept,Changed");
     await eventually("what was there is a backup now", () => backups.getByRole("listitem").count(), (count) => count === 2);
   }));
