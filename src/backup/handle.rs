@@ -145,6 +145,16 @@ impl Handle {
         self.inner()?.work.vaults.verify(project, version).await
     }
 
+    /// Takes the medium that the folder of local backups is on now for the right one.
+    ///
+    /// # Errors
+    /// Off, or the folder does not answer.
+    pub async fn accept_medium(&self) -> Result<(), Fault> {
+        let work = &self.inner()?.work;
+        work.board.medium(work.vaults.folder.accept().await?);
+        Ok(())
+    }
+
     /// What is under way for a project, and how the last job went.
     ///
     /// # Errors

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use super::version::{Provider, Version};
 use crate::dmx::VersionId;
 
+/// A larger place in the order of making is none: JavaScript and Python's floats do not count further one by one.
+pub(super) const MOST_ORDER: u64 = 1 << 53;
+
 /// The records, as they stand in the file.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Index(Vec<Value>);
@@ -36,9 +39,11 @@ impl Index {
         text.into_bytes()
     }
 
-    /// Ids of all records that have a legal one.
-    pub(super) fn ids(&self) -> Vec<VersionId> {
-        self.0.iter().filter_map(id).collect()
+    /// What is known about the last so many versions whose file `found` finds.
+    pub(super) fn versions(&self, most: usize, found: impl Fn(&VersionId) -> Option<Found>) -> Vec<Version> {
+        let spare = self.0.len().saturating_sub(most);
+        let named = self.0.iter().enumerate().skip(spare).filter_map(|(at, record)| Some((at, record, id(record)?)));
+        named.filter_map(|(at, record, id)| Some(described(&id, Some((at, record)), found(&id)?))).collect()
     }
 
     /// Adds a version, or takes the place of the one of its id.
@@ -49,6 +54,9 @@ impl Index {
             fields.insert("sha256".to_owned(), json!(version.sha256));
             if version.safety {
                 fields.insert("safety".to_owned(), json!(true));
+            }
+            if let Some(order) = version.order {
+                fields.insert("order".to_owned(), json!(order));
             }
         }
         self.0.push(record);
@@ -63,19 +71,32 @@ impl Index {
 
     /// What is known about a version; of its file if there is no record.
     pub(super) fn version(&self, version: &VersionId, found: Found) -> Version {
-        let record = self.0.iter().find(|record| id(record).as_ref() == Some(version));
-        let field = |name: &str| record.and_then(|record| record.get(name));
-        Version {
-            version_id: version.clone(),
-            created_at: field("createdAt").and_then(number).unwrap_or(found.modified),
-            size: found.size,
-            label: field("label").and_then(Value::as_str).map(str::to_owned),
-            provider: Provider::Local,
-            encrypted: field("encrypted").and_then(Value::as_bool).unwrap_or(found.sealed),
-            sha256: field("sha256").and_then(Value::as_str).map(str::to_ascii_lowercase),
-            safety: field("safety").and_then(Value::as_bool).unwrap_or(false),
-        }
+        let mut records = self.0.iter().enumerate();
+        described(version, records.find(|(_, record)| id(record).as_ref() == Some(version)), found)
     }
+}
+
+fn described(version: &VersionId, record: Option<(usize, &Value)>, found: Found) -> Version {
+    let field = |name: &str| record.and_then(|(_, record)| record.get(name));
+    Version {
+        version_id: version.clone(),
+        created_at: field("createdAt").and_then(number).unwrap_or(found.modified),
+        size: found.size,
+        label: field("label").and_then(Value::as_str).map(str::to_owned),
+        provider: Provider::Local,
+        encrypted: field("encrypted").and_then(Value::as_bool).unwrap_or(found.sealed),
+        sha256: field("sha256").and_then(Value::as_str).map(str::to_ascii_lowercase),
+        safety: field("safety").and_then(Value::as_bool).unwrap_or(false),
+        order: match field("order").and_then(Value::as_u64) {
+            Some(order) => Some(order).filter(|order| *order <= MOST_ORDER),
+            None => record.filter(|(_, record)| is_ours(record)).map(|(at, _)| at as u64 + 1),
+        },
+    }
+}
+
+/// Whether a build of dmxd wrote the record. Those that did not number versions yet appended each one.
+fn is_ours(record: &Value) -> bool {
+    record.get("sha256").is_some_and(Value::is_string) && record.get("provider").is_some()
 }
 
 fn id(record: &Value) -> Option<VersionId> {
@@ -99,19 +120,31 @@ mod tests {
             "odd", {"versionId":"../b"}]"#;
         let mut index = Index::parse(text).unwrap();
         let a: VersionId = "a".parse().unwrap();
-        assert_eq!(index.ids(), std::slice::from_ref(&a));
         let read = index.version(&a, FOUND);
+        assert_eq!(index.versions(9, |_| Some(FOUND)), std::slice::from_ref(&read));
         assert_eq!((read.created_at, read.size, read.label.clone(), read.encrypted), (5, 3, None, true));
         assert_eq!((read.sha256.clone(), read.safety), (None, false));
 
-        let new = Version { version_id: "c".parse().unwrap(), sha256: Some("AB".into()), safety: true, ..read };
+        let id = "c".parse().unwrap();
+        let new = Version { version_id: id, sha256: Some("AB".into()), safety: true, order: Some(7), ..read };
         index.add(&new);
         let again = Index::parse(&index.to_bytes()).unwrap();
         assert_eq!(again, index);
         assert_eq!(again.version(&new.version_id, FOUND).sha256.as_deref(), Some("ab"));
+        assert_eq!(again.version(&new.version_id, FOUND).order, Some(7));
         assert!(String::from_utf8(again.to_bytes()).unwrap().contains(r#""x": 1"#));
         assert!(index.remove(&a) && !index.remove(&a));
         assert_eq!(index.0.len(), 3);
+    }
+
+    #[test]
+    fn records_of_ours_without_a_number_stand_in_the_order_they_were_appended() {
+        let ours = |id: &str, at: u64| json!({"versionId": id, "createdAt": at, "provider": "local", "sha256": "00"});
+        let theirs = json!({"versionId": "t", "createdAt": 3});
+        let odd = json!({"versionId": "o", "createdAt": 3, "sha256": "00", "provider": "local", "order": u64::MAX});
+        let index = Index(vec![ours("a", 9), theirs, ours("b", 1), odd]);
+        let order = |id: &str| index.version(&id.parse().unwrap(), FOUND).order;
+        assert_eq!([order("a"), order("t"), order("b"), order("o")], [Some(1), None, Some(3), None]);
     }
 
     #[test]

@@ -1,18 +1,27 @@
 //! Backups in a folder: `<root>/<projectId>/<versionId>.bin` and `index.json`. Each file is written aside, synced and
 //! renamed; what a crash leaves behind is never taken for a version.
+//!
+//! The folder may be on a stick that somebody else has had, or on a share that hangs. So only plain files are read, no
+//! link is followed, and each task has a deadline. No message names a path: messages are answers to the network.
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use rustix::fs::OFlags;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::bundle::MOST_STORED;
 use super::fault::{Fault, FaultKind};
 use super::index::{Found, Index};
+use super::medium::{Look, Medium};
 use super::seal;
 use super::vault::{Progress, Stored, Vault};
 use super::version::{Provider, Version};
@@ -32,30 +41,83 @@ const BEGINNING: u64 = 64;
 /// The largest index that is read: a record has some 300 bytes.
 const MOST_INDEX: u64 = 16 << 20;
 
+/// A question, and a transfer, may take so long: a tired stick writes a megabyte a second.
+const ANSWER: Duration = Duration::from_secs(20);
+const TRANSFER: Duration = Duration::from_secs(150);
+
+/// Tasks at once. One that hangs in the system keeps its place and its thread for good; when all do, that is said.
+const AT_ONCE: usize = 4;
+
+/// Versions of a project that are listed: those made last.
+const MOST_VERSIONS: usize = 10_000;
+
+/// What an index may take beside the version that is written.
+const BESIDE: u64 = 128 << 10;
+
 /// A folder of backups. Clones are the same one.
 #[derive(Clone)]
 pub(super) struct Local {
-    root: Arc<PathBuf>,
+    medium: Arc<Medium>,
     /// Held while an index is read and written anew.
     editing: Arc<Mutex<()>>,
+    places: Arc<Semaphore>,
 }
 
 impl Local {
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root: Arc::new(root), editing: Arc::default() }
+    pub(super) fn new(medium: Arc<Medium>) -> Self {
+        Self { medium, editing: Arc::default(), places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// Looks at the medium.
+    pub(super) async fn look(&self) -> Result<Look, Fault> {
+        self.blocking(ANSWER, |local| local.medium.look().map_err(|error| refused("looking at", "the medium", &error)))
+            .await
+    }
+
+    /// From now on the present medium is the known one.
+    pub(super) async fn accept(&self) -> Result<Look, Fault> {
+        self.blocking(ANSWER, |local| {
+            local.medium.accept();
+            Ok(())
+        })
+        .await?;
+        self.look().await
+    }
+
+    /// Whether the medium is worth a look.
+    pub(super) fn is_named(&self) -> bool {
+        self.medium.is_named()
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
+        limit: Duration,
         task: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let this = self.clone();
-        let outcome = tokio::task::spawn_blocking(move || task(&this)).await;
-        outcome.unwrap_or_else(|_| Err(Fault::stopping())) // a panic is told by its hook
+        let (this, places) = (self.clone(), Arc::clone(&self.places));
+        let done = async move {
+            let Ok(place) = places.acquire_owned().await else { return Err(Fault::stopping()) };
+            let outcome = tokio::task::spawn_blocking(move || {
+                let outcome = task(&this);
+                drop(place); // not when the wait ends: the thread is busy until here
+                outcome
+            });
+            outcome.await.unwrap_or_else(|_| Err(Fault::stopping())) // a panic is told by its hook
+        };
+        timeout(limit, done).await.unwrap_or_else(|_| {
+            Err(Fault::new(
+                FaultKind::Unreachable,
+                format!(
+                    "the backup folder (backup.local_path) has not answered for {} s; look at the medium or the share \
+                     it is on",
+                    limit.as_secs()
+                ),
+            ))
+        })
     }
 
     fn folder(&self, project: &ProjectId) -> PathBuf {
-        self.root.join(project.as_str())
+        self.medium.root().join(project.as_str())
     }
 
     fn file(&self, project: &ProjectId, version: &VersionId) -> PathBuf {
@@ -65,10 +127,13 @@ impl Local {
     fn write(&self, project: &ProjectId, version: &Version, bytes: &[u8]) -> Result<(), Fault> {
         let _editing = self.editing.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.folder(project);
-        make(&folder).map_err(|error| refused("making", &folder, &error))?;
+        self.medium.room_for(bytes.len() as u64 + BESIDE)?;
+        make(&folder).map_err(|error| refused("making the folder of", project, &error))?;
         remove_leftovers(&folder);
         put(&folder, &format!("{}{BIN}", version.version_id), bytes)?;
-        self.edit(project, |index| index.add(version))
+        self.edit(project, |index| index.add(version))?;
+        self.medium.used();
+        Ok(())
     }
 
     fn remove(&self, project: &ProjectId, version: &VersionId) -> Result<(), Fault> {
@@ -77,7 +142,7 @@ impl Local {
         match fs::remove_file(&file) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(Fault::no_version(version)),
-            Err(error) => return Err(refused("deleting", &file, &error)),
+            Err(error) => return Err(refused("deleting", version, &error)),
         }
         self.edit(project, |index| {
             index.remove(version);
@@ -105,10 +170,14 @@ impl Local {
     /// The index; `None` when it is not there or damaged.
     fn index(&self, project: &ProjectId) -> Result<Option<Index>, Fault> {
         let name = self.folder(project).join(INDEX);
-        let bytes = match read(&name, MOST_INDEX) {
+        let bytes = match plain(&name).and_then(|file| read(file, MOST_INDEX)) {
             Ok(bytes) => bytes,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::FileTooLarge) => return Ok(None),
-            Err(error) => return Err(refused("reading", &name, &error)),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_odd(&error) => {
+                tracing::warn!(path = %name.display(), %error, "backup_index_damaged");
+                return Ok(None);
+            }
+            Err(error) => return Err(refused("reading the index of", project, &error)),
         };
         let index = Index::parse(&bytes);
         if index.is_none() {
@@ -123,17 +192,17 @@ impl Local {
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(refused("reading", &folder, &error)),
+            Err(error) => return Err(refused("reading the folder of", project, &error)),
         };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
         let ids = names.filter_map(|name| name.strip_suffix(BIN).and_then(|id| id.parse::<VersionId>().ok()));
-        Ok(ids.filter_map(|id| self.found(project, &id).map(|found| (id, found))).collect())
+        Ok(ids.take(MOST_VERSIONS).filter_map(|id| self.found(project, &id).map(|found| (id, found))).collect())
     }
 
-    /// What the file of a version tells; `None` when there is none.
+    /// What the file of a version tells; `None` when there is none, or something else in its place.
     fn found(&self, project: &ProjectId, version: &VersionId) -> Option<Found> {
-        let file = File::open(self.file(project, version)).ok()?;
-        let known = file.metadata().ok().filter(fs::Metadata::is_file)?;
+        let file = plain(&self.file(project, version)).ok()?;
+        let known = file.metadata().ok()?;
         let modified = known.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
         let mut beginning = Vec::new();
         file.take(BEGINNING).read_to_end(&mut beginning).ok()?;
@@ -149,19 +218,18 @@ impl Local {
             let none = Index::default();
             return Ok(self.versions(project)?.iter().map(|(id, found)| none.version(id, *found)).collect());
         };
-        let ids = index.ids().into_iter();
-        Ok(ids.filter_map(|id| self.found(project, &id).map(|found| index.version(&id, found))).collect())
+        Ok(index.versions(MOST_VERSIONS, |id| self.found(project, id)))
     }
 
     fn bytes(&self, project: &ProjectId, version: &VersionId) -> Result<Stored, Fault> {
         let name = self.file(project, version);
-        let bytes = match read(&name, MOST_STORED) {
+        let bytes = match plain(&name).and_then(|file| read(file, MOST_STORED)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(Fault::no_version(version)),
-            Err(error) if error.kind() == ErrorKind::FileTooLarge => {
-                return Err(Fault::unreadable(format!("{} is too large for a backup", name.display())));
+            Err(error) if is_odd(&error) => {
+                return Err(Fault::unreadable(format!("the backup {version} cannot be read: {error}")));
             }
-            Err(error) => return Err(refused("reading", &name, &error)),
+            Err(error) => return Err(refused("reading", version, &error)),
         };
         let found = Found { size: bytes.len() as u64, modified: 0, sealed: false };
         let sha256 = self.index(project)?.and_then(|index| index.version(version, found).sha256);
@@ -181,7 +249,7 @@ impl Vault for Local {
         bytes: Bytes,
     ) -> BoxFuture<'a, Result<(), Fault>> {
         let (project, version) = (project.clone(), version.clone());
-        Box::pin(self.blocking(move |local| local.write(&project, &version, &bytes)))
+        Box::pin(self.blocking(TRANSFER, move |local| local.write(&project, &version, &bytes)))
     }
 
     fn get<'a>(
@@ -192,7 +260,7 @@ impl Vault for Local {
     ) -> BoxFuture<'a, Result<Stored, Fault>> {
         let (project, version) = (project.clone(), version.clone());
         Box::pin(async move {
-            let stored = self.blocking(move |local| local.bytes(&project, &version)).await?;
+            let stored = self.blocking(TRANSFER, move |local| local.bytes(&project, &version)).await?;
             let size = stored.bytes.len() as u64;
             progress(size, Some(size));
             Ok(stored)
@@ -201,26 +269,28 @@ impl Vault for Local {
 
     fn has<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<bool, Fault>> {
         let (project, version) = (project.clone(), version.clone());
-        Box::pin(self.blocking(move |local| Ok(local.found(&project, &version).is_some())))
+        // Also one that is no plain file: reading it says so.
+        Box::pin(self.blocking(ANSWER, move |local| Ok(fs::symlink_metadata(local.file(&project, &version)).is_ok())))
     }
 
     fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
         let project = project.clone();
-        Box::pin(self.blocking(move |local| local.all(&project)))
+        Box::pin(self.blocking(ANSWER, move |local| local.all(&project)))
     }
 
     fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>> {
         let (project, version) = (project.clone(), version.clone());
-        Box::pin(self.blocking(move |local| local.remove(&project, &version)))
+        Box::pin(self.blocking(ANSWER, move |local| local.remove(&project, &version)))
     }
 }
 
 /// Makes a folder and its name lasting.
 fn make(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
+    match fs::symlink_metadata(folder) {
+        Ok(known) if known.is_dir() => return Ok(()),
+        Ok(_) => return Err(odd("a link or a file is in its place")),
+        Err(_) => fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?,
     }
-    fs::create_dir_all(folder)?;
     folder.ancestors().skip(1).take(2).filter(|parent| !parent.as_os_str().is_empty()).try_for_each(sync)
 }
 
@@ -228,19 +298,23 @@ fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Writes a file aside and puts it into its place: the old one or the new one is there, whatever happens.
 fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+    replace(folder, name, bytes).map_err(|error| refused("writing", name, &error))
+}
+
+/// Writes a file aside and puts it into its place: the old one or the new one is there, whatever happens.
+pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let (file, aside) = (folder.join(name), folder.join(format!(".{name}{ASIDE}")));
     let write = || {
-        let mut new = File::create(&aside)?;
+        let _ = fs::remove_file(&aside); // what a crash left; a new one must be made, lest a link be followed
+        let mut new = File::options().write(true).create_new(true).mode(0o600).open(&aside)?;
         new.write_all(bytes)?;
         new.sync_all()?;
         fs::rename(&aside, &file)?;
         sync(folder)
     };
-    write().map_err(|error| {
+    write().inspect_err(|_| {
         let _ = fs::remove_file(&aside); // the next one removes it if this did not
-        refused("writing", &file, &error)
     })
 }
 
@@ -255,21 +329,46 @@ fn remove_leftovers(folder: &Path) {
     }
 }
 
-/// Reads a file of at most so many bytes.
-pub(super) fn read(name: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let length = File::open(name)?.take(most + 1).read_to_end(&mut bytes)?;
-    if length as u64 > most { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+/// Opens a plain file: no link is followed, and a FIFO, which would wait for somebody who writes, is not opened.
+fn plain(name: &Path) -> io::Result<File> {
+    let not_plain = || odd("it is a link, a folder or something else, and no plain file");
+    let folder = name.parent().map(fs::symlink_metadata).transpose()?;
+    if !fs::symlink_metadata(name)?.is_file() || folder.is_some_and(|folder| !folder.is_dir()) {
+        return Err(not_plain());
+    }
+    // Again with what was opened: it may have been replaced meanwhile.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(name)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_plain()) }
 }
 
-fn refused(doing: &str, path: &Path, error: &io::Error) -> Fault {
+/// Reads a file of at most so many bytes.
+pub(super) fn read(file: File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let length = file.take(most + 1).read_to_end(&mut bytes)?;
+    if length as u64 > most {
+        return Err(io::Error::new(ErrorKind::FileTooLarge, "it is too large for a backup"));
+    }
+    Ok(bytes)
+}
+
+/// Something is there, and it is not what it should be.
+fn odd(what: &'static str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, what)
+}
+
+fn is_odd(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::FileTooLarge)
+}
+
+fn refused(doing: &str, what: impl Display, error: &io::Error) -> Fault {
     let remedy = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free space, or name another folder in backup.local_path",
         ErrorKind::PermissionDenied => "let the user of dmxd write there",
         ErrorKind::ReadOnlyFilesystem => "mount it for writing, or change the card",
-        _ => "look at that folder (backup.local_path) and what it is on",
+        _ => "look at the folder (backup.local_path) and what it is on",
     };
-    Fault::new(FaultKind::Refused, format!("{doing} {}: {error}; {remedy}", path.display()))
+    Fault::new(FaultKind::Refused, format!("{doing} {what} in the backup folder: {error}; {remedy}"))
 }
 
 #[cfg(test)]
@@ -291,6 +390,7 @@ mod tests {
             encrypted: false,
             sha256: Some(sha256(bytes)),
             safety: false,
+            order: Some(1),
         }
     }
 
@@ -298,7 +398,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("a/backups");
         let folder = root.join("default");
-        (dir, Local::new(root), folder)
+        let local = Local::new(Arc::new(Medium::new(root, dir.path().to_owned(), false)));
+        (dir, local, folder)
     }
 
     #[tokio::test]
@@ -347,11 +448,72 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_folder_that_hangs_is_told_and_keeps_no_more_than_its_places() {
+        let (_dir, local, _) = new();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        let limit = Duration::from_millis(20);
+        for _ in 0..AT_ONCE + 2 {
+            let held = Arc::clone(&held);
+            let told = local.blocking(limit, move |_| {
+                let _ = held.lock().unwrap().recv(); // ends when nobody can send any more
+                Ok(())
+            });
+            assert_eq!(told.await.unwrap_err().kind, FaultKind::Unreachable);
+        }
+        assert_eq!(Arc::strong_count(&held), 1 + AT_ONCE, "the others were never begun");
+        drop(release);
+        assert_eq!(local.list(&project()).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn only_plain_files_are_read_and_what_is_written_is_for_us_alone() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let (dir, local, folder) = new();
+        let made = version("v1", 5, b"{}");
+        local.put(&project(), &made, Bytes::from_static(b"{}")).await.unwrap();
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+        }
+        let secret = dir.path().join("secret");
+        fs::write(&secret, b"{}").unwrap();
+        let file = folder.join("v1.bin");
+        let pipe = |path: &Path| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        };
+        for replace in [&|path: &Path| symlink(&secret, path).unwrap() as (), &pipe as &dyn Fn(&Path)] {
+            fs::remove_file(&file).unwrap();
+            replace(&file);
+            let told = local.get(&project(), &made.version_id, &|_, _| ()).await.err().unwrap();
+            assert_eq!(told.kind, FaultKind::Unreadable, "{told}");
+            assert!(!told.message.contains(dir.path().to_str().unwrap()), "{told}");
+            assert!(!local.list(&project()).await.unwrap().contains(&made));
+            // A link where the next file is written aside is not written through.
+            symlink(&secret, folder.join(".v2.bin.tmp")).unwrap();
+            local.put(&project(), &version("v2", 6, b"[]"), Bytes::from_static(b"[]")).await.unwrap();
+            assert_eq!(fs::read(&secret).unwrap(), b"{}");
+        }
+        local.delete(&project(), &made.version_id).await.unwrap();
+        for replace in [&|path: &Path| symlink(&secret, path).unwrap() as (), &pipe as &dyn Fn(&Path)] {
+            fs::remove_file(folder.join(INDEX)).unwrap();
+            replace(&folder.join(INDEX));
+            assert_eq!(local.list(&project()).await.unwrap().len(), 1);
+            local.put(&project(), &version("v2", 6, b"[]"), Bytes::from_static(b"[]")).await.unwrap();
+            assert!(fs::symlink_metadata(folder.join(INDEX)).unwrap().is_file());
+        }
+        assert_eq!(fs::read(&secret).unwrap(), b"{}");
+        fs::rename(&folder, dir.path().join("elsewhere")).unwrap();
+        symlink(dir.path().join("elsewhere"), &folder).unwrap();
+        let told = local.put(&project(), &made, Bytes::from_static(b"{}")).await.unwrap_err();
+        assert!(told.message.contains("a link or a file is in its place"), "{told}");
+    }
+
+    #[tokio::test]
     async fn a_folder_that_cannot_be_used_says_why_and_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("file");
         fs::write(&root, b"").unwrap();
-        let local = Local::new(root);
+        let local = Local::new(Arc::new(Medium::new(root, dir.path().to_owned(), true)));
         let told = local.put(&project(), &version("v1", 5, b"{}"), Bytes::from_static(b"{}")).await.unwrap_err();
         assert_eq!(told.kind, FaultKind::Refused);
         assert!(told.message.contains("backup.local_path"), "{told}");

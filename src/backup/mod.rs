@@ -8,6 +8,7 @@ mod fault;
 mod handle;
 mod index;
 mod local;
+mod medium;
 mod percent;
 mod retention;
 mod s3;
@@ -15,6 +16,7 @@ mod schedule;
 mod seal;
 mod shows;
 mod status;
+mod trailer;
 mod vault;
 mod vaults;
 mod version;
@@ -23,6 +25,7 @@ mod worker;
 #[cfg(test)]
 mod worker_tests;
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +49,7 @@ pub use version::{Label, NotALabel, Provider, Version};
 /// # Errors
 /// It cannot be read, or is too large for one.
 pub fn read_bundle(path: &Path) -> io::Result<Vec<u8>> {
-    local::read(path, bundle::MOST_STORED)
+    local::read(File::open(path)?, bundle::MOST_STORED)
 }
 
 /// How long a job may take to its end at the stop. What is cut off then changed nothing, and is never taken for good.

@@ -1,4 +1,4 @@
-//! Which versions need not be kept any longer. Pure; never the newest, and none at all unless a setting asks for it.
+//! Which versions need not be kept any longer. Pure; never the one made last, and none at all unless a setting asks.
 
 use std::collections::HashSet;
 
@@ -33,14 +33,14 @@ impl Rules {
         self.last == 0 && self.daily == 0 && self.weekly == 0
     }
 
-    /// Those that may go. `made` is the one that was just made: it stays even if the clock says that it is old. Those
-    /// that restores made are not looked at.
-    pub(super) fn spare(self, versions: &[Version], made: &VersionId) -> Vec<VersionId> {
+    /// Those that may go. `made` is the one that was just made. The times that versions tell group them into days and
+    /// weeks, and decide nothing else: what is kept is what was made last. Those that restores made are not looked at.
+    pub(super) fn spare(self, versions: &[Version], made: &VersionId, now_ms: u64) -> Vec<VersionId> {
         if self.keep_all() {
             return Vec::new();
         }
         let mut newest_first: Vec<_> = versions.iter().filter(|version| !version.safety).collect();
-        newest_first.sort_by(|a, b| newer(b, a));
+        newest_first.sort_by(|a, b| b.made_before(a, now_ms));
         let mut kept: HashSet<&VersionId> = newest_first.iter().take(self.last.max(1)).map(|v| &v.version_id).collect();
         kept.insert(made);
         for (count, period) in [(self.daily, day as fn(u64) -> u64), (self.weekly, week)] {
@@ -54,11 +54,6 @@ impl Rules {
         let spare = newest_first.iter().filter(|version| !kept.contains(&version.version_id));
         spare.map(|version| version.version_id.clone()).collect()
     }
-}
-
-/// Order of creation.
-pub(super) fn newer(a: &Version, b: &Version) -> std::cmp::Ordering {
-    (a.created_at, &a.version_id).cmp(&(b.created_at, &b.version_id))
 }
 
 fn day(ms: u64) -> u64 {
@@ -86,15 +81,24 @@ mod tests {
             encrypted: false,
             sha256: None,
             safety,
+            order: Some(n as u64 + 1),
         }
     }
 
+    /// Made one after the other while the clock told these times.
     fn at(times: &[u64]) -> Vec<Version> {
         times.iter().enumerate().map(|(n, time)| version(n, *time, false)).collect()
     }
 
+    /// Made by another tool, which does not number them.
+    fn unnumbered(times: &[u64]) -> Vec<Version> {
+        at(times).into_iter().map(|version| Version { order: None, ..version }).collect()
+    }
+
+    const NOW: u64 = 20 * DAY_MS;
+
     fn kept(rules: Rules, versions: &[Version], made: &str) -> Vec<u64> {
-        let spare = rules.spare(versions, &made.parse().unwrap());
+        let spare = rules.spare(versions, &made.parse().unwrap(), NOW);
         let kept = versions.iter().filter(|version| !spare.contains(&version.version_id));
         kept.map(|version| version.created_at).collect()
     }
@@ -112,11 +116,24 @@ mod tests {
     }
 
     #[test]
-    fn one_made_while_the_clock_was_back_is_not_deleted_at_once() {
-        assert_eq!(
-            kept(Rules { last: 1, daily: 0, weekly: 0 }, &at(&[9 * DAY_MS, 8 * DAY_MS, 5]), "v2"),
-            [9 * DAY_MS, 5]
-        );
+    fn what_was_made_last_is_kept_whatever_the_clock_told() {
+        let last = |last| Rules { last, daily: 0, weekly: 0 };
+        // A Pi without a clock: the three made last were made in 1970.
+        assert_eq!(kept(last(3), &at(&[9 * DAY_MS, 8 * DAY_MS, 5, 6, 5]), "v4"), [5, 6, 5]);
+        // One from a time when the clock was ahead goes when its turn comes, by each of the rules.
+        let ahead = at(&[9000 * DAY_MS, 5 * DAY_MS, 6 * DAY_MS, 7 * DAY_MS]);
+        assert_eq!(kept(last(2), &ahead, "v3"), [6 * DAY_MS, 7 * DAY_MS]);
+        assert_eq!(kept(Rules { last: 0, daily: 2, weekly: 0 }, &ahead, "v3"), [6 * DAY_MS, 7 * DAY_MS]);
+    }
+
+    #[test]
+    fn a_time_that_is_still_to_come_is_distrusted_where_nothing_else_tells_the_order() {
+        let theirs = unnumbered(&[NOW + 1, 9 * DAY_MS, 8 * DAY_MS]);
+        assert_eq!(kept(Rules { last: 1, daily: 0, weekly: 0 }, &theirs, "v1"), [9 * DAY_MS]);
+        // Numbered ones are younger than those of whoever does not number them.
+        let mut both = theirs;
+        both.extend([version(7, 5, false)]);
+        assert_eq!(kept(Rules { last: 2, daily: 0, weekly: 0 }, &both, "v7"), [9 * DAY_MS, 5]);
     }
 
     proptest! {
@@ -125,17 +142,19 @@ mod tests {
             times in prop::collection::vec(0..60 * DAY_MS, 1..60),
             safety in prop::collection::vec(any::<bool>(), 60),
             (last, daily, weekly) in (0..8_usize, 0..8_usize, 0..8_usize),
+            numbered in prop::collection::vec(any::<bool>(), 60),
             made in 0..60_usize,
         ) {
-            let versions: Vec<_> =
+            let mut versions: Vec<_> =
                 times.iter().zip(&safety).enumerate().map(|(n, (time, safety))| version(n, *time, *safety)).collect();
+            versions.iter_mut().zip(&numbered).filter(|(_, is)| !**is).for_each(|(version, _)| version.order = None);
             let made = versions[made % versions.len()].version_id.clone();
             let rules = Rules { last, daily, weekly };
-            let spare = rules.spare(&versions, &made);
+            let spare = rules.spare(&versions, &made, NOW);
             prop_assert!(!spare.contains(&made));
             prop_assert!(versions.iter().filter(|v| v.safety).all(|v| !spare.contains(&v.version_id)));
             let ordinary: Vec<_> = versions.iter().filter(|v| !v.safety).collect();
-            if let Some(newest) = ordinary.iter().max_by(|a, b| newer(a, b)) {
+            if let Some(newest) = ordinary.iter().max_by(|a, b| a.made_before(b, NOW)) {
                 prop_assert!(!spare.contains(&newest.version_id));
             }
             let left = ordinary.len() - spare.len();
@@ -144,7 +163,7 @@ mod tests {
             prop_assert!(!rules.keep_all() || spare.is_empty());
             // Doing it twice deletes nothing more.
             let rest: Vec<_> = versions.iter().filter(|v| !spare.contains(&v.version_id)).cloned().collect();
-            prop_assert!(rules.spare(&rest, &made).is_empty());
+            prop_assert!(rules.spare(&rest, &made, NOW).is_empty());
         }
     }
 }

@@ -8,6 +8,7 @@ use fernet::Fernet;
 
 use super::bundle::{MOST, MOST_STORED};
 use super::fault::{Fault, FaultKind};
+use super::trailer;
 use crate::config;
 use crate::kit::secret::Secret;
 
@@ -71,7 +72,7 @@ impl Keys {
             return Err(Fault::new(FaultKind::Refused, message));
         }
         let sealed = match &self.current {
-            None => return Ok(plain),
+            None => return Ok(trailer::add(plain)),
             Some(Key::Fernet(key)) => return Ok(key.encrypt_at_time(&plain, now_s).into_bytes()),
             Some(Key::Age(identity)) => sealed_for(&identity.to_public(), &plain),
             Some(Key::Passphrase(phrase)) => {
@@ -92,8 +93,10 @@ impl Keys {
             return Err(too_large());
         }
         match Kind::of(stored) {
-            Some(Kind::Plain) if stored.len() > MOST => Err(too_large()),
-            Some(Kind::Plain) => Ok(stored.to_vec()),
+            Some(Kind::Plain) if stored.len() > MOST + trailer::LENGTH => Err(too_large()),
+            Some(Kind::Plain) => trailer::check(stored)
+                .map(<[u8]>::to_vec)
+                .ok_or_else(|| damaged("its bytes do not match the checksum at its end")),
             Some(Kind::Age) => self.open_age(stored),
             Some(Kind::Fernet) => self.open_fernet(stored),
             None => Err(Fault::unreadable(
@@ -299,7 +302,9 @@ pub(super) mod tests {
         for key in of_every_form() {
             assert_eq!(keys(Some(&key), &[]).open(PLAIN).unwrap(), PLAIN);
         }
-        assert_eq!(keys(None, &[]).seal(PLAIN.to_vec(), 7).unwrap(), PLAIN);
+        let sealed = keys(None, &[]).seal(PLAIN.to_vec(), 7).unwrap();
+        assert!(sealed.starts_with(PLAIN) && !is_sealed(&sealed));
+        assert_eq!(keys(None, &[]).open(&sealed).unwrap(), PLAIN);
     }
 
     #[test]
@@ -352,7 +357,7 @@ pub(super) mod tests {
     fn what_is_too_large_is_refused_on_both_ways() {
         let keys = keys(None, &[]);
         assert_eq!(keys.seal(vec![b'{'; MOST + 1], 7).unwrap_err().kind, FaultKind::Refused);
-        assert_eq!(keys.open(&vec![b'{'; MOST + 1]).unwrap_err().kind, FaultKind::Unreadable);
+        assert_eq!(keys.open(&vec![b'{'; MOST + 1000]).unwrap_err().kind, FaultKind::Unreadable);
     }
 
     proptest! {

@@ -8,14 +8,36 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::fault::{Fault, FaultKind};
+use super::medium::Look;
 use super::version::Version;
 use crate::dmx::ProjectId;
 use crate::kit::clock;
 use crate::kit::health::Health;
 use crate::metrics;
 
-/// Code of the problem in `/readyz`.
+/// Codes of problems in `/readyz`.
 const OLD: &str = "BACKUP_OLD";
+const FAILING: &str = "BACKUP_FAILING";
+const SAME_MEDIUM: &str = "BACKUP_ON_SAME_MEDIUM";
+const MEDIUM_CHANGED: &str = "BACKUP_MEDIUM_CHANGED";
+
+/// What a job was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    Creating,
+    Restoring,
+    Deleting,
+}
+
+impl Doing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Restoring => "restoring",
+            Self::Deleting => "deleting",
+        }
+    }
+}
 
 /// What is being done for a project, and how it went before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -109,8 +131,33 @@ impl Board {
     fn good(&self, project: &ProjectId) {
         self.metrics.last_good.set(i64::try_from(clock::now_ms() / 1000).unwrap_or(i64::MAX));
         self.edit(project, |status| status.last_error = None);
-        if self.health.clear(OLD) {
+        let cleared = self.health.clear_for(FAILING, project.as_str());
+        if self.health.clear(OLD) || cleared {
             tracing::info!(%project, "backup_good_again");
+        }
+    }
+
+    /// A project is not here any more: nothing of it can fail.
+    pub(super) fn keep_only(&self, known: &[ProjectId]) {
+        let gone = self.all().keys().filter(|project| !known.contains(project)).cloned().collect::<Vec<_>>();
+        for project in gone {
+            self.health.clear_for(FAILING, project.as_str());
+        }
+    }
+
+    /// What a look at the medium of local backups has told.
+    pub(super) fn medium(&self, look: Look) {
+        let same = "the folder of backup.local_path is on the same medium as the data, so that one dead card takes both: \
+                    is the stick plugged in and mounted? If it is, name a folder that lies on it";
+        let changed = "the folder of backup.local_path is on another medium than at the last backup, and the earlier \
+                       versions are on that one: plug it in and mount it; if the change is meant, \
+                       POST /projects/default/backups/medium takes the present one";
+        for (code, is, message) in [(SAME_MEDIUM, look.same, same), (MEDIUM_CHANGED, look.changed, changed)] {
+            if is && self.health.raise(code, message) {
+                tracing::warn!(code, "backup_medium");
+            } else if !is && self.health.clear(code) {
+                tracing::info!(code, "backup_medium_good_again");
+            }
         }
     }
 
@@ -122,13 +169,17 @@ impl Board {
     }
 
     /// A job failed.
-    pub(super) fn failed(&self, project: &ProjectId, doing: &'static str, fault: &Fault) {
+    pub(super) fn failed(&self, project: &ProjectId, doing: Doing, fault: &Fault) {
         if fault.kind.is_the_askers() {
             return; // it may not even be a project
         }
         self.metrics.failed.with_label_values(&[fault.kind.label()]).inc();
-        tracing::warn!(%project, doing, kind = fault.kind.label(), error = %fault, "backup_failed");
+        tracing::warn!(%project, doing = doing.name(), kind = fault.kind.label(), error = %fault, "backup_failed");
         self.edit(project, |status| status.last_error = Some(fault.message.clone()));
+        if doing == Doing::Creating {
+            let message = format!("no backup of project {project} could be made: {fault}");
+            self.health.raise_for(FAILING, project.as_str(), message);
+        }
     }
 
     /// The last good backup is older than it may be.

@@ -1,20 +1,21 @@
 //! Every vault there is, and the keys that open what is in them. Reads only, and needs no library: what is kept can be
 //! looked at beside a running appliance, and on a box that does not start.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::bundle;
 use super::fault::Fault;
 use super::local::Local;
-use super::retention::newer;
+use super::medium::Medium;
 use super::s3::S3;
 use super::seal::Keys;
 use super::vault::{Stored, Vault};
 use super::version::Version;
 use crate::config::{self, BackupProvider};
 use crate::dmx::{ProjectId, Snapshot, VersionId};
+use crate::kit::clock;
 
 /// Where backups are.
 pub struct Vaults {
@@ -23,6 +24,8 @@ pub struct Vaults {
     pub(super) main: Arc<dyn Vault>,
     /// The local folder, when that is another one: restores keep there what they replace.
     pub(super) local: Option<Arc<dyn Vault>>,
+    /// The local folder as such, for looks at its medium.
+    pub(super) folder: Local,
 }
 
 impl Vaults {
@@ -32,12 +35,14 @@ impl Vaults {
     /// A key or a bucket that cannot be used, whatever happens later.
     pub fn new(settings: &config::Backup, data_dir: &Path) -> Result<Self, Fault> {
         let root = settings.local_path.clone().unwrap_or_else(|| data_dir.join("backups"));
-        let local: Arc<dyn Vault> = Arc::new(Local::new(root));
+        let medium = Medium::new(root, data_dir.to_owned(), settings.local_path.is_some());
+        let folder = Local::new(Arc::new(medium));
+        let local: Arc<dyn Vault> = Arc::new(folder.clone());
         let (main, local): (Arc<dyn Vault>, _) = match settings.provider {
             BackupProvider::Local => (local, None),
             BackupProvider::S3 => (Arc::new(S3::new(settings)?), Some(local)),
         };
-        Ok(Self { keys: Arc::new(Keys::new(settings)?), main, local })
+        Ok(Self { keys: Arc::new(Keys::new(settings)?), main, local, folder })
     }
 
     /// All versions of a project, the newest first.
@@ -45,14 +50,18 @@ impl Vaults {
     /// # Errors
     /// The place where backups go.
     pub async fn list(&self, project: &ProjectId) -> Result<Vec<Version>, Fault> {
-        let mut all = self.main.list(project).await?;
+        let now = clock::now_ms();
+        let newest_first = |mut all: Vec<Version>| {
+            all.sort_by(|a, b| b.made_before(a, now));
+            all
+        };
+        let mut all = newest_first(self.main.list(project).await?);
         if let Some(local) = &self.local {
             match local.list(project).await {
-                Ok(more) => all.extend(more),
+                Ok(more) => all = merged(all, newest_first(more)),
                 Err(fault) => tracing::warn!(%project, error = %fault, "backup_list_local"),
             }
         }
-        all.sort_by(|a, b| newer(b, a));
         let mut seen = HashSet::new();
         all.retain(|version| seen.insert(version.version_id.clone()));
         Ok(all)
@@ -120,6 +129,19 @@ impl Vaults {
         })
         .await
     }
+}
+
+/// Two vaults' versions in one list. Each keeps its order, which says nothing about the other: between them time decides.
+fn merged(a: Vec<Version>, b: Vec<Version>) -> Vec<Version> {
+    let (mut a, mut b) = (VecDeque::from(a), VecDeque::from(b));
+    let mut all = Vec::with_capacity(a.len() + b.len());
+    while let (Some(first), Some(second)) = (a.front(), b.front()) {
+        let next = if first.created_at >= second.created_at { a.pop_front() } else { b.pop_front() };
+        all.extend(next);
+    }
+    all.extend(a);
+    all.extend(b);
+    all
 }
 
 /// Work for the processor, off the threads that serve.

@@ -1,5 +1,6 @@
 //! A version: one backup of a project, as it is listed.
 
+use std::cmp::Ordering;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -31,6 +32,23 @@ pub struct Version {
     /// Whether it was made by a restore of the state that it replaced.
     #[serde(skip)]
     pub safety: bool,
+    /// Its place in the order of making of its vault: one more than the highest there was. Others' versions have none.
+    #[serde(skip)]
+    pub order: Option<u64>,
+}
+
+impl Version {
+    /// The place of the next one in a vault that has these.
+    pub(super) fn next_order(all: &[Self]) -> u64 {
+        all.iter().filter_map(|version| version.order).max().map_or(1, |last| last.saturating_add(1))
+    }
+
+    /// Order of making in one vault. Who has no place there stands before all that have one, by the time it tells; one
+    /// that tells a time after `now_ms` first of all: its clock was wrong, or ours is.
+    pub(super) fn made_before(&self, other: &Self, now_ms: u64) -> Ordering {
+        let key = |version: &Self| (version.order, version.created_at <= now_ms, version.created_at);
+        key(self).cmp(&key(other)).then_with(|| self.version_id.cmp(&other.version_id))
+    }
 }
 
 /// Where a backup is.
@@ -98,6 +116,7 @@ mod tests {
             encrypted: true,
             sha256: Some("00".into()),
             safety: true,
+            order: Some(3),
         };
         assert_eq!(
             serde_json::to_value(&version).unwrap(),

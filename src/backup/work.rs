@@ -10,7 +10,7 @@ use ulid::Ulid;
 
 use super::bundle;
 use super::fault::{Fault, FaultKind};
-use super::retention::{Rules, newer};
+use super::retention::Rules;
 use super::shows::{NotTaken, Shows};
 use super::status::{Board, Job, Phase};
 use super::vault::{Stored, Vault};
@@ -28,6 +28,9 @@ const EDITED: usize = 3;
 
 /// So long it is tried to remove what did not come out well: whoever asked waits for the bad news.
 const CLEAN_UP: Duration = Duration::from_secs(5);
+
+/// No job takes longer, whatever the place where backups are kept does: the largest one takes this at 32 kB a second.
+const JOB: Duration = Duration::from_secs(3600);
 
 /// Everything that backups and restores are made with.
 pub(super) struct Work {
@@ -90,7 +93,7 @@ impl Work {
     pub(super) async fn restore(&self, project: &ProjectId, source: Source) -> Result<(), Fault> {
         self.active(project)?;
         let job = self.board.begin(project);
-        let Opened { snapshot, from, spared } = self.open(&job, project, source).await?;
+        let Opened { snapshot, from, spared } = in_time(self.open(&job, project, source)).await?;
         self.adopt(&job, project, snapshot, &from, spared.as_ref()).await?;
         self.board.restored(project, &from);
         Ok(())
@@ -131,7 +134,7 @@ impl Work {
     ) -> Result<(), Fault> {
         for _ in 0..EDITED {
             job.phase(Phase::Safety, 0);
-            let edition = self.keep_safe(job, project, from, spared).await?;
+            let edition = in_time(self.keep_safe(job, project, from, spared)).await?;
             job.phase(Phase::Adopt, 0);
             match self.shows.adopt(project, snapshot.clone(), edition).await {
                 Err(NotTaken::Changed) => {}
@@ -153,7 +156,8 @@ impl Work {
     pub(super) async fn newest(&self, project: &ProjectId) -> Result<Option<(VersionId, [u8; 32])>, Fault> {
         let vault = &self.vaults.main;
         let all = vault.list(project).await?;
-        let Some(newest) = all.into_iter().filter(|version| !version.safety).max_by(newer) else { return Ok(None) };
+        let (ordinary, now) = (all.into_iter().filter(|version| !version.safety), clock::now_ms());
+        let Some(newest) = ordinary.max_by(|a, b| a.made_before(b, now)) else { return Ok(None) };
         let fingerprint = match vault.get(project, &newest.version_id, &|_, _| ()).await {
             Ok(stored) => self.vaults.opened(stored, bundle::fingerprint).await,
             Err(fault) => Err(fault),
@@ -193,17 +197,25 @@ impl Work {
             Ok((Bytes::from(sealed), sha256))
         };
         let (sealed, sha256) = blocking(sealing).await?;
+        let size = sealed.len() as u64;
+        job.phase(Phase::Upload, size);
+        let order = match vault.list(project).await {
+            Ok(all) => Some(Version::next_order(&all)),
+            // Keys that may not list may still store; whoever does not answer now will not take it either.
+            Err(fault) if fault.kind == FaultKind::Refused => None,
+            Err(fault) => return Err(fault),
+        };
         let version = Version {
             version_id: Ulid::generate().into(),
             created_at,
-            size: sealed.len() as u64,
+            size,
             label,
             provider: vault.provider(),
             encrypted: self.vaults.keys.seals(),
             sha256: Some(sha256),
             safety,
+            order,
         };
-        job.phase(Phase::Upload, version.size);
         let put = vault.put(project, &version, sealed).await;
         let verified = match put {
             Ok(()) => self.verified(vault, job, project, &version).await,
@@ -260,7 +272,8 @@ impl Work {
         })?;
         let mut all = vault.list(project).await.unwrap_or_default();
         all.retain(|version| version.safety && version.version_id != kept.version_id);
-        all.sort_by(|a, b| newer(b, a));
+        let now = clock::now_ms();
+        all.sort_by(|a, b| b.made_before(a, now));
         for spare in all.iter().skip(SAFETY - 1).filter(|version| Some(&version.version_id) != spared) {
             self.drop_spare(vault, project, &spare.version_id).await;
         }
@@ -274,7 +287,7 @@ impl Work {
         job.phase(Phase::Retention, 0);
         match self.vaults.main.list(project).await {
             Ok(all) => {
-                for spare in self.rules.spare(&all, &made.version_id) {
+                for spare in self.rules.spare(&all, &made.version_id, clock::now_ms()) {
                     self.drop_spare(&*self.vaults.main, project, &spare).await;
                 }
             }
@@ -322,6 +335,15 @@ impl Work {
         }
         Err(Fault::no_version(id))
     }
+}
+
+/// The outcome of a job, or that it took too long. Never around the swap itself, the outcome of which must be known.
+pub(super) async fn in_time<T>(job: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    timeout(JOB, job).await.unwrap_or_else(|_| {
+        let message =
+            format!("the place where backups are kept took more than {} min, so it was given up", JOB.as_secs() / 60);
+        Err(Fault::new(FaultKind::Unreachable, message))
+    })
 }
 
 fn not_taken(why: NotTaken, project: &ProjectId) -> Fault {

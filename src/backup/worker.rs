@@ -3,20 +3,24 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::Parts;
 use super::fault::Fault;
 use super::handle::{Handle, Opened, Order, Task};
 use super::retention::Rules;
 use super::schedule::Schedule;
-use super::status::{Board, Phase};
+use super::status::{Board, Doing, Phase};
 use super::vaults::{Vaults, blocking};
-use super::work::{Made, Work};
+use super::work::{Made, Work, in_time};
 use crate::dmx::{ProjectId, VersionId};
 use crate::kit::stop::Stop;
+
+/// Between looks at the medium of local backups: a stick is plugged in, and whoever did it looks whether that helped.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// What the last good backup of a project holds.
 struct Last {
@@ -52,6 +56,9 @@ impl Worker {
     /// Works until the stop, and to the end of what is under way then.
     pub(super) async fn run(mut self, mut stop: Stop) {
         let mut watching = true;
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let named = self.work.vaults.folder.is_named();
         loop {
             let (due, old) = match &self.schedule {
                 Some(schedule) => (Some(schedule.next()), Some(schedule.old_at()).filter(|_| watching)),
@@ -59,6 +66,7 @@ impl Worker {
             };
             tokio::select! {
                 () = stop.requested() => return,
+                _ = looks.tick(), if named => self.look().await,
                 order = self.orders.recv() => match order {
                     Some(order) => {
                         self.obey(order).await;
@@ -81,28 +89,36 @@ impl Worker {
         }
     }
 
+    /// Looks at the medium, which somebody may have plugged in or out.
+    async fn look(&self) {
+        match self.work.vaults.folder.look().await {
+            Ok(look) => self.work.board.medium(look),
+            Err(error) => tracing::debug!(%error, "backup_medium"), // a backup will say so
+        }
+    }
+
     async fn obey(&mut self, order: Order) {
         let Order { task, turn } = order;
         match task {
             Task::Create(project, label, answer) => {
-                let outcome = self.work.create(&project, label).await;
-                self.note(&project, "creating", &outcome);
+                let outcome = in_time(self.work.create(&project, label)).await;
+                self.note(&project, Doing::Creating, &outcome);
                 drop(turn);
                 let _ = answer.send(outcome.map(|made| made.version)); // whoever asked may have gone
             }
             Task::Restore(project, source, answer) => {
                 let outcome = self.work.restore(&project, source).await;
-                outcome.as_ref().inspect_err(|fault| self.work.board.failed(&project, "restoring", fault)).ok();
+                outcome.as_ref().inspect_err(|fault| self.work.board.failed(&project, Doing::Restoring, fault)).ok();
                 drop(turn);
                 let _ = answer.send(outcome);
             }
             Task::LookInto(project, source, answer) => {
-                let outcome = self.work.look_into(&project, source).await;
+                let outcome = in_time(self.work.look_into(&project, source)).await;
                 let _ = answer.send(outcome.map(|snapshot| Opened { snapshot, _turn: turn }));
             }
             Task::Delete(project, version, answer) => {
-                let outcome = self.work.delete(&project, &version).await;
-                outcome.as_ref().inspect_err(|fault| self.work.board.failed(&project, "deleting", fault)).ok();
+                let outcome = in_time(self.work.delete(&project, &version)).await;
+                outcome.as_ref().inspect_err(|fault| self.work.board.failed(&project, Doing::Deleting, fault)).ok();
                 drop(turn);
                 let _ = answer.send(outcome);
             }
@@ -111,7 +127,9 @@ impl Worker {
 
     /// Backups by the clock, of every project that has changed. An order breaks it off, and is given back.
     async fn automatic(&mut self) -> Option<Order> {
-        for project in self.work.shows.known() {
+        let known = self.work.shows.known();
+        self.work.board.keep_only(&known);
+        for project in known {
             let made = tokio::select! {
                 biased;
                 order = self.orders.recv() => {
@@ -120,13 +138,13 @@ impl Worker {
                     }
                     return order;
                 }
-                made = made_unless_unchanged(&self.work, &mut self.last, &project) => made,
+                made = in_time(made_unless_unchanged(&self.work, &mut self.last, &project)) => made,
             };
             match made {
-                Ok(Some(made)) => self.note(&project, "creating", &Ok(made)),
+                Ok(Some(made)) => self.note(&project, Doing::Creating, &Ok(made)),
                 Ok(None) => self.work.board.unchanged(&project),
                 Err(fault) => {
-                    self.note(&project, "creating", &Err(fault));
+                    self.note(&project, Doing::Creating, &Err(fault));
                     if let Some(schedule) = self.schedule.as_mut().filter(|schedule| schedule.next() <= Instant::now())
                     {
                         schedule.failed(Instant::now());
@@ -142,7 +160,7 @@ impl Worker {
     }
 
     /// Notes how a backup went.
-    fn note(&mut self, project: &ProjectId, doing: &'static str, outcome: &Result<Made, Fault>) {
+    fn note(&mut self, project: &ProjectId, doing: Doing, outcome: &Result<Made, Fault>) {
         let now = Instant::now();
         match outcome {
             Ok(made) => {

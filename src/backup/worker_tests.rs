@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::local::Local;
+use super::medium::Medium;
 use super::retention::Rules;
 use super::seal::Keys;
 use super::seal::tests::FERNET_KEY;
@@ -18,7 +19,7 @@ use super::status::Board;
 use super::vault::{Progress, Stored, Vault};
 use super::vaults::Vaults;
 use super::version::Provider;
-use super::work::Work;
+use super::work::{Source, Work, in_time};
 use super::{Backups, Fault, FaultKind, Handle, NotTaken, Parts, Shows, Version, start};
 use crate::config;
 use crate::dmx::{ProjectId, Snapshot, UniverseId, VersionId};
@@ -384,17 +385,72 @@ async fn a_last_good_backup_that_is_too_old_is_a_problem_until_one_is_made() {
     let settings = config::Backup { auto_interval_minutes: 10, local_path: Some(root.clone()), ..Default::default() };
     let edge = Edge::new(settings);
     let minutes = |n: u64| tokio::time::sleep(Duration::from_secs(n * 60));
+    let codes = || edge.health.problems().into_iter().map(|problem| problem.code).collect::<Vec<_>>();
+    assert_eq!(kind(edge.handle().create(&id("default"), None).await), FaultKind::Refused);
+    assert_eq!(codes(), ["BACKUP_FAILING", "BACKUP_ON_SAME_MEDIUM"], "at once");
+    assert!(edge.health.problems()[0].message.contains("backup.local_path"));
     minutes(19).await;
-    assert_eq!(edge.health.problems(), []);
+    assert_eq!(codes(), ["BACKUP_FAILING", "BACKUP_ON_SAME_MEDIUM"]);
     minutes(2).await;
+    assert_eq!(codes(), ["BACKUP_FAILING", "BACKUP_OLD", "BACKUP_ON_SAME_MEDIUM"]);
     let problems = edge.health.problems();
-    assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["BACKUP_OLD"]);
-    assert!(problems[0].message.contains("backup.local_path"), "{problems:?}");
+    assert!(problems.iter().all(|problem| problem.message.contains("backup.local_path")), "{problems:?}");
+    assert!(problems.iter().all(|problem| !problem.message.contains(dir.path().to_str().unwrap())), "{problems:?}");
     assert!(edge.metrics.backup.failed.with_label_values(&["refused"]).get() > 2);
     fs::remove_file(&root).unwrap();
     minutes(11).await;
-    assert_eq!(edge.health.problems(), []);
+    assert_eq!(codes(), ["BACKUP_ON_SAME_MEDIUM"]);
     assert_eq!(edge.list().await.len(), 1);
+}
+
+/// A vault that never answers.
+struct Deaf;
+
+impl Vault for Deaf {
+    fn provider(&self) -> Provider {
+        Provider::S3
+    }
+
+    fn put<'a>(&'a self, _: &'a ProjectId, _: &'a Version, _: Bytes) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn get<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId, _: Progress<'a>) -> BoxFuture<'a, Result<Stored, Fault>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn has<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId) -> BoxFuture<'a, Result<bool, Fault>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn list<'a>(&'a self, _: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn delete<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_has_an_end_whatever_the_vault_does() {
+    let edge = Edge::plain();
+    let medium = Medium::new(edge.dir.path().join("backups"), edge.dir.path().to_owned(), false);
+    let work = Work {
+        shows: edge.stage.clone(),
+        board: Board::new(edge.health.clone(), edge.metrics.backup.clone()),
+        vaults: Vaults {
+            keys: Arc::new(Keys::new(&config::Backup::default()).unwrap()),
+            main: Arc::new(Deaf),
+            local: None,
+            folder: Local::new(Arc::new(medium)),
+        },
+        rules: Rules::new(&config::Backup::default()),
+    };
+    let source = Source::Version { owner: None, id: id("v"), force: false };
+    assert_eq!(kind(work.restore(&id("default"), source).await), FaultKind::Unreachable);
+    assert_eq!(kind(in_time(work.create(&id("default"), None)).await), FaultKind::Unreachable);
+    assert!(!work.board.status(&id("default")).running);
 }
 
 /// A vault whose medium changes what it is given.
@@ -434,13 +490,16 @@ impl Vault for Liar {
 #[tokio::test]
 async fn a_backup_that_is_not_read_back_as_it_was_does_not_count_and_goes() {
     let edge = Edge::plain();
+    let medium = Medium::new(edge.dir.path().join("backups"), edge.dir.path().to_owned(), false);
+    let folder = Local::new(Arc::new(medium));
     let work = Work {
         shows: edge.stage.clone(),
         board: Board::new(edge.health.clone(), edge.metrics.backup.clone()),
         vaults: Vaults {
             keys: Arc::new(Keys::new(&config::Backup::default()).unwrap()),
-            main: Arc::new(Liar(Local::new(edge.dir.path().join("backups")))),
+            main: Arc::new(Liar(folder.clone())),
             local: None,
+            folder,
         },
         rules: Rules::new(&config::Backup::default()),
     };

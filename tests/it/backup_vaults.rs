@@ -12,7 +12,7 @@ use dmxd::metrics::Metrics;
 use futures_util::future::BoxFuture;
 use serde_json::json;
 
-use crate::harness::{BUCKET, FaultProxy, Moto, Weather, eventually};
+use crate::harness::{BUCKET, FaultProxy, Impostor, Moto, Weather, eventually};
 
 /// A house with one project.
 struct Stage {
@@ -160,6 +160,101 @@ async fn wrong_keys_a_missing_bucket_and_a_dead_endpoint_say_what_to_do_and_show
         let status = edge.backups.handle.status(&project()).unwrap();
         assert_eq!((status.last_backup_at, status.last_error), (None, Some(fault.message)));
     }
+}
+
+const PAGE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n\n<!DOCTYPE html><html>\
+                    <title>Welcome to the hotel</title></html>";
+
+/// Every job that speaks to a bucket: what it says of whoever answers there.
+async fn told(edge: &Edge) -> Vec<Fault> {
+    let version = "01J".parse().unwrap();
+    let handle = &edge.backups.handle;
+    vec![
+        edge.create("x").await.unwrap_err(),
+        edge.restore(&version).await.unwrap_err(),
+        handle.list(&project()).await.unwrap_err(),
+        handle.download(&project(), &version).await.unwrap_err(),
+        handle.verify(&project(), &version).await.unwrap_err(),
+        handle.delete(&project(), &version).await.unwrap_err(),
+    ]
+}
+
+#[tokio::test]
+async fn nobody_is_followed_elsewhere_and_a_login_page_is_called_one() {
+    let target = Impostor::start(PAGE, "").await;
+    for status in
+        ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
+    {
+        let to = format!("http://{}/login?from=stage", target.address);
+        let moved = Impostor::start(
+            format!("HTTP/1.1 {status}\r\nlocation: {to}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"),
+            "",
+        );
+        let moved = moved.await;
+        let token = Some(Secret::new("token-geheim"));
+        let edge = Edge::new(config::Backup { s3_session_token: token, ..settings(moved.address) }, 0);
+        for fault in told(&edge).await {
+            let to = format!("sends us on to http://{} (status {}", target.address, &status[..3]);
+            assert!(fault.kind == FaultKind::Refused && fault.message.contains(&to), "{fault}");
+            assert!(!fault.message.contains("geheim") && !fault.message.contains("login?"), "{fault}");
+        }
+        assert!(!moved.requests().is_empty());
+    }
+    assert_eq!(target.requests(), Vec::<String>::new(), "neither the show nor the token went on");
+
+    let edge = Edge::new(settings(target.address), 0);
+    for fault in told(&edge).await {
+        assert!(fault.kind == FaultKind::Refused && fault.message.contains("a web page answers there"), "{fault}");
+        assert!(fault.message.contains("login page") && !fault.message.contains("hotel"), "{fault}");
+    }
+    assert_eq!(edge.adopted(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_has_one() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\nconnection: close\r\n\r\n";
+    const LIST: &str = "<ListBucketResult><Name>stage</Name><Prefix></Prefix><MaxKeys>1000</MaxKeys>";
+    const OBJECT: &str = "<Contents><Key>stage/x</Key><LastModified>2024-02-29T23:59:59Z</LastModified><ETag>1</ETag>\
+                          <Size>1</Size></Contents>";
+    // A page that never ends, pages that never end, and a fault that never ends.
+    let page = Impostor::start(format!("{HEAD}{LIST}<IsTruncated>false</IsTruncated>"), OBJECT.repeat(200)).await;
+    let again = "<IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>";
+    let pages = Impostor::start(format!("{HEAD}{LIST}{again}{}</ListBucketResult>", OBJECT.repeat(500)), "").await;
+    let word =
+        Impostor::start("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n<Error>", "<Why>x</Why>".repeat(1000))
+            .await;
+    for (impostor, words) in
+        [(&page, "a page of its listing is larger"), (&pages, "does not end after"), (&word, "(status 400)")]
+    {
+        let edge = Edge::new(settings(impostor.address), 0);
+        let fault = edge.backups.handle.list(&project()).await.unwrap_err();
+        assert!(fault.kind == FaultKind::Refused && fault.message.contains(words), "{fault}");
+    }
+    // A backup that never ends.
+    let object = Impostor::start("HTTP/1.1 200 OK\r\netag: 1\r\nconnection: close\r\n\r\n{", " ".repeat(1 << 20)).await;
+    let edge = Edge::new(settings(object.address), 0);
+    let fault = edge.backups.handle.download(&project(), &"01J".parse().unwrap()).await.unwrap_err();
+    assert!(fault.kind == FaultKind::Unreadable && fault.message.contains("too large"), "{fault}");
+}
+
+#[tokio::test]
+async fn the_order_of_making_stands_in_the_metadata_and_what_the_clock_told_decides_nothing() {
+    let moto = Moto::start().await;
+    let folder = format!("/{BUCKET}/stage/default");
+    let home = || Edge::new(config::Backup { keep_last: 3, s3_prefix: "stage".into(), ..settings(moto.address) }, 0);
+    let edge = home();
+    let labels = async |edge: &Edge| edge.list().await.into_iter().filter_map(|v| v.label).collect::<Vec<_>>();
+    for (label, told) in [("ahead", "4102444800000"), ("right", "1790000000000"), ("behind", "5")] {
+        let object = format!("{folder}/{}.bin", edge.create(label).await.unwrap().version_id);
+        let head = moto.head(&object).await;
+        let [sha256, order] = ["sha256", "order"].map(|name| head[format!("x-amz-meta-{name}")].to_str().unwrap());
+        let metadata = [("createdat", told), ("label", label), ("sha256", sha256), ("order", order)];
+        moto.put(&object, moto.get(&object).await.text.into_bytes(), &metadata).await;
+    }
+    let edge = home(); // which has not listed anything yet
+    assert_eq!(labels(&edge).await, ["behind", "right", "ahead"]);
+    edge.create("next").await.unwrap();
+    assert_eq!(labels(&edge).await, ["next", "behind", "right"]);
 }
 
 #[tokio::test]

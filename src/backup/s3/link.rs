@@ -1,19 +1,21 @@
-//! The link to a bucket: requests with a deadline each, tried again with growing pauses while that may help. Knows no
-//! backups.
+//! The link to a bucket: requests with a deadline each, tried again with growing pauses while that may help. Follows
+//! nobody elsewhere, and reads no answer without an end. Knows no backups.
 
 use std::future::Future;
 use std::time::Duration;
 
-use reqwest::Response;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, LOCATION};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, Response};
 use s3::command::Command;
 use s3::creds::Credentials;
 use s3::request::Request;
 use s3::request::tokio_backend::ReqwestRequest;
+use s3::serde_types::ListBucketResult;
 use s3::{Bucket, Region};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::Trouble;
+use super::words::{Trouble, code};
 use crate::backup::fault::{Fault, FaultKind};
 use crate::backup::vault::Progress;
 use crate::config;
@@ -24,14 +26,24 @@ use crate::kit::secret::Secret;
 const TRIES: u32 = 4;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
 
+/// A silence counts as so many tries: it is asked once more, and after 21 s it is told.
+const SILENCE: u32 = 3;
+
 /// So long an answer, or its next piece, may take.
-const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(10);
 
-/// The slowest upload that is waited for, in bytes a second: half a megabit.
-const SLOWEST: u64 = 64 << 10;
+/// The slowest transfer that is waited for, in bytes a second.
+const SLOWEST: u64 = 16 << 10;
 
-/// Pages of a listing, of 1,000 each: more than anybody keeps, and an end in any case.
-const PAGES: usize = 1000;
+/// The largest page of a listing: 1,000 objects with keys of 1,024 bytes, and as much again around them.
+const PAGE: u64 = 4 << 20;
+
+/// The largest answer that is no page and no backup: what it did, or why not.
+const WORD: u64 = 64 << 10;
+
+/// Objects in a project's folder, and pages of its listing: more than anybody keeps, and an end in any case.
+const MOST_OBJECTS: usize = 10_000;
+const PAGES: usize = 200;
 
 /// Where a bucket is when nothing says so.
 const REGION: &str = "us-east-1";
@@ -39,6 +51,8 @@ const REGION: &str = "us-east-1";
 /// A bucket.
 pub(super) struct Link {
     bucket: Bucket,
+    /// Ours, since the crate's own follows redirects: to whoever answers there, with the show and the session token.
+    client: Client,
     /// As messages name it.
     place: String,
     /// Whether requests are signed.
@@ -80,28 +94,29 @@ impl Link {
         if settings.s3_path_style.unwrap_or(!own.is_empty() || settings.s3_bucket.contains('.')) {
             bucket.set_path_style();
         }
-        // Set in any case: without a proxy of its own the client would obey HTTP_PROXY and its family.
-        let proxy = match settings.s3_proxy.as_str() {
-            "" => reqwest::Proxy::custom(|_| None::<reqwest::Url>),
-            url => reqwest::Proxy::all(url).map_err(|error| wrong(format!("backup.s3_proxy: {error}")))?,
+        let client = Client::builder().redirect(Policy::none()).no_proxy(); // whatever HTTP_PROXY and its family say
+        let client = match settings.s3_proxy.as_str() {
+            "" => client,
+            url => client.proxy(reqwest::Proxy::all(url).map_err(|error| wrong(format!("backup.s3_proxy: {error}")))?),
         };
-        let mut bucket = bucket.set_proxy(proxy).map_err(|error| wrong(error.to_string()))?;
-        // Deadlines and further tries are ours: a whole transfer may take longer than one answer.
-        bucket.set_request_timeout(None);
-        s3::set_retries(0);
-        Ok(Self { bucket, place, keys })
+        let client = client.build().map_err(|error| wrong(error.without_url().to_string()))?;
+        Ok(Self { bucket, client, place, keys })
     }
 
     /// Stores an object. A further try overwrites what the one before may have left.
     pub(super) async fn put(&self, key: &str, content: &[u8], headers: &HeaderMap) -> Result<(), Fault> {
-        let limit = ANSWER + Duration::from_secs(content.len() as u64 / SLOWEST);
+        let limit = time_for(content.len());
         let command = || Command::PutObject {
             content,
             content_type: "application/octet-stream",
             custom_headers: Some(headers.clone()),
             multipart: None,
         };
-        self.tried("storing a backup in", || async { self.send(key, command(), limit).await.map(drop) }).await
+        let done = self.tried("storing a backup in", || async {
+            let answer = self.send(Method::PUT, key, command(), limit).await?;
+            word(answer).await
+        });
+        done.await
     }
 
     /// Fetches an object of at most so many bytes; `None` when it is not there.
@@ -112,15 +127,12 @@ impl Link {
         progress: Progress<'_>,
     ) -> Result<Option<(HeaderMap, Vec<u8>)>, Fault> {
         let got = self.tried("fetching a backup from", || async {
-            let answer = match self.send(key, Command::GetObject, ANSWER).await {
+            let answer = match self.send(Method::GET, key, Command::GetObject, ANSWER).await {
                 Err(trouble) if trouble.is_missing_key() => return Ok(None),
                 other => other?,
             };
             let headers = answer.headers().clone();
-            Ok(body(answer, most, progress)
-                .await?
-                .map(|bytes| (headers, Some(bytes)))
-                .or(Some((HeaderMap::new(), None))))
+            Ok(Some((headers, content(answer, most, progress).await?)))
         });
         match got.await? {
             None => Ok(None),
@@ -132,10 +144,13 @@ impl Link {
     /// What is known about an object; `None` when it is not there.
     pub(super) async fn head(&self, key: &str) -> Result<Option<HeaderMap>, Fault> {
         let asked = self.tried("asking for a backup in", || async {
-            match self.send(key, Command::HeadObject, ANSWER).await {
-                Err(trouble) if trouble.is_missing_key() => Ok(None),
-                other => other.map(|answer| Some(answer.headers().clone())),
-            }
+            let headers = match self.send(Method::HEAD, key, Command::HeadObject, ANSWER).await {
+                Err(trouble) if trouble.is_missing_key() => return Ok(None),
+                other => other?.headers().clone(),
+            };
+            // Its answer has no body to look at; every object has an ETag.
+            let page = headers.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
+            if page && !headers.contains_key(ETAG) { Err(Trouble::Page { status: 200 }) } else { Ok(Some(headers)) }
         });
         asked.await
     }
@@ -143,9 +158,9 @@ impl Link {
     /// Deletes an object. That it is gone already is no fault.
     pub(super) async fn delete(&self, key: &str) -> Result<(), Fault> {
         let done = self.tried("deleting a backup in", || async {
-            match self.send(key, Command::DeleteObject, ANSWER).await {
+            match self.send(Method::DELETE, key, Command::DeleteObject, ANSWER).await {
                 Err(trouble) if trouble.is_missing_key() => Ok(()),
-                other => other.map(drop),
+                other => word(other?).await,
             }
         });
         done.await
@@ -156,12 +171,7 @@ impl Link {
         let mut all = Vec::new();
         let mut token = None;
         for _ in 0..PAGES {
-            let page = self.tried("listing backups in", || async {
-                let page = self.bucket.list_page(folder.to_owned(), Some("/".to_owned()), token.clone(), None, None);
-                let (page, _) = timeout(ANSWER, page).await.map_err(|_| Trouble::Silent(ANSWER))??;
-                Ok(page)
-            });
-            let page = page.await?;
+            let page = self.tried("listing backups in", || self.page(folder, token.clone())).await?;
             all.extend(page.contents.into_iter().map(|object| Listed {
                 mark: format!("{} {}", object.e_tag.unwrap_or_default(), object.last_modified),
                 modified: milliseconds(&object.last_modified).unwrap_or(0),
@@ -170,15 +180,64 @@ impl Link {
             }));
             token = page.next_continuation_token;
             if token.is_none() {
+                return Ok(all);
+            }
+            if all.len() > MOST_OBJECTS {
                 break;
             }
         }
-        Ok(all)
+        let message = format!(
+            "listing backups in {}: the listing of {folder} does not end after {} objects; delete old ones \
+             (backup.keep_last does that by itself), or check backup.s3_endpoint",
+            self.place,
+            all.len()
+        );
+        Err(Fault::new(FaultKind::Refused, message))
     }
 
-    async fn send(&self, key: &str, command: Command<'_>, limit: Duration) -> Result<Response, Trouble> {
+    async fn page(&self, folder: &str, continuation_token: Option<String>) -> Result<ListBucketResult, Trouble> {
+        let command = Command::ListObjectsV2 {
+            prefix: folder.to_owned(),
+            delimiter: Some("/".to_owned()),
+            continuation_token,
+            start_after: None,
+            max_keys: None,
+        };
+        let answer = self.send(Method::GET, "/", command, ANSWER).await?;
+        let Some(body) = body(answer, PAGE, &|_, _| ()).await? else {
+            return Err(Trouble::Odd(format!("a page of its listing is larger than {} MiB", PAGE >> 20)));
+        };
+        if is_page(&body) {
+            return Err(Trouble::Page { status: 200 });
+        }
+        quick_xml::de::from_reader(&*body).map_err(|_| Trouble::Odd("its answer is not one of S3".to_owned()))
+    }
+
+    /// A request, signed, and the answer when it is a good one.
+    async fn send(
+        &self,
+        method: Method,
+        key: &str,
+        command: Command<'_>,
+        limit: Duration,
+    ) -> Result<Response, Trouble> {
         let request = ReqwestRequest::new(&self.bucket, key, command).await?;
-        timeout(limit, request.response()).await.map_err(|_| Trouble::Silent(limit))?.map_err(Trouble::from)
+        let (url, headers, content) = (request.url()?, request.headers().await?, request.request_body()?);
+        let sent = self.client.request(method, url).headers(headers).body(content).send();
+        let answer = timeout(limit, sent).await.map_err(|_| Trouble::Silent(limit))??;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let status = status.as_u16();
+        let to = answer.headers().get(LOCATION).and_then(|to| answer.url().join(to.to_str().ok()?).ok());
+        let said = body(answer, WORD, &|_, _| ()).await?.unwrap_or_default();
+        let code = code(&String::from_utf8_lossy(&said));
+        Err(match to {
+            Some(to) if code.is_empty() => Trouble::Redirect { status, to: to.origin().ascii_serialization() },
+            _ if is_page(&said) => Trouble::Page { status },
+            _ => Trouble::Answer { status, code },
+        })
     }
 
     async fn tried<T, F>(&self, doing: &str, attempt: impl Fn() -> F) -> Result<T, Fault>
@@ -192,8 +251,7 @@ impl Link {
                 Err(trouble) if trouble.may_pass() && tries < TRIES => {
                     tracing::debug!(doing, ?trouble, tries, "backup_tried_again");
                     sleep(pauses.pause()).await;
-                    // A silence was as long as several tries.
-                    tries += if matches!(trouble, Trouble::Silent(_)) { 2 } else { 1 };
+                    tries += if matches!(trouble, Trouble::Silent(_)) { SILENCE } else { 1 };
                 }
                 outcome => return outcome.map_err(|trouble| trouble.fault(doing, &self.place, self.keys)),
             }
@@ -207,14 +265,23 @@ fn amazons(region: &str) -> String {
     format!("https://s3.{region}.{domain}")
 }
 
+/// So long a transfer may take.
+fn time_for(bytes: usize) -> Duration {
+    ANSWER + Duration::from_secs(bytes as u64 / SLOWEST)
+}
+
 /// The bytes of an answer; `None` when they are more than `most`.
 async fn body(mut answer: Response, most: u64, progress: Progress<'_>) -> Result<Option<Vec<u8>>, Trouble> {
-    let total = answer.content_length();
+    let (total, began) = (answer.content_length(), Instant::now());
     if total.is_some_and(|total| total > most) {
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    while let Some(piece) = timeout(ANSWER, answer.chunk()).await.map_err(|_| Trouble::Silent(ANSWER))?? {
+    // Neither a silence nor a trickle: whoever sends a byte now and then would never end.
+    while let Some(piece) = timeout_at(began + time_for(bytes.len()), answer.chunk())
+        .await
+        .map_err(|_| Trouble::Silent(began.elapsed()))??
+    {
         bytes.extend_from_slice(&piece);
         if bytes.len() as u64 > most {
             return Ok(None);
@@ -222,6 +289,30 @@ async fn body(mut answer: Response, most: u64, progress: Progress<'_>) -> Result
         progress(bytes.len() as u64, total);
     }
     Ok(Some(bytes))
+}
+
+/// The bytes of an object; `None` when they are more than `most`.
+async fn content(answer: Response, most: u64, progress: Progress<'_>) -> Result<Option<Vec<u8>>, Trouble> {
+    match body(answer, most, progress).await? {
+        Some(bytes) if is_page(&bytes) => Err(Trouble::Page { status: 200 }),
+        other => Ok(other),
+    }
+}
+
+/// What was asked for is done, if it is a bucket that says so.
+async fn word(answer: Response) -> Result<(), Trouble> {
+    let status = answer.status().as_u16();
+    let said = body(answer, WORD, &|_, _| ()).await?.unwrap_or_default();
+    if is_page(&said) { Err(Trouble::Page { status }) } else { Ok(()) }
+}
+
+/// Whether somebody answers with a web page: no backup, and nothing that S3 says, begins like that.
+fn is_page(body: &[u8]) -> bool {
+    let start = body.trim_ascii_start();
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    [&b"<!doctype html"[..], b"<html"]
+        .iter()
+        .any(|begin| start.get(..begin.len()).is_some_and(|found| found.eq_ignore_ascii_case(begin)))
 }
 
 /// Unix milliseconds of a time as listings tell it: `2009-10-12T17:50:30.000Z`, always UTC.
@@ -250,6 +341,34 @@ mod tests {
         assert_eq!(milliseconds("2009-10-12T17:50:30.000Z"), Some(1_255_369_830_000));
         assert_eq!(milliseconds("2024-02-29T23:59:59Z"), Some(1_709_251_199_000));
         assert_eq!(milliseconds("yesterday"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_endpoint_and_one_that_trickles_are_told_in_time() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        for trickles in [false, true] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let s3_endpoint = format!("http://{}", listener.local_addr().unwrap());
+            tokio::spawn(async move {
+                while let Ok((mut socket, _)) = listener.accept().await {
+                    tokio::spawn(async move {
+                        let _ = socket.read(&mut [0; 4096]).await.unwrap(); // the request
+                        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
+                        while trickles && socket.write_all(head).await.is_ok() {
+                            sleep(Duration::from_secs(5)).await;
+                        }
+                        std::future::pending::<()>().await; // it stays open
+                        drop(socket);
+                    });
+                }
+            });
+            let link = Link::new(&config::Backup { s3_bucket: "b".into(), s3_endpoint, ..config::Backup::default() });
+            let (link, began) = (link.unwrap(), Instant::now());
+            let told = link.get("key", 2_000_000, &|_, _| ()).await.unwrap_err();
+            assert_eq!(told.kind, FaultKind::Unreachable, "{told}");
+            assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+            assert!(told.message.contains("no answer for 10 s"), "{told}");
+        }
     }
 
     #[tokio::test]

@@ -6,32 +6,38 @@ mod words;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::timeout;
 
 use super::bundle::MOST_STORED;
-use super::fault::Fault;
+use super::fault::{Fault, FaultKind};
+use super::index::MOST_ORDER;
 use super::percent;
 use super::vault::{Progress, Stored, Vault};
 use super::version::{Provider, Version};
 use crate::config;
 use crate::dmx::{ProjectId, VersionId};
 use link::{Link, Listed};
-use words::Trouble;
 
 const BIN: &str = ".bin";
 
 /// Questions about versions that are under way at once: S3 tells metadata of one object at a time.
 const AT_ONCE: usize = 8;
 
+/// So long the whole of a listing may take.
+const LISTING: Duration = Duration::from_secs(120);
+
 /// Names of metadata.
 const CREATED_AT: &str = "x-amz-meta-createdat";
 const LABEL: &str = "x-amz-meta-label";
 const ENCRYPTED: &str = "x-amz-meta-encrypted";
 const SHA256: &str = "x-amz-meta-sha256";
+const ORDER: &str = "x-amz-meta-order";
 
 /// A bucket of backups.
 pub(super) struct S3 {
@@ -114,6 +120,7 @@ fn described(id: VersionId, object: &Listed, headers: &HeaderMap) -> Version {
             .is_some_and(|word| matches!(word.to_ascii_lowercase().as_str(), "true" | "1" | "yes")),
         sha256: text(SHA256).map(str::to_owned),
         safety: false,
+        order: text(ORDER).and_then(|order| order.trim().parse().ok()).filter(|order| *order <= MOST_ORDER),
     }
 }
 
@@ -123,6 +130,7 @@ fn metadata(version: &Version) -> HeaderMap {
         (LABEL, version.label.as_deref().map(percent::encode)),
         (ENCRYPTED, Some(version.encrypted.to_string())),
         (SHA256, version.sha256.clone()),
+        (ORDER, version.order.map(|order| order.to_string())),
     ];
     let headers = pairs.into_iter().filter_map(|(name, value)| {
         let value = value.filter(|value| !value.is_empty())?;
@@ -168,7 +176,15 @@ impl Vault for S3 {
     }
 
     fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
-        Box::pin(self.listed(project))
+        Box::pin(async move {
+            timeout(LISTING, self.listed(project)).await.unwrap_or_else(|_| {
+                let message = format!(
+                    "listing backups in the bucket took more than {} s; is the network there?",
+                    LISTING.as_secs()
+                );
+                Err(Fault::new(FaultKind::Unreachable, message))
+            })
+        })
     }
 
     fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>> {
@@ -195,6 +211,7 @@ mod tests {
             encrypted: true,
             sha256: Some("00ff".into()),
             safety: false,
+            order: Some(12),
         };
         assert_eq!(described("a".parse().unwrap(), &object(), &metadata(&version)), version);
     }

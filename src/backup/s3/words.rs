@@ -13,6 +13,10 @@ use crate::backup::fault::{Fault, FaultKind};
 pub(super) enum Trouble {
     /// It answered, with this status and S3's own code, if it told one.
     Answer { status: u16, code: String },
+    /// It sent us on to somebody else.
+    Redirect { status: u16, to: String },
+    /// A web page answered.
+    Page { status: u16 },
     /// It did not answer for so long.
     Silent(Duration),
     /// The connection failed or was cut.
@@ -24,10 +28,7 @@ pub(super) enum Trouble {
 impl From<S3Error> for Trouble {
     fn from(error: S3Error) -> Self {
         match error {
-            S3Error::HttpFailWithBody(status, body) => Self::Answer { status, code: code(&body) },
             S3Error::Reqwest(error) => error.into(),
-            // The answer was no XML of S3: a login page of a network, for example.
-            S3Error::SerdeXml(_) => Self::Odd("its answer is not one of S3".to_owned()),
             other => Self::Odd(other.to_string()),
         }
     }
@@ -45,7 +46,7 @@ impl From<reqwest::Error> for Trouble {
 }
 
 /// `<Code>` of an answer's body: letters only.
-fn code(body: &str) -> String {
+pub(super) fn code(body: &str) -> String {
     let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map_or("", |(code, _)| code);
     if code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric()) { code.to_owned() } else { String::new() }
 }
@@ -57,8 +58,9 @@ impl Trouble {
             Self::Answer { status, code } => {
                 matches!(status, 408 | 429 | 500 | 502 | 503 | 504) || code == "RequestTimeout" || code == "SlowDown"
             }
+            Self::Page { status } => *status >= 500,
             Self::Silent(_) | Self::Cut(_) => true,
-            Self::Odd(_) => false,
+            Self::Redirect { .. } | Self::Odd(_) => false,
         }
     }
 
@@ -71,12 +73,20 @@ impl Trouble {
     /// In an operator's words. `place` is the bucket and its endpoint; `keys` whether there are any.
     pub(super) fn fault(self, doing: &str, place: &str, keys: bool) -> Fault {
         let kind = match &self {
-            Self::Answer { status, .. } if *status < 500 => FaultKind::Refused,
-            Self::Odd(_) => FaultKind::Refused,
-            Self::Answer { .. } | Self::Silent(_) | Self::Cut(_) => FaultKind::Unreachable,
+            Self::Answer { status, .. } | Self::Page { status } if *status < 500 => FaultKind::Refused,
+            Self::Odd(_) | Self::Redirect { .. } => FaultKind::Refused,
+            Self::Answer { .. } | Self::Page { .. } | Self::Silent(_) | Self::Cut(_) => FaultKind::Unreachable,
         };
         let told = match self {
             Self::Answer { status, code } => meaning(status, &code, keys),
+            Self::Redirect { status, to } => format!(
+                "it sends us on to {to} (status {status}), where nothing of this goes: is that the login page of this \
+                 network? Log in to the network, or correct backup.s3_endpoint"
+            ),
+            Self::Page { status } => format!(
+                "a web page answers there (status {status}), and no S3: is that the login page of this network? Log in \
+                 to the network, or correct backup.s3_endpoint"
+            ),
             Self::Silent(limit) => {
                 format!("no answer for {} s; is the network there, is it the right endpoint?", limit.as_secs())
             }
@@ -119,7 +129,7 @@ mod tests {
     #[test]
     fn the_answers_body_stays_out_of_messages() {
         let body = "<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>geheim</AWSAccessKeyId></Error>";
-        let trouble = Trouble::from(S3Error::HttpFailWithBody(403, body.into()));
+        let trouble = Trouble::Answer { status: 403, code: code(body) };
         assert!(!trouble.may_pass());
         let fault = trouble.fault("storing a backup in", "bucket b", true);
         assert_eq!(fault.kind, FaultKind::Refused);

@@ -55,6 +55,17 @@ pub(super) static ROUTES: &[Route] = &[
         handler: |app, request| Box::pin(async move { status(&app, &request) }),
     },
     Route {
+        verb: Verb::Post,
+        path: "/projects/{id}/backups/medium",
+        summary: "Takes the medium that the folder of `backup.local_path` is on now for the right one, of all projects: \
+                  clears the problem `BACKUP_MEDIUM_CHANGED`.",
+        key: Key::AsHeader,
+        query: &[],
+        takes: None,
+        answers: &[json::<Status>(200, "The status of the project's backups.")],
+        handler: |app, request| Box::pin(async move { accept_medium(&app, request).await }),
+    },
+    Route {
         verb: Verb::Get,
         path: "/projects/{id}/backups/{versionId}",
         summary: "The bytes of a version as they are stored, sealed or not.",
@@ -153,6 +164,12 @@ async fn create(app: &App, mut request: Request) -> Result<Response, Problem> {
 
 fn status(app: &App, request: &Request) -> Result<Response, Problem> {
     let project = known(app, request)?;
+    reply::json(StatusCode::OK, &app.backups.status(&project)?)
+}
+
+async fn accept_medium(app: &App, request: Request) -> Result<Response, Problem> {
+    let project = known(app, &request)?;
+    app.backups.accept_medium().await?;
     reply::json(StatusCode::OK, &app.backups.status(&project)?)
 }
 

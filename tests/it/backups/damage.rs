@@ -60,8 +60,9 @@ async fn every_byte(key: Option<&str>, index: Index) {
 }
 
 #[tokio::test]
-async fn a_flipped_byte_or_a_cut_of_a_plain_backup_is_refused() {
+async fn a_flipped_byte_or_a_cut_of_a_plain_backup_is_refused_also_without_its_checksum_in_the_index() {
     every_byte(None, Index::Kept).await;
+    every_byte(None, Index::Lost).await;
 }
 
 #[tokio::test]

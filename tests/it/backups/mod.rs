@@ -7,8 +7,11 @@ mod damage;
 mod folder;
 mod keys;
 pub mod kills;
+mod medium;
 mod names;
+mod order;
 mod restores;
+mod strange;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,164 @@
+//! The medium under the folder of local backups: whether it is the one that the light is kept on, whether it is the one
+//! of the last backup, and what must stay free on it. Knows no versions.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{major, minor, stat, statfs, statvfs};
+
+use super::fault::{Fault, FaultKind};
+use super::local;
+
+/// The file in the data folder that says which medium the last backups went to.
+const RECORD: &str = "backup-medium";
+
+/// What backups leave to the light on its own medium: the database grows to several times its content, and one show may
+/// have 8 MiB. On a small card half of it.
+const RESERVE: u64 = 128 << 20;
+
+/// Where local backups go.
+pub(super) struct Medium {
+    root: PathBuf,
+    data_dir: PathBuf,
+    /// Whether the settings name the folder: then it is meant to be somewhere else.
+    named: bool,
+}
+
+/// What a look at the medium tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Look {
+    /// It is the data folder's own, and was not meant to be.
+    pub(super) same: bool,
+    /// It is another one than that of the last backup.
+    pub(super) changed: bool,
+}
+
+impl Medium {
+    pub(super) fn new(root: PathBuf, data_dir: PathBuf, named: bool) -> Self {
+        Self { root, data_dir, named }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether there is anything to look at.
+    pub(super) fn is_named(&self) -> bool {
+        self.named
+    }
+
+    /// Looks at it now.
+    pub(super) fn look(&self) -> io::Result<Look> {
+        if !self.named {
+            return Ok(Look::default());
+        }
+        let here = nearest(&self.root);
+        let changed = self.last().is_some_and(|last| identity(here).is_ok_and(|now| now != last));
+        Ok(Look { same: disk(here)? == disk(&self.data_dir)?, changed })
+    }
+
+    /// A backup was put there. The first one on a medium of its own makes it the known one.
+    pub(super) fn used(&self) {
+        if self.last().is_none() && self.look().is_ok_and(|look| !look.same) {
+            self.accept();
+        }
+    }
+
+    /// From now on the present medium is the known one.
+    pub(super) fn accept(&self) {
+        if !self.named {
+            return;
+        }
+        let noted =
+            identity(nearest(&self.root)).and_then(|now| local::replace(&self.data_dir, RECORD, now.as_bytes()));
+        if let Err(error) = noted {
+            tracing::warn!(%error, "backup_medium_not_noted"); // said again at the next backup
+        }
+    }
+
+    /// Makes sure that so many bytes can be written and the light keeps its room.
+    ///
+    /// # Errors
+    /// They cannot.
+    pub(super) fn room_for(&self, bytes: u64) -> Result<(), Fault> {
+        let here = nearest(&self.root);
+        let (Ok(there), Ok(data), Ok(space)) = (stat(here), stat(&self.data_dir), statvfs(here)) else { return Ok(()) };
+        let size = |blocks: u64| blocks.saturating_mul(space.f_frsize);
+        let (free, reserve) = (size(space.f_bavail), RESERVE.min(size(space.f_blocks) / 2));
+        if there.st_dev != data.st_dev || free >= bytes.saturating_add(reserve) {
+            return Ok(());
+        }
+        let message = format!(
+            "the backup takes {} KiB, {} KiB are free, and {} KiB of them are kept for the light, which is on the same \
+             medium; delete backups (backup.keep_last does that by itself), or name a folder on another medium in \
+             backup.local_path",
+            bytes >> 10,
+            free >> 10,
+            reserve >> 10
+        );
+        Err(Fault::new(FaultKind::Refused, message))
+    }
+
+    /// The medium of the last backups.
+    fn last(&self) -> Option<String> {
+        fs::read_to_string(self.data_dir.join(RECORD)).ok().filter(|last| !last.is_empty())
+    }
+}
+
+/// The folder itself, or the nearest one above it that is there: that is where it would be made.
+fn nearest(folder: &Path) -> &Path {
+    folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."))
+}
+
+/// Tells file systems apart, also after a restart: by their UUID where udev tells it, else by what the file system
+/// itself gives. Numbers of devices alone do not: every stick is the first one.
+fn identity(path: &Path) -> io::Result<String> {
+    let (dev, space) = (stat(path)?.st_dev, statvfs(path)?);
+    let names = fs::read_dir("/dev/disk/by-uuid").into_iter().flatten().flatten();
+    let uuid = names
+        .filter(|name| stat(name.path()).is_ok_and(|device| device.st_rdev == dev))
+        .find_map(|name| name.file_name().into_string().ok());
+    Ok(match uuid {
+        Some(uuid) => format!("uuid {uuid}"),
+        None if space.f_fsid != 0 => format!("file system {:x}", space.f_fsid),
+        // A share's numbers are given anew at each mount; its kind still tells it from the card below.
+        None => format!("kind {:x}", statfs(path)?.f_type),
+    })
+}
+
+/// The disk, of which there may be several partitions; the file system, where there is none.
+fn disk(path: &Path) -> io::Result<PathBuf> {
+    let dev = stat(path)?.st_dev;
+    let number = format!("/sys/dev/block/{}:{}", major(dev), minor(dev));
+    let Ok(device) = fs::canonicalize(&number) else { return Ok(number.into()) };
+    let partition = device.join("partition").exists();
+    Ok(device.parent().filter(|_| partition).map_or(device.clone(), Path::to_path_buf))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_beside_the_data_is_on_the_same_medium_and_one_on_another_file_system_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let beside = Medium::new(dir.path().join("not/there/yet"), dir.path().to_owned(), true);
+        assert_eq!(beside.look().unwrap(), Look { same: true, changed: false });
+        beside.used();
+        assert_eq!(beside.last(), None, "the card itself is nothing to remember");
+        let default = Medium::new(dir.path().join("backups"), dir.path().to_owned(), false);
+        assert_eq!(default.look().unwrap(), Look::default());
+
+        let away = Medium::new("/proc".into(), dir.path().to_owned(), true);
+        assert_eq!(away.look().unwrap(), Look::default());
+        away.used();
+        assert_eq!(away.look().unwrap(), Look::default());
+        let gone = beside;
+        assert_eq!(gone.look().unwrap(), Look { same: true, changed: true });
+        gone.used();
+        assert!(gone.look().unwrap().changed, "a backup alone does not make it the right one");
+        gone.accept();
+        assert_eq!(gone.look().unwrap(), Look { same: true, changed: false });
+    }
+}
