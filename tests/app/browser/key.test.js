@@ -58,7 +58,7 @@ test("a link with a wrong key does not replace one that works, a right one does"
       await eventually("the other key is kept", key, (kept) => kept.includes("other"));
       await live(page);
       await page.goto(`${two.url(PLAIN)}#/settings`);
-      for (const name of ["Every REST call (OpenAPI)"]) {
+      for (const name of ["REST API (OpenAPI)"]) {
         const href = await page.getByRole("link", { name }).getAttribute("href");
         assert.equal(await page.evaluate(async (href) => (await fetch(href)).status, href), 200, "a link brings the key");
       }

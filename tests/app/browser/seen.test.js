@@ -70,6 +70,10 @@ test("BLACKOUT looks lost when the link is, dark or not", async () => {
         await eventually("it is not filled", () => computed(button, "backgroundColor"), (colour) => colour === "rgba(0, 0, 0, 0)");
         assert.deepEqual(await page.evaluate(() => document.getAnimations().filter(({ effect }) => effect.pseudoElement === "::before").length), 0);
         assert.deepEqual(await barriers(page), []);
+        await page.setViewportSize({ width: 195, height: 422 }); // letters twice as large on a telephone
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(wide <= 195, `the chip's words fit: ${wide} px`);
+        await page.setViewportSize({ width: SIZES[0][0], height: SIZES[0][1] });
         await picture(page, on ? "lost-dark" : "lost-light");
         await mine.start();
       }
