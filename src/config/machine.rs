@@ -248,20 +248,23 @@ pub(crate) fn check(draft: &mut Draft, machine: &Machine) {
             draft.faults.push(Fault::new(about(key, draft.origins.get(key)), wrong, right));
         }
     }
-    let (cable, air) = (Link::of(network), Link::of_wifi(wifi));
-    cable.check(draft);
-    air.check(draft);
+}
+
+/// Addresses that are of the right form and that no machine can have.
+pub(crate) fn addresses(draft: &mut Draft, machine: &Machine) -> Vec<Fault> {
+    let (cable, air) = (Link::of(&machine.network), Link::of_wifi(&machine.wifi));
+    let mut faults = Vec::new();
+    for link in [&cable, &air] {
+        link.warn(draft);
+        link.check(draft, &mut faults);
+    }
     if let (Some(own), Some(other)) = (cable.net(), air.net())
         && own.address == other.address
     {
-        fault(
-            draft,
-            "wifi.address",
-            "is the address of the cable too",
-            "give each its own, or leave one to DHCP",
-            own.address,
-        );
+        let right = "give each its own, or leave one to DHCP";
+        faults.push(fault(draft, "wifi.address", "is the address of the cable too", right, own.address));
     }
+    faults
 }
 
 /// Addresses of one network, by their keys.
@@ -300,24 +303,24 @@ impl<'a> Link<'a> {
         Some(Net { address: address.parse().ok()?, length: length.parse().ok()? })
     }
 
-    /// What is of the right form and of no use all the same.
-    fn check(&self, draft: &mut Draft) {
-        let Some(net) = self.net() else {
-            if !self.dns.1.is_empty() && self.address.1.is_empty() && !draft.unclear.contains(self.address.0) {
-                let about = about(self.dns.0, draft.origins.get(self.dns.0));
-                let wrong = format!("name servers without {} are not used", self.address.0);
-                draft.warnings.push(Fault::new(about, wrong, "set both, or neither"));
-            }
-            return;
-        };
+    fn warn(&self, draft: &mut Draft) {
+        if !self.dns.1.is_empty() && self.address.1.is_empty() && !draft.unclear.contains(self.address.0) {
+            let about = about(self.dns.0, draft.origins.get(self.dns.0));
+            let wrong = format!("name servers without {} are not used", self.address.0);
+            draft.warnings.push(Fault::new(about, wrong, "set both, or neither"));
+        }
+    }
+
+    fn check(&self, draft: &Draft, faults: &mut Vec<Fault>) {
+        let Some(net) = self.net() else { return };
         if let Some(wrong) = of_no_use(net.address).or_else(|| net.edge(net.address)) {
-            return fault(
+            return faults.push(fault(
                 draft,
                 self.address.0,
                 wrong,
                 "use the address of one machine, 192.168.1.50/24 for example",
                 net,
-            );
+            ));
         }
         if let (key, Some(router)) = self.gateway {
             let near = net.has(router) || is_link_local_v6(router) && net.address.is_ipv6();
@@ -327,21 +330,26 @@ impl<'a> Link<'a> {
                 .map(str::to_owned)
                 .or_else(|| (!near).then(|| format!("is not in the net of {} {net}", self.address.0)));
             if let Some(wrong) = wrong {
-                fault(draft, key, &wrong, "use the router's address in that net, or leave it out", router);
+                faults.push(fault(draft, key, &wrong, "use the router's address in that net, or leave it out", router));
             }
         }
         for server in self.dns.1.iter().filter_map(|server| server.parse().ok()) {
             let own = || (server == net.address).then_some("is this machine's own address, where no name server is");
             if let Some(wrong) = of_no_use(server).or_else(own).or_else(|| net.edge(server)) {
-                fault(draft, self.dns.0, wrong, "use the address of a name server, your router's for example", server);
+                faults.push(fault(
+                    draft,
+                    self.dns.0,
+                    wrong,
+                    "use the address of a name server, your router's for example",
+                    server,
+                ));
             }
         }
     }
 }
 
-fn fault(draft: &mut Draft, key: &'static str, wrong: &str, right: &str, value: impl fmt::Display) {
-    let about = about(key, draft.origins.get(key));
-    draft.faults.push(Fault::new(about, format!("\"{value}\" {wrong}"), right));
+fn fault(draft: &Draft, key: &'static str, wrong: &str, right: &str, value: impl fmt::Display) -> Fault {
+    Fault::new(about(key, draft.origins.get(key)), format!("\"{value}\" {wrong}"), right)
 }
 
 /// Why no machine of a network can have an address (RFC 6890, RFC 4291).
@@ -406,13 +414,13 @@ fn bits(address: IpAddr) -> u128 {
 mod tests {
     use std::path::Path;
 
-    use super::super::prepare;
+    use super::super::{Edition, prepare};
 
     const NONE: [(&str, &str); 0] = [];
 
     /// Faults, and behind them warnings.
     fn told(text: &str) -> Vec<String> {
-        let said = match prepare(Some(Path::new("/dev/null")), "", (Path::new("t"), text), NONE) {
+        let said = match prepare(Some(Path::new("/dev/null")), "", (Path::new("t"), text, Edition::New), NONE) {
             Ok(prepared) => prepared.loaded.warnings,
             Err(faults) => faults.faults,
         };

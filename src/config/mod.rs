@@ -32,7 +32,7 @@ pub use load::{Loaded, Origins, load, parse};
 pub(crate) use machine::is_raw_key;
 pub use machine::{Host, Machine, Network, Ssh, Ssid, Wifi};
 pub use print::{in_force, machine_template, markdown, shipped};
-pub use setup::{IMPORTED, Piece, Prepared, appliance_part, pieces, prepare};
+pub use setup::{Edition, IMPORTED, Piece, Prepared, appliance_part, pieces, prepare};
 
 /// All settings, in the order of appliance.toml.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -34,6 +34,16 @@ pub struct Piece {
     pub span: Range<usize>,
 }
 
+/// How much is asked of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edition {
+    /// All: its writer can correct it.
+    New,
+    /// It was in force before, perhaps when less was asked: addresses that are of no use are only warned about, since
+    /// the built-in settings would take the good ones away as well.
+    Accepted,
+}
+
 /// What a text says, checked.
 pub struct Prepared {
     /// The settings of the appliance, all sources together.
@@ -94,7 +104,7 @@ pub fn appliance_part(text: &str) -> String {
 pub fn prepare<K: Into<OsString>, V: Into<OsString>>(
     base: Option<&Path>,
     left_out: &str,
-    (path, text): (&Path, &str),
+    (path, text, edition): (&Path, &str, Edition),
     variables: impl IntoIterator<Item = (K, V)>,
 ) -> Result<Prepared, Faults> {
     let variables = Variables::ours(variables);
@@ -109,6 +119,11 @@ pub fn prepare<K: Into<OsString>, V: Into<OsString>>(
     }
     file::read_with_machine(&mut draft, &mut machine, path, text);
     machine::check(&mut draft, &machine);
+    let of_no_use = machine::addresses(&mut draft, &machine);
+    match edition {
+        Edition::New => draft.faults.extend(of_no_use),
+        Edition::Accepted => draft.warnings.extend(of_no_use),
+    }
     variables.read(&mut draft);
     secrets::read(&mut draft, &variables);
     finish(draft).map(|loaded| Prepared { loaded, machine })

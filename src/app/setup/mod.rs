@@ -52,8 +52,8 @@ pub(super) fn run(base: Option<&Path>, variables: &[(OsString, OsString)], place
         Err(fault) => (None, Some(fault.to_string())),
     };
     let found = Found { file: file.as_ref().map(|file| file.as_deref().map_err(Clone::clone)), kept: kept.as_deref() };
-    let mut plan = plan::plan(&found, |path, text| {
-        config::prepare(base, render::APPLIANCE, (path, text), variables.iter().cloned())
+    let mut plan = plan::plan(&found, |path, text, edition| {
+        config::prepare(base, render::APPLIANCE, (path, text, edition), variables.iter().cloned())
     });
     if let Some(fault) = kept_fault {
         plan.add(Kind::SetupFault, fault);

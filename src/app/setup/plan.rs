@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::render::{self, Written};
 use crate::app::report::{Kind, Note};
-use crate::config::{self, Faults, IMPORTED, Piece, Prepared};
+use crate::config::{self, Edition, Faults, IMPORTED, Piece, Prepared};
 
 /// The file that people edit.
 pub(super) const FILE: &str = "dmxd.toml";
@@ -36,12 +36,12 @@ pub(super) struct Plan {
 }
 
 /// Decides. `check` holds a text, called by the given path, against everything else that is in force.
-pub(super) fn plan(found: &Found<'_>, check: impl Fn(&Path, &str) -> Result<Prepared, Faults>) -> Plan {
+pub(super) fn plan(found: &Found<'_>, check: impl Fn(&Path, &str, Edition) -> Result<Prepared, Faults>) -> Plan {
     let mut plan = Plan::default();
     match &found.file {
         Some(Ok(text)) => {
             let (whole, lost) = with_secrets(text, found.kept.unwrap_or_default());
-            match check(Path::new(FILE), &whole) {
+            match check(Path::new(FILE), &whole, Edition::New) {
                 Ok(prepared) => {
                     plan.notes.extend(lost.iter().map(|key| Note::setup(lost_secret(key))));
                     plan.notes.extend(prepared.loaded.warnings.iter().map(Note::setup));
@@ -58,7 +58,7 @@ pub(super) fn plan(found: &Found<'_>, check: impl Fn(&Path, &str) -> Result<Prep
         Some(Err(why)) => plan.notes.push(Note::setup(why)),
         None => {}
     }
-    let kept = found.kept.map(|text| (text, check(Path::new("the last good dmxd.toml"), text)));
+    let kept = found.kept.map(|text| (text, check(Path::new("the last good dmxd.toml"), text, Edition::Accepted)));
     plan.status = match &kept {
         Some((text, Ok(prepared))) => {
             plan.put_in_force(text, prepared, &[]);
@@ -159,7 +159,9 @@ mod tests {
 
     fn planned(file: Option<&str>, kept: Option<&str>) -> Plan {
         let found = Found { file: file.map(Ok), kept };
-        plan(&found, |path, text| config::prepare(Some(Path::new("/dev/null")), "", (path, text), NONE))
+        plan(&found, |path, text, edition| {
+            config::prepare(Some(Path::new("/dev/null")), "", (path, text, edition), NONE)
+        })
     }
 
     fn etc<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
@@ -228,6 +230,16 @@ mod tests {
             assert!(plan.status.contains("last good") && plan.status.contains(about), "{}", plan.status);
             assert!(!plan.status.contains("geheim") && !plan.status.contains("kurz"));
         }
+    }
+
+    #[test]
+    fn what_was_accepted_when_less_was_asked_stays_in_force() {
+        let old = "[network]\naddress = \"10.0.0.5/8\"\ngateway = \"11.0.0.1\"\n";
+        let plan = planned(Some(old), Some(old));
+        assert!(plan.notes.iter().any(|note| note.message.starts_with("dmxd.toml:3: network.gateway: ")));
+        assert!(plan.status.contains("last good"), "{}", plan.status);
+        assert!(etc(&plan, "wired.network").unwrap().contains("Address=10.0.0.5/8"), "lamps know it by that");
+        assert!(planned(Some(old), None).status.starts_with("The built-in settings"));
     }
 
     #[test]

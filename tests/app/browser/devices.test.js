@@ -1,7 +1,7 @@
 // Devices and outputs as people look after them: what is wrong in words, who is there, and the widget plugged in again.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { symlinkSync, mkdtempSync, rmSync } from "node:fs";
+import { symlinkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -42,6 +42,29 @@ test("a widget that is not there is said so, and is there once it is plugged in"
   } finally {
     await appliance.clear();
     rmSync(folder, { recursive: true });
+  }
+});
+
+test("what could not be taken over is named until somebody takes notice", async () => {
+  const root = mkdtempSync(join(tmpdir(), "dmxd-old-"));
+  mkdirSync(join(root, "default"));
+  writeFileSync(join(root, "projects.json"), JSON.stringify({ projects: [{ id: "default", name: "Hall" }] }));
+  writeFileSync(join(root, "default", "scenes.json"), JSON.stringify([{ id: "a", name: "Torn" }]));
+  const appliance = await new Appliance({ DMX_PROJECTS_ROOT: root }).start();
+  try {
+    await visit(browser, { appliance, host: PLAIN, path: "#/devices" }, async (page) => {
+      const problem = page.getByRole("article").filter({ hasText: "The import is incomplete" });
+      await problem.getByText("Details from the appliance").click();
+      await problem.getByText(/scene "Torn"/).waitFor();
+      await settled(page);
+      assert.deepEqual(await barriers(page), []);
+      await problem.getByRole("button", { name: "Got it" }).click();
+      await eventually("it is gone", () => problem.count(), (count) => count === 0);
+      await page.getByText("All good").waitFor();
+    });
+  } finally {
+    await appliance.clear();
+    rmSync(root, { recursive: true });
   }
 });
 
