@@ -402,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_slash_too_many_finds_the_same_row_and_no_verb_is_listed_twice() {
-        for route in resources() {
+        for route in resources().filter(|route| route.path != "/") {
             let path = format!("{}/", route.path.replace(['{', '}'], ""));
             let method = route.verb.as_str().parse().unwrap();
             assert!(matches!(find(&method, &path), Found::Route(found, _) if found.path == route.path), "{path}");
