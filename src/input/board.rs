@@ -101,6 +101,19 @@ impl Board {
         }
     }
 
+    /// When noise has ended if nothing more comes.
+    pub(super) fn noise_over(&self) -> Option<Instant> {
+        self.noise.map(|(_, last)| last + UNREADABLE_AFTER)
+    }
+
+    /// It is time to look: bytes that do not come are no noise.
+    pub(super) fn hush(&mut self, at: Instant) {
+        if self.noise_over().is_some_and(|over| over <= at) {
+            self.noise = None;
+            self.health.clear(UNREADABLE);
+        }
+    }
+
     /// A command was taken.
     pub(super) fn commanded(&mut self) {
         self.metrics.commands.inc();
@@ -121,5 +134,44 @@ impl Board {
         if let Some(fps) = self.rate.over(Instant::now()) {
             self.status.send_modify(|status| status.fps = fps);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn noise_is_told_after_five_seconds_of_it_and_not_beyond_its_end() {
+        let health = Health::default();
+        let status = PortStatus::new("input", 0, "/dev/ttyUSB0");
+        let mut board = Board::new(status, health.clone(), Metrics::new().unwrap().input);
+        let told = || health.problems().iter().any(|problem| problem.code == UNREADABLE);
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        // A boot message now and then is no noise.
+        for ms in [0, 6_000, 12_000] {
+            board.heard(at(ms));
+            board.hush(at(ms));
+            assert!(!told(), "{ms}");
+        }
+        for ms in (12_000..17_000).step_by(500) {
+            board.heard(at(ms));
+            assert!(!told(), "{ms}");
+        }
+        board.heard(at(17_000));
+        assert!(told());
+        board.hush(at(21_999));
+        assert!(told());
+        board.hush(at(22_000));
+        assert!(!told() && board.noise_over().is_none());
+        // A line that says something ends it at once.
+        for ms in [30_000, 33_000, 36_000] {
+            board.heard(at(ms));
+        }
+        assert!(told());
+        board.reading();
+        assert!(!told());
     }
 }

@@ -123,6 +123,7 @@ impl Serial {
                 }
                 () = at(gatherer.due()) => {}
                 () = at(self.board.second_over()) => {}
+                () = at(self.board.noise_over()) => {}
                 () = sleep_until(look) => {}
             }
             if look <= Instant::now() {
@@ -137,6 +138,7 @@ impl Serial {
                 self.tell(&mut gatherer).await;
             }
             self.board.tell_rate();
+            self.board.hush(Instant::now());
         }
     }
 

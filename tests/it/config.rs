@@ -164,3 +164,21 @@ fn a_wrong_command_line_ends_with_2_and_the_version_is_told() {
     let (version, _) = said(&dmxd(folder.path(), &["--version"], ""));
     assert_eq!(version, concat!("dmxd ", env!("CARGO_PKG_VERSION"), "\n"));
 }
+
+#[test]
+fn input_and_output_that_lead_to_one_device_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(port("ttyUSB0"), "").unwrap();
+    std::os::unix::fs::symlink("ttyUSB0", port("by-id")).unwrap();
+    let variables = |usb: &str, input: &str| {
+        let (usb, input) = (port(usb), port(input));
+        format!("DMX_USB_ENABLED=1\nDMX_USB_PORT={usb}\nDMX_INPUT_ENABLED=1\nDMX_INPUT_PORT={input}")
+    };
+    let output = dmxd(folder.path(), &["--check"], &variables("by-id", "ttyUSB0"));
+    let (_, told) = said(&output);
+    assert!(told.contains("usb.port and input.port lead to the same device"), "{told}");
+    assert_eq!(output.status.code(), Some(0), "links move with what is plugged in, and one of the two works: {told}");
+    let (_, told) = said(&dmxd(folder.path(), &["--check"], &variables("ttyUSB0", "ttyUSB1")));
+    assert_eq!(told, "", "two devices");
+}
