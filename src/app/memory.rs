@@ -27,8 +27,9 @@ const LAST_WISHES: Duration = Duration::from_millis(600);
 pub(super) struct Memory {
     pub(super) store: Store,
     pub(super) engine: Engine,
-    /// Of the library; it ends when nobody can wish any more.
-    pub(super) shelves: Tasks,
+    /// Closed first: an edit may still want the engine.
+    library: Library,
+    shelves: Tasks,
 }
 
 impl Memory {
@@ -57,7 +58,7 @@ impl Memory {
             health: health.clone(),
         };
         let library = library::start(parts, &mut shelves).await;
-        Ok((Self { store, engine, shelves }, library))
+        Ok((Self { store, engine, library: library.clone(), shelves }, library))
     }
 
     /// Ends when a part that must run for ever does, and names it.
@@ -70,7 +71,8 @@ impl Memory {
 
     /// Everything that waits is done, while `last_words` go out behind it; then the store is closed.
     pub(super) async fn close(self, last_words: impl Future<Output = ()>) {
-        let Self { store, engine, shelves } = self;
+        let Self { store, engine, library, shelves } = self;
+        library.close();
         late("library", &shelves.join(LAST_WISHES).await);
         if timeout(LAST_COMMANDS, engine.drain()).await.is_err() {
             late("engine", &["the last commands"]);

@@ -18,6 +18,7 @@ use crate::dmx::{
 };
 use crate::engine::{self, Control, Outcome, PATIENCE};
 use crate::kit::clock;
+use crate::kit::stop::Stop;
 use crate::store::{Batch, Store, Tree};
 
 /// Projects at the most: the light of each is written whole at the head of every journal, 512 bytes a universe.
@@ -116,10 +117,14 @@ impl Librarian {
     }
 
     /// Runs until nobody can wish any more.
-    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<Asked>) {
+    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<Asked>, mut stop: Stop) {
         loop {
             let wish = tokio::select! {
                 wish = wishes.recv() => wish,
+                () = stop.requested(), if !wishes.is_closed() => {
+                    wishes.close();
+                    continue;
+                }
                 () = sleep(LOOK), if self.stale => {
                     self.read_again().await;
                     continue;

@@ -23,6 +23,7 @@ use crate::dmx::{
 };
 use crate::engine::{self, Feed, Outcome};
 use crate::kit::health::Health;
+use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
 use crate::store::Store;
 
@@ -183,16 +184,18 @@ pub struct Library {
     several: bool,
     view: watch::Receiver<Arc<View>>,
     wishes: mpsc::Sender<Asked>,
+    stopper: Arc<Stopper>,
     expected: Expected,
 }
 
-/// Starts the librarian in `tasks`; it ends with the last clone of the library.
+/// Starts the librarian in `tasks`; it ends when the library is closed, or with its last clone.
 pub async fn start(parts: Parts, tasks: &mut Tasks) -> Library {
     let (wishes, wished) = mpsc::channel(WISHES);
     let several = parts.several;
     let (librarian, view) = Librarian::open(parts).await;
-    tasks.spawn("librarian", librarian.run(wished));
-    Library { several, view, wishes, expected: Expected::Anything }
+    let (stopper, stop) = stop::channel();
+    tasks.spawn("librarian", librarian.run(wished, stop));
+    Library { several, view, wishes, stopper: Arc::new(stopper), expected: Expected::Anything }
 }
 
 impl Library {
@@ -200,6 +203,11 @@ impl Library {
     #[must_use]
     pub fn several(&self) -> bool {
         self.several
+    }
+
+    /// No wish is taken any more; those that wait are done.
+    pub fn close(&self) {
+        self.stopper.stop();
     }
 
     /// As it is now.

@@ -33,6 +33,17 @@ async fn an_idle_stop_does_not_wait_for_the_next_flush() {
 }
 
 #[tokio::test]
+async fn nobody_is_late_at_an_idle_stop() {
+    let mut appliance = commanded().await;
+    let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+    esp.subscribe(STATE, 1).await;
+    appliance.signal(Signal::TERM);
+    assert_eq!(appliance.ended().await.code(), Some(0));
+    let late: Vec<_> = appliance.log.all().into_iter().filter(|line| line.contains("stop_late")).collect();
+    assert!(late.is_empty(), "{late:?}");
+}
+
+#[tokio::test]
 async fn a_stop_beside_half_a_post_and_a_reader_that_does_not_read_is_in_time() {
     let appliance = commanded().await;
     let mut half = Link::open(appliance.http).await;
