@@ -118,6 +118,54 @@ fn high(fine: u16) -> u8 {
     u8::try_from(fine.div_ceil(FINE)).unwrap_or(u8::MAX)
 }
 
+/// The shortest fade that goes on after a power cut: a shorter one would be over before anybody has light again.
+const KEPT_FROM: Duration = Duration::from_secs(5);
+
+/// A fade as it is stored beside the levels it goes to. Times are milliseconds of the engine's clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFade {
+    id: String,
+    by: String,
+    /// Unix milliseconds.
+    started_at: u64,
+    start: u64,
+    over: u64,
+    easing: Easing,
+    /// Universe, channel, from (16 bits), seen, to.
+    channels: Vec<(u8, u16, u16, u8, u8)>,
+}
+
+impl KeptFade {
+    fn of(fade: &Fade) -> Self {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let channel = |m: &Moving| (m.universe.index(), m.channel.number(), m.from, m.seen, m.to);
+        Self {
+            id: fade.id.to_string(),
+            by: fade.source.as_str().to_owned(),
+            started_at: fade.started_at,
+            start: ms(fade.course.start),
+            over: ms(fade.course.over),
+            easing: fade.course.easing,
+            channels: fade.moving.iter().map(channel).collect(),
+        }
+    }
+
+    /// The fade as it was; `None` for what is none of ours.
+    fn fade(self) -> Option<Fade> {
+        let course = Course {
+            start: Duration::from_millis(self.start),
+            over: Duration::from_millis(self.over).min(LONGEST_FADE),
+            easing: self.easing,
+        };
+        let mut fade = Fade::new(CommandId::unified(&self.id)?, self.by.parse().ok()?, self.started_at, course);
+        for (universe, channel, from, seen, to) in self.channels {
+            let (universe, channel) = (UniverseId::new(universe)?, Channel::new(channel)?);
+            fade.moving.push(Moving { universe, channel, from, seen, to });
+        }
+        Some(fade)
+    }
+}
+
 /// Channels that go somewhere together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fade {
@@ -162,6 +210,26 @@ impl Fades {
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Fade> {
         self.0.iter().map(|fade| &**fade)
+    }
+
+    /// Whether nothing has begun, changed or ended since this clone was made.
+    pub(super) fn are_same(&self, clone: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &clone.0)
+    }
+
+    /// Those that a power cut must not put at their end.
+    pub(super) fn kept(&self) -> Vec<KeptFade> {
+        self.iter().filter(|fade| fade.course.over >= KEPT_FROM).map(KeptFade::of).collect()
+    }
+
+    /// Those that were kept, as far as they are not over at this time and still go where `to` says.
+    pub(super) fn resume(kept: Vec<KeptFade>, at: Duration, to: impl Fn(UniverseId, Channel) -> Option<u8>) -> Self {
+        let mut fades = Self::default();
+        for mut fade in kept.into_iter().filter_map(KeptFade::fade).filter(|fade| !fade.course.is_over(at)) {
+            fade.moving.retain(|moving| to(moving.universe, moving.channel) == Some(moving.to));
+            fades.begin(fade);
+        }
+        fades
     }
 
     /// Where the channels that are on their way are going.

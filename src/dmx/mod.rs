@@ -33,7 +33,7 @@ pub use command::{CMD_SCHEMA, Command, RgbCommand};
 pub use controls::{BlackoutOrder, MasterOrder};
 pub use desk::{Desk, DeskView, FadeView, InEffect, Intensity, KeptDesk};
 pub use device::{Device, Disconnect, MqttClient, Presence};
-pub use fade::{Easing, LONGEST_FADE};
+pub use fade::{Easing, KeptFade, LONGEST_FADE};
 pub use frame::{Frame, Levels, Patch};
 pub use glance::Glance;
 pub use ids::{CHANNELS, Channel, CommandId, ID_CHARS, Source, UNIVERSES, UniverseId};

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::desk::{Desk, DeskView, FadeView, Intensity, KeptDesk};
-use super::fade::{Channels, Course, Fade, Fades, Targets};
+use super::fade::{Channels, Course, Fade, Fades, KeptFade, Targets};
 use super::{Channel, ChannelSet, Command, Frame, Levels, Patch, Rgb, Source, UniverseId};
 
 /// The `schema` of a state.
@@ -118,6 +118,32 @@ impl State {
     #[must_use]
     pub fn under(self, desk: KeptDesk, intensity: Intensity) -> Self {
         Self { desk: Desk::new(desk, intensity), ..self }
+    }
+
+    /// The same with fades that were on their way at `at`: levels are where they were then, not where they go.
+    #[must_use]
+    pub fn resuming(mut self, kept: Vec<KeptFade>, at: Duration) -> Self {
+        let universes = &self.universes;
+        self.fades = Fades::resume(kept, at, |universe, channel| Some(universes.get(&universe)?.get(channel)));
+        let to = |universe, channel| universes.get(&universe).map_or(0, |frame: &Arc<Frame>| frame.get(channel));
+        for (universe, channel, level) in self.fades.step(at, to) {
+            if let Some(frame) = self.universes.get_mut(&universe) {
+                Arc::make_mut(frame).set(&[(channel, level)]);
+            }
+        }
+        self
+    }
+
+    /// The fades that a power cut must not put at their end.
+    #[must_use]
+    pub fn kept_fades(&self) -> Vec<KeptFade> {
+        self.fades.kept()
+    }
+
+    /// Whether the same fades are on their way as in a clone that was made before.
+    #[must_use]
+    pub fn fades_as(&self, clone: &Self) -> bool {
+        self.fades.are_same(&clone.fades)
     }
 
     /// Takes a command that is no duplicate: levels or a fade to them, `seq` + 1, the new time and source.

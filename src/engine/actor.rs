@@ -65,15 +65,18 @@ pub async fn start(
     project: ProjectId,
     metrics: &Metrics,
 ) -> Engine {
-    // What was on its way is at its end now, which nobody was told.
+    // What was on its way is at its end now, which nobody was told. Nor was it after a power cut: then light was away, and comes
+    // back where it was. A sunrise must not come up full.
     let arrived = u64::from(memory::was_moving(&store, &project));
     let intensity = Intensity::only(settings.master_channels.iter().map(|of| (of.universe, of.channels)));
     let desk = memory::desk(&store, &project);
     let state = memory::state(&store, &project, seq_jump + arrived).within(settings.universes).under(desk, intensity);
+    let (fades, clock) = memory::fades(&store, &project).filter(|_| seq_jump > 0).unwrap_or_default();
+    let state = state.resuming(fades, clock);
     // What a first start publishes is the same at the next one. While the database cannot be read nobody knows.
     let first = !memory::is_known(&store, &project) && store.is_whole();
     if first || seq_jump + arrived > 0 {
-        store.commit(memory::begun(&project, &state), Box::new(|| {})).await;
+        store.commit(memory::begun(&project, &state, clock), Box::new(|| {})).await;
         store.sync().await;
     }
     if seq_jump > 0 {
@@ -90,11 +93,13 @@ pub async fn start(
         dedupe: Dedupe::new(ttl, settings.dedupe_capacity),
         project,
         kept_desk: state.desk().kept(),
+        kept_fades: state.clone(),
         state,
         ttl,
         keep_ids: settings.dedupe_capacity,
         universes: settings.universes,
         started,
+        clock,
         stepped: 0,
         store,
         feed: feed.clone(),
@@ -128,10 +133,14 @@ struct Actor {
     universes: u8,
     ttl: Duration,
     started: Instant,
+    /// What the steady clock showed at the start: it goes on where the run before it ended in a fade.
+    clock: Duration,
     /// Number of the last step on the grid.
     stepped: u64,
     /// The desk as it is kept.
     kept_desk: KeptDesk,
+    /// With the fades as they are kept.
+    kept_fades: State,
     store: Store,
     feed: Feed,
     metrics: metrics::Engine,
@@ -179,7 +188,7 @@ impl Actor {
     /// Goes on with what is on its way, to where it is at the last moment of the grid.
     async fn step(&mut self) {
         self.stepped = self.steps_until(self.started.elapsed());
-        let now = Now { ms: clock::now_ms(), at: step_at(self.stepped) };
+        let now = Now { ms: clock::now_ms(), at: self.clock + step_at(self.stepped) };
         if let Some(change) = self.state.step(now) {
             self.keep_and_tell(Batch::default(), change, |_| {}).await;
         }
@@ -215,8 +224,7 @@ impl Actor {
         change: Change,
         then: impl FnOnce(Arc<State>) + Send + 'static,
     ) {
-        memory::keep_light(&mut batch, &self.project, &self.state);
-        self.keep_desk(&mut batch);
+        self.keep_light(&mut batch);
         let (feed, state) = (self.feed.clone(), Arc::new(self.state.clone()));
         let release = move || {
             feed.publish(change, state.clone(), || then(state));
@@ -224,8 +232,18 @@ impl Actor {
         self.store.commit(batch, Box::new(release)).await;
     }
 
-    /// Keeps the desk when it is not what is kept.
-    fn keep_desk(&mut self, batch: &mut Batch) {
+    /// Keeps the light, and of desk and fades what is not kept.
+    fn keep_light(&mut self, batch: &mut Batch) {
+        memory::keep_light(batch, &self.project, &self.state, self.time().at);
+        self.keep_over(batch);
+    }
+
+    /// Keeps what stands over the levels, where it is not what is kept.
+    fn keep_over(&mut self, batch: &mut Batch) {
+        if !self.state.fades_as(&self.kept_fades) {
+            memory::keep_fades(batch, &self.project, self.state.kept_fades());
+            self.kept_fades = self.state.clone();
+        }
         let desk = self.state.desk().kept();
         if desk != self.kept_desk {
             memory::keep_desk(batch, &desk, &self.project);
@@ -252,7 +270,7 @@ impl Actor {
         let mut batch = batch.map(|batch| *batch).unwrap_or_default();
         let change = self.state.apply(&command, self.time());
         memory::keep_command(&mut batch, &self.project, &self.state, &command, self.keep_ids);
-        self.keep_desk(&mut batch);
+        self.keep_light(&mut batch);
         self.dedupe.remember(command.id.clone(), now);
         let (feed, metrics, state) = (self.feed.clone(), self.metrics.clone(), Arc::new(self.state.clone()));
         let release = move || {
@@ -280,7 +298,7 @@ impl Actor {
                 let Stored { updated_by, mut frames } = memory::stored(&self.store, &project);
                 self.leave_out_unknown(&mut frames);
                 let change = self.state.replace(frames, Some(updated_by), self.time());
-                memory::keep_light(&mut batch, &project, &self.state);
+                memory::keep_light(&mut batch, &project, &self.state, Duration::ZERO);
                 memory::keep_active(&mut batch, &project);
                 self.project = project;
                 self.recall_ids();
@@ -294,7 +312,7 @@ impl Actor {
                 change
             }
         };
-        self.keep_desk(&mut batch);
+        self.keep_over(&mut batch);
         let (feed, state, project) = (self.feed.clone(), Arc::new(self.state.clone()), self.project.clone());
         let release = move || {
             let seq = change.seq;
@@ -320,7 +338,7 @@ impl Actor {
 
     /// The time of a step of the light.
     fn time(&self) -> Now {
-        Now { ms: clock::now_ms(), at: self.started.elapsed() }
+        Now { ms: clock::now_ms(), at: self.clock + self.started.elapsed() }
     }
 
     /// The dedupe clock. It starts at a TTL, so that ids of earlier runs have a time too.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::dedupe::Dedupe;
-use crate::dmx::{self, CHANNELS, Command, CommandId, Frame, InEffect, Levels, ProjectId, Source, State, UniverseId};
+use crate::dmx::{
+    self, CHANNELS, Command, CommandId, Frame, InEffect, KeptFade, Levels, ProjectId, Source, State, UniverseId,
+};
 use crate::kit::clock;
 use crate::store::{Batch, Store, Tree};
 
@@ -17,6 +19,9 @@ const ACTIVE: &str = "@active";
 
 /// Key of `Tree::Light` under which the desk stands: the appliance's, whatever project is active.
 const DESK: &str = "@desk";
+
+/// Key of `Tree::Light` under which long fades stand, beside the levels that they go to.
+const FADES: &str = "@fades";
 
 /// Format of the values below.
 const FORMAT: u8 = 1;
@@ -31,6 +36,17 @@ struct Light {
     /// Something was on its way: the levels beside this are where it was going.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     moving: bool,
+    /// When that was, in milliseconds of the engine's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<u64>,
+}
+
+/// The value of the fades.
+#[derive(Serialize, Deserialize)]
+struct KeptFades {
+    v: u8,
+    project: String,
+    fades: Vec<KeptFade>,
 }
 
 /// The desk's value.
@@ -66,22 +82,40 @@ pub(super) struct Stored {
 }
 
 /// What keeps a `seq` that has jumped, and the time of a first start.
-pub(super) fn begun(project: &ProjectId, state: &State) -> Batch {
+pub(super) fn begun(project: &ProjectId, state: &State, at: Duration) -> Batch {
     let mut batch = Batch::default();
-    keep_light(&mut batch, project, state);
+    keep_light(&mut batch, project, state, at);
     batch
 }
 
-/// Keeps `seq`, `ts` and source of a state as a project's.
-pub(super) fn keep_light(batch: &mut Batch, project: &ProjectId, state: &State) {
+/// Keeps `seq`, `ts` and source of a state as a project's, and where on the engine's clock that was.
+pub(super) fn keep_light(batch: &mut Batch, project: &ProjectId, state: &State, at: Duration) {
     let by = state.updated_by.as_str().into();
-    let light = Light { v: FORMAT, seq: state.seq, ts: state.ts, by, moving: state.is_moving() };
+    let moving = state.is_moving();
+    let at = moving.then(|| u64::try_from(at.as_millis()).unwrap_or(u64::MAX));
+    let light = Light { v: FORMAT, seq: state.seq, ts: state.ts, by, moving, at };
     batch.put(Tree::Light, project.as_str(), json(&light));
+}
+
+/// Keeps the long fades of a project in the place of those that were kept.
+pub(super) fn keep_fades(batch: &mut Batch, project: &ProjectId, fades: Vec<KeptFade>) {
+    if fades.is_empty() {
+        batch.delete(Tree::Light, FADES);
+    } else {
+        batch.put(Tree::Light, FADES, json(&KeptFades { v: FORMAT, project: project.as_str().into(), fades }));
+    }
+}
+
+/// The long fades of a project that were on their way when its light was last written, and when that was.
+pub(super) fn fades(store: &Store, project: &ProjectId) -> Option<(Vec<KeptFade>, Duration)> {
+    let at = light(store, project)?.at?;
+    let kept = serde_json::from_slice::<KeptFades>(&store.get(Tree::Light, FADES.as_bytes())?).ok()?;
+    (kept.project == project.as_str()).then(|| (kept.fades, Duration::from_millis(at)))
 }
 
 /// Keeps a whole state as that of a project which has none yet.
 pub fn keep(batch: &mut Batch, project: &ProjectId, state: &State) {
-    keep_light(batch, project, state);
+    keep_light(batch, project, state, Duration::ZERO);
     for (universe, frame) in state.universes() {
         batch.put(Tree::Levels, levels_key(project, universe), frame.levels().as_slice());
     }
@@ -129,9 +163,8 @@ pub fn projects(store: &Store) -> Vec<ProjectId> {
     keys.filter_map(|key| key.parse().ok()).collect()
 }
 
-/// What one accepted command keeps: where its levels go and its id, together or not at all.
+/// What one accepted command keeps beside the light: where its levels go and its id, together or not at all.
 pub(super) fn keep_command(batch: &mut Batch, project: &ProjectId, state: &State, command: &Command, keep_ids: usize) {
-    keep_light(batch, project, state);
     for patch in &command.patches {
         keep_levels(batch, project, patch.universe, &patch.levels);
     }
@@ -170,8 +203,11 @@ pub(super) fn desk(store: &Store, project: &ProjectId) -> dmx::KeptDesk {
 
 /// Whether something was on its way when a project's light was last written: what was published then is not what is kept.
 pub(super) fn was_moving(store: &Store, project: &ProjectId) -> bool {
-    let light = store.get(Tree::Light, project.as_str().as_bytes());
-    light.and_then(|value| serde_json::from_slice::<Light>(&value).ok()).is_some_and(|light| light.moving)
+    light(store, project).is_some_and(|light| light.moving)
+}
+
+fn light(store: &Store, project: &ProjectId) -> Option<Light> {
+    serde_json::from_slice(&store.get(Tree::Light, project.as_str().as_bytes())?).ok()
 }
 
 fn append_id(batch: &mut Batch, project: &ProjectId, id: &CommandId, ts: u64, keep_ids: usize) {
@@ -199,8 +235,7 @@ pub fn state(store: &Store, project: &ProjectId, seq_jump: u64) -> State {
 
 /// A project's light.
 pub(super) fn stored(store: &Store, project: &ProjectId) -> Stored {
-    let light = store.get(Tree::Light, project.as_str().as_bytes());
-    let light = light.and_then(|value| serde_json::from_slice::<Light>(&value).ok());
+    let light = light(store, project);
     let prefix = levels_prefix(project);
     let frames = store.scan(Tree::Levels, prefix.as_bytes()).into_iter().filter_map(|(key, value)| {
         let index = std::str::from_utf8(key.get(prefix.len()..)?).ok()?.parse().ok()?;

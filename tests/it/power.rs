@@ -3,8 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::harness::{
-    CMD, Connect, Home, Link, Random, Shim, StateWatcher, assert_gap_free, colour, command, index_of, rgb_of,
+    CMD, Connect, Home, Link, Random, Shim, StateWatcher, Web, assert_gap_free, colour, command, eventually, fresh_id,
+    index_of, rgb_of,
 };
 
 /// The setting `storage.flush_ms` of these tests: shorter than the default, so that a short load spans many.
@@ -162,4 +165,40 @@ async fn a_number_that_was_shown_after_a_cut_outlives_the_kill_that_follows() {
     assert!(shown > 1, "it has jumped");
     let appliance = appliance.kill9().await.start().await; // no power cut: the same boot
     assert_eq!(appliance.web().seq().await, shown, "seq went back");
+}
+
+#[tokio::test]
+async fn a_power_cut_in_a_long_fade_comes_up_at_its_place_and_goes_on() {
+    const SUNRISE_MS: u64 = 60_000;
+    let shim = Shim::new();
+    let appliance = shim.under(Home::new()).set("DMX_STORAGE_FLUSH_MS", FLUSH.as_millis().to_string()).start().await;
+    let levels: Vec<_> = (1..=3).map(|ch| json!({"ch": ch, "val": 255})).collect();
+    let fade = json!({"type": "dmx.fade", "id": fresh_id(), "universe": 0, "patch": levels, "durationMs": SUNRISE_MS, "easing": "linear"});
+    assert_eq!(appliance.web().post("/command", fade.to_string()).await.json()["accepted"], true);
+    let red = async |web: &Web| web.state().await["r"].as_u64().unwrap();
+    let web = appliance.web();
+    eventually("the sun to rise", async || (red(&web).await >= 16).then_some(())).await;
+    let (before, seq) = (red(&web).await, web.seq().await);
+    let home = appliance.kill9().await;
+    shim.cut_power(&home);
+
+    let appliance = home.start().await;
+    let web = appliance.web();
+    let place = red(&web).await;
+    println!("cut at {before}, back at {place}");
+    // A start takes a while, in which it goes on again; the last level would be 255.
+    assert!((1..before + 60).contains(&place), "cut at {before}, back at {place}");
+    assert!(web.seq().await > seq);
+    let fades = web.get("/fades").await.json()["fades"].clone();
+    assert_eq!((&fades[0]["id"], &fades[0]["durationMs"]), (&fade["id"], &json!(SUNRISE_MS)));
+    eventually("it to go on", async || (red(&web).await > place + 3).then_some(())).await;
+    assert!(red(&web).await < 255);
+
+    // Whoever takes it over then has it, also after the next cut.
+    web.accepted(&command([9, 8, 7])).await;
+    let home = appliance.terminate().await.1;
+    shim.cut_power(&home);
+    let appliance = home.start().await;
+    assert_eq!(rgb_of(&appliance.web().state().await), [9, 8, 7]);
+    assert_eq!(appliance.web().get("/fades").await.json()["fades"], json!([]));
 }
