@@ -145,9 +145,10 @@ class Test:
         # Until what start and set-up have written is on the card: the store moves it from its journal within a minute.
         eventually("a card that is left alone", 600, lambda: self.quiet(machine, 90))
         expect(hourly("written when idle", lambda: None) == (0, 0), "an idle machine writes")
-        rates = hourly("written at 10 commands a second", lambda: stranger.flow(self.seconds, 10))
-        # A figure that is missed so far, and no reason to leave the rest untried.
-        self.figure("25 MB an hour or less", "kept" if max(rates) <= 25e6 else "missed")
+        of_card, of_dmxd = hourly("written at 10 commands a second", lambda: stranger.flow(self.seconds, 10))
+        # A figure: an emulator that is slow at syncs is no reason to leave the rest untried.
+        kept = of_dmxd <= 22e6 and of_card <= 35e6
+        self.figure("22 MB an hour or less by dmxd, 35 at the card", "kept" if kept else "missed")
         self.figure("memory of dmxd after that", stranger.ssh(self.key, memory))
 
     def quiet(self, machine: Machine, seconds: float) -> bool:

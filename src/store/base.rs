@@ -65,6 +65,8 @@ pub(super) struct Sled {
     sum: Mutex<Sum>,
     /// Blob files that were synced.
     blobs: Mutex<BTreeSet<PathBuf>>,
+    /// Its file, as the folder named it when it was opened.
+    file: Option<File>,
 }
 
 /// What lies under the layers.
@@ -152,7 +154,13 @@ impl Sled {
 
     fn over(dir: &Path, db: sled::Db) -> Result<Self, BaseError> {
         let (meta, values, logs) = (db.open_tree("meta")?, db.open_tree("values")?, db.open_tree("logs")?);
-        Ok(Self { dir: dir.to_owned(), db, meta, values, logs, sum: Mutex::default(), blobs: Mutex::default() })
+        let file = File::open(dir.join("db")).ok();
+        Ok(Self { dir: dir.to_owned(), db, meta, values, logs, sum: Mutex::default(), blobs: Mutex::default(), file })
+    }
+
+    /// Whether nobody has deleted or replaced its file.
+    pub(super) fn is_there(&self) -> bool {
+        self.file.as_ref().is_none_or(|file| folder::is_at(file, &self.dir.join("db")))
     }
 
     fn number(&self, key: &[u8]) -> Result<Option<u64>, BaseError> {

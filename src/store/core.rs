@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Release;
 use super::base::Base;
+use super::debt::Debt;
 use super::journal::Journal;
 use super::overlay::Layers;
 use crate::kit::health::Health;
@@ -103,8 +104,9 @@ pub(super) struct Shared {
     releasing: bool,
     pub(super) moving: Move,
     pub(super) ending: Ending,
-    /// File of the present generation.
+    /// File of the present generation, and which that is.
     pub(super) file: Option<Arc<File>>,
+    pub(super) generation: u64,
     /// Files of earlier generations that are not synced to their end: one, two after a quick checkpoint.
     pub(super) behind: Vec<Arc<File>>,
     /// Bytes used of the present generation.
@@ -146,6 +148,7 @@ impl Shared {
             moving: Move::Idle,
             ending: Ending::No,
             file: None,
+            generation: 0,
             behind: Vec::new(),
             used: 0,
             writes: 0,
@@ -197,6 +200,8 @@ pub(super) struct Core {
     pub(super) writer_stat: OnceLock<PathBuf>,
     /// The folder is ours as long as any thread may write to it.
     pub(super) lock: Mutex<Option<File>>,
+    /// Taken before `shared`, never under it.
+    pub(super) debt: Mutex<Option<Debt>>,
     /// Held by a test that wants the disk to hang.
     #[cfg(test)]
     pub(super) disk: Mutex<()>,
@@ -230,6 +235,20 @@ impl Core {
             shared = self.lock();
         }
         shared.releasing = false;
+    }
+
+    /// Notes how many changes are not in the journal, if there are any. Before they are released, where that can be: the next
+    /// start must know that it has to jump.
+    pub(super) fn note_debt(&self) {
+        let mut debt = self.debt.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = self.lock();
+        let changes = shared.number.saturating_sub(shared.written);
+        drop(shared);
+        if changes > 0
+            && let Some(Err(error)) = debt.as_mut().map(|debt| debt.note(changes))
+        {
+            tracing::debug!(%error, "debt_not_noted");
+        }
     }
 
     /// The disk does not take the light any more: everything that waits is ready, later batches are at once.

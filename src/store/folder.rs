@@ -2,11 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::StoreError;
+use super::{StoreError, journal};
 
 /// Things of one name that are kept when they were found damaged.
 const KEPT_BAD: usize = 3;
@@ -29,6 +30,20 @@ pub(super) fn take(dir: &Path) -> Result<Option<File>, StoreError> {
             Ok(Some(file))
         }
     }
+}
+
+/// Whether an open file is the one of that name; when that cannot be told, it is.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        (Ok(_), Err(error)) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        (Err(_), _) => true,
+    }
+}
+
+/// Whether the folder has things of a store that this lock does not hold: somebody has put another one in its place.
+pub(super) fn is_anothers(dir: &Path, lock: &File) -> bool {
+    !is_at(lock, &dir.join("lock")) && (dir.join("db").exists() || !journal::list(dir).is_empty())
 }
 
 /// Makes the names of a folder survive a power cut.

@@ -4,8 +4,9 @@
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::base::{Base, BaseError, Mark};
+use super::base::{Base, BaseError, Mark, Sled};
 use super::core::{Core, Ending, Mode, Move, Shared};
+use super::debt::Debt;
 use super::journal::{self, Journal};
 use super::overlay::Overlay;
 use super::{folder, open, reserve, seal, snapshot};
@@ -23,6 +24,9 @@ const DAY_OF_GENERATIONS: u64 = 24 * 60;
 /// Problem while the journal works and the database does not.
 const NOT_WRITTEN: &str = "DATABASE_NOT_WRITTEN";
 
+/// Problem: the data folder or a file of it was deleted or replaced while the store ran.
+const FOLDER_LOST: &str = "DATA_FOLDER_LOST";
+
 /// Why something could not be done now.
 #[derive(Debug, thiserror::Error)]
 enum KeeperError {
@@ -34,6 +38,8 @@ enum KeeperError {
     Store(#[from] super::StoreError),
     #[error("the data folder cannot be used")]
     Folder,
+    #[error("another data folder was put in its place; restart dmxd to use that one")]
+    Anothers,
     #[error("the journal could not be written")]
     Journal,
 }
@@ -65,6 +71,12 @@ pub(super) struct Keeper {
     not_before: Instant,
     /// `None`: the reserve is there.
     restock_at: Option<Instant>,
+    /// When to look whether the folder is still there.
+    look_at: Instant,
+    /// The last number that was noted as being in memory only.
+    noted: u64,
+    /// The database has to be made of what is in memory: its files are gone.
+    remake: bool,
 }
 
 enum Task {
@@ -73,9 +85,11 @@ enum Task {
     Recover,
     Checkpoint,
     Restock,
+    Look,
+    Note,
 }
 
-/// Between two looks whether there is space for the reserve again.
+/// Between two looks whether there is space for the reserve again, and whether the folder is there.
 const LOOK: Duration = Duration::from_secs(2);
 
 impl Keeper {
@@ -91,6 +105,9 @@ impl Keeper {
             pause: Backoff::new(Duration::from_millis(250), Duration::from_secs(5)),
             not_before: now,
             restock_at: Some(now),
+            look_at: now + LOOK,
+            noted: 0,
+            remake: false,
         }
     }
 
@@ -106,6 +123,15 @@ impl Keeper {
                     self.restock();
                     continue;
                 }
+                Task::Look => {
+                    self.look();
+                    continue;
+                }
+                Task::Note => {
+                    self.noted = self.core.lock().number;
+                    self.core.note_debt();
+                    continue;
+                }
             };
             match result {
                 Ok(()) => self.pause.reset(),
@@ -119,7 +145,10 @@ impl Keeper {
     }
 
     fn restock(&mut self) {
-        let again = match reserve::keep(&self.core.dir) {
+        let dir = &self.core.dir;
+        let again = match reserve::keep(dir)
+            .and_then(|kept| if kept { journal::stock(dir).map(|()| true) } else { Ok(false) })
+        {
             Ok(true) => None,
             Ok(false) => Some(LOOK),
             // A file system that cannot; trying costs writes.
@@ -131,6 +160,69 @@ impl Keeper {
         self.restock_at = again.map(|pause| Instant::now() + pause);
     }
 
+    /// Looks whether our files are where they belong. Nothing else tells: what was deleted can still be written to.
+    fn look(&mut self) {
+        self.look_at = Instant::now() + LOOK;
+        let shared = self.core.lock();
+        let (file, generation, base) = (shared.file.clone(), shared.generation, shared.base.clone());
+        drop(shared);
+        let journal = file.is_none_or(|file| folder::is_at(&file, &journal::path(&self.core.dir, generation)));
+        self.remake = matches!(&*base, Base::Sled(sled) if !sled.is_there());
+        if journal && !self.remake {
+            return;
+        }
+        let dir = self.core.dir.display();
+        let lock = self.core.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = match &*lock {
+            Some(lock) if folder::is_anothers(&self.core.dir, lock) => format!(
+                "another data folder was put in the place of {dir} while dmxd ran; it is left alone and changes are kept in \
+                 memory only: restart dmxd to use that one"
+            ),
+            _ => format!(
+                "{dir} or files in it were deleted while dmxd ran; light, scenes and retained messages were written anew from \
+                 memory: check what else was in that folder"
+            ),
+        };
+        drop(lock);
+        self.core.health.raise(FOLDER_LOST, message);
+        tracing::error!(data_dir = %dir, "data_folder_lost");
+        let mut shared = self.core.lock();
+        self.core.fall_to_ram(&mut shared, "its files were deleted or replaced");
+        self.core.release(shared);
+    }
+
+    /// Makes a database of what is in memory where its files were deleted.
+    fn remake(&mut self) -> Result<(), KeeperError> {
+        let shared = self.core.lock();
+        let (base, through) = (shared.base.clone(), shared.through);
+        drop(shared);
+        if let Base::Sled(_) = &*base {
+            // Its open files can still be read.
+            let mut content = Overlay::default();
+            let read = base.export(|piece| {
+                content.absorb(piece);
+                Ok(())
+            });
+            if let Err(error) = read {
+                tracing::error!(%error, "reading what was deleted");
+            }
+            self.core.lock().base = Arc::new(Base::Ram(content));
+        }
+        drop(base);
+        let base = self.core.lock().base.clone();
+        let Base::Ram(content) = &*base else { return Ok(()) };
+        reserve::room_for(&self.core.dir, content.size())?;
+        if self.core.dir.join("db").exists() {
+            folder::set_aside(&self.core.dir, "db", "db")?;
+        }
+        let first_needed = self.next_generation.max(journal::newest(&self.core.dir) + 1);
+        Sled::create(&self.core.dir, "db", content, Mark { through, first_needed })?;
+        self.remake = false;
+        self.snapshot = None;
+        self.core.lock().checkpoint_now = true;
+        Ok(())
+    }
+
     fn wait(&self) -> Task {
         let mut shared = self.core.lock();
         loop {
@@ -140,12 +232,16 @@ impl Keeper {
             if shared.closing {
                 return Task::Close;
             }
+            if shared.mode == Mode::Ram && !shared.writer_busy && shared.number > self.noted.max(shared.written) {
+                return Task::Note;
+            }
             let (due, task) = match shared.mode {
                 Mode::Ram => ((!shared.writer_busy).then_some(self.not_before), Task::Recover),
                 Mode::Disk => (self.checkpoint_due(&shared), Task::Checkpoint),
             };
             let restock = self.restock_at.map(|due| (due, Task::Restock));
-            let next = due.map(|due| (due, task)).into_iter().chain(restock).min_by_key(|(due, _)| *due);
+            let look = (shared.mode == Mode::Disk).then_some((self.look_at, Task::Look));
+            let next = due.map(|due| (due, task)).into_iter().chain(restock).chain(look).min_by_key(|(due, _)| *due);
             let Some((due, task)) = next else {
                 shared = self.core.keeper.wait(shared).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -216,7 +312,7 @@ impl Keeper {
         drop(shared);
         self.changed = true;
         self.core.metrics.checkpoints.inc();
-        journal::delete_before(&self.core.dir, mark.first_needed);
+        journal::put_away_before(&self.core.dir, mark.first_needed);
         let days = self.next_generation - self.snapshot.unwrap_or(0) >= DAY_OF_GENERATIONS;
         if self.snapshot.is_none() || days || self.snapshot_at.elapsed() >= DAY {
             self.write_snapshot(mark)?;
@@ -233,8 +329,7 @@ impl Keeper {
 
     /// Makes a generation, has the writer move to it and waits until its head and all before it are on the medium.
     fn next_generation(&mut self, from: Mode) -> Result<(u64, u64), KeeperError> {
-        let newest = journal::list(&self.core.dir).last().copied().unwrap_or(0);
-        let generation = self.next_generation.max(newest + 1);
+        let generation = self.next_generation.max(journal::newest(&self.core.dir) + 1);
         let journal = Journal::create(&self.core.dir, generation, None)?;
         self.next_generation = generation + 1;
         let mut shared = self.core.lock();
@@ -256,7 +351,7 @@ impl Keeper {
 
     /// The writer did not move to this generation: tries on a sick disk must not fill it with empty ones.
     fn give_up<T>(&self, generation: u64) -> Result<T, KeeperError> {
-        let _ = std::fs::remove_file(journal::path(&self.core.dir, generation)); // else at the next start
+        journal::put_away(&self.core.dir, generation);
         Err(KeeperError::Journal)
     }
 
@@ -299,10 +394,16 @@ impl Keeper {
     /// Back to the disk: a generation whose head carries everything.
     fn recover(&mut self) -> Result<(), KeeperError> {
         let mut lock = self.core.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if lock.is_none() {
-            *lock = Some(folder::take(&self.core.dir)?.ok_or(KeeperError::Folder)?);
+        match &*lock {
+            Some(lock) if folder::is_anothers(&self.core.dir, lock) => return Err(KeeperError::Anothers),
+            Some(lock) if folder::is_at(lock, &self.core.dir.join("lock")) => {}
+            _ => *lock = Some(folder::take(&self.core.dir)?.ok_or(KeeperError::Folder)?),
         }
         drop(lock);
+        let notes = self.debt(|debt| Ok(debt.notes));
+        if self.remake {
+            self.remake()?;
+        }
         // Before the journal, so that a journal without a database always means damage. The light can do without.
         if let Err(error) = self.database() {
             tracing::debug!(%error, "database_not_opened");
@@ -310,8 +411,21 @@ impl Keeper {
         let (_, generation) = self.next_generation(Mode::Ram)?;
         self.restock_at = Some(Instant::now() + LOOK); // it may have been spent
         self.core.report_disk();
-        journal::delete_before(&self.core.dir, generation);
+        // Unless there is some again.
+        if self.debt(|debt| Ok(debt.notes)) == notes {
+            self.debt(|debt| debt.settle());
+        }
+        journal::put_away_before(&self.core.dir, generation);
         Ok(())
+    }
+
+    /// The bytes for the debt; where they are not, they are made now.
+    fn debt<T>(&self, with: impl FnOnce(&Debt) -> std::io::Result<T>) -> Option<T> {
+        let mut debt = self.core.debt.lock().unwrap_or_else(PoisonError::into_inner);
+        if debt.as_ref().is_none_or(|debt| !debt.is_in(&self.core.dir)) {
+            *debt = Debt::open(&self.core.dir).ok();
+        }
+        with(debt.as_ref()?).ok()
     }
 
     fn write_snapshot(&mut self, mark: Mark) -> Result<(), KeeperError> {
@@ -333,7 +447,10 @@ impl Keeper {
                     tracing::warn!(%error, "storage_closed_without_seal");
                 }
             }
-            Err(error) => tracing::error!(%error, "storage_not_closed_cleanly"),
+            Err(error) => {
+                self.core.note_debt();
+                tracing::error!(%error, "storage_not_closed_cleanly");
+            }
         }
         self.core.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.core.stop();
@@ -349,7 +466,11 @@ impl Keeper {
             if busy {
                 return Err(KeeperError::Journal);
             }
-            self.recover()?;
+            match self.recover() {
+                Err(KeeperError::Anothers) => return Err(KeeperError::Anothers),
+                Err(_) if reserve::spend(&self.core.dir) => self.recover()?,
+                done => done?,
+            }
         }
         // A snapshot or checkpoint that fails costs nothing that the journal does not hold: the mark is still true.
         if (dirty || self.pending.is_some())

@@ -6,6 +6,7 @@
 mod base;
 mod batch;
 mod core;
+mod debt;
 mod document;
 mod entries;
 mod folder;
@@ -15,6 +16,7 @@ mod journal;
 mod keeper;
 mod open;
 mod overlay;
+mod page;
 mod record;
 mod replay;
 mod reserve;
@@ -180,6 +182,7 @@ impl Store {
         }
         if shared.mode == Mode::Ram || shared.ending == Ending::Ended {
             payload = Vec::new();
+            core.keeper.notify_all(); // which notes how many there are
         }
         let number = shared.number;
         let idle = shared.waiting.is_empty();
@@ -225,8 +228,10 @@ impl Store {
 #[doc(hidden)]
 #[must_use]
 pub fn fuzz_records(bytes: &[u8], generation: u64) -> usize {
-    let found = [replay::Found { generation, bytes: bytes.to_vec(), cut: false }];
+    let content = page::content(bytes.to_vec(), generation);
+    let records = record::scan(&content.bytes, content.page, generation).records.len();
+    let found = [replay::Found { generation, content, cut: false }];
     let mark = base::Mark { through: 0, first_needed: generation };
     let _ = replay::replay(&found, mark, Default::default(), false, "", |_, _| None);
-    record::scan(bytes, generation).records.len()
+    records
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::base::{Base, BaseError, Mark, Sled};
 use super::core::{Core, Mode, Progress, Shared};
+use super::debt::{self, Debt};
 use super::head::head;
 use super::journal::{self, Journal};
 use super::keeper::{Keeper, Start};
@@ -16,7 +17,7 @@ use super::record::{Kind, Record};
 use super::replay::{Found, Replayed, replay};
 use super::seal::{self, Sealed};
 use super::snapshot::{self, Loaded, Snapshot};
-use super::{StoreError, folder, guard, reserve, syncer, writer};
+use super::{StoreError, folder, guard, page, reserve, syncer, writer};
 use crate::config;
 use crate::kit::health::Health;
 use crate::metrics::Metrics;
@@ -31,6 +32,8 @@ const SET_ASIDE: &str = "DATABASE_SET_ASIDE";
 const DATABASE_DAMAGED: &str = "DATABASE_DAMAGED";
 /// Problem: the journal was damaged.
 const JOURNAL_DAMAGED: &str = "JOURNAL_DAMAGED";
+/// Problem: the last run ended while changes were in memory only.
+const TAKEN_BACK: &str = "CHANGES_TAKEN_BACK";
 /// Problem: the snapshot was damaged.
 const SNAPSHOT_DAMAGED: &str = "SNAPSHOT_DAMAGED";
 
@@ -112,18 +115,31 @@ pub(super) fn open(
     let lock = folder::take(&dir)?;
     let found = find(&dir, health, &boot);
     let (through, number) = (found.mark.through, found.replayed.number);
-    let jump = seq_jump(&found, &boot);
+    let taken_back = debt::read(&dir);
+    let mut jump = if taken_back.is_some() { SEQ_JUMP } else { seq_jump(&found, &boot) };
     let head = head(&boot, through, &found.replayed.layers, true, jump > 0);
-    let next_generation = journal::list(&dir).last().copied().unwrap_or(0).max(found.mark.first_needed) + 1;
+    let next_generation = journal::newest(&dir).max(found.mark.first_needed) + 1;
     let first = Record { kind: Kind::Head, settled: true, number, payload: &head };
     let journal = match &found.unusable {
         // A journal beside a database that was never made would look like damage.
         Some(why) if !dir.join("db").exists() => Err(why.clone()),
         _ => Journal::create(&dir, next_generation, Some(&first)).map_err(|error| format!("making a journal: {error}")),
     };
+    // Whoever could not write here before may have had changes in memory only, and nowhere to note it.
+    if journal.is_err() && found.replayed.boot.is_some() && !found.replayed.clean {
+        jump = SEQ_JUMP;
+    }
+    if let Some(changes) = taken_back {
+        report_taken_back(health, changes);
+    }
+    let mut debt = Debt::open(&dir).inspect_err(|error| tracing::debug!(%error, "debt_not_opened")).ok();
+    if journal.is_ok() && taken_back.is_some() {
+        debt = debt.filter(|debt| debt.settle().is_ok());
+    }
     let mut shared = Shared::new(found.replayed.layers, Arc::new(found.base), through, number);
     shared.owed = jump > 0;
     shared.file = journal.as_ref().ok().map(|journal| journal.file.clone());
+    shared.generation = next_generation;
     if journal.is_err() {
         shared.mode = Mode::Ram;
     }
@@ -142,6 +158,7 @@ pub(super) fn open(
         at_disk: false.into(),
         writer_stat: OnceLock::new(),
         lock: Mutex::new(lock),
+        debt: Mutex::new(debt),
         #[cfg(test)]
         disk: Mutex::new(()),
         #[cfg(test)]
@@ -197,7 +214,7 @@ fn read(dir: &Path, first: u64) -> Vec<Found> {
     let read = |generation| {
         let bytes = std::fs::read(journal::path(dir, generation)).unwrap_or_default();
         let cut = bytes.is_empty() || !(bytes.len() as u64).is_multiple_of(journal::SIZE);
-        Found { generation, bytes, cut }
+        Found { generation, content: page::content(bytes, generation), cut }
     };
     needed.map(read).collect()
 }
@@ -228,6 +245,15 @@ fn report(dir: &Path, health: &Health, replayed: &Replayed, bad_snapshot: bool, 
     }
 }
 
+fn report_taken_back(health: &Health, changes: u64) {
+    let message = format!(
+        "the last run ended while the card took no writes: its last {changes} changes were in memory only and are lost, their \
+         command ids too; numbers of changes went on with a jump: check the light, and the card"
+    );
+    health.raise(TAKEN_BACK, message);
+    tracing::error!(changes, "changes_taken_back");
+}
+
 fn seq_jump(found: &Past, boot: &str) -> u64 {
     let replayed = &found.replayed;
     let power_cut = replayed.boot.as_deref().is_some_and(|last| last != boot) && !replayed.clean;
@@ -243,7 +269,7 @@ fn put_away(dir: &Path, damaged: &[u64], first: u64) {
             tracing::warn!(name, %error, "setting a damaged journal aside");
         }
     }
-    journal::delete_before(dir, first);
+    journal::put_away_before(dir, first);
 }
 
 fn start(core: &Arc<Core>, journal: Option<Journal>, start: Start) {

@@ -1,12 +1,9 @@
 //! Records of the journal, pure: how they are framed and what of a damaged or torn file can still be read.
 //!
-//! A generation is a file of fixed size that starts as zeros. Records stand one behind the other; after a sync the next
-//! one begins on a fresh page, so that what is on the medium is never written again. No bytes make this code panic.
+//! A generation's content is zeros at first. Records stand one behind the other; after a sync the next one begins on a
+//! fresh page, so that what is on the medium is never written again. No bytes make this code panic.
 
 use super::wire::{u32_at, u64_at};
-
-/// Page of the page cache and of every card's controller: what is dirtied and written as one.
-pub(super) const PAGE: usize = 4096;
 
 /// First byte of every record. The layout of the frame is the same for all formats, so that a newer one is recognised.
 pub(super) const FORMAT: u8 = 1;
@@ -102,8 +99,8 @@ fn framed(bytes: &[u8], at: usize, generation: u64) -> Option<&[u8]> {
     (crc.finalize() == u32_at(record, CRC_AT)?).then_some(record)
 }
 
-/// Reads the file of a generation. Public for the fuzz target only.
-pub(super) fn scan(bytes: &[u8], generation: u64) -> Scan<'_> {
+/// Reads the content of a generation, so many bytes of which stand on a page.
+pub(super) fn scan(bytes: &[u8], page: usize, generation: u64) -> Scan<'_> {
     let mut scan = Scan { records: Vec::new(), rest: Rest::Clean };
     let mut at = 0;
     loop {
@@ -115,13 +112,13 @@ pub(super) fn scan(bytes: &[u8], generation: u64) -> Scan<'_> {
             }
         }
         let Some(dirt) = first_dirt(bytes, at) else { return scan };
-        if dirt.is_multiple_of(PAGE) && framed(bytes, dirt, generation).is_some() {
+        if dirt.is_multiple_of(page) && framed(bytes, dirt, generation).is_some() {
             at = dirt;
             continue;
         }
         let next = (dirt + 1..bytes.len()).find(|&next| framed(bytes, next, generation).is_some());
         let rest = match next {
-            None if (dirt == at || dirt.is_multiple_of(PAGE)) && is_torn(bytes, dirt, generation) => Rest::Torn,
+            None if (dirt == at || dirt.is_multiple_of(page)) && is_torn(bytes, dirt, page, generation) => Rest::Torn,
             _ => Rest::Foreign,
         };
         if scan.rest != Rest::Newer && scan.rest != Rest::Foreign {
@@ -149,7 +146,7 @@ fn first_dirt(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
     // Page by page: a generation is mostly zeros, and comparing them in bulk is what the start waits for.
     let mut seen = 0;
-    for piece in rest.chunks(PAGE) {
+    for piece in rest.chunks(4096) {
         if piece.iter().fold(0, |all, byte| all | byte) != 0 {
             return piece.iter().position(|byte| *byte != 0).map(|inside| at + seen + inside);
         }
@@ -160,9 +157,9 @@ fn first_dirt(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// Whether the bad record at `at` is one that a kill stopped: the kernel copies a write page by page, so it is whole up
 /// to the end of a page, zeros follow, and it claims to reach into them.
-fn is_torn(bytes: &[u8], at: usize, generation: u64) -> bool {
+fn is_torn(bytes: &[u8], at: usize, page: usize, generation: u64) -> bool {
     let Some(last) = bytes.iter().rposition(|byte| *byte != 0) else { return false };
-    let data_ends = (last / PAGE + 1) * PAGE;
+    let data_ends = (last / page + 1) * page;
     if at + FRAME > data_ends {
         return true;
     }
@@ -176,6 +173,13 @@ mod tests {
     use proptest::prelude::*;
 
     const GENERATION: u64 = 7;
+
+    /// Content of a page: an odd number, to be seen by.
+    const PAGE: usize = 4076;
+
+    fn scan(bytes: &[u8], generation: u64) -> Scan<'_> {
+        super::scan(bytes, PAGE, generation)
+    }
 
     fn file(payloads: &[Vec<u8>], settled: &[bool]) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -7,6 +7,7 @@ use super::base::Mark;
 use super::batch::{Batch, Tree};
 use super::head::{Head, read_head};
 use super::overlay::{Layers, Light};
+use super::page::Content;
 use super::record::{Kind, Record, Rest, Scan, scan};
 
 /// Between numbers of a run and those of the next one after damage, so that none comes twice.
@@ -15,7 +16,7 @@ const NUMBERS_LOST: u64 = 1 << 32;
 /// One generation as it was found.
 pub(super) struct Found {
     pub(super) generation: u64,
-    pub(super) bytes: Vec<u8>,
+    pub(super) content: Content,
     /// Its size is none that we make.
     pub(super) cut: bool,
 }
@@ -91,7 +92,10 @@ pub(super) fn replay(
 }
 
 fn part(found: &Found) -> Part<'_> {
-    let scan = scan(&found.bytes, found.generation);
+    let mut scan = scan(&found.content.bytes, found.content.page, found.generation);
+    if found.content.stained && scan.rest != Rest::Newer {
+        scan.rest = Rest::Foreign;
+    }
     let head = scan.records.first().filter(|record| record.kind == Kind::Head);
     let head = head.and_then(|record| read_head(record.payload));
     Part { found, scan, head }
@@ -205,11 +209,15 @@ fn take(
 #[cfg(test)]
 mod tests {
     use super::super::head::head;
-    use super::super::record::{PAGE, frame};
+    use super::super::page::{self, BODY, PAGE};
+    use super::super::record::frame;
     use super::*;
     use proptest::prelude::*;
 
-    /// Two generations of batches 1.. that each put their number; pages below `synced` of each file are on the medium.
+    /// The generation of the first file.
+    const FIRST: u64 = 7;
+
+    /// The content of two generations of batches 1.. that each put their number; below `synced` it is on the medium.
     struct Written {
         files: [Vec<u8>; 2],
         synced: [usize; 2],
@@ -225,23 +233,30 @@ mod tests {
             let settled = if kind == Kind::Head { known == number } else { known + 1 == number };
             assert!(frame(file, generation, &Record { kind, settled, number, payload }));
         };
-        put(&mut done.files[0], 1, Kind::Head, 0, 0, &head("old boot", 0, &layers, true, false));
-        done.synced[0] = PAGE;
-        done.files[0].resize(PAGE, 0);
+        put(&mut done.files[0], FIRST, Kind::Head, 0, 0, &head("old boot", 0, &layers, true, false));
+        done.synced[0] = BODY;
+        done.files[0].resize(BODY, 0);
         for number in 1..=count {
             let mut batch = Batch::default();
             batch.put(Tree::Light, "n", number.to_string());
             batch.append("log", 1000, vec![number as u8; (number as usize * 37) % 900]);
-            put(&mut done.files[at], at as u64 + 1, Kind::Batch, number, known, &batch.encode());
+            put(&mut done.files[at], FIRST + at as u64, Kind::Batch, number, known, &batch.encode());
             layers.apply(batch, number, |_, _| None);
             if number == moves {
                 at = 1;
-                put(&mut done.files[1], 2, Kind::Head, number, known, &head("old boot", 0, &layers, false, false));
+                put(
+                    &mut done.files[1],
+                    FIRST + 1,
+                    Kind::Head,
+                    number,
+                    known,
+                    &head("old boot", 0, &layers, false, false),
+                );
             }
             if syncs[number as usize % syncs.len()] {
                 known = number;
                 for (file, synced) in done.files.iter_mut().zip(&mut done.synced) {
-                    file.resize(file.len().next_multiple_of(PAGE), 0);
+                    file.resize(file.len().next_multiple_of(BODY), 0);
                     *synced = file.len();
                 }
             }
@@ -249,9 +264,41 @@ mod tests {
         (done, known)
     }
 
+    /// A file in which earlier generations have left good records of all numbers.
+    fn used(pages: usize) -> Vec<u8> {
+        let mut file = Vec::new();
+        for (generation, length) in [(FIRST - 4, pages), (FIRST - 2, pages / 2)] {
+            let (mut records, mut left) = (Vec::new(), Vec::new());
+            for number in (1..).take_while(|number| *number < 200) {
+                let mut batch = Batch::default();
+                batch.put(Tree::Light, "n", "999");
+                batch.append("log", 1000, vec![9; (number as usize * 31) % 700]);
+                assert!(frame(
+                    &mut records,
+                    generation,
+                    &Record { kind: Kind::Batch, settled: true, number, payload: &batch.encode() }
+                ));
+            }
+            records.resize(length * BODY, 0);
+            page::put(&mut left, generation, 0, &records);
+            file.resize(file.len().max(left.len()), 0);
+            file[..left.len()].copy_from_slice(&left);
+        }
+        file
+    }
+
+    /// The files as they lie there: what did not arrive has left what was in its place.
     fn found(files: &[Vec<u8>; 2]) -> Vec<Found> {
-        let pad = |file: &Vec<u8>| [file.clone(), vec![0; 2 * PAGE - file.len() % PAGE]].concat();
-        let found = |(n, file)| Found { generation: n as u64 + 1, bytes: pad(file), cut: false };
+        let found = |(n, content): (usize, &Vec<u8>)| {
+            let generation = FIRST + n as u64;
+            let mut file = used(content.len() / BODY + 2);
+            for (at, body) in content.chunks(BODY).enumerate().filter(|(_, body)| body.iter().any(|byte| *byte != 0)) {
+                let mut arrived = Vec::new();
+                page::put(&mut arrived, generation, at as u32, body);
+                file[at * PAGE..][..PAGE].copy_from_slice(&arrived);
+            }
+            Found { generation, content: page::content(file, generation), cut: false }
+        };
         files.iter().enumerate().map(found).collect()
     }
 
@@ -262,7 +309,7 @@ mod tests {
     }
 
     fn start(files: &[Vec<u8>; 2], boot: &str) -> Replayed {
-        replay(&found(files), Mark { through: 0, first_needed: 1 }, Light::new(), false, boot, |_, _| None)
+        replay(&found(files), Mark { through: 0, first_needed: FIRST }, Light::new(), false, boot, |_, _| None)
     }
 
     proptest! {
@@ -274,7 +321,7 @@ mod tests {
             let (mut written, known) = write(count, moves, &syncs);
             let mut lost = lost.into_iter().cycle();
             for (file, synced) in written.files.iter_mut().zip(written.synced) {
-                for page in file[synced..].chunks_mut(PAGE) {
+                for page in file[synced..].chunks_mut(BODY) {
                     if lost.next().unwrap() {
                         page.fill(0);
                     }
@@ -302,10 +349,10 @@ mod tests {
             let (mut written, _) = write(count, moves, &[true]);
             let last = usize::from(moves < count);
             // The last page of the last file may just not have been written yet: that cannot be told.
-            let pages = written.files[0].len() / PAGE - (1 - last);
-            let at = page.index(pages) * PAGE;
+            let pages = written.files[0].len() / BODY - (1 - last);
+            let at = page.index(pages) * BODY;
             prop_assume!(at > 0);
-            written.files[0][at..at + PAGE].fill(0);
+            written.files[0][at..at + BODY].fill(0);
             for boot in ["old boot", "new boot"] {
                 let replayed = start(&written.files, boot);
                 prop_assert_eq!(state(&replayed).0, count, "{}", boot);
@@ -317,7 +364,7 @@ mod tests {
         fn any_bytes_are_replayed(bytes in prop::collection::vec(prop_oneof![Just(0u8), Just(1), any::<u8>()], 0..500)) {
             let mut file = Vec::new();
             for kind in [Kind::Head, Kind::Batch, Kind::Clean] {
-                assert!(frame(&mut file, 1, &Record { kind, settled: true, number: 9, payload: &bytes }));
+                assert!(frame(&mut file, FIRST, &Record { kind, settled: true, number: 9, payload: &bytes }));
             }
             let _ = start(&[file, bytes], "boot"); // not panicking is the point
         }

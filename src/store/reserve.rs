@@ -28,10 +28,19 @@ const AMPLIFIED: u64 = 2;
 /// # Errors
 /// The card is full.
 pub(super) fn room_to_open(dir: &Path) -> io::Result<()> {
-    if free(dir) < OPEN && fs::remove_file(dir.join(NAME)).is_ok() {
-        tracing::warn!(data_dir = %dir.display(), "reserve_spent: the card is full");
+    if free(dir) < OPEN {
+        spend(dir);
     }
     room(dir, OPEN)
+}
+
+/// Gives the reserve up; whether there was one.
+pub(super) fn spend(dir: &Path) -> bool {
+    let spent = fs::remove_file(dir.join(NAME)).is_ok();
+    if spent {
+        tracing::warn!(data_dir = %dir.display(), "reserve_spent: the card is full");
+    }
+    spent
 }
 
 /// Makes sure that entries of so many bytes can be put into the database.

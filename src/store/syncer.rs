@@ -68,7 +68,10 @@ fn sync(core: &Core) -> Duration {
             core.progress.send_modify(|progress| progress.synced = progress.synced.max(number));
             core.keeper.notify_all();
         }
-        Err(error) => core.fall_to_ram(&mut shared, &format!("syncing the journal: {error}")),
+        Err(error) => {
+            shared.written = shared.synced; // the rest may be read back, or not
+            core.fall_to_ram(&mut shared, &format!("syncing the journal: {error}"));
+        }
     }
     core.release(shared);
     length

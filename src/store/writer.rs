@@ -43,6 +43,9 @@ pub(super) fn run(core: &Arc<Core>, mut journal: Option<Journal>) {
         drop(disk);
         core.at_disk.store(false, Ordering::Relaxed);
         core.metrics.write_seconds.observe(started.elapsed().as_secs_f64());
+        if result.is_err() {
+            core.note_debt();
+        }
         let mut shared = core.lock();
         shared.writer_busy = false;
         match result {
@@ -175,8 +178,9 @@ fn finish(core: &Core, shared: &mut Shared, (done, bytes): &(Done, u64), journal
     shared.written = done.number;
     shared.writes += 1;
     if done.moved {
-        if let Some(file) = journal.map(|journal| journal.file.clone()) {
-            shared.behind.extend(shared.file.replace(file));
+        if let Some(journal) = journal {
+            shared.behind.extend(shared.file.replace(journal.file.clone()));
+            shared.generation = journal.generation;
         }
         shared.moving = Move::Moved { at: done.number, by_write: shared.writes };
         core.keeper.notify_all();

@@ -16,6 +16,7 @@ mod appliance_files;
 mod backup_vaults;
 mod backups;
 mod broker_traps;
+mod card_lost;
 mod config;
 mod doors;
 mod examples;

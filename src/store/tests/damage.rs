@@ -21,7 +21,7 @@ fn harm(path: &Path, harm: Harm) {
             bytes[at] ^= 0x10;
         }
         Harm::ZeroPage => {
-            let end = bytes.len().min(record::PAGE);
+            let end = bytes.len().min(page::PAGE);
             bytes[..end].fill(0);
         }
         // What sled has not used yet cannot be missed.

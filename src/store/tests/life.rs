@@ -93,8 +93,8 @@ fn what_a_power_cut_tore_off_costs_neither_the_synced_part_nor_a_report() {
     let lock = eventually(|| folder::take(bench.path()).ok());
     let mut bytes = fs::read(newest_journal(bench.path())).unwrap();
     // Of what was written after the sync, the second page arrived and the first did not.
-    let lost = synced.iter().rposition(|byte| *byte != 0).unwrap().next_multiple_of(record::PAGE);
-    bytes[lost..lost + record::PAGE].fill(0);
+    let lost = synced.iter().rposition(|byte| *byte != 0).unwrap().next_multiple_of(page::PAGE);
+    bytes[lost..lost + page::PAGE].fill(0);
     fs::write(newest_journal(bench.path()), bytes).unwrap();
     drop(lock);
     let opened = bench.open_after("next boot");
@@ -159,6 +159,46 @@ fn a_checkpoint_moves_everything_into_the_database_and_deletes_the_journal_befor
     assert_at(&store, 300);
     drop(store);
     assert_at(&bench.open().store, 300);
+}
+
+#[test]
+fn generations_write_into_the_files_of_earlier_ones() {
+    use std::os::unix::fs::MetadataExt;
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    let files = || {
+        let entries = fs::read_dir(bench.path()).unwrap().map(|entry| entry.unwrap());
+        let mut files: Vec<_> = entries
+            .filter(|entry| {
+                ["journal-", "spare-"].iter().any(|name| entry.file_name().to_string_lossy().starts_with(name))
+            })
+            .map(|entry| entry.metadata().unwrap())
+            .map(|file| (file.ino(), file.len(), file.blocks() * 512))
+            .collect();
+        files.sort();
+        files
+    };
+    let first = eventually(|| Some(files()).filter(|files| files.len() == 2));
+    // Written, not only said: nothing has to be allocated any more.
+    assert!(
+        first.iter().all(|(_, length, allocated)| (*length, *allocated >= *length) == (journal::SIZE, true)),
+        "{first:?}"
+    );
+    for round in 0..4 {
+        run(async {
+            for n in 1..=50 {
+                let mut batch = command(round * 50 + n);
+                batch.put(Tree::Retained, "large", vec![7; if round == 1 { 40_000 } else { 40 }]); // round 1 outgrows it
+                put(&store, batch).await;
+            }
+        });
+        checkpoint(&store);
+        eventually(|| (files() == first).then_some(()));
+    }
+    drop(store);
+    let opened = bench.open();
+    assert_at(&opened.store, 200);
+    assert_eq!(bench.codes(), Vec::<&str>::new());
 }
 
 #[test]

@@ -67,7 +67,11 @@ pub fn data_files(data: &Path) -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if !path.to_string_lossy().ends_with("lock") && std::fs::read(&path).unwrap().iter().any(|&b| b != 0)
+                // Nobody's: a lock, and what waits for the next generation of the journal.
+            } else if !["lock", "spare-"]
+                .iter()
+                .any(|name| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(name)))
+                && std::fs::read(&path).unwrap().iter().any(|&b| b != 0)
             {
                 files.push(path.strip_prefix(data).unwrap().to_owned());
             }

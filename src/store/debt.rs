@@ -1,0 +1,84 @@
+//! The debt: how many changes are in memory only, in bytes that the card keeps for it. Writing over them needs no space, so a
+//! full card takes them too.
+//!
+//! It is for the start after a kill. After a power cut `seq` jumps whatever this says, so nothing here is synced but the file
+//! itself.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::folder;
+use super::page::PAGE;
+use super::wire::{u32_at, u64_at};
+
+const NAME: &str = "debt";
+
+/// mark · changes (u64) · crc32 of both.
+const MARK: [u8; 8] = *b"dmxdebt\x01";
+const CRC_AT: usize = 16;
+
+/// The bytes that are kept.
+#[derive(Debug)]
+pub(super) struct Debt {
+    file: File,
+    /// Times that it was noted.
+    pub(super) notes: u64,
+}
+
+impl Debt {
+    /// Opens the bytes, and makes them where there are none.
+    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+        let path = dir.join(NAME);
+        let found = OpenOptions::new().read(true).write(true).open(&path);
+        let file = match found.and_then(|file| Ok((file.metadata()?.len() == PAGE as u64).then_some(file))) {
+            Ok(Some(file)) => file,
+            Ok(None) => make(dir)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => make(dir)?,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { file, notes: 0 })
+    }
+
+    /// Whether nobody has deleted or replaced them.
+    pub(super) fn is_in(&self, dir: &Path) -> bool {
+        folder::is_at(&self.file, &dir.join(NAME))
+    }
+
+    /// So many changes would be taken back by a kill.
+    pub(super) fn note(&mut self, changes: u64) -> io::Result<()> {
+        self.notes += 1;
+        let mut page = [MARK, changes.to_le_bytes()].concat();
+        page.extend(crc32fast::hash(&page).to_le_bytes());
+        page.resize(PAGE, 0);
+        self.file.write_all_at(&page, 0)
+    }
+
+    /// Everything is on the disk.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        self.file.write_all_at(&[0; PAGE], 0)
+    }
+}
+
+fn make(dir: &Path) -> io::Result<File> {
+    let (path, unfinished) = (dir.join(NAME), dir.join("debt.new"));
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unfinished)?;
+    let made = file.write_all_at(&[0; PAGE], 0).and_then(|()| {
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        folder::sync(dir)
+    });
+    if made.is_err() {
+        let _ = fs::remove_file(&unfinished); // it is made anew at the next try
+    }
+    made.map(|()| file)
+}
+
+/// How many changes the last run had in memory only when it ended; `None` when it had none there.
+pub(super) fn read(dir: &Path) -> Option<u64> {
+    let page = fs::read(dir.join(NAME)).ok()?;
+    let noted = page.get(..CRC_AT)?;
+    let right = noted.starts_with(&MARK) && u32_at(&page, CRC_AT)? == crc32fast::hash(noted);
+    right.then(|| u64_at(noted, 8)).flatten()
+}
