@@ -401,6 +401,11 @@ impl Keeper {
         }
         drop(lock);
         let notes = self.debt(|debt| Ok(debt.notes));
+        let base = self.core.lock().base.clone();
+        if let Base::Sled(sled) = &*base {
+            self.remake = !sled.is_there(); // it may have been put back, or have gone while we were in memory
+        }
+        drop(base);
         if self.remake {
             self.remake()?;
         }

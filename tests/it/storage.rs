@@ -223,6 +223,22 @@ async fn a_card_that_is_read_only_from_the_start_means_ram_with_the_old_light() 
 }
 
 #[tokio::test]
+async fn a_start_on_a_card_that_became_read_only_gives_no_number_twice() {
+    let shim = Shim::new();
+    let appliance = shim.under(Home::new()).start().await;
+    appliance.web().accepted(&command([1, 2, 3])).await;
+    shim.card(Card::ReadOnly);
+    let mut highest = 0;
+    for n in 1..=20 {
+        highest = appliance.web().accepted(&command(colour(n))).await;
+    }
+    let appliance = appliance.kill9().await.start().await;
+    let seq = appliance.web().seq().await;
+    assert!(seq > highest, "{seq} after {highest}: nobody could note what was in memory only");
+    assert!(about_storage(&appliance.web().problems().await));
+}
+
+#[tokio::test]
 async fn a_card_whose_syncs_hang_delays_no_command() {
     let shim = Shim::new();
     let appliance = shim.under(Home::new()).start().await;
