@@ -38,14 +38,18 @@ pub(super) async fn run(config: Config, metrics: Metrics, job: Offline) -> Resul
         Offline::Restore { what, project: owner, force } => {
             let bundle = what.file().map(read).transpose()?;
             with_library(config, metrics, async |backups, project| {
-                match (&what, bundle) {
-                    (What::Version(id), _) => backups.handle.restore(project, owner, id, force).await?,
+                let left_out = match (&what, bundle) {
+                    (What::Version(id), _) => backups.handle.restore_and_tell(project, owner, id, force).await?,
                     (What::File(path), bundle) => {
                         let from = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-                        backups.handle.restore_bundle(project, bundle.unwrap_or_default(), &from, force).await?;
+                        backups.handle.restore_bundle(project, bundle.unwrap_or_default(), &from, force).await?
                     }
-                }
-                Ok(format!("project {project} is restored from {what}; what was there is kept as a local version\n"))
+                };
+                let left_out = left_out.iter().map(|id| format!("universe {id} was left out (engine.universes)\n"));
+                let left_out: String = left_out.collect();
+                Ok(format!(
+                    "project {project} is restored from {what}; what was there is kept as a local version\n{left_out}"
+                ))
             })
             .await
         }

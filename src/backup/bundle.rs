@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
-use crate::dmx::Snapshot;
+use crate::dmx::{Snapshot, without_mark};
 use crate::kit::clock;
 
 /// Largest bundle: 64 full universes in 300 scenes are 20 MB, a show is at most 8 MiB (CONTRACT, section 3). It is
@@ -36,7 +36,7 @@ pub(super) fn read(plain: &[u8]) -> Result<(Snapshot, Option<String>), Fault> {
 /// Equal for two snapshots when a restore of either gives the same project: times of writing, the last backup and the
 /// count of changes say nothing about that. `None` for what is no snapshot.
 pub(super) fn fingerprint(plain: &[u8]) -> Option<[u8; 32]> {
-    let Ok(Value::Object(mut fields)) = serde_json::from_slice(plain) else { return None };
+    let Ok(Value::Object(mut fields)) = serde_json::from_slice(without_mark(plain)) else { return None };
     fields.remove("timestamp");
     if let Some(Value::Object(project)) = fields.get_mut("project") {
         for time in ["createdAt", "updatedAt", "lastBackupAt"] {

@@ -1,14 +1,19 @@
 //! The way in for REST and the command line. A caller that goes away leaves the job it started running to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::fault::Fault;
 use super::status::Status;
 use super::version::{Label, Version};
 use super::work::{Source, Work};
-use crate::dmx::{ProjectId, Snapshot, VersionId};
+use crate::dmx::{ProjectId, Snapshot, UniverseId, VersionId};
+
+/// So long an import waits for a job that is under way.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks for backups and restores. Clones ask the same worker.
 #[derive(Clone)]
@@ -16,6 +21,8 @@ pub struct Handle(Option<Inner>);
 
 #[derive(Clone)]
 struct Inner {
+    /// Else only what an import takes away is kept.
+    on: bool,
     work: Arc<Work>,
     orders: mpsc::Sender<Order>,
     turn: Arc<Semaphore>,
@@ -30,8 +37,9 @@ pub(super) struct Order {
 /// What takes the one turn: it changes things, or opens a bundle, for which there is memory once.
 pub(super) enum Task {
     Create(ProjectId, Option<Label>, oneshot::Sender<Result<Version, Fault>>),
-    Restore(ProjectId, Source, oneshot::Sender<Result<(), Fault>>),
+    Restore(ProjectId, Source, oneshot::Sender<Result<Vec<UniverseId>, Fault>>),
     LookInto(ProjectId, Source, oneshot::Sender<Result<Opened, Fault>>),
+    KeepSafe(ProjectId, String, oneshot::Sender<Result<(), Fault>>),
     Delete(ProjectId, VersionId, oneshot::Sender<Result<(), Fault>>),
 }
 
@@ -39,6 +47,8 @@ pub(super) enum Task {
 pub struct Opened {
     /// What is in it.
     pub snapshot: Snapshot,
+    /// Universes in which it has light that would not be taken.
+    pub left_out: Vec<UniverseId>,
     pub(super) _turn: OwnedSemaphorePermit,
 }
 
@@ -52,11 +62,32 @@ impl Handle {
     /// Whether backups are made at all.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.inner().is_ok()
     }
 
-    pub(super) fn new(work: Arc<Work>, orders: mpsc::Sender<Order>, turn: Arc<Semaphore>) -> Self {
-        Self(Some(Inner { work, orders, turn }))
+    pub(super) fn new(on: bool, work: Arc<Work>, orders: mpsc::Sender<Order>, turn: Arc<Semaphore>) -> Self {
+        Self(Some(Inner { on, work, orders, turn }))
+    }
+
+    /// Keeps the active project in the local folder before something of it is taken away, at most once a minute; `why` is
+    /// the version's label. Waits for a job that is under way. While backups are off it is tried, and no fault.
+    ///
+    /// # Errors
+    /// It could not be kept.
+    pub async fn keep_safe(&self, project: &ProjectId, why: &str) -> Result<(), Fault> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        let kept = match timeout(PATIENCE, Arc::clone(&inner.turn).acquire_owned()).await {
+            Ok(Ok(turn)) => inner.ask(turn, |answer| Task::KeepSafe(project.clone(), why.to_owned(), answer)).await,
+            Ok(Err(_)) => Err(Fault::stopping()),
+            Err(_) => Err(Fault::busy()),
+        };
+        match kept {
+            Err(fault) if !inner.on => {
+                tracing::warn!(%project, error = %fault, "backup_safety");
+                Ok(())
+            }
+            kept => kept,
+        }
     }
 
     /// Makes a backup of the active project, reads it back and verifies it.
@@ -68,10 +99,26 @@ impl Handle {
     }
 
     /// Replaces state, scenes and show of the active project by a version's. One of another project's folder (`owner`,
-    /// when it is known; it need not be here any more) needs `force`.
+    /// when it is known; it need not be here any more) needs `force`. The universes that were left out, since they may not be
+    /// commanded: what is there stays.
     ///
     /// # Errors
     /// As [`Handle::create`]; no such version, a foreign one, one that cannot be read. Nothing has changed then.
+    pub async fn restore_and_tell(
+        &self,
+        project: &ProjectId,
+        owner: Option<ProjectId>,
+        version: &VersionId,
+        force: bool,
+    ) -> Result<Vec<UniverseId>, Fault> {
+        let source = Source::Version { owner, id: version.clone(), force };
+        self.order(|answer| Task::Restore(project.clone(), source, answer)).await
+    }
+
+    /// The same without a word on what was left out.
+    ///
+    /// # Errors
+    /// As [`Handle::restore_and_tell`].
     pub async fn restore(
         &self,
         project: &ProjectId,
@@ -79,8 +126,7 @@ impl Handle {
         version: &VersionId,
         force: bool,
     ) -> Result<(), Fault> {
-        let source = Source::Version { owner, id: version.clone(), force };
-        self.order(|answer| Task::Restore(project.clone(), source, answer)).await
+        self.restore_and_tell(project, owner, version, force).await.map(drop)
     }
 
     /// What [`Handle::restore`] would put in the place of the active project. Changes nothing.
@@ -108,7 +154,7 @@ impl Handle {
         bytes: Vec<u8>,
         from: &str,
         force: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<Vec<UniverseId>, Fault> {
         let source = Source::Bundle { bytes, from: from.to_owned(), force };
         self.order(|answer| Task::Restore(project.clone(), source, answer)).await
     }
@@ -164,16 +210,26 @@ impl Handle {
     }
 
     fn inner(&self) -> Result<&Inner, Fault> {
-        self.0.as_ref().ok_or_else(Fault::off)
+        self.0.as_ref().filter(|inner| inner.on).ok_or_else(Fault::off)
     }
 
     async fn order<T>(&self, task: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Task) -> Result<T, Fault> {
         let inner = self.inner()?;
         let turn = Arc::clone(&inner.turn).try_acquire_owned().map_err(|_| Fault::busy())?;
+        inner.ask(turn, task).await
+    }
+}
+
+impl Inner {
+    async fn ask<T>(
+        &self,
+        turn: OwnedSemaphorePermit,
+        task: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Task,
+    ) -> Result<T, Fault> {
         let (answer, outcome) = oneshot::channel();
         let order = Order { task: task(answer), turn };
         // Whoever has the turn finds the line empty.
-        inner.orders.try_send(order).map_err(|_| Fault::stopping())?;
+        self.orders.try_send(order).map_err(|_| Fault::stopping())?;
         outcome.await.unwrap_or_else(|_| Err(Fault::stopping()))
     }
 }

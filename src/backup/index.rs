@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::version::{Provider, Version};
-use crate::dmx::VersionId;
+use crate::dmx::{VersionId, without_mark};
 
 /// A larger place in the order of making is none: JavaScript and Python's floats do not count further one by one.
 pub(super) const MOST_ORDER: u64 = 1 << 53;
@@ -27,7 +27,7 @@ pub(super) struct Found {
 impl Index {
     /// `None`: it is no list of records.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        match serde_json::from_slice(bytes) {
+        match serde_json::from_slice(without_mark(bytes)) {
             Ok(Value::Array(records)) => Some(Self(records)),
             _ => None,
         }
@@ -119,6 +119,7 @@ mod tests {
         let text = br#"[{"versionId":"a","createdAt":5.0,"size":null,"label":null,"encrypted":null,"more":{"x":1}},
             "odd", {"versionId":"../b"}]"#;
         let mut index = Index::parse(text).unwrap();
+        assert_eq!(Index::parse(&[b"\xef\xbb\xbf", &text[..]].concat()).as_ref(), Some(&index), "edited on Windows");
         let a: VersionId = "a".parse().unwrap();
         let read = index.version(&a, FOUND);
         assert_eq!(index.versions(9, |_| Some(FOUND)), std::slice::from_ref(&read));

@@ -77,21 +77,33 @@ pub struct Backups {
     stop: Stopper,
 }
 
-/// Starts them; while they are switched off every request is answered so.
+/// Starts them; while they are switched off every request is answered so, and only what an import takes away is kept.
 ///
 /// # Errors
 /// A key or a bucket that cannot be used, whatever happens later.
 pub fn start(parts: Parts) -> Result<Backups, Fault> {
     let (stop, stopped) = stop::channel();
     let mut tasks = Tasks::default();
-    let handle = if parts.settings.enabled {
-        let (handle, worker) = worker::Worker::new(parts)?;
-        tasks.spawn("backups", worker.run(stopped));
-        handle
-    } else {
-        Handle::off()
+    let on = parts.settings.enabled;
+    let parts = if on { parts } else { parts.for_safety_alone() };
+    let handle = match worker::Worker::new(parts) {
+        Ok((handle, worker)) => {
+            tasks.spawn("backups", worker.run(stopped));
+            handle
+        }
+        Err(fault) if on => return Err(fault),
+        Err(_) => Handle::off(), // nobody asked for the key or whatever it is
     };
     Ok(Backups { handle, tasks, stop })
+}
+
+impl Parts {
+    /// The local folder and no clock.
+    fn for_safety_alone(self) -> Self {
+        let settings =
+            config::Backup { provider: config::BackupProvider::Local, auto_interval_minutes: 0, ..self.settings };
+        Self { settings, ..self }
+    }
 }
 
 impl Backups {

@@ -10,6 +10,7 @@ use super::bundle::{MOST, MOST_STORED};
 use super::fault::{Fault, FaultKind};
 use super::trailer;
 use crate::config;
+use crate::dmx::without_mark;
 use crate::kit::secret::Secret;
 
 /// Work factor of passphrases, as a power of two: 32 MiB and a third of a second on a Pi. The crate's own calibration
@@ -112,6 +113,10 @@ impl Keys {
     fn open_fernet(&self, stored: &[u8]) -> Result<Vec<u8>, Fault> {
         let keys: Vec<_> = self.all().filter_map(Key::fernet).collect();
         let token = std::str::from_utf8(stored.trim_ascii_end()).map_err(|_| damaged("not a Fernet token"))?;
+        // The crate reads one whose padding was cut off, which no writer of tokens leaves out (Fernet Spec: base64url with padding).
+        if token.len() % 4 != 0 {
+            return Err(damaged("its padding is missing"));
+        }
         // Told the end of time, it takes tokens of any age: ours may be older than the clock of a Pi says.
         let open = |key: &&Fernet| key.decrypt_at_time(token, None, u64::MAX - 3600).ok();
         match keys.iter().find_map(open) {
@@ -198,7 +203,7 @@ impl Kind {
         } else if stored.starts_with(FERNET) {
             Some(Self::Fernet)
         } else {
-            stored.trim_ascii_start().starts_with(b"{").then_some(Self::Plain)
+            without_mark(stored).trim_ascii_start().starts_with(b"{").then_some(Self::Plain)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::dmx::{ProjectId, Snapshot};
+use crate::dmx::{ProjectId, Snapshot, UNIVERSES};
 use crate::library::{Document, Fault, Library};
 
 /// Where projects come from and go to. The library; in tests a stage.
@@ -11,6 +11,10 @@ pub trait Shows: Send + Sync {
     fn active(&self) -> ProjectId;
     /// All known projects, the active one among them.
     fn known(&self) -> Vec<ProjectId>;
+    /// Universes that may be commanded: those from 0 on. Of the others [`Shows::adopt`] leaves the light as it is.
+    fn universes(&self) -> u8 {
+        UNIVERSES as u8
+    }
     /// A known project as one document, consistent.
     fn snapshot<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Document, NotTaken>>;
     /// Replaces state, scenes and show of `project` in one atomic step, if it is still the active one and its documents
@@ -59,6 +63,10 @@ impl Shows for Library {
 
     fn known(&self) -> Vec<ProjectId> {
         self.view().catalogue.projects.iter().map(|project| project.id.clone()).collect()
+    }
+
+    fn universes(&self) -> u8 {
+        self.universes()
     }
 
     fn snapshot<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Document, NotTaken>> {

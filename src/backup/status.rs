@@ -27,6 +27,7 @@ pub(super) enum Doing {
     Creating,
     Restoring,
     Deleting,
+    KeepingSafe,
 }
 
 impl Doing {
@@ -35,6 +36,7 @@ impl Doing {
             Self::Creating => "creating",
             Self::Restoring => "restoring",
             Self::Deleting => "deleting",
+            Self::KeepingSafe => "keeping what an import takes away",
         }
     }
 }

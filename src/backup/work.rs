@@ -16,11 +16,11 @@ use super::status::{Board, Job, Phase};
 use super::vault::{Stored, Vault};
 use super::vaults::{Vaults, blocking};
 use super::version::{Label, Version};
-use crate::dmx::{ProjectId, Snapshot, VersionId};
+use crate::dmx::{ProjectId, Snapshot, UniverseId, VersionId};
 use crate::kit::clock;
 use crate::library::Document;
 
-/// States that restores have replaced: so many of a project are kept.
+/// States that restores and imports have replaced: so many of a project are kept.
 const SAFETY: usize = 5;
 
 /// Tries to keep what a restore replaces, while it is being edited.
@@ -57,6 +57,8 @@ pub(super) struct Made {
 /// A source that was fetched, opened and validated.
 struct Opened {
     snapshot: Snapshot,
+    /// Universes of it that have light and cannot be taken.
+    left_out: Vec<UniverseId>,
     from: String,
     /// The version, which must not make room for what is kept before it is restored.
     spared: Option<VersionId>,
@@ -90,20 +92,33 @@ impl Work {
     }
 
     /// Replaces the active project.
-    pub(super) async fn restore(&self, project: &ProjectId, source: Source) -> Result<(), Fault> {
+    pub(super) async fn restore(&self, project: &ProjectId, source: Source) -> Result<Vec<UniverseId>, Fault> {
         self.active(project)?;
         let job = self.board.begin(project);
-        let Opened { snapshot, from, spared } = in_time(self.open(&job, project, source)).await?;
+        let Opened { snapshot, left_out, from, spared } = in_time(self.open(&job, project, source)).await?;
         self.adopt(&job, project, snapshot, &from, spared.as_ref()).await?;
         self.board.restored(project, &from);
-        Ok(())
+        Ok(left_out)
+    }
+
+    /// Keeps the active project before something of it is taken away by other means than a restore.
+    pub(super) async fn keep_active_safe(&self, project: &ProjectId, why: &str) -> Result<(), Fault> {
+        self.active(project)?;
+        let job = self.board.begin(project);
+        job.phase(Phase::Safety, 0);
+        let kept = self.keep_safe(&job, project, why.to_owned(), None).await;
+        kept.map(drop).map_err(|fault| not_kept("imported", fault))
     }
 
     /// What a restore would put in the place of the active project.
-    pub(super) async fn look_into(&self, project: &ProjectId, source: Source) -> Result<Snapshot, Fault> {
+    pub(super) async fn look_into(
+        &self,
+        project: &ProjectId,
+        source: Source,
+    ) -> Result<(Snapshot, Vec<UniverseId>), Fault> {
         self.active(project)?;
         let job = self.board.begin(project);
-        self.open(&job, project, source).await.map(|opened| opened.snapshot)
+        self.open(&job, project, source).await.map(|opened| (opened.snapshot, opened.left_out))
     }
 
     async fn open(&self, job: &Job<'_>, project: &ProjectId, source: Source) -> Result<Opened, Fault> {
@@ -116,11 +131,12 @@ impl Work {
             Source::Bundle { bytes, from, force } => (Stored { bytes, sha256: None }, from, None, force),
         };
         job.phase(Phase::Open, stored.bytes.len() as u64);
-        let (snapshot, owner) = self.vaults.open(stored).await?;
+        let (mut snapshot, owner) = self.vaults.open(stored).await?;
+        let left_out = snapshot.leave_out(self.shows.universes());
         if let Some(owner) = owner.filter(|owner| !foreign && owner != project.as_str()) {
             return Err(Fault::foreign(&from, owner, project));
         }
-        Ok(Opened { snapshot, from, spared })
+        Ok(Opened { snapshot, left_out, from, spared })
     }
 
     /// Keeps what is there, and replaces just that: what is edited in between is kept in another try.
@@ -134,7 +150,9 @@ impl Work {
     ) -> Result<(), Fault> {
         for _ in 0..EDITED {
             job.phase(Phase::Safety, 0);
-            let edition = in_time(self.keep_safe(job, project, from, spared)).await?;
+            let label = format!("before restore of {from}");
+            let kept = in_time(self.keep_safe(job, project, label, spared)).await;
+            let edition = kept.map_err(|fault| not_kept("restored", fault))?;
             job.phase(Phase::Adopt, 0);
             match self.shows.adopt(project, snapshot.clone(), edition).await {
                 Err(NotTaken::Changed) => {}
@@ -254,22 +272,18 @@ impl Work {
         })
     }
 
-    /// Keeps what a restore replaces. `spared` is the version that is being restored.
+    /// Keeps what a restore or an import replaces. `spared` is the version that is being restored.
     async fn keep_safe(
         &self,
         job: &Job<'_>,
         project: &ProjectId,
-        from: &str,
+        label: String,
         spared: Option<&VersionId>,
     ) -> Result<u64, Fault> {
         let vault = self.vaults.local();
         let document = self.snapshot(project).await?;
         let edition = document.edition;
-        let label = Some(format!("before restore of {from}"));
-        let kept = self.keep(vault, job, project, document.bytes, label, true).await.map_err(|fault| Fault {
-            message: format!("nothing was restored, since the present state could not be kept: {fault}"),
-            ..fault
-        })?;
+        let kept = self.keep(vault, job, project, document.bytes, Some(label), true).await?;
         let mut all = vault.list(project).await.unwrap_or_default();
         all.retain(|version| version.safety && version.version_id != kept.version_id);
         let now = clock::now_ms();
@@ -344,6 +358,10 @@ pub(super) async fn in_time<T>(job: impl Future<Output = Result<T, Fault>>) -> R
             format!("the place where backups are kept took more than {} min, so it was given up", JOB.as_secs() / 60);
         Err(Fault::new(FaultKind::Unreachable, message))
     })
+}
+
+fn not_kept(done: &str, fault: Fault) -> Fault {
+    Fault { message: format!("nothing was {done}, since the present state could not be kept: {fault}"), ..fault }
 }
 
 fn not_taken(why: NotTaken, project: &ProjectId) -> Fault {

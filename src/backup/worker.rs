@@ -28,12 +28,19 @@ struct Last {
     fingerprint: [u8; 32],
 }
 
+/// Between two versions that are kept before an import: the five must not be used up by one evening's tries.
+const SAFE: Duration = Duration::from_secs(60);
+
 /// The one who does it.
 pub(super) struct Worker {
     work: Arc<Work>,
     orders: mpsc::Receiver<Order>,
     schedule: Option<Schedule>,
     last: HashMap<ProjectId, Last>,
+    /// When a project was kept before an import.
+    kept_safe: HashMap<ProjectId, Instant>,
+    /// Else nobody is told about the medium: there are no backups on it.
+    on: bool,
 }
 
 impl Worker {
@@ -49,8 +56,18 @@ impl Worker {
         // Room for one: whoever has the turn sends one order.
         let (orders, line) = mpsc::channel(1);
         let turn = Arc::new(Semaphore::new(1));
-        let handle = Handle::new(Arc::clone(&work), orders, turn);
-        Ok((handle, Self { work, orders: line, schedule, last: HashMap::new() }))
+        let handle = Handle::new(settings.enabled, Arc::clone(&work), orders, turn);
+        Ok((
+            handle,
+            Self {
+                work,
+                orders: line,
+                schedule,
+                last: HashMap::new(),
+                kept_safe: HashMap::new(),
+                on: settings.enabled,
+            },
+        ))
     }
 
     /// Works until the stop, and to the end of what is under way then.
@@ -58,7 +75,7 @@ impl Worker {
         let mut watching = true;
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let named = self.work.vaults.folder.is_named();
+        let named = self.on && self.work.vaults.folder.is_named();
         loop {
             let (due, old) = match &self.schedule {
                 Some(schedule) => (Some(schedule.next()), Some(schedule.old_at()).filter(|_| watching)),
@@ -114,7 +131,21 @@ impl Worker {
             }
             Task::LookInto(project, source, answer) => {
                 let outcome = in_time(self.work.look_into(&project, source)).await;
-                let _ = answer.send(outcome.map(|snapshot| Opened { snapshot, _turn: turn }));
+                let _ = answer.send(outcome.map(|(snapshot, left_out)| Opened { snapshot, left_out, _turn: turn }));
+            }
+            Task::KeepSafe(project, why, answer) => {
+                let now = Instant::now();
+                self.kept_safe.retain(|_, at| now.duration_since(*at) < SAFE);
+                let outcome = match self.kept_safe.contains_key(&project) {
+                    true => Ok(()),
+                    false => in_time(self.work.keep_active_safe(&project, &why)).await,
+                };
+                match &outcome {
+                    Ok(()) => drop(self.kept_safe.entry(project).or_insert(now)),
+                    Err(fault) => self.work.board.failed(&project, Doing::KeepingSafe, fault),
+                }
+                drop(turn);
+                let _ = answer.send(outcome);
             }
             Task::Delete(project, version, answer) => {
                 let outcome = in_time(self.work.delete(&project, &version)).await;

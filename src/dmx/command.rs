@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::glance::Glance;
 use super::refusal::{Faults, pointer};
-use super::{CommandId, Easing, Look, Patch, ProjectId, Reason, Refusal, Rgb, Source};
+use super::{CommandId, Easing, Look, Patch, ProjectId, Reason, Refusal, Rgb, Source, Unified, document};
 
 /// The `schema` of a command.
 pub const CMD_SCHEMA: &str = "demo.rgb.cmd.v1";
@@ -123,7 +123,8 @@ impl<'a> Object<'a> {
     /// # Errors
     /// Not UTF-8, not JSON, or not an object.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Refusal> {
-        let text = std::str::from_utf8(body).map_err(|e| Refusal::whole(Reason::NotJson, format!("not UTF-8: {e}")))?;
+        let text = std::str::from_utf8(document::without_mark(body))
+            .map_err(|e| Refusal::whole(Reason::NotJson, format!("not UTF-8: {e}")))?;
         let raw: &RawValue =
             serde_json::from_str(text).map_err(|e| Refusal::whole(Reason::NotJson, format!("not JSON: {e}")))?;
         if !raw.get().starts_with('{') {
@@ -185,6 +186,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 /// Reads the fields of a lamp command whose kind stands in `tag`.
 fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<Command, Refusal> {
     let mut faults = Faults::default();
+    let echoed = |name| object.string(name).filter(|id| id.chars().count() <= ECHOED_ID_CHARS);
+    if let Some(unified) = object.string("type").filter(|kind| tag != "type" && Unified::is_kind(kind)) {
+        faults.field(
+            "type",
+            format!("{unified} is a unified command: send it to dmx/command (MQTT), POST /command or /ws"),
+        );
+        let cmd_id = echoed("cmdId").or_else(|| echoed("id"));
+        return Err(Refusal { reason: Reason::ValidationFailed, cmd_id, errors: faults.into_errors() });
+    }
     if let Some(raw) = object.get(tag)
         && serde_json::from_str::<String>(raw).ok().as_deref() != Some(kind)
     {
@@ -207,11 +217,7 @@ fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<Command, Refusal> 
         (Some(id), Some(source), Some(r), Some(g), Some(b)) if faults.is_empty() => {
             Ok(Command::set(id, source, Patch::lamp(Rgb { r, g, b })))
         }
-        _ => Err(Refusal {
-            reason: Reason::ValidationFailed,
-            cmd_id: object.string("cmdId").filter(|id| id.chars().count() <= ECHOED_ID_CHARS),
-            errors: faults.into_errors(),
-        }),
+        _ => Err(Refusal { reason: Reason::ValidationFailed, cmd_id: echoed("cmdId"), errors: faults.into_errors() }),
     }
 }
 

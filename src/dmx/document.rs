@@ -13,10 +13,16 @@ pub(super) const SCENES_DEPTH: usize = 90;
 const DEPTH: usize = 100;
 pub(super) const SNAPSHOT_DEPTH: usize = 110;
 
+/// A text without the byte order mark that Windows' editors put at its start (RFC 8259, 8.1: a reader may skip it).
+#[must_use]
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
 /// A JSON value; a fault of the text itself tells line and column.
 pub(super) fn value(body: &[u8], most: usize) -> Result<Value, Refusal> {
     let not_json = |error| Refusal::whole(Reason::NotJson, format!("not JSON: {error}"));
-    let value: Value = serde_json::from_slice(body).map_err(not_json)?;
+    let value: Value = serde_json::from_slice(without_mark(body)).map_err(not_json)?;
     if depth(&value) > most {
         return Err(Refusal::whole(Reason::ValidationFailed, format!("must not be nested deeper than {most} levels")));
     }

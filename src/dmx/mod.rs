@@ -33,6 +33,7 @@ pub use command::{CMD_SCHEMA, Command, RgbCommand};
 pub use controls::{BlackoutOrder, MasterOrder};
 pub use desk::{Desk, DeskView, FadeView, InEffect, Intensity, KeptDesk};
 pub use device::{Device, Disconnect, MqttClient, Presence};
+pub use document::without_mark;
 pub use fade::{Easing, KeptFade, LONGEST_FADE};
 pub use frame::{Frame, Levels, Patch};
 pub use glance::Glance;

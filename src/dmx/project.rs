@@ -161,6 +161,7 @@ impl Project {
 }
 
 /// What a client wants to be said about a project; a field that is not named is `None`, one set to `null` is `Some(None)`.
+/// There is no project without a name: `null` keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProjectEdit {
     /// 1 to 120 characters.
@@ -186,6 +187,7 @@ impl ProjectEdit {
         for (name, value) in &fields {
             let at = pointer("", name);
             match name.as_str() {
+                "name" if !new && value.is_null() => {}
                 "name" => edit.name = document::text(value, &at, 1..=NAME_CHARS, &mut faults),
                 "venue" => edit.venue = Some(document::optional(value, &at, &mut faults)),
                 "eventDate" => edit.event_date = Some(document::optional(value, &at, &mut faults)),
@@ -267,6 +269,8 @@ mod tests {
             (read.name, read.venue, read.event_date, read.notes),
             (None, Some(None), None, Some(Some("x".into())))
         );
+        assert_eq!(edit(r#"{"name":null}"#, false), Ok(ProjectEdit::default()));
+        assert_eq!(edit(r#"{"name":null}"#, true), Err(vec!["/name".into()]));
         assert_eq!(
             edit(r#"{"name":"","venue":1,"id":"x"}"#, false),
             Err(vec!["/id".into(), "/name".into(), "/venue".into()])

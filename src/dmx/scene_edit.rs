@@ -71,6 +71,7 @@ impl SceneEdit {
         if fields.contains_key("position") {
             faults.add("/position", "is for a scene that is there: a new one comes last");
         }
+        not_blank(&fields, &mut faults);
         let scene = Scene::from_fields(fields, now_ms, &mut faults);
         match scene {
             Some(scene) if faults.is_empty() => Ok(Self::Add(scene)),
@@ -103,6 +104,7 @@ impl SceneEdit {
                 faults.add(pointer("", name), "cannot be taken away");
             }
         }
+        not_blank(&fields, &mut faults);
         faults.or_refuse(Self::Change { id, fields, position })
     }
 
@@ -120,10 +122,19 @@ impl SceneEdit {
     /// There is no such scene, or what it would be is refused; the list is as before then.
     pub fn apply(self, scenes: &mut Vec<Scene>, now_ms: u64) -> Result<Scene, NotEdited> {
         match self {
-            Self::Add(scene) => add(scenes, scene),
+            Self::Add(scene) => {
+                only_of_its_name(scenes.iter(), scene.name())?;
+                add(scenes, scene)
+            }
             Self::Change { id, fields, position } => {
                 let at = place(scenes, &id)?;
                 let mut changed = scenes.get(at).map(|scene| scene.fields().clone()).unwrap_or_default();
+                if let Some(name) = fields.get("name").filter(|&name| changed.get("name") != Some(name)) {
+                    only_of_its_name(
+                        scenes.iter().filter(|scene| scene.id() != id),
+                        name.as_str().unwrap_or_default(),
+                    )?;
+                }
                 for (name, value) in fields {
                     if value.is_null() {
                         changed.remove(&name)
@@ -173,11 +184,27 @@ fn capture(fields: &mut Map<String, Value>, state: &State) {
     fields.insert("universes".into(), json!(universes));
 }
 
+/// A name of blanks alone cannot be told on a button. Lists and imports may hold some.
+fn not_blank(fields: &Map<String, Value>, faults: &mut Faults) {
+    if fields.get("name").and_then(Value::as_str).is_some_and(|name| !name.is_empty() && name.trim().is_empty()) {
+        faults.add("/name", "must not be blank");
+    }
+}
+
+/// People and commands recall a look by its name, which finds the first. Lists and imports may hold more of one name.
+fn only_of_its_name<'a>(others: impl IntoIterator<Item = &'a Scene>, name: &str) -> Result<(), NotEdited> {
+    if others.into_iter().any(|other| other.name().trim() == name.trim()) {
+        return fault("/name", "is the name of another scene".to_owned());
+    }
+    Ok(())
+}
+
+fn fault<T>(path: &str, msg: String) -> Result<T, NotEdited> {
+    let errors = vec![FieldError { path: path.to_owned(), msg }];
+    Err(NotEdited::Refused(Refusal { reason: Reason::ValidationFailed, cmd_id: None, errors }))
+}
+
 fn add(scenes: &mut Vec<Scene>, scene: Scene) -> Result<Scene, NotEdited> {
-    let fault = |path: &str, msg: String| {
-        let errors = vec![FieldError { path: path.to_owned(), msg }];
-        Err(NotEdited::Refused(Refusal { reason: Reason::ValidationFailed, cmd_id: None, errors }))
-    };
     if scenes.len() >= MAX_SCENES {
         return fault("", format!("there are {MAX_SCENES} scenes, the most; delete one first"));
     }
@@ -215,7 +242,7 @@ pub struct SceneFields {
     /// Made when absent; cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What people call it. A new scene needs one.
+    /// What people call it, as no other scene. A new scene needs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Levels by key. Absent in a new scene: captured from the light, fades at their ends.
@@ -258,7 +285,7 @@ impl RecallOrder {
     /// # Errors
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
-        if body.trim_ascii().is_empty() {
+        if document::without_mark(body).trim_ascii().is_empty() {
             return Ok(Self::default());
         }
         let (mut order, mut faults) = (Self::default(), Faults::default());

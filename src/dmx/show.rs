@@ -1,17 +1,21 @@
 //! The show: what `/export` gives and `/import` takes. Its scenes are the project's; of the rest we know the names.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::document;
-use super::refusal::{Faults, Refusal, pointer};
+use super::refusal::{Faults, Reason, Refusal, pointer};
 use super::scene::{MAX_SCENES, Scene, SceneBody, list_of_scenes};
 
 /// Lists of a show beside its scenes.
 const LISTS: [&str; 6] = ["universes", "fixtures", "effects", "stepperMotors", "servos", "midiMappings"];
+
+/// Fields in which `null` is the same as nothing.
+const KNOWN: [&str; 8] =
+    ["universes", "fixtures", "effects", "stepperMotors", "servos", "midiMappings", "version", "customLayout"];
 
 /// Items of one list at the most; a large show has some hundreds, and 8 MiB of the smallest would take a Pi's memory.
 const MAX_ITEMS: usize = 200_000;
@@ -92,13 +96,30 @@ impl ShowFile {
         faults.or_refuse(file)
     }
 
+    /// Reads a file that somebody brings. One with nothing of a show in it is another program's: it would empty the project
+    /// that it replaces.
+    ///
+    /// # Errors
+    /// As [`ShowFile::from_json`].
+    pub fn brought(body: &[u8], mode: ImportMode, now_ms: u64) -> Result<Self, Refusal> {
+        let file = Self::from_json(body, now_ms)?;
+        let is_of_a_show = |name: &String| LISTS.contains(&name.as_str()) || name == "customLayout";
+        let counts = |name: &String| mode == ImportMode::Merge || is_of_a_show(name);
+        if file.scenes.is_none() && !file.show.0.keys().any(counts) {
+            let lists = LISTS.join(", ");
+            let fault = format!("is no show: it has neither scenes nor any of {lists}, customLayout");
+            return Err(Refusal::whole(Reason::ValidationFailed, fault));
+        }
+        Ok(file)
+    }
+
     /// The file that stands at a JSON pointer.
     pub(super) fn from_fields(mut fields: Map<String, Value>, at: &str, now_ms: u64, faults: &mut Faults) -> Self {
         fields.remove("exportedAt"); // of the export, not of the show
+        fields.retain(|name, value| !value.is_null() || !KNOWN.contains(&name.as_str()));
         for name in LISTS {
             // Predecessors wrote the universes as an object by number.
-            let fits =
-                |value: &Value| value.is_array() || value.is_null() || (name == "universes" && value.is_object());
+            let fits = |value: &Value| value.is_array() || (name == "universes" && value.is_object());
             if !fields.get(name).is_none_or(fits) {
                 faults.add(pointer(at, name), "must be a list");
             }
@@ -108,8 +129,7 @@ impl ShowFile {
                 faults.add(pointer(at, name), format!("must have at most {MAX_ITEMS} items"));
             }
         }
-        if !fields.get("version").is_none_or(|version| version.is_string() || version.is_number() || version.is_null())
-        {
+        if !fields.get("version").is_none_or(|version| version.is_string() || version.is_number()) {
             faults.add(pointer(at, "version"), "must be a text");
         }
         let scenes = match fields.remove("scenes") {
@@ -138,6 +158,20 @@ impl ShowFile {
             }
         }
         faults.or_refuse(())
+    }
+
+    /// Whether scenes or fixtures of `now` are gone after an import of `self` over it.
+    #[must_use]
+    pub fn removes(&self, now: &Self, mode: ImportMode) -> bool {
+        let fixtures = |file: &Self| -> HashSet<(bool, String)> {
+            file.show.0.get("fixtures").and_then(Value::as_array).into_iter().flatten().map(item_key).collect()
+        };
+        let scenes = |file: &Self| -> HashSet<String> {
+            file.scenes.iter().flatten().map(|scene| scene.id().to_owned()).collect()
+        };
+        mode == ImportMode::Replace
+            && (!fixtures(now).is_subset(&fixtures(self))
+                || self.scenes.is_some() && !scenes(now).is_subset(&scenes(self)))
     }
 
     /// What the project holds after an import of `self` over what it holds now.
@@ -227,6 +261,11 @@ fn item_id(item: &Value) -> Option<String> {
     }
 }
 
+/// What tells a list's item from the others: its `id`, else its text.
+fn item_key(item: &Value) -> (bool, String) {
+    item_id(item).map_or_else(|| (false, item.to_string()), |id| (true, id))
+}
+
 /// Puts items in the place of those with the same id, and the others behind; one that is there already is not put twice.
 fn merge<T: PartialEq + Serialize>(old: &mut Vec<T>, new: Vec<T>, id: impl Fn(&T) -> Option<String>) {
     // Of what has no id, its text.
@@ -276,6 +315,46 @@ mod tests {
         assert_eq!(after.export(0)["fixtures"], json!([]));
         let after = file(&json!({"scenes": []})).over(&now, ImportMode::Replace);
         assert_eq!(after.scenes, Some(vec![]));
+    }
+
+    #[test]
+    fn null_is_nothing_and_a_file_of_nothing_is_no_show() {
+        let nulls =
+            file(&json!({"fixtures": null, "customLayout": null, "version": null, "scenes": null, "theirs": null}));
+        assert_eq!(nulls, file(&json!({"theirs": null})));
+        assert_eq!(nulls.export(0)["fixtures"], json!([]));
+        let brought = |value: &Value| ShowFile::brought(value.to_string().as_bytes(), ImportMode::Replace, 5);
+        let merged = |value: &Value| ShowFile::brought(value.to_string().as_bytes(), ImportMode::Merge, 5);
+        assert!(merged(&json!({"theirs": 1})).is_ok(), "it takes nothing away");
+        assert!(merged(&json!({})).is_err() && merged(&json!({"fixtures": null})).is_err());
+        for foreign in [
+            json!({}),
+            json!({"fixtures": null, "scenes": null}),
+            json!({"name": "app", "version": "1.0.0", "scripts": {"start": "x"}}),
+            json!({"0": {}, "1": {"n": "Sunset", "seg": [{"col": [[255, 160, 0]]}]}}),
+        ] {
+            assert_eq!(brought(&foreign).unwrap_err().errors[0].path, "", "{foreign}");
+        }
+        for show in
+            [json!({"scenes": []}), json!({"fixtures": []}), json!({"customLayout": {}}), json!({"universes": {}})]
+        {
+            assert!(brought(&show).is_ok(), "{show}");
+        }
+    }
+
+    #[test]
+    fn an_import_removes_what_is_not_in_it_unless_it_merges() {
+        let now = file(&json!({"fixtures": [{"id": 1}, {"none": 1}], "scenes": [scene("a", 1)]}));
+        for (new, removes) in [
+            (json!({"fixtures": [{"id": 1, "x": 2}, {"none": 1}]}), false),
+            (json!({"fixtures": [{"id": 1}, {"none": 1}, 7], "scenes": [scene("b", 1), scene("a", 2)]}), false),
+            (json!({"fixtures": [{"id": 1}]}), true),
+            (json!({"scenes": [scene("a", 1)]}), true),
+            (json!({"fixtures": [{"id": 1}, {"none": 1}], "scenes": []}), true),
+        ] {
+            assert_eq!(file(&new).removes(&now, ImportMode::Replace), removes, "{new}");
+            assert!(!file(&new).removes(&now, ImportMode::Merge), "{new}");
+        }
     }
 
     #[test]

@@ -111,6 +111,13 @@ impl Snapshot {
         faults.or_refuse((Self { levels, scenes, show }, project))
     }
 
+    /// Takes out the universes from this one on, which may not be commanded; those of them that have light.
+    pub fn leave_out(&mut self, universes: u8) -> Vec<UniverseId> {
+        let Some(first) = UniverseId::new(universes) else { return Vec::new() };
+        let hidden = self.levels.split_off(&first).into_iter();
+        hidden.filter(|(_, frame)| frame.lit().next().is_some()).map(|(id, _)| id).collect()
+    }
+
     /// What is another in it than in light and documents as they are.
     #[must_use]
     pub fn changes(self, state: &State, now: &ShowFile) -> SnapshotChanges {
@@ -163,7 +170,7 @@ impl BackupOrder {
     /// # Errors
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
-        if body.trim_ascii().is_empty() {
+        if document::without_mark(body).trim_ascii().is_empty() {
             return Ok(Self::default());
         }
         let (mut order, mut faults) = (Self::default(), Faults::default());

@@ -114,6 +114,15 @@ impl State {
         self
     }
 
+    /// The same with universes that it does not know.
+    #[must_use]
+    pub fn beside(mut self, others: impl IntoIterator<Item = (UniverseId, Frame)>) -> Self {
+        for (id, frame) in others {
+            self.universes.entry(id).or_insert_with(|| Arc::new(frame));
+        }
+        self
+    }
+
     /// The same under another desk.
     #[must_use]
     pub fn under(self, desk: KeptDesk, intensity: Intensity) -> Self {

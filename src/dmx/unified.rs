@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::command::{ECHOED_ID_CHARS, Object, integer};
+use super::command::{CMD_SCHEMA, ECHOED_ID_CHARS, Object, integer};
 use super::fade::LONGEST_FADE;
 use super::project::TEXT_CHARS;
 use super::refusal::{Faults, pointer};
@@ -226,6 +226,10 @@ impl Unified {
             Some(kind) if NOT_SUPPORTED.contains(&kind) => {
                 let fault = FieldError { path: "/type".into(), msg: format!("{kind} is not supported") };
                 return Err(refuse(Reason::NotSupported, vec![fault]));
+            }
+            _ if object.string("schema").as_deref() == Some(CMD_SCHEMA) => {
+                let msg = format!("{CMD_SCHEMA} is the lamp's: send it to …/rgb/cmd (MQTT) or POST /rgb");
+                return Err(refuse(Reason::ValidationFailed, vec![FieldError { path: "/schema".into(), msg }]));
             }
             _ => {
                 reader.faults.field("type", format!("must be one of {}", KINDS.join(", ")));

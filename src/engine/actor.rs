@@ -292,7 +292,7 @@ impl Actor {
 
     /// Takes another project or another light as a whole, together with what the asker wants to be kept with it.
     async fn switch(&mut self, switch: Switch) {
-        let Switch { project, to, mut batch, reply } = switch;
+        let Switch { project, to, mut batch, first, reply } = switch;
         let change = match to {
             To::Stored => {
                 let Stored { updated_by, mut frames } = memory::stored(&self.store, &project);
@@ -308,7 +308,7 @@ impl Actor {
             To::Frames(mut frames) => {
                 self.leave_out_unknown(&mut frames);
                 let change = self.state.replace(frames, None, self.time());
-                memory::keep_instead(&self.store, &mut batch, &project, &self.state);
+                memory::keep_instead(&self.store, &mut batch, &project, &self.state, self.universes);
                 change
             }
         };
@@ -316,6 +316,7 @@ impl Actor {
         let (feed, state, project) = (self.feed.clone(), Arc::new(self.state.clone()), self.project.clone());
         let release = move || {
             let seq = change.seq;
+            first();
             tracing::info!(seq, %project, "light_switched");
             feed.publish(change, state, || {
                 let _ = reply.send(seq); // Err: whoever asked does not wait any more

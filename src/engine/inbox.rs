@@ -156,12 +156,13 @@ pub enum Control {
 }
 
 /// Another light as a whole. Taken before the commands that wait.
-#[derive(Debug)]
 pub(super) struct Switch {
     pub(super) project: ProjectId,
     pub(super) to: To,
     /// What is kept with it, in one step.
     pub(super) batch: Batch,
+    /// Done once it is written, before anybody is told: who hears of the change finds what goes with it.
+    pub(super) first: Box<dyn FnOnce() + Send>,
     /// Told the `seq` once it is written; dropped when nothing was done.
     pub(super) reply: oneshot::Sender<u64>,
 }
@@ -209,20 +210,27 @@ impl Handle {
         }
     }
 
-    /// Makes a project the active one, `batch` with it in one step; the `seq` of that change, `None` while stopping.
-    pub async fn select(&self, project: ProjectId, batch: Batch) -> Option<u64> {
-        self.switch(project, To::Stored, batch).await
+    /// Makes a project the active one, `batch` with it in one step; the `seq` of that change, `None` while stopping. `first`
+    /// is done right before the change is told to anybody.
+    pub async fn select(&self, project: ProjectId, batch: Batch, first: impl FnOnce() + Send + 'static) -> Option<u64> {
+        self.switch(project, To::Stored, batch, Box::new(first)).await
     }
 
     /// Takes other levels for a project, `batch` with it in one step; the `seq` of that change, `None` when it is not
-    /// the active one, and while stopping.
-    pub async fn replace(&self, project: ProjectId, frames: Vec<(UniverseId, Frame)>, batch: Batch) -> Option<u64> {
-        self.switch(project, To::Frames(frames), batch).await
+    /// the active one, and while stopping. `first` as in [`Handle::select`].
+    pub async fn replace(
+        &self,
+        project: ProjectId,
+        frames: Vec<(UniverseId, Frame)>,
+        batch: Batch,
+        first: impl FnOnce() + Send + 'static,
+    ) -> Option<u64> {
+        self.switch(project, To::Frames(frames), batch, Box::new(first)).await
     }
 
-    async fn switch(&self, project: ProjectId, to: To, batch: Batch) -> Option<u64> {
+    async fn switch(&self, project: ProjectId, to: To, batch: Batch, first: Box<dyn FnOnce() + Send>) -> Option<u64> {
         let (reply, done) = oneshot::channel();
-        self.switch.send(Switch { project, to, batch, reply }).await.ok()?;
+        self.switch.send(Switch { project, to, batch, first, reply }).await.ok()?;
         done.await.ok()
     }
 

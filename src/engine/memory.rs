@@ -121,12 +121,22 @@ pub fn keep(batch: &mut Batch, project: &ProjectId, state: &State) {
     }
 }
 
-/// Keeps a whole state in the place of the project's present one.
-pub(super) fn keep_instead(store: &Store, batch: &mut Batch, project: &ProjectId, state: &State) {
-    for (key, _) in store.scan(Tree::Levels, levels_prefix(project).as_bytes()) {
-        batch.delete(Tree::Levels, key);
+/// Keeps a whole state in the place of the project's present one. What it has in universes from this one on stays: nobody
+/// sees it now.
+pub(super) fn keep_instead(store: &Store, batch: &mut Batch, project: &ProjectId, state: &State, universes: u8) {
+    let prefix = levels_prefix(project);
+    for (key, _) in store.scan(Tree::Levels, prefix.as_bytes()) {
+        if universe_of(&key, &prefix).is_none_or(|id| id.index() < universes) {
+            batch.delete(Tree::Levels, key);
+        }
     }
     keep(batch, project, state);
+}
+
+/// What is kept of a project's light in universes from this one on, which may not be commanded.
+#[must_use]
+pub fn hidden(store: &Store, project: &ProjectId, universes: u8) -> Vec<(UniverseId, Frame)> {
+    stored(store, project).frames.into_iter().filter(|(id, _)| id.index() >= universes).collect()
 }
 
 /// Forgets a project's light and ids.
@@ -238,8 +248,7 @@ pub(super) fn stored(store: &Store, project: &ProjectId) -> Stored {
     let light = light(store, project);
     let prefix = levels_prefix(project);
     let frames = store.scan(Tree::Levels, prefix.as_bytes()).into_iter().filter_map(|(key, value)| {
-        let index = std::str::from_utf8(key.get(prefix.len()..)?).ok()?.parse().ok()?;
-        Some((UniverseId::new(index)?, Frame::from(<[u8; CHANNELS]>::try_from(value).ok()?)))
+        Some((universe_of(&key, &prefix)?, Frame::from(<[u8; CHANNELS]>::try_from(value).ok()?)))
     });
     let updated_by = light.and_then(|light| light.by.parse().ok()).unwrap_or_else(Source::init);
     Stored { updated_by, frames: frames.collect() }
@@ -253,6 +262,10 @@ pub(super) fn seen(store: &Store, project: &ProjectId, dedupe: &mut Dedupe, now:
         let Some(id) = CommandId::unified(&seen.id) else { continue };
         dedupe.remember(id, now);
     }
+}
+
+fn universe_of(key: &[u8], prefix: &str) -> Option<UniverseId> {
+    UniverseId::new(std::str::from_utf8(key.get(prefix.len()..)?).ok()?.parse().ok()?)
 }
 
 fn levels_prefix(project: &ProjectId) -> String {

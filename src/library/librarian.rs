@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -253,12 +253,16 @@ impl Librarian {
         let stored = documents::read(&self.parts.store, &project.id).await?;
         let mut batch = Batch::default();
         keep(&mut batch, &project); // of `default`, which may never have been edited
-        self.parts.engine.select(project.id.clone(), batch).await.ok_or(Fault::Stopping)?;
-        self.parts.store.sync().await;
         let mut after = (*self.view()).clone();
-        after.catalogue.active = project.id;
+        if after.catalogue.active != project.id {
+            after.switched = Some(Instant::now());
+        }
+        after.catalogue.active = project.id.clone();
         after.take(stored, self.parts.universes).await;
-        Ok(self.publish(after))
+        let (view, publish) = self.to_publish(after);
+        self.parts.engine.select(project.id, batch, publish).await.ok_or(Fault::Stopping)?;
+        self.parts.store.sync().await;
+        Ok(view)
     }
 
     async fn delete(&self, id: &str, expected: &Expected) -> Result<Arc<View>, Fault> {
@@ -410,10 +414,10 @@ impl Librarian {
         documents::replace(&self.parts.store, &mut batch, project, pending);
         self.touch(&mut after.catalogue, &mut batch);
         let frames = levels.into_iter().collect();
-        self.parts.engine.replace(project.clone(), frames, batch).await.ok_or(Fault::Stopping)?;
-        self.parts.store.sync().await;
         after.take(stored, self.parts.universes).await;
-        self.publish(after);
+        let (_, publish) = self.to_publish(after);
+        self.parts.engine.replace(project.clone(), frames, batch, publish).await.ok_or(Fault::Stopping)?;
+        self.parts.store.sync().await;
         Ok(())
     }
 
@@ -458,7 +462,8 @@ impl Librarian {
 
     fn state_of(&self, project: &ProjectId) -> State {
         if *project == self.view().catalogue.active {
-            self.parts.feed.state().settled()
+            let hidden = engine::hidden(&self.parts.store, project, self.parts.universes);
+            self.parts.feed.state().settled().beside(hidden)
         } else {
             engine::state(&self.parts.store, project, 0)
         }
@@ -479,6 +484,13 @@ impl Librarian {
         self.parts.store.commit(batch, Box::new(move || drop(done))).await;
         let _ = written.await; // Err is the signal: the sender was dropped by the release
         self.parts.store.sync().await;
+    }
+
+    /// A view, and what publishes it: with the light that belongs to it, since who hears of that asks for the documents.
+    fn to_publish(&self, view: View) -> (Arc<View>, impl FnOnce() + Send + 'static) {
+        let view = Arc::new(view);
+        let (sender, new) = (self.view.clone(), view.clone());
+        (view, move || drop(sender.send_replace(new)))
     }
 
     fn publish(&self, view: View) -> Arc<View> {
@@ -537,6 +549,7 @@ impl View {
             file_tag: Tag::of([documents::NO_SHOW]),
             takeover: Arc::default(),
             edition: 0,
+            switched: None,
             looks: Arc::default(),
         }
     }

@@ -13,6 +13,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -88,6 +89,8 @@ pub struct View {
     pub takeover: Arc<Takeover>,
     /// Rises with each change of scenes, show or active project.
     pub edition: u64,
+    /// When another project became the active one in this run.
+    switched: Option<Instant>,
     /// The scenes as light.
     looks: Arc<Vec<Look>>,
 }
@@ -124,6 +127,18 @@ impl View {
             return Err(Fault::Damaged);
         }
         documents::file(&self.scenes, &self.show)
+    }
+
+    /// Whether there are neither scenes nor a show.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.scenes == documents::NO_SCENES && self.show == documents::NO_SHOW
+    }
+
+    /// Whether another project became the active one within that time.
+    #[must_use]
+    pub fn switched_within(&self, time: Duration) -> bool {
+        self.switched.is_some_and(|at| at.elapsed() < time)
     }
 
     /// The scenes as light, in their order.
@@ -182,6 +197,7 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Library {
     several: bool,
+    universes: u8,
     view: watch::Receiver<Arc<View>>,
     wishes: mpsc::Sender<Asked>,
     stopper: Arc<Stopper>,
@@ -191,11 +207,11 @@ pub struct Library {
 /// Starts the librarian in `tasks`; it ends when the library is closed, or with its last clone.
 pub async fn start(parts: Parts, tasks: &mut Tasks) -> Library {
     let (wishes, wished) = mpsc::channel(WISHES);
-    let several = parts.several;
+    let (several, universes) = (parts.several, parts.universes);
     let (librarian, view) = Librarian::open(parts).await;
     let (stopper, stop) = stop::channel();
     tasks.spawn("librarian", librarian.run(wished, stop));
-    Library { several, view, wishes, stopper: Arc::new(stopper), expected: Expected::Anything }
+    Library { several, universes, view, wishes, stopper: Arc::new(stopper), expected: Expected::Anything }
 }
 
 impl Library {
@@ -208,6 +224,12 @@ impl Library {
     /// No wish is taken any more; those that wait are done.
     pub fn close(&self) {
         self.stopper.stop();
+    }
+
+    /// Universes that may be commanded: those from 0 on.
+    #[must_use]
+    pub fn universes(&self) -> u8 {
+        self.universes
     }
 
     /// As it is now.

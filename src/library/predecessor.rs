@@ -522,7 +522,7 @@ fn whole(time: &Value) -> Option<u64> {
 }
 
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
-    match serde_json::from_slice(bytes).map_err(|error| format!("not JSON: {error}"))? {
+    match serde_json::from_slice(dmx::without_mark(bytes)).map_err(|error| format!("not JSON: {error}"))? {
         Value::Object(fields) => Ok(fields),
         _ => Err("must be a JSON object".to_owned()),
     }

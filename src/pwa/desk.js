@@ -30,6 +30,10 @@ class Desk {
   looks = null;
   /** Null: they are switched off. Undefined: nobody knows. @type {Projects | null | undefined} */
   projects = undefined;
+  /** Names the content of the list of projects. */
+  projectsTag = "";
+  /** Names the content of the list of looks. */
+  #looksTag = "";
   /** Of this page: a connection that takes another's place names it. */
   #session = ulid();
   #touch = new Touch();
@@ -220,10 +224,35 @@ class Desk {
 
   async loadScenes() {
     this.#scenesAt = now();
-    const scenes = await this.ask(/** @type {Promise<Scene[]>} */ (api.json("GET", "/scenes")), null);
+    /** @type {ReturnType<typeof api.tagged<Scene[]>>} */
+    const asked = api.tagged("GET", "/scenes", { known: this.looks ? this.#looksTag : "" });
+    const scenes = await this.ask(asked, null);
     if (!scenes) return;
-    this.looks = scenes;
+    this.looks = scenes.value;
+    this.#looksTag = scenes.tag;
     this.changed();
+  }
+
+  /**
+   * Edits a look, if it is still as it was shown: what another tablet has made of it meanwhile is not overwritten unseen.
+   * @param {string} method
+   * @param {Scene} shown
+   * @param {object | undefined} body
+   * @param {string} words Told when it is done.
+   * @param {string} [below] The rest of the path.
+   * @returns {Promise<boolean>} False: it is not as it was shown.
+   */
+  async editLook(method, shown, body, words, below = "") {
+    await this.loadScenes(); // if there is no link, the edit itself will say so
+    const now = this.scenes.find(({ id }) => id === shown.id);
+    if (now && JSON.stringify(now) !== JSON.stringify(shown)) {
+      this.notify(t("changed.look", { name: now.name }));
+      return false;
+    }
+    const path = `/scenes/${encodeURIComponent(shown.id)}${below}`;
+    await this.ask(api.json(method, path, { body, match: this.#looksTag }), words);
+    await this.loadScenes();
+    return true;
   }
 
   /**
@@ -238,9 +267,12 @@ class Desk {
   async loadProjects() {
     const about = await this.about();
     if (!about) return;
-    const projects = about.projects ? await this.ask(/** @type {Promise<Projects>} */ (api.json("GET", "/projects")), null) : null;
-    if (about.projects && !projects) return;
-    this.projects = projects;
+    /** @type {ReturnType<typeof api.tagged<Projects>> | null} */
+    const asked = about.projects ? api.tagged("GET", "/projects") : null;
+    const projects = asked && (await this.ask(asked, null));
+    if (asked && !projects) return;
+    this.projects = projects && projects.value;
+    this.projectsTag = projects?.tag ?? "";
     this.changed();
   }
 

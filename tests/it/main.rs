@@ -25,6 +25,7 @@ mod hostile;
 mod http;
 mod life;
 mod looks;
+mod marks;
 mod mqtt;
 mod offline;
 mod ola;

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::dmx::without_mark;
+
 /// Characters of a device's id at the most.
 const LONGEST_ID: usize = 128;
 
@@ -26,6 +28,7 @@ pub(super) fn says(payload: &[u8]) -> Option<bool> {
     struct Word {
         online: bool,
     }
+    let payload = without_mark(payload);
     let is_object = payload.trim_ascii_start().starts_with(b"{"); // serde takes a list for a struct as well
     serde_json::from_slice::<Word>(payload).ok().filter(|_| is_object).map(|word| word.online)
 }

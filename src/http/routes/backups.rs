@@ -16,7 +16,7 @@ use super::documents::{DRY_RUN, dry_run};
 use super::projects::several;
 use super::{Key, Route, Verb, blocking, json, shape, text};
 use crate::backup::{Fault, FaultKind, Label, Status, Version};
-use crate::dmx::{BackupOrder, ListChanges, ProjectId, RestoreOrder, SnapshotChanges, VersionId};
+use crate::dmx::{BackupOrder, ListChanges, ProjectId, RestoreOrder, SnapshotChanges, UniverseId, VersionId};
 
 /// Media type of a version's bytes, sealed or not.
 const MEDIA: &str = "application/octet-stream";
@@ -26,7 +26,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route {
         verb: Verb::Get,
         path: "/projects/{id}/backups",
-        summary: "The versions of a project, also of one that is not here any more. 404 here and below while backups are off; 502: the place where they are kept fails.",
+        summary: "The versions of a project, also of one that is not here any more; without projects.enabled that is `default`. 404 here and below while backups are off; 502: the place where they are kept fails.",
         key: Key::AsHeader,
         query: &[],
         takes: None,
@@ -130,14 +130,26 @@ struct RestoreDryRun {
     channels: usize,
     /// By list of the show, scenes among them; lists that stay as they are are left out.
     changes: BTreeMap<String, ListChanges>,
+    /// As in the answer of a restore.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    universes_left_out: Vec<u8>,
 }
 
 /// A restore that was made.
 #[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 #[schemars(title = "Restored", description = "A version is in force.")]
 struct Restored {
     /// Always `ok`.
     status: &'static str,
+    /// Universes in which the version has light that was not taken, since they are beyond `engine.universes`. What the
+    /// project has there stays.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    universes_left_out: Vec<u8>,
+}
+
+fn indexes(universes: &[UniverseId]) -> Vec<u8> {
+    universes.iter().map(|universe| universe.index()).collect()
 }
 
 async fn list(app: &App, request: Request) -> Result<Response, Problem> {
@@ -197,20 +209,24 @@ async fn restore(app: &App, mut request: Request) -> Result<Response, Problem> {
     let force = order.force.unwrap_or(false);
     if dry_run(&request)? {
         let opened = app.backups.look_into(&project, owner, &version, force).await?;
+        let universes_left_out = indexes(&opened.left_out);
         let (state, view) = (app.hub.state(), app.library.view());
         // Documents that are damaged are replaced as if there were none.
         let changes =
             blocking(move || Ok(opened.snapshot.changes(&state.settled(), &view.file().unwrap_or_default()))).await?;
         let SnapshotChanges { channels, lists } = changes;
-        return reply::json(StatusCode::OK, &RestoreDryRun { dry_run: true, channels, changes: lists });
+        return reply::json(
+            StatusCode::OK,
+            &RestoreDryRun { dry_run: true, channels, changes: lists, universes_left_out },
+        );
     }
-    app.backups.restore(&project, owner, &version, force).await?;
-    reply::json(StatusCode::OK, &Restored { status: "ok" })
+    let left_out = app.backups.restore_and_tell(&project, owner, &version, force).await?;
+    reply::json(StatusCode::OK, &Restored { status: "ok", universes_left_out: indexes(&left_out) })
 }
 
 /// The project that the path names.
 fn known(app: &App, request: &Request) -> Result<ProjectId, Problem> {
-    several(app)?;
+    served(app, request.parameter(0))?;
     let view = app.library.view();
     let project = view.catalogue.get(request.parameter(0)).map(|project| project.id.clone());
     project.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no project {}", request.parameter(0))))
@@ -218,9 +234,14 @@ fn known(app: &App, request: &Request) -> Result<ProjectId, Problem> {
 
 /// The project that the path names, also one that is not here any more: its backups are.
 fn named(app: &App, request: &Request) -> Result<ProjectId, Problem> {
-    several(app)?;
     let id = request.parameter(0);
+    served(app, id)?;
     id.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, format!("there is no project {id}")))
+}
+
+/// Without projects there is the one, whose backups are served all the same.
+fn served(app: &App, id: &str) -> Result<(), Problem> {
+    if app.library.view().catalogue.active.as_str() == id { Ok(()) } else { several(app) }
 }
 
 /// An id that is none names nothing.

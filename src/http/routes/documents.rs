@@ -1,6 +1,7 @@
 //! `/export` and `/import`: scenes and show of the active project as one file.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,6 +21,9 @@ use crate::library::Tag;
 /// Asks what would change instead of changing it.
 pub(super) const DRY_RUN: Query = Query { name: "dryRun", values: &["0", "1", "false", "true"] };
 
+/// An import so soon after a switch of projects may be meant for the other one.
+const SWITCHED: Duration = Duration::from_secs(60);
+
 /// The rows.
 pub(super) static ROUTES: &[Route] = &[
     Route {
@@ -36,7 +40,8 @@ pub(super) static ROUTES: &[Route] = &[
         verb: Verb::Post,
         path: "/import",
         summary: "Takes a show file of at most 8 MiB into the active project. `mode=replace`: the show becomes the file \
-                  (scenes stay when it has none); `mode=merge`: what it has comes in. `dryRun=1` only says what would change.",
+                  (scenes stay when it has none); `mode=merge`: what it has comes in. `dryRun=1` only says what would change. Before scenes or \
+                  fixtures go, or within a minute after another project was selected, a local version is kept (at most one a minute, the newest five).",
         key: Key::AsHeader,
         query: &[Query { name: "mode", values: &["replace", "merge"] }, DRY_RUN],
         takes: Some(shape::<ShowBody>),
@@ -101,12 +106,32 @@ async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
     let dry = dry_run(&request)?;
     let library = app.library.expecting(request.expected());
     let (body, _turn) = body(app, &mut request).await?;
-    let file = blocking(move || Ok(ShowFile::from_json(&body, clock::now_ms())?)).await?;
+    let mut file = blocking(move || Ok(ShowFile::brought(&body, mode, clock::now_ms())?)).await?;
+    if !dry {
+        file = kept_safe(app, file, mode).await?;
+    }
     let imported = library.import(file, mode, dry).await?;
     if dry {
-        return reply::json(StatusCode::OK, &DryRun { dry_run: true, changes: imported.changes });
+        let dry = reply::json(StatusCode::OK, &DryRun { dry_run: true, changes: imported.changes })?;
+        return Ok(reply::with_tag(dry, &imported.tag)); // of what the file was held against
     }
     blocking(move || exported(&imported.file, &imported.tag)).await
+}
+
+/// Keeps the project as a local version when the file takes scenes or fixtures away, or is perhaps meant for the project
+/// that was active a moment ago.
+async fn kept_safe(app: &App, file: ShowFile, mode: ImportMode) -> Result<ShowFile, Problem> {
+    let view = app.library.view();
+    if view.damaged || view.is_empty() {
+        return Ok(file); // nothing that could be kept
+    }
+    let project = view.catalogue.active.clone();
+    let work = move || Ok((view.switched_within(SWITCHED) || file.removes(&view.file()?, mode), file));
+    let (risky, file) = blocking(work).await?;
+    if risky {
+        app.backups.keep_safe(&project, "before import").await?;
+    }
+    Ok(file)
 }
 
 /// Whether only an answer is wanted.

@@ -17,6 +17,11 @@ export class Refused extends Error {
 /** A call that takes longer has failed: a person waits. Backups take theirs by `patience`. */
 const PATIENCE_MS = 10_000;
 
+/**
+ * @typedef {{ body?: unknown, raw?: string, match?: string, known?: string, signal?: AbortSignal, patience?: number }} How
+ * `match`: the tag of the document that is edited; `known`: of the one that is known already.
+ */
+
 /** @type {() => string} */
 let key = () => "";
 /** @type {() => void} */
@@ -46,12 +51,14 @@ export async function opens(other) {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{ body?: unknown, raw?: string, signal?: AbortSignal, patience?: number }} [how]
+ * @param {How} [how]
  * @returns {Promise<Response>}
  */
-export async function call(method, path, { body, raw, signal, patience = PATIENCE_MS } = {}) {
+export async function call(method, path, { body, raw, match, known, signal, patience = PATIENCE_MS } = {}) {
   const headers = new Headers();
   if (key()) headers.set("x-api-key", key());
+  if (match) headers.set("if-match", match);
+  if (known) headers.set("if-none-match", known);
   const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
   if (payload !== undefined) headers.set("content-type", "application/json");
   // By hand: AbortSignal.any is missing on tablets of 2023.
@@ -78,12 +85,33 @@ export async function call(method, path, { body, raw, signal, patience = PATIENC
  * @template T
  * @param {string} method
  * @param {string} path
- * @param {{ body?: unknown, raw?: string, signal?: AbortSignal, patience?: number, also?: number[] }} [how] `also`: statuses that count too
+ * @param {How & { also?: number[] }} [how] `also`: statuses that count too
  * @returns {Promise<T>}
  */
 export async function json(method, path, how = {}) {
+  return value(await call(method, path, how), how.also);
+}
+
+/**
+ * A document with its tag; null: it is still the one that is known.
+ * @template T
+ * @param {string} method
+ * @param {string} path
+ * @param {How} [how]
+ * @returns {Promise<{ value: T, tag: string } | null>}
+ */
+export async function tagged(method, path, how = {}) {
   const response = await call(method, path, how);
-  if (response.ok || how.also?.includes(response.status)) return response.json();
+  if (response.status === 304) return null;
+  return { value: await value(response), tag: response.headers.get("etag") ?? "" };
+}
+
+/**
+ * @param {Response} response
+ * @param {number[]} [also]
+ */
+async function value(response, also) {
+  if (response.ok || also?.includes(response.status)) return response.json();
   const problem = await response.json().catch(() => ({}));
   throw new Refused(response.status, problem.detail ?? problem.title ?? String(response.status), problem.errors);
 }

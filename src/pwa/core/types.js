@@ -34,7 +34,7 @@
  * @typedef {{ version: string, projects: boolean, backups: boolean, name: string | null, addresses: string[], mqtt: string[] }} About
  * @typedef {{ ready: boolean, mqttConnected: boolean, queueDepth: number, problems: { code: string, message: string }[] }} Ready
  * @typedef {{ added: string[], changed: string[], removed: string[] }} ListChanges
- * @typedef {{ dryRun: boolean, channels: number, changes: Record<string, ListChanges> }} RestoreDryRun
+ * @typedef {{ dryRun: boolean, channels: number, changes: Record<string, ListChanges>, universesLeftOut?: number[] }} RestoreDryRun
  */
 
 export {};

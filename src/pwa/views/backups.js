@@ -117,7 +117,8 @@ function row(version, base, watch) {
   }
   function ask() {
     if (!asking.hidden) return close();
-    const name = desk.projects?.projects.find(({ id }) => id === desk.projects?.activeId)?.name ?? "";
+    const name = desk.projects?.projects.find(({ id }) => id === desk.projects?.activeId)?.name;
+    const warning = name === undefined ? t("backups.alone", { when }) : t("backups.warning", { name, when });
     const changes = h("div", { class: "quiet", role: "status" }, h("p", null, t("change.looking")));
     const body = { versionId: version.versionId };
     const restore = () => {
@@ -130,10 +131,11 @@ function row(version, base, watch) {
       const asked = api.json("POST", `${base}/restore?dryRun=1`, { body, patience: PATIENCE_MS });
       const dry = await desk.ask(asked);
       if (!dry) return close(); // the restore would fail for the same reason, which was told
-      changes.replaceChildren(would(dry.changes, dry.channels));
+      const hidden = dry.universesLeftOut?.join(", ");
+      changes.replaceChildren(would(dry.changes, dry.channels), hidden ? h("p", null, t("backups.leftout", { list: hidden })) : "");
     };
     const looking = look();
-    asking.replaceChildren(h("p", null, t("backups.warning", { name, when })), changes, h("div", { class: "row" },
+    asking.replaceChildren(h("p", null, warning), changes, h("div", { class: "row" },
       h("button", { type: "button", class: "danger", onclick: restore }, t("backups.restore.sure")),
       h("button", { type: "button", onclick: close }, t("cancel"))));
     asking.hidden = false;

@@ -37,9 +37,12 @@ async function exportShow() {
 async function consider(raw, plan) {
   /** @type {"merge" | "replace"} */
   let mode = "merge";
+  /** The show that the file was held against. */
+  let seen = "";
   const changes = h("div", { role: "status" });
   const go = h("button", { type: "button", class: "main", disabled: true, onclick: async () => {
-    if (!(await desk.ask(api.json("POST", `/import?mode=${mode}`, { raw, patience: 60_000 }), t("files.done")))) return;
+    const done = await desk.ask(api.json("POST", `/import?mode=${mode}`, { raw, match: seen, patience: 60_000 }), t("files.done"));
+    if (!done) return void look(); // it may be another show by now
     plan.replaceChildren();
     void desk.loadScenes();
   } }, t("files.apply"));
@@ -47,12 +50,13 @@ async function consider(raw, plan) {
   const look = async () => {
     const looked = mode;
     go.disabled = true;
-    /** @type {Promise<{ changes: Record<string, ListChanges> }>} */
-    const asked = api.json("POST", `/import?mode=${mode}&dryRun=1`, { raw });
+    /** @type {ReturnType<typeof api.tagged<{ changes: Record<string, ListChanges> }>>} */
+    const asked = api.tagged("POST", `/import?mode=${mode}&dryRun=1`, { raw });
     const dry = await desk.ask(asked);
     if (looked !== mode) return true;
-    if (dry) changes.replaceChildren(would(dry.changes));
-    go.disabled = !dry || Object.keys(dry.changes).length === 0;
+    if (dry) changes.replaceChildren(would(dry.value.changes));
+    seen = dry?.tag ?? "";
+    go.disabled = !dry || Object.keys(dry.value.changes).length === 0;
     return dry !== null;
   };
   const choice = (/** @type {"merge" | "replace"} */ value) => h("label", { class: "check" },

@@ -37,6 +37,7 @@ function captureForm() {
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const body = { name: name.value.trim(), fadeMs: Math.round(Number(fade.value) * 1000) };
+    if (taken(body.name)) return desk.notify(t("looks.taken", { name: body.name }));
     if (!(await desk.ask(api.json("POST", "/scenes", { body }), t("looks.captured", { name: body.name })))) return;
     name.value = "";
     void desk.loadScenes();
@@ -45,6 +46,15 @@ function captureForm() {
     h("h2", null, t("looks.capture.title")),
     h("div", { class: "fields" }, field(t("looks.capture.name"), name), field(t("looks.fade"), fade),
       h("button", { type: "submit", class: "main" }, t("looks.capture"))));
+}
+
+/**
+ * Whether another look has that name: by it a look is found.
+ * @param {string} name
+ * @param {string} [id]
+ */
+function taken(name, id) {
+  return desk.scenes.some((scene) => scene.id !== id && scene.name.trim() === name);
 }
 
 /** @param {Scene} scene */
@@ -61,7 +71,11 @@ function row({ id }) {
     details.hidden = !open;
     mark(edit, "aria-expanded", String(open));
     const scene = desk.scenes.find((other) => other.id === id);
-    if (open && scene) details.replaceChildren(...editor(scene));
+    if (open && scene) details.replaceChildren(...editor(scene, show));
+  }
+  function show() {
+    const scene = desk.scenes.find((other) => other.id === id);
+    if (scene && !details.hidden) details.replaceChildren(...editor(scene, show));
   }
   return element;
 }
@@ -82,38 +96,44 @@ function paintRow(element, scene) {
   mark(edit, "aria-label", t("looks.edit", { name: scene.name }));
 }
 
-/** @param {Scene} scene */
-function editor({ id, name, fadeMs, favorite }) {
-  const path = `/scenes/${encodeURIComponent(id)}`;
-  const change = async (/** @type {object} */ body, words = "") => {
-    await desk.ask(api.json("PATCH", path, { body }), words);
-    await desk.loadScenes();
+/**
+ * @param {Scene} scene As people see it.
+ * @param {() => void} again Shows it as it is now.
+ */
+function editor(scene, again) {
+  const { id, name, fadeMs, favorite } = scene;
+  let shown = scene;
+  /** One after the other: each edit is of what the one before has left. */
+  let turn = Promise.resolve();
+  const edit = (/** @type {string} */ method, /** @type {object | undefined} */ body, words = "", below = "") => {
+    turn = turn.then(async () => {
+      if (!(await desk.editLook(method, shown, body, words, below))) return again();
+      shown = desk.scenes.find((other) => other.id === id) ?? shown;
+    });
+    return turn;
   };
+  const change = (/** @type {object} */ body, words = "") => edit("PATCH", body, words);
   /** Where it was asked to be, while that is under way: taps come faster than answers. @type {number | null} */
   let asked = null;
-  let moving = Promise.resolve();
   const move = (/** @type {number} */ way, /** @type {Event} */ { currentTarget }) => {
     const from = asked ?? desk.scenes.findIndex((scene) => scene.id === id);
     const place = Math.min(desk.scenes.length - 1, Math.max(0, from + way));
     if (place === from) return;
     asked = place;
-    moving = moving.then(async () => {
-      await change({ position: place });
+    void change({ position: place }).then(() => {
       if (asked === place) asked = null;
       // A row that moves loses the focus; after the frame that moves it the next press finds it again.
       requestAnimationFrame(() => currentTarget instanceof HTMLElement && currentTarget.focus());
     });
   };
-  const overwrite = async () => {
-    await desk.ask(api.json("POST", `${path}/capture`), t("looks.overwritten", { name: nameField.value }));
-    await desk.loadScenes();
-  };
-  const remove = async () => {
-    await desk.ask(api.json("DELETE", path), t("looks.undone", { name: nameField.value }));
-    void desk.loadScenes();
-  };
+  const overwrite = () => edit("POST", undefined, t("looks.overwritten", { name: nameField.value }), "/capture");
+  const remove = () => edit("DELETE", undefined, t("looks.undone", { name: nameField.value }));
   const nameField = h("input", { value: name, required: true, maxlength: 200, autocomplete: "off",
-    onchange: () => nameField.value.trim() && change({ name: nameField.value.trim() }) });
+    onchange: () => rename(nameField.value.trim()) });
+  const rename = (/** @type {string} */ name) => {
+    if (taken(name, id)) desk.notify(t("looks.taken", { name }));
+    else if (name) void change({ name });
+  };
   const fadeField = h("input", { type: "number", min: 0, max: 86400, step: 0.1, inputmode: "decimal", value: (fadeMs ?? 0) / 1000,
     onchange: () => fadeField.reportValidity() && change({ fadeMs: Math.round(Number(fadeField.value) * 1000) }) });
   const star = h("input", { type: "checkbox", checked: Boolean(favorite), onchange: () => change({ favorite: star.checked }) });

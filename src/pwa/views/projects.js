@@ -93,7 +93,18 @@ export function projectForm(id, signal) {
   const save = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const body = Object.fromEntries(changed().map(([key, field]) => [key, field.value.trim()]));
-    const saved = await desk.ask(/** @type {Promise<Project>} */ (api.json("PUT", path(id), { body })), t("shows.saved"));
+    const before = { ...read };
+    await desk.loadProjects();
+    const now = mine();
+    const theirs = now && Object.keys(body).filter((key) => (now[/** @type {keyof Project} */ (key)] ?? "") !== before[key]);
+    if (now && theirs?.length) {
+      // Seen now; whoever saves once more means it.
+      for (const [key] of fields) read[key] = now[key] ?? "";
+      const list = theirs.map((key) => `“${now[/** @type {keyof Project} */ (key)] ?? ""}”`).join(", ");
+      return desk.notify(t("changed.project", { list }));
+    }
+    const put = api.json("PUT", path(id), { body, match: desk.projectsTag });
+    const saved = await desk.ask(/** @type {Promise<Project>} */ (put), t("shows.saved"));
     if (saved) for (const key of Object.keys(body)) read[key] = body[key] ?? "";
     void desk.loadProjects();
   };

@@ -8,6 +8,9 @@ import { files } from "./files.js";
 import { projectList, projectForm } from "./projects.js";
 import { section } from "./parts.js";
 
+/** The project there is while they are switched off. */
+const ONE = "default";
+
 /** @param {AbortSignal} signal */
 export function shows(signal) {
   const page = h("div", { class: "page columns" });
@@ -21,7 +24,7 @@ export function shows(signal) {
     within = new AbortController();
     const inside = within.signal;
     if (active === undefined) return page.replaceChildren(title, h("p", { class: "quiet" }, t("loading")));
-    if (active === null) return page.replaceChildren(title, off, files());
+    if (active === null) return page.replaceChildren(title, h("div", { class: "stack" }, off, files()), h("div", { class: "stack" }, backups(ONE, inside)));
     const about = h("div", null);
     let shown = new AbortController();
     inside.addEventListener("abort", () => shown.abort(), { once: true });

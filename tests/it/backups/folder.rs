@@ -90,15 +90,13 @@ async fn what_is_not_there_or_not_active_or_switched_off_is_refused() {
     assert_eq!(versions(&web, "default").await.len(), 1);
     assert_eq!(made(&web, "default", &"é".repeat(200)).await["label"], "é".repeat(200));
 
-    for off in ["DMX_PROJECTS_ENABLED", "DMX_CLOUD_BACKUP_ENABLED"] {
-        let appliance = home().set(off, "false").start().await;
-        let web = appliance.web();
-        for path in ["", "/status", "/01J"] {
-            web.get(&format!("/projects/default/backups{path}")).await.problem(404);
-        }
-        web.post("/projects/default/backups", "{}").await.problem(404);
-        restore(&web, "default", "01J").await.problem(404);
+    let appliance = home().set("DMX_CLOUD_BACKUP_ENABLED", "false").start().await;
+    let web = appliance.web();
+    for path in ["", "/status", "/01J"] {
+        web.get(&format!("/projects/default/backups{path}")).await.problem(404);
     }
+    web.post("/projects/default/backups", "{}").await.problem(404);
+    restore(&web, "default", "01J").await.problem(404);
 }
 
 #[tokio::test]

@@ -2,15 +2,18 @@
 //!
 //! When automatic ones are due is tested with the schedule (`src/backup`): the shortest interval is a minute.
 
+mod alone;
 mod bucket;
 mod damage;
 mod folder;
+mod hidden;
 mod keys;
 pub mod kills;
 mod medium;
 mod names;
 mod order;
 mod restores;
+mod safety;
 mod strange;
 
 use std::fs;

@@ -316,6 +316,40 @@ async fn what_is_wrong_with_a_scene_is_told_and_nothing_has_changed() {
 }
 
 #[tokio::test]
+async fn two_looks_of_one_name_and_blank_ones_are_not_made_one_by_one_but_lists_may_hold_them() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    let look = |id: &str, name: &str, level: u8| json!({"id": id, "name": name, "channelValues": {"1": level}, "timestamp": 1});
+    let list = json!([look("a", "Red", 1), look("b", "Red", 2), look("c", " ", 3), look("d", "Blue", 4)]);
+    assert_eq!(ask(&web, Method::PUT, "/scenes", &list).await.json(), list, "a list is kept as it is");
+    for (method, path, name) in [
+        (Method::POST, "/scenes", "Red"),
+        (Method::POST, "/scenes", " Blue "),
+        (Method::POST, "/scenes", "\u{a0}\t"),
+        (Method::PATCH, "/scenes/d", "Red"),
+        (Method::PATCH, "/scenes/d", "  "),
+    ] {
+        let problem = ask(&web, method.clone(), path, &json!({"name": name, "fadeMs": 5})).await.problem(422);
+        assert_eq!(problem["errors"][0]["path"], "/name", "{method} {name:?}: {problem}");
+    }
+    assert_eq!(Value::from(scenes(&web).await), list);
+    // Those that are there may be edited, and named as they are.
+    for (path, body) in [
+        ("/scenes/a", json!({"favorite": true})),
+        ("/scenes/b", json!({"name": "Red", "fadeMs": 0})),
+        ("/scenes/d", json!({"name": "Blue "})),
+        ("/scenes/c", json!({"favorite": true})),
+    ] {
+        assert_eq!(ask(&web, Method::PATCH, path, &body).await.status, 200, "{path} {body}");
+    }
+    accepted(&web, &recall("Red")).await;
+    assert_eq!(lit(&web).await, json!({"0": {"1": 1}}), "a name recalls the first");
+    let save = json!({"type": "scene.save", "id": fresh_id(), "name": "Red", "snapshot": {"1": 9}});
+    accepted(&web, &save).await;
+    assert_eq!(scenes(&web).await.len(), 4, "a command saves over the first");
+}
+
+#[tokio::test]
 async fn a_recall_during_a_fade_starts_where_the_light_is_and_has_the_last_word() {
     let appliance = Appliance::start().await;
     let web = appliance.web();

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Appliance, CMD, Connect, Link, Message, Packet, REJECTED, STATE, StateWatcher, colour, command, encode, fresh_id,
-    rgb_of,
+    ACK, Appliance, CMD, Connect, Link, Message, Packet, REJECTED, STATE, StateWatcher, UNIFIED, colour, command,
+    encode, fresh_id, rgb_of,
 };
 
 #[tokio::test]
@@ -66,6 +66,30 @@ async fn what_is_not_even_json_is_rejected_without_an_id() {
     }
     assert_eq!(appliance.web().seq().await, 0);
     assert_eq!(appliance.web().metric("dmx_broker_commands_rejected_total").await, 6.0);
+}
+
+#[tokio::test]
+async fn a_command_on_the_other_ones_topic_is_told_where_it_belongs() {
+    let appliance = Appliance::start().await;
+    let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
+    esp.subscribe_all(&[(REJECTED, 1), (ACK, 1)]).await;
+    let patch = json!({"type": "dmx.patch", "id": "p-1", "universe": 0, "patch": [{"ch": 1, "val": 9}]});
+    esp.publish(CMD, patch.to_string().as_bytes()).await;
+    let rejected = esp.message().await.json();
+    assert_eq!((&rejected["cmdId"], &rejected["reason"]), (&json!("p-1"), &json!("VALIDATION_FAILED")));
+    let errors = rejected["errors"].as_array().unwrap();
+    assert_eq!((errors.len(), &errors[0]["path"]), (1, &json!("/type")), "{rejected}");
+    assert!(errors[0]["msg"].as_str().unwrap().contains("dmx/command"), "{rejected}");
+
+    let mut lamp = command([1, 2, 3]);
+    lamp["schema"] = json!("demo.rgb.cmd.v1");
+    esp.publish(UNIFIED, lamp.to_string().as_bytes()).await;
+    let ack = esp.message().await.json();
+    assert_eq!((&ack["accepted"], &ack["errors"][0]["path"]), (&json!(false), &json!("/schema")), "{ack}");
+    assert!(ack["errors"][0]["msg"].as_str().unwrap().contains("rgb/cmd"), "{ack}");
+    let problem = appliance.web().post("/rgb", patch.to_string()).await.problem(422);
+    assert!(problem["detail"].as_str().unwrap().contains("POST /command"), "{problem}");
+    assert_eq!(appliance.web().seq().await, 0);
 }
 
 #[tokio::test]

@@ -231,3 +231,24 @@ async fn commands_while_projects_change_belong_to_one_project_each() {
     println!("{count} of {} commands came to the first project", sent.len());
     assert!(count > 0 && count < sent.len());
 }
+
+#[tokio::test]
+async fn who_hears_of_another_light_finds_the_documents_that_belong_to_it() {
+    let appliance = fresh().await;
+    let web = appliance.web();
+    let other = create(&web, json!({"name": "B"})).await;
+    for (id, n) in [(other.as_str(), 2), ("default", 1)] {
+        select(&web, id).await;
+        web.accepted(&command([n, n, n])).await;
+        super::import(&web, "", &marked(n.into())).await;
+    }
+    let tablet = WsWatcher::start(appliance.http).await;
+    for (id, n) in [(other.as_str(), 2), ("default", 1)].into_iter().cycle().take(30) {
+        let (asked, path) = (appliance.web(), format!("/projects/{id}/select"));
+        let selecting = tokio::spawn(async move { asked.post(&path, "").await.status });
+        tablet.wait("the other light", |picture| (picture.lamp() == [n; 3]).then_some(())).await;
+        let (scenes, projects) = (super::scenes(&web).await, list(&web).await);
+        assert_eq!((&scenes[0]["mark"], &projects["activeId"]), (&json!(n), &json!(id)));
+        assert_eq!(selecting.await.unwrap(), 200);
+    }
+}
