@@ -284,3 +284,28 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     // These types have no map with foreign keys and no failing Serialize: an error cannot happen.
     serde_json::to_vec(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::kit::health::Health;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn an_id_that_the_clock_calls_old_is_remembered_for_a_ttl_of_this_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
+        let store = Store::open(&storage, &Health::default(), &Metrics::new().unwrap()).unwrap().store;
+        let (project, id) = (ProjectId::default_project(), CommandId::from(ulid::Ulid::generate()));
+        let mut batch = Batch::default();
+        append_id(&mut batch, &project, &id, 1, 10); // the clock was in 1970
+        store.commit(batch, Box::new(|| {})).await;
+        let (ttl, start) = (Duration::from_secs(10), Duration::from_secs(10));
+        let mut dedupe = Dedupe::new(ttl, 10);
+        seen(&store, &project, &mut dedupe, start);
+        assert!(dedupe.has(&id, start + Duration::from_secs(9)));
+        assert!(!dedupe.has(&id, start + ttl));
+        store.close().await;
+    }
+}

@@ -97,3 +97,24 @@ pub(super) fn sync_all(dir: &Path) -> io::Result<()> {
     }
     sync(dir)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_three_set_aside_are_kept_whatever_the_clock_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let aside = || {
+            fs::write(dir.path().join("db"), b"").unwrap();
+            set_aside(dir.path(), "db", "db").unwrap()
+        };
+        // Set aside when the clock was ahead: in the year 5000.
+        let ahead = format!("db.bad-{}", ulid::Ulid::from_parts(95_617_584_000_000, 7));
+        fs::write(dir.path().join(&ahead), b"").unwrap();
+        let kept: Vec<_> = (0..3).map(|_| aside()).collect();
+        assert!(kept.is_sorted() && ahead < kept[0], "{kept:?}");
+        assert!(!dir.path().join(&ahead).exists());
+        assert!(kept.iter().all(|name| dir.path().join(name).exists()));
+    }
+}

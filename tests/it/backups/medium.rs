@@ -77,7 +77,7 @@ async fn the_folder_beside_the_data_is_where_backups_are_unless_somebody_names_a
 
 #[tokio::test]
 async fn backups_leave_room_to_the_light_on_its_card_and_say_at_once_that_they_fail() {
-    let (_card, home) = SmallCard::under(home(), 64 << 10);
+    let (_card, home) = SmallCard::under(home(), 128 << 10);
     let appliance = home.start().await;
     let web = appliance.web();
     mark(&web, 1, 3 << 20).await;
@@ -88,7 +88,7 @@ async fn backups_leave_room_to_the_light_on_its_card_and_say_at_once_that_they_f
             break answer.problem(502);
         }
         kept.push(answer.json());
-        assert!(kept.len() < 60, "the card has 64 MiB");
+        assert!(kept.len() < 60, "the card has 128 MiB");
     };
     assert!(!kept.is_empty());
     assert!(refused["detail"].as_str().unwrap().contains("kept for the light"), "{refused}");
