@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::desk::Desk;
 use crate::http::{self, Devices, NotOpened, Ports, UsbOutput};
 use crate::input::{self, Input};
+use crate::kit::budget::{self, Budget};
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
 use crate::kit::systemd;
@@ -122,6 +123,8 @@ impl House {
         if let Some(path) = setup_report {
             report::read_out(path, &health);
         }
+        let memory = config.limits.memory.map_or_else(budget::default_memory, |size| size.0);
+        let budget = Budget::new(memory, config.limits.per_address, health.clone(), metrics.memory.clone());
         let also_listener = http::bind_also(&web, &health);
         let (memory, library) = Memory::open(&config, &health, &metrics).await?;
         let (engine, store) = (&memory.engine, &memory.store);
@@ -148,6 +151,7 @@ impl House {
                 desk: desk.clone(),
                 feed: engine.feed.clone(),
                 store: store.clone(),
+                budget: budget.clone(),
                 health: health.clone(),
                 metrics: metrics.clone(),
             },
@@ -174,6 +178,7 @@ impl House {
             engine: engine.handle.clone(),
             desk,
             feed: engine.feed.clone(),
+            budget,
             health,
             metrics,
             broker_serves: Arc::new(broker.serving()),

@@ -17,6 +17,7 @@ use super::retained::{self, Retained, RetainedMessages};
 use super::router::{Publisher, Router};
 use super::topic::Filter;
 use crate::config;
+use crate::kit::budget::Budget;
 use crate::kit::health::Health;
 use crate::metrics;
 use crate::store::{Batch, Store, Tree};
@@ -63,6 +64,7 @@ pub(super) struct Hub {
     router_serves: watch::Sender<bool>,
     losses: Mutex<Losses>,
     laggards: watch::Sender<usize>,
+    pub(super) budget: Budget,
     health: Health,
     pub(super) store: Store,
 }
@@ -85,6 +87,7 @@ pub(super) struct Parts {
     pub(super) commands: Commands,
     pub(super) settings: config::Mqtt,
     pub(super) metrics: metrics::Broker,
+    pub(super) budget: Budget,
     pub(super) health: Health,
     pub(super) store: Store,
 }
@@ -92,7 +95,7 @@ pub(super) struct Parts {
 impl Hub {
     /// With the retained messages of the last run.
     pub(super) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { router, publisher, policy, commands, settings, metrics, health, store } = parts;
+        let Parts { router, publisher, policy, commands, settings, metrics, budget, health, store } = parts;
         let mut retained = RetainedMessages::default();
         for (topic, stored) in store.scan(Tree::Retained, b"") {
             // A topic that became dmxd's own since (another prefix) is not a client's any more.
@@ -118,6 +121,7 @@ impl Hub {
             router_serves: watch::Sender::new(true),
             losses: Mutex::default(),
             laggards: watch::Sender::new(0),
+            budget,
             health,
             store,
         };

@@ -17,8 +17,10 @@ use ulid::Ulid;
 
 use super::codec::{self, Connect, ConnectCode, Malformed, Packet};
 use super::hub::{Hub, Phase, reached};
+use super::inbox::Inbox;
 use super::session::{self, Arrival};
 use crate::kit::backoff::Backoff;
+use crate::kit::budget::Kind;
 use crate::kit::listen::canonical;
 
 /// Dead peers (a lamp without power) are noticed by the kernel: first probe, then every so often, so many times.
@@ -143,7 +145,7 @@ impl WaitingRoom {
 
 /// One socket, from its first byte to the end of its session.
 async fn client(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, waiting: Arc<WaitingRoom>, mut place: Place) {
-    let mut read = BytesMut::new();
+    let mut read = Inbox::new(hub.budget.share(Kind::Packets, peer.ip()));
     let patience = Duration::from_secs(hub.settings.connect_timeout_seconds);
     let mut phase = hub.phase.subscribe();
     let came = tokio::select! {
@@ -186,18 +188,18 @@ enum NotIn {
 }
 
 /// CONNECT, checked.
-async fn first_packet(hub: &Hub, socket: &mut TcpStream, read: &mut BytesMut) -> Result<Connect, NotIn> {
+async fn first_packet(hub: &Hub, socket: &mut TcpStream, read: &mut Inbox) -> Result<Connect, NotIn> {
     prepare(socket).map_err(|_| NotIn::Silent("the socket is gone"))?;
     let packet = loop {
-        match codec::decode(read, hub.settings.max_packet_bytes) {
+        match codec::decode(&mut read.bytes, hub.settings.max_packet_bytes) {
             Ok(Some(packet)) => break packet,
             Ok(None) => {}
             Err(Malformed::Level(_)) => return Err(NotIn::Code(ConnectCode::Level, "another MQTT version than 3.1.1")),
             Err(_) => return Err(NotIn::Silent("no MQTT")),
         }
-        match socket.read_buf(read).await {
+        match socket.read_buf(&mut read.bytes).await {
             Ok(0) | Err(_) => return Err(NotIn::Silent("gone before CONNECT")),
-            Ok(_) => {}
+            Ok(_) => read.settle().map_err(|_| NotIn::Silent("no memory for its CONNECT (limits.memory)"))?,
         }
     };
     let Packet::Connect(mut connect) = packet else { return Err(NotIn::Silent("the first packet is not CONNECT")) };

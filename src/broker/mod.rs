@@ -9,6 +9,7 @@ mod commands;
 mod fairness;
 mod guardian;
 mod hub;
+mod inbox;
 mod ledger;
 mod listener;
 mod losses;
@@ -42,6 +43,7 @@ use crate::config;
 use crate::desk::Desk;
 use crate::dmx;
 use crate::engine::{Feed, Handle};
+use crate::kit::budget::Budget;
 use crate::kit::health::Health;
 use crate::kit::listen::listen;
 use crate::kit::tasks::Tasks;
@@ -63,6 +65,8 @@ pub struct Parts {
     pub feed: Feed,
     /// Where retained messages are kept.
     pub store: Store,
+    /// What half-read packets are drawn from.
+    pub budget: Budget,
     /// What `GET /readyz` reads out.
     pub health: Health,
     /// Figures.
@@ -115,7 +119,7 @@ pub fn bind(settings: &config::Mqtt) -> Result<TcpListener, BindError> {
 /// # Errors
 /// The router does not start.
 pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartError> {
-    let Parts { settings, engine, desk, feed, store, health, metrics } = parts;
+    let Parts { settings, engine, desk, feed, store, budget, health, metrics } = parts;
     let topics = Topics::new(&settings.topic_prefix);
     let links = settings.max_sessions;
     let started = tokio::task::spawn_blocking(move || Router::start(0, links)).await;
@@ -128,6 +132,7 @@ pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartE
         commands: Commands::new(engine, desk, topics.clone()),
         settings,
         metrics: metrics.broker,
+        budget,
         health,
         store,
     });

@@ -15,6 +15,7 @@ use crate::config::{self, Config};
 use crate::desk::Desk;
 use crate::dmx::ProjectId;
 use crate::engine::{self, Engine};
+use crate::kit::budget::Budget;
 use crate::kit::health::Health;
 use crate::kit::tasks::Tasks;
 use crate::library;
@@ -63,6 +64,7 @@ impl Stage {
             engine: engine.handle.clone(),
             feed: engine.feed.clone(),
             store: opened.store,
+            budget: Budget::new(512 << 20, 25, health.clone(), metrics.memory.clone()),
             health: health.clone(),
             metrics: metrics.clone(),
         };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use toml::de::DeValue;
 
+use super::Size;
 use super::value::{Limits, MASK, Parse, Wrong, fit, quoted, shown, shown_toml, unfit};
 use crate::kit::secret::Secret;
 
@@ -81,6 +82,44 @@ macro_rules! whole_numbers {
 }
 
 whole_numbers!(u8, u16, u32, u64, usize);
+
+/// Units of memory, as powers of two: what people mean by them.
+const UNITS: [(&str, u64); 4] = [("GB", 30), ("MB", 20), ("kB", 10), ("B", 0)];
+
+/// A terabyte: nothing that runs this has more, and sums stay far from overflow.
+const MOST_MEMORY: u64 = 1 << 40;
+
+impl Parse for Size {
+    /// A whole number and perhaps a unit (`GiB` and `G` are as good as `GB`); without one it is in MB.
+    fn from_text(text: &str, _: Limits) -> Result<Self, Wrong> {
+        let plain = text.trim();
+        let digits = plain.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let unit = plain.strip_prefix(digits).unwrap_or_default().trim().to_ascii_lowercase().replace("ib", "b");
+        let shift = UNITS.iter().find(|(name, _)| {
+            let name = name.to_ascii_lowercase();
+            unit == name || (unit.len() == 1 && name.starts_with(&unit))
+        });
+        let shift = if unit.is_empty() { Some(20) } else { shift.map(|(_, shift)| *shift) };
+        let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
+        bytes.filter(|bytes| (1 << 20..=MOST_MEMORY).contains(bytes)).map(Self).ok_or_else(|| Wrong {
+            wrong: format!("{} is not an amount of memory", shown(text)),
+            right: "use a number of MB, or one with its unit, \"256 MB\" for example; 1 MB is the least".to_owned(),
+        })
+    }
+
+    fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, Wrong> {
+        match raw {
+            DeValue::Integer(digits) if digits.radix() == 10 => Self::from_text(digits.as_str(), limits),
+            DeValue::String(text) => Self::from_text(text, limits),
+            other => Err(unfit(Self::SECRET, other, "an amount of memory, \"256 MB\" for example")),
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        let whole = UNITS.iter().find(|(_, shift)| self.0.trailing_zeros() >= *shift as u32);
+        quoted(&whole.map_or_else(String::new, |(name, shift)| format!("{} {name}", self.0 >> shift)))
+    }
+}
 
 impl Parse for String {
     fn from_text(text: &str, limits: Limits) -> Result<Self, Wrong> {
@@ -181,6 +220,23 @@ mod tests {
         assert_eq!(toml("0", Limits::Any), Some(false));
         assert_eq!(toml("\"on\"", Limits::Any), Some(true));
         assert_eq!(toml::<bool>("1.0", Limits::Any), None);
+    }
+
+    #[test]
+    fn memory_is_in_megabytes_unless_it_says_otherwise() {
+        for (word, mb) in
+            [("64", 64), ("64 MB", 64), ("64MiB", 64), ("64m", 64), ("2 GB", 2048), ("1024kB", 1), ("1048576 B", 1)]
+        {
+            assert_eq!(text(word, Limits::Any), Some(Size(mb << 20)), "{word}");
+        }
+        assert_eq!(toml("64", Limits::Any), Some(Size(64 << 20)));
+        for bytes in [64 << 20, 3 << 30, (1 << 20) + 1, 1025 << 10] {
+            let size = Size(bytes);
+            assert_eq!(toml(&size.to_toml(), Limits::Any), Some(size), "{}", size.to_toml());
+        }
+        for word in ["", "0", "-1", "1 kB", "40 %", "64 XB", "MB", "1.5 GB", "9999 GB", &"9".repeat(30)] {
+            assert_eq!(text::<Size>(word, Limits::Any), None, "{word}");
+        }
     }
 
     #[test]

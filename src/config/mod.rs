@@ -45,6 +45,8 @@ pub struct Config {
     pub engine: Engine,
     /// `[storage]`
     pub storage: Storage,
+    /// `[limits]`
+    pub limits: Shares,
     /// `[auth]`
     pub auth: Auth,
     /// `[log]`
@@ -229,6 +231,25 @@ impl Default for Storage {
         Self { data_dir: "data".into(), flush_ms: 1000 }
     }
 }
+
+/// What clients can make the process hold.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Shares {
+    /// All of it; `None` = 40 % of the machine, at most 512 MB.
+    pub memory: Option<Size>,
+    /// Of a kind's share, for one address; percent.
+    pub per_address: u64,
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Self { memory: None, per_address: 25 }
+    }
+}
+
+/// An amount of memory, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub u64);
 
 /// Who may use REST and WebSocket.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use super::form;
 use super::value::{Limits, Value, Wrong};
-use super::{Auth, Backup, Config, Engine, Http, Input, Log, Mqtt, Ola, Output, Projects, Storage, Usb};
+use super::{Auth, Backup, Config, Engine, Http, Input, Log, Mqtt, Ola, Output, Projects, Shares, Storage, Usb};
 use crate::dmx::UNIVERSES;
 use Limits::{Any, Range, Text};
 
@@ -146,6 +146,11 @@ sections! {
     [storage] Storage "The memory." {
         data_dir: ["DMX_DATA_DIR"], Text(form::FOLDER), "Folder of everything that is kept.";
         flush_ms: ["DMX_STORAGE_FLUSH_MS"], Range(1, 3_600_000), "Milliseconds of light that a power cut may take back.";
+    }
+
+    [limits] Shares "What clients can make the process hold: half-sent packets, bodies, documents at work, waiting messages, backups." {
+        memory: ["DMX_LIMITS_MEMORY"], Any, "All of it together, \"256 MB\" for example; a bare number is in MB. Empty = 40 % of the machine, at most 512 MB.";
+        per_address: ["DMX_LIMITS_PER_ADDRESS"], Range(1, 25), "How much of a kind's share one address may hold, in percent.";
     }
 
     [auth] Auth "Who may use REST and WebSocket." {

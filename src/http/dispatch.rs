@@ -48,7 +48,11 @@ pub(super) fn filter(app: &Arc<App>) -> Everything {
         .and(warp::body::stream())
         .then(move |method, path: FullPath, query, headers, peer, version, upgrade, body| {
             let (path, parameters, body) = (path.as_str().to_owned(), Vec::new(), request::body(body));
-            answer(app.clone(), Request { method, path, query, headers, peer, version, parameters, upgrade, body })
+            let budget = app.budget.clone();
+            answer(
+                app.clone(),
+                Request { budget, method, path, query, headers, peer, version, parameters, upgrade, body },
+            )
         })
         .boxed()
 }

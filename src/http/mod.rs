@@ -34,6 +34,7 @@ use crate::config;
 use crate::desk::Desk;
 use crate::dmx::{Device, PortStatus, Presence};
 use crate::engine;
+use crate::kit::budget::Budget;
 use crate::kit::health::Health;
 use crate::kit::stop::Stop;
 use crate::library::Library;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub desk: Desk,
     /// Where changes come from.
     pub feed: engine::Feed,
+    /// What bodies, documents and messages are drawn from.
+    pub budget: Budget,
     /// What `GET /readyz` reads out.
     pub health: Health,
     /// What `GET /metrics` shows.
@@ -131,6 +134,7 @@ struct App {
     gate: auth::Gate,
     engine: engine::Handle,
     desk: Desk,
+    budget: Budget,
     health: Health,
     metrics: Metrics,
     broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
@@ -140,7 +144,7 @@ struct App {
     backups: backup::Handle,
     addresses: Arc<dyn Fn() -> Addresses + Send + Sync>,
     name: Arc<dyn Fn() -> Naming + Send + Sync>,
-    /// The turn of who imports.
+    /// The turn of whoever works on a large document: read, 8 MiB may need ten times that.
     imports: Semaphore,
     hub: live::Hub,
     stop: Stop,
@@ -158,10 +162,12 @@ impl App {
                 devices: parts.devices.changes,
                 engine: parts.engine.clone(),
                 desk: parts.desk.clone(),
+                budget: parts.budget.clone(),
                 metrics: parts.metrics.http.clone(),
             }),
             engine: parts.engine,
             desk: parts.desk,
+            budget: parts.budget,
             health: parts.health,
             metrics: parts.metrics,
             broker_serves: parts.broker_serves,

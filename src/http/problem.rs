@@ -8,6 +8,7 @@ use warp::http::{HeaderValue, StatusCode};
 
 use super::dispatch::Response;
 use crate::dmx::{FieldError, Reason, Refusal};
+use crate::kit::budget::Full;
 
 /// Media type of every error body.
 pub(super) const MEDIA: &str = "application/problem+json";
@@ -99,6 +100,15 @@ impl Problem {
             None => tracing::warn!(status, correlationId = %id, cause = %self.detail, "http_error"),
         }
         id
+    }
+}
+
+impl From<Full> for Problem {
+    fn from(full: Full) -> Self {
+        match full.never {
+            true => Self::new(StatusCode::PAYLOAD_TOO_LARGE, full.to_string()),
+            false => Self::unavailable(full.to_string()),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Answers that are no problems: JSON, text, bytes, and bytes with an ETag.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
@@ -7,6 +9,8 @@ use warp::hyper::body::Bytes;
 
 use super::dispatch::Response;
 use super::problem::Problem;
+use super::request::Held;
+use crate::kit::budget::{Budget, Kind};
 use crate::kit::fingerprint::fingerprint;
 use crate::library::Tag;
 
@@ -16,6 +20,17 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Respons
     let mut response = bytes("application/json", body);
     *response.status_mut() = status;
     Ok(response)
+}
+
+/// A large JSON answer, which may wait for a slow reader: drawn from the budget until it is sent.
+pub(super) fn json_held(budget: &Budget, to: IpAddr, value: &impl Serialize) -> Result<Response, Problem> {
+    held("application/json", budget, to, serde_json::to_vec(value).map_err(Problem::internal)?)
+}
+
+/// The same of any media type.
+pub(super) fn held(media: &'static str, budget: &Budget, to: IpAddr, body: Vec<u8>) -> Result<Response, Problem> {
+    let share = budget.draw(Kind::Bodies, to, body.len())?;
+    Ok(bytes(media, Bytes::from_owner(Held::new(body, share))))
 }
 
 /// A 200 of any media type that no cache keeps.

@@ -1,5 +1,6 @@
 //! A request as handlers see it: taken apart, its body still unread.
 
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,9 @@ use warp::hyper::body::{Buf, Bytes};
 use warp::ws::Ws;
 
 use super::problem::Problem;
-use super::routes::blocking;
 use super::server::Peer;
 use crate::dmx::Glance;
+use crate::kit::budget::{Budget, Full, Kind, Share};
 use crate::library::Expected;
 
 /// The largest body, as the contract says.
@@ -50,6 +51,8 @@ pub(super) struct Body(Arc<Mutex<Option<Pieces>>>);
 
 /// One request.
 pub(super) struct Request {
+    /// What its body is drawn from.
+    pub(super) budget: Budget,
     pub(super) method: Method,
     pub(super) path: String,
     /// What stands after `?`.
@@ -62,6 +65,42 @@ pub(super) struct Request {
     /// Set when this is the opening of a WebSocket.
     pub(super) upgrade: Option<Ws>,
     pub(super) body: Body,
+}
+
+/// Bytes in memory, and their share of the budget.
+pub(super) struct Held {
+    bytes: Vec<u8>,
+    share: Share,
+}
+
+impl Held {
+    pub(super) fn new(bytes: Vec<u8>, share: Share) -> Self {
+        Self { bytes, share }
+    }
+
+    fn extend(&mut self, piece: &[u8]) -> Result<(), Full> {
+        self.bytes.reserve(piece.len());
+        // A small body costs no more than its connection, and a command must not fail because others import.
+        if self.bytes.capacity() > MAX_BODY {
+            self.share.grow_to(self.bytes.capacity())?;
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+}
+
+impl Deref for Held {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
 }
 
 /// warp's body stream as ours.
@@ -120,14 +159,16 @@ impl Request {
     ///
     /// # Errors
     /// 413 above the limit, also without a `content-length`; 408 when it takes too long; 400 when it breaks off.
-    pub(super) async fn bytes(&mut self, limit: Limit) -> Result<Vec<u8>, Problem> {
+    pub(super) async fn bytes(&mut self, limit: Limit) -> Result<Held, Problem> {
         let announced = announced(&self.headers).unwrap_or(0);
         // Whoever asks first (RFC 9110, 10.1.1) is told before it sends.
         let most = limit.bytes;
         if announced > most && (self.headers.contains_key(EXPECT) || announced > most + THROWN_AWAY) {
             return Err(too_large(most));
         }
-        match timeout(limit.patience, collect(&self.body, most)).await {
+        match timeout(limit.patience, collect(&self.body, most, self.budget.share(Kind::Bodies, self.peer.addr.ip())))
+            .await
+        {
             Ok(read) => read,
             Err(_) => Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -136,21 +177,14 @@ impl Request {
         }
     }
 
-    /// The whole body, which is JSON with each key given once.
+    /// The whole small body, which is JSON with each key given once.
     ///
     /// # Errors
     /// As [`Self::bytes`], and 422 for keys that are given twice.
-    pub(super) async fn json(&mut self, limit: Limit) -> Result<Vec<u8>, Problem> {
-        let body = self.bytes(limit).await?;
-        if body.len() <= MAX_BODY {
-            Glance::over(&body).each_key_once()?;
-            return Ok(body);
-        }
-        blocking(move || {
-            Glance::over(&body).each_key_once()?;
-            Ok(body)
-        })
-        .await
+    pub(super) async fn json(&mut self) -> Result<Held, Problem> {
+        let body = self.bytes(SMALL).await?;
+        Glance::over(&body).each_key_once()?;
+        Ok(body)
     }
 
     /// Whether its body is announced as one that a [`SMALL`] limit takes.
@@ -188,14 +222,14 @@ impl Request {
     }
 }
 
-async fn collect(pieces: &Body, most: usize) -> Result<Vec<u8>, Problem> {
-    let mut whole = Vec::new();
+async fn collect(pieces: &Body, most: usize, share: Share) -> Result<Held, Problem> {
+    let mut whole = Held { bytes: Vec::new(), share };
     let mut read = 0;
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {e}")))?;
         read += piece.len();
         if read <= most {
-            whole.extend_from_slice(&piece);
+            whole.extend(&piece)?;
         } else if read > most + THROWN_AWAY {
             break;
         }

@@ -17,6 +17,7 @@ use crate::config::{self, Config};
 use crate::desk::Desk;
 use crate::dmx::{Device, PortStatus, Presence, ProjectId};
 use crate::engine::{self, Engine};
+use crate::kit::budget::Budget;
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
@@ -87,6 +88,7 @@ impl Web {
             engine: engine.handle.clone(),
             desk: Desk::new(engine.handle.clone(), library.clone(), config.engine.universes),
             feed: engine.feed.clone(),
+            budget: Budget::new(512 << 20, 25, health.clone(), metrics.memory.clone()),
             health: health.clone(),
             metrics: metrics.clone(),
             broker_serves: Arc::new(move || serves.load(Ordering::Relaxed)),

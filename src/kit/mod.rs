@@ -1,6 +1,7 @@
-//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd, fingerprints, listening sockets, serial lines, USB devices, rates and limits.
+//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd, the memory budget, fingerprints, listening sockets, serial lines, USB devices, rates and limits.
 
 pub mod backoff;
+pub mod budget;
 pub mod clock;
 pub mod fingerprint;
 pub mod health;

@@ -23,6 +23,8 @@ pub struct Metrics {
     pub input: Input,
     /// `dmx_backup_…`
     pub backup: Backup,
+    /// `dmx_memory_…`
+    pub memory: Memory,
     /// `dmx_log_dropped_total`
     pub log_dropped: IntCounter,
 }
@@ -137,6 +139,14 @@ group! {
 }
 
 group! {
+    /// The memory that clients hold.
+    Memory {
+        held: IntGaugeVec["kind"]("dmx_memory_held_bytes", "Bytes that clients make the process hold, as drawn from limits.memory."),
+        refused: IntCounterVec["kind"]("dmx_memory_refused_total", "Times there was no memory left for a kind or an address."),
+    }
+}
+
+group! {
     /// Backups of projects.
     Backup {
         made: IntCounter("dmx_backup_made_total", "Backups made, read back and verified."),
@@ -196,6 +206,7 @@ impl Metrics {
             output: Output::register(&registry)?,
             input: Input::register(&registry)?,
             backup: Backup::register(&registry)?,
+            memory: Memory::register(&registry)?,
             log_dropped: Kind::register(
                 &registry,
                 "dmx_log_dropped_total",

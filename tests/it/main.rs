@@ -24,6 +24,7 @@ mod harness;
 mod hostile;
 mod http;
 mod life;
+mod limits;
 mod looks;
 mod marks;
 mod mqtt;

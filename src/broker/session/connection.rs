@@ -14,8 +14,10 @@ use super::{Arrival, Session};
 use crate::broker::codec::{self, Ack, Connect, ConnectCode, Malformed, Packet};
 use crate::broker::fairness::{HOLD, LAG_PATIENCE};
 use crate::broker::hub::Phase;
+use crate::broker::inbox::Inbox;
 use crate::broker::presence::{Meter, Next};
 use crate::broker::router::{Delivery, RouterGone};
+use crate::kit::budget::Full;
 
 /// A byte stream to a client.
 pub(in crate::broker) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -45,6 +47,7 @@ pub(super) enum End {
     Socket(std::io::Error),
     Closed,
     Protocol(Malformed),
+    Full(Full),
     Stalled,
     Lagging,
     Router(RouterGone),
@@ -75,6 +78,7 @@ impl fmt::Display for End {
             Self::Socket(error) => write!(f, "socket: {error}"),
             Self::Closed => f.write_str("closed by the client"),
             Self::Protocol(error) => write!(f, "protocol: {error}"),
+            Self::Full(full) => full.fmt(f),
             Self::Lagging => f.write_str("too slow for what it has subscribed to"),
             Self::Stalled => write!(f, "took nothing for {WRITE_TIMEOUT:?}"),
             Self::Router(error) => error.fmt(f),
@@ -92,7 +96,7 @@ impl From<RouterGone> for End {
 pub(super) struct Connection {
     read_half: ReadHalf<Box<dyn Stream>>,
     write_half: WriteHalf<Box<dyn Stream>>,
-    read: BytesMut,
+    read: Inbox,
     pub(super) out: BytesMut,
     /// One and a half times what the client asked for ([MQTT-3.1.2-24]).
     keep_alive: Option<Duration>,
@@ -105,7 +109,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: Box<dyn Stream>, read: BytesMut, connect: &Connect, meter: Arc<Meter>) -> Self {
+    pub(super) fn new(stream: Box<dyn Stream>, read: Inbox, connect: &Connect, meter: Arc<Meter>) -> Self {
         let (read_half, write_half) = tokio::io::split(stream);
         let keep_alive = (connect.keep_alive > 0).then(|| Duration::from_millis(1500) * u32::from(connect.keep_alive));
         let now = Instant::now();
@@ -208,7 +212,7 @@ impl Session {
             });
             let (silent_at, stalled_at) = (connection.silent_at(), connection.stalled_at());
             let Connection { read_half, write_half, read, out, .. } = &mut *connection;
-            read.reserve(READ);
+            read.bytes.reserve(READ);
             // Every arm is cancel-safe: reads and writes move bytes only when they are done, channels give nothing
             // without returning it, `ready` and `next` change nothing that is not done again.
             tokio::select! {
@@ -225,7 +229,7 @@ impl Session {
                     Ok(_) => connection.wrote(),
                     Err(error) => return End::Socket(error),
                 },
-                got = read_half.read_buf(read), if reading => match got {
+                got = read_half.read_buf(&mut read.bytes), if reading => match got {
                     Ok(0) => return End::Closed,
                     Ok(_) => {}
                     Err(error) => return End::Socket(error),
@@ -287,8 +291,10 @@ impl Session {
     /// own messages count: nothing new is begun.
     async fn take_packets(&mut self, connection: &mut Connection, open: bool) -> Result<(), End> {
         while self.may_read(connection) && self.silent_until(Instant::now()).is_none() {
-            let packet = codec::decode(&mut connection.read, self.hub.settings.max_packet_bytes);
-            let Some(packet) = packet.map_err(|error| self.broken(error))? else { return Ok(()) };
+            let packet = codec::decode(&mut connection.read.bytes, self.hub.settings.max_packet_bytes);
+            let Some(packet) = packet.map_err(|error| self.broken(error))? else {
+                return connection.read.settle().map_err(End::Full);
+            };
             connection.last_packet = Instant::now();
             connection.meter.heard(matches!(packet, Packet::Publish(_)));
             let out = &mut connection.out;

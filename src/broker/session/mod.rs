@@ -26,6 +26,7 @@ use self::subscriptions::{MAX_FILTERS, Subscriptions};
 use super::codec::{Connect, Publish, QoS};
 use super::fairness::Voice;
 use super::hub::{Hub, Phase, reached};
+use super::inbox::Inbox;
 use super::ledger::Place;
 use super::presence::Visit;
 use super::register::{Entered, Entry, Seat};
@@ -51,7 +52,7 @@ async fn at(then: Option<Instant>) {
 pub(super) struct Arrival {
     pub(super) stream: Box<dyn Stream>,
     /// What came behind CONNECT already.
-    pub(super) read: BytesMut,
+    pub(super) read: Inbox,
     pub(super) connect: Connect,
     pub(super) peer: String,
     /// Its place among the connected clients.

@@ -18,6 +18,7 @@ use super::wire::{self, Incoming};
 use super::{SEND_PATIENCE, sets};
 use crate::dmx::{Reason, Refusal};
 use crate::engine::Control;
+use crate::kit::budget::{Kind, Share};
 use crate::kit::stop::Stop;
 use crate::metrics;
 
@@ -236,8 +237,14 @@ impl Client {
             return Ok(None); // ping and pong: tungstenite answers the one, the other is the sign of life
         }
         match wire::read(&message) {
-            Ok(Incoming::Set(command)) => return Ok(Some(set(Asked::Set(command)))),
-            Ok(Incoming::Unified(body)) => return Ok(Some(set(Asked::Unified(body)))),
+            Ok(Incoming::Set(command)) => return Ok(Some(set(Asked::Set(command), None))),
+            Ok(Incoming::Unified(body)) => match self.hub.budget.draw(Kind::Sockets, self.peer.addr.ip(), body.len()) {
+                Ok(share) => return Ok(Some(set(Asked::Unified(body), Some(share)))),
+                Err(full) => {
+                    let refusal = Refusal::whole(Reason::QueueFull, full.to_string());
+                    self.send(vec![wire::error(&refusal)]).await?;
+                }
+            },
             // At once, past all commands that wait; the broadcast is the answer.
             Ok(Incoming::Blackout(order)) => {
                 drop(self.hub.engine.order(Control::Blackout { on: order.on, over: order.over() }).await);
@@ -265,8 +272,8 @@ impl Client {
     }
 }
 
-fn set(asked: Asked) -> Set {
-    Set { asked, arrived: Instant::now() }
+fn set(asked: Asked, share: Option<Share>) -> Set {
+    Set { asked, arrived: Instant::now(), share }
 }
 
 impl End {

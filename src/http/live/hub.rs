@@ -14,6 +14,7 @@ use super::wire;
 use crate::desk::Desk;
 use crate::dmx::{Device, State};
 use crate::engine::{Feed, Handle, Update};
+use crate::kit::budget::Budget;
 use crate::kit::stop::Stop;
 use crate::metrics;
 
@@ -45,6 +46,8 @@ pub(in super::super) struct Hub {
     /// Connections so far.
     connections: Arc<AtomicU64>,
     pub(super) sessions: Sessions,
+    /// What waiting commands are drawn from.
+    pub(super) budget: Budget,
     pub(super) metrics: metrics::Http,
 }
 
@@ -54,15 +57,16 @@ pub(in super::super) struct Parts {
     pub(in super::super) devices: watch::Receiver<Arc<Vec<Device>>>,
     pub(in super::super) engine: Handle,
     pub(in super::super) desk: Desk,
+    pub(in super::super) budget: Budget,
     pub(in super::super) metrics: metrics::Http,
 }
 
 impl Hub {
     pub(in super::super) fn new(parts: Parts) -> Self {
-        let Parts { feed, mut devices, engine, desk, metrics } = parts;
+        let Parts { feed, mut devices, engine, desk, budget, metrics } = parts;
         let devices_text = watch::Sender::new(wire::devices(&devices.borrow_and_update()));
         let (news, connections, sessions) = (broadcast::Sender::new(NEWS), Arc::default(), Sessions::default());
-        Self { feed, news, devices, devices_text, engine, desk, connections, sessions, metrics }
+        Self { feed, news, devices, devices_text, engine, desk, connections, sessions, budget, metrics }
     }
 
     /// The number of a connection, its own.

@@ -15,6 +15,7 @@ use super::wire;
 use crate::desk::{Client, Taken};
 use crate::dmx::{Ack, Command, Reason, Refusal};
 use crate::engine::{Outcome, PATIENCE, Submission};
+use crate::kit::budget::Share;
 use crate::kit::clock;
 
 /// Commands of one client that wait for the engine or for their outcome. When all places are taken, its socket is
@@ -33,6 +34,8 @@ pub(super) enum Asked {
 pub(super) struct Set {
     pub(super) asked: Asked,
     pub(super) arrived: Instant,
+    /// The memory of what waits.
+    pub(super) share: Option<Share>,
 }
 
 /// What was put into the queue.
@@ -47,9 +50,10 @@ pub(super) enum Given {
 pub(super) async fn submit(hub: Hub, number: u64, mut commands: mpsc::Receiver<Set>, given: mpsc::Sender<Given>) {
     loop {
         let place = given.reserve().await.ok(); // Err: the client is gone; what it sent still counts
-        let Some(Set { asked, arrived }) = commands.recv().await else { return };
+        let Some(Set { asked, arrived, share }) = commands.recv().await else { return };
         // Counted from its arrival: those that wait behind one another do not add up.
         let taken = take(&hub, number, asked, arrived + PATIENCE).await;
+        drop(share); // the engine's queue has what is left of it
         if let Some(place) = place {
             place.send(taken);
         }

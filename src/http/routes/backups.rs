@@ -11,12 +11,13 @@ use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
-use super::super::request::{Request, SMALL};
+use super::super::request::Request;
 use super::documents::{DRY_RUN, dry_run};
 use super::projects::several;
 use super::{Key, Route, Verb, blocking, json, shape, text};
 use crate::backup::{Fault, FaultKind, Label, Status, Version};
 use crate::dmx::{BackupOrder, ListChanges, ProjectId, RestoreOrder, SnapshotChanges, UniverseId, VersionId};
+use crate::kit::budget::{Kind, Share};
 
 /// Media type of a version's bytes, sealed or not.
 const MEDIA: &str = "application/octet-stream";
@@ -169,9 +170,19 @@ async fn versions(app: &App, project: &ProjectId) -> Result<Response, Problem> {
 
 async fn create(app: &App, mut request: Request) -> Result<Response, Problem> {
     let project = known(app, &request)?;
-    let order = BackupOrder::from_json(&request.json(SMALL).await?)?;
+    let order = BackupOrder::from_json(&request.json().await?)?;
+    let _share = at_work(app, &request)?;
     let label = order.label.and_then(|label| label.parse::<Label>().ok()); // its length was checked
     reply::json(StatusCode::CREATED, &app.backups.create(&project, label).await?)
+}
+
+/// The memory of a backup or restore at work: the documents as they are, sealed and read back. There is one at a time, which
+/// gets what there is.
+fn at_work(app: &App, request: &Request) -> Result<Share, Problem> {
+    let (view, from) = (app.library.view(), request.peer.addr.ip());
+    let needs = 4 * (view.scenes.len() + view.show.len()) + (1 << 20);
+    let most = usize::try_from(app.budget.most(Kind::Backups, from)).unwrap_or(usize::MAX);
+    Ok(app.budget.draw(Kind::Backups, from, needs.min(most))?)
 }
 
 fn status(app: &App, request: &Request) -> Result<Response, Problem> {
@@ -187,7 +198,8 @@ async fn accept_medium(app: &App, request: Request) -> Result<Response, Problem>
 
 async fn download(app: &App, request: Request) -> Result<Response, Problem> {
     let (project, version) = (named(app, &request)?, version(request.parameter(1))?);
-    let mut response = reply::bytes(MEDIA, app.backups.download(&project, &version).await?);
+    let body = app.backups.download(&project, &version).await?;
+    let mut response = reply::held(MEDIA, &app.budget, request.peer.addr.ip(), body)?;
     if let Ok(name) = HeaderValue::try_from(format!("attachment; filename=\"{project}-{version}.bin\"")) {
         response.headers_mut().insert(CONTENT_DISPOSITION, name);
     }
@@ -202,11 +214,12 @@ async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
 
 async fn restore(app: &App, mut request: Request) -> Result<Response, Problem> {
     let project = known(app, &request)?;
-    let order = RestoreOrder::from_json(&request.json(SMALL).await?)?;
+    let order = RestoreOrder::from_json(&request.json().await?)?;
     let version = version(&order.version_id)?;
     let owner = order.project_id.map(|id| id.parse::<ProjectId>()).transpose();
     let owner = owner.map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is no project with such an id"))?;
     let force = order.force.unwrap_or(false);
+    let _share = at_work(app, &request)?;
     if dry_run(&request)? {
         let opened = app.backups.look_into(&project, owner, &version, force).await?;
         let universes_left_out = indexes(&opened.left_out);

@@ -1,20 +1,23 @@
 //! `/export` and `/import`: scenes and show of the active project as one file.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::SemaphorePermit;
-use warp::http::{HeaderMap, StatusCode};
+use tokio::time::timeout;
+use warp::http::StatusCode;
 
 use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
-use super::super::request::{DOCUMENT, Request, SMALL};
+use super::super::request::{DOCUMENT, Held, MAX_BODY, Request};
 use super::{Key, NOT_MODIFIED, OUTDATED, Query, Route, Verb, blocking, json, shape};
-use crate::dmx::{FieldError, ImportMode, ListChanges, Reason, Refusal, ShowBody, ShowFile};
+use crate::dmx::{FieldError, Glance, ImportMode, ListChanges, Reason, Refusal, ShowBody, ShowFile};
+use crate::kit::budget::{Budget, Kind, Share};
 use crate::kit::clock;
 use crate::library::Tag;
 
@@ -34,7 +37,7 @@ pub(super) static ROUTES: &[Route] = &[
         query: &[],
         takes: None,
         answers: &[json::<ShowBody>(200, "As a file; `ETag` names its content but for `exportedAt`."), NOT_MODIFIED],
-        handler: |app, request| Box::pin(async move { export(&app, &request.headers).await }),
+        handler: |app, request| Box::pin(async move { export(&app, &request).await }),
     },
     Route {
         verb: Verb::Post,
@@ -73,29 +76,54 @@ struct DryRun {
     changes: BTreeMap<String, ListChanges>,
 }
 
-async fn export(app: &App, request: &HeaderMap) -> Result<Response, Problem> {
+async fn export(app: &App, request: &Request) -> Result<Response, Problem> {
     let view = app.library.view();
-    if let Some(unchanged) = reply::unchanged(&view.file_tag, request) {
+    if let Some(unchanged) = reply::unchanged(&view.file_tag, &request.headers) {
         return Ok(unchanged);
     }
-    blocking(move || exported(&view.file()?, &view.file_tag)).await
+    let large = view.scenes.len() + view.show.len() > MAX_BODY;
+    let _turn = if large { Some(turn(app).await?) } else { None };
+    let (budget, to) = (app.budget.clone(), request.peer.addr.ip());
+    blocking(move || exported(&view.file()?, &view.file_tag, &budget, to)).await
 }
 
-fn exported(file: &ShowFile, tag: &Tag) -> Result<Response, Problem> {
-    Ok(reply::with_tag(reply::json(StatusCode::OK, &file.export(clock::now_ms()))?, tag))
+fn exported(file: &ShowFile, tag: &Tag, budget: &Budget, to: IpAddr) -> Result<Response, Problem> {
+    Ok(reply::with_tag(reply::json_held(budget, to, &file.export(clock::now_ms()))?, tag))
 }
 
-/// A body that is a document, and the turn of whoever brings a large one, to be kept until it is stored: read, 8 MiB may
-/// need ten times that, for which there is memory once.
-pub(super) async fn body<'a>(
-    app: &'a App,
-    request: &mut Request,
-) -> Result<(Vec<u8>, Option<SemaphorePermit<'a>>), Problem> {
+/// How long somebody waits for others who work on large documents.
+const TURN_PATIENCE: Duration = Duration::from_secs(30);
+
+async fn turn(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
+    let turn = timeout(TURN_PATIENCE, app.imports.acquire()).await;
+    turn.map_err(|_| Problem::unavailable("others are working on large documents; try again"))?
+        .map_err(Problem::internal)
+}
+
+/// Who works on a large document, and the memory for it.
+pub(super) struct Turn<'a>(#[expect(dead_code, reason = "held")] (SemaphorePermit<'a>, Share));
+
+/// What a value of a document counts for while it is read, compared and stored: a key's text and its block, the value itself,
+/// a place in a tree that is half full, twice for what is compared.
+const VALUE_BYTES: usize = 160;
+
+/// A body that is a document, and for a large one the turn to work on it, to be kept until it is stored. Who sends slowly
+/// keeps nobody waiting: the turn comes after the body.
+pub(super) async fn body<'a>(app: &'a App, request: &mut Request) -> Result<(Held, Option<Turn<'a>>), Problem> {
     if request.is_small() {
-        return Ok((request.json(SMALL).await?, None));
+        return Ok((request.json().await?, None));
     }
-    let turn = app.imports.acquire().await.map_err(Problem::internal)?;
-    Ok((request.json(DOCUMENT).await?, Some(turn)))
+    let body = request.bytes(DOCUMENT).await?;
+    let turn = turn(app).await?;
+    let (body, glance) = blocking(move || {
+        let glance = Glance::over(&body);
+        Ok((body, glance))
+    })
+    .await?;
+    let needs = glance.values * VALUE_BYTES + 2 * body.len();
+    glance.each_key_once()?;
+    let share = app.budget.draw(Kind::Documents, request.peer.addr.ip(), needs)?;
+    Ok((body, Some(Turn((turn, share)))))
 }
 
 async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
@@ -106,6 +134,7 @@ async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
     let dry = dry_run(&request)?;
     let library = app.library.expecting(request.expected());
     let (body, _turn) = body(app, &mut request).await?;
+    let (budget, to) = (app.budget.clone(), request.peer.addr.ip());
     let mut file = blocking(move || Ok(ShowFile::brought(&body, mode, clock::now_ms())?)).await?;
     if !dry {
         file = kept_safe(app, file, mode).await?;
@@ -115,7 +144,7 @@ async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
         let dry = reply::json(StatusCode::OK, &DryRun { dry_run: true, changes: imported.changes })?;
         return Ok(reply::with_tag(dry, &imported.tag)); // of what the file was held against
     }
-    blocking(move || exported(&imported.file, &imported.tag)).await
+    blocking(move || exported(&imported.file, &imported.tag, &budget, to)).await
 }
 
 /// Keeps the project as a local version when the file takes scenes or fixtures away, or is perhaps meant for the project

@@ -70,6 +70,7 @@ pub(super) async fn readyz(app: &App) -> Result<Response, Problem> {
         .filter(|(present, ..)| *present)
         .map(|(_, code, message)| Trouble { code, message: message.to_owned() })
         .collect();
+    app.budget.review();
     let ready = problems.is_empty();
     problems.extend(app.health.problems().into_iter().map(|p| Trouble { code: p.code, message: p.message }));
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

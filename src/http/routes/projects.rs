@@ -9,7 +9,7 @@ use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
-use super::super::request::{Request, SMALL};
+use super::super::request::Request;
 use super::{Key, NOT_MODIFIED, OUTDATED, Route, Verb, json, shape};
 use crate::dmx::{Project, ProjectBody, ProjectEdit};
 use crate::library::{Fault, Tag, View};
@@ -114,13 +114,13 @@ fn one(project: &Project) -> Result<Response, Problem> {
 
 async fn create(app: &App, mut request: Request) -> Result<Response, Problem> {
     several(app)?;
-    let edit = ProjectEdit::from_json(&request.json(SMALL).await?, true)?;
+    let edit = ProjectEdit::from_json(&request.json().await?, true)?;
     answer(StatusCode::CREATED, &*app.library.expecting(request.expected()).create(edit).await?)
 }
 
 async fn edit(app: &App, mut request: Request) -> Result<Response, Problem> {
     several(app)?;
-    let edit = ProjectEdit::from_json(&request.json(SMALL).await?, false)?;
+    let edit = ProjectEdit::from_json(&request.json().await?, false)?;
     one(&app.library.expecting(request.expected()).edit(request.parameter(0).to_owned(), edit).await?)
 }
 

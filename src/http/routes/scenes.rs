@@ -7,7 +7,7 @@ use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
-use super::super::request::{Request, SMALL};
+use super::super::request::Request;
 use super::desk;
 use super::documents::body;
 use super::rgb::{OUTCOME, stopping};
@@ -140,7 +140,7 @@ async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
 }
 
 async fn recall(app: &App, mut request: Request) -> Result<Response, Problem> {
-    let order = RecallOrder::from_json(&request.json(SMALL).await?)?;
+    let order = RecallOrder::from_json(&request.json().await?)?;
     let (id, client) = (request.parameter(0), Client::Rest(request.peer.addr.ip()));
     let submission = timeout(PATIENCE, app.desk.recall(id, client, order.over())).await;
     let queue_full = || Problem::unavailable("QUEUE_FULL: too many commands wait; try again in a second");

@@ -169,9 +169,18 @@ impl Appliance {
 
     /// The most memory that the process has had so far.
     pub fn peak_memory_mib(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that the process has now.
+    pub fn memory_mib(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, which: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id().expect("the process is still ours"));
         let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        let line = status.lines().find_map(|line| line.strip_prefix(which)).expect("a figure");
         line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("kB") / 1024
     }
 
