@@ -82,6 +82,7 @@ impl Worker {
                 None => (None, None),
             };
             tokio::select! {
+                biased; // the first look at the medium comes before the first backup
                 () = stop.requested() => return,
                 _ = looks.tick(), if named => self.look().await,
                 order = self.orders.recv() => match order {
