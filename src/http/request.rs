@@ -24,7 +24,7 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 
 /// How much more of a body that is too large is read and thrown away, so that its sender reads the answer: closing
 /// while bytes are unread resets the connection (RFC 9112, 9.6).
-const THROWN_AWAY: usize = 4 * 1024 * 1024;
+const THROWN_AWAY: usize = 8 * 1024 * 1024;
 
 /// How large a body may be, and how long it may take.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ pub(super) const SMALL: Limit = Limit { bytes: MAX_BODY, patience: Duration::fro
 pub(super) const DOCUMENT: Limit = Limit { bytes: 8 << 20, patience: Duration::from_secs(60) };
 
 /// How long what is left of a body that nobody wanted is waited for.
-const REST_PATIENCE: Duration = Duration::from_secs(1);
+const REST_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Pieces of a body.
 type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
