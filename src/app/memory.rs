@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::store::{Opened, Store};
 
 /// The commands that wait may take this long at the stop: a full queue of 10,000 takes 0.15 s at the 65,000 a second of
-/// README "Figures". What is late was not acknowledged, so its clients send it again.
+/// docs/figures.md. What is late was not acknowledged, so its clients send it again.
 const LAST_COMMANDS: Duration = Duration::from_millis(600);
 
 /// An edit that was under way may take this long at the stop: a select or restore has to be on the medium.

@@ -1,4 +1,4 @@
-//! Settings as text: the shipped appliance.toml, `--print-config`, the README's rows. Secrets are masked.
+//! Settings as text: the shipped appliance.toml, `--print-config`, the table of docs/settings.md. Secrets are masked.
 
 use std::fmt::{self, Write};
 
@@ -45,7 +45,7 @@ pub fn machine_template() -> String {
             let _ = write!(out, "# {}\n#{} = {}\n", setting.doc, setting.name(), setting.to_toml(&nothing));
         }
     }
-    out + "\n# Any setting of the appliance below its section, as the README's table \"Settings\" has them, for example:\n\
+    out + "\n# Any setting of the appliance below its section (docs/settings.md lists them), for example:\n\
            #[usb]\n#enabled = true\n#[mqtt]\n#username = \"lamps\"\n#password = \"…\"\n"
 }
 
@@ -88,7 +88,7 @@ fn origin(setting: &Setting, loaded: &Loaded) -> String {
     }
 }
 
-/// Rows of the README's table of settings, in Markdown.
+/// The table of docs/settings.md.
 #[must_use]
 pub fn markdown() -> String {
     let mut out = "| Setting | Variable | Default | Meaning |\n| --- | --- | --- | --- |\n".to_owned();
@@ -134,10 +134,10 @@ mod tests {
 
     /// `UPDATE_GOLDEN=1` writes the table anew.
     #[test]
-    fn the_readme_has_a_row_for_each_setting() {
-        let file = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-        let readme = fs::read_to_string(&file).unwrap();
-        let (before, rest) = readme.split_once("<!-- settings").unwrap();
+    fn the_page_of_settings_has_a_row_for_each() {
+        let file = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
+        let page = fs::read_to_string(&file).unwrap();
+        let (before, rest) = page.split_once("<!-- settings").unwrap();
         let (mark, rest) = rest.split_once("-->\n").unwrap();
         let (table, after) = rest.split_once("<!-- end of settings -->").unwrap();
         if env::var_os("UPDATE_GOLDEN").is_some() {

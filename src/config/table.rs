@@ -1,5 +1,5 @@
-//! The one table of settings. The file, the variables, `--print-config`, the shipped appliance.toml and the README's
-//! rows are all made from it.
+//! The one table of settings. The file, the variables, `--print-config`, the shipped appliance.toml, docs/settings.md and
+//! appliance.toml(5) are all made from it.
 
 use toml::de::DeValue;
 
@@ -104,11 +104,11 @@ sections! {
     [http] Http "Web: REST, WebSocket and the app." {
         host: ["DMX_HOST"], Any, "Address to listen on; 0.0.0.0 = every IPv4 address of this machine, :: = every IPv6 one too.";
         port: ["DMX_PORT"], Range(0, 65_535), "Port; 0 = any free one, named in the log line `listening`.";
-        also_port: ["DMX_HTTP_ALSO_PORT"], Range(1, 65_535), "A second port, 80 for example; one that cannot be had is a warning. Empty = none.";
+        also_port: ["DMX_HTTP_ALSO_PORT"], Range(1, 65_535), "A second port, 80 for example; if it is taken, dmxd logs a warning. Empty = none.";
         allow_origins: ["DMX_ALLOW_ORIGINS"], Text(form::ORIGIN), "Origins that browsers may come from; local = those of this network, * = any.";
-        allow_hosts: ["DMX_HTTP_ALLOW_HOSTS"], Text(form::WEB_HOST), "Names that the web answers to, beside addresses, names of this network and the machine's own; * = any.";
-        max_connections: ["DMX_HTTP_MAX_CONNECTIONS"], Range(1, 65_535), "Open connections at the most; a further one waits.";
-        ui_dir: ["DMX_HTTP_UI_DIR"], Any, "Folder that the app is served from while it is designed; empty = the app inside the program.";
+        allow_hosts: ["DMX_HTTP_ALLOW_HOSTS"], Text(form::WEB_HOST), "Further names that the web answers to, beside addresses, names of this network and the machine's own; * = any.";
+        max_connections: ["DMX_HTTP_MAX_CONNECTIONS"], Range(1, 65_535), "Most connections open at one time; a further one waits.";
+        ui_dir: ["DMX_HTTP_UI_DIR"], Any, "Folder to serve the app from while you work on it; empty = the app inside the program.";
     }
 
     [mqtt] Mqtt "The embedded MQTT broker, and the other broker it may join." {
@@ -116,23 +116,23 @@ sections! {
         port: ["DMX_MQTT_PORT"], Range(0, 65_535), "Port; 0 = any free one, named in the log line `listening`.";
         host: ["DMX_MQTT_HOST"], Text(form::HOST), "Another broker to join as well; empty, localhost or this machine = none.";
         uplink_port: ["DMX_MQTT_UPLINK_PORT"], Range(1, 65_535), "Port of that other broker; empty = the same as port.";
-        topic_prefix: ["DMX_TOPIC_PREFIX"], Text(form::TOPIC_PREFIX), "What stands before /rgb/cmd, /rgb/state and the like.";
+        topic_prefix: ["DMX_TOPIC_PREFIX"], Text(form::TOPIC_PREFIX), "Prefix of /rgb/cmd, /rgb/state and the like.";
         username: ["DMX_MQTT_USERNAME"], Any, "Login that clients must present; empty = any. With another broker: our login there.";
         password: ["DMX_MQTT_PASSWORD"], Any, "Password of that login.";
-        max_connections: ["DMX_MQTT_MAX_CONNECTIONS"], Range(1, 65_535), "Connected clients at the most; a further one is refused.";
-        max_pending: ["DMX_MQTT_MAX_PENDING"], Range(1, 65_535), "Sockets that have not sent CONNECT yet, at the most.";
-        connect_timeout_seconds: ["DMX_MQTT_CONNECT_TIMEOUT_SECONDS"], Range(1, LONGEST), "Seconds a socket may take for its CONNECT.";
-        max_packet_bytes: ["DMX_MQTT_MAX_PACKET_BYTES"], Range(1, MQTT_PACKET), "Bytes of one packet at the most; a larger one closes its connection.";
+        max_connections: ["DMX_MQTT_MAX_CONNECTIONS"], Range(1, 65_535), "Most clients connected at one time; a further one is refused.";
+        max_pending: ["DMX_MQTT_MAX_PENDING"], Range(1, 65_535), "Most sockets that have not sent CONNECT yet.";
+        connect_timeout_seconds: ["DMX_MQTT_CONNECT_TIMEOUT_SECONDS"], Range(1, LONGEST), "Seconds a socket may take to send CONNECT.";
+        max_packet_bytes: ["DMX_MQTT_MAX_PACKET_BYTES"], Range(1, MQTT_PACKET), "Most bytes of one packet; a larger one closes its connection.";
         max_queued_messages: ["DMX_MQTT_MAX_QUEUED_MESSAGES"], Range(1, 1_000_000), "Messages kept for one session that is away or slow.";
-        max_sessions: ["DMX_MQTT_MAX_SESSIONS"], Range(1, 20_000), "Sessions kept at the most, connected or away.";
-        max_filters: ["DMX_MQTT_MAX_FILTERS"], Range(1, 1_000_000), "Different filters subscribed at one time at the most (6 kB each); further ones are refused.";
+        max_sessions: ["DMX_MQTT_MAX_SESSIONS"], Range(1, 20_000), "Most sessions kept, connected or away.";
+        max_filters: ["DMX_MQTT_MAX_FILTERS"], Range(1, 1_000_000), "Most different filters subscribed at one time (6 kB each); further ones are refused.";
         max_topics: ["DMX_MQTT_MAX_TOPICS"], Range(1, 1_000_000), "Different topics (0.5 kB each) after which the message router is replaced; with twice as many, new topics are dropped.";
-        client_messages_per_second: ["DMX_MQTT_CLIENT_MESSAGES_PER_SECOND"], Range(0, 1_000_000), "Messages that one client may publish in a second; what is more waits. 0 = any number.";
-        client_bytes_per_second: ["DMX_MQTT_CLIENT_BYTES_PER_SECOND"], Range(0, u32::MAX as u64), "Bytes that one client may publish in a second; what is more waits. 0 = any number.";
-        session_expiry_days: ["DMX_MQTT_SESSION_EXPIRY_DAYS"], Range(1, 36_500), "Days that a session is kept for a client that does not come back.";
-        max_retained: ["DMX_MQTT_MAX_RETAINED"], Range(1, 10_000_000), "Retained messages at the most; further topics are not retained.";
-        max_retained_bytes: ["DMX_MQTT_MAX_RETAINED_BYTES"], Range(1, MQTT_PACKET), "Bytes of their topics and payloads at the most; what would be above is not retained.";
-        max_devices: ["DMX_MQTT_MAX_DEVICES"], Range(1, 100_000), "Devices whose presence is known at the most; beyond that those longest offline are forgotten.";
+        client_messages_per_second: ["DMX_MQTT_CLIENT_MESSAGES_PER_SECOND"], Range(0, 1_000_000), "Messages that one client may publish in a second; the rest waits. 0 = any number.";
+        client_bytes_per_second: ["DMX_MQTT_CLIENT_BYTES_PER_SECOND"], Range(0, u32::MAX as u64), "Bytes that one client may publish in a second; the rest waits. 0 = any number.";
+        session_expiry_days: ["DMX_MQTT_SESSION_EXPIRY_DAYS"], Range(1, 36_500), "Days to keep a session whose client does not come back.";
+        max_retained: ["DMX_MQTT_MAX_RETAINED"], Range(1, 10_000_000), "Most retained messages; messages on further topics are not retained.";
+        max_retained_bytes: ["DMX_MQTT_MAX_RETAINED_BYTES"], Range(1, MQTT_PACKET), "Most bytes of their topics and payloads together; messages beyond that are not retained.";
+        max_devices: ["DMX_MQTT_MAX_DEVICES"], Range(1, 100_000), "Most devices whose presence is known; beyond that, those longest offline are forgotten.";
     }
 
     [engine] Engine "The heart: commands become light." {
@@ -144,7 +144,7 @@ sections! {
     }
 
     [storage] Storage "The memory." {
-        data_dir: ["DMX_DATA_DIR"], Text(form::FOLDER), "Folder of everything that is kept.";
+        data_dir: ["DMX_DATA_DIR"], Text(form::FOLDER), "Folder for everything that is kept.";
         flush_ms: ["DMX_STORAGE_FLUSH_MS"], Range(1, 3_600_000), "Milliseconds of light that a power cut may take back.";
     }
 
@@ -154,17 +154,17 @@ sections! {
     }
 
     [auth] Auth "Who may use REST and WebSocket." {
-        mode: ["DMX_AUTH_MODE"], Any, "audit = nobody is refused, required = one of the keys is asked for.";
-        keys: ["DMX_AUTH_KEYS"], Text(form::API_KEY), "Keys that are accepted.";
+        mode: ["DMX_AUTH_MODE"], Any, "audit = nobody is refused; required = one of the keys is needed.";
+        keys: ["DMX_AUTH_KEYS"], Text(form::API_KEY), "Accepted keys.";
     }
 
     [log] Log "The log on stdout." {
-        level: ["DMX_LOG_LEVEL"], Any, "Least level that is written: trace, debug, info, warn or error.";
+        level: ["DMX_LOG_LEVEL"], Any, "Lowest level that is written: trace, debug, info, warn or error.";
     }
 
     [output] Output "Where the light goes." {
         mode: ["OUTPUT_MODE", "DMX_OUTPUT_MODE"], Any, "null, ola or enttec; an output runs if this or its own switch asks for it.";
-        park: ["DMX_OUTPUT_PARK"], Any, "What outputs are left with at a stop: hold = the last frame, blackout = all channels at 0.";
+        park: ["DMX_OUTPUT_PARK"], Any, "What outputs show after a stop: hold = the last frame, blackout = all channels at 0.";
     }
 
     [ola] Ola "Output through OLA." {
@@ -172,7 +172,7 @@ sections! {
         url: ["DMX_OLA_URL"], Text(form::HTTP_URL), "Where OLA takes frames.";
         universe: ["DMX_OLA_UNIVERSE"], Range(0, u32::MAX as u64), "OLA's universe for our universe 0.";
         universes: ["DMX_OLA_UNIVERSES"], Any, "Further universes as ours:OLA's, [\"1:2\", \"2:3\"] for example.";
-        fps: ["DMX_OLA_FPS"], Range(1, 1_000), "Frames a second at the most.";
+        fps: ["DMX_OLA_FPS"], Range(1, 1_000), "Most frames a second.";
     }
 
     [usb] Usb "Output through an Enttec DMX USB PRO." {
@@ -182,8 +182,8 @@ sections! {
         vendor_ids: ["DMX_USB_VENDOR_IDS"], Any, "USB vendor ids of widgets, hexadecimal.";
         product_ids: ["DMX_USB_PRODUCT_IDS"], Any, "USB product ids of widgets, hexadecimal.";
         baudrate: ["DMX_USB_BAUDRATE"], Range(1, u32::MAX as u64), "Baud rate of the serial port.";
-        fps: ["DMX_USB_FPS"], Range(1, 1_000), "Frames a second at the most.";
-        scan_interval_seconds: ["DMX_USB_SCAN_INTERVAL_SEC", "DMX_USB_SCAN_INTERVAL"], Range(1, LONGEST), "Seconds between looks for a widget.";
+        fps: ["DMX_USB_FPS"], Range(1, 1_000), "Most frames a second.";
+        scan_interval_seconds: ["DMX_USB_SCAN_INTERVAL_SEC", "DMX_USB_SCAN_INTERVAL"], Range(1, LONGEST), "Seconds between scans for a widget.";
     }
 
     [input] Input "Input from a SparkFun DMX shield." {
@@ -191,13 +191,13 @@ sections! {
         port: ["DMX_DMX_INPUT_PORT", "DMX_INPUT_PORT"], Any, "Serial port, /dev/ttyUSB1 for example.";
         baudrate: ["DMX_DMX_INPUT_BAUDRATE", "DMX_INPUT_BAUDRATE"], Range(1, u32::MAX as u64), "Baud rate of the serial port.";
         channels: ["DMX_DMX_INPUT_CHANNELS", "DMX_INPUT_CHANNELS"], Range(1, 65_535), "Channels that are read as r, g, b; more than 3 count as 3.";
-        dead_band: ["DMX_INPUT_DEAD_BAND"], Range(0, 255), "Levels by which a noisy fader may waver unheard; where it rests for 200 ms is sent all the same.";
+        dead_band: ["DMX_INPUT_DEAD_BAND"], Range(0, 255), "Levels that a noisy fader may waver by without being sent; where it rests for 200 ms is sent all the same.";
         universe: ["DMX_DMX_INPUT_UNIVERSE", "DMX_INPUT_UNIVERSE"], Range(0, 63), "Universe the channels go to.";
         src: ["DMX_DMX_INPUT_SRC", "DMX_INPUT_SRC"], Text(form::SRC), "Source label of its commands.";
     }
 
     [projects] Projects "Several shows on one appliance." {
-        enabled: ["DMX_PROJECTS_ENABLED"], Any, "Whether /projects is served.";
+        enabled: ["DMX_PROJECTS_ENABLED"], Any, "Whether there can be several (/projects).";
         root: ["DMX_PROJECTS_ROOT"], Any, "Where a predecessor's projects are imported from; empty = projects in storage.data_dir.";
     }
 
@@ -208,9 +208,9 @@ sections! {
         encryption_key: ["DMX_CLOUD_BACKUP_ENCRYPTION_KEY"], Text(form::BACKUP_KEY), "Key that seals: AGE-SECRET-KEY-1…, passphrase:… or a Fernet key; empty = none.";
         old_keys: ["DMX_CLOUD_BACKUP_OLD_KEYS"], Text(form::BACKUP_KEY), "Keys that still open older backups.";
         auto_interval_minutes: ["DMX_CLOUD_BACKUP_AUTO_INTERVAL_MINUTES", "DMX_CLOUD_BACKUP_AUTO_INTERVAL"], Range(0, LONGEST / 60), "Minutes between automatic backups; 0 = none.";
-        keep_last: ["DMX_BACKUP_KEEP_LAST"], Range(0, 1_000_000), "The last so many backups are kept; 0 in all three = every one.";
-        keep_daily: ["DMX_BACKUP_KEEP_DAILY"], Range(0, 1_000_000), "The last backup of each of so many days is kept.";
-        keep_weekly: ["DMX_BACKUP_KEEP_WEEKLY"], Range(0, 1_000_000), "The last backup of each of so many weeks is kept.";
+        keep_last: ["DMX_BACKUP_KEEP_LAST"], Range(0, 1_000_000), "Number of latest backups to keep; 0 in all three = keep every one.";
+        keep_daily: ["DMX_BACKUP_KEEP_DAILY"], Range(0, 1_000_000), "Number of days whose last backup is kept.";
+        keep_weekly: ["DMX_BACKUP_KEEP_WEEKLY"], Range(0, 1_000_000), "Number of weeks whose last backup is kept.";
         s3_endpoint: ["DMX_BACKUP_S3_ENDPOINT"], Text(form::S3_ENDPOINT), "S3 server other than Amazon's, http://minio.local:9000 for example; empty = Amazon's.";
         s3_path_style: ["DMX_BACKUP_S3_PATH_STYLE"], Any, "true = bucket in the path, false = in the host name; empty = in the path when s3_endpoint is set.";
         s3_proxy: ["DMX_BACKUP_S3_PROXY"], Text(form::S3_PROXY), "Proxy on the way to S3, http://proxy:3128 for example; empty = none, whatever HTTP_PROXY says.";

@@ -18,6 +18,7 @@ mod backups;
 mod broker_traps;
 mod card_lost;
 mod config;
+mod docs;
 mod doors;
 mod examples;
 mod harness;
