@@ -10,28 +10,39 @@ pub use super::setup::Places;
 use crate::backup::Label;
 use crate::dmx::{NotAnId, ProjectId, VersionId};
 
+/// Below the options of `--help`.
+const AFTER_HELP: &str = "\
+The page is at http://localhost:8080/ (http.port); lamps and buttons find the MQTT broker at port 1883 (mqtt.port).
+Each setting also has a variable that wins over the file; --print-config names them all.
+
+Examples:
+  dmxd
+          Serve, with data in ./data and the settings of ./appliance.toml if there is one
+  DMX_USB_ENABLED=true DMX_DATA_DIR=/srv/dmxd dmxd
+          Serve, with an Enttec DMX USB PRO";
+
 /// A lighting appliance: MQTT broker, RGB/DMX state, REST, WebSocket and web app in one process.
 #[derive(Debug, Parser)]
 #[command(
     name = "dmxd",
     version,
     about,
-    after_help = "Each setting also has a variable that wins over the file; --print-config names them all."
+    after_help = AFTER_HELP
 )]
 pub struct Args {
     /// File of settings [default: $DMX_CONFIG, else ./appliance.toml if there is one]
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
 
-    /// Check the configuration, tell all its faults, and end
+    /// Check the configuration, list all its faults, and exit
     #[arg(long)]
     check: bool,
 
-    /// Print every setting in force and where it comes from, secrets masked, and end
+    /// Print every setting in force and where it comes from, secrets masked, and exit
     #[arg(long, conflicts_with = "check")]
     print_config: bool,
 
-    /// File in which `dmxd setup` tells what is wrong, for /readyz
+    /// File in which `dmxd setup` says what is wrong, for /readyz
     #[arg(long, value_name = "FILE")]
     pub setup_report: Option<PathBuf>,
 
@@ -51,30 +62,30 @@ enum Job {
 /// A job without doors, for a box that does not start.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Offline {
-    /// Make a backup of the active project and verify it; dmxd must not run beside
+    /// Back up the active project and verify the backup; dmxd must be stopped
     Backup {
         /// What to call it
         #[arg(long, value_name = "TEXT")]
         label: Option<Label>,
     },
-    /// Replace the active project by a backup, keeping what was there as a local version; dmxd must not run beside
+    /// Restore a backup into the active project, and keep what was there as a local version; dmxd must be stopped
     Restore {
         /// A version, or a file: a path, or a name that ends with .bin
         #[arg(value_name = "VERSION|FILE")]
         what: What,
-        /// Whose version, when not the active project's; needs --force
+        /// Project whose version it is, if not the active one; needs --force
         #[arg(long, value_name = "ID")]
         project: Option<ProjectId>,
-        /// Take a backup of another project as well
+        /// Accept a backup of another project
         #[arg(long)]
         force: bool,
     },
-    /// Tell whether backups can be restored; changes nothing, and dmxd may run beside
+    /// Check that backups can be restored; changes nothing, and dmxd may be running
     Verify {
         /// Versions or files [default: every version of the project]
         #[arg(value_name = "VERSION|FILE")]
         what: Vec<What>,
-        /// Whose versions
+        /// Project whose versions they are
         #[arg(long, value_name = "ID", default_value = "default")]
         project: ProjectId,
     },
@@ -142,6 +153,16 @@ mod tests {
 
     fn task(args: &[&str]) -> Option<Task> {
         Args::try_parse_from([&["dmxd"], args].concat()).ok().map(|args| args.task())
+    }
+
+    #[test]
+    fn help_names_the_ports_and_the_page_as_they_are() {
+        let (http, mqtt) = (crate::config::Http::default().port, crate::config::Mqtt::default().port);
+        let help = <Args as clap::CommandFactory>::command().render_help().to_string();
+        assert!(
+            help.contains(&format!("http://localhost:{http}/")) && help.contains(&format!("port {mqtt} ")),
+            "{help}"
+        );
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod banner;
 mod house;
 mod limits;
 pub mod log;
+#[cfg(test)]
+mod manual;
 mod mdns;
 mod memory;
 mod offline;

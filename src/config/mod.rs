@@ -12,6 +12,8 @@ mod kinds;
 mod lists;
 mod load;
 mod machine;
+#[cfg(test)]
+pub(crate) mod manual;
 mod print;
 mod secrets;
 mod setup;

@@ -201,6 +201,9 @@ fn the_package_is_the_same_twice_and_has_in_it_what_it_should() {
         ("/usr/lib/systemd/system/dmxd.service", "-rw-r--r--"),
         ("/usr/lib/sysusers.d/dmxd.conf", "-rw-r--r--"),
         ("/usr/lib/tmpfiles.d/dmxd.conf", "-rw-r--r--"),
+        ("/usr/share/man/man1/dmxd.1.gz", "-rw-r--r--"),
+        ("/usr/share/man/man5/appliance.toml.5.gz", "-rw-r--r--"),
+        ("/usr/share/doc/dmxd/docs/runbook.md", "-rw-r--r--"),
         ("/etc/dmxd/appliance.toml", "-rw-r-----"),
         ("/etc/dmxd/", "drwxr-x---"),
     ] {

@@ -204,3 +204,12 @@ async fn every_command_of_the_pages_works() {
     }
     assert!(ran >= 14, "{ran} blocks");
 }
+
+#[test]
+fn mandoc_has_nothing_to_say_about_any_manual() {
+    let manuals: Vec<_> = files_in("docs/man", "1").into_iter().chain(files_in("docs/man", "5")).collect();
+    assert!(manuals.len() >= 5, "{manuals:?}");
+    let output = Command::new("mandoc").args(["-Tlint", "-W", "warning"]).args(manuals).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
