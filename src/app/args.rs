@@ -10,16 +10,20 @@ pub use super::setup::Places;
 use crate::backup::Label;
 use crate::dmx::{NotAnId, ProjectId, VersionId};
 
-/// Below the options of `--help`.
-const AFTER_HELP: &str = "\
-The page is at http://localhost:8080/ (http.port); lamps and buttons find the MQTT broker at port 1883 (mqtt.port).
-Each setting also has a variable that wins over the file; --print-config names them all.
+/// What people do with it, for `--help` and the manual.
+pub(super) const EXAMPLES: [(&str, &str); 2] = [
+    ("dmxd", "Serve, with data in ./data and the settings of ./appliance.toml if there is one"),
+    ("DMX_USB_ENABLED=true DMX_DATA_DIR=/srv/dmxd dmxd", "Serve, with an Enttec DMX USB PRO"),
+];
 
-Examples:
-  dmxd
-          Serve, with data in ./data and the settings of ./appliance.toml if there is one
-  DMX_USB_ENABLED=true DMX_DATA_DIR=/srv/dmxd dmxd
-          Serve, with an Enttec DMX USB PRO";
+/// Below the options of `--help`.
+fn after_help() -> String {
+    let examples = EXAMPLES.map(|(command, what)| format!("\n  {command}\n          {what}")).concat();
+    format!(
+        "The page is at http://localhost:8080/ (http.port); lamps and buttons find the MQTT broker at port 1883 (mqtt.port).\n\
+         Each setting also has a variable that wins over the file; --print-config names them all.\n\nExamples:{examples}"
+    )
+}
 
 /// A lighting appliance: MQTT broker, RGB/DMX state, REST, WebSocket and web app in one process.
 #[derive(Debug, Parser)]
@@ -27,7 +31,7 @@ Examples:
     name = "dmxd",
     version,
     about,
-    after_help = AFTER_HELP
+    after_help = after_help()
 )]
 pub struct Args {
     /// File of settings [default: $DMX_CONFIG, else ./appliance.toml if there is one]

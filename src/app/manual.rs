@@ -8,19 +8,12 @@ use clap::CommandFactory;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
-use super::args::Args;
+use super::args::{Args, EXAMPLES};
 use crate::config::manual::{DATE, SOURCE};
 
 /// What the command line does not know of itself: section, and its entries as term and text.
 const SECTIONS: [(&str, &[(&str, &str)]); 5] = [
-    (
-        "EXAMPLES",
-        &[
-            ("dmxd", "Serve, with data in ./data and the settings of ./appliance.toml if there is one."),
-            ("DMX_USB_ENABLED=true DMX_DATA_DIR=/srv/dmxd dmxd", "Serve, with an Enttec DMX USB PRO."),
-            ("dmxd --check --config /etc/dmxd/appliance.toml", "Name every fault of the settings at once."),
-        ],
-    ),
+    ("EXAMPLES", &EXAMPLES),
     (
         "PORTS",
         &[
@@ -41,8 +34,8 @@ const SECTIONS: [(&str, &[(&str, &str)]); 5] = [
         "EXIT STATUS",
         &[
             ("0", "It was told to stop, or did its job."),
+            ("1", "Anything else went wrong."),
             ("2", "The configuration or the command line is wrong."),
-            ("1", "Anything else."),
         ],
     ),
     ("SEE ALSO", &[("appliance.toml(5)", "The settings.")]),
