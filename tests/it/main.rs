@@ -21,6 +21,7 @@ mod config;
 mod docs;
 mod doors;
 mod examples;
+mod floors;
 mod harness;
 mod hostile;
 mod http;
