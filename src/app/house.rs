@@ -13,9 +13,9 @@ use super::{addresses, banner, mdns};
 use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
 use crate::config::Config;
-use crate::desk::Desk;
 use crate::http::{self, Devices, NotOpened, Ports, UsbOutput};
 use crate::input::{self, Input};
+use crate::intake::{self, Intake};
 use crate::kit::budget::{self, Budget};
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
@@ -81,6 +81,8 @@ struct House {
     outputs: Outputs,
     input: Input,
     backups: Backups,
+    intake: Intake,
+    turns: Tasks,
     web: Tasks,
     web_stop: Stopper,
 }
@@ -135,7 +137,9 @@ impl House {
             health: health.clone(),
             metrics: metrics.backup.clone(),
         })?;
-        let desk = Desk::new(engine.handle.clone(), library.clone(), config.engine.universes);
+        let parts = intake::Parts { settings: &config.engine, engine: engine.handle.clone(), library: library.clone() };
+        let mut turns = Tasks::default();
+        let intake = Intake::new(parts, &mut turns);
         let unknown = |source| Fault::System { doing: "asking for a door's port", source };
         let web_door = web_listener.local_addr().map_err(unknown)?;
         let mqtt_door = mqtt_listener.local_addr().map_err(unknown)?;
@@ -147,8 +151,7 @@ impl House {
             mqtt_listener,
             broker::Parts {
                 settings: mqtt,
-                engine: engine.handle.clone(),
-                desk: desk.clone(),
+                intake: intake.clone(),
                 feed: engine.feed.clone(),
                 store: store.clone(),
                 budget: budget.clone(),
@@ -166,7 +169,7 @@ impl House {
         let input = input::start(input::Parts {
             settings: config.input.clone(),
             usb_port: if config.usb_runs() { config.usb.port.clone() } else { String::new() },
-            engine: engine.handle.clone(),
+            intake: intake.clone(),
             feed: engine.feed.clone(),
             health: health.clone(),
             metrics: metrics.input.clone(),
@@ -175,8 +178,8 @@ impl House {
         let parts = http::Parts {
             settings: web,
             auth,
+            intake: intake.clone(),
             engine: engine.handle.clone(),
-            desk,
             feed: engine.feed.clone(),
             budget,
             health,
@@ -198,7 +201,7 @@ impl House {
             tracing::info!(door, %address, "listening");
         }
         banner::show(&listening, &storage.data_dir);
-        Ok(Self { memory, broker, outputs, input, backups, web: tasks, web_stop })
+        Ok(Self { memory, broker, outputs, input, backups, intake, turns, web: tasks, web_stop })
     }
 
     /// Ends when a part that must run for ever does, and names it. Feeds systemd's watchdog meanwhile.
@@ -221,6 +224,7 @@ impl House {
             part = self.outputs.ended() => part,
             part = self.input.ended() => part,
             part = self.backups.ended() => part,
+            part = self.turns.ended() => part,
             part = self.web.ended() => part,
             () = heartbeat => "the heartbeat",
         }
@@ -228,13 +232,16 @@ impl House {
 
     /// Doors stop taking, the heart is emptied, the last words go out, the memory is closed.
     async fn close(self) {
-        let Self { memory, broker, outputs, input, backups, web, web_stop } = self;
+        let Self { memory, broker, outputs, input, backups, intake, turns, web, web_stop } = self;
         broker.quiet();
         web_stop.stop();
-        let (web, line, jobs) = tokio::join!(web.join(LAST_REQUESTS), input.close(), backups.close());
+        intake.close();
+        let (web, line, jobs, turns) =
+            tokio::join!(web.join(LAST_REQUESTS), input.close(), backups.close(), turns.join(LAST_REQUESTS));
         late("web", &web);
         late("input", &line);
         late("backups", &jobs);
+        late("intake", &turns);
         let last_words = async {
             let (mqtt, out) = tokio::join!(broker.close(), outputs.close());
             late("mqtt", &mqtt);

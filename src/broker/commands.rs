@@ -1,41 +1,57 @@
-//! The command topics: out of the stream into engine and desk, refusals onto the rejected topic, acks onto theirs.
-
-use std::sync::Arc;
+//! The command topics: out of the stream into the intake, refusals onto the rejected topic, acks onto theirs.
 
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use super::codec::QoS;
 use super::hub::{Hub, Message};
 use super::policy::{self, CommandTopic, Topics};
-use crate::desk::{self, Client, Desk};
-use crate::dmx::{Ack, BlackoutOrder, Command, FieldError, Reason, Refusal, State};
-use crate::engine::{Control, Handle, Outcome, Submission};
+use crate::dmx::{Ack, FieldError, Reason, Refusal};
+use crate::intake::{self, Asked, Client, Done, Intake};
 use crate::kit::clock;
 
-/// Engine and desk behind the command topics.
+/// The intake behind the command topics.
 pub(super) struct Commands {
-    engine: Handle,
-    desk: Desk,
+    intake: Intake,
     topics: Topics,
 }
 
 /// A command that was taken, and whose outcome is to come.
-pub(super) enum Taken {
-    /// The engine's outcome of the command with this id.
-    Engine(Submission, String),
-    /// The desk since.
-    Control(oneshot::Receiver<Arc<State>>),
-    /// An ack.
-    Unified(desk::Taken),
+pub(super) struct Taken {
+    taken: intake::Taken,
+    topic: CommandTopic,
 }
 
-/// Why a command was not taken, and where that is told.
-pub(super) enum NotTaken {
-    /// On the rejected topic.
-    Rejected(Refusal),
-    /// By an ack.
-    Refused(Refusal),
+/// What became of a command; for [`Commands::answer`].
+pub(super) struct Outcome {
+    /// Its id.
+    id: String,
+    done: Result<Done, Refusal>,
+    topic: CommandTopic,
+}
+
+impl Taken {
+    /// What became of it. Cancel-safe.
+    pub(super) async fn outcome(&mut self) -> Outcome {
+        let done = self.taken.done().await;
+        self.of(done)
+    }
+
+    /// The same, when it is known already.
+    pub(super) fn outcome_already(&mut self) -> Option<Outcome> {
+        let done = self.taken.done_already()?;
+        Some(self.of(done))
+    }
+
+    fn of(&self, done: Result<Done, Refusal>) -> Outcome {
+        Outcome { id: self.taken.id().to_owned(), done, topic: self.topic }
+    }
+}
+
+impl Outcome {
+    /// It was not taken because the appliance is stopping: the client sends it again to the next run.
+    pub(super) fn is_stop(&self) -> bool {
+        self.done.as_ref().is_err_and(|refusal| refusal.reason == Reason::Stopping)
+    }
 }
 
 /// What is said of a command that was not taken.
@@ -50,34 +66,45 @@ struct Rejected<'a> {
 }
 
 impl Commands {
-    pub(super) fn new(engine: Handle, desk: Desk, topics: Topics) -> Self {
-        Self { engine, desk, topics }
+    pub(super) fn new(intake: Intake, topics: Topics) -> Self {
+        Self { intake, topics }
     }
 
     /// Hands a command on, waiting for room: the client that floods waits for its PUBACK.
-    pub(super) async fn take(&self, topic: CommandTopic, client: &str, payload: &[u8]) -> Result<Taken, NotTaken> {
-        match topic {
-            CommandTopic::Rgb => {
-                let command = Command::from_json(payload).map_err(NotTaken::Rejected)?;
-                let id = command.id.to_string();
-                Ok(Taken::Engine(self.engine.submit(command).await, id))
+    pub(super) async fn take(&self, topic: CommandTopic, client: &str, payload: &[u8]) -> Result<Taken, Refusal> {
+        let asked = match topic {
+            CommandTopic::Rgb => Asked::Lamp(payload),
+            CommandTopic::Blackout => Asked::Blackout(payload),
+            CommandTopic::Unified => Asked::Unified(payload),
+        };
+        let taken = self.intake.take(asked, &Client::Mqtt(client.into()).into()).await?;
+        Ok(Taken { taken, topic })
+    }
+
+    /// Tells what became of a command: a unified one by its ack, any other one only when it was refused.
+    pub(super) fn answer(&self, hub: &Hub, client: &str, outcome: Outcome) {
+        let Outcome { id, done, topic } = outcome;
+        match (topic, done) {
+            (CommandTopic::Unified, done) => {
+                if let Some(ack) = intake::ack(&id, done) {
+                    self.ack(hub, &ack);
+                }
             }
-            CommandTopic::Blackout => {
-                let order = BlackoutOrder::from_json(payload).map_err(NotTaken::Rejected)?;
-                let control = Control::Blackout { on: order.on, over: order.over() };
-                Ok(Taken::Control(self.engine.order(control).await))
-            }
-            CommandTopic::Unified => {
-                let taken = self.desk.take(payload, Client::Mqtt(client.into())).await;
-                taken.map(Taken::Unified).map_err(NotTaken::Refused)
+            (CommandTopic::Rgb | CommandTopic::Blackout, Ok(_)) => {}
+            (CommandTopic::Rgb | CommandTopic::Blackout, Err(refusal)) => {
+                self.refuse(hub, client, topic, refusal, None)
             }
         }
     }
 
-    /// Answers a unified command that was not taken, and tells the log as above.
-    pub(super) fn refuse(&self, hub: &Hub, client: &str, refusal: Refusal, more: Option<u64>) {
+    /// Answers a command that was refused where its topic's clients listen, and tells the log unless it was told a moment
+    /// ago.
+    pub(super) fn refuse(&self, hub: &Hub, client: &str, topic: CommandTopic, refusal: Refusal, more: Option<u64>) {
         self.note(hub, client, &refusal, more);
-        self.ack(hub, &Ack::refused(refusal, clock::now_ms()));
+        match topic {
+            CommandTopic::Unified => self.ack(hub, &Ack::refused(refusal, clock::now_ms())),
+            CommandTopic::Rgb | CommandTopic::Blackout => self.reject(hub, client, &refusal),
+        }
     }
 
     fn note(&self, hub: &Hub, client: &str, refusal: &Refusal, more: Option<u64>) {
@@ -89,15 +116,11 @@ impl Commands {
         }
     }
 
-    /// Answers a unified command.
-    pub(super) fn ack(&self, hub: &Hub, ack: &Ack) {
-        let payload = serde_json::to_vec(ack).unwrap_or_default(); // plain fields cannot fail
-        hub.publish(Message { topic: policy::ACK, payload: &payload, qos: QoS::AtLeastOnce, retain: false });
+    fn ack(&self, hub: &Hub, ack: &Ack) {
+        self.tell(hub, policy::ACK, ack);
     }
 
-    /// Tells the rejected topic, and the log unless `more` says that it was told a moment ago.
-    pub(super) fn reject(&self, hub: &Hub, client: &str, refusal: &Refusal, more: Option<u64>) {
-        self.note(hub, client, refusal, more);
+    fn reject(&self, hub: &Hub, client: &str, refusal: &Refusal) {
         let rejected = Rejected {
             cmd_id: refusal.cmd_id.as_deref(),
             client_id: client,
@@ -105,17 +128,11 @@ impl Commands {
             errors: &refusal.errors,
             ts: clock::now_ms(),
         };
-        let payload = serde_json::to_vec(&rejected).unwrap_or_default(); // plain fields cannot fail
-        hub.publish(Message { topic: &self.topics.rejected, payload: &payload, qos: QoS::AtLeastOnce, retain: false });
+        self.tell(hub, &self.topics.rejected, &rejected);
     }
-}
 
-/// The refusal an outcome stands for, when it does.
-pub(super) fn refusal(outcome: Outcome, id: String) -> Option<Refusal> {
-    let (reason, msg) = match outcome {
-        // No colour is of one project only.
-        Outcome::Applied { .. } | Outcome::Duplicate | Outcome::OtherProject | Outcome::Stopping => return None,
-        Outcome::Dropped | Outcome::Full => (Reason::QueueFull, "the command queue is full"),
-    };
-    Some(Refusal { cmd_id: Some(id), ..Refusal::whole(reason, msg) })
+    fn tell(&self, hub: &Hub, topic: &str, what: &impl Serialize) {
+        let payload = serde_json::to_vec(what).unwrap_or_default(); // plain fields cannot fail
+        hub.publish(Message { topic, payload: &payload, qos: QoS::AtLeastOnce, retain: false });
+    }
 }

@@ -40,9 +40,9 @@ use self::hub::{Hub, Phase};
 use self::policy::{House, Topics};
 use self::router::Router;
 use crate::config;
-use crate::desk::Desk;
 use crate::dmx;
-use crate::engine::{Feed, Handle};
+use crate::engine::Feed;
+use crate::intake::Intake;
 use crate::kit::budget::Budget;
 use crate::kit::health::Health;
 use crate::kit::listen::listen;
@@ -58,9 +58,7 @@ pub struct Parts {
     /// `[mqtt]`
     pub settings: config::Mqtt,
     /// Where commands go.
-    pub engine: Handle,
-    /// Where unified commands go.
-    pub desk: Desk,
+    pub intake: Intake,
     /// Where states come from.
     pub feed: Feed,
     /// Where retained messages are kept.
@@ -119,7 +117,7 @@ pub fn bind(settings: &config::Mqtt) -> Result<TcpListener, BindError> {
 /// # Errors
 /// The router does not start.
 pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartError> {
-    let Parts { settings, engine, desk, feed, store, budget, health, metrics } = parts;
+    let Parts { settings, intake, feed, store, budget, health, metrics } = parts;
     let topics = Topics::new(&settings.topic_prefix);
     let links = settings.max_sessions;
     let started = tokio::task::spawn_blocking(move || Router::start(0, links)).await;
@@ -129,7 +127,7 @@ pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartE
         router,
         publisher,
         policy: Box::new(policy),
-        commands: Commands::new(engine, desk, topics.clone()),
+        commands: Commands::new(intake, topics.clone()),
         settings,
         metrics: metrics.broker,
         budget,

@@ -12,9 +12,9 @@ use tokio::time::{Instant, timeout};
 
 use super::{Broker, Parts, bind, start};
 use crate::config::{self, Config};
-use crate::desk::Desk;
 use crate::dmx::ProjectId;
 use crate::engine::{self, Engine};
+use crate::intake::{self, Intake};
 use crate::kit::budget::Budget;
 use crate::kit::health::Health;
 use crate::kit::tasks::Tasks;
@@ -56,12 +56,13 @@ impl Stage {
         };
         let mut tasks = Tasks::default();
         let library = library::start(parts, &mut tasks).await;
+        let parts = intake::Parts { settings: &config.engine, engine: engine.handle.clone(), library };
+        let intake = Intake::new(parts, &mut tasks);
         let listener = bind(&config.mqtt).unwrap();
         let address = listener.local_addr().unwrap();
         let parts = Parts {
             settings: config.mqtt,
-            desk: Desk::new(engine.handle.clone(), library, config.engine.universes),
-            engine: engine.handle.clone(),
+            intake,
             feed: engine.feed.clone(),
             store: opened.store,
             budget: Budget::new(512 << 20, 25, health.clone(), metrics.memory.clone()),

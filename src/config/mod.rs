@@ -194,6 +194,8 @@ pub struct Engine {
     pub dedupe_capacity: usize,
     /// Universes that may be commanded: those from 0 on.
     pub universes: u8,
+    /// Milliseconds after which a tablet's command is too late; 0 = never.
+    pub max_age_ms: u64,
     /// Of which universes only some channels follow master and blackout, and which.
     pub master_channels: Vec<MasterChannels>,
 }
@@ -205,6 +207,7 @@ impl Default for Engine {
             dedupe_ttl_seconds: 900,
             dedupe_capacity: 4096,
             universes: 64,
+            max_age_ms: 3000,
             master_channels: Vec::new(),
         }
     }

@@ -140,6 +140,7 @@ sections! {
         dedupe_ttl_seconds: ["DMX_CMD_DEDUPE_TTL_SECONDS"], Range(1, LONGEST), "Seconds a command id is remembered.";
         dedupe_capacity: ["DMX_CMD_DEDUPE_CAPACITY"], Range(1, 10_000_000), "Command ids remembered at the most.";
         universes: ["DMX_ENGINE_UNIVERSES"], Range(1, UNIVERSES as u64), "Universes that may be commanded: those from 0 on.";
+        max_age_ms: ["DMX_ENGINE_MAX_AGE_MS"], Any, "Milliseconds after which a command that a tablet sent is too late, and refused (blackout on never is); 0 = none is.";
         master_channels: ["DMX_ENGINE_MASTER_CHANNELS"], Any, "Universes of which only these channels follow master and blackout, [\"1:1-24\", \"1:30\"] for example; \"2:\" = none.";
     }
 

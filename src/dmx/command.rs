@@ -26,6 +26,8 @@ pub struct Command {
     pub id: CommandId,
     /// Who asks.
     pub source: Source,
+    /// When, by the client's clock, Unix milliseconds; `None` when it does not say.
+    pub ts: Option<u64>,
     /// What for: at most one patch a universe. None: only the id is remembered.
     pub patches: Vec<Patch>,
     /// The time that the levels take to get there; zero: at once.
@@ -47,6 +49,7 @@ impl Command {
         Self {
             id,
             source,
+            ts: None,
             patches: vec![patch],
             over: Duration::ZERO,
             easing: Easing::Linear,
@@ -110,7 +113,7 @@ pub struct RgbCommand {
     /// Blue, as red.
     #[schemars(range(min = i64::MIN, max = u64::MAX))]
     pub b: i128,
-    /// The client's clock, Unix milliseconds. Not used for order.
+    /// The client's clock, Unix milliseconds: a level that is up to 2 s older than the newest of this client is `STALE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u64", range(min = 1, max = u64::MAX))]
     pub ts: Option<u64>,
@@ -203,11 +206,7 @@ fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<Command, Refusal> 
     let id = faults.text::<CommandId, _>(object, "cmdId");
     let source = faults.text::<Source, _>(object, "src");
     let [r, g, b] = ["r", "g", "b"].map(|name| faults.level(object, name));
-    if let Some(raw) = object.get("ts")
-        && !matches!(integer(raw), Some(1..))
-    {
-        faults.field("ts", "must be an integer above 0 (Unix milliseconds)");
-    }
+    let ts = faults.time(object, 1);
     for (name, _) in &object.0 {
         if ![tag, "cmdId", "src", "r", "g", "b", "ts"].contains(&name.as_str()) {
             faults.field(name, "is not a field of a command");
@@ -215,7 +214,7 @@ fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<Command, Refusal> 
     }
     match (id, source, r, g, b) {
         (Some(id), Some(source), Some(r), Some(g), Some(b)) if faults.is_empty() => {
-            Ok(Command::set(id, source, Patch::lamp(Rgb { r, g, b })))
+            Ok(Command { ts, ..Command::set(id, source, Patch::lamp(Rgb { r, g, b })) })
         }
         _ => Err(Refusal { reason: Reason::ValidationFailed, cmd_id: echoed("cmdId"), errors: faults.into_errors() }),
     }
@@ -244,6 +243,15 @@ impl Faults {
             },
         };
         parsed.map_err(|msg| self.field(name, msg)).ok()
+    }
+
+    /// The client's clock, at least `least`, when it stands there.
+    pub(super) fn time(&mut self, object: &Object<'_>, least: u64) -> Option<u64> {
+        let ts = integer(object.get("ts")?).and_then(|ts| u64::try_from(ts).ok()).filter(|&ts| ts >= least);
+        if ts.is_none() {
+            self.field("ts", format!("must be an integer, {least} or more (Unix milliseconds)"));
+        }
+        ts
     }
 
     /// A level, clamped.

@@ -15,6 +15,10 @@ use super::{Glance, Refusal, document};
 pub struct MasterOrder {
     /// 0..=255.
     pub level: u8,
+    /// The client's clock, Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub ts: Option<u64>,
 }
 
 /// A body of `POST /blackout` and of the topic `…/blackout/cmd`.
@@ -28,6 +32,10 @@ pub struct BlackoutOrder {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 86_400_000))]
     pub fade_ms: Option<u64>,
+    /// The client's clock, Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub ts: Option<u64>,
 }
 
 /// The `type` of a WebSocket message stands beside the fields.
@@ -46,10 +54,11 @@ impl MasterOrder {
         if level.is_none() {
             faults.add("/level", "must be an integer from 0 to 255");
         }
-        for name in fields.keys().filter(|name| !["level", TYPE].contains(&name.as_str())) {
+        let ts = time(&fields, &mut faults);
+        for name in fields.keys().filter(|name| !["level", "ts", TYPE].contains(&name.as_str())) {
             faults.add(pointer("", name), "is not a field of a master");
         }
-        faults.or_refuse(Self { level: level.unwrap_or_default() })
+        faults.or_refuse(Self { level: level.unwrap_or_default(), ts })
     }
 }
 
@@ -70,10 +79,11 @@ impl BlackoutOrder {
             None | Some(serde_json::Value::Null) => None,
             Some(value) => milliseconds(value, "/fadeMs", &mut faults),
         };
-        for name in fields.keys().filter(|name| !["on", "fadeMs", TYPE].contains(&name.as_str())) {
+        let ts = time(&fields, &mut faults);
+        for name in fields.keys().filter(|name| !["on", "fadeMs", "ts", TYPE].contains(&name.as_str())) {
             faults.add(pointer("", name), "is not a field of a blackout");
         }
-        faults.or_refuse(Self { on: on.unwrap_or_default(), fade_ms })
+        faults.or_refuse(Self { on: on.unwrap_or_default(), fade_ms, ts })
     }
 
     /// The time it takes.
@@ -81,4 +91,13 @@ impl BlackoutOrder {
     pub fn over(self) -> Duration {
         Duration::from_millis(self.fade_ms.unwrap_or_default())
     }
+}
+
+/// The client's clock, when it stands there.
+fn time(fields: &serde_json::Map<String, serde_json::Value>, faults: &mut Faults) -> Option<u64> {
+    let ts = fields.get("ts")?.as_u64();
+    if ts.is_none() {
+        faults.add("/ts", "must be an integer, 0 or more (Unix milliseconds)");
+    }
+    ts
 }

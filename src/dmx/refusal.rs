@@ -14,6 +14,14 @@ pub enum Reason {
     PatchTooLarge,
     /// More commands in a second than one client may send to one universe.
     RateLimited,
+    /// A newer command of the same client has overtaken it on its way.
+    Stale,
+    /// It was held up on its way for so long that nobody expects it any more.
+    Late,
+    /// There is no such scene.
+    NoScene,
+    /// Its scene is of a project that is not the active one any more.
+    OtherProject,
     /// A kind of command that dmxd does not know how to do.
     NotSupported,
     /// A fault of ours.
@@ -29,9 +37,11 @@ impl Reason {
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
-            Self::NotJson | Self::ValidationFailed => "VALIDATION_FAILED",
+            Self::NotJson | Self::ValidationFailed | Self::NoScene | Self::OtherProject => "VALIDATION_FAILED",
             Self::PatchTooLarge => "PATCH_TOO_LARGE",
             Self::RateLimited => "RATE_LIMITED",
+            Self::Stale => "STALE",
+            Self::Late => "LATE",
             Self::NotSupported => "NOT_SUPPORTED",
             Self::Internal => "INTERNAL",
             Self::QueueFull => "QUEUE_FULL",

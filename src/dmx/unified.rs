@@ -30,6 +30,8 @@ pub struct Unified {
     pub id: CommandId,
     /// Who asks.
     pub source: Source,
+    /// When, by the client's clock, Unix milliseconds.
+    pub ts: Option<u64>,
     /// What for.
     pub order: Order,
 }
@@ -214,9 +216,7 @@ impl Unified {
             None => Some(door.clone()),
             Some(_) => reader.faults.text(&object, "src"),
         };
-        if object.get("ts").is_some_and(|raw| !matches!(integer(raw), Some(0..))) {
-            reader.faults.field("ts", "must be an integer, 0 or more (Unix milliseconds)");
-        }
+        let ts = reader.faults.time(&object, 0);
         let order = match object.string("type").as_deref() {
             Some("dmx.set") => reader.set(),
             Some("dmx.patch") => reader.patch(Duration::ZERO, Easing::Linear, &[]),
@@ -239,7 +239,7 @@ impl Unified {
         let Reader { faults, too_large, .. } = reader;
         match (id, source, order) {
             (Some(id), Some(source), Some(order)) if faults.is_empty() => {
-                Ok(Self { written_id: written_id.unwrap_or_default(), id, source, order })
+                Ok(Self { written_id: written_id.unwrap_or_default(), id, source, ts, order })
             }
             _ if too_large => Err(refuse(Reason::PatchTooLarge, faults.into_errors())),
             _ => Err(refuse(Reason::ValidationFailed, faults.into_errors())),

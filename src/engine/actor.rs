@@ -253,7 +253,7 @@ impl Actor {
 
     /// Waits only for a full writer, never for a reader of the feed.
     async fn apply(&mut self, entry: Entry) {
-        let Entry { command, batch, arrived, reply } = entry;
+        let Entry { command, batch, arrived, overtaken, reply } = entry;
         let now = self.now();
         if self.dedupe.has(&command.id, now) {
             self.metrics.deduped.inc();
@@ -262,6 +262,10 @@ impl Actor {
                 let _ = reply.send(Outcome::Duplicate);
             };
             return self.store.commit(Batch::default(), Box::new(release)).await;
+        }
+        if overtaken {
+            let _ = reply.send(Outcome::Overtaken); // Err: the door does not wait any more
+            return;
         }
         if command.project.as_ref().is_some_and(|project| *project != self.project) {
             let _ = reply.send(Outcome::OtherProject); // Err: the door does not wait any more

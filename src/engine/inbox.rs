@@ -18,6 +18,8 @@ pub(super) struct Entry {
     /// What is kept with it, in one step.
     pub(super) batch: Option<Box<Batch>>,
     pub(super) arrived: Instant,
+    /// A newer one was here first: it is only asked whether its id is known.
+    pub(super) overtaken: bool,
     pub(super) reply: oneshot::Sender<Outcome>,
 }
 
@@ -31,7 +33,25 @@ impl Queued for Entry {
 #[derive(Debug)]
 pub struct Submission(oneshot::Receiver<Outcome>);
 
+/// Where the outcome of a command that waits for its turn is told; dropped, it tells of a stop.
+#[derive(Debug)]
+pub struct Reply(oneshot::Sender<Outcome>);
+
+impl Reply {
+    /// A newer command has taken all its channels.
+    pub fn replaced(self) {
+        let _ = self.0.send(Outcome::Replaced); // Err: the door does not wait any more
+    }
+}
+
 impl Submission {
+    /// Of a command that has to wait before it may be queued.
+    #[must_use]
+    pub fn waiting() -> (Reply, Self) {
+        let (reply, outcome) = oneshot::channel();
+        (Reply(reply), Self(outcome))
+    }
+
     /// Waits for the outcome. Cancel-safe.
     pub async fn outcome(&mut self) -> Outcome {
         (&mut self.0).await.unwrap_or(Outcome::Stopping)
@@ -187,15 +207,32 @@ impl Handle {
         self.give(command, Some(Box::new(batch))).await
     }
 
+    /// The same for a command that has waited for its turn.
+    pub async fn submit_for(&self, command: Command, reply: Reply) {
+        self.enter(Entry { command, batch: None, arrived: Instant::now(), overtaken: false, reply: reply.0 }).await;
+    }
+
+    /// Queues a command that a newer one has overtaken on its way: a duplicate is told so, and nothing is done.
+    pub async fn submit_overtaken(&self, command: Command) -> Submission {
+        let (reply, outcome) = oneshot::channel();
+        self.enter(Entry { command, batch: None, arrived: Instant::now(), overtaken: true, reply }).await;
+        Submission(outcome)
+    }
+
     async fn give(&self, command: Command, batch: Option<Box<Batch>>) -> Submission {
         let (reply, outcome) = oneshot::channel();
-        let mut entry = Entry { command, batch, arrived: Instant::now(), reply };
+        self.enter(Entry { command, batch, arrived: Instant::now(), overtaken: false, reply }).await;
+        Submission(outcome)
+    }
+
+    /// Waits until there is room.
+    async fn enter(&self, mut entry: Entry) {
         loop {
             let room = self.inbox.room.notified();
             tokio::pin!(room);
             room.as_mut().enable(); // from here on no room made is missed
             match self.inbox.push(entry) {
-                Ok(()) => return Submission(outcome),
+                Ok(()) => return,
                 Err(back) => entry = *back,
             }
             room.await;

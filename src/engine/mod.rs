@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use actor::{Engine, start};
 pub use feed::{Feed, Latest, Update};
-pub use inbox::{Control, Handle, Submission};
+pub use inbox::{Control, Handle, Reply, Submission};
 pub use memory::{active, forget, hidden, keep, keep_active, projects, remember, state};
 
 /// How long a door that cannot hold its client back waits for room in the queue (CONTRACT, section 1).
@@ -34,6 +34,10 @@ pub enum Outcome {
     Dropped,
     /// The queue stayed full for as long as the door would wait.
     Full,
+    /// A newer command of the same client was here first.
+    Overtaken,
+    /// It waited for its turn, and a newer command has all its channels.
+    Replaced,
     /// Its scene is of another project than the active one; nothing happened.
     OtherProject,
     /// The appliance is stopping.

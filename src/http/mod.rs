@@ -31,9 +31,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::backup;
 use crate::config;
-use crate::desk::Desk;
 use crate::dmx::{Device, PortStatus, Presence};
 use crate::engine;
+use crate::intake::Intake;
 use crate::kit::budget::Budget;
 use crate::kit::health::Health;
 use crate::kit::stop::Stop;
@@ -49,9 +49,9 @@ pub struct Parts {
     /// `[auth]`
     pub auth: config::Auth,
     /// Where commands go.
+    pub intake: Intake,
+    /// What `GET /readyz` asks.
     pub engine: engine::Handle,
-    /// Where unified commands go.
-    pub desk: Desk,
     /// Where changes come from.
     pub feed: engine::Feed,
     /// What bodies, documents and messages are drawn from.
@@ -133,7 +133,7 @@ struct App {
     hosts: hosts::Hosts,
     gate: auth::Gate,
     engine: engine::Handle,
-    desk: Desk,
+    intake: Intake,
     budget: Budget,
     health: Health,
     metrics: Metrics,
@@ -160,13 +160,12 @@ impl App {
             hub: live::Hub::new(live::Parts {
                 feed: parts.feed,
                 devices: parts.devices.changes,
-                engine: parts.engine.clone(),
-                desk: parts.desk.clone(),
+                intake: parts.intake.clone(),
                 budget: parts.budget.clone(),
                 metrics: parts.metrics.http.clone(),
             }),
             engine: parts.engine,
-            desk: parts.desk,
+            intake: parts.intake,
             budget: parts.budget,
             health: parts.health,
             metrics: parts.metrics,

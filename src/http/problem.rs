@@ -122,7 +122,14 @@ impl From<Refusal> for Problem {
                 problem.errors = refusal.errors;
                 problem
             }
-            Reason::QueueFull | Reason::Stopping | Reason::RateLimited => Self::unavailable(detail),
+            Reason::QueueFull | Reason::Stopping | Reason::RateLimited => {
+                Self::unavailable(format!("{}: {detail}", refusal.reason.code()))
+            }
+            Reason::Stale | Reason::Late => {
+                Self::new(StatusCode::CONFLICT, format!("{}: {detail}", refusal.reason.code()))
+            }
+            Reason::OtherProject => Self::new(StatusCode::CONFLICT, detail),
+            Reason::NoScene => Self::new(StatusCode::NOT_FOUND, detail),
             Reason::Internal => Self::internal(detail),
         }
     }

@@ -14,9 +14,9 @@ use super::dispatch::Response;
 use super::{Addresses, App, Devices, NotOpened, Parts, Ports, UsbOutput, bind, server};
 use crate::backup;
 use crate::config::{self, Config};
-use crate::desk::Desk;
 use crate::dmx::{Device, PortStatus, Presence, ProjectId};
 use crate::engine::{self, Engine};
+use crate::intake::{self, Intake};
 use crate::kit::budget::Budget;
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
@@ -82,11 +82,13 @@ impl Web {
         let listener = bind(&config.http).unwrap();
         let addr = listener.local_addr().unwrap();
         let serves = broker.clone();
+        let parts = intake::Parts { settings: &config.engine, engine: engine.handle.clone(), library: library.clone() };
+        let intake = Intake::new(parts, &mut tasks);
         let parts = Parts {
             settings: config.http,
             auth: config.auth,
+            intake,
             engine: engine.handle.clone(),
-            desk: Desk::new(engine.handle.clone(), library.clone(), config.engine.universes),
             feed: engine.feed.clone(),
             budget: Budget::new(512 << 20, 25, health.clone(), metrics.memory.clone()),
             health: health.clone(),

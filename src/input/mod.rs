@@ -14,7 +14,8 @@ use tokio::sync::watch;
 
 use crate::config;
 use crate::dmx::{PortStatus, Source, UniverseId};
-use crate::engine::{self, Feed};
+use crate::engine::Feed;
+use crate::intake::Intake;
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
@@ -36,7 +37,7 @@ pub struct Parts {
     /// The port that the settings name for the USB output; empty when they name none, or it does not run.
     pub usb_port: String,
     /// Where commands go.
-    pub engine: engine::Handle,
+    pub intake: Intake,
     /// The light that unread channels have.
     pub feed: Feed,
     /// What `GET /readyz` reads out.
@@ -55,7 +56,7 @@ pub struct Input {
 /// Starts it, if the settings ask for it.
 #[must_use]
 pub fn start(parts: Parts) -> Input {
-    let Parts { settings, usb_port, engine, feed, health, metrics } = parts;
+    let Parts { settings, usb_port, intake, feed, health, metrics } = parts;
     let universe = UniverseId::new(settings.universe).unwrap_or(UniverseId::LAMP); // the settings allow no other
     let mut status = PortStatus::new(NAME, universe.index(), settings.port.as_str());
     status.enabled = settings.enabled;
@@ -72,7 +73,7 @@ pub fn start(parts: Parts) -> Input {
             dead_band: settings.dead_band,
             universe,
             source: settings.src.parse().unwrap_or_else(|_| Source::init()), // the settings allow no other
-            engine,
+            intake,
             feed,
             board,
         };

@@ -5,13 +5,13 @@ use std::io;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
-use ulid::Ulid;
 
 use super::board::Board;
 use super::gatherer::Gatherer;
 use super::parser::{Heard, Parser};
-use crate::dmx::{Command, Frame, Patch, Source, UniverseId};
-use crate::engine::{self, Feed, Outcome};
+use crate::dmx::{Frame, Patch, Source, UniverseId};
+use crate::engine::Feed;
+use crate::intake::{Asked, Client, Intake};
 use crate::kit::backoff::Backoff;
 use crate::kit::stop::Stop;
 use crate::kit::tty::{Line, OpenError};
@@ -71,7 +71,7 @@ pub(super) struct Serial {
     pub(super) dead_band: u8,
     pub(super) universe: UniverseId,
     pub(super) source: Source,
-    pub(super) engine: engine::Handle,
+    pub(super) intake: Intake,
     pub(super) feed: Feed,
     pub(super) board: Board,
 }
@@ -160,16 +160,18 @@ impl Serial {
         let now = state.frame(self.universe).unwrap_or(&Frame::DARK);
         let Some(levels) = gatherer.tell(now, Instant::now()) else { return };
         let patch = Patch { universe: self.universe, levels: levels.clone() };
-        let command = Command::set(Ulid::generate().into(), self.source.clone(), patch);
-        match self.engine.submit(command).await.outcome().await {
-            Outcome::Applied { .. } => {
+        let taken = self.intake.take(Asked::Levels(self.source.clone(), patch), &Client::Serial.into()).await;
+        let done = match taken {
+            Ok(mut taken) => taken.done().await,
+            Err(refusal) => Err(refusal),
+        };
+        match done {
+            Ok(_) => {
                 gatherer.taken(&levels);
                 self.board.commanded();
             }
             // It had to make room (with a `src` of `ui`), or the end is near.
-            Outcome::Duplicate | Outcome::Dropped | Outcome::Full | Outcome::OtherProject | Outcome::Stopping => {
-                gatherer.refused(Instant::now());
-            }
+            Err(_) => gatherer.refused(Instant::now()),
         }
     }
 }

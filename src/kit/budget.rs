@@ -27,7 +27,7 @@ pub enum Kind {
     Bodies,
     /// Documents while they are read and stored. One at a time, so no address has a part of its own.
     Documents,
-    /// Messages of WebSockets that wait for their turn.
+    /// WebSockets, and their messages that wait for their turn.
     Sockets,
     /// Backups and restores at work. One at a time, too.
     Backups,
@@ -51,9 +51,8 @@ impl Kind {
     /// what another needs.
     const fn sixteenths(self) -> u64 {
         match self {
-            Self::Packets | Self::Bodies | Self::Backups => 4,
+            Self::Packets | Self::Bodies | Self::Sockets | Self::Backups => 4,
             Self::Documents => 8,
-            Self::Sockets => 2,
         }
     }
 

@@ -5,7 +5,6 @@ pub mod budget;
 pub mod clock;
 pub mod fingerprint;
 pub mod health;
-pub mod limiter;
 pub mod listen;
 pub mod rate;
 pub mod secret;

@@ -55,6 +55,7 @@ class Desk {
       url: () => this.#url(),
       now,
       wall: () => Date.now(),
+      stamp: () => Math.round(performance.timeOrigin + performance.now()),
       later: (run, ms) => setTimeout(run, ms),
       never: (timer) => clearTimeout(timer),
       opened: () => (this.model = opened(this.model)),

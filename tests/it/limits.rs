@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::harness::{Appliance, CMD, Connect, Home, Link, Message, command, encode, eventually, patiently};
+use crate::harness::{Appliance, CMD, Connect, Home, Link, Message, WsWatcher, command, encode, eventually, patiently};
 
 /// The budget of these tests, in MB.
 const MEMORY: u64 = 64;
@@ -156,4 +156,24 @@ async fn half_a_body(web: SocketAddr, bytes: usize) -> TcpStream {
     let sent = tokio::time::timeout(Duration::from_secs(20), link.write_all(&vec![b' '; bytes - 1])).await;
     let _ = sent.expect("it is read, or closed");
     link
+}
+
+#[tokio::test]
+async fn websockets_are_bounded_and_a_place_that_is_left_is_free_again() {
+    let appliance = small().await;
+    let mut open = Vec::new();
+    let refused = loop {
+        match WsWatcher::connect(appliance.http, "/ws", &[]).await {
+            Ok(socket) => open.push(socket),
+            Err(status) => break status,
+        }
+    };
+    // A quarter of the budget, 134 kB each.
+    assert_eq!((refused, open.len()), (503, (MEMORY << 20) as usize / 4 / 134_000));
+    let words = full(&appliance, "sockets").await;
+    assert!(words.contains("127.0.0.1"), "{words}");
+    drop(open.pop());
+    eventually("a free place", async || WsWatcher::connect(appliance.http, "/ws", &[]).await.ok().map(drop)).await;
+    drop(open);
+    all_given_back(&appliance, "sockets").await;
 }

@@ -9,11 +9,9 @@ use tokio::sync::oneshot;
 
 use super::durable;
 use crate::broker::codec::{self, Ack, Publish, QoS};
-use crate::broker::commands::{self, NotTaken, Taken};
+use crate::broker::commands::{Outcome, Taken};
 use crate::broker::hub::{Hub, Message};
 use crate::broker::policy::{CommandTopic, Publishing};
-use crate::dmx::{self, State};
-use crate::engine::Outcome;
 use crate::kit::seldom::Seldom;
 
 /// Messages of one client that may wait for their outcome, and their bytes; at more, its socket is not read.
@@ -56,8 +54,6 @@ impl Step {
 pub(super) enum Ended {
     Done,
     Command(Outcome),
-    /// Of a unified command; `None` while the appliance is stopping.
-    Acked(Option<dmx::Ack>),
 }
 
 #[derive(Default)]
@@ -174,8 +170,7 @@ impl Inbound {
         }
         match hub.commands.take(topic, client, &publish.payload).await {
             Ok(taken) => return Wait::Command(taken),
-            Err(NotTaken::Rejected(refusal)) => hub.commands.reject(hub, client, &refusal, self.seldom.due()),
-            Err(NotTaken::Refused(refusal)) => hub.commands.refuse(hub, client, refusal, self.seldom.due()),
+            Err(refusal) => hub.commands.refuse(hub, client, topic, refusal, self.seldom.due()),
         }
         Wait::Nothing
     }
@@ -244,9 +239,7 @@ impl Wait {
     async fn ended(&mut self) -> Ended {
         match self {
             Self::Nothing | Self::Turn => Ended::Done,
-            Self::Command(Taken::Engine(submission, _)) => Ended::Command(submission.outcome().await),
-            Self::Command(Taken::Control(done)) => controlled(done.await.ok()),
-            Self::Command(Taken::Unified(taken)) => Ended::Acked(taken.ack().await),
+            Self::Command(taken) => Ended::Command(taken.outcome().await),
             Self::Written(written) => {
                 let _ = written.await; // Err: the store is closing; the answer is the same
                 Ended::Done
@@ -258,12 +251,7 @@ impl Wait {
         match self {
             Self::Nothing => Some(Ended::Done),
             Self::Turn => None,
-            Self::Command(Taken::Engine(submission, _)) => submission.outcome_already().map(Ended::Command),
-            Self::Command(Taken::Control(done)) => match done.try_recv() {
-                Err(oneshot::error::TryRecvError::Empty) => None,
-                state => Some(controlled(state.ok())),
-            },
-            Self::Command(Taken::Unified(taken)) => taken.ack_already().map(Ended::Acked),
+            Self::Command(taken) => taken.outcome_already().map(Ended::Command),
             Self::Written(written) => match written.try_recv() {
                 Err(oneshot::error::TryRecvError::Empty) => None,
                 _ => Some(Ended::Done),
@@ -272,28 +260,13 @@ impl Wait {
     }
 }
 
-/// A control that was not taken is not acknowledged.
-fn controlled(state: Option<Arc<State>>) -> Ended {
-    if state.is_some() { Ended::Done } else { Ended::Command(Outcome::Stopping) }
-}
-
 /// Hands a message on and acknowledges it.
 fn finish(hub: &Arc<Hub>, client: &str, step: Step, ended: Ended, out: &mut BytesMut) {
-    if let Ended::Acked(ack) = &ended {
-        match ack {
-            Some(ack) => hub.commands.ack(hub, ack),
-            None => return, // as below
-        }
-    }
     if let Ended::Command(outcome) = ended {
-        if outcome == Outcome::Stopping {
-            return; // not applied, so not acknowledged: the client sends it again to the next run
+        if outcome.is_stop() {
+            return; // not applied, so not acknowledged
         }
-        if let Wait::Command(Taken::Engine(_, id)) = step.wait
-            && let Some(refusal) = commands::refusal(outcome, id)
-        {
-            hub.commands.reject(hub, client, &refusal, None);
-        }
+        hub.commands.answer(hub, client, outcome);
     }
     if let Some(Publish { topic, payload, qos, .. }) = &step.message {
         hub.publish(Message { topic, payload, qos: *qos, retain: false });

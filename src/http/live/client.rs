@@ -13,12 +13,12 @@ use warp::ws::{Message, WebSocket};
 
 use super::hub::{Hub, News};
 use super::sessions::Place;
-use super::sets::{Answers, Asked, Set};
+use super::sets::{Answers, Set};
 use super::wire::{self, Incoming};
 use super::{SEND_PATIENCE, sets};
 use crate::dmx::{Reason, Refusal};
-use crate::engine::Control;
-use crate::kit::budget::{Kind, Share};
+use crate::intake::{self, Asked, Clock, Sender};
+use crate::kit::budget::Kind as Held;
 use crate::kit::stop::Stop;
 use crate::metrics;
 
@@ -68,6 +68,8 @@ pub(super) struct Client {
     /// Its number among all connections.
     number: u64,
     place: Place,
+    /// What its pings tell of its clock.
+    clock: Clock,
     /// Since the last ping.
     heard: bool,
     _counted: Counted,
@@ -90,14 +92,27 @@ impl Client {
         let devices = hub.devices();
         let number = hub.number();
         let place = hub.sessions.take(session, number);
-        Self { socket, hub, news, devices, told: 0, stop, peer, number, place, heard: true, _counted: counted }
+        Self {
+            socket,
+            hub,
+            news,
+            devices,
+            told: 0,
+            stop,
+            peer,
+            number,
+            place,
+            clock: Clock::default(),
+            heard: true,
+            _counted: counted,
+        }
     }
 
     pub(super) async fn run(mut self) {
         let (commands, waiting) = mpsc::channel(sets::IN_FLIGHT);
         // Full means that the submitter waits for this very task, which takes what was given whenever it waits itself.
         let (give, given) = mpsc::channel(1);
-        let mut submitter = pin!(sets::submit(self.hub.clone(), self.number, waiting, give));
+        let mut submitter = pin!(sets::submit(self.hub.clone(), waiting, give));
         let end = tokio::select! {
             end = self.serve(commands, Answers::new(given)) => end,
             () = &mut submitter => End::Gone, // it ends only after its senders
@@ -237,23 +252,42 @@ impl Client {
             return Ok(None); // ping and pong: tungstenite answers the one, the other is the sign of life
         }
         match wire::read(&message) {
-            Ok(Incoming::Set(command)) => return Ok(Some(set(Asked::Set(command), None))),
-            Ok(Incoming::Unified(body)) => match self.hub.budget.draw(Kind::Sockets, self.peer.addr.ip(), body.len()) {
-                Ok(share) => return Ok(Some(set(Asked::Unified(body), Some(share)))),
-                Err(full) => {
-                    let refusal = Refusal::whole(Reason::QueueFull, full.to_string());
-                    self.send(vec![wire::error(&refusal)]).await?;
+            Ok(Incoming::Command(kind)) => {
+                match self.hub.budget.draw(Held::Sockets, self.peer.addr.ip(), message.as_bytes().len()) {
+                    Ok(share) => {
+                        let (body, sender) = (message.as_bytes().to_vec(), self.sender());
+                        return Ok(Some(Set { kind, body, sender, arrived: Instant::now(), share }));
+                    }
+                    Err(full) => {
+                        let refusal = Refusal::whole(Reason::QueueFull, full.to_string());
+                        self.send(vec![sets::refused(kind, message.as_bytes(), refusal)]).await?;
+                    }
                 }
-            },
-            // At once, past all commands that wait; the broadcast is the answer.
-            Ok(Incoming::Blackout(order)) => {
-                drop(self.hub.engine.order(Control::Blackout { on: order.on, over: order.over() }).await);
             }
-            Ok(Incoming::Master(order)) => drop(self.hub.engine.order(Control::Master(order.level)).await),
-            Ok(Incoming::Ping(ts)) => self.send(vec![wire::pong(&ts)]).await?,
+            Ok(Incoming::Blackout) => self.control(Asked::Blackout(message.as_bytes())).await?,
+            Ok(Incoming::Master) => self.control(Asked::Master(message.as_bytes())).await?,
+            Ok(Incoming::Ping(ts)) => {
+                if let Ok(ts) = ts.parse::<f64>() {
+                    self.clock.heard(ts as u64, self.hub.intake.now_ms());
+                }
+                self.send(vec![wire::pong(&ts)]).await?;
+            }
             Err(refusal) => self.send(vec![wire::error(&refusal)]).await?,
         }
         Ok(None)
+    }
+
+    fn sender(&self) -> Sender {
+        let client = intake::Client::Socket(self.number, self.peer.addr.ip());
+        Sender { client, behind_ms: self.clock.behind_ms() }
+    }
+
+    /// Hands in what moves the desk: at once, past all commands that wait; the broadcast is the answer.
+    async fn control(&mut self, asked: Asked<'_>) -> Result<(), End> {
+        match self.hub.intake.take(asked, &self.sender()).await {
+            Ok(_) => Ok(()),
+            Err(refusal) => self.send(vec![wire::error(&refusal)]).await,
+        }
     }
 
     async fn broken(&mut self, error: warp::Error) -> End {
@@ -270,10 +304,6 @@ impl Client {
             _ => End::Gone,
         }
     }
-}
-
-fn set(asked: Asked, share: Option<Share>) -> Set {
-    Set { asked, arrived: Instant::now(), share }
 }
 
 impl End {

@@ -11,9 +11,9 @@ use warp::ws::Message;
 
 use super::sessions::Sessions;
 use super::wire;
-use crate::desk::Desk;
 use crate::dmx::{Device, State};
-use crate::engine::{Feed, Handle, Update};
+use crate::engine::{Feed, Update};
+use crate::intake::Intake;
 use crate::kit::budget::Budget;
 use crate::kit::stop::Stop;
 use crate::metrics;
@@ -41,8 +41,7 @@ pub(in super::super) struct Hub {
     devices: watch::Receiver<Arc<Vec<Device>>>,
     /// The same, ready to send: a client that is late hears of the newest only.
     devices_text: watch::Sender<Message>,
-    pub(super) engine: Handle,
-    pub(super) desk: Desk,
+    pub(super) intake: Intake,
     /// Connections so far.
     connections: Arc<AtomicU64>,
     pub(super) sessions: Sessions,
@@ -55,18 +54,17 @@ pub(in super::super) struct Hub {
 pub(in super::super) struct Parts {
     pub(in super::super) feed: Feed,
     pub(in super::super) devices: watch::Receiver<Arc<Vec<Device>>>,
-    pub(in super::super) engine: Handle,
-    pub(in super::super) desk: Desk,
+    pub(in super::super) intake: Intake,
     pub(in super::super) budget: Budget,
     pub(in super::super) metrics: metrics::Http,
 }
 
 impl Hub {
     pub(in super::super) fn new(parts: Parts) -> Self {
-        let Parts { feed, mut devices, engine, desk, budget, metrics } = parts;
+        let Parts { feed, mut devices, intake, budget, metrics } = parts;
         let devices_text = watch::Sender::new(wire::devices(&devices.borrow_and_update()));
         let (news, connections, sessions) = (broadcast::Sender::new(NEWS), Arc::default(), Sessions::default());
-        Self { feed, news, devices, devices_text, engine, desk, connections, sessions, budget, metrics }
+        Self { feed, news, devices, devices_text, intake, connections, sessions, budget, metrics }
     }
 
     /// The number of a connection, its own.

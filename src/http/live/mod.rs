@@ -27,6 +27,9 @@ pub(super) const MAX_MESSAGE: usize = super::request::MAX_BODY;
 /// How long a socket may take for a message (CONTRACT, section 4).
 const SEND_PATIENCE: Duration = Duration::from_millis(200);
 
+/// What one connection holds in buffers, measured: 134 kB, nearly all of it to read into.
+pub(super) const SOCKET_BYTES: usize = 134_000;
+
 /// Serves one client to its end. `session`: the page that it speaks for.
 pub(super) async fn serve(socket: WebSocket, hub: Hub, stop: Stop, peer: Peer, session: Option<Vec<u8>>) {
     client::Client::new(socket, hub, stop, peer, session.as_deref()).run().await;

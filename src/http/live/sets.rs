@@ -1,4 +1,4 @@
-//! Commands of one client on their way: submitted in the order they came, outcomes awaited together.
+//! Commands of one client on their way: handed in in the order they came, outcomes awaited together.
 
 use std::future::pending;
 
@@ -7,14 +7,14 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use warp::ws::Message;
 
 use super::hub::Hub;
 use super::wire;
-use crate::desk::{Client, Taken};
-use crate::dmx::{Ack, Command, Reason, Refusal};
-use crate::engine::{Outcome, PATIENCE, Submission};
+use crate::dmx::{Ack, Object, Refusal};
+use crate::engine::PATIENCE;
+use crate::intake::{self, Asked, Sender, Taken};
 use crate::kit::budget::Share;
 use crate::kit::clock;
 
@@ -22,40 +22,43 @@ use crate::kit::clock;
 /// not read until one is free: TCP holds the client back.
 pub(super) const IN_FLIGHT: usize = 64;
 
-/// What a client asks for.
-pub(super) enum Asked {
-    /// A colour; its broadcast is the answer.
-    Set(Command),
-    /// A unified command; it gets an ack.
-    Unified(Vec<u8>),
-}
-
 /// A command of a client.
 pub(super) struct Set {
-    pub(super) asked: Asked,
+    pub(super) kind: Kind,
+    pub(super) body: Vec<u8>,
+    pub(super) sender: Sender,
     pub(super) arrived: Instant,
     /// The memory of what waits.
-    pub(super) share: Option<Share>,
+    pub(super) share: Share,
 }
 
-/// What was put into the queue.
-pub(super) enum Given {
-    /// By its id; `None`: there was no room.
-    Set(String, Option<Submission>),
-    Unified(Result<Taken, Refusal>),
+/// How it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A colour: by its broadcast, or by an `err`.
+    Set,
+    /// A unified command: by its ack.
+    Unified,
 }
 
-/// Submits what comes until `commands` is closed. What was put into the queue is in `given` before the client's task does
+/// What was handed in.
+pub(super) type Given = (Kind, Result<Taken, Refusal>);
+
+/// Hands in what comes until `commands` is closed. What was put into the queue is in `given` before the client's task does
 /// anything else, and so before it hears of the change.
-pub(super) async fn submit(hub: Hub, number: u64, mut commands: mpsc::Receiver<Set>, given: mpsc::Sender<Given>) {
+pub(super) async fn submit(hub: Hub, mut commands: mpsc::Receiver<Set>, given: mpsc::Sender<Given>) {
     loop {
         let place = given.reserve().await.ok(); // Err: the client is gone; what it sent still counts
-        let Some(Set { asked, arrived, share }) = commands.recv().await else { return };
+        let Some(Set { kind, body, sender, arrived, share }) = commands.recv().await else { return };
+        let asked = match kind {
+            Kind::Set => Asked::Set(&body),
+            Kind::Unified => Asked::Unified(&body),
+        };
         // Counted from its arrival: those that wait behind one another do not add up.
-        let taken = take(&hub, number, asked, arrived + PATIENCE).await;
+        let taken = hub.intake.take_until(asked, &sender, arrived + PATIENCE).await;
         drop(share); // the engine's queue has what is left of it
         if let Some(place) = place {
-            place.send(taken);
+            place.send((kind, taken));
         }
     }
 }
@@ -97,60 +100,25 @@ impl Answers {
     }
 }
 
-/// Puts a command into the queue, where there must be room until `patience` ends.
-async fn take(hub: &Hub, number: u64, asked: Asked, patience: Instant) -> Given {
-    match asked {
-        Asked::Set(command) => {
-            let id = command.id.to_string();
-            Given::Set(id, timeout_at(patience, hub.engine.submit(command)).await.ok())
-        }
-        Asked::Unified(body) => Given::Unified(hub.desk.take_until(&body, Client::Socket(number), patience).await),
+/// The answer to a command that was not even handed in.
+pub(super) fn refused(kind: Kind, body: &[u8], refusal: Refusal) -> Message {
+    let id = |name| Object::parse(body).ok().and_then(|object| object.string(name));
+    match kind {
+        Kind::Set => wire::error(&Refusal { cmd_id: id("cmdId"), ..refusal }),
+        Kind::Unified => wire::ack(&Ack::refused(Refusal { cmd_id: id("id"), ..refusal }, clock::now_ms())),
     }
 }
 
-/// Waits for the outcome; no message when the broadcast is the answer.
-async fn answer(given: Given) -> Option<Message> {
-    match given {
-        Given::Set(id, submission) => {
-            let outcome = match submission {
-                Some(mut submission) => submission.outcome().await,
-                None => Outcome::Full,
-            };
-            refusal(id, outcome).map(|refusal| wire::error(&refusal))
-        }
-        Given::Unified(Ok(mut taken)) => taken.ack().await.map(|ack| wire::ack(&ack)),
-        Given::Unified(Err(refusal)) => Some(wire::ack(&Ack::refused(refusal, clock::now_ms()))),
-    }
-}
-
-fn refusal(id: String, outcome: Outcome) -> Option<Refusal> {
-    let (reason, message) = match outcome {
-        // The broadcast is the answer; a duplicate had its broadcast before.
-        // No colour is of one project only.
-        Outcome::Applied { .. } | Outcome::Duplicate | Outcome::OtherProject => return None,
-        Outcome::Dropped => (Reason::QueueFull, "newer commands took the place of this one"),
-        Outcome::Full => (Reason::QueueFull, "too many commands wait, try again later"),
-        Outcome::Stopping => (Reason::Stopping, "the appliance is stopping"),
-    };
-    Some(Refusal { cmd_id: Some(id), ..Refusal::whole(reason, message) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_not_taken_is_told_with_its_id_and_what_was_is_not() {
-        for (outcome, code) in [
-            (Outcome::Applied { seq: 1 }, None),
-            (Outcome::Duplicate, None),
-            (Outcome::Dropped, Some("QUEUE_FULL")),
-            (Outcome::Full, Some("QUEUE_FULL")),
-            (Outcome::Stopping, Some("STOPPING")),
-        ] {
-            let refusal = refusal("x".into(), outcome);
-            assert_eq!(refusal.as_ref().map(|r| r.reason.code()), code, "{outcome:?}");
-            assert!(refusal.is_none_or(|r| r.cmd_id.as_deref() == Some("x")));
+/// Waits for the outcome; no message when the broadcast is the answer, and none of a unified command that was not taken
+/// because of the stop.
+async fn answer((kind, taken): Given) -> Option<Message> {
+    match (kind, taken) {
+        (Kind::Set, Err(refusal)) => Some(wire::error(&refusal)),
+        (Kind::Set, Ok(mut taken)) => taken.done().await.err().map(|refusal| wire::error(&refusal)),
+        (Kind::Unified, Err(refusal)) => Some(wire::ack(&Ack::refused(refusal, clock::now_ms()))),
+        (Kind::Unified, Ok(mut taken)) => {
+            let done = taken.done().await;
+            intake::ack(taken.id(), done).map(|ack| wire::ack(&ack))
         }
     }
 }

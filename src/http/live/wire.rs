@@ -5,10 +5,11 @@ use serde_json::value::RawValue;
 use warp::ws::Message;
 
 use crate::dmx::{
-    Ack, BlackoutOrder, Change, Command, DeskView, Device, FieldError, MasterOrder, Object, Reason, Refusal, Rgb,
-    State, StateUpdate, Unified,
+    Ack, Change, DeskView, Device, FieldError, Object, Reason, Refusal, Rgb, State, StateUpdate, Unified,
 };
 use crate::kit::clock;
+
+use super::sets::Kind;
 
 /// Server to client.
 #[derive(Serialize)]
@@ -34,11 +35,11 @@ enum Outgoing<'a> {
 /// Client to server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
-    Set(Command),
-    /// A command of CONTRACT, section 5, which is read where it is taken.
-    Unified(Vec<u8>),
-    Blackout(BlackoutOrder),
-    Master(MasterOrder),
+    /// A colour or a unified command, which is read where it is taken.
+    Command(Kind),
+    /// What moves the desk, likewise.
+    Blackout,
+    Master,
     /// With the answer's `ts`: the client's own as it wrote it, else the server's clock.
     Ping(String),
 }
@@ -112,11 +113,11 @@ pub(super) fn read(message: &Message) -> Result<Incoming, Refusal> {
     };
     let object = Object::from_client(text.as_bytes())?;
     match object.string("type").as_deref() {
-        Some("set") => Command::from_set_message(text.as_bytes()).map(Incoming::Set),
+        Some("set") => Ok(Incoming::Command(Kind::Set)),
         Some("ping") => ping(&object),
-        Some("blackout") => BlackoutOrder::from_json(text.as_bytes()).map(Incoming::Blackout),
-        Some("master") => MasterOrder::from_json(text.as_bytes()).map(Incoming::Master),
-        Some(kind) if Unified::is_kind(kind) => Ok(Incoming::Unified(text.as_bytes().to_vec())),
+        Some("blackout") => Ok(Incoming::Blackout),
+        Some("master") => Ok(Incoming::Master),
+        Some(kind) if Unified::is_kind(kind) => Ok(Incoming::Command(Kind::Unified)),
         _ => {
             let kinds = "must be \"set\", \"blackout\", \"master\", \"ping\" or a unified command's";
             let fault = FieldError { path: "/type".into(), msg: kinds.into() };
@@ -226,7 +227,6 @@ mod tests {
             ("[]", None),
             (r#"{"type":"get","cmdId":"a"}"#, Some("a")),
             (r#"{"cmdId":"a"}"#, Some("a")),
-            (r#"{"type":"set","cmdId":"a"}"#, Some("a")),
             (r#"{"type":"ping","ts":"1"}"#, None),
             (&long, None),
         ] {

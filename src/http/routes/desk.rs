@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::{Instant, timeout};
 use warp::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use warp::http::{HeaderValue, StatusCode};
 
@@ -13,11 +12,9 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
-use super::rgb::{OUTCOME, stopping};
-use super::{Key, Query, Route, Verb, empty, json, shape};
-use crate::desk::Client;
+use super::{Key, Query, Route, Verb, empty, json, rgb, shape};
 use crate::dmx::{Ack, BlackoutOrder, DeskView, FadeView, Frame, MasterOrder, Reason, State, UnifiedCommand};
-use crate::engine::{Control, PATIENCE};
+use crate::intake::{self, Asked, Done, Sender};
 use crate::kit::clock;
 
 /// The rows.
@@ -63,7 +60,12 @@ pub(super) static ROUTES: &[Route] = &[
         query: &[],
         takes: Some(shape::<MasterOrder>),
         answers: &[json::<DeskView>(200, "The desk since.")],
-        handler: |app, request| Box::pin(async move { master(&app, request).await }),
+        handler: |app, mut request| {
+            Box::pin(async move {
+                let body = request.bytes(SMALL).await?;
+                control(&app, Asked::Master(&body), rgb::sender(&request)).await
+            })
+        },
     },
     Route {
         verb: Verb::Post,
@@ -73,7 +75,12 @@ pub(super) static ROUTES: &[Route] = &[
         query: &[],
         takes: Some(shape::<BlackoutOrder>),
         answers: &[json::<DeskView>(200, "The desk since.")],
-        handler: |app, request| Box::pin(async move { blackout(&app, request).await }),
+        handler: |app, mut request| {
+            Box::pin(async move {
+                let body = request.bytes(SMALL).await?;
+                control(&app, Asked::Blackout(&body), rgb::sender(&request)).await
+            })
+        },
     },
     Route {
         verb: Verb::Get,
@@ -93,7 +100,7 @@ pub(super) static ROUTES: &[Route] = &[
         query: &[],
         takes: None,
         answers: &[json::<DeskView>(200, "The desk since.")],
-        handler: |app, _| Box::pin(async move { control(&app, Control::StopFades).await }),
+        handler: |app, request| Box::pin(async move { control(&app, Asked::StopFades, rgb::sender(&request)).await }),
     },
 ];
 
@@ -167,39 +174,24 @@ fn levels(state: &State, sparse: bool) -> Levels {
 }
 
 async fn command(app: &App, mut request: Request) -> Result<Response, Problem> {
-    if app.stop.is_requested() {
-        return Err(stopping());
-    }
     let body = request.bytes(SMALL).await?;
-    let client = Client::Rest(request.peer.addr.ip());
-    let taken = app.desk.take_until(&body, client, Instant::now() + PATIENCE).await;
-    let ack = match taken {
-        Err(refusal) if refusal.reason == Reason::NotJson => return Err(refusal.into()),
+    let ack = match rgb::take(app, Asked::Unified(&body), rgb::sender(&request)).await {
+        Err(refusal) if [Reason::NotJson, Reason::Stopping].contains(&refusal.reason) => return Err(refusal.into()),
         Err(refusal) => Ack::refused(refusal, clock::now_ms()),
         Ok(mut taken) => {
-            let ack = timeout(OUTCOME, taken.ack()).await;
-            let ack = ack.map_err(|_| Problem::internal("the engine did not say what became of a command"))?;
-            ack.ok_or_else(stopping)?
+            let done = rgb::outcome(&mut taken).await?;
+            intake::ack(taken.id(), done).ok_or_else(intake::stopping)?
         }
     };
     reply::json(StatusCode::OK, &ack)
 }
 
-async fn master(app: &App, mut request: Request) -> Result<Response, Problem> {
-    let order = MasterOrder::from_json(&request.bytes(SMALL).await?)?;
-    control(app, Control::Master(order.level)).await
-}
-
-async fn blackout(app: &App, mut request: Request) -> Result<Response, Problem> {
-    let order = BlackoutOrder::from_json(&request.bytes(SMALL).await?)?;
-    control(app, Control::Blackout { on: order.on, over: order.over() }).await
-}
-
-async fn control(app: &App, control: Control) -> Result<Response, Problem> {
-    let state = timeout(OUTCOME, app.engine.control(control)).await;
-    let state = state.map_err(|_| Problem::internal("the engine did not answer"))?;
-    let state = state.ok_or_else(stopping)?;
-    desk(&state)
+/// Hands in what moves the desk; the desk since.
+async fn control(app: &App, asked: Asked<'_>, sender: Sender) -> Result<Response, Problem> {
+    match rgb::done(app, asked, sender).await?.0 {
+        Done::Desk(state) => desk(&state),
+        Done::Applied { .. } | Done::Duplicate => desk(&app.hub.state()),
+    }
 }
 
 pub(super) fn desk(state: &State) -> Result<Response, Problem> {

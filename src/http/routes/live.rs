@@ -9,10 +9,11 @@ use warp::http::{HeaderValue, StatusCode};
 use super::super::App;
 use super::super::auth::Pass;
 use super::super::dispatch::Response;
-use super::super::live::{self, LONGEST_SESSION, MAX_MESSAGE};
+use super::super::live::{self, LONGEST_SESSION, MAX_MESSAGE, SOCKET_BYTES};
 use super::super::problem::Problem;
 use super::super::request::Request;
 use crate::dmx::{FieldError, Reason, Refusal};
+use crate::kit::budget::Kind;
 
 pub(super) fn open(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let Some(upgrade) = request.upgrade.take() else { return Err(no_handshake()) };
@@ -24,10 +25,14 @@ pub(super) fn open(app: Arc<App>, mut request: Request) -> Result<Response, Prob
     let key = request.query("token");
     let pass = app.gate.check(key.as_deref(), request.peer.addr.ip());
     let peer = request.peer;
+    let share = app.budget.draw(Kind::Sockets, peer.addr.ip(), SOCKET_BYTES)?;
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     let response = match pass {
         Pass::Allowed => upgrade
-            .on_upgrade(move |socket| live::serve(socket, app.hub.clone(), app.stop.clone(), peer, session))
+            .on_upgrade(move |socket| async move {
+                live::serve(socket, app.hub.clone(), app.stop.clone(), peer, session).await;
+                drop(share);
+            })
             .into_response(),
         Pass::Refused => upgrade.on_upgrade(move |socket| live::refuse(socket, peer)).into_response(),
     };

@@ -157,7 +157,7 @@ impl From<Fault> for Problem {
                 };
             }
             Fault::NotNow => return Self::unavailable(fault.to_string()),
-            Fault::Stopping => return super::rgb::stopping(),
+            Fault::Stopping => return crate::intake::stopping().into(),
         };
         Self::new(status, fault.to_string())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use warp::http::StatusCode;
 
 use super::super::App;
@@ -12,13 +12,14 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
-use crate::dmx::Command;
-use crate::engine::{Outcome, PATIENCE};
+use crate::dmx::Refusal;
+use crate::engine::PATIENCE;
+use crate::intake::{self, Asked, Client, Done, Sender};
 
 /// How long an accepted command's outcome is waited for. The store writes or gives up writing within 50 ms a batch, within
 /// a second on a machine that is short of processor time; only a fault of ours takes longer, and a client must not hang
 /// on it: its id makes a second try harmless.
-pub(super) const OUTCOME: Duration = Duration::from_secs(10);
+const OUTCOME: Duration = Duration::from_secs(10);
 
 /// Answer to a command.
 #[derive(Serialize, JsonSchema)]
@@ -44,47 +45,38 @@ pub(super) fn read(app: &App) -> Result<Response, Problem> {
 }
 
 pub(super) async fn change(app: &App, mut request: Request) -> Result<Response, Problem> {
-    if app.stop.is_requested() {
-        return Err(stopping());
-    }
-    let command = Command::from_json(&request.bytes(SMALL).await?)?;
-    let cmd_id = command.id.to_string();
-    let outcome = timeout(PATIENCE + OUTCOME, app.engine.submit_within(command, PATIENCE))
-        .await
-        .map_err(|_| Problem::internal("the engine did not say what became of a command"))?;
-    reply::json(StatusCode::ACCEPTED, &taken(outcome, cmd_id)?)
-}
-
-fn taken(outcome: Outcome, cmd_id: String) -> Result<Taken, Problem> {
-    let why = match outcome {
-        Outcome::Applied { seq } => return Ok(Taken::Accepted { cmd_id, seq }),
-        Outcome::Duplicate => return Ok(Taken::Duplicate { cmd_id }),
-        Outcome::Full => "QUEUE_FULL: too many commands wait; try again in a second",
-        Outcome::Dropped => "QUEUE_FULL: newer commands took the place of this one; try again in a second",
-        Outcome::OtherProject => return Err(Problem::internal("a colour belongs to every project")),
-        Outcome::Stopping => return Err(stopping()),
+    let body = request.bytes(SMALL).await?;
+    let (done, cmd_id) = done(app, Asked::Lamp(&body), sender(&request)).await?;
+    let taken = match done {
+        Done::Applied { seq } => Taken::Accepted { cmd_id, seq },
+        Done::Duplicate | Done::Desk(_) => Taken::Duplicate { cmd_id },
     };
-    Err(Problem::unavailable(why))
+    reply::json(StatusCode::ACCEPTED, &taken)
 }
 
-pub(super) fn stopping() -> Problem {
-    Problem::unavailable("STOPPING: the appliance is stopping")
+/// Who sent a request.
+pub(super) fn sender(request: &Request) -> Sender {
+    Client::Rest(request.peer.addr.ip()).into()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Hands in what a request asks for and waits for the outcome; with the command's id.
+pub(super) async fn done(app: &App, asked: Asked<'_>, sender: Sender) -> Result<(Done, String), Problem> {
+    let mut taken = take(app, asked, sender).await?;
+    let done = outcome(&mut taken).await??;
+    Ok((done, taken.id().to_owned()))
+}
 
-    #[test]
-    fn what_was_not_taken_is_503_with_retry_after() {
-        for (outcome, word) in
-            [(Outcome::Full, "QUEUE_FULL"), (Outcome::Dropped, "QUEUE_FULL"), (Outcome::Stopping, "STOPPING")]
-        {
-            let Err(problem) = taken(outcome, "x".into()) else { panic!("{outcome:?} was taken") };
-            let response = problem.into_response();
-            assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
-            let body = super::super::super::testing::body_of(response);
-            assert!(String::from_utf8_lossy(&body).contains(word), "{outcome:?}");
-        }
+/// Hands in what a request asks for.
+pub(super) async fn take(app: &App, asked: Asked<'_>, sender: Sender) -> Result<intake::Taken, Refusal> {
+    if app.stop.is_requested() {
+        return Err(intake::stopping());
     }
+    app.intake.take_until(asked, &sender, Instant::now() + PATIENCE).await
+}
+
+/// Waits for the outcome.
+pub(super) async fn outcome(taken: &mut intake::Taken) -> Result<Result<Done, Refusal>, Problem> {
+    timeout(OUTCOME, taken.done())
+        .await
+        .map_err(|_| Problem::internal("the engine did not say what became of a command"))
 }

@@ -1,6 +1,5 @@
 //! `/scenes…`: looks under a name, as documents and as light.
 
-use tokio::time::timeout;
 use warp::http::StatusCode;
 
 use super::super::App;
@@ -10,11 +9,9 @@ use super::super::reply;
 use super::super::request::Request;
 use super::desk;
 use super::documents::body;
-use super::rgb::{OUTCOME, stopping};
-use super::{Key, NOT_MODIFIED, OUTDATED, Route, Verb, blocking, json, shape};
-use crate::desk::Client;
+use super::{Key, NOT_MODIFIED, OUTDATED, Route, Verb, blocking, json, rgb, shape};
 use crate::dmx::{DeskView, NotEdited, RecallOrder, SceneBody, SceneEdit, SceneFields, scenes};
-use crate::engine::{Outcome, PATIENCE};
+use crate::intake::Asked;
 use crate::kit::clock;
 use crate::library::{EditedScene, SceneFault, View};
 
@@ -141,18 +138,9 @@ async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
 
 async fn recall(app: &App, mut request: Request) -> Result<Response, Problem> {
     let order = RecallOrder::from_json(&request.json().await?)?;
-    let (id, client) = (request.parameter(0), Client::Rest(request.peer.addr.ip()));
-    let submission = timeout(PATIENCE, app.desk.recall(id, client, order.over())).await;
-    let queue_full = || Problem::unavailable("QUEUE_FULL: too many commands wait; try again in a second");
-    let submission = submission.map_err(|_| queue_full())??;
-    let mut submission = submission.ok_or_else(|| no_scene(id))?;
-    let outcome = timeout(OUTCOME, submission.outcome()).await;
-    match outcome.map_err(|_| Problem::internal("the engine did not say what became of a command"))? {
-        Outcome::Applied { .. } | Outcome::Duplicate => desk::desk(&app.hub.state()),
-        Outcome::Full | Outcome::Dropped => Err(queue_full()),
-        Outcome::OtherProject => Err(Problem::new(StatusCode::CONFLICT, "another project was selected meanwhile")),
-        Outcome::Stopping => Err(stopping()),
-    }
+    let (id, sender) = (request.parameter(0).to_owned(), rgb::sender(&request));
+    rgb::done(app, Asked::Recall(&id, order.over()), sender).await?;
+    desk::desk(&app.hub.state())
 }
 
 fn no_scene(id: &str) -> Problem {

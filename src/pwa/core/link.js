@@ -25,6 +25,7 @@ const KEY_REFUSED = 4401;
  * @property {(url: string) => WebSocket} open
  * @property {() => string} url With the key.
  * @property {() => number} now Milliseconds, never back.
+ * @property {() => number} [stamp] The page's time, Unix milliseconds, which never goes back: what is sent says when. Absent: it does not.
  * @property {() => number} wall Milliseconds of the calendar: some clocks that never go back stand still while a tablet sleeps.
  * @property {(run: () => void, ms: number) => number} later
  * @property {(timer: number) => void} never
@@ -123,7 +124,8 @@ export class Link {
    */
   put(message) {
     if (this.#lostAt !== null || this.#socket?.readyState !== 1) return false;
-    this.#socket.send(JSON.stringify(message));
+    const ts = this.#around.stamp?.();
+    this.#socket.send(JSON.stringify(ts === undefined ? message : { ...message, ts }));
     if (this.#askedAt === null) {
       this.#askedAt = this.#around.now();
       this.#around.never(this.#quietTimer);
@@ -149,7 +151,7 @@ export class Link {
   #ping() {
     if (this.#pingOut) return; // a second one would be taken for the first
     this.#pingedAt = this.#around.now();
-    this.#pingOut = this.put({ type: "ping" }); // without a time of ours the answer has the appliance's
+    this.#pingOut = this.put({ type: "ping" }); // its time tells the appliance our clock
   }
 
   /** @param {string} text */

@@ -66,7 +66,7 @@ test("an import that was looked at is not done to another show", async () => {
   const names = async () => (await appliance.rest("/scenes")).map(({ name }) => name).join();
   await visit(browser, { appliance, host: PLAIN, path: "#/shows", expects: /status of 412/ }, async (page) => {
     await live(page);
-    const file = panel(page, "Show file");
+    const file = panel(page, "Project file");
     const show = { scenes: [{ id: "f", name: "File", channelValues: {} }] };
     const buffer = Buffer.from(`\ufeff${JSON.stringify(show)}`);
     await file.locator("input[type=file]").setInputFiles({ name: "show.json", mimeType: "application/json", buffer });

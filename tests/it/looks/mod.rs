@@ -7,6 +7,7 @@ mod dark;
 mod easings;
 mod effect;
 mod fades;
+mod intake;
 mod master;
 mod scenes;
 mod stays;

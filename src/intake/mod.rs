@@ -1,0 +1,313 @@
+//! The intake: every door hands in what it read and who sent it, and gets one outcome. Limits, age and rate live here
+//! and nowhere else; what an outcome is called on the wire stands in one table (`outcome`).
+//!
+//! Levels go to the engine as they are; a scene becomes levels here, or is kept by the library.
+
+mod age;
+mod outcome;
+mod pace;
+mod turns;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+pub use age::Clock;
+pub use outcome::{Done, Taken, ack, stopping};
+
+use crate::config;
+use crate::dmx::{
+    BlackoutOrder, Command, CommandId, FieldError, Look, MasterOrder, Object, Order, Patch, Reason, Refusal, SceneEdit,
+    Source, Unified, UniverseId,
+};
+use crate::engine::{Control, Handle};
+use crate::kit::tasks::Tasks;
+use crate::library::{Library, View};
+use outcome::Wait;
+use pace::{Budget, PER_SECOND};
+use turns::Turns;
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Client {
+    /// A REST client's address.
+    Rest(IpAddr),
+    /// A WebSocket connection: its number and the client's address.
+    Socket(u64, IpAddr),
+    /// An MQTT client's id.
+    Mqtt(Arc<str>),
+    /// The console at the serial line.
+    Serial,
+}
+
+impl Client {
+    /// The source of a command that names none.
+    fn source(&self) -> &'static str {
+        match self {
+            Self::Rest(_) => "rest",
+            Self::Socket(..) => "ws",
+            Self::Mqtt(_) => "mqtt",
+            Self::Serial => "serial",
+        }
+    }
+
+    /// The client as far as the order of its commands goes: a page that came back is the same one.
+    fn person(&self) -> Self {
+        match self {
+            Self::Socket(_, address) => Self::Socket(0, *address),
+            other => other.clone(),
+        }
+    }
+}
+
+/// Who sent something, and what is known of its clock.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Who.
+    pub client: Client,
+    /// How far its clock is behind [`Intake::now_ms`], where its pings tell.
+    pub behind_ms: Option<i64>,
+}
+
+impl From<Client> for Sender {
+    fn from(client: Client) -> Self {
+        Self { client, behind_ms: None }
+    }
+}
+
+/// What a door read.
+#[derive(Clone, Debug)]
+pub enum Asked<'a> {
+    /// `demo.rgb.cmd.v1` (REST, MQTT).
+    Lamp(&'a [u8]),
+    /// A WebSocket's `set`.
+    Set(&'a [u8]),
+    /// A unified command (CONTRACT, section 5).
+    Unified(&'a [u8]),
+    /// `{"on","fadeMs"?}`.
+    Blackout(&'a [u8]),
+    /// `{"level"}`.
+    Master(&'a [u8]),
+    /// All fades end where they are.
+    StopFades,
+    /// The scene with this id becomes light; its own time if none is given.
+    Recall(&'a str, Option<Duration>),
+    /// What a console has moved.
+    Levels(Source, Patch),
+}
+
+/// Where commands are taken. Clones share one intake.
+#[derive(Clone)]
+pub struct Intake(Arc<Inner>);
+
+struct Inner {
+    engine: Handle,
+    library: Library,
+    /// Universes from 0 on that may be commanded.
+    universes: u8,
+    /// What is older is too late; zero: nothing is.
+    max_age: Duration,
+    started: Instant,
+    turns: Arc<Turns>,
+}
+
+/// What the intake needs of the house.
+pub struct Parts<'a> {
+    /// `[engine]`
+    pub settings: &'a config::Engine,
+    /// Where commands go.
+    pub engine: Handle,
+    /// Where scenes are.
+    pub library: Library,
+}
+
+impl Intake {
+    /// Its task, which gives those their turn that came too fast, ends when the intake is closed.
+    #[must_use]
+    pub fn new(parts: Parts<'_>, tasks: &mut Tasks) -> Self {
+        let Parts { settings, engine, library } = parts;
+        let turns = Arc::new(Turns::new(engine.clone()));
+        tasks.spawn("intake", turns.clone().give());
+        let (universes, max_age) = (settings.universes, Duration::from_millis(settings.max_age_ms));
+        Self(Arc::new(Inner { engine, library, universes, max_age, started: Instant::now(), turns }))
+    }
+
+    /// No turn is waited for any more: what waits goes to the engine at once.
+    pub fn close(&self) {
+        self.0.turns.close();
+    }
+
+    /// The clock that a sender's is compared with, in milliseconds: it only goes forward.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes what a door read, waiting for room in the queue as long as it takes.
+    ///
+    /// # Errors
+    /// Why it was not taken; nothing else happened.
+    pub async fn take(&self, asked: Asked<'_>, sender: &Sender) -> Result<Taken, Refusal> {
+        match asked {
+            Asked::Lamp(body) => self.lamp(Command::from_json(body)?, sender).await,
+            Asked::Set(body) => self.lamp(Command::from_set_message(body)?, sender).await,
+            Asked::Unified(body) => self.unified(body, sender).await,
+            Asked::Blackout(body) => {
+                let order = BlackoutOrder::from_json(body)?;
+                if !order.on {
+                    self.in_time(order.ts, sender)?; // a blackout that comes late is better than none
+                }
+                Ok(self.control(Control::Blackout { on: order.on, over: order.over() }).await)
+            }
+            Asked::Master(body) => {
+                let order = MasterOrder::from_json(body)?;
+                self.in_time(order.ts, sender)?;
+                Ok(self.control(Control::Master(order.level)).await)
+            }
+            Asked::StopFades => Ok(self.control(Control::StopFades).await),
+            Asked::Recall(scene, over) => self.recall(scene, over, sender).await,
+            Asked::Levels(source, patch) => {
+                self.lamp(Command::set(ulid::Ulid::generate().into(), source, patch), sender).await
+            }
+        }
+    }
+
+    /// The same for a door that waits for room until a moment only (REST, WebSocket).
+    ///
+    /// # Errors
+    /// As above, and `QUEUE_FULL`.
+    pub async fn take_until(&self, asked: Asked<'_>, sender: &Sender, patience: Instant) -> Result<Taken, Refusal> {
+        let id = match &asked {
+            Asked::Lamp(body) | Asked::Set(body) => written_id(body, "cmdId"),
+            Asked::Unified(body) => written_id(body, "id"),
+            _ => None,
+        };
+        let taken = timeout_at(patience, self.take(asked, sender)).await;
+        taken.unwrap_or_else(|_| Err(Refusal { cmd_id: id, ..outcome::full() }))
+    }
+
+    /// A colour, or what a console has moved: never limited.
+    async fn lamp(&self, command: Command, sender: &Sender) -> Result<Taken, Refusal> {
+        let id = command.id.to_string();
+        self.in_time(command.ts, sender).map_err(of(&id))?;
+        let submission = self.0.turns.take(command, &sender.client, None).await?;
+        Ok(Taken::new(id, Wait::Engine(submission)))
+    }
+
+    async fn unified(&self, body: &[u8], sender: &Sender) -> Result<Taken, Refusal> {
+        let door = sender.client.source().parse();
+        let door: Source = door.map_err(|e| Refusal::whole(Reason::Internal, format!("{e}")))?;
+        let unified = Unified::from_json(body, &door, self.0.universes)?;
+        let Unified { written_id, id, source, ts, order } = unified;
+        let wait = self.ordered(id, source, ts, order, sender).await.map_err(of(&written_id))?;
+        Ok(Taken::new(written_id, wait))
+    }
+
+    async fn ordered(
+        &self,
+        id: CommandId,
+        source: Source,
+        ts: Option<u64>,
+        order: Order,
+        sender: &Sender,
+    ) -> Result<Wait, Refusal> {
+        self.in_time(ts, sender)?;
+        match order {
+            Order::Levels { patch, over, easing } => {
+                let budget = Budget::Universe(patch.universe);
+                let command = Command { over, easing, ts, ..Command::set(id, source, patch) };
+                self.paced(command, budget, sender).await
+            }
+            Order::Recall { name, over } => {
+                let view = self.0.library.view();
+                let look = view.look(&name).ok_or_else(|| of_name("is no scene of this project"))?;
+                if look.is_empty() {
+                    return Err(of_name("is a scene without channels"));
+                }
+                self.paced(Command { ts, ..recall(id, source, &view, look, over) }, Budget::Scenes, sender).await
+            }
+            Order::Save { name, levels } => {
+                if !self.0.turns.may(&sender.client) {
+                    return Err(too_fast());
+                }
+                let edit = SceneEdit::Save { name, levels, id: ulid::Ulid::generate() };
+                Ok(Wait::Library(self.0.library.order_scene(edit, Some(nothing(id, source))).await))
+            }
+        }
+    }
+
+    async fn recall(&self, scene: &str, over: Option<Duration>, sender: &Sender) -> Result<Taken, Refusal> {
+        let door = sender.client.source().parse();
+        let source = door.map_err(|e| Refusal::whole(Reason::Internal, format!("{e}")))?;
+        let view = self.0.library.view();
+        let look = view.looks().iter().find(|look| *look.id == *scene);
+        let look = look.ok_or_else(|| Refusal::whole(Reason::NoScene, format!("there is no scene {scene}")))?;
+        if look.is_empty() {
+            return Err(Refusal::whole(Reason::ValidationFailed, "this scene has no channels"));
+        }
+        let id: CommandId = ulid::Ulid::generate().into();
+        let written = id.to_string();
+        let wait = self.paced(recall(id, source, &view, look, over), Budget::Scenes, sender).await?;
+        Ok(Taken::new(written, wait))
+    }
+
+    async fn control(&self, control: Control) -> Taken {
+        Taken::new(String::new(), Wait::Desk(self.0.engine.order(control).await))
+    }
+
+    /// Hands on a command that has a budget.
+    async fn paced(&self, command: Command, of: Budget, sender: &Sender) -> Result<Wait, Refusal> {
+        Ok(Wait::Engine(self.0.turns.take(command, &sender.client, Some(of)).await?))
+    }
+
+    /// Refuses what was held up on its way: whoever sent it has seen it fail, and may have changed their mind.
+    fn in_time(&self, ts: Option<u64>, sender: &Sender) -> Result<(), Refusal> {
+        let (Some(ts), Some(behind), longest) = (ts, sender.behind_ms, self.0.max_age) else { return Ok(()) };
+        let age = age::since(ts, behind, self.now_ms());
+        if longest.is_zero() || age <= longest {
+            return Ok(());
+        }
+        let fault = format!("{:.1} s old when it arrived (engine.max_age_ms)", age.as_secs_f64());
+        Err(Refusal::whole(Reason::Late, fault))
+    }
+}
+
+/// Adds the id to a refusal.
+fn of(id: &str) -> impl Fn(Refusal) -> Refusal {
+    move |refusal| Refusal { cmd_id: Some(id.to_owned()), ..refusal }
+}
+
+fn written_id(body: &[u8], name: &str) -> Option<String> {
+    Object::parse(body).ok().and_then(|object| object.string(name))
+}
+
+fn too_fast() -> Refusal {
+    Refusal::whole(Reason::RateLimited, format!("more than {PER_SECOND} commands a second to one universe"))
+}
+
+/// What is wrong with the name of a scene.
+fn of_name(msg: &str) -> Refusal {
+    let fault = FieldError { path: "/name".into(), msg: msg.into() };
+    Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }
+}
+
+/// A scene as a command.
+fn recall(id: CommandId, source: Source, view: &View, look: &Look, over: Option<Duration>) -> Command {
+    Command {
+        patches: look.patches(),
+        project: Some(view.catalogue.active.clone()),
+        over: over.unwrap_or(look.over),
+        scene: Some(look.id.clone()),
+        ..nothing(id, source)
+    }
+}
+
+/// A command that moves nothing.
+fn nothing(id: CommandId, source: Source) -> Command {
+    Command {
+        patches: Vec::new(),
+        ..Command::set(id, source, Patch { universe: UniverseId::LAMP, levels: Vec::new() })
+    }
+}

@@ -1,0 +1,148 @@
+//! What became of what a door handed in, in one place: when it is known, and what it is called on the wire.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot::{self, error::TryRecvError};
+
+use crate::dmx::{Ack, NotEdited, Reason, Refusal, State};
+use crate::engine::{Outcome, Submission};
+use crate::kit::clock;
+use crate::library::{self, EditedScene, SceneFault};
+
+/// Something that was taken, and whose outcome is to come.
+pub struct Taken {
+    id: String,
+    wait: Wait,
+}
+
+/// Who says what became of it.
+pub(super) enum Wait {
+    /// A command.
+    Engine(Submission),
+    /// Master, blackout, fades.
+    Desk(oneshot::Receiver<Arc<State>>),
+    /// A scene.
+    Library(oneshot::Receiver<Result<EditedScene, SceneFault>>),
+}
+
+/// It was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It changed light; survives kill -9.
+    Applied {
+        /// The `seq` of its change.
+        seq: u64,
+    },
+    /// Its id was seen before; nothing happened.
+    Duplicate,
+    /// It moved the desk; the state since.
+    Desk(Arc<State>),
+}
+
+impl Taken {
+    pub(super) fn new(id: String, wait: Wait) -> Self {
+        Self { id, wait }
+    }
+
+    /// Its id, as it was written.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What became of it. Cancel-safe; not to be asked again after that.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub async fn done(&mut self) -> Result<Done, Refusal> {
+        let done = match &mut self.wait {
+            Wait::Engine(submission) => of_engine(submission.outcome().await),
+            Wait::Desk(state) => of_desk(state.await.ok()),
+            Wait::Library(edited) => of_library(edited.await.ok()),
+        };
+        self.named(done)
+    }
+
+    /// The same, when it is known already.
+    pub fn done_already(&mut self) -> Option<Result<Done, Refusal>> {
+        let done = match &mut self.wait {
+            Wait::Engine(submission) => of_engine(submission.outcome_already()?),
+            Wait::Desk(state) => of_desk(already(state)?),
+            Wait::Library(edited) => of_library(already(edited)?),
+        };
+        Some(self.named(done))
+    }
+
+    fn named(&self, done: Result<Done, Refusal>) -> Result<Done, Refusal> {
+        done.map_err(|refusal| Refusal { cmd_id: Some(self.id.clone()).filter(|id| !id.is_empty()), ..refusal })
+    }
+}
+
+/// The ack of a unified command; none while the appliance is stopping: it was not taken.
+#[must_use]
+pub fn ack(id: &str, done: Result<Done, Refusal>) -> Option<Ack> {
+    let now = clock::now_ms();
+    match done {
+        Ok(done) => Some(Ack::accepted(id.to_owned(), done == Done::Duplicate, now)),
+        Err(refusal) if refusal.reason == Reason::Stopping => None,
+        Err(refusal) => Some(Ack::refused(refusal, now)),
+    }
+}
+
+/// There was no room in the queue for as long as the door would wait.
+pub(super) fn full() -> Refusal {
+    Refusal::whole(Reason::QueueFull, "too many commands wait; try again in a second")
+}
+
+/// It was not taken because the appliance is stopping.
+#[must_use]
+pub fn stopping() -> Refusal {
+    Refusal::whole(Reason::Stopping, "the appliance is stopping")
+}
+
+/// The words for what the engine says.
+fn of_engine(outcome: Outcome) -> Result<Done, Refusal> {
+    Err(match outcome {
+        Outcome::Applied { seq } => return Ok(Done::Applied { seq }),
+        Outcome::Duplicate => return Ok(Done::Duplicate),
+        Outcome::Dropped => Refusal::whole(Reason::QueueFull, "newer commands took the place of this one"),
+        Outcome::Full => full(),
+        Outcome::Overtaken => Refusal::whole(Reason::Stale, "a newer command of this client was here first"),
+        Outcome::Replaced => Refusal::whole(
+            Reason::RateLimited,
+            "too many commands a second; a newer one has taken the place of this one",
+        ),
+        Outcome::OtherProject => Refusal {
+            reason: Reason::OtherProject,
+            ..super::of_name("was a scene of the project before; recall it again")
+        },
+        Outcome::Stopping => stopping(),
+    })
+}
+
+/// Nobody who answers any more is a stop.
+fn of_desk(state: Option<Arc<State>>) -> Result<Done, Refusal> {
+    state.map(Done::Desk).ok_or_else(stopping)
+}
+
+/// The words for what the library says; nobody who answers any more is a stop.
+fn of_library(edited: Option<Result<EditedScene, SceneFault>>) -> Result<Done, Refusal> {
+    let failed = |reason, fault: &dyn std::fmt::Display| Err(Refusal::whole(reason, fault.to_string()));
+    match edited {
+        Some(Ok(edited)) => of_engine(edited.outcome),
+        None | Some(Err(SceneFault::Library(library::Fault::Stopping))) => Err(stopping()),
+        Some(Err(SceneFault::Edit(NotEdited::Refused(refusal)))) => Err(refusal),
+        Some(Err(SceneFault::Edit(fault @ NotEdited::NoScene(_)))) => failed(Reason::ValidationFailed, &fault),
+        Some(Err(SceneFault::Library(fault @ library::Fault::TooMuch(_)))) => failed(Reason::ValidationFailed, &fault),
+        Some(Err(SceneFault::Library(fault))) => failed(Reason::Internal, &fault),
+    }
+}
+
+/// What a receiver was told already; `None`: nothing yet.
+fn already<T>(receiver: &mut oneshot::Receiver<T>) -> Option<Option<T>> {
+    match receiver.try_recv() {
+        Ok(told) => Some(Some(told)),
+        Err(TryRecvError::Closed) => Some(None),
+        Err(TryRecvError::Empty) => None,
+    }
+}

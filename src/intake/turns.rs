@@ -1,0 +1,110 @@
+//! Which of several commands stands, and the task that gives those their turn that came too fast.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::age::Newest;
+use super::pace::{Budget, LONGEST_WAIT, Offered, Pace};
+use super::{Client, too_fast};
+use crate::dmx::{Command, Refusal};
+use crate::engine::{Handle, Reply, Submission};
+
+/// Shared between the intake and its task.
+pub(super) struct Turns {
+    engine: Handle,
+    order: Mutex<Order>,
+    /// Something waits, or the intake was closed. One waiter: the task.
+    waits: Notify,
+}
+
+#[derive(Default)]
+struct Order {
+    pace: Pace<Reply>,
+    newest: Newest,
+    closed: bool,
+}
+
+impl Turns {
+    pub(super) fn new(engine: Handle) -> Self {
+        Self { engine, order: Mutex::default(), waits: Notify::new() }
+    }
+
+    fn order(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a command. One that has a budget goes to the engine now or when its turn comes, any other one now.
+    pub(super) async fn take(
+        &self,
+        mut command: Command,
+        client: &Client,
+        budget: Option<Budget>,
+    ) -> Result<Submission, Refusal> {
+        let (reply, submission) = Submission::waiting();
+        if self.order().newest.overtakes(client, &mut command, Instant::now()) {
+            return Ok(self.engine.submit_overtaken(command).await);
+        }
+        match self.offer(command, client, budget, reply) {
+            Offered::Goes(command, reply) => self.engine.submit_for(*command, reply).await,
+            Offered::Waits => self.waits.notify_one(),
+            Offered::NoPlace(_) => return Err(too_fast()),
+        }
+        Ok(submission)
+    }
+
+    fn offer(&self, command: Command, client: &Client, budget: Option<Budget>, reply: Reply) -> Offered<Reply> {
+        let mut order = self.order();
+        order.pace.replace(&command).into_iter().for_each(Reply::replaced);
+        match budget {
+            Some(of) if !order.closed => order.pace.offer(client, of, command, reply, Instant::now()),
+            Some(_) | None => Offered::Goes(Box::new(command), reply),
+        }
+    }
+
+    /// Whether the budget has one for what cannot wait, which it then has.
+    pub(super) fn may(&self, client: &Client) -> bool {
+        self.order().pace.may(client, Instant::now())
+    }
+
+    /// No more commands; those that wait have their turn at once.
+    pub(super) fn close(&self) {
+        self.order().closed = true;
+        self.waits.notify_one();
+    }
+
+    /// Gives those their turn that wait, until it is closed and none is left.
+    pub(super) async fn give(self: Arc<Self>) {
+        loop {
+            let waits = self.waits.notified();
+            let (next, closed) = {
+                let order = self.order();
+                (order.pace.next(), order.closed)
+            };
+            if !closed {
+                tokio::select! {
+                    () = waits => {} // a newcomer's turn may be sooner
+                    () = until(next) => {}
+                }
+            }
+            let now = Instant::now() + if closed { LONGEST_WAIT } else { Duration::ZERO };
+            let due = self.order().pace.due(now);
+            for (command, reply) in due {
+                self.engine.submit_for(command, reply).await;
+            }
+            if closed {
+                return;
+            }
+        }
+    }
+}
+
+/// Waits until then; for ever without a time. Cancel-safe.
+async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => sleep_until(then).await,
+        None => std::future::pending().await,
+    }
+}
