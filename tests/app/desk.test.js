@@ -30,7 +30,7 @@ class FakeSocket {
   }
 }
 const stub = (name, value) => Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
-stub("performance", { now: () => clock });
+stub("performance", { now: () => clock, timeOrigin: 1_800_000_000_000 });
 stub("WebSocket", FakeSocket);
 stub("location", { href: "http://desk.test/", protocol: "http:" });
 stub("document", { visibilityState: "visible", addEventListener: () => {} });
