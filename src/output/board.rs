@@ -123,9 +123,8 @@ impl Board {
         }
     }
 
-    /// What is shown there was read back, or that told nothing.
-    pub(super) fn proved(&mut self, proof: Option<Proof>) {
-        let Some(proof) = proof else { return };
+    /// What is shown there was read back.
+    pub(super) fn proved(&mut self, proof: Proof) {
         let ours = proof == Proof::Ours;
         let times = self.proof.filter(|(before, _)| *before == ours).map_or(1, |(_, times)| times.saturating_add(1));
         self.proof = Some((ours, times));

@@ -36,7 +36,7 @@ pub(super) trait Wire: Send {
     }
 
     /// Reads back whether `frame`, the last one that was sent, is what is shown there; `None` when that cannot be told.
-    /// Bounded in time.
+    /// Bounded in time, and dropped in the middle when a frame cannot wait.
     fn proof(&mut self, _frame: &Frame) -> impl Future<Output = Option<Proof>> + Send {
         ready(None)
     }

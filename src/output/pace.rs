@@ -25,6 +25,11 @@ impl Pace {
         self.slot
     }
 
+    /// Between two slots.
+    pub(super) fn gap(&self) -> Duration {
+        self.gap
+    }
+
     /// A frame went.
     pub(super) fn sent(&mut self, at: Instant) {
         self.slot = (self.slot + self.gap).max(at + self.gap - GRAIN.min(self.gap / 8));

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::board::Board;
-use super::driver::{Driver, Fault, FaultKind, Wire};
+use super::driver::{Driver, Fault, FaultKind, Proof, Wire};
 use super::pace::Pace;
 use super::{LONGEST_PAUSE, Spec};
 use crate::config::Park;
@@ -68,6 +68,14 @@ pub(super) struct Port<D> {
     scan: Backoff,
     /// When the wire is to be read back.
     prove: Instant,
+}
+
+/// What came of reading back.
+enum Read {
+    Told(Proof),
+    /// The light changed before there was an answer.
+    Overtaken,
+    Nothing,
 }
 
 /// What is on the wire.
@@ -218,9 +226,12 @@ impl<D: Driver> Port<D> {
             && self.proves(fresh)
         {
             // Right before the next frame: behind one, whoever writes there too has had no time to.
-            let proof = wire.proof(&last.frame).await;
-            self.prove = Instant::now() + if proof.is_some() { PROOF } else { NO_PROOF };
-            self.board.proved(proof);
+            let proof = self.read_back(wire, last, fresh).await;
+            let told = matches!(proof, Read::Told(_) | Read::Overtaken);
+            self.prove = Instant::now() + if told { PROOF } else { NO_PROOF };
+            if let Read::Told(proof) = proof {
+                self.board.proved(proof);
+            }
             fresh = self.light.differs_from(Some(last), &self.board);
         }
         let at = Instant::now();
@@ -235,6 +246,26 @@ impl<D: Driver> Port<D> {
         self.board.sent(at, age);
         *sent = Some(Sent { frame, at });
         Ok(())
+    }
+
+    /// Reads back what is shown. A frame that is due waits for that no longer than for its slot, a change that comes
+    /// meanwhile not at all.
+    async fn read_back(&mut self, wire: &mut D::Wire, sent: &Sent, fresh: bool) -> Read {
+        let patience = if fresh { self.pace.gap() } else { REFRESH };
+        let overtaken = async {
+            loop {
+                self.light.changed().await;
+                if self.light.differs_from(Some(sent), &self.board) {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            proof = wire.proof(&sent.frame) => proof.map_or(Read::Nothing, Read::Told),
+            () = sleep(patience) => Read::Nothing,
+            () = overtaken, if !fresh => Read::Overtaken,
+        }
     }
 
     /// Whether the wire is to be read back now. That takes a moment, so it waits for a frame that is not in a hurry, for a

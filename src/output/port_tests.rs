@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::board::Board;
-use super::driver::{Driver, Fault, FaultKind, Wire};
+use super::driver::{Driver, Fault, FaultKind, Proof, Wire};
 use super::port::{Order, Port};
 use super::{LONGEST_PAUSE, Spec};
 use crate::config::Park;
@@ -42,6 +42,8 @@ struct World {
     sends_that_fail: u32,
     send_takes: Duration,
     doubt: Option<&'static str>,
+    proof_takes: Option<Duration>,
+    proofs: u32,
     connection: u32,
     taken: Vec<Taken>,
 }
@@ -77,6 +79,13 @@ impl Wire for Fake {
 
     fn doubt(&self) -> Option<&'static str> {
         self.world.lock().unwrap().doubt
+    }
+
+    async fn proof(&mut self, _frame: &Frame) -> Option<Proof> {
+        let takes = self.world.lock().unwrap().proof_takes?;
+        sleep(takes).await;
+        self.world.lock().unwrap().proofs += 1;
+        Some(Proof::Ours)
     }
 
     async fn send(&mut self, frame: &Frame) -> Result<(), Fault> {
@@ -344,4 +353,29 @@ async fn a_wire_that_never_answers_is_told_as_such_and_believed_back_only_after_
     pass(10_000).await;
     assert!(stage.status.borrow().connected);
     assert_eq!(stage.health.problems()[0].code, "OUTPUT_UNSURE");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_answer_of_what_is_shown_holds_up_neither_a_fade_nor_a_change() {
+    let mut stage = Stage::start(Park::Hold);
+    stage.world.lock().unwrap().proof_takes = Some(Duration::from_millis(290));
+    for n in 0..1_000u32 {
+        stage.set(0, 1, (n % 256) as u8);
+        pass(10).await;
+    }
+    let (taken, gaps) = (stage.taken(), |a: &Taken, b: &Taken| b.at - a.at);
+    let late: Vec<_> =
+        taken.windows(2).map(|pair| gaps(&pair[0], &pair[1])).filter(|gap| gap.as_millis() > 25).collect();
+    assert!(late.len() <= 1 && late.iter().all(|gap| gap.as_millis() <= 50), "{late:?}");
+    for n in 0..60 {
+        pass(1_000 + n * 7).await; // now and then in the middle of reading back
+        stage.set(0, 1, 255);
+        stage.set(0, 2, n as u8 + 1);
+        let changed = Instant::now();
+        pass(60).await;
+        let shown = stage.taken().iter().find(|taken| taken.at >= changed).map(|taken| taken.at - changed);
+        assert!(shown.is_some_and(|late| late.as_millis() <= 25), "{shown:?}");
+    }
+    pass(60_000).await;
+    assert!(stage.world.lock().unwrap().proofs >= 10, "a light that stands still is read back");
 }

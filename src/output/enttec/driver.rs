@@ -1,5 +1,6 @@
 //! Opens a widget and writes frames to it.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -107,7 +108,13 @@ async fn open_named(
     let port = named.whereabouts(devices);
     let opened = Line::open(&port, baud).await;
     let mut line = opened.map_err(|error| fault(&error.unless_ours("input.port", input)))?;
-    let answered = ask(&mut line, torn).await;
+    let answered = match ask(&mut line, torn).await {
+        Ok(answered) => answered,
+        Err(error) => {
+            line.discard();
+            return Err(gone(&port, &error));
+        }
+    };
     named.opened(&port, devices);
     Ok((line, port, answered))
 }
@@ -119,31 +126,41 @@ async fn open_found(auto: &mut Auto, devices: &[Device], baud: u32, torn: bool) 
         let mut line = match Line::open(&device.port, baud).await {
             Ok(line) => line,
             Err(error) => {
-                failed.get_or_insert(error); // the likeliest candidate comes first
+                failed.get_or_insert(fault(&error)); // the likeliest candidate comes first
                 continue;
             }
         };
         let opened = Instant::now();
-        if ask(&mut line, torn && auto.is_last(&device)).await {
-            return Ok(claim(auto, device, line));
+        match ask(&mut line, torn && auto.is_last(&device)).await {
+            Ok(true) => return Ok(claim(auto, device, line)),
+            Ok(false) => silent.push((device, line, opened)),
+            // Nothing is known of it: it is asked at the next look.
+            Err(error) => {
+                failed.get_or_insert(gone(&device.port, &error));
+                line.discard();
+            }
         }
-        silent.push((device, line, opened));
     }
     // The likeliest of those that answer comes first here, too.
     let awake =
         silent.into_iter().map(async |(device, mut line, opened)| (ask_on(&mut line, opened).await, device, line));
     let mut found = None;
     for (answers, device, line) in join_all(awake).await {
-        if answers && found.is_none() {
-            found = Some((device, line));
-        } else {
-            line.discard();
-            auto.silent(&device, Instant::now());
+        match answers {
+            Ok(true) if found.is_none() => {
+                found = Some((device, line));
+                continue;
+            }
+            Ok(_) => auto.silent(&device, Instant::now()),
+            Err(error) => {
+                failed.get_or_insert(gone(&device.port, &error));
+            }
         }
+        line.discard();
     }
     match found {
         Some((device, line)) => Ok(claim(auto, device, line)),
-        None => Err(failed.map_or_else(|| nothing_found(auto), |error| fault(&error))),
+        None => Err(failed.unwrap_or_else(|| nothing_found(auto))),
     }
 }
 
@@ -154,17 +171,17 @@ fn claim(auto: &mut Auto, device: Device, line: Line) -> (Line, String) {
 }
 
 /// Asks again until a widget that was reset by being opened must be awake.
-async fn ask_on(line: &mut Line, opened: Instant) -> bool {
+async fn ask_on(line: &mut Line, opened: Instant) -> io::Result<bool> {
     while opened.elapsed() < AWAKE {
-        if ask(line, false).await {
-            return true;
+        if ask(line, false).await? {
+            return Ok(true);
         }
     }
-    false
+    Ok(false)
 }
 
-/// Whether a widget answers. `torn`: it may wait for the rest of a frame first.
-async fn ask(line: &mut Line, torn: bool) -> bool {
+/// Whether a widget answers; an error when the port has gone. `torn`: it may wait for the rest of a frame first.
+async fn ask(line: &mut Line, torn: bool) -> io::Result<bool> {
     let answered = async {
         if torn {
             line.write_all(&FILLER).await?;
@@ -174,11 +191,15 @@ async fn ask(line: &mut Line, torn: bool) -> bool {
         loop {
             let read = line.read(&mut buffer).await?;
             if answers.take(buffer.get(..read).unwrap_or_default()) {
-                return Ok::<_, std::io::Error>(());
+                return Ok::<_, io::Error>(true);
             }
         }
     };
-    matches!(timeout(ANSWER, answered).await, Ok(Ok(())))
+    timeout(ANSWER, answered).await.unwrap_or(Ok(false))
+}
+
+fn gone(port: &str, error: &io::Error) -> Fault {
+    Fault::new(FaultKind::Open, format!("asking {port} whether it is a DMX USB PRO: {error} (was it unplugged?)"))
 }
 
 fn nothing_found(auto: &Auto) -> Fault {
@@ -285,6 +306,27 @@ mod tests {
         assert!(bytes[..FILLER.len()].iter().all(|&byte| byte == 0));
         assert!(!driver.silence_told && !driver.torn.load(Ordering::Relaxed));
         wire.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_port_that_has_gone_is_not_asked_again_and_not_called_silent() {
+        let (far, path) = widget();
+        let mut line = Line::open(&path, 57_600).await.unwrap();
+        drop(far);
+        let asked = Instant::now();
+        assert!(ask_on(&mut line, asked).await.is_err());
+        assert!(asked.elapsed() < AWAKE / 5, "{:?}", asked.elapsed());
+        line.discard();
+
+        let (mut far, path) = widget();
+        let unplugged = std::thread::spawn(move || {
+            // Err: the near end is not open yet.
+            while far.read(&mut [0; ASK.len()]).is_err() {}
+        });
+        let fault = named(&path).open().await.err().unwrap();
+        unplugged.join().unwrap();
+        assert_eq!(fault.kind, FaultKind::Open);
+        assert!(fault.message.contains("was it unplugged?"), "{fault}");
     }
 
     #[tokio::test]
