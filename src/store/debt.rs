@@ -25,6 +25,9 @@ pub(super) struct Debt {
     file: File,
     /// Times that it was noted.
     pub(super) notes: u64,
+    /// Set by a test that wants the card to be slow.
+    #[cfg(test)]
+    pub(super) takes: std::time::Duration,
 }
 
 impl Debt {
@@ -38,7 +41,12 @@ impl Debt {
             Err(error) if error.kind() == io::ErrorKind::NotFound => make(dir)?,
             Err(error) => return Err(error),
         };
-        Ok(Self { file, notes: 0 })
+        Ok(Self {
+            file,
+            notes: 0,
+            #[cfg(test)]
+            takes: std::time::Duration::ZERO,
+        })
     }
 
     /// Whether nobody has deleted or replaced them.
@@ -49,6 +57,8 @@ impl Debt {
     /// So many changes would be taken back by a kill.
     pub(super) fn note(&mut self, changes: u64) -> io::Result<()> {
         self.notes += 1;
+        #[cfg(test)]
+        std::thread::sleep(self.takes);
         let mut page = [MARK, changes.to_le_bytes()].concat();
         page.extend(crc32fast::hash(&page).to_le_bytes());
         page.resize(PAGE, 0);

@@ -25,7 +25,7 @@ const DAY_OF_GENERATIONS: u64 = 24 * 60;
 const NOT_WRITTEN: &str = "DATABASE_NOT_WRITTEN";
 
 /// Problem: the data folder or a file of it was deleted or replaced while the store ran.
-const FOLDER_LOST: &str = "DATA_FOLDER_LOST";
+pub(super) const FOLDER_LOST: &str = "DATA_FOLDER_LOST";
 
 /// Why something could not be done now.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,9 @@ pub(super) struct Keeper {
     look_at: Instant,
     /// The last number that was noted as being in memory only.
     noted: u64,
+    /// When it may be noted again.
+    note_at: Instant,
+    lost: Lost,
     /// The database has to be made of what is in memory: its files are gone.
     remake: bool,
 }
@@ -87,10 +90,31 @@ enum Task {
     Restock,
     Look,
     Note,
+    Forget,
+}
+
+/// Whether the folder went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    Not,
+    /// It is not written again yet.
+    Now,
+    /// It is, and that is said until then.
+    Until(Instant),
 }
 
 /// Between two looks whether there is space for the reserve again, and whether the folder is there.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Between two notes how many changes are in memory only: a sick card needs longer for one than it takes to the next
+/// change, and then nothing else would be tried.
+const NOTE: Duration = Duration::from_millis(100);
+
+/// How long it is said that the folder had been lost.
+#[cfg(not(test))]
+const TOLD: Duration = Duration::from_secs(60 * 60);
+#[cfg(test)]
+pub(super) const TOLD: Duration = Duration::from_secs(1);
 
 impl Keeper {
     pub(super) fn new(core: Arc<Core>, start: Start) -> Self {
@@ -107,6 +131,8 @@ impl Keeper {
             restock_at: Some(now),
             look_at: now + LOOK,
             noted: 0,
+            note_at: now,
+            lost: Lost::Not,
             remake: false,
         }
     }
@@ -130,6 +156,12 @@ impl Keeper {
                 Task::Note => {
                     self.noted = self.core.lock().number;
                     self.core.note_debt();
+                    self.note_at = Instant::now() + NOTE;
+                    continue;
+                }
+                Task::Forget => {
+                    self.core.health.clear(FOLDER_LOST);
+                    self.lost = Lost::Not;
                     continue;
                 }
             };
@@ -144,7 +176,29 @@ impl Keeper {
         }
     }
 
+    /// Whether the folder in its place is another one, with no file in it that we hold: it is left as it was put there.
+    fn is_anothers(&self) -> bool {
+        let shared = self.core.lock();
+        let (file, generation, base) = (shared.file.clone(), shared.generation, shared.base.clone());
+        drop(shared);
+        let journal = file.is_some_and(|file| folder::is_at(&file, &journal::path(&self.core.dir, generation)));
+        if journal || matches!(&*base, Base::Sled(sled) if sled.is_there()) {
+            return false;
+        }
+        let lock = self.core.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        lock.as_ref().is_some_and(|lock| folder::is_anothers(&self.core.dir, lock))
+    }
+
+    /// To be asked before a file is made, renamed or deleted.
+    fn is_ours(&self) -> Result<(), KeeperError> {
+        if self.is_anothers() { Err(KeeperError::Anothers) } else { Ok(()) }
+    }
+
     fn restock(&mut self) {
+        if self.is_anothers() {
+            self.restock_at = Some(Instant::now() + LOOK);
+            return;
+        }
         let dir = &self.core.dir;
         let again = match reserve::keep(dir)
             .and_then(|kept| if kept { journal::stock(dir).map(|()| true) } else { Ok(false) })
@@ -160,8 +214,9 @@ impl Keeper {
         self.restock_at = again.map(|pause| Instant::now() + pause);
     }
 
-    /// Looks whether our files are where they belong. Nothing else tells: what was deleted can still be written to.
-    fn look(&mut self) {
+    /// Looks whether our files are where they belong; true when they are not. Nothing else tells: what was deleted can still
+    /// be written to.
+    fn look(&mut self) -> bool {
         self.look_at = Instant::now() + LOOK;
         let shared = self.core.lock();
         let (file, generation, base) = (shared.file.clone(), shared.generation, shared.base.clone());
@@ -169,26 +224,42 @@ impl Keeper {
         let journal = file.is_none_or(|file| folder::is_at(&file, &journal::path(&self.core.dir, generation)));
         self.remake = matches!(&*base, Base::Sled(sled) if !sled.is_there());
         if journal && !self.remake {
-            return;
+            return false;
         }
         let dir = self.core.dir.display();
-        let lock = self.core.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let message = match &*lock {
-            Some(lock) if folder::is_anothers(&self.core.dir, lock) => format!(
+        let message = if self.is_anothers() {
+            format!(
                 "another data folder was put in the place of {dir} while dmxd ran; it is left alone and changes are kept in \
                  memory only: restart dmxd to use that one"
-            ),
-            _ => format!(
-                "{dir} or files in it were deleted while dmxd ran; light, scenes and retained messages were written anew from \
-                 memory: check what else was in that folder"
-            ),
+            )
+        } else {
+            format!(
+                "{dir} or files in it were deleted while dmxd ran; light, scenes and retained messages are being written anew \
+                 from memory: check what else was in that folder"
+            )
         };
-        drop(lock);
         self.core.health.raise(FOLDER_LOST, message);
+        self.lost = Lost::Now;
         tracing::error!(data_dir = %dir, "data_folder_lost");
         let mut shared = self.core.lock();
         self.core.fall_to_ram(&mut shared, "its files were deleted or replaced");
         self.core.release(shared);
+        true
+    }
+
+    /// What was lost is written again. That is said for a while, then the next loss is news.
+    fn found(&mut self) {
+        if self.lost != Lost::Now {
+            return;
+        }
+        let message = format!(
+            "{} or files in it were deleted or replaced while dmxd ran; light, scenes and retained messages have been written \
+             there again: check what else was in that folder (this is said for an hour)",
+            self.core.dir.display()
+        );
+        self.core.health.raise(FOLDER_LOST, message);
+        tracing::warn!(data_dir = %self.core.dir.display(), "data_folder_written_again");
+        self.lost = Lost::Until(Instant::now() + TOLD);
     }
 
     /// Makes a database of what is in memory where its files were deleted.
@@ -232,16 +303,25 @@ impl Keeper {
             if shared.closing {
                 return Task::Close;
             }
-            if shared.mode == Mode::Ram && !shared.writer_busy && shared.number > self.noted.max(shared.written) {
+            let unnoted =
+                shared.mode == Mode::Ram && !shared.writer_busy && shared.number > self.noted.max(shared.written);
+            // The first one at once: from then on it is known that there is something.
+            if unnoted && self.noted <= shared.written {
                 return Task::Note;
             }
+            let note = unnoted.then_some((self.note_at, Task::Note));
             let (due, task) = match shared.mode {
                 Mode::Ram => ((!shared.writer_busy).then_some(self.not_before), Task::Recover),
                 Mode::Disk => (self.checkpoint_due(&shared), Task::Checkpoint),
             };
             let restock = self.restock_at.map(|due| (due, Task::Restock));
             let look = (shared.mode == Mode::Disk).then_some((self.look_at, Task::Look));
-            let next = due.map(|due| (due, task)).into_iter().chain(restock).chain(look).min_by_key(|(due, _)| *due);
+            let forget = match self.lost {
+                Lost::Until(due) => Some((due, Task::Forget)),
+                Lost::Not | Lost::Now => None,
+            };
+            let all = [due.map(|due| (due, task)), note, restock, look, forget];
+            let next = all.into_iter().flatten().min_by_key(|(due, _)| *due);
             let Some((due, task)) = next else {
                 shared = self.core.keeper.wait(shared).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -289,6 +369,9 @@ impl Keeper {
 
     fn try_checkpoint(&mut self) -> Result<(), KeeperError> {
         // Before anything is touched.
+        if self.look() {
+            return Err(KeeperError::Journal);
+        }
         let waiting = self.pending.as_ref().map_or(0, |pending| pending.layer.size());
         let size = waiting + self.core.lock().layers.new.size();
         reserve::room_for(&self.core.dir, size)?;
@@ -329,6 +412,7 @@ impl Keeper {
 
     /// Makes a generation, has the writer move to it and waits until its head and all before it are on the medium.
     fn next_generation(&mut self, from: Mode) -> Result<(u64, u64), KeeperError> {
+        self.is_ours()?;
         let generation = self.next_generation.max(journal::newest(&self.core.dir) + 1);
         let journal = Journal::create(&self.core.dir, generation, None)?;
         self.next_generation = generation + 1;
@@ -393,9 +477,9 @@ impl Keeper {
 
     /// Back to the disk: a generation whose head carries everything.
     fn recover(&mut self) -> Result<(), KeeperError> {
+        self.is_ours()?;
         let mut lock = self.core.lock.lock().unwrap_or_else(PoisonError::into_inner);
         match &*lock {
-            Some(lock) if folder::is_anothers(&self.core.dir, lock) => return Err(KeeperError::Anothers),
             Some(lock) if folder::is_at(lock, &self.core.dir.join("lock")) => {}
             _ => *lock = Some(folder::take(&self.core.dir)?.ok_or(KeeperError::Folder)?),
         }
@@ -416,6 +500,7 @@ impl Keeper {
         let (_, generation) = self.next_generation(Mode::Ram)?;
         self.restock_at = Some(Instant::now() + LOOK); // it may have been spent
         self.core.report_disk();
+        self.found();
         // Unless there is some again.
         if self.debt(|debt| Ok(debt.notes)) == notes {
             self.debt(|debt| debt.settle());
@@ -434,6 +519,7 @@ impl Keeper {
     }
 
     fn write_snapshot(&mut self, mark: Mark) -> Result<(), KeeperError> {
+        self.is_ours()?;
         let base = self.core.lock().base.clone();
         snapshot::write(&self.core.dir, &base, mark)?;
         self.snapshot = Some(mark.first_needed);
@@ -463,6 +549,9 @@ impl Keeper {
     }
 
     fn try_close(&mut self) -> Result<(), KeeperError> {
+        if self.core.lock().mode == Mode::Disk {
+            self.look();
+        }
         let shared = self.core.lock();
         let (mode, busy) = (shared.mode, shared.writer_busy);
         let dirty = !shared.layers.new.is_empty() || shared.layers.old.is_some();

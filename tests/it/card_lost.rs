@@ -193,3 +193,29 @@ async fn another_folder_in_its_place_is_left_alone_until_the_next_start() {
     assert_eq!((rgb_of(&state), state["seq"].as_u64()), ([1, 2, 3], Some(1)), "what was put there");
     assert_eq!(appliance.web().problems().await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_stop_at_once_leaves_another_folder_alone_and_writes_a_deleted_one_anew() {
+    for replaced in [true, false] {
+        let (appliance, last) = used().await;
+        let home = appliance.terminate().await.1;
+        let (data, kept) = (home.data(), home.beside("kept"));
+        copy_folder(&data, &kept);
+        let appliance = home.start().await;
+        appliance.web().accepted(&command([4, 5, 6])).await;
+        if replaced {
+            fs::rename(&data, data.with_extension("old")).unwrap();
+            copy_folder(&kept, &data);
+        } else {
+            fs::remove_dir_all(&data).unwrap();
+        }
+        let (status, home) = appliance.terminate().await;
+        assert_eq!(status.code(), Some(0));
+        let appliance = home.start().await;
+        let (web, expected) = (appliance.web(), if replaced { ([1, 2, 3], Some(1)) } else { ([4, 5, 6], Some(2)) });
+        let state = web.state().await;
+        assert_eq!((rgb_of(&state), state["seq"].as_u64()), expected, "replaced: {replaced}");
+        assert_eq!(web.problems().await, Vec::<String>::new());
+        assert!(web.is_duplicate(&last).await);
+    }
+}

@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::atomic::Ordering;
 
 use super::super::core::{IN_RAM, Move};
+use super::super::keeper::{FOLDER_LOST, TOLD};
 use super::*;
 
 #[test]
@@ -61,19 +62,19 @@ fn a_writer_that_never_gets_done_is_left_for_ram_all_the_same() {
     assert_at(&bench.open().store, 1);
 }
 
+/// The next generation is a device that is always full.
+fn fill(store: &Store) {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    store.0.core.lock().moving = Move::Asked(journal::Journal::on(full, 999));
+    store.0.core.writer.notify_one();
+}
+
 #[test]
 fn a_full_disk_is_left_for_ram_at_once_and_returned_to() {
     let mut bench = Bench::new();
     let store = bench.open().store;
     run(put(&store, command(1)));
-    // The next generation is a device that is always full.
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let journal = journal::Journal::on(full, 999);
-    {
-        let mut shared = store.0.core.lock();
-        shared.moving = Move::Asked(journal);
-        store.0.core.writer.notify_one();
-    }
+    fill(&store);
     // The way back may be faster than a look at the board.
     eventually(|| (store.0.core.metrics.errors.get() > 0).then_some(()));
     run(put(&store, command(2)));
@@ -107,4 +108,120 @@ fn a_folder_that_cannot_be_made_is_lived_without_until_it_can() {
     let opened = open(&dir, &health, BOOT);
     assert_at(&opened.store, 2);
     assert_eq!((opened.seq_jump, health.problems()), (0, Vec::new()));
+}
+
+#[test]
+fn notes_that_take_longer_than_it_takes_to_the_next_change_do_not_keep_the_store_from_coming_back() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    let core = store.0.core.clone();
+    core.debt.lock().unwrap().as_mut().unwrap().takes = Duration::from_millis(50);
+    let disk = core.disk.lock().unwrap();
+    run(put(&store, command(1)));
+    drop(disk);
+    let started = Instant::now();
+    let mut n = 1;
+    eventually(|| {
+        n += 1;
+        run(put(&store, command(n)));
+        (core.lock().mode == core::Mode::Disk || started.elapsed() > Duration::from_secs(10)).then_some(())
+    });
+    assert_eq!(core.lock().mode, core::Mode::Disk);
+}
+
+fn message(bench: &Bench) -> Option<String> {
+    bench.health.problems().into_iter().find(|problem| problem.code == FOLDER_LOST).map(|problem| problem.message)
+}
+
+#[test]
+fn a_lost_folder_is_said_as_far_as_it_is_mended_and_a_second_loss_is_news() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    run(put(&store, command(1)));
+    for _ in 0..2 {
+        let debt = store.0.core.debt.lock().unwrap(); // without which nothing is written anew
+        fs::remove_file(newest_journal(bench.path())).unwrap();
+        let said = eventually(|| message(&bench));
+        assert!(said.contains("are being written anew"), "{said}");
+        drop(debt);
+        let said = eventually(|| message(&bench).filter(|said| !said.contains("being written")));
+        assert!(said.contains("have been written there again") && said.contains("for an hour"), "{said}");
+        let since = Instant::now();
+        eventually(|| message(&bench).is_none().then_some(()));
+        assert!(since.elapsed() + Duration::from_millis(200) > TOLD);
+    }
+}
+
+/// Names and bytes of all files below a folder.
+fn files(dir: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            found.extend(files(&path).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
+        } else {
+            found.insert(name, fs::read(path).unwrap());
+        }
+    }
+    found
+}
+
+fn copy(from: &Path, to: &Path) {
+    for (name, bytes) in files(from) {
+        let path = to.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn another_folder_is_left_alone_by_checkpoint_and_stop_before_anybody_looks() {
+    for stopped in [false, true] {
+        let outer = tempfile::tempdir().unwrap();
+        let (dir, kept) = (outer.path().join("data"), outer.path().join("kept"));
+        let health = Health::default();
+        let store = open(&dir, &health, BOOT).store;
+        run(async {
+            put(&store, command(1)).await;
+            store.close().await;
+        });
+        copy(&dir, &kept);
+        drop(store);
+        let store = open(&dir, &health, BOOT).store;
+        run(put(&store, command(2)));
+        eventually(|| dir.join("reserve").exists().then_some(())); // nothing else is at work
+        fs::rename(&dir, outer.path().join("data.old")).unwrap();
+        copy(&kept, &dir);
+        if stopped {
+            run(store.close());
+        } else {
+            store.0.core.lock().checkpoint_now = true;
+            store.0.core.keeper.notify_all();
+            eventually(|| (store.0.core.lock().mode == core::Mode::Ram).then_some(()));
+            run(put(&store, command(3)));
+            run(store.close());
+        }
+        assert!(files(&dir) == files(&kept), "{:?}", files(&dir).keys());
+        drop(store);
+        let opened = open(&dir, &Health::default(), BOOT);
+        assert_at(&opened.store, 1);
+        assert_eq!(opened.seq_jump, 0);
+    }
+}
+
+#[test]
+fn a_lock_that_is_deleted_does_not_make_the_folder_anothers() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    fs::remove_file(bench.path().join("lock")).unwrap();
+    run(put(&store, command(1)));
+    checkpoint(&store);
+    fill(&store);
+    eventually(|| (store.0.core.metrics.errors.get() > 0).then_some(()));
+    eventually(|| (store.0.core.lock().mode == core::Mode::Disk).then_some(()));
+    run(store.close());
+    assert_eq!(bench.codes(), Vec::<&str>::new());
+    drop(store);
+    assert_at(&bench.open().store, 1);
 }
