@@ -1,7 +1,8 @@
 //! A look over JSON text before it is read: keys that are given twice, and how many values there are. Readers differ in
 //! which of two such values counts, so one of them would act on what the other has not seen.
 //!
-//! It goes over the bytes once and keeps what is open, nothing else; what is no JSON is left to the reader.
+//! It goes over the bytes once and keeps what is open, nothing else; what is no JSON is left to the reader. Whatever stands in
+//! the text, it takes no longer than its length: it ends where a refusal would name no more.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,7 +15,7 @@ const DEEPEST: usize = 128;
 /// What there is to see.
 #[derive(Debug)]
 pub struct Glance {
-    /// Lists, objects, texts, numbers and words, one inside of another counted each.
+    /// Lists, objects, texts, numbers and words, one inside of another counted each. Not all of them when keys are given twice.
     pub values: usize,
     twice: Faults,
 }
@@ -49,6 +50,9 @@ impl Glance {
                     (*key, *at_key) = (name(token), false);
                     if !keys.insert(key.clone()) {
                         glance.twice.add(path(&open), "is given twice");
+                        if glance.twice.is_full() {
+                            break;
+                        }
                     }
                 }
                 (b'{', _) => {
@@ -116,6 +120,8 @@ fn path(open: &[Open<'_>]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -144,6 +150,43 @@ mod tests {
     fn what_is_no_json_is_left_to_the_reader() {
         for text in ["", "{", "\"", "\"\\", "}]", "{\"a", "{\"a\":1,,\"b\"", "{'a':1}", "[1 2", &"[".repeat(1000)] {
             assert!(twice(text).is_empty(), "{text}");
+        }
+    }
+
+    /// Texts that cost the most to judge, each of about so many bytes.
+    fn worst(bytes: usize) -> Vec<(&'static str, String)> {
+        let fill = |unit: &str, taken: usize| unit.repeat(bytes.saturating_sub(taken) / unit.len());
+        let nested = |open: &str, close: &str, depth: usize, unit: &str| {
+            let (open, close) = (open.repeat(depth), close.repeat(depth));
+            format!("{open}{{{}\"z\":0}}{close}", fill(unit, open.len() + close.len()))
+        };
+        let long = format!("\"{}\":1,", "k".repeat(bytes / 20));
+        let key = format!("{{\"{}\":", "/~".repeat(32));
+        let twice = format!("{{\"a\":{}1,\"a\":1{},", "[".repeat(100), "]".repeat(100));
+        let distinct = (0..bytes / 12).fold(String::new(), |all, n| all + &format!("\"k{n:06}\":1,"));
+        vec![
+            ("duplicates below deep objects", nested(&key, "}", 126, "\"a\":1,")),
+            ("duplicates below deep lists", nested("[", "]", 126, "\"a\":1,")),
+            ("escaped duplicates", nested("[", "]", 1, "\"\\u0061\":1,")),
+            ("duplicates of long keys", nested("[", "]", 1, &long)),
+            ("no duplicates", format!("{{{distinct}\"z\":0}}")),
+            ("lists", format!("[{}0]", fill("[],", 0))),
+            ("objects in objects", nested(&twice, "}", 20, "\"a\":1,")),
+            ("an endless text", format!("\"{}", fill("\\u0061", 0))),
+        ]
+    }
+
+    #[test]
+    fn the_worst_texts_take_time_by_their_length_alone() {
+        // Each takes less than a tenth of that unoptimised.
+        for (bytes, most) in [(64 << 10, 1), (256 << 10, 3), (8 << 20, 30)] {
+            for (what, text) in worst(bytes) {
+                let start = Instant::now();
+                let _ = Glance::over(text.as_bytes()).each_key_once();
+                let took = start.elapsed();
+                println!("{what}, {bytes} bytes: {took:?}");
+                assert!(took < Duration::from_secs(most), "{what}, {bytes} bytes: {took:?}");
+            }
         }
     }
 

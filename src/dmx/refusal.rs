@@ -102,6 +102,11 @@ impl Faults {
         }
     }
 
+    /// Whether no more are noted, so that nobody needs to look for them.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= MAX_FAULTS
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
