@@ -175,6 +175,7 @@ impl House {
             metrics: metrics.input.clone(),
         });
         let (web_stop, stop) = stop::channel();
+        let name = mdns::Name::default();
         let parts = http::Parts {
             settings: web,
             auth,
@@ -190,7 +191,10 @@ impl House {
             library,
             backups: backups.handle.clone(),
             addresses: Arc::new(move || addresses::for_others(web_door, mqtt_door, &addresses::own())),
-            name: Arc::new(|| Box::pin(mdns::name(addresses::own()))),
+            name: Arc::new(move || {
+                let name = name.clone();
+                Box::pin(async move { name.now(addresses::own()).await })
+            }),
         };
         let mut tasks = Tasks::default();
         tasks.spawn(

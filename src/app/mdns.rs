@@ -3,12 +3,14 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Where avahi answers questions of one line (avahi-core, simple-protocol.c): nss-mdns asks here too.
 const SOCKET: &str = "/run/avahi-daemon/socket";
@@ -19,9 +21,28 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// An answer is a name of at most 255 bytes with two numbers in front.
 const LONGEST_ANSWER: u64 = 512;
 
-/// The name, `dmx-2.local` for example; nothing where no avahi says one.
-pub(super) async fn name(own: Vec<IpAddr>) -> Option<String> {
-    name_from(Path::new(SOCKET), own).await
+/// How long an answer serves everybody who asks. A name changes when a machine comes, and a page that asks each second must
+/// not make avahi busy.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// What avahi said last, and when. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Name(Arc<Mutex<Option<(Instant, Option<String>)>>>);
+
+impl Name {
+    /// The name, `dmx-2.local` for example; nothing where no avahi says one.
+    pub(super) async fn now(&self, own: Vec<IpAddr>) -> Option<String> {
+        // Held over the question, so that there is one at a time: whoever comes meanwhile wants its answer.
+        let mut known = self.0.lock().await;
+        if let Some((at, name)) = &*known
+            && at.elapsed() < FRESH
+        {
+            return name.clone();
+        }
+        let name = name_from(Path::new(SOCKET), own).await;
+        *known = Some((Instant::now(), name.clone()));
+        name
+    }
 }
 
 async fn name_from(socket: &'static Path, own: Vec<IpAddr>) -> Option<String> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CONNECTION, CONTENT_SECURITY_POLICY, HOST, HeaderName, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CONNECTION, CONTENT_SECURITY_POLICY, HOST, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use warp::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
@@ -20,7 +20,7 @@ use super::App;
 use super::auth::Pass;
 use super::origin::Origins;
 use super::problem::Problem;
-use super::request::{self, Request};
+use super::request::{self, API_KEY, Request};
 use super::routes::{self, Found, Key, Route};
 use super::server::Peer;
 
@@ -29,9 +29,6 @@ pub(super) type Response = warp::reply::Response;
 
 /// What answers each request.
 pub(super) type Everything = BoxedFilter<(Response,)>;
-
-/// Header of a key on REST.
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The whole web door.
 pub(super) fn filter(app: &Arc<App>) -> Everything {
@@ -83,7 +80,7 @@ async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<R
     // RFC 9112, 3.2: what stands in front of us may have gone by the other one.
     let named = request.headers.get_all(HOST).iter().count();
     if named > 1 || (named == 0 && request.version >= Version::HTTP_11) {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "a request of HTTP/1.1 has exactly one header Host"));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "an HTTP/1.1 request must have exactly one Host header"));
     }
     let key = key_in_header(&request.headers);
     if !app.hosts.know(&request.headers).await && !key.is_some_and(|key| app.gate.knows(key)) {
@@ -101,7 +98,7 @@ async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<R
     if (!reads || route.key == Key::AsToken) && !app.origins.allow(&request.headers) {
         return Err(foreign());
     }
-    if route.key == Key::AsHeader && key_check(app, &request, reads) == Pass::Refused {
+    if route.key == Key::AsHeader && app.gate.check(request.key().as_deref(), request.peer.addr.ip()) == Pass::Refused {
         let challenge = HeaderValue::from_static("ApiKey header=\"x-api-key\"");
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "the header x-api-key must hold a key of this appliance")
             .with(WWW_AUTHENTICATE, challenge));
@@ -112,15 +109,6 @@ async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<R
 
 fn key_in_header(headers: &HeaderMap) -> Option<&[u8]> {
     headers.get(API_KEY).map(HeaderValue::as_bytes)
-}
-
-/// What only reads takes the key in the address too: a link (`/openapi.json`, `/metrics`) sends no header.
-fn key_check(app: &App, request: &Request, reads: bool) -> Pass {
-    let peer = request.peer.addr.ip();
-    match key_in_header(&request.headers) {
-        None if reads => app.gate.check(request.query("token").as_deref(), peer),
-        key => app.gate.check(key, peer),
-    }
 }
 
 /// A preflight gets its answer whatever the path: only then may the page read the 404 of the request itself.

@@ -1,5 +1,6 @@
 //! A request as handlers see it: taken apart, its body still unread.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
-use warp::http::header::{CONTENT_LENGTH, EXPECT, IF_MATCH, TRANSFER_ENCODING};
+use warp::http::header::{CONTENT_LENGTH, EXPECT, HeaderName, IF_MATCH, TRANSFER_ENCODING};
 use warp::http::{HeaderMap, Method, StatusCode, Version};
 use warp::hyper::body::{Buf, Bytes};
 use warp::ws::Ws;
@@ -19,8 +20,14 @@ use crate::dmx::Glance;
 use crate::kit::budget::{Budget, Full, Kind, Share};
 use crate::library::Expected;
 
+/// Where REST takes its key.
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
 /// The largest body, as the contract says.
 pub(super) const MAX_BODY: usize = 64 * 1024;
+
+/// By how much the room for a body grows that does not say how long it is. To double it would draw twice what it needs.
+const STEP: usize = MAX_BODY * 8;
 
 /// How much more of a body that is too large is read and thrown away, so that its sender reads the answer: closing
 /// while bytes are unread resets the connection (RFC 9112, 9.6).
@@ -78,11 +85,20 @@ impl Held {
         Self { bytes, share }
     }
 
-    fn extend(&mut self, piece: &[u8]) -> Result<(), Full> {
-        self.bytes.reserve(piece.len());
+    /// Room for so many bytes, all of it drawn before it is there.
+    fn reserve(&mut self, bytes: usize) -> Result<(), Full> {
         // A small body costs no more than its connection, and a command must not fail because others import.
-        if self.bytes.capacity() > MAX_BODY {
-            self.share.grow_to(self.bytes.capacity())?;
+        if bytes > MAX_BODY {
+            self.share.grow_to(bytes)?;
+        }
+        self.bytes.reserve_exact(bytes - self.bytes.len());
+        Ok(())
+    }
+
+    fn extend(&mut self, piece: &[u8], most: usize) -> Result<(), Full> {
+        let bytes = self.bytes.len() + piece.len();
+        if bytes > self.bytes.capacity() {
+            self.reserve(bytes.next_multiple_of(STEP).min(most))?;
         }
         self.bytes.extend_from_slice(piece);
         Ok(())
@@ -166,9 +182,11 @@ impl Request {
         if announced > most && (self.headers.contains_key(EXPECT) || announced > most + THROWN_AWAY) {
             return Err(too_large(most));
         }
-        match timeout(limit.patience, collect(&self.body, most, self.budget.share(Kind::Bodies, self.peer.addr.ip())))
-            .await
-        {
+        let mut whole = Held::new(Vec::new(), self.budget.share(Kind::Bodies, self.peer.addr.ip()));
+        if announced <= most {
+            whole.reserve(announced)?;
+        }
+        match timeout(limit.patience, collect(&self.body, most, whole)).await {
             Ok(read) => read,
             Err(_) => Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -207,6 +225,15 @@ impl Request {
         Expected::OneOf(tags.into_iter().map(str::to_owned).collect())
     }
 
+    /// The key it brings: in the header, or behind `?token=` when it only reads, for a link sends no header.
+    pub(super) fn key(&self) -> Option<Cow<'_, [u8]>> {
+        let reads = self.method == Method::GET || self.method == Method::HEAD;
+        match self.headers.get(API_KEY) {
+            None if reads => self.query("token").map(Cow::Owned),
+            key => key.map(|key| Cow::Borrowed(key.as_bytes())),
+        }
+    }
+
     /// What stood in the place of the route's `n`th `{…}`.
     pub(super) fn parameter(&self, n: usize) -> &str {
         self.parameters.get(n).map_or("", String::as_str)
@@ -222,14 +249,13 @@ impl Request {
     }
 }
 
-async fn collect(pieces: &Body, most: usize, share: Share) -> Result<Held, Problem> {
-    let mut whole = Held { bytes: Vec::new(), share };
+async fn collect(pieces: &Body, most: usize, mut whole: Held) -> Result<Held, Problem> {
     let mut read = 0;
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {e}")))?;
         read += piece.len();
         if read <= most {
-            whole.extend(&piece)?;
+            whole.extend(&piece, most)?;
         } else if read > most + THROWN_AWAY {
             break;
         }

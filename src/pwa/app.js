@@ -35,6 +35,10 @@ const notices = new Notices();
 const main = h("main", { id: "view", tabindex: -1 });
 /** Takes a new version of the app, when there is one. @type {(() => void) | null} */
 let fresh = null;
+/** A key of a link that nobody has judged yet: there was no way to the appliance. */
+let offered = "";
+/** Whether the appliance answers, be it with a refusal of the key in use. */
+let answers = false;
 let framing = new AbortController();
 let showing = new AbortController();
 
@@ -45,9 +49,9 @@ async function start() {
   if (brought && !desk.key) prefs.write("key", brought); // the link's first try has it
   applyTheme();
   desk.start(); // while the words come
-  void offerKey(brought);
   await loadWords();
   desk.notify = (words) => notices.tell(words);
+  void offerKey(brought);
   frame();
   addEventListener("hashchange", () => {
     void offerKey(keyFromAddress());
@@ -71,7 +75,17 @@ function keyFromAddress() {
 
 /** A key that a link brought never takes the place of one that works, unless it works too. @param {string} token */
 async function offerKey(token) {
-  if (token && token !== desk.key && (!desk.key || (await opens(token)))) desk.key = token;
+  if (!token || token === desk.key) return;
+  if (!desk.key) {
+    desk.key = token;
+    return;
+  }
+  offered = token;
+  const known = await opens(token);
+  if (known === null || offered !== token) return; // it waits for the link, or another link came after it
+  offered = "";
+  if (known) desk.key = token;
+  else desk.notify(t("key.link"));
 }
 
 /** @param {() => void} apply */
@@ -119,6 +133,9 @@ function frame() {
   desk.paint(() => {
     const { standing } = desk;
     chip.paint(standing);
+    const answered = answers;
+    answers = standing.kind === "live" || standing.kind === "key";
+    if (answers && !answered) void offerKey(offered);
     update.hidden = fresh === null;
     mark(document.body, "data-link", standing.kind);
     mark(document.body, "data-dark", desk.blackout ? "" : null);

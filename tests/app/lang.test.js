@@ -46,6 +46,26 @@ test("every text that the code names is there, and every text is used", () => {
   }
 });
 
+test("every problem that the appliance raises has its words, what it is and what to do", () => {
+  const source = new URL("../../src/", import.meta.url).pathname;
+  const files = readdirSync(source, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".rs") && !/tests?(\.rs|\/)/.test(name))
+    .map((name) => readFileSync(join(source, name), "utf8").split("#[cfg(test)]\nmod tests {")[0]);
+  const codes = new Set();
+  for (const text of files) {
+    if (!/\b(raise(_for)?\(|Trouble \{)/.test(text)) continue;
+    // A code is a constant of the file that raises it, or stands there itself; `health.rs` alone hands on any.
+    for (const [, code] of text.replace(/rename_all = "\w+"/g, "").matchAll(/"([A-Z][A-Z_]{4,})"/g)) codes.add(code);
+  }
+  for (const code of ["MEMORY_FULL", "WEB_ALSO_PORT", "SETUP_FAULT", "BROKER_DOWN", "STORAGE_IN_RAM", "STOPPING"]) assert.ok(codes.has(code), `not found: ${code}`);
+  for (const [language, words] of Object.entries(texts)) {
+    for (const code of codes) for (const key of [`problem.${code}`, `problem.${code}.do`]) assert.ok(key in words, `${language}: ${key}`);
+    for (const key of Object.keys(words)) {
+      const [, code] = /^problem\.([A-Z_]+)/.exec(key) ?? [];
+      assert.ok(!code || code === "OTHER" || codes.has(code), `${language}: nobody raises ${key}`);
+    }
+  }
+});
+
 test("no text is empty or left in another language", () => {
   for (const words of Object.values(texts)) for (const [key, text] of Object.entries(words)) assert.ok(text.trim(), key);
   const same = Object.keys(texts.cs).filter((key) => texts.cs[key] === texts.en[key] && /[a-z]{4}/i.test(texts.cs[key].replace(/\{\w+\}/g, "")));

@@ -8,6 +8,7 @@ use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
+use super::super::request::Request;
 
 /// What runs here, what it has and where it is reached.
 #[derive(Serialize, JsonSchema)]
@@ -26,9 +27,13 @@ pub(super) struct About {
     addresses: Vec<String>,
     /// Of the embedded broker, likewise.
     mqtt: Vec<String>,
+    /// Whether the request's key is one of this appliance's. While none is needed every request is answered, so this alone
+    /// tells.
+    #[serde(rename = "keyKnown")]
+    key_known: bool,
 }
 
-pub(super) async fn read(app: &App) -> Result<Response, Problem> {
+pub(super) async fn read(app: &App, request: &Request) -> Result<Response, Problem> {
     let addresses = (app.addresses)();
     let about = About {
         version: env!("CARGO_PKG_VERSION"),
@@ -37,6 +42,7 @@ pub(super) async fn read(app: &App) -> Result<Response, Problem> {
         name: (app.name)().await,
         addresses: addresses.web,
         mqtt: addresses.mqtt,
+        key_known: request.key().is_some_and(|key| app.gate.knows(&key)),
     };
     reply::json(StatusCode::OK, &about)
 }

@@ -185,7 +185,7 @@ static TABLE: &[Route] = &[
         query: &[],
         takes: None,
         answers: &[json::<about::About>(200, "Addresses as URLs, those that can be dialled from elsewhere.")],
-        handler: |app, _| Box::pin(async move { about::read(&app).await }),
+        handler: |app, request| Box::pin(async move { about::read(&app, &request).await }),
     },
     Route {
         verb: Verb::Get,

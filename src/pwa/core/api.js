@@ -1,5 +1,7 @@
 // REST, with the key, and refusals as data.
 
+/** @import { About } from "./types.js" */
+
 /** The answer to a call that failed. `status` 0: there is no way to the appliance. */
 export class Refused extends Error {
   /**
@@ -37,14 +39,24 @@ export function authorise(keyNow, refused) {
 }
 
 /**
- * Whether the appliance takes a key that is not the one in use.
+ * Whether a key that is not the one in use is one of the appliance's. Where none is needed any key gets an answer, so the
+ * answer says it. Null: nobody has answered.
  * @param {string} other
+ * @returns {Promise<boolean | null>}
  */
 export async function opens(other) {
+  let headers;
   try {
-    return (await fetch("/about", { headers: { "x-api-key": other }, cache: "no-store" })).ok;
+    headers = new Headers({ "x-api-key": other });
   } catch {
-    return false; // no way to the appliance, or nothing that a header can hold
+    return false; // nothing that a header can hold
+  }
+  try {
+    const answer = await fetch("/about", { headers, cache: "no-store" });
+    if (answer.ok) return /** @type {About} */ (await answer.json()).keyKnown;
+    return answer.status === 401 ? false : null;
+  } catch {
+    return null;
   }
 }
 

@@ -39,17 +39,22 @@ for (const [when, path] of [["first", "#token=right"], ["later", ""]]) {
     }));
 }
 
-test("a link with a wrong key does not replace one that works, a right one does", async () => {
-  const two = await new Appliance({ DMX_AUTH_MODE: "required", DMX_AUTH_KEYS: "right,other" }).start();
+/** What the page keeps. */
+const stored = (page) => page.evaluate(() => JSON.stringify({ ...localStorage }));
+const follow = (page, token) => page.evaluate((token) => (location.hash = `#token=${token}`), token);
+
+for (const mode of ["required", "audit"]) test(`a link with a wrong key does not replace one that works, a right one does: ${mode}`, async () => {
+  const two = await new Appliance({ DMX_AUTH_MODE: mode, DMX_AUTH_KEYS: "right,other" }).start();
   try {
     await visit(browser, { appliance: two, host: PLAIN, path: "#token=right", expects: /status of 401/ }, async (page) => {
-      const key = () => page.evaluate(() => JSON.stringify({ ...localStorage }));
+      const key = () => stored(page);
       await live(page);
       const offered = (token) => Promise.all([
         page.waitForResponse((answer) => answer.url().endsWith("/about") && answer.request().headers()["x-api-key"] === token),
-        page.evaluate((token) => (location.hash = `#token=${token}`), token),
+        follow(page, token),
       ]);
       await offered("wrong");
+      await page.getByText("The link’s key does not work here.").waitFor();
       await live(page);
       assert.match(await key(), /right/);
       await page.reload();
@@ -61,6 +66,27 @@ test("a link with a wrong key does not replace one that works, a right one does"
       for (const name of ["REST API (OpenAPI)"]) {
         const href = await page.getByRole("link", { name }).getAttribute("href");
         assert.equal(await page.evaluate(async (href) => (await fetch(href)).status, href), 200, "a link brings the key");
+      }
+    });
+  } finally {
+    await two.clear();
+  }
+});
+
+for (const mode of ["required", "audit"]) test(`a link followed without a connection is judged when there is one: ${mode}`, async () => {
+  const two = await new Appliance({ DMX_AUTH_MODE: mode, DMX_AUTH_KEYS: "right,other" }).start();
+  try {
+    await visit(browser, { appliance: two, host: PLAIN, path: "#token=right", expects: /status of 401|ERR_CONNECTION|WebSocket/ }, async (page) => {
+      await live(page);
+      for (const [token, kept] of [["other", "other"], ["wrong", "other"]]) {
+        await two.stop("SIGKILL");
+        await follow(page, token);
+        await page.getByText(/No connection/).first().waitFor();
+        assert.ok(!(await stored(page)).includes(token === "wrong" ? "wrong" : "other"), "nobody has judged it yet");
+        await two.start();
+        await live(page);
+        if (token === "wrong") await page.getByText("The link’s key does not work here.").waitFor();
+        await eventually("the key is judged", () => stored(page), (all) => all.includes(kept) && !all.includes("wrong"));
       }
     });
   } finally {

@@ -1,7 +1,10 @@
 //! What runs here, what it has and where it is reached.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -22,6 +25,25 @@ async fn about_names_addresses_that_other_machines_can_dial() {
     required.web().get("/about").await.problem(401);
     let keyed = required.web();
     assert_eq!(keyed.send(keyed.request(Method::GET, "/about").header("x-api-key", "right")).await.status, 200);
+}
+
+#[tokio::test]
+async fn about_says_whether_the_key_is_one_of_the_appliances_also_when_none_is_needed() {
+    for (mode, keys) in [("audit", "right"), ("audit", ""), ("required", "right")] {
+        let appliance = Home::new().set("DMX_AUTH_MODE", mode).set("DMX_AUTH_KEYS", keys).start().await;
+        let web = appliance.web();
+        for key in ["right", "wrong", ""] {
+            let answer = web.send(web.request(Method::GET, "/about").header("x-api-key", key)).await;
+            if mode == "required" && key != "right" {
+                answer.problem(401);
+            } else {
+                assert_eq!(answer.json()["keyKnown"], key == "right" && keys == "right", "{mode}, {keys}, {key}");
+            }
+        }
+        if mode == "audit" {
+            assert_eq!(web.get("/about").await.json()["keyKnown"], false);
+        }
+    }
 }
 
 #[tokio::test]
@@ -51,8 +73,11 @@ async fn about_tells_the_name_that_avahi_gave_this_machine() {
         let listener = UnixListener::bind(run.join("socket")).unwrap();
         // What avahi-daemon 0.8 answers; asked for another machine's address it would say "-15 Timeout reached" after 5 s.
         let (name, given) = watch::channel("dmx.local");
+        let questions = Arc::new(AtomicUsize::new(0));
+        let asked = questions.clone();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
+                asked.fetch_add(1, Ordering::SeqCst);
                 let mut question = String::new();
                 BufReader::new(&mut stream).read_line(&mut question).await.unwrap();
                 assert_eq!(question, "RESOLVE-ADDRESS 192.0.2.9\n");
@@ -63,10 +88,16 @@ async fn about_tells_the_name_that_avahi_gave_this_machine() {
         let script = "mount -t tmpfs run /run && mkdir /run/avahi-daemon && mount --bind \"$0\" /run/avahi-daemon && exec \"$@\"";
         let words = ["unshare", "--mount", "sh", "-c", script].map(Into::into);
         let appliance = home.started_by(words.into_iter().chain([run.into_os_string()])).start().await;
-        assert_eq!(appliance.web().get("/about").await.json()["name"], "dmx.local");
+        let at_once = (0..20).map(|_| async { appliance.web().get("/about").await.json()["name"].clone() });
+        assert_eq!(join_all(at_once).await, vec![json!("dmx.local"); 20]);
+        assert_eq!(questions.load(Ordering::SeqCst), 1, "one answer serves all");
         // Another machine has come that had the name first.
         name.send_replace("dmx-2.local");
-        assert_eq!(appliance.web().get("/about").await.json()["name"], "dmx-2.local");
+        eventually("the new name", async || {
+            (appliance.web().get("/about").await.json()["name"] == "dmx-2.local").then_some(())
+        })
+        .await;
+        assert_eq!(questions.load(Ordering::SeqCst), 2);
     })
     .await;
 }
