@@ -24,10 +24,11 @@ impl Catalogue {
         self.projects.iter().find(|project| project.id.as_str() == id)
     }
 
-    /// Which content the list is.
+    /// Which content the list is: what people say in it, and its times, which backups and kept looks move.
     #[must_use]
     pub fn tag(&self) -> Tag {
-        Tag::of_json(&(self.active.as_str(), &self.projects))
+        let said = self.projects.iter().map(|project| Tag::of_project(project).to_string()).collect::<Vec<_>>();
+        Tag::of_json(&(self.active.as_str(), said)).beside(&Tag::of_json(&self.projects))
     }
 
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Project> {

@@ -40,6 +40,12 @@ impl Tag {
         Self::of_json(&(id, name, venue, event_date, notes))
     }
 
+    /// This with what changes without anybody's edit: a reader who asks for news (`If-None-Match`) sees both, for an editor
+    /// (`If-Match`) this counts alone.
+    pub(super) fn beside(&self, unedited: &Self) -> Self {
+        Self(format!("{}.{}", self.0.trim_end_matches('"'), unedited.0.trim_start_matches('"')).into())
+    }
+
     /// Its characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -59,11 +65,17 @@ impl Expected {
     pub(super) fn meet<'a>(&self, tags: impl IntoIterator<Item = &'a Tag>) -> Result<(), Fault> {
         let Self::OneOf(expected) = self else { return Ok(()) };
         // Weakly: a proxy that compresses turns our tags into weak ones, and a print of content is as good either way.
-        let given = |tag: &Tag| expected.iter().any(|given| given.trim_start_matches("W/") == tag.as_str());
+        let given =
+            |tag: &Tag| expected.iter().any(|given| edited(given.trim_start_matches("W/")) == edited(tag.as_str()));
         let mut tags = tags.into_iter().peekable();
         let own = tags.peek().map(|&tag| tag.clone());
         if tags.any(given) { Ok(()) } else { Err(Fault::Outdated(own)) }
     }
+}
+
+/// What of a tag an edit changes.
+fn edited(tag: &str) -> &str {
+    tag.split_once('.').map_or(tag, |(edited, _)| edited)
 }
 
 #[cfg(test)]
@@ -78,6 +90,12 @@ mod tests {
         assert_eq!(Expected::Anything.meet([&now]), Ok(()));
         assert_eq!(meets(&["\"x\"", now.as_str()]), Ok(()));
         assert_eq!(meets(&[&format!("W/{other}")]), Ok(()));
+        let (before, since) = (now.beside(&other), now.beside(&now));
+        assert_ne!(before, since);
+        for (given, known) in [(&before, &since), (&since, &before)] {
+            assert_eq!(Expected::OneOf(vec![given.to_string()]).meet([known]), Ok(()));
+        }
+        assert!(Expected::OneOf(vec![before.to_string()]).meet([&other.beside(&other)]).is_err());
         for given in [&[][..], &["\"x\""], &["now"], &[now.as_str().trim_matches('"')]] {
             assert_eq!(meets(given), Err(Fault::Outdated(Some(now.clone()))), "{given:?}");
         }

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{asking, body_of, create, export, fresh, import, list, marked, project, scenes, select};
-use crate::harness::{Answer, Web};
+use crate::harness::{Answer, Home, Web};
 
 /// The tag of what a path shows, which a 304 must confirm.
 async fn tag(web: &Web, path: &str) -> String {
@@ -159,6 +159,31 @@ async fn projects_are_edited_as_they_were_read_and_the_same_list_elsewhere_is_an
     let now = tag(&web, "/projects").await;
     assert_eq!((back.status, back.header("etag")), (200, now.as_str()));
     assert_eq!(edit(&web, Method::DELETE, &format!("/projects/{id}"), &now, &Value::Null).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_backup_or_a_kept_look_is_no_edit_of_the_list_of_projects() {
+    let home = Home::new().set("DMX_PROJECTS_ENABLED", "true").set("DMX_CLOUD_BACKUP_ENABLED", "true");
+    let appliance = home.start().await;
+    let web = appliance.web();
+    let read = tag(&web, "/projects").await;
+    body_of(&web.post("/scenes", json!({"name": "new"}).to_string()).await, 201);
+    body_of(&web.post("/projects/default/backups", "{}").await, 201);
+    let again = web.send(web.request(Method::GET, "/projects").header("if-none-match", &read)).await;
+    assert_eq!(again.status, 200, "its times are other ones");
+    assert_ne!(project(&again.json(), "default")["lastBackupAt"], Value::Null);
+
+    let saved = edit(&web, Method::PUT, "/projects/default", &read, &json!({"notes": "x"})).await;
+    assert_eq!(saved.status, 200, "{saved:?}");
+    outdated(&web, Method::PUT, "/projects/default", &read, &json!({"notes": "y"})).await;
+    let now = tag(&web, "/projects").await;
+    body_of(&web.post("/projects/default/backups", "{}").await, 201);
+    for given in [now.clone(), format!("W/{now}")] {
+        let selected = edit(&web, Method::POST, "/projects/default/select", &given, &Value::Null).await;
+        assert_eq!(selected.status, 200, "{given}: {selected:?}");
+    }
+    assert_eq!(edit(&web, Method::POST, "/projects", &now, &json!({"name": "B"})).await.status, 201);
+    outdated(&web, Method::POST, "/projects", &now, &json!({"name": "C"})).await;
 }
 
 #[tokio::test]
