@@ -149,11 +149,11 @@ impl Board {
 
     /// What a look at the medium of local backups has told.
     pub(super) fn medium(&self, look: Look) {
-        let same = "the folder of backup.local_path is on the same medium as the data, so that one dead card takes both: \
-                    is the stick plugged in and mounted? If it is, name a folder that lies on it";
-        let changed = "the folder of backup.local_path is on another medium than at the last backup, and the earlier \
-                       versions are on that one: plug it in and mount it; if the change is meant, \
-                       POST /projects/default/backups/medium takes the present one";
+        let same = "backup.local_path is on the same medium as the data, so you lose both if that card fails: check that the \
+                    stick is plugged in and mounted, and that the folder is on it";
+        let changed = "backup.local_path is on a different medium than at the last backup, and the earlier versions are on \
+                       that one: plug it in and mount it. If you changed it on purpose, confirm with \
+                       POST /projects/default/backups/medium";
         for (code, is, message) in [(SAME_MEDIUM, look.same, same), (MEDIUM_CHANGED, look.changed, changed)] {
             if is && self.health.raise(code, message) {
                 tracing::warn!(code, "backup_medium");
@@ -179,7 +179,7 @@ impl Board {
         tracing::warn!(%project, doing = doing.name(), kind = fault.kind.label(), error = %fault, "backup_failed");
         self.edit(project, |status| status.last_error = Some(fault.message.clone()));
         if doing == Doing::Creating {
-            let message = format!("no backup of project {project} could be made: {fault}");
+            let message = format!("project {project} could not be backed up: {fault}");
             self.health.raise_for(FAILING, project.as_str(), message);
         }
     }

@@ -361,7 +361,10 @@ pub(super) async fn in_time<T>(job: impl Future<Output = Result<T, Fault>>) -> R
 }
 
 fn not_kept(done: &str, fault: Fault) -> Fault {
-    Fault { message: format!("nothing was {done}, since the present state could not be kept: {fault}"), ..fault }
+    Fault {
+        message: format!("nothing was {done}, because the current state could not be saved first: {fault}"),
+        ..fault
+    }
 }
 
 fn not_taken(why: NotTaken, project: &ProjectId) -> Fault {

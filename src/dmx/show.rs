@@ -107,7 +107,7 @@ impl ShowFile {
         let counts = |name: &String| mode == ImportMode::Merge || is_of_a_show(name);
         if file.scenes.is_none() && !file.show.0.keys().any(counts) {
             let lists = LISTS.join(", ");
-            let fault = format!("is no show: it has neither scenes nor any of {lists}, customLayout");
+            let fault = format!("is not a show file: it has no scenes, and none of {lists}, customLayout");
             return Err(Refusal::whole(Reason::ValidationFailed, fault));
         }
         Ok(file)

@@ -58,8 +58,8 @@ impl Hosts {
         Err(Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
             format!(
-                "this appliance does not answer to the name {host}: use its address or its name ending in .local, or add \
-                 the name to http.allow_hosts (DMX_HTTP_ALLOW_HOSTS)"
+                "this appliance does not answer to the name {host}: use its IP address or its .local name, or add {host} to \
+                 http.allow_hosts (DMX_HTTP_ALLOW_HOSTS)"
             ),
         ))
     }

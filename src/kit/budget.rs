@@ -47,6 +47,17 @@ impl Kind {
         }
     }
 
+    /// As people are told.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Packets => "MQTT packets that are still arriving",
+            Self::Bodies => "request bodies and large answers",
+            Self::Documents => "documents that are being read and stored",
+            Self::Sockets => "WebSocket messages that wait their turn",
+            Self::Backups => "backups and restores",
+        }
+    }
+
     /// Its share, in sixteenths of the whole. Together they are more than that: not all are full at once, and none takes
     /// what another needs.
     const fn sixteenths(self) -> u64 {
@@ -110,19 +121,30 @@ impl From<IpAddr> for Holder {
 
 /// Why there is no more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no memory for more {} of {address}: {whose} of {} (limits.memory, limits.per_address)", kind.name(), shown(*most))]
+#[error("{message}")]
 pub struct Full {
-    kind: Kind,
-    address: IpAddr,
-    whose: String,
-    most: u64,
+    message: String,
     /// It asked for more than it could ever get.
     pub never: bool,
 }
 
+/// Which limit was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The address's own.
+    Address,
+    /// The kind's.
+    Kind,
+    /// Of everything together.
+    All,
+}
+
 /// Bytes as people read them.
 fn shown(bytes: u64) -> String {
-    if bytes >= 10 << 20 { format!("{} MB", bytes >> 20) } else { format!("{} kB", bytes >> 10) }
+    match bytes {
+        0..0x10_0000 => format!("{} kB", bytes.div_ceil(1 << 10)),
+        _ => format!("{} MB", bytes.div_ceil(1 << 20)),
+    }
 }
 
 /// A part of the budget, given back when it is dropped.
@@ -175,7 +197,8 @@ impl Budget {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, kind: Kind, address: IpAddr, more: u64) -> Result<(), Full> {
+    /// `whole` is what whoever asks will hold with it.
+    fn take(&self, kind: Kind, address: IpAddr, more: u64, whole: u64) -> Result<(), Full> {
         let holder = Holder::from(address);
         let mut held = self.held();
         let all = held.all;
@@ -183,13 +206,34 @@ impl Budget {
         let own = used.by.get(&holder).copied().unwrap_or(0);
         let kept = |of: u64| if holder == Holder::Loopback || kind.is_single() { of } else { of - of / 8 };
         let (most, of_kind, total) = (self.most(kind, address), kept(self.of_kind(kind)), kept(self.0.total));
-        let limits =
-            [(own, most, "it holds"), (used.bytes, of_kind, "all hold"), (all, total, "everything together is")];
+        let limits = [(own, most, Whose::Address), (used.bytes, of_kind, Whose::Kind), (all, total, Whose::All)];
         if let Some((bytes, most, whose)) = limits.into_iter().find(|(bytes, most, _)| bytes + more > *most) {
             used.refused_at = Some(Instant::now());
             drop(held);
-            let whose = format!("{whose} {}, {} more would be too much", shown(bytes), shown(more));
-            let full = Full { kind, address, whose, most, never: more > most };
+            let never = whole > most;
+            let (what, uses, limit) = (kind.words(), shown(bytes), shown(most));
+            let needs = shown(if never { whole } else { more });
+            let settings = match whose {
+                Whose::Address if most < self.of_kind(kind) => "limits.memory, limits.per_address",
+                _ => "limits.memory",
+            };
+            let message = match whose {
+                _ if never => format!("{address} needs {needs} for {what}, more than the {limit} allowed ({settings})"),
+                Whose::Address => {
+                    format!(
+                        "{address} already uses {uses} of the {limit} allowed for {what} and needs {needs} more ({settings})"
+                    )
+                }
+                Whose::Kind => format!(
+                    "all clients together already use {uses} of the {limit} allowed for {what}, and {address} needs {needs} \
+                     more ({settings})"
+                ),
+                Whose::All => format!(
+                    "all clients together already use {uses} of {limit} of memory, and {address} needs {needs} more for {what} \
+                     ({settings})"
+                ),
+            };
+            let full = Full { message, never };
             self.0.metrics.refused.with_label_values(&[kind.name()]).inc();
             if self.0.health.raise_for(PROBLEM, kind.name(), full.to_string()) {
                 tracing::warn!(kind = kind.name(), %address, %full, "memory_full");
@@ -239,7 +283,7 @@ impl Share {
     pub fn grow_to(&mut self, bytes: usize) -> Result<(), Full> {
         let bytes = bytes as u64;
         if let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) {
-            self.budget.take(self.kind, self.address, more)?;
+            self.budget.take(self.kind, self.address, more, bytes)?;
             self.bytes = bytes;
         }
         Ok(())
@@ -317,9 +361,14 @@ mod tests {
         assert!(!full.never);
         let problems = health.problems();
         assert_eq!(problems[0].code, "MEMORY_FULL");
-        assert!(problems[0].message.contains("packets of 192.168.1.7"), "{}", problems[0].message);
-        assert!(held.grow_to(MB + 1).is_err());
-        assert!(budget.draw(Kind::Packets, lamp, 5 * MB).err().unwrap().never);
+        assert_eq!(
+            problems[0].message,
+            "192.168.1.7 already uses 1 MB of the 1 MB allowed for MQTT packets that are still arriving and needs \
+             1 kB more (limits.memory, limits.per_address)"
+        );
+        let never = budget.draw(Kind::Packets, lamp, 5 * MB).err().unwrap();
+        assert!(never.never && never.to_string().contains("needs 5 MB for MQTT packets"), "{never}");
+        assert!(held.grow_to(MB + 1).err().unwrap().never, "what it holds already counts");
         assert!(budget.draw(Kind::Bodies, lamp, MB).is_ok(), "another kind has its own share");
         assert!(budget.draw(Kind::Packets, at("::ffff:192.168.1.7"), 1).is_err(), "the same address");
         assert!(budget.draw(Kind::Packets, at("192.168.1.8"), MB).is_ok());

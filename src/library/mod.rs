@@ -57,7 +57,7 @@ pub enum Fault {
     #[error("scenes or show were edited meanwhile")]
     Changed,
     /// The document is another one than the client expected; its tag now.
-    #[error("it was changed since you read it; read it again, and change that")]
+    #[error("it has changed since you read it: read it again and repeat your change")]
     Outdated(Option<Tag>),
     /// Scenes or show are damaged, so that nothing can be built on them.
     #[error("scenes or show of this project are damaged; restore a backup, or replace both by /import with scenes")]

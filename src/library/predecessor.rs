@@ -134,12 +134,12 @@ impl Takeover {
         if all > told.len() {
             told.push(format!("{} more", all - told.len()));
         }
-        let mut message = format!("of the predecessor's files these could not be taken over: {}", told.join("; "));
+        let mut message = format!("some of the previous software's files could not be imported: {}", told.join("; "));
         if self.unread.iter().any(|file| file.refused) {
-            message += ". Give dmxd the right to read them (chmod -R a+rX on the folder) and start again";
+            message += ". Let dmxd read them (chmod -R a+rX on the folder) and restart it";
         }
         if *self != self.acknowledged() {
-            message += ". GET /takeover lists all; POST /takeover/acknowledge ends this message";
+            message += ". GET /takeover lists everything; POST /takeover/acknowledge dismisses this message";
         }
         message
     }

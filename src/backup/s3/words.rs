@@ -106,7 +106,7 @@ fn meaning(status: u16, code: &str, keys: bool) -> String {
         }
         (_, "NoSuchBucket") => "there is no such bucket; make it, or name another one in backup.s3_bucket",
         (_, "RequestTimeTooSkewed" | "RequestExpired") => {
-            "the clock of this appliance is wrong; it is tried again, and works once the time is right"
+            "the clock of this appliance is wrong; dmxd retries, which will work once the time is right"
         }
         (301 | 307, _)
         | (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
@@ -115,8 +115,8 @@ fn meaning(status: u16, code: &str, keys: bool) -> String {
         (403, _) if !keys => "access without keys is denied; set backup.s3_access_key and backup.s3_secret_key",
         (403, _) => "access is denied; let that key read, write, list and delete below the prefix",
         (404, _) => "it is not there; check backup.s3_bucket and backup.s3_endpoint",
-        (408 | 429 | 503, _) | (_, "SlowDown") => "it is too busy; it is tried again later",
-        (500.., _) => "it has a fault of its own; it is tried again later",
+        (408 | 429 | 503, _) | (_, "SlowDown") => "it is too busy; dmxd retries later",
+        (500.., _) => "it reports an internal error; dmxd retries later",
         _ => "it refused; look into its own log",
     };
     if code.is_empty() { format!("{told} (status {status})") } else { format!("{told} ({status} {code})") }

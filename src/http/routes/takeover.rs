@@ -26,7 +26,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route {
         verb: Verb::Post,
         path: "/takeover/acknowledge",
-        summary: "Takes notice: what was left out is not listed any more, and files that hold no JSON are not tried again. \
+        summary: "Dismisses the list: what was left out is no longer listed, and files that are not JSON are not retried. \
                   Files that the system refuses stay listed, and each start tries them.",
         key: Key::AsHeader,
         query: &[],
