@@ -1,7 +1,8 @@
 // Starts the app: words, theme, frame, the view that the address names. Everything else is in its own file.
 
+import { away } from "./away.js";
 import { opens } from "./core/api.js";
-import { h, mark, say } from "./core/dom.js";
+import { h, mark, reveal, say } from "./core/dom.js";
 import * as prefs from "./core/prefs.js";
 import { LANGUAGES, t, use } from "./core/words.js";
 import { desk } from "./desk.js";
@@ -58,6 +59,7 @@ async function start() {
     show();
   });
   document.addEventListener("settings", onSettings);
+  main.addEventListener("toggle", ({ target }) => target instanceof HTMLDetailsElement && target.open && reveal(target), true);
   keepAwake();
   desk.onBack = () => void lookForNew(offer);
   void lookForNew(offer);
@@ -129,7 +131,7 @@ function frame() {
   document.body.replaceChildren(
     h("a", { class: "skip", href: "#view", onclick: skip }, t("nav.skip")),
     h("header", { class: "top" }, h("nav", { "aria-label": t("nav.label") }, NAMES.map(tab)), project, notices, update, chip, spoken),
-    keyAsk(framing.signal), main, new DmxBar());
+    keyAsk(framing.signal), away(main, framing.signal), main, new DmxBar());
   desk.paint(() => {
     const { standing } = desk;
     chip.paint(standing);
@@ -159,6 +161,7 @@ function show() {
   showing = new AbortController();
   main.replaceChildren(VIEWS[name](showing.signal));
   mark(main, "data-view", name);
+  desk.changed(); // without a link its controls cannot be used
   main.scrollTop = 0;
   document.title = `${t(`nav.${name}`)} · dmxd`;
   for (const link of document.querySelectorAll("header a")) {

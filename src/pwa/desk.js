@@ -235,7 +235,7 @@ class Desk {
   }
 
   /**
-   * Edits a look, if it is still as it was shown: what another tablet has made of it meanwhile is not overwritten unseen.
+   * Edits a look, if what is edited is still as it was shown: what another tablet has made of it meanwhile is not overwritten unseen.
    * @param {string} method
    * @param {Scene} shown
    * @param {object | undefined} body
@@ -246,7 +246,7 @@ class Desk {
   async editLook(method, shown, body, words, below = "") {
     await this.loadScenes(); // if there is no link, the edit itself will say so
     const now = this.scenes.find(({ id }) => id === shown.id);
-    if (now && JSON.stringify(now) !== JSON.stringify(shown)) {
+    if (now && differs(now, shown, body)) {
       this.notify(t("changed.look", { name: now.name }));
       return false;
     }
@@ -285,6 +285,7 @@ class Desk {
    * @returns {Promise<T | null>}
    */
   async ask(promise, done = "") {
+    if (done !== null) this.notify(""); // what was said of an earlier try
     try {
       const answer = await promise;
       if (done) this.notify(done);
@@ -421,6 +422,18 @@ class Desk {
 function each(group, fields, run) {
   const names = /** @type {Record<string, string>} */ ({ r: "0/1", g: "0/2", b: "0/3", level: "master" });
   for (const [name, value] of Object.entries(fields)) run(names[name] ?? `${group.slice(1)}/${name}`, value);
+}
+
+/**
+ * Whether somebody else has changed what is about to be edited: those fields, or without any the whole look.
+ * @param {Scene} now
+ * @param {Scene} shown
+ * @param {object | undefined} body
+ */
+function differs(now, shown, body) {
+  if (!body) return JSON.stringify(now) !== JSON.stringify(shown);
+  const [theirs, before] = /** @type {Record<string, unknown>[]} */ ([now, shown]);
+  return Object.entries(body).some(([key, mine]) => (theirs?.[key] ?? null) !== (before?.[key] ?? null) && theirs?.[key] !== mine);
 }
 
 /**

@@ -60,6 +60,14 @@ export function mark(element, name, value) {
 }
 
 /**
+ * Brings what a tap has opened into sight, above the bar: of what is larger than the view, its beginning.
+ * @param {Element} element
+ */
+export function reveal(element) {
+  requestAnimationFrame(() => element.scrollIntoView({ block: "nearest" })); // once it is laid out
+}
+
+/**
  * Keeps the children of `parent` in step with a list: one element for each key, made once, in the list's order.
  * @template T
  * @param {Element} parent

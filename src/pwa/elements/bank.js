@@ -32,8 +32,8 @@ export function bank(signal) {
   const options = Array.from({ length: UNIVERSES }, (_, n) => h("option", { value: n }));
   const chooser = h("select", { "aria-label": t("bank.universe"), onchange: () => go(Number(chooser.value), 1) }, options);
   const page = (/** @type {number} */ way) => go(universe, first + way * many);
-  const back = h("button", { type: "button", class: "square", "aria-label": t("bank.back"), onclick: () => page(-1) }, icon("left"));
-  const on = h("button", { type: "button", class: "square", "aria-label": t("bank.on"), onclick: () => page(1) }, icon("right"));
+  const back = h("button", { type: "button", class: "square", "aria-label": t("bank.back"), "data-here": true, onclick: () => page(-1) }, icon("left"));
+  const on = h("button", { type: "button", class: "square", "aria-label": t("bank.on"), "data-here": true, onclick: () => page(1) }, icon("right"));
 
   /**
    * @param {number} toUniverse

@@ -22,8 +22,8 @@ export class DmxFades extends HTMLElement {
     desk.paint(() => {
       const fades = desk.model.desk?.fades ?? [];
       const fade = fades.at(-1);
-      this.hidden = !fade;
-      if (!fade) return;
+      this.hidden = !fade || !desk.usable; // without a link nobody knows how far it is
+      if (!fade || !desk.usable) return;
       const done = progress(desk.model, fade, Date.now());
       const rest = seconds(Math.ceil((fade.durationMs * (1 - done)) / 100) * 100);
       say(who, name(fade) + (fades.length > 1 ? ` ${count("fades.more", fades.length - 1)}` : ""));
@@ -31,7 +31,7 @@ export class DmxFades extends HTMLElement {
       way.style.setProperty("--at", String(done));
       mark(way, "aria-valuenow", String(Math.round(done * 10) * 10));
       mark(way, "aria-label", who.textContent);
-      if (desk.usable) desk.changed(); // until it has arrived
+      desk.changed(); // until it has arrived
     }, this.#gone.signal);
   }
 

@@ -1,5 +1,4 @@
-// Short words that go by themselves. They stand over the tabs, let fingers through to them, and never cover a value, a look,
-// BLACKOUT or the chip.
+// Short words that go by themselves, or with a tap. They stand in the header and never cover a value, a look, BLACKOUT or the chip.
 
 import { h } from "../core/dom.js";
 
@@ -9,17 +8,18 @@ const STAY_MS = 5000;
 const LETTER_MS = 40;
 
 export class Notices extends HTMLElement {
-  #note = h("p", { class: "note", role: "status" });
+  #note = h("p", { class: "note", role: "status", onclick: () => this.tell("") });
   #timer = 0;
 
   connectedCallback() {
     if (!this.#note.parentNode) this.prepend(this.#note);
   }
 
-  /** @param {string} words */
+  /** @param {string} words Empty: nothing more is to be said. */
   tell(words) {
-    this.#note.replaceChildren(h("span", null, words));
     clearTimeout(this.#timer);
+    this.#note.replaceChildren(...(words ? [h("span", null, words)] : []));
+    if (!words) return;
     this.#timer = setTimeout(() => this.#note.replaceChildren(), Math.max(STAY_MS, words.length * LETTER_MS));
   }
 }

@@ -1,7 +1,7 @@
 // Backups of the project in use: make one and see it happen, and go back to one, knowing what that changes.
 
 import * as api from "../core/api.js";
-import { h, keep, mark, say } from "../core/dom.js";
+import { h, keep, mark, reveal, say } from "../core/dom.js";
 import { beginning, moment, percent, size, t } from "../core/words.js";
 import { desk } from "../desk.js";
 import { field, poll, section, would } from "./parts.js";
@@ -15,20 +15,23 @@ const PATIENCE_MS = 600_000;
 /**
  * @param {string} project
  * @param {AbortSignal} signal
+ * @returns {{ panel: HTMLElement, load: () => Promise<void> }} `load` looks whether there are others by now.
  */
 export function backups(project, signal) {
   const base = `/projects/${encodeURIComponent(project)}`;
   const list = h("ul", { class: "plain list" });
-  const body = h("div", { class: "stack" }, h("p", { class: "quiet" }, t("loading")));
+  const waiting = h("p", { class: "quiet" }, t("loading"));
+  const body = h("div", { class: "stack" }, waiting);
   const panel = section(t("backups.title"), body);
   const work = h("div", { class: "work", role: "status", hidden: true }, h("p", null), h("progress", { max: 1 }));
   const none = h("p", { class: "quiet", hidden: true }, t("backups.none"));
 
   const load = async () => {
     const about = await desk.about(signal);
-    if (signal.aborted || !about) return;
+    if (signal.aborted) return;
+    if (!about) return say(waiting, t(desk.usable ? "loading" : "away.unread"));
     if (!about.backups) {
-      body.replaceChildren(h("p", null, t("backups.off")), h("pre", null, "[backup]\nenabled = true"));
+      body.replaceChildren(h("p", null, t("backups.off")), h("pre", null, "[backup]\nenabled = true"), h("p", { class: "quiet" }, t("backups.off.kept")));
       return;
     }
     const response = await desk.ask(api.call("GET", `${base}/backups`, { signal }), null);
@@ -66,7 +69,7 @@ export function backups(project, signal) {
     void desk.loadScenes();
   };
   poll(load, EVERY_MS, signal); // the clock and other tablets make some too
-  return panel;
+  return { panel, load };
 }
 
 /** @typedef {(job: Promise<unknown>, done: string) => Promise<void>} Watch */
@@ -133,12 +136,14 @@ function row(version, base, watch) {
       if (!dry) return close(); // the restore would fail for the same reason, which was told
       const hidden = dry.universesLeftOut?.join(", ");
       changes.replaceChildren(would(dry.changes, dry.channels), hidden ? h("p", null, t("backups.leftout", { list: hidden })) : "");
+      reveal(asking);
     };
     const looking = look();
-    asking.replaceChildren(h("p", null, warning), changes, h("div", { class: "row" },
+    asking.replaceChildren(h("p", null, warning), changes, h("div", { class: "row answers" },
       h("button", { type: "button", class: "danger", onclick: restore }, t("backups.restore.sure")),
-      h("button", { type: "button", onclick: close }, t("cancel"))));
+      h("button", { type: "button", "data-here": true, onclick: close }, t("cancel"))));
     asking.hidden = false;
+    reveal(asking);
     mark(open, "aria-expanded", "true");
   }
   return h("li", { class: "item" },

@@ -19,14 +19,19 @@ const GONE = /** @type {const} */ ({
 
 /** @param {AbortSignal} signal */
 export function devices(signal) {
-  const problems = h("div", { class: "problems" });
+  const noProblems = h("p", { class: "quiet" });
+  const problems = h("div", { class: "problems" }, noProblems);
   const ports = h("div", { class: "cards" });
-  const noPorts = h("p", { class: "quiet", hidden: true }, t("devices.outputs.none"));
+  const noPorts = h("p", { class: "quiet" });
   const lamps = h("div", { class: "cards" });
-  const noLamps = h("p", { class: "quiet", hidden: true }, t("devices.lamps.none"));
+  const noLamps = h("p", { class: "quiet" });
   const clients = h("div", { class: "cards" });
-  const noClients = h("p", { class: "quiet", hidden: true }, t("devices.clients.none"));
-  const usb = h("ul", { class: "plain links" });
+  const noClients = h("p", { class: "quiet" });
+  const noUsb = h("li", { class: "quiet" });
+  const usb = h("ul", { class: "plain links" }, noUsb);
+  /** Where nothing has come yet. */
+  const waiting = new Set(/** @type {HTMLElement[]} */ ([noProblems, noPorts, noLamps, noClients, noUsb]));
+  const come = (/** @type {HTMLElement} */ place, words = "") => waiting.delete(place) && say(place, words);
 
   const failed = h("p", { class: "wrong", role: "status" });
   const look = async () => {
@@ -37,25 +42,33 @@ export function devices(signal) {
       /** @type {Promise<{ devices: UsbDevice[] }>} */ (api.json("GET", "/usb/devices", { signal })),
     ]);
     const now = Date.now() + desk.model.ahead;
+    if (ready) come(noProblems);
     if (ready) keep(problems, worded(ready), (problem) => problem.code + problem.message, makeProblem, () => {});
     if (outputs) {
       const both = [...outputs.outputs, ...outputs.inputs.map((input) => ({ ...input, input: true }))].filter(({ enabled }) => enabled);
       keep(ports, both, ({ name }) => name, makeCard, (card, port) => paintPort(card, port, now));
+      come(noPorts, t("devices.outputs.none"));
       noPorts.hidden = outputs.outputs.some(({ enabled }) => enabled);
     }
     if (presence) {
       const behind = new Map(presence.clients.map((client) => [client.clientId, client]));
       keep(lamps, presence.devices, ({ id }) => id, makeCard, (card, device) => paintDevice(card, device, behind.get(device.clientId ?? ""), now));
+      come(noLamps, t("devices.lamps.none"));
       noLamps.hidden = presence.devices.length > 0;
       keep(clients, presence.clients, ({ clientId }) => clientId, makeCard, (card, client) => paintClient(card, client, now));
+      come(noClients, t("devices.clients.none"));
       noClients.hidden = presence.clients.length > 0;
     }
     if (!plugged) return;
+    come(noUsb);
     keep(usb, plugged.devices, ({ port }) => port, ({ port }) => h("li", null, h("span", null, port), h("span", { class: "quiet" })),
       (item, device) => say(/** @type {Element} */ (item.lastElementChild), [device.manufacturer, device.product, device.serialNumber].filter(Boolean).join(" · ")));
     if (plugged.devices.length === 0) usb.replaceChildren(h("li", { class: "quiet" }, t("devices.usb.none")));
   };
   poll(look, EVERY_MS, signal);
+  desk.paint(() => {
+    for (const place of waiting) say(place, t(desk.standing.kind === "lost" ? "away.unread" : "loading"));
+  }, signal);
 
   const refresh = async () => {
     await desk.ask(api.json("POST", "/usb/refresh"));

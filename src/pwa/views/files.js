@@ -1,19 +1,23 @@
 // The show as a file: out, and in after a look at what would change.
 
 import * as api from "../core/api.js";
-import { h } from "../core/dom.js";
+import { h, reveal } from "../core/dom.js";
 import { t } from "../core/words.js";
-import { desk } from "../desk.js";
+import { desk, why } from "../desk.js";
 import { section, would } from "./parts.js";
 
 /** @import { ListChanges } from "../core/types.js" */
 
-export function files() {
+/** Why a file is no project file, by the status of the refusal. */
+const KNOWN = /** @type {const} */ ({ 400: "unread", 413: "large", 422: "strange" });
+
+/** @param {() => void} then After an import: what was there may be a backup now. */
+export function files(then) {
   const plan = h("div", { class: "stack" });
   const chooser = h("input", { type: "file", accept: ".json,application/json", class: "unseen", id: "import", onchange: async () => {
     const file = chooser.files?.[0];
     chooser.value = "";
-    if (file) await consider(await file.text(), plan);
+    if (file) await consider(await file.text(), plan, then);
   } });
   return section(t("files.title"), h("p", { class: "quiet" }, t("files.about")),
     h("div", { class: "row" }, h("button", { type: "button", onclick: exportShow }, t("files.export")),
@@ -33,8 +37,17 @@ async function exportShow() {
  * Shows what an import would change, and offers it.
  * @param {string} raw
  * @param {HTMLElement} plan
+ * @param {() => void} then
  */
-async function consider(raw, plan) {
+async function consider(raw, plan, then) {
+  desk.notify(""); // of the file before
+  plan.replaceChildren();
+  // Added to what is there, anything goes; held against the whole show, a file has to be one.
+  const refusal = await refused(api.json("POST", "/import?mode=replace&dryRun=1", { raw }));
+  if (refusal) {
+    plan.replaceChildren(refusal);
+    return reveal(plan);
+  }
   /** @type {"merge" | "replace"} */
   let mode = "merge";
   /** The show that the file was held against. */
@@ -45,6 +58,7 @@ async function consider(raw, plan) {
     if (!done) return void look(); // it may be another show by now
     plan.replaceChildren();
     void desk.loadScenes();
+    then();
   } }, t("files.apply"));
   /** What is shown is what the button does: until it is known, the button does nothing. */
   const look = async () => {
@@ -52,9 +66,13 @@ async function consider(raw, plan) {
     go.disabled = true;
     /** @type {ReturnType<typeof api.tagged<{ changes: Record<string, ListChanges> }>>} */
     const asked = api.tagged("POST", `/import?mode=${mode}&dryRun=1`, { raw });
-    const dry = await desk.ask(asked);
+    const dry = await asked.catch((error) => {
+      desk.notify(t("failed", { why: why(error) })); // else what was said before stays: perhaps why it has to be looked at again
+      return null;
+    });
     if (looked !== mode) return true;
     if (dry) changes.replaceChildren(would(dry.value.changes));
+    if (plan.firstChild) reveal(plan);
     seen = dry?.tag ?? "";
     go.disabled = !dry || Object.keys(dry.value.changes).length === 0;
     return dry !== null;
@@ -67,5 +85,19 @@ async function consider(raw, plan) {
   if (!(await look())) return plan.replaceChildren();
   plan.replaceChildren(
     h("fieldset", { class: "stack" }, h("legend", null, t("files.mode")), choice("merge"), choice("replace")), changes,
-    h("div", { class: "row" }, go, h("button", { type: "button", onclick: () => plan.replaceChildren() }, t("cancel"))));
+    h("div", { class: "row answers" }, go, h("button", { type: "button", "data-here": true, onclick: () => plan.replaceChildren() }, t("cancel"))));
+  reveal(plan);
+}
+
+/**
+ * Why the appliance does not take a file, in people's words; its own are in the details. Null: it takes it, or something else is wrong
+ * and will be told.
+ * @param {Promise<unknown>} asked
+ */
+async function refused(asked) {
+  const error = await asked.then(() => null, (reason) => reason);
+  if (!(error instanceof api.Refused) || !(error.status in KNOWN)) return null;
+  const known = KNOWN[/** @type {keyof typeof KNOWN} */ (error.status)];
+  return h("div", { class: "stack", role: "alert" }, h("p", { class: "wrong" }, t(`files.${known}`)),
+    h("details", null, h("summary", { class: "quiet" }, t("problem.detail")), h("p", { class: "quiet detail" }, error.message)));
 }

@@ -1,13 +1,13 @@
 // Looks: the light of now becomes a scene; scenes get names, times and places.
 
 import * as api from "../core/api.js";
-import { h, keep, mark, say } from "../core/dom.js";
+import { h, keep, mark, reveal, say } from "../core/dom.js";
 import { lit } from "../core/looks.js";
 import { count, seconds, t } from "../core/words.js";
 import { desk } from "../desk.js";
 import { paintSwatch } from "../elements/dmx-tiles.js";
 import { icon } from "../elements/icons.js";
-import { field, sure } from "./parts.js";
+import { beside, field, sure } from "./parts.js";
 
 /** @import { Scene } from "../core/types.js" */
 
@@ -71,11 +71,9 @@ function row({ id }) {
     details.hidden = !open;
     mark(edit, "aria-expanded", String(open));
     const scene = desk.scenes.find((other) => other.id === id);
-    if (open && scene) details.replaceChildren(...editor(scene, show));
-  }
-  function show() {
-    const scene = desk.scenes.find((other) => other.id === id);
-    if (scene && !details.hidden) details.replaceChildren(...editor(scene, show));
+    if (!open || !scene) return;
+    details.replaceChildren(...editor(scene));
+    reveal(details);
   }
   return element;
 }
@@ -90,25 +88,34 @@ function paintRow(element, scene) {
   paintSwatch(swatch, scene);
   say(/** @type {Element} */ (what.querySelector("strong")), scene.name);
   const time = scene.fadeMs ? seconds(scene.fadeMs) : t("tiles.cut");
-  const scope = t(scene.universes?.length ? "looks.whole" : "looks.partial");
-  say(/** @type {Element} */ (what.lastElementChild), [scene.favorite ? "★" : "", time, count("looks.channels", lit(scene)), scope].filter(Boolean).join(" · "));
+  const light = count("looks.lit", lit(scene));
+  const scope = scene.universes?.length ? [t("looks.whole"), light] : [light, t("looks.partial")];
+  say(/** @type {Element} */ (what.lastElementChild), [scene.favorite ? "★" : "", time, ...scope].filter(Boolean).join(" · "));
   mark(recall, "aria-label", t("looks.recall.label", { name: scene.name }));
   mark(edit, "aria-label", t("looks.edit", { name: scene.name }));
 }
 
 /**
- * @param {Scene} scene As people see it.
- * @param {() => void} again Shows it as it is now.
+ * What the fields of an editor hold.
+ * @param {Scene} scene
+ * @returns {Record<string, string>}
  */
-function editor(scene, again) {
+const texts = ({ name, fadeMs }) => ({ name, fadeMs: String((fadeMs ?? 0) / 1000) });
+
+/**
+ * @param {Scene} scene As people see it.
+ */
+function editor(scene) {
   const { id, name, fadeMs, favorite } = scene;
   let shown = scene;
   /** One after the other: each edit is of what the one before has left. */
   let turn = Promise.resolve();
   const edit = (/** @type {string} */ method, /** @type {object | undefined} */ body, words = "", below = "") => {
     turn = turn.then(async () => {
-      if (!(await desk.editLook(method, shown, body, words, below))) return again();
+      const before = shown;
+      const done = await desk.editLook(method, shown, body, words, below);
       shown = desk.scenes.find((other) => other.id === id) ?? shown;
+      renew(before, done ? {} : (body ?? {}));
     });
     return turn;
   };
@@ -136,6 +143,28 @@ function editor(scene, again) {
   };
   const fadeField = h("input", { type: "number", min: 0, max: 86400, step: 0.1, inputmode: "decimal", value: (fadeMs ?? 0) / 1000,
     onchange: () => fadeField.reportValidity() && change({ fadeMs: Math.round(Number(fadeField.value) * 1000) }) });
+  /**
+   * What others have changed meanwhile is shown; what was typed here stays, and theirs stands beside it.
+   * @param {Scene} before
+   * @param {object} refused What was to be changed and is not.
+   */
+  const renew = (before, refused) => {
+    const was = texts(before);
+    const now = texts(shown);
+    for (const [key, control] of Object.entries({ name: nameField, fadeMs: fadeField })) {
+      const [old, theirs] = [was[key] ?? "", now[key] ?? ""];
+      if (key in refused) {
+        beside(control, t("changed.theirs", { value: theirs }),
+          h("button", { type: "button", class: "small", onclick: () => control.dispatchEvent(new Event("change")) }, t("changed.mine")),
+          h("button", { type: "button", class: "small", "data-here": true, onclick: () => {
+            control.value = theirs;
+            beside(control, "");
+          } }, t("changed.take")));
+      } else if (control.value === theirs) beside(control, "");
+      else if (control.value === old) control.value = theirs;
+    }
+    star.checked = Boolean(shown.favorite);
+  };
   const star = h("input", { type: "checkbox", checked: Boolean(favorite), onchange: () => change({ favorite: star.checked }) });
   return [
     h("div", { class: "fields" }, field(t("looks.name"), nameField), field(t("looks.fade"), fadeField)),

@@ -1,6 +1,6 @@
 // Pieces that several views are made of.
 
-import { h } from "../core/dom.js";
+import { h, reveal } from "../core/dom.js";
 import { count, knows, t } from "../core/words.js";
 import { desk } from "../desk.js";
 
@@ -14,6 +14,7 @@ const ASK_MS = 4000;
 const NAMED = 8;
 
 let sections = 0;
+let controls = 0;
 
 /**
  * @param {string} title
@@ -58,9 +59,26 @@ export function sure(words, question, run, props = {}) {
     button.textContent = question;
     button.removeAttribute("aria-label");
     button.classList.add("danger");
+    reveal(button); // its words may need a line of their own
     timer = setTimeout(calm, ASK_MS);
   }
   return button;
+}
+
+/**
+ * What stands on another device, beside the control that keeps what was typed here; `words` empty: nothing.
+ * @param {HTMLElement} control
+ * @param {string} words
+ * @param {...HTMLElement} ways What may be done about it.
+ */
+export function beside(control, words, ...ways) {
+  const place = control.closest(".field");
+  place?.parentElement?.querySelector(`[data-beside="${control.id}"]`)?.remove();
+  if (!words) return;
+  control.id ||= `c${controls++}`;
+  const note = h("div", { class: "beside", role: "status", "data-beside": control.id }, h("span", null, words), ...ways);
+  place?.after(note);
+  reveal(note);
 }
 
 /**
@@ -92,17 +110,28 @@ function names(ids) {
 }
 
 /**
- * Runs again and again while the page is seen, each time after the last one has ended, until the signal.
+ * Runs again and again while the page is seen, each time after the last one has ended, and at once when the link is back, until
+ * the signal.
  * @param {() => Promise<unknown>} run
  * @param {number} everyMs
  * @param {AbortSignal} signal
  */
 export function poll(run, everyMs, signal) {
   let timer = 0;
+  let running = false;
+  let { usable } = desk;
   const turn = async () => {
+    clearTimeout(timer);
+    running = true;
     if (document.visibilityState === "visible") await run().catch(() => {});
+    running = false;
     if (!signal.aborted) timer = setTimeout(turn, everyMs);
   };
   signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
   void turn();
+  desk.paint(() => {
+    const back = desk.usable && !usable;
+    usable = desk.usable;
+    if (back && !running) void turn();
+  }, signal);
 }

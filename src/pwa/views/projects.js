@@ -4,7 +4,7 @@ import * as api from "../core/api.js";
 import { h, keep, mark, say } from "../core/dom.js";
 import { beginning, moment, t } from "../core/words.js";
 import { desk } from "../desk.js";
-import { field, section, sure } from "./parts.js";
+import { beside, field, section, sure } from "./parts.js";
 
 /** @import { Project } from "../core/types.js" */
 
@@ -55,7 +55,7 @@ function row({ id, name }, show) {
   };
   return h("li", { class: "item" },
     h("div", { class: "what" }, h("div", null, h("strong", null), " ", h("span", { class: "on" }, t("shows.active"))), h("span", { class: "quiet meta" })),
-    h("div", { class: "row" }, h("button", { type: "button", "aria-label": t("shows.about.label", { name }), onclick: () => show(id) }, t("shows.about")),
+    h("div", { class: "row" }, h("button", { type: "button", "aria-label": t("shows.about.label", { name }), "data-here": true, onclick: () => show(id) }, t("shows.about")),
     sure(t("shows.select"), t("shows.select.sure"), () => then(api.json("POST", `${path(id)}/select`)), { "aria-label": t("shows.select.label", { name }) }),
     sure(t("shows.delete"), t("shows.delete.sure"), () => then(api.json("DELETE", path(id))), { "aria-label": t("shows.delete.label", { name }) })));
 }
@@ -97,9 +97,11 @@ export function projectForm(id, signal) {
     await desk.loadProjects();
     const now = mine();
     const theirs = now && Object.keys(body).filter((key) => (now[/** @type {keyof Project} */ (key)] ?? "") !== before[key]);
+    for (const [, field] of fields) beside(field, "");
     if (now && theirs?.length) {
       // Seen now; whoever saves once more means it.
       for (const [key] of fields) read[key] = now[key] ?? "";
+      for (const [key, field] of fields) if (theirs.includes(key)) compare(field, now[key] ?? "");
       const list = theirs.map((key) => `“${now[/** @type {keyof Project} */ (key)] ?? ""}”`).join(", ");
       return desk.notify(t("changed.project", { list }));
     }
@@ -108,6 +110,14 @@ export function projectForm(id, signal) {
     if (saved) for (const key of Object.keys(body)) read[key] = body[key] ?? "";
     void desk.loadProjects();
   };
+  /**
+   * @param {HTMLInputElement | HTMLTextAreaElement} field What was typed stays in it.
+   * @param {string} value What the other one has made of it.
+   */
+  const compare = (field, value) => beside(field, t("changed.theirs", { value }), h("button", { type: "button", class: "small", "data-here": true, onclick: () => {
+    field.value = value;
+    beside(field, "");
+  } }, t("changed.take")));
   desk.paint(() => {
     const now = mine();
     if (!now) return;

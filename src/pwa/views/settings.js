@@ -8,6 +8,9 @@ import { qrCode } from "../elements/qr.js";
 import { mayKeepAwake } from "../wake.js";
 import { field, section } from "./parts.js";
 
+/** Addresses that lead nowhere from another machine. */
+const LOOPBACK = /\/\/(localhost|127\.|\[::1)/;
+
 const THEMES = ["dark", "red", "light"];
 
 /** @param {AbortSignal} signal */
@@ -79,17 +82,20 @@ function about(signal) {
   const name = h("p", { class: "quiet" });
   const codes = h("div", { class: "codes" });
   const show = (/** @type {string[]} */ addresses) => {
-    codes.replaceChildren(...addresses.map((address) =>
+    const others = addresses.filter((address) => !LOOPBACK.test(address)).slice(0, 4);
+    codes.replaceChildren(...others.map((address) =>
       h("figure", null, qrCode(address, t("settings.qr", { address })), h("figcaption", null, address))));
+    if (others.length === 0) codes.replaceChildren(h("p", null, t("settings.address.here", { address: own })));
   };
-  show([`${location.origin}/`]);
+  const own = `${location.origin}/`;
+  show([own]);
   const load = async () => {
     const about = await desk.about(signal);
     if (!about || signal.aborted) return;
     version.textContent = t("settings.version", { version: about.version });
     name.textContent = about.name ? t("settings.mdns", { name: about.name }) : "";
     // This page's own address first: it is known to work.
-    show([...new Set([`${location.origin}/`, ...about.addresses])].filter((address) => !/\/\/(localhost|127\.|\[::1)/.test(address) || about.addresses.length === 0).slice(0, 4));
+    show([...new Set([own, ...about.addresses])]);
   };
   void load();
   // A link sends no header, so the key goes in the address.

@@ -1,6 +1,6 @@
 // Projects: which show is in use, what is known about it, its backups and its file.
 
-import { h } from "../core/dom.js";
+import { h, reveal, say } from "../core/dom.js";
 import { t } from "../core/words.js";
 import { desk } from "../desk.js";
 import { backups } from "./backups.js";
@@ -15,6 +15,7 @@ const ONE = "default";
 export function shows(signal) {
   const page = h("div", { class: "page columns" });
   const title = h("h1", { class: "unseen" }, t("shows.title"));
+  const waiting = h("p", { class: "quiet" }, t("loading"));
   const off = section(t("shows.off.title"), h("p", null, t("shows.off")), h("pre", null, "[projects]\nenabled = true"));
   /** @type {string | null | undefined} What the page was made for. */
   let made;
@@ -23,8 +24,10 @@ export function shows(signal) {
     within.abort();
     within = new AbortController();
     const inside = within.signal;
-    if (active === undefined) return page.replaceChildren(title, h("p", { class: "quiet" }, t("loading")));
-    if (active === null) return page.replaceChildren(title, h("div", { class: "stack" }, off, files()), h("div", { class: "stack" }, backups(ONE, inside)));
+    if (active === undefined) return page.replaceChildren(title, waiting);
+    const kept = backups(active ?? ONE, inside);
+    const file = files(() => void kept.load());
+    if (active === null) return page.replaceChildren(title, h("div", { class: "stack" }, off, file), h("div", { class: "stack" }, kept.panel));
     const about = h("div", null);
     let shown = new AbortController();
     inside.addEventListener("abort", () => shown.abort(), { once: true });
@@ -38,17 +41,19 @@ export function shows(signal) {
     const showHere = (/** @type {string} */ id) => {
       show(id);
       about.querySelector("input")?.focus();
+      reveal(about);
     };
     show(active);
     desk.paint(() => {
       if (!desk.projects?.projects.some(({ id }) => id === chosen)) show(active); // it was deleted
     }, inside);
-    page.replaceChildren(title, h("div", { class: "stack" }, projectList(showHere, inside), backups(active, inside)), h("div", { class: "stack" }, about, files()));
+    page.replaceChildren(title, h("div", { class: "stack" }, projectList(showHere, inside), kept.panel), h("div", { class: "stack" }, about, file));
   };
   signal.addEventListener("abort", () => within.abort(), { once: true });
   void desk.loadProjects();
   desk.paint(() => {
     const active = desk.projects === undefined ? undefined : (desk.projects?.activeId ?? null);
+    say(waiting, t(desk.standing.kind === "lost" ? "away.unread" : "loading"));
     if (page.firstChild && made === active) return;
     made = active;
     make(active);

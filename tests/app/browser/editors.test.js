@@ -45,6 +45,45 @@ test("a look that somebody else has changed is not overwritten unseen, and then 
   });
 });
 
+test("what a second editor has typed stays, with the other's value beside it", async () => {
+  appliance = await new Appliance().start();
+  await appliance.rest("/scenes", { body: { id: "a", name: "Warm", channelValues: { 1: 10 }, fadeMs: 0 } });
+  await visit(browser, { appliance, host: PLAIN, path: "#/looks" }, async (page) => {
+    await live(page);
+    await page.getByRole("button", { name: "Edit Warm" }).click();
+    const editor = page.locator(".editor").filter({ visible: true });
+    const name = editor.getByLabel("Name");
+    const fade = editor.getByLabel("Fade (seconds)");
+    const type = async (field, words) => {
+      await field.fill(words);
+      await field.blur();
+    };
+    await patch("a", { name: "Theirs", fadeMs: 5000 });
+    await type(name, "Mine");
+    await page.getByText(/was changed on another device/).waitFor();
+    await editor.getByText("On another device: “Theirs”").waitFor();
+    assert.equal(await name.inputValue(), "Mine");
+    assert.equal(await fade.inputValue(), "5", "what was not touched here is theirs");
+    assert.equal((await one("a")).name, "Theirs");
+    await editor.getByRole("button", { name: "Save mine" }).click();
+    await eventually("mine", () => one("a"), (look) => look.name === "Mine");
+    await eventually("nothing beside it", () => editor.getByText("On another device").count(), (count) => count === 0);
+
+    await patch("a", { fadeMs: 7000 });
+    await type(fade, "3");
+    await editor.getByText("On another device: “7”").waitFor();
+    await editor.getByRole("button", { name: "Use theirs" }).click();
+    assert.equal(await fade.inputValue(), "7");
+    assert.equal((await one("a")).fadeMs, 7000);
+
+    // Another field is no reason to ask.
+    await patch("a", { favorite: true });
+    await type(fade, "4");
+    await eventually("its time", () => one("a"), ({ fadeMs, favorite }) => fadeMs === 4000 && favorite);
+    await eventually("it shows", () => editor.getByRole("checkbox").isChecked(), Boolean);
+  });
+});
+
 test("a project that somebody else describes otherwise is not overwritten unseen, and then it is", async () => {
   appliance = await new Appliance({ DMX_PROJECTS_ENABLED: "true" }).start();
   const venue = async () => (await appliance.rest("/projects/default")).venue;
@@ -55,6 +94,7 @@ test("a project that somebody else describes otherwise is not overwritten unseen
     await appliance.rest("/projects/default", { method: "PUT", body: { venue: "theirs" } });
     await about.getByRole("button", { name: "Save" }).click();
     await page.getByText("to “theirs”").waitFor();
+    await about.getByText("On another device: “theirs”").waitFor();
     assert.deepEqual([await venue(), await about.getByLabel("Venue").inputValue()], ["theirs", "mine"]);
     await about.getByRole("button", { name: "Save" }).click();
     await eventually("it is saved", venue, (text) => text === "mine");

@@ -28,6 +28,7 @@ test("a look is captured, called back, and stops being in effect when the light 
     await appliance.light([200, 100, 50]);
     await capture(page, "Warm", 0);
     assert.deepEqual((await scenes()).map(({ name, fadeMs }) => [name, fadeMs]), [["Warm", 0]]);
+    await page.getByText("cut · whole look · 3 lit", { exact: true }).waitFor();
     await appliance.light([0, 0, 9]);
     await tab(page, "Live");
     const pressed = () => tile(page, "Warm").getAttribute("aria-pressed");

@@ -55,3 +55,23 @@ test("the name of the device stands in what it commands", () =>
     const state = await eventually("the light", () => appliance.rest("/rgb"), ({ r }) => r === 77);
     assert.equal(state.updatedBy, "ui-zofie-s-tablet");
   }));
+
+test("on this machine's own address no other tablet is sent there", () =>
+  visit(browser, { appliance, path: "#/settings" }, async (page) => {
+    await page.getByText(/Version \d/).waitFor();
+    await page.getByText(/works on this machine only/).waitFor();
+    assert.equal(await page.locator(".qr").count(), 0);
+    const addresses = ["http://192.0.2.7:3000/", "http://[2001:db8::7]:3000/"];
+    await page.route("**/about", async (route) => {
+      const answer = await route.fetch();
+      await route.fulfill({ response: answer, json: { ...(await answer.json()), addresses } });
+    });
+    await page.reload();
+    await eventually("the addresses of the network", () => page.locator("figcaption").allTextContents(), (list) => list.join() === addresses.join());
+    assert.equal(await page.getByText(/works on this machine only/).count(), 0);
+  }));
+
+test("a name by which others found it is one that they can open", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#/settings" }, async (page) => {
+    await eventually("its code", () => page.locator("figcaption").allTextContents(), (list) => list.join() === appliance.url(PLAIN));
+  }));

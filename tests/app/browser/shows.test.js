@@ -114,7 +114,7 @@ test("who is in a hurry need not wait for what would change", () =>
   }));
 
 test("a show leaves as a file, and comes in after a look at what changes", () =>
-  visit(browser, { appliance, host: PLAIN, path: "#/shows", expects: /status of 400/ }, async (page) => {
+  visit(browser, { appliance, host: PLAIN, path: "#/shows", expects: /status of (400|413|422)/ }, async (page) => {
     await live(page);
     await scene("Here", 10);
     const file = panel(page, "Project file");
@@ -126,9 +126,22 @@ test("a show leaves as a file, and comes in after a look at what changes", () =>
     const other = { ...show, scenes: [{ ...show.scenes[0], id: "other", name: "From a file" }] };
     const give = (content) => file.locator("input[type=file]").setInputFiles({ name: "show.json", mimeType: "application/json", buffer: Buffer.from(content) });
     await give("{ no show");
-    await page.getByText(/^That did not work/).waitFor();
+    await file.getByText("This file is not a project file: its content is not JSON.").waitFor();
+    for (const strange of ["[]", '{"rev":1,"tracks":[]}', '{"scenes":5}']) {
+      await give(strange);
+      await file.getByText("This file is not a project file, or is damaged.").waitFor();
+      await eventually("the other is gone", () => file.getByText("its content is not JSON").count(), (count) => count === 0);
+    }
+    await file.getByText("Details from the appliance").click();
+    await file.getByText("/scenes must be a list of scenes").waitFor();
+    await give(" ".repeat(9_000_000));
+    await file.getByText("This file is too large").waitFor();
+    assert.equal(await page.locator(".note").textContent(), "", "no tab is covered by it");
+    await page.evaluate(async () => (await import("/desk.js")).desk.notify("That did not work: of an earlier file"));
     await give(JSON.stringify(other));
     await file.getByText("Looks: 1 new").waitFor();
+    assert.equal(await file.getByText(/^This file/).count(), 0, "the next file is fine");
+    assert.equal(await page.locator(".note").textContent(), "");
     await file.getByLabel("Replace it with the file").check();
     await file.getByText("Looks: 1 removed").waitFor();
     assert.equal(await names(), "Here", "only a look so far");
@@ -136,4 +149,26 @@ test("a show leaves as a file, and comes in after a look at what changes", () =>
     await eventually("nothing goes", () => file.getByText("Looks: 1 removed").count(), (count) => count === 0);
     await file.getByRole("button", { name: "Import", exact: true }).click();
     await eventually("both are there", names, (list) => list === "Here,From a file");
+
+    // What an import takes away is kept first, and listed at once.
+    const backups = panel(page, "Backups");
+    await backups.getByText("No backups yet.").waitFor();
+    await give(JSON.stringify({ ...other, scenes: [] }));
+    await file.getByLabel("Replace it with the file").check();
+    await file.getByText("Looks: 2 removed").waitFor();
+    await page.evaluate(() => (globalThis.since = performance.now()));
+    await file.getByRole("button", { name: "Import", exact: true }).click();
+    await backups.getByText("before import").waitFor();
+    assert.ok((await page.evaluate(() => performance.now() - globalThis.since)) < 10_000, "not only with the next look, 15 s later");
   }));
+
+test("while backups are off the app says what is kept all the same", async () => {
+  const plain = await new Appliance().start();
+  try {
+    await visit(browser, { appliance: plain, host: PLAIN, path: "#/shows" }, async (page) => {
+      await panel(page, "Backups").getByText(/before an import takes looks or fixtures away, the appliance keeps a version/).waitFor();
+    });
+  } finally {
+    await plain.clear();
+  }
+});
