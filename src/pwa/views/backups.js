@@ -28,8 +28,7 @@ export function backups(project, signal) {
 
   const load = async () => {
     const about = await desk.about(signal);
-    if (signal.aborted) return;
-    if (!about) return say(waiting, t(desk.usable ? "loading" : "away.unread"));
+    if (signal.aborted || !about) return;
     if (!about.backups) {
       body.replaceChildren(h("p", null, t("backups.off")), h("pre", null, "[backup]\nenabled = true"), h("p", { class: "quiet" }, t("backups.off.kept")));
       return;
@@ -68,6 +67,7 @@ export function backups(project, signal) {
     void load();
     void desk.loadScenes();
   };
+  desk.paint(() => say(waiting, t(desk.standing.kind === "lost" ? "away.unread" : "loading")), signal);
   poll(load, EVERY_MS, signal); // the clock and other tablets make some too
   return { panel, load };
 }

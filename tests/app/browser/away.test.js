@@ -57,6 +57,7 @@ test("what cannot work looks so in every view, a tap says why, and all of it is 
 test("views opened while it is away say that nothing was loaded, and load when it is back", () =>
   visit(browser, { appliance, host: PLAIN, path: "#/live", expects: /ERR_|WebSocket/ }, async (page) => {
     await live(page);
+    await page.locator("header").getByText("Default").waitFor(); // which project it is about is known
     await appliance.stop("SIGKILL");
     await lost(page);
     await go(page, "shows");
