@@ -44,6 +44,25 @@ pub(super) enum Fault {
     /// The data folder.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The data folder of a job without doors.
+    #[error(
+        "opening the data folder {}: {source}; nothing was done (storage.data_dir names it: give --config the file that the \
+         appliance is started with)",
+        path.display()
+    )]
+    DataFolder {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A data folder in which dmxd has never run.
+    #[error(
+        "there is no show in {}: dmxd has never run there (storage.data_dir names it: give --config the file that the \
+         appliance is started with)",
+        .0.display()
+    )]
+    NeverUsed(PathBuf),
     /// The backups' key or bucket.
     #[error("{0}")]
     Backup(#[from] backup::Fault),

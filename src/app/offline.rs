@@ -2,18 +2,20 @@
 //! are switched on does not matter here: whoever calls wants one.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::fs;
+use std::path::{self, Path};
 use std::sync::Arc;
 
 use super::args::{Offline, What};
 use super::house::Fault;
 use super::memory::Memory;
 use crate::backup::{self, Backups, FaultKind, Vaults, Version};
-use crate::config::{Backup, Config};
+use crate::config::{Backup, BackupProvider, Config};
 use crate::dmx::ProjectId;
 use crate::kit::health::{Health, Problem};
 use crate::library::Library;
 use crate::metrics::Metrics;
+use crate::store::Store;
 
 /// How it went.
 pub(super) struct Told {
@@ -29,6 +31,11 @@ pub(super) struct Told {
 pub(super) async fn run(config: Config, metrics: Metrics, job: Offline) -> Result<Told, Fault> {
     match job {
         Offline::Backup { label } => {
+            // An empty show is a backup of nothing, and would be taken for one of something.
+            let folder = data_folder(&config)?;
+            if !Store::is_in(folder) {
+                return Err(Fault::NeverUsed(whole(folder)));
+            }
             with_library(config, metrics, async |backups, project| {
                 let made = backups.handle.create(project, label).await?;
                 Ok(format!("{} of project {project}: {}\n", made.version_id, about(&made)))
@@ -36,6 +43,7 @@ pub(super) async fn run(config: Config, metrics: Metrics, job: Offline) -> Resul
             .await
         }
         Offline::Restore { what, project: owner, force } => {
+            data_folder(&config)?;
             let bundle = what.file().map(read).transpose()?;
             with_library(config, metrics, async |backups, project| {
                 let left_out = match (&what, bundle) {
@@ -54,10 +62,35 @@ pub(super) async fn run(config: Config, metrics: Metrics, job: Offline) -> Resul
             .await
         }
         Offline::Verify { what, project } => {
+            let by_file = !what.is_empty() && what.iter().all(|what| what.file().is_some());
+            let elsewhere = config.backup.provider == BackupProvider::S3 || config.backup.local_path.is_some();
+            if !by_file && !elsewhere {
+                data_folder(&config)?;
+            }
             let vaults = Vaults::new(&config.backup, &config.storage.data_dir)?;
-            verify(&vaults, what, &project).await
+            let mut told = verify(&vaults, what, &project).await?;
+            if told.text.is_empty() {
+                let folder = whole(&config.storage.data_dir);
+                told.good = false; // whoever asks wants to know that there is a backup
+                told.text = format!(
+                    "there is no backup of project {project} (--project names another; storage.data_dir is {})\n",
+                    folder.display()
+                );
+            }
+            Ok(told)
         }
     }
+}
+
+/// The data folder, which no job makes: one that is not there is another than was meant.
+fn data_folder(config: &Config) -> Result<&Path, Fault> {
+    let folder = config.storage.data_dir.as_path();
+    fs::read_dir(folder).map(|_| folder).map_err(|source| Fault::DataFolder { path: whole(folder), source })
+}
+
+/// A path as it reads from anywhere.
+fn whole(folder: &Path) -> path::PathBuf {
+    path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
 }
 
 /// With everything that a running appliance has behind its doors; the active project is worked on.
@@ -114,9 +147,6 @@ async fn verify(vaults: &Vaults, what: Vec<What>, project: &ProjectId) -> Result
             }
             Err(fault) => writeln!(told.text, "{what}{about}: CANNOT be restored: {fault}"),
         };
-    }
-    if told.text.is_empty() {
-        let _ = writeln!(told.text, "there is no backup of project {project} (--project names another)");
     }
     Ok(told)
 }

@@ -32,6 +32,11 @@ pub(super) fn take(dir: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
+/// Whether a store has ever been in this folder. One whose lock somebody has deleted, or not copied, is told by its data.
+pub(super) fn was_used(dir: &Path) -> bool {
+    dir.join("lock").exists() || dir.join("db").exists() || !journal::list(dir).is_empty()
+}
+
 /// Whether an open file is the one of that name; when that cannot be told, it is.
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {

@@ -29,6 +29,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
@@ -85,6 +86,12 @@ pub struct Opened {
 }
 
 impl Store {
+    /// Whether a store has ever been in a folder. Looks only.
+    #[must_use]
+    pub fn is_in(dir: &Path) -> bool {
+        folder::was_used(dir)
+    }
+
     /// Opens the folder of `settings`, replays, sets damaged files aside, runs from RAM when there is no other way.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! `dmxd backup`, `restore` and `verify`: for a box that does not start, and beside one that runs.
 
+use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 
 use crate::harness::{Home, command, rgb_of};
 
@@ -83,4 +85,55 @@ async fn beside_a_running_appliance_only_a_look_is_allowed() {
     let verified = beside.run(&["verify"]).await;
     assert_eq!(verified.code, Some(0), "{}", verified.stderr);
     appliance.terminate().await;
+}
+
+/// What stands in a folder.
+fn names_in(folder: &Path) -> Vec<OsString> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+}
+
+#[tokio::test]
+async fn a_data_folder_that_is_not_there_or_was_never_used_is_named_and_not_made() {
+    let elsewhere = left_at(Home::new(), [9, 8, 7]).await;
+    elsewhere.run(&["backup"]).await;
+    let file = fs::read_dir(elsewhere.data().join("backups/default")).unwrap().find_map(|entry| {
+        let path = entry.unwrap().path();
+        (path.extension()? == "bin").then_some(path)
+    });
+    let file = file.unwrap().display().to_string();
+    for job in
+        [&["backup", "--label", "x"][..], &["restore", "01J"], &["restore", &file], &["verify"], &["verify", "01J"]]
+    {
+        let home = Home::new();
+        let ended = home.run(job).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{job:?}: {}", ended.stderr);
+        let named = home.data().display().to_string();
+        assert!(
+            ended.stderr.contains(&named) && ended.stderr.contains("storage.data_dir"),
+            "{job:?}: {}",
+            ended.stderr
+        );
+        assert_eq!(names_in(home.data().parent().unwrap()), [""; 0], "{job:?} makes nothing");
+    }
+    // Somebody's folder in which no dmxd has ever been: an empty show is no backup of anything.
+    let home = Home::new();
+    fs::create_dir(home.data()).unwrap();
+    let ended = home.run(&["backup"]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stderr.contains(&home.data().display().to_string()), "{}", ended.stderr);
+    assert_eq!(names_in(&home.data()), [""; 0]);
+    // A new card is restored onto, and a file needs no data folder to be looked into.
+    assert_eq!(home.run(&["restore", &file, "--force"]).await.code, Some(0));
+    assert_eq!(Home::new().run(&["verify", &file]).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_look_that_has_checked_nothing_is_no_success() {
+    let home = left_at(Home::new(), [1, 2, 3]).await;
+    assert_eq!(home.run(&["backup"]).await.code, Some(0));
+    for (job, code) in [(&["verify"][..], 0), (&["verify", "--project", "nope"], 1)] {
+        let ended = home.run(job).await;
+        assert_eq!(ended.code, Some(code), "{job:?}: {}", ended.stdout);
+        assert_eq!(ended.stdout.contains("there is no backup of project nope"), code == 1, "{}", ended.stdout);
+    }
 }
