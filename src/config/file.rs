@@ -21,6 +21,10 @@ pub(crate) const DEFAULT: &str = "appliance.toml";
 /// Ours has some 6 kB; more than this is another file, or a device that never ends.
 const LARGEST_BYTES: u64 = 1024 * 1024;
 
+/// What the parser says of a name that is given twice, and of a section's head without its end.
+const TWICE: &str = "duplicate key";
+const HEADS: [&str; 2] = ["unclosed table", "unclosed array table"];
+
 /// Finds and reads the file: the one named by `--config`, the one in `DMX_CONFIG`, or the default one if it is there.
 pub(crate) fn find(option: Option<&Path>, variable: Option<&OsStr>) -> Result<Option<(PathBuf, String)>, Fault> {
     let (path, named_by) = match (option, variable) {
@@ -156,8 +160,15 @@ fn read_all(draft: &mut Draft, machine: Option<&mut Machine>, path: &Path, text:
     let (table, errors) = DeTable::parse_recoverable(text);
     let breaks = text.match_indices('\n').map(|(offset, _)| offset).collect();
     let mut reader = Reader { draft, machine, path, breaks, broken: BTreeSet::new(), faults: Vec::new() };
-    for error in errors {
+    let (twice, broken): (Vec<_>, Vec<_>) = errors.into_iter().partition(|error| error.message() == TWICE);
+    for error in &broken {
         // Without a place it is the end of the text that is missing something.
+        reader.syntax(text, error.span().unwrap_or(text.len()..text.len()), error.message());
+    }
+    for head in broken.iter().filter(|error| HEADS.iter().any(|broken| error.message().starts_with(broken))) {
+        reader.no_section(text, head.span().map_or(text.len(), |span| span.start));
+    }
+    for error in twice {
         reader.syntax(text, error.span().unwrap_or(text.len()..text.len()), error.message());
     }
     for (name, value) in table.get_ref() {
@@ -175,7 +186,7 @@ struct Reader<'a> {
     path: &'a Path,
     /// Offsets of the line breaks.
     breaks: Vec<usize>,
-    /// Lines that are not TOML: what else seems wrong there is only an echo.
+    /// Lines that are not TOML, and those below a head that is not: what else seems wrong there is only an echo.
     broken: BTreeSet<usize>,
     /// With their lines.
     faults: Vec<(usize, Fault)>,
@@ -189,7 +200,7 @@ impl Reader<'_> {
 
     fn syntax(&mut self, text: &str, span: Range<usize>, message: &str) {
         let line = self.line(span.start);
-        match text.get(span).filter(|_| message == "duplicate key") {
+        match text.get(span).filter(|_| message == TWICE) {
             Some(name) => self.fault(line, Some(name), "it stands here a second time", "keep one of them"),
             None => {
                 let wrong = format!("not TOML: {message}");
@@ -197,6 +208,16 @@ impl Reader<'_> {
             }
         }
         self.broken.insert(line);
+    }
+
+    /// What stands below a broken head, up to the next one, is of a section that nobody knows: nothing is said of it, and no
+    /// check draws conclusions from what is missing elsewhere.
+    fn no_section(&mut self, text: &str, head: usize) {
+        let lines = (1..).zip(text.lines()).skip(self.line(head));
+        let below = lines.take_while(|(_, line)| !line.trim_start().starts_with('['));
+        self.broken.extend(below.map(|(number, _)| number));
+        let machines = MACHINE.iter().flat_map(|section| section.settings).map(|setting| setting.key);
+        self.draft.unclear.extend(settings().map(|setting| setting.key).chain(machines));
     }
 
     fn fault(&mut self, line: usize, key: Option<&str>, wrong: &str, right: &str) {

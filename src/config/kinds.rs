@@ -67,8 +67,10 @@ macro_rules! whole_numbers {
             }
 
             fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, Wrong> {
-                let DeValue::Integer(digits) = raw else {
-                    return Err(unfit(Self::SECRET, raw, &whole_in(limits)));
+                let digits = match raw {
+                    DeValue::Integer(digits) => digits,
+                    DeValue::String(text) => return Self::from_text(text, limits), // in quotes, as a variable's text
+                    other => return Err(unfit(Self::SECRET, other, &whole_in(limits))),
                 };
                 let number = i128::from_str_radix(digits.as_str(), digits.radix()).unwrap_or(i128::MAX);
                 whole(shown_toml(raw), Some(number), limits)
@@ -249,7 +251,18 @@ mod tests {
         }
         assert_eq!(toml("0x40", limits), Some(64_u16));
         assert_eq!(toml("1_0", limits), Some(10_u16));
-        for word in ["0", "65", "-1", "1.0", "\"1\"", "[1]", "99999999999999999999999999999999999999999"] {
+        assert_eq!(toml("\"64\"", limits), Some(64_u16), "as the variable would have it");
+        for word in [
+            "0",
+            "65",
+            "-1",
+            "1.0",
+            "\"0x40\"",
+            "\"one\"",
+            "\"65\"",
+            "[1]",
+            "99999999999999999999999999999999999999999",
+        ] {
             assert_eq!(toml::<u16>(word, limits), None, "{word}");
         }
     }
@@ -301,7 +314,7 @@ mod tests {
         assert_eq!(text("", Limits::Any), Some(None::<u16>));
         assert_eq!(toml("\"\"", Limits::Any), Some(None::<u16>));
         assert_eq!(toml("7", Limits::Any), Some(Some(7_u16)));
-        assert_eq!(toml::<Option<u16>>("\"7\"", Limits::Any), None);
+        assert_eq!(toml("\"7\"", Limits::Any), Some(Some(7_u16)));
         assert_eq!(None::<u16>.to_toml(), "\"\"");
     }
 
