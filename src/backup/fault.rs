@@ -80,7 +80,7 @@ impl Fault {
     }
 
     pub(super) fn off() -> Self {
-        Self::new(FaultKind::Off, "backups are switched off (set backup.enabled)")
+        Self::new(FaultKind::Off, "backups are switched off (set backup.enabled, DMX_CLOUD_BACKUP_ENABLED=true)")
     }
 
     pub(super) fn busy() -> Self {

@@ -128,12 +128,12 @@ impl<'a> Object<'a> {
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(document::without_mark(body))
             .map_err(|e| Refusal::whole(Reason::NotJson, format!("not UTF-8: {e}")))?;
-        let raw: &RawValue =
-            serde_json::from_str(text).map_err(|e| Refusal::whole(Reason::NotJson, format!("not JSON: {e}")))?;
+        let not_json = |error| document::not_json(body, &error);
+        let raw: &RawValue = serde_json::from_str(text).map_err(not_json)?;
         if !raw.get().starts_with('{') {
             return Err(Refusal::whole(Reason::ValidationFailed, "must be a JSON object"));
         }
-        serde_json::from_str(raw.get()).map_err(|e| Refusal::whole(Reason::NotJson, format!("not JSON: {e}")))
+        serde_json::from_str(raw.get()).map_err(not_json)
     }
 
     /// A message of a client's, in which each key must stand once.

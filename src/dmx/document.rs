@@ -19,10 +19,16 @@ pub fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
+/// A body that is no JSON at all.
+pub(super) fn not_json(body: &[u8], error: &serde_json::Error) -> Refusal {
+    let empty = without_mark(body).iter().all(u8::is_ascii_whitespace);
+    let wrong = if empty { "the body is empty".to_owned() } else { format!("not JSON: {error}") };
+    Refusal::whole(Reason::NotJson, wrong)
+}
+
 /// A JSON value; a fault of the text itself tells line and column.
 pub(super) fn value(body: &[u8], most: usize) -> Result<Value, Refusal> {
-    let not_json = |error| Refusal::whole(Reason::NotJson, format!("not JSON: {error}"));
-    let value: Value = serde_json::from_slice(without_mark(body)).map_err(not_json)?;
+    let value: Value = serde_json::from_slice(without_mark(body)).map_err(|error| not_json(body, &error))?;
     if depth(&value) > most {
         return Err(Refusal::whole(Reason::ValidationFailed, format!("must not be nested deeper than {most} levels")));
     }

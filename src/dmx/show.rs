@@ -20,6 +20,9 @@ const KNOWN: [&str; 8] =
 /// Items of one list at the most; a large show has some hundreds, and 8 MiB of the smallest would take a Pi's memory.
 const MAX_ITEMS: usize = 200_000;
 
+/// Longest text of a field that is told as it is.
+const SHOWN_CHARS: usize = 40;
+
 /// Version of the shape, when a show has none of its own.
 const VERSION: &str = "1.0";
 
@@ -73,7 +76,8 @@ pub enum ImportMode {
     Merge,
 }
 
-/// What an import would change, by list: ids, and for what has none, its place in the file.
+/// What an import would change, by list: ids, and for what has none, its place in the file; of a field that is no list, its
+/// value, or its name when that is no text or number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(title = "ListChanges", description = "What an import would change in one list.")]
 pub struct ListChanges {
@@ -97,15 +101,14 @@ impl ShowFile {
     }
 
     /// Reads a file that somebody brings. One with nothing of a show in it is another program's: it would empty the project
-    /// that it replaces.
+    /// that it replaces, and leave its own fields in the one that it is merged into.
     ///
     /// # Errors
     /// As [`ShowFile::from_json`].
-    pub fn brought(body: &[u8], mode: ImportMode, now_ms: u64) -> Result<Self, Refusal> {
+    pub fn brought(body: &[u8], now_ms: u64) -> Result<Self, Refusal> {
         let file = Self::from_json(body, now_ms)?;
         let is_of_a_show = |name: &String| LISTS.contains(&name.as_str()) || name == "customLayout";
-        let counts = |name: &String| mode == ImportMode::Merge || is_of_a_show(name);
-        if file.scenes.is_none() && !file.show.0.keys().any(counts) {
+        if file.scenes.is_none() && !file.show.0.keys().any(is_of_a_show) {
             let lists = LISTS.join(", ");
             let fault = format!("is not a show file: it has no scenes, and none of {lists}, customLayout");
             return Err(Refusal::whole(Reason::ValidationFailed, fault));
@@ -204,13 +207,13 @@ impl ShowFile {
         let mut changes = BTreeMap::<String, ListChanges>::new();
         for (key, value) in &new {
             match old.get(key) {
-                None => changes.entry(key.0.clone()).or_default().added.push(key.1.clone()),
-                Some(old) if old != value => changes.entry(key.0.clone()).or_default().changed.push(key.1.clone()),
+                None => changes.entry(key.0.clone()).or_default().added.push(shown(key, value)),
+                Some(old) if old != value => changes.entry(key.0.clone()).or_default().changed.push(shown(key, value)),
                 Some(_) => {}
             }
         }
-        for key in old.keys().filter(|key| !new.contains_key(*key)) {
-            changes.entry(key.0.clone()).or_default().removed.push(key.1.clone());
+        for (key, value) in old.iter().filter(|(key, _)| !new.contains_key(*key)) {
+            changes.entry(key.0.clone()).or_default().removed.push(shown(key, value));
         }
         changes
     }
@@ -249,6 +252,16 @@ impl ShowFile {
             items.insert(("scenes".to_owned(), scene.id().to_owned()), serde_json::json!(scene));
         }
         items
+    }
+}
+
+/// What people are told of an item: its id; of a field as a whole, a short value or the field's name.
+fn shown((field, id): &(String, String), value: &Value) -> String {
+    match value {
+        _ if !id.is_empty() => id.clone(),
+        Value::String(text) if text.chars().count() <= SHOWN_CHARS => text.clone(),
+        Value::Number(_) | Value::Bool(_) => value.to_string(),
+        _ => field.clone(),
     }
 }
 
@@ -323,21 +336,22 @@ mod tests {
             file(&json!({"fixtures": null, "customLayout": null, "version": null, "scenes": null, "theirs": null}));
         assert_eq!(nulls, file(&json!({"theirs": null})));
         assert_eq!(nulls.export(0)["fixtures"], json!([]));
-        let brought = |value: &Value| ShowFile::brought(value.to_string().as_bytes(), ImportMode::Replace, 5);
-        let merged = |value: &Value| ShowFile::brought(value.to_string().as_bytes(), ImportMode::Merge, 5);
-        assert!(merged(&json!({"theirs": 1})).is_ok(), "it takes nothing away");
-        assert!(merged(&json!({})).is_err() && merged(&json!({"fixtures": null})).is_err());
+        let brought = |value: &Value| ShowFile::brought(value.to_string().as_bytes(), 5);
         for foreign in [
             json!({}),
             json!({"fixtures": null, "scenes": null}),
+            json!({"theirs": 1}),
             json!({"name": "app", "version": "1.0.0", "scripts": {"start": "x"}}),
             json!({"0": {}, "1": {"n": "Sunset", "seg": [{"col": [[255, 160, 0]]}]}}),
         ] {
             assert_eq!(brought(&foreign).unwrap_err().errors[0].path, "", "{foreign}");
         }
-        for show in
-            [json!({"scenes": []}), json!({"fixtures": []}), json!({"customLayout": {}}), json!({"universes": {}})]
-        {
+        for show in [
+            json!({"scenes": [], "theirs": 1}),
+            json!({"fixtures": []}),
+            json!({"customLayout": {}}),
+            json!({"universes": {}}),
+        ] {
             assert!(brought(&show).is_ok(), "{show}");
         }
     }
@@ -383,7 +397,7 @@ mod tests {
         };
         assert_eq!(changes["fixtures"], expected(&[], &[], &["1"]));
         assert_eq!(changes["scenes"], expected(&["b"], &["a"], &[]));
-        assert_eq!(changes["x"], expected(&[], &[""], &[]));
+        assert_eq!(changes["x"], expected(&[], &["2"], &[]));
         assert_eq!(changes.len(), 3);
         assert!(now.changes(&now).is_empty());
     }

@@ -213,7 +213,7 @@ impl Actor {
             let _ = reply.send(Arc::new(self.state.clone())); // Err: whoever asked does not wait any more
             return;
         };
-        tracing::info!(seq = change.seq, ?control, "desk_changed");
+        note(change.seq, &control);
         self.keep_and_tell(batch, change, |state| drop(reply.send(state))).await; // Err: as above
     }
 
@@ -363,6 +363,19 @@ async fn until(then: Option<Instant>) {
 /// When a step of the grid is, since the start.
 fn step_at(step: u64) -> Duration {
     Duration::from_nanos(u64::try_from((u128::from(step) * NANOS).div_ceil(STEPS_A_SECOND)).unwrap_or(u64::MAX))
+}
+
+/// Tells the log how the desk was moved.
+fn note(seq: u64, control: &Control) {
+    match control {
+        Control::Master(level) => tracing::info!(seq, control = "master", master = level, "desk_changed"),
+        Control::Blackout { on, over } => {
+            let fade_ms = u64::try_from(over.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(seq, control = "blackout", on, fadeMs = fade_ms, "desk_changed");
+        }
+        Control::StopFades => tracing::info!(seq, control = "fades.stop", "desk_changed"),
+        Control::EndScene(scene) => tracing::info!(seq, control = "scene.end", scene = &**scene, "desk_changed"),
+    }
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<R
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "the header x-api-key must hold a key of this appliance")
             .with(WWW_AUTHENTICATE, challenge));
     }
+    route.check_query(&request, reads)?;
     request.parameters = parameters.iter().map(|value| request::decoded(value)).collect();
     (route.handler)(app.clone(), request).await
 }

@@ -241,11 +241,20 @@ impl Request {
 
     /// The first value of a name in the query, percent-decoded.
     pub(super) fn query(&self, name: &str) -> Option<Vec<u8>> {
-        self.query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|(_, v)| decode(v))
+        self.asked().find_map(|(key, value)| value.filter(|_| key == name)).map(decode)
+    }
+
+    /// The first value of a switch in the query; its name alone is as good as `1`.
+    pub(super) fn switch(&self, name: &str) -> Option<Vec<u8>> {
+        self.asked().find(|(key, _)| key == name).map(|(_, value)| value.map_or_else(|| b"1".to_vec(), decode))
+    }
+
+    /// What stands behind the `?`: names, percent-decoded, and their values as they were sent, if they have one.
+    pub(super) fn asked(&self) -> impl Iterator<Item = (String, Option<&str>)> {
+        self.query.split('&').filter(|pair| !pair.is_empty()).map(|pair| match pair.split_once('=') {
+            Some((name, value)) => (decoded(name), Some(value)),
+            None => (decoded(pair), None),
+        })
     }
 }
 

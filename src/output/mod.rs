@@ -124,7 +124,7 @@ impl Usb {
     pub async fn reopen(&self) -> Result<String, Fault> {
         let absent = |message| Fault::new(FaultKind::Absent, message);
         let Some(port) = &self.0 else {
-            return Err(absent("the USB output is switched off (set DMX_USB_ENABLED=true)"));
+            return Err(absent("the USB output is switched off (set usb.enabled, DMX_USB_ENABLED=true)"));
         };
         let (answer, opened) = tokio::sync::oneshot::channel();
         let ended = || absent("the USB output is stopping");

@@ -142,7 +142,7 @@ fn state(app: &App, request: &Request) -> Result<Response, Problem> {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        let sparse = request.query("sparse").is_some_and(|value| value == b"1");
+        let sparse = request.switch("sparse").is_some_and(|value| value == b"1");
         reply::json(StatusCode::OK, &levels(&state, sparse))?
     };
     // A cache may keep it, but asks each time.

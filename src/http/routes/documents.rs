@@ -15,8 +15,8 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{DOCUMENT, Held, MAX_BODY, Request};
-use super::{Key, NOT_MODIFIED, OUTDATED, Query, Route, Verb, blocking, json, shape};
-use crate::dmx::{FieldError, Glance, ImportMode, ListChanges, Reason, Refusal, ShowBody, ShowFile};
+use super::{Key, NOT_MODIFIED, OUTDATED, Query, Route, Verb, blocking, json, refused, shape};
+use crate::dmx::{Glance, ImportMode, ListChanges, ShowBody, ShowFile};
 use crate::kit::budget::{Budget, Kind, Share};
 use crate::kit::clock;
 use crate::library::Tag;
@@ -135,7 +135,7 @@ async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
     let library = app.library.expecting(request.expected());
     let (body, _turn) = body(app, &mut request).await?;
     let (budget, to) = (app.budget.clone(), request.peer.addr.ip());
-    let mut file = blocking(move || Ok(ShowFile::brought(&body, mode, clock::now_ms())?)).await?;
+    let mut file = blocking(move || Ok(ShowFile::brought(&body, clock::now_ms())?)).await?;
     if !dry {
         file = kept_safe(app, file, mode).await?;
     }
@@ -170,10 +170,7 @@ pub(super) fn dry_run(request: &Request) -> Result<bool, Problem> {
 
 /// The value of a name in the query; the first of `values` when it is absent.
 fn choice(request: &Request, name: &str, values: &[&'static str]) -> Result<&'static str, Problem> {
-    let Some(given) = request.query(name) else { return Ok(values.first().copied().unwrap_or_default()) };
+    let Some(given) = request.switch(name) else { return Ok(values.first().copied().unwrap_or_default()) };
     let known = values.iter().find(|value| value.as_bytes() == given).copied();
-    known.ok_or_else(|| {
-        let fault = FieldError { path: format!("?{name}"), msg: format!("must be one of {}", values.join(", ")) };
-        Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }.into()
-    })
+    known.ok_or_else(|| refused(name, format!("must be one of {}", values.join(", "))))
 }

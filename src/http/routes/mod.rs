@@ -30,7 +30,7 @@ use super::App;
 use super::dispatch::Response;
 use super::problem::Problem;
 use super::request::Request;
-use crate::dmx::{Presence, RgbCommand, RgbState};
+use crate::dmx::{FieldError, Presence, Reason, Refusal, RgbCommand, RgbState};
 
 /// One thing a client may ask.
 pub(super) struct Route {
@@ -115,6 +115,46 @@ impl Verb {
     fn takes(self, method: &Method) -> bool {
         method == self.as_str() || (self == Self::Get && method == Method::HEAD)
     }
+}
+
+impl Route {
+    /// Refuses what stands behind the `?` and is not known here: a dry run that is misspelt must not be done for real. What
+    /// only reads may carry anything (links, caches and browsers add to it), but where it is asked for something, only what
+    /// is marked as nobody's (`_`). A key in the address is no fault: where it does not count, the header is asked for.
+    ///
+    /// # Errors
+    /// 422 with the names that are known.
+    pub(super) fn check_query(&self, request: &Request, reads: bool) -> Result<(), Problem> {
+        if reads && self.query.is_empty() {
+            return Ok(());
+        }
+        let mut seen: Vec<&str> = Vec::new();
+        for (name, _) in request.asked() {
+            let known = self.query.iter().map(|query| query.name).find(|known| *known == name);
+            match known {
+                Some(known) if seen.contains(&known) => return Err(refused(&name, "must stand there once")),
+                Some(known) => seen.push(known),
+                None if name == "token" || (reads && name.starts_with('_')) => {}
+                None => return Err(refused(&name, format!("is not known here; {}", self.known()))),
+            }
+        }
+        Ok(())
+    }
+
+    fn known(&self) -> String {
+        let names: Vec<_> = self.query.iter().map(|query| query.name).collect();
+        match names.as_slice() {
+            [] => "no parameter is".to_owned(),
+            [name] => format!("known is {name}"),
+            names => format!("known are {}", names.join(", ")),
+        }
+    }
+}
+
+/// Refuses a name behind the `?`.
+fn refused(name: &str, msg: impl Into<String>) -> Problem {
+    let fault = FieldError { path: format!("?{name}"), msg: msg.into() };
+    Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }.into()
 }
 
 fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {

@@ -139,7 +139,10 @@ pub(super) fn several(app: &App) -> Result<(), Problem> {
     if app.library.several() {
         return Ok(());
     }
-    Err(Problem::new(StatusCode::NOT_FOUND, "projects are switched off (set DMX_PROJECTS_ENABLED=true)"))
+    Err(Problem::new(
+        StatusCode::NOT_FOUND,
+        "projects are switched off (set projects.enabled, DMX_PROJECTS_ENABLED=true)",
+    ))
 }
 
 impl From<Fault> for Problem {

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    ACK, Appliance, BLACKOUT, CMD, Connect, Home, Link, REJECTED, UNIFIED, WsWatcher, command, fresh_id, patiently,
-    raw_http, rgb_of,
+    ACK, Appliance, BLACKOUT, CMD, Connect, Home, Link, REJECTED, UNIFIED, WsWatcher, command, eventually, fresh_id,
+    patiently, raw_http, rgb_of,
 };
 
 #[tokio::test]
@@ -246,4 +246,112 @@ async fn a_request_of_http_1_1_has_exactly_one_host() {
 pub async fn assert_untouched(appliance: &Appliance) {
     let state = appliance.web().state().await;
     assert_eq!((&state["seq"], rgb_of(&state)), (&json!(0), [0, 0, 0]), "nothing changed");
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_not_known_is_refused_by_name_and_nothing_is_done() {
+    let home = Home::new().set("DMX_PROJECTS_ENABLED", "1").set("DMX_CLOUD_BACKUP_ENABLED", "1");
+    let appliance = home.start().await;
+    let web = appliance.web();
+    let show =
+        json!({"fixtures": [{"id": 1}], "scenes": [{"id": "a", "name": "A", "channelValues": {"1": 7}}]}).to_string();
+    assert_eq!(web.post("/import", show.clone()).await.status, 200);
+    let made = web.post("/projects/default/backups", "{}").await.json();
+    let order = json!({"versionId": made["versionId"]}).to_string();
+    web.accepted(&command([1, 2, 3])).await;
+    let all = async || {
+        let [scenes, projects, desk] = ["/scenes", "/projects", "/desk"].map(|path| web.get(path));
+        (scenes.await.json(), projects.await.json(), desk.await.json(), web.state().await)
+    };
+    let before = all().await;
+    let other = r#"{"fixtures":[],"scenes":[]}"#;
+    for (path, body) in [
+        ("/import?dryrun=1", other),
+        ("/import?dry_run=1", other),
+        ("/import?dryRun=0&dryRun=1", other),
+        ("/import?mod=merge", other),
+        ("/import?mode", other),
+        ("/import?=1", other),
+        ("/projects/default/restore?dryrun=1", &order),
+        ("/projects/default/restore?mode=merge", &order),
+        ("/projects?dryRun=1", r#"{"name":"B"}"#),
+        ("/scenes?dryRun=1", r#"{"name":"B"}"#),
+        ("/scenes/a/recall?dryRun", "{}"),
+        ("/master?level=1", r#"{"level":1}"#),
+        ("/blackout?on=true", r#"{"on":true}"#),
+        ("/command?dryRun=1", r#"{"type":"dmx.set","id":"q1","universe":0,"channel":1,"value":255}"#),
+        ("/rgb?dryRun=1", &command([9, 9, 9]).to_string()),
+    ] {
+        let problem = web.post(path, body.to_owned()).await.problem(422);
+        assert!(problem["errors"][0]["path"].as_str().unwrap().starts_with('?'), "{path}: {problem}");
+    }
+    let told = async |path: &str| web.post(path, "{}").await.problem(422)["detail"].clone();
+    assert_eq!(told("/import?dryrun=1").await, "?dryrun is not known here; known are mode, dryRun");
+    assert_eq!(told("/projects/default/restore?dryrun=1").await, "?dryrun is not known here; known is dryRun");
+    assert_eq!(told("/scenes?dryRun=1").await, "?dryRun is not known here; no parameter is");
+    for path in ["/scenes/a?dryRun=1", "/projects/default?force=1"] {
+        web.send(web.request(Method::DELETE, path)).await.problem(422);
+    }
+    let put = web.request(Method::PUT, "/scenes?dryRun=1").body("[]");
+    web.send(put).await.problem(422);
+    assert_eq!(all().await, before, "nothing was done");
+
+    // The name alone asks for it, also when it is escaped.
+    for query in ["?dryRun", "?mode=replace&dryRun", "?dry%52un=1", "?&dryRun=true&"] {
+        let answer = web.post(&format!("/import{query}"), other.to_owned()).await;
+        assert_eq!((answer.status, answer.json()["dryRun"].as_bool()), (200, Some(true)), "{query}");
+    }
+    let dry = web.post("/projects/default/restore?dryRun", order.clone()).await;
+    assert_eq!((dry.status, dry.json()["dryRun"].as_bool()), (200, Some(true)));
+    assert_eq!(all().await, before, "asked only");
+
+    // What only reads may carry anything: browsers, caches and links add such things. A key in an address is never a fault.
+    for path in
+        ["/rgb?_=123", "/state?_=123&sparse=1", "/scenes?cache=no", "/healthz?x", "/?utm_source=qr", "/metrics?token=k"]
+    {
+        assert_eq!(web.get(path).await.status, 200, "{path}");
+    }
+    web.get("/state?sprase=1").await.problem(422);
+    assert_eq!(web.post("/rgb?token=k", command([4, 5, 6]).to_string()).await.status, 202);
+}
+
+#[tokio::test]
+async fn an_empty_body_is_called_empty() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    for path in ["/rgb", "/command", "/master", "/blackout", "/scenes", "/import"] {
+        for body in ["", " \r\n"] {
+            let detail = web.post(path, body).await.problem(400)["detail"].clone();
+            assert_eq!(detail, "the body is empty", "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_switched_off_says_by_which_setting_in_one_way() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    let told = async |path: &str| web.post(path, "{}").await.problem(404)["detail"].as_str().unwrap().to_owned();
+    for (path, remedy) in [
+        ("/projects", "projects are switched off (set projects.enabled, DMX_PROJECTS_ENABLED=true)"),
+        ("/projects/default/backups", "backups are switched off (set backup.enabled, DMX_CLOUD_BACKUP_ENABLED=true)"),
+        ("/usb/reconnect", "the USB output is switched off (set usb.enabled, DMX_USB_ENABLED=true)"),
+    ] {
+        assert!(told(path).await.contains(remedy), "{path}: {}", told(path).await);
+    }
+}
+
+#[tokio::test]
+async fn the_log_has_the_moves_of_the_desk_as_fields() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    assert_eq!(web.post("/master", r#"{"level":128}"#).await.status, 200);
+    assert_eq!(web.post("/blackout", r#"{"on":true,"fadeMs":50}"#).await.status, 200);
+    let moved = |field: &str, value: Value| {
+        appliance.log.find(|line| line["message"] == "desk_changed" && line[field] == value)
+    };
+    let master = eventually("the master in the log", async || moved("control", json!("master"))).await;
+    let blackout = eventually("the blackout in the log", async || moved("control", json!("blackout"))).await;
+    assert_eq!(master["master"], 128, "{master}");
+    assert_eq!((&blackout["on"], &blackout["fadeMs"]), (&json!(true), &json!(50)), "{blackout}");
 }

@@ -114,7 +114,7 @@ async fn a_broken_file_says_line_and_column_and_changes_nothing() {
     for (body, place) in [
         (lines.join("\n"), format!("line {line} column ")),
         (cut.join("\n"), "line 30 column ".to_owned()),
-        (String::new(), "line 1 column 0".to_owned()),
+        (String::new(), "the body is empty".to_owned()),
         ("{\n \"scenes\": [\n  01\n ]\n}".to_owned(), "line 3 column 4".to_owned()),
         ("[".repeat(100_000), "line 1 column ".to_owned()),
         (r#"{"a":"\ud800"}"#.to_owned(), "line 1 column ".to_owned()),
@@ -304,4 +304,36 @@ async fn each_document_has_its_own_limit_of_size() {
     assert_eq!(export(&web).await["fixtures"], json!([]));
     assert_eq!(web.post("/import", padded(&file, limit)).await.status, 200, "8 MiB itself is fine");
     assert_eq!(export(&web).await["fixtures"], file["fixtures"]);
+}
+
+#[tokio::test]
+async fn a_file_with_nothing_of_a_show_is_refused_however_it_is_to_come_in() {
+    let appliance = fresh().await;
+    let web = appliance.web();
+    import(&web, "", &marked(1)).await;
+    let before = everything(&web).await;
+    let package = json!({"name": "app", "version": "1.0.0", "scripts": {"start": "x"}, "dependencies": {}});
+    for file in [json!({}), package, json!({"fixtures": null}), json!({"version": "1.0", "exportedAt": 1})] {
+        for query in ["", "?mode=merge", "?mode=merge&dryRun=1"] {
+            let problem = web.post(&format!("/import{query}"), file.to_string()).await.problem(422);
+            assert!(problem["detail"].as_str().unwrap().contains("is no show"), "{file} {query}: {problem}");
+        }
+    }
+    assert_eq!(everything(&web).await, before);
+    // Beside something of a show fields that nobody here knows come in, and stay.
+    let stored = import(&web, "?mode=merge", &json!({"theirs": {"a": [1.5]}, "effects": []})).await;
+    assert_eq!((&stored["theirs"], &stored["mark"]), (&json!({"a": [1.5]}), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_the_value_of_a_field_that_is_no_list() {
+    let appliance = fresh().await;
+    let web = appliance.web();
+    import(&web, "", &json!({"version": "1.0", "fixtures": []})).await;
+    let file = json!({"version": "2.0", "fixtures": [], "customLayout": {"a": 1}, "theirs": 7});
+    let changes = body_of(&web.post("/import?dryRun=1", file.to_string()).await, 200)["changes"].clone();
+    let none: [&str; 0] = [];
+    assert_eq!(changes["version"], json!({"added": none, "changed": ["2.0"], "removed": none}));
+    assert_eq!(changes["customLayout"], json!({"added": ["customLayout"], "changed": none, "removed": none}));
+    assert_eq!(changes["theirs"]["added"], json!(["7"]));
 }

@@ -186,7 +186,7 @@ async fn documents_go_to_the_project_that_is_selected() {
     for (n, id) in [other.as_str(), "default", &other, "default"].into_iter().zip([1, 2, 3, 4]).map(|(id, n)| (n, id)) {
         select(&web, id).await;
         ask(&web, Method::PUT, "/scenes", &scene(n)).await;
-        super::import(&web, "?mode=merge", &json!({"x": n})).await;
+        super::import(&web, "?mode=merge", &json!({"fixtures": [], "x": n})).await;
     }
     for (id, n) in [("default", 4), (&other, 3)] {
         select(&web, id).await;
