@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::fs::{Advice, fadvise};
+
 use super::batch::Tree;
 use super::entries::{Sum, decode_piece, pieces};
 use super::folder;
@@ -277,7 +279,12 @@ impl Sled {
             folder::sync(&self.dir.join("blobs"))?;
         }
         *synced = present;
-        Ok(File::open(self.dir.join("db"))?.sync_data()?)
+        let file = File::open(self.dir.join("db"))?;
+        file.sync_data()?;
+        // sled has its own cache. What the kernel keeps of the file is memory twice, and since Linux 6.16 it lies there in
+        // pieces of 64 KiB and more, which are dirtied as a whole by sled's writes of 24 bytes.
+        let _ = fadvise(&file, 0, None, Advice::DontNeed); // nothing depends on it
+        Ok(())
     }
 }
 
