@@ -31,13 +31,15 @@ pub enum FaultKind {
     NotNow,
     /// The place where backups are kept said no (502).
     Refused,
+    /// There is no room where backups are kept (502).
+    Full,
     /// The place where backups are kept did not answer (502).
     Unreachable,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Off,
         Self::NotFound,
         Self::NotActive,
@@ -46,6 +48,7 @@ impl FaultKind {
         Self::Unreadable,
         Self::NotNow,
         Self::Refused,
+        Self::Full,
         Self::Unreachable,
     ];
 
@@ -61,6 +64,7 @@ impl FaultKind {
             Self::Unreadable => "unreadable",
             Self::NotNow => "not_now",
             Self::Refused => "refused",
+            Self::Full => "full",
             Self::Unreachable => "unreachable",
         }
     }
@@ -69,7 +73,7 @@ impl FaultKind {
     pub(super) fn is_the_askers(self) -> bool {
         match self {
             Self::Off | Self::NotFound | Self::NotActive | Self::Busy | Self::Foreign => true,
-            Self::Unreadable | Self::NotNow | Self::Refused | Self::Unreachable => false,
+            Self::Unreadable | Self::NotNow | Self::Refused | Self::Full | Self::Unreachable => false,
         }
     }
 }

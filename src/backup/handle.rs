@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks for backups and restores. Clones ask the same worker.
 #[derive(Clone)]
-pub struct Handle(Option<Inner>);
+pub struct Handle(Result<Inner, Fault>);
 
 #[derive(Clone)]
 struct Inner {
@@ -56,7 +56,12 @@ impl Handle {
     /// Refuses everything.
     #[must_use]
     pub fn off() -> Self {
-        Self(None)
+        Self::broken(Fault::off())
+    }
+
+    /// Refuses everything, and says this where something should have been kept.
+    pub(super) fn broken(fault: Fault) -> Self {
+        Self(Err(fault))
     }
 
     /// Whether backups are made at all.
@@ -66,27 +71,20 @@ impl Handle {
     }
 
     pub(super) fn new(on: bool, work: Arc<Work>, orders: mpsc::Sender<Order>, turn: Arc<Semaphore>) -> Self {
-        Self(Some(Inner { on, work, orders, turn }))
+        Self(Ok(Inner { on, work, orders, turn }))
     }
 
     /// Keeps the active project in the local folder before something of it is taken away, at most once a minute; `why` is
-    /// the version's label. Waits for a job that is under way. While backups are off it is tried, and no fault.
+    /// the version's label. Waits for a job that is under way. While backups are off it is done all the same.
     ///
     /// # Errors
     /// It could not be kept.
     pub async fn keep_safe(&self, project: &ProjectId, why: &str) -> Result<(), Fault> {
-        let Some(inner) = &self.0 else { return Ok(()) };
-        let kept = match timeout(PATIENCE, Arc::clone(&inner.turn).acquire_owned()).await {
+        let inner = self.0.as_ref().map_err(Clone::clone)?;
+        match timeout(PATIENCE, Arc::clone(&inner.turn).acquire_owned()).await {
             Ok(Ok(turn)) => inner.ask(turn, |answer| Task::KeepSafe(project.clone(), why.to_owned(), answer)).await,
             Ok(Err(_)) => Err(Fault::stopping()),
             Err(_) => Err(Fault::busy()),
-        };
-        match kept {
-            Err(fault) if !inner.on => {
-                tracing::warn!(%project, error = %fault, "backup_safety");
-                Ok(())
-            }
-            kept => kept,
         }
     }
 
@@ -210,7 +208,7 @@ impl Handle {
     }
 
     fn inner(&self) -> Result<&Inner, Fault> {
-        self.0.as_ref().filter(|inner| inner.on).ok_or_else(Fault::off)
+        self.0.as_ref().ok().filter(|inner| inner.on).ok_or_else(Fault::off)
     }
 
     async fn order<T>(&self, task: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Task) -> Result<T, Fault> {

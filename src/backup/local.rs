@@ -127,7 +127,7 @@ impl Local {
     fn write(&self, project: &ProjectId, version: &Version, bytes: &[u8]) -> Result<(), Fault> {
         let _editing = self.editing.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.folder(project);
-        self.medium.room_for(bytes.len() as u64 + BESIDE)?;
+        self.medium.room_for(bytes.len() as u64 + BESIDE, version.safety)?;
         make(&folder).map_err(|error| refused("making the folder of", project, &error))?;
         remove_leftovers(&folder);
         put(&folder, &format!("{}{BIN}", version.version_id), bytes)?;
@@ -362,13 +362,17 @@ fn is_odd(error: &io::Error) -> bool {
 }
 
 fn refused(doing: &str, what: impl Display, error: &io::Error) -> Fault {
+    let kind = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FaultKind::Full,
+        _ => FaultKind::Refused,
+    };
     let remedy = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free space, or name another folder in backup.local_path",
         ErrorKind::PermissionDenied => "let the user of dmxd write there",
         ErrorKind::ReadOnlyFilesystem => "mount it for writing, or change the card",
         _ => "look at the folder (backup.local_path) and what it is on",
     };
-    Fault::new(FaultKind::Refused, format!("{doing} {what} in the backup folder: {error}; {remedy}"))
+    Fault::new(kind, format!("{doing} {what} in the backup folder: {error}; {remedy}"))
 }
 
 #[cfg(test)]

@@ -17,6 +17,10 @@ const RECORD: &str = "backup-medium";
 /// have 8 MiB. On a small card half of it.
 const RESERVE: u64 = 128 << 20;
 
+/// What a state leaves that is kept before it is replaced: it stands for the light itself, so it only has to leave room for
+/// what replaces it. DESIGN.md: a generation of the journal has 1 MiB, its spare as much.
+const SAFETY_RESERVE: u64 = 4 << 20;
+
 /// Where local backups go.
 pub(super) struct Medium {
     root: PathBuf,
@@ -77,27 +81,28 @@ impl Medium {
         }
     }
 
-    /// Makes sure that so many bytes can be written and the light keeps its room.
+    /// Makes sure that so many bytes can be written and the light keeps its room; of `safety` versions it needs less.
     ///
     /// # Errors
     /// They cannot.
-    pub(super) fn room_for(&self, bytes: u64) -> Result<(), Fault> {
+    pub(super) fn room_for(&self, bytes: u64, safety: bool) -> Result<(), Fault> {
         let here = nearest(&self.root);
         let (Ok(there), Ok(data), Ok(space)) = (stat(here), stat(&self.data_dir), statvfs(here)) else { return Ok(()) };
+        let most = if safety { SAFETY_RESERVE } else { RESERVE };
         let size = |blocks: u64| blocks.saturating_mul(space.f_frsize);
-        let (free, reserve) = (size(space.f_bavail), RESERVE.min(size(space.f_blocks) / 2));
+        let (free, reserve) = (size(space.f_bavail), most.min(size(space.f_blocks) / 2));
         if there.st_dev != data.st_dev || free >= bytes.saturating_add(reserve) {
             return Ok(());
         }
         let message = format!(
             "the backup takes {} KiB, {} KiB are free, and {} KiB of them are kept for the light, which is on the same \
-             medium; delete backups (backup.keep_last does that by itself), or name a folder on another medium in \
-             backup.local_path",
+             medium; delete backups (with backup.keep_last the oldest make room), or name a folder on another medium \
+             in backup.local_path",
             bytes >> 10,
             free >> 10,
             reserve >> 10
         );
-        Err(Fault::new(FaultKind::Refused, message))
+        Err(Fault::new(FaultKind::Full, message))
     }
 
     /// The medium of the last backups.

@@ -92,7 +92,7 @@ pub fn start(parts: Parts) -> Result<Backups, Fault> {
             handle
         }
         Err(fault) if on => return Err(fault),
-        Err(_) => Handle::off(), // nobody asked for the key or whatever it is
+        Err(fault) => Handle::broken(fault), // nobody asked for the key or whatever it is; an import says it
     };
     Ok(Backups { handle, tasks, stop })
 }

@@ -43,6 +43,12 @@ pub(super) trait Vault: Send + Sync {
     /// All versions of a project, in any order.
     fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>>;
 
+    /// The place of the next version in the order of making; `None` when nothing tells.
+    fn next_order<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Option<u64>, Fault>> {
+        // Whoever does not answer now will not take a version either.
+        Box::pin(async move { Ok(Some(Version::next_order(&self.list(project).await?))) })
+    }
+
     /// Deletes a version.
     fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>>;
 }

@@ -97,14 +97,18 @@ impl Vaults {
         &**self.local.as_ref().unwrap_or(&self.main)
     }
 
-    /// The vault that has a version of this project. The local one first: asking it costs nothing.
+    /// The vault that has a version of this project. The local one first: asking it costs nothing. A vault that does not
+    /// answer hides nothing that another one has.
     pub(super) async fn own(&self, project: &ProjectId, id: &VersionId) -> Result<&dyn Vault, Fault> {
+        let mut unasked = None;
         for vault in self.local.iter().chain([&self.main]) {
-            if vault.has(project, id).await? {
-                return Ok(&**vault);
+            match vault.has(project, id).await {
+                Ok(true) => return Ok(&**vault),
+                Ok(false) => {}
+                Err(fault) => drop(unasked.get_or_insert(fault)),
             }
         }
-        Err(Fault::no_version(id))
+        Err(unasked.unwrap_or_else(|| Fault::no_version(id)))
     }
 
     /// The project in a stored bundle, and whose it says it is.

@@ -48,6 +48,14 @@ pub(super) enum Source {
     Bundle { bytes: Vec<u8>, from: String, force: bool },
 }
 
+/// Why a version is kept.
+#[derive(Clone, Copy)]
+enum Why<'a> {
+    Backup,
+    /// Something is about to replace what it holds: perhaps the version here, which must stay.
+    Safety(Option<&'a VersionId>),
+}
+
 /// A backup that was made and verified.
 pub(super) struct Made {
     pub(super) version: Version,
@@ -84,7 +92,7 @@ impl Work {
         let (project, began) = (document.project, Instant::now());
         let fingerprint = bundle::fingerprint(&document.bytes);
         let label = label.map(String::from).filter(|label| !label.is_empty()); // metadata cannot tell it from none
-        let version = self.keep(&*self.vaults.main, job, &project, document.bytes, label, false).await?;
+        let version = self.keep(&*self.vaults.main, job, &project, document.bytes, label, Why::Backup).await?;
         self.shows.backed_up(&project, version.created_at).await;
         self.board.made(&project, &version, began.elapsed());
         self.retain(job, &project, &version).await;
@@ -107,7 +115,7 @@ impl Work {
         let job = self.board.begin(project);
         job.phase(Phase::Safety, 0);
         let kept = self.keep_safe(&job, project, why.to_owned(), None).await;
-        kept.map(drop).map_err(|fault| not_kept("imported", fault))
+        kept.map(drop)
     }
 
     /// What a restore would put in the place of the active project.
@@ -152,7 +160,10 @@ impl Work {
             job.phase(Phase::Safety, 0);
             let label = format!("before restore of {from}");
             let kept = in_time(self.keep_safe(job, project, label, spared)).await;
-            let edition = kept.map_err(|fault| not_kept("restored", fault))?;
+            let edition = kept.map_err(|fault| Fault {
+                message: format!("nothing was restored, because the current state could not be saved first: {fault}"),
+                ..fault
+            })?;
             job.phase(Phase::Adopt, 0);
             match self.shows.adopt(project, snapshot.clone(), edition).await {
                 Err(NotTaken::Changed) => {}
@@ -170,17 +181,18 @@ impl Work {
         Ok(())
     }
 
-    /// The fingerprint of the newest backup in the vault, and its id; nothing when there is none or it cannot be read.
-    pub(super) async fn newest(&self, project: &ProjectId) -> Result<Option<(VersionId, [u8; 32])>, Fault> {
+    /// The fingerprint of the newest backup in the vault, and its id; nothing when there is none, or it cannot be found or
+    /// read: then a backup is made that may not be needed.
+    pub(super) async fn newest(&self, project: &ProjectId) -> Option<(VersionId, [u8; 32])> {
         let vault = &self.vaults.main;
-        let all = vault.list(project).await?;
+        let all = vault.list(project).await.ok()?;
         let (ordinary, now) = (all.into_iter().filter(|version| !version.safety), clock::now_ms());
-        let Some(newest) = ordinary.max_by(|a, b| a.made_before(b, now)) else { return Ok(None) };
+        let newest = ordinary.max_by(|a, b| a.made_before(b, now))?;
         let fingerprint = match vault.get(project, &newest.version_id, &|_, _| ()).await {
             Ok(stored) => self.vaults.opened(stored, bundle::fingerprint).await,
             Err(fault) => Err(fault),
         };
-        Ok(fingerprint.ok().flatten().map(|fingerprint| (newest.version_id, fingerprint)))
+        fingerprint.ok().flatten().map(|fingerprint| (newest.version_id, fingerprint))
     }
 
     fn active(&self, project: &ProjectId) -> Result<(), Fault> {
@@ -205,7 +217,7 @@ impl Work {
         project: &ProjectId,
         document: Vec<u8>,
         label: Option<String>,
-        safety: bool,
+        why: Why<'_>,
     ) -> Result<Version, Fault> {
         job.phase(Phase::Seal, document.len() as u64);
         let (keys, created_at) = (Arc::clone(&self.vaults.keys), clock::now_ms());
@@ -217,12 +229,6 @@ impl Work {
         let (sealed, sha256) = blocking(sealing).await?;
         let size = sealed.len() as u64;
         job.phase(Phase::Upload, size);
-        let order = match vault.list(project).await {
-            Ok(all) => Some(Version::next_order(&all)),
-            // Keys that may not list may still store; whoever does not answer now will not take it either.
-            Err(fault) if fault.kind == FaultKind::Refused => None,
-            Err(fault) => return Err(fault),
-        };
         let version = Version {
             version_id: Ulid::generate().into(),
             created_at,
@@ -231,10 +237,10 @@ impl Work {
             provider: vault.provider(),
             encrypted: self.vaults.keys.seals(),
             sha256: Some(sha256),
-            safety,
-            order,
+            safety: matches!(why, Why::Safety(_)),
+            order: vault.next_order(project).await?,
         };
-        let put = vault.put(project, &version, sealed).await;
+        let put = self.put(vault, project, &version, sealed, why).await;
         let verified = match put {
             Ok(()) => self.verified(vault, job, project, &version).await,
             Err(fault) => Err(fault),
@@ -250,6 +256,46 @@ impl Work {
             return Err(fault);
         }
         Ok(version)
+    }
+
+    /// Puts a version away; when there is no room for it, in the place of some that need not stay.
+    async fn put(
+        &self,
+        vault: &dyn Vault,
+        project: &ProjectId,
+        version: &Version,
+        bytes: Bytes,
+        why: Why<'_>,
+    ) -> Result<(), Fault> {
+        loop {
+            let put = vault.put(project, version, bytes.clone()).await;
+            let full = put.as_ref().is_err_and(|fault| fault.kind == FaultKind::Full);
+            if !full || !self.made_room(vault, project, version, why).await {
+                return put;
+            }
+        }
+    }
+
+    /// Deletes what may go before `next` is there, never the newest of its kind: of backups what the rules would let go
+    /// after it, of safety versions the oldest. Whether there was any.
+    async fn made_room(&self, vault: &dyn Vault, project: &ProjectId, next: &Version, why: Why<'_>) -> bool {
+        let (Ok(mut all), now) = (vault.list(project).await, clock::now_ms()) else { return false };
+        all.retain(|version| version.safety == next.safety && version.version_id != next.version_id);
+        all.sort_by(|a, b| b.made_before(a, now));
+        let older: Vec<_> = all.iter().skip(1).map(|version| version.version_id.clone()).collect();
+        let going: Vec<_> = match why {
+            Why::Backup => {
+                all.push(next.clone());
+                let spare = self.rules.spare(&all, &next.version_id, now);
+                spare.into_iter().filter(|id| older.contains(id)).collect()
+            }
+            Why::Safety(spared) => older.into_iter().rev().find(|id| Some(id) != spared).into_iter().collect(),
+        };
+        let mut made = false;
+        for id in going {
+            made |= self.drop_spare(vault, project, &id).await;
+        }
+        made
     }
 
     async fn verified(
@@ -283,7 +329,7 @@ impl Work {
         let vault = self.vaults.local();
         let document = self.snapshot(project).await?;
         let edition = document.edition;
-        let kept = self.keep(vault, job, project, document.bytes, Some(label), true).await?;
+        let kept = self.keep(vault, job, project, document.bytes, Some(label), Why::Safety(spared)).await?;
         let mut all = vault.list(project).await.unwrap_or_default();
         all.retain(|version| version.safety && version.version_id != kept.version_id);
         let now = clock::now_ms();
@@ -309,11 +355,13 @@ impl Work {
         }
     }
 
-    async fn drop_spare(&self, vault: &dyn Vault, project: &ProjectId, id: &VersionId) {
-        match vault.delete(project, id).await {
+    async fn drop_spare(&self, vault: &dyn Vault, project: &ProjectId, id: &VersionId) -> bool {
+        let deleted = vault.delete(project, id).await;
+        match &deleted {
             Ok(()) => tracing::info!(%project, version = %id, "backup_expired"),
             Err(error) => tracing::warn!(%project, version = %id, %error, "backup_retention"),
         }
+        deleted.is_ok()
     }
 
     async fn fetch(
@@ -340,14 +388,15 @@ impl Work {
     /// Whose a version is, and where: this project's if its folder has it, whatever the bundle says.
     async fn find(&self, project: &ProjectId, id: &VersionId) -> Result<(ProjectId, &dyn Vault), Fault> {
         let others = self.shows.known().into_iter().filter(|other| other != project);
+        let mut unasked = None;
         for owner in std::iter::once(project.clone()).chain(others) {
             match self.vaults.own(&owner, id).await {
                 Ok(vault) => return Ok((owner, vault)),
                 Err(fault) if fault.kind == FaultKind::NotFound => {}
-                Err(fault) => return Err(fault),
+                Err(fault) => drop(unasked.get_or_insert(fault)),
             }
         }
-        Err(Fault::no_version(id))
+        Err(unasked.unwrap_or_else(|| Fault::no_version(id)))
     }
 }
 
@@ -358,13 +407,6 @@ pub(super) async fn in_time<T>(job: impl Future<Output = Result<T, Fault>>) -> R
             format!("the place where backups are kept took more than {} min, so it was given up", JOB.as_secs() / 60);
         Err(Fault::new(FaultKind::Unreachable, message))
     })
-}
-
-fn not_kept(done: &str, fault: Fault) -> Fault {
-    Fault {
-        message: format!("nothing was {done}, because the current state could not be saved first: {fault}"),
-        ..fault
-    }
 }
 
 fn not_taken(why: NotTaken, project: &ProjectId) -> Fault {

@@ -238,7 +238,7 @@ async fn made_unless_unchanged(
     let document = work.snapshot(project).await?;
     let (bytes, document) = blocking(move || Ok((super::bundle::fingerprint(&document.bytes), document))).await?;
     if !last.contains_key(project)
-        && let Some((version, fingerprint)) = work.newest(project).await?
+        && let Some((version, fingerprint)) = work.newest(project).await
     {
         last.insert(project.clone(), Last { version, fingerprint });
     }

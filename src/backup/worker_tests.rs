@@ -509,6 +509,66 @@ async fn a_backup_that_is_not_read_back_as_it_was_does_not_count_and_goes() {
     assert!(!work.board.status(&id("default")).running);
 }
 
+#[tokio::test]
+async fn a_bucket_that_cannot_be_listed_takes_backups_all_the_same() {
+    let (far, settings) = super::s3::far_end::Bucket { no_listing: true, ..Default::default() }.start().await;
+    let edge = Edge::new(settings);
+    let made = edge.create().await;
+    far.lock().unwrap().no_listing = false;
+    assert_eq!(edge.list().await, [Version { order: None, ..made }]);
+}
+
+/// A vault on a share that hangs.
+struct Hung;
+
+impl Vault for Hung {
+    fn provider(&self) -> Provider {
+        Provider::Local
+    }
+
+    fn put<'a>(&'a self, _: &'a ProjectId, _: &'a Version, _: Bytes) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async { Err(hung()) })
+    }
+
+    fn get<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId, _: Progress<'a>) -> BoxFuture<'a, Result<Stored, Fault>> {
+        Box::pin(async { Err(hung()) })
+    }
+
+    fn has<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId) -> BoxFuture<'a, Result<bool, Fault>> {
+        Box::pin(async { Err(hung()) })
+    }
+
+    fn list<'a>(&'a self, _: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
+        Box::pin(async { Err(hung()) })
+    }
+
+    fn delete<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async { Err(hung()) })
+    }
+}
+
+fn hung() -> Fault {
+    Fault::new(FaultKind::Unreachable, "it hangs")
+}
+
+#[tokio::test]
+async fn a_local_folder_that_hangs_hides_nothing_that_the_bucket_has() {
+    let edge = Edge::plain();
+    let made = edge.create().await;
+    let root = edge.dir.path().join("backups");
+    let folder = Local::new(Arc::new(Medium::new(root, edge.dir.path().to_owned(), false)));
+    let vaults = Vaults {
+        keys: Arc::new(Keys::new(&config::Backup::default()).unwrap()),
+        main: Arc::new(folder.clone()),
+        local: Some(Arc::new(Hung)),
+        folder,
+    };
+    vaults.verify(&id("default"), &made.version_id).await.unwrap();
+    assert!(!vaults.download(&id("default"), &made.version_id).await.unwrap().is_empty());
+    let none = vaults.verify(&id("default"), &id("none")).await;
+    assert_eq!(none, Err(hung()), "it may be there");
+}
+
 /// Only root may mount; elsewhere the folder of the whole disk stays untried.
 #[tokio::test]
 async fn on_a_full_disk_the_backup_fails_and_the_older_ones_stay() {
@@ -528,7 +588,7 @@ async fn on_a_full_disk_the_backup_fails_and_the_older_ones_stay() {
     let restored = edge.restore(&made.version_id).await.unwrap_err();
     let all = edge.list().await;
     mounted("umount", &[]);
-    assert_eq!((fault.kind, restored.kind), (FaultKind::Refused, FaultKind::Refused));
+    assert_eq!((fault.kind, restored.kind), (FaultKind::Full, FaultKind::Full));
     assert!(fault.message.contains("free space"), "{fault}");
     assert!(restored.message.contains("nothing was restored"), "{restored}");
     assert_eq!(all, [made]);

@@ -41,7 +41,7 @@ const PAGE: u64 = 4 << 20;
 /// The largest answer that is no page and no backup: what it did, or why not.
 const WORD: u64 = 64 << 10;
 
-/// Objects in a project's folder, and pages of its listing: more than anybody keeps, and an end in any case.
+/// Objects of a project's folder that are looked at, the newest; and pages of its listing: an end in any case.
 const MOST_OBJECTS: usize = 10_000;
 const PAGES: usize = 200;
 
@@ -166,31 +166,36 @@ impl Link {
         done.await
     }
 
-    /// Every object right below a folder.
+    /// The newest objects right below a folder.
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>, Fault> {
-        let mut all = Vec::new();
+        let (mut all, mut count) = (Vec::new(), 0);
         let mut token = None;
         for _ in 0..PAGES {
             let page = self.tried("listing backups in", || self.page(folder, token.clone())).await?;
+            count += page.contents.len();
             all.extend(page.contents.into_iter().map(|object| Listed {
                 mark: format!("{} {}", object.e_tag.unwrap_or_default(), object.last_modified),
                 modified: milliseconds(&object.last_modified).unwrap_or(0),
                 key: object.key,
                 size: object.size,
             }));
-            token = page.next_continuation_token;
+            let next = page.next_continuation_token;
+            if next.is_some() && next == token {
+                break; // whoever answers goes round in a circle
+            }
+            token = next;
+            if all.len() > MOST_OBJECTS {
+                all.sort_by(|a: &Listed, b| (b.modified, &b.key).cmp(&(a.modified, &a.key)));
+                all.truncate(MOST_OBJECTS);
+            }
             if token.is_none() {
                 return Ok(all);
             }
-            if all.len() > MOST_OBJECTS {
-                break;
-            }
         }
         let message = format!(
-            "listing backups in {}: the listing of {folder} does not end after {} objects; delete old ones \
-             (backup.keep_last does that by itself), or check backup.s3_endpoint",
-            self.place,
-            all.len()
+            "listing backups in {}: the listing of {folder} does not end after {count} objects; delete old \
+             ones, or check backup.s3_endpoint",
+            self.place
         );
         Err(Fault::new(FaultKind::Refused, message))
     }

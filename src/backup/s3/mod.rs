@@ -1,16 +1,18 @@
 //! Backups in an S3 bucket: `<prefix>/<projectId>/<versionId>.bin`, what is known about each in its metadata. Asks
 //! nobody else for keys, and no proxy unless it is told to.
 
+#[cfg(test)]
+pub(super) mod far_end;
 mod link;
 mod words;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::timeout;
 
@@ -45,6 +47,8 @@ pub(super) struct S3 {
     /// Without slashes around it.
     prefix: String,
     known: Mutex<HashMap<ProjectId, Known>>,
+    /// The highest place in the order of making that was ever seen or given.
+    places: Mutex<HashMap<ProjectId, u64>>,
 }
 
 /// What is known of listed versions, by key, with the mark of the bytes it was asked for.
@@ -57,7 +61,7 @@ impl S3 {
     /// Settings that cannot be used, whatever happens later.
     pub(super) fn new(settings: &config::Backup) -> Result<Self, Fault> {
         let prefix = settings.s3_prefix.trim_matches('/').to_owned();
-        Ok(Self { link: Link::new(settings)?, prefix, known: Mutex::default() })
+        Ok(Self { link: Link::new(settings)?, prefix, known: Mutex::default(), places: Mutex::default() })
     }
 
     fn folder(&self, project: &ProjectId) -> String {
@@ -70,39 +74,54 @@ impl S3 {
 
     async fn listed(&self, project: &ProjectId) -> Result<Vec<Version>, Fault> {
         let folder = self.folder(project);
-        let objects = self.link.list(&folder).await?;
+        let mut objects = self.link.list(&folder).await?;
+        // The newest are asked about first: should that end early, the last place in the order is known.
+        objects.sort_by(|a, b| (b.modified, &b.key).cmp(&(a.modified, &a.key)));
         let named = objects.into_iter().filter_map(|object| {
             let id = object.key.strip_prefix(&folder)?.strip_suffix(BIN)?.parse().ok()?;
             Some((id, object))
         });
         let asked: Vec<_> = stream::iter(named.map(|(id, object)| self.version(project, id, object)))
             .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        let all = asked.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let all: Known = all.into_iter().flatten().collect();
-        let versions = all.values().map(|(_, version)| version.clone()).collect();
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(project.clone(), all);
-        Ok(versions)
+            .try_collect()
+            .await?;
+        let all: HashMap<_, _> = asked.into_iter().flatten().collect();
+        if let Some(known) = self.known().get_mut(project) {
+            known.retain(|key, _| all.contains_key(key));
+        }
+        Ok(all.into_values().collect())
     }
 
-    /// What is known about a listed object; `None` when it has gone meanwhile.
+    /// What is known about a listed object; `None` when it has gone meanwhile. An answer is remembered at once: a listing
+    /// that takes too long goes on from there at the next try.
     async fn version(
         &self,
         project: &ProjectId,
         id: VersionId,
         object: Listed,
-    ) -> Result<Option<(String, (String, Version))>, Fault> {
-        let before = {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get(project).and_then(|known| known.get(&object.key)).cloned()
-        };
-        if let Some(before) = before.filter(|(mark, _)| *mark == object.mark) {
-            return Ok(Some((object.key, before)));
+    ) -> Result<Option<(String, Version)>, Fault> {
+        let before = self.known().get(project).and_then(|known| known.get(&object.key)).cloned();
+        if let Some((_, version)) = before.filter(|(mark, _)| *mark == object.mark) {
+            return Ok(Some((object.key, version)));
         }
         let Some(headers) = self.link.head(&object.key).await? else { return Ok(None) };
         let version = described(id, &object, &headers);
-        Ok(Some((object.key, (object.mark, version))))
+        self.place(project, version.order);
+        let entry = (object.mark, version.clone());
+        self.known().entry(project.clone()).or_default().insert(object.key.clone(), entry);
+        Ok(Some((object.key, version)))
+    }
+
+    /// A place in the order was seen or given; answers the highest.
+    fn place(&self, project: &ProjectId, order: Option<u64>) -> Option<u64> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let highest = places.get(project).copied().max(order)?;
+        places.insert(project.clone(), highest);
+        Some(highest)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<ProjectId, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -152,7 +171,9 @@ impl Vault for S3 {
     ) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             let key = self.key(project, &version.version_id);
-            self.link.put(&key, &bytes, &metadata(version)).await
+            self.link.put(&key, &bytes, &metadata(version)).await?;
+            self.place(project, version.order);
+            Ok(())
         })
     }
 
@@ -187,6 +208,19 @@ impl Vault for S3 {
         })
     }
 
+    /// A listing that fails, or may not be asked for, is no reason not to store: what was seen before is enough.
+    fn next_order<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Option<u64>, Fault>> {
+        Box::pin(async move {
+            match self.list(project).await {
+                Ok(all) => Ok(Some(Version::next_order(&all))),
+                Err(fault) => {
+                    tracing::debug!(%project, error = %fault, "backup_not_numbered_by_listing");
+                    Ok(self.place(project, None).map(|last| last.saturating_add(1)))
+                }
+            }
+        })
+    }
+
     fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move { self.link.delete(&self.key(project, version)).await })
     }
@@ -214,6 +248,45 @@ mod tests {
             order: Some(12),
         };
         assert_eq!(described("a".parse().unwrap(), &object(), &metadata(&version)), version);
+    }
+
+    fn project() -> ProjectId {
+        ProjectId::default_project()
+    }
+
+    fn bucket(objects: usize) -> far_end::Bucket {
+        let order = |n: usize| vec![format!("{ORDER}: {}", n + 1)];
+        let objects = (0..objects).map(|n| (format!("default/v{n:06}.bin"), (order(n), b"{}".to_vec(), n as u64)));
+        far_end::Bucket { objects: objects.collect(), ..far_end::Bucket::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listing_that_ends_early_goes_on_from_there_and_numbers_the_next_version_all_the_same() {
+        let silent = vec!["default/v000003.bin".to_owned()];
+        let (far, settings) = far_end::Bucket { silent, ..bucket(40) }.start().await;
+        let s3 = S3::new(&config::Backup { s3_prefix: String::new(), ..settings }).unwrap();
+        assert_eq!(s3.list(&project()).await.unwrap_err().kind, FaultKind::Unreachable);
+        let asked = far.lock().unwrap().heads;
+        assert_eq!(s3.next_order(&project()).await.unwrap(), Some(41), "the newest are asked about first");
+        far.lock().unwrap().silent.clear();
+        far.lock().unwrap().heads = 0;
+        assert_eq!(s3.list(&project()).await.unwrap().len(), 40);
+        let again = far.lock().unwrap().heads;
+        assert!(asked >= 30 && again <= 8, "{asked}, then {again}");
+        far.lock().unwrap().no_listing = true;
+        assert_eq!(s3.next_order(&project()).await.unwrap(), Some(41), "from what was seen before");
+    }
+
+    #[tokio::test]
+    async fn of_more_objects_than_are_looked_at_the_newest_are() {
+        let mut full = bucket(11_000);
+        for (n, object) in full.objects.values_mut().enumerate() {
+            object.2 = if n < 1000 { 9 } else { 1 + (n % 5) as u64 }; // the first by name are the newest
+        }
+        let (_far, settings) = full.start().await;
+        let listed = S3::new(&settings).unwrap().link.list("default/").await.unwrap();
+        assert_eq!(listed.len(), 10_000);
+        assert_eq!(listed.iter().filter(|object| object.key.as_str() < "default/v001000").count(), 1000);
     }
 
     #[test]

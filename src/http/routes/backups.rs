@@ -269,7 +269,7 @@ impl From<Fault> for Problem {
             FaultKind::NotActive | FaultKind::Busy | FaultKind::Foreign => StatusCode::CONFLICT,
             FaultKind::NotNow => return Self::unavailable(fault.message),
             FaultKind::Unreadable => StatusCode::UNPROCESSABLE_ENTITY,
-            FaultKind::Refused | FaultKind::Unreachable => StatusCode::BAD_GATEWAY,
+            FaultKind::Refused | FaultKind::Full | FaultKind::Unreachable => StatusCode::BAD_GATEWAY,
         };
         Self::new(status, fault.message)
     }

@@ -16,6 +16,7 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{DOCUMENT, Held, MAX_BODY, Request};
 use super::{Key, NOT_MODIFIED, OUTDATED, Query, Route, Verb, blocking, json, refused, shape};
+use crate::backup::Fault;
 use crate::dmx::{Glance, ImportMode, ListChanges, ShowBody, ShowFile};
 use crate::kit::budget::{Budget, Kind, Share};
 use crate::kit::clock;
@@ -44,7 +45,8 @@ pub(super) static ROUTES: &[Route] = &[
         path: "/import",
         summary: "Takes a show file of at most 8 MiB into the active project. `mode=replace`: the show becomes the file \
                   (scenes stay when it has none); `mode=merge`: what it has comes in. `dryRun=1` only says what would change. Before scenes or \
-                  fixtures go, or within a minute after another project was selected, a local version is kept (at most one a minute, the newest five).",
+                  fixtures go, or within a minute after another project was selected, a local version is kept (at most one a minute, the newest five). \
+                  If it cannot be kept, nothing is imported; while backups are off, `notKept` of the answer says why.",
         key: Key::AsHeader,
         query: &[Query { name: "mode", values: &["replace", "merge"] }, DRY_RUN],
         takes: Some(shape::<ShowBody>),
@@ -61,8 +63,20 @@ pub(super) static ROUTES: &[Route] = &[
 #[serde(untagged)]
 #[expect(dead_code, reason = "its variants are the schema of two answers that are made where they are known")]
 enum Imported {
-    Stored(Box<ShowBody>),
+    Stored(Stored),
     Dry(DryRun),
+}
+
+/// What an import has stored.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Imported", description = "What is stored, as /export gives it.")]
+struct Stored {
+    #[serde(flatten)]
+    show: Box<ShowBody>,
+    /// Why what the import took away could not be kept as a local version, while backups are off; else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_kept: Option<String>,
 }
 
 /// What an import would change.
@@ -84,11 +98,21 @@ async fn export(app: &App, request: &Request) -> Result<Response, Problem> {
     let large = view.scenes.len() + view.show.len() > MAX_BODY;
     let _turn = if large { Some(turn(app).await?) } else { None };
     let (budget, to) = (app.budget.clone(), request.peer.addr.ip());
-    blocking(move || exported(&view.file()?, &view.file_tag, &budget, to)).await
+    blocking(move || exported(&view.file()?, &view.file_tag, None, &budget, to)).await
 }
 
-fn exported(file: &ShowFile, tag: &Tag, budget: &Budget, to: IpAddr) -> Result<Response, Problem> {
-    Ok(reply::with_tag(reply::json_held(budget, to, &file.export(clock::now_ms()))?, tag))
+fn exported(
+    file: &ShowFile,
+    tag: &Tag,
+    not_kept: Option<String>,
+    budget: &Budget,
+    to: IpAddr,
+) -> Result<Response, Problem> {
+    let mut show = file.export(clock::now_ms());
+    if let (Some(fields), Some(why)) = (show.as_object_mut(), not_kept) {
+        fields.insert("notKept".to_owned(), why.into());
+    }
+    Ok(reply::with_tag(reply::json_held(budget, to, &show)?, tag))
 }
 
 /// How long somebody waits for others who work on large documents.
@@ -136,31 +160,40 @@ async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
     let (body, _turn) = body(app, &mut request).await?;
     let (budget, to) = (app.budget.clone(), request.peer.addr.ip());
     let mut file = blocking(move || Ok(ShowFile::brought(&body, clock::now_ms())?)).await?;
+    let mut not_kept = None;
     if !dry {
-        file = kept_safe(app, file, mode).await?;
+        (file, not_kept) = kept_safe(app, file, mode).await?;
     }
     let imported = library.import(file, mode, dry).await?;
     if dry {
         let dry = reply::json(StatusCode::OK, &DryRun { dry_run: true, changes: imported.changes })?;
         return Ok(reply::with_tag(dry, &imported.tag)); // of what the file was held against
     }
-    blocking(move || exported(&imported.file, &imported.tag, &budget, to)).await
+    blocking(move || exported(&imported.file, &imported.tag, not_kept, &budget, to)).await
 }
 
 /// Keeps the project as a local version when the file takes scenes or fixtures away, or is perhaps meant for the project
-/// that was active a moment ago.
-async fn kept_safe(app: &App, file: ShowFile, mode: ImportMode) -> Result<ShowFile, Problem> {
+/// that was active a moment ago. Answers why it could not be kept, when that is no reason to refuse.
+async fn kept_safe(app: &App, file: ShowFile, mode: ImportMode) -> Result<(ShowFile, Option<String>), Problem> {
     let view = app.library.view();
     if view.damaged || view.is_empty() {
-        return Ok(file); // nothing that could be kept
+        return Ok((file, None)); // nothing that could be kept
     }
     let project = view.catalogue.active.clone();
     let work = move || Ok((view.switched_within(SWITCHED) || file.removes(&view.file()?, mode), file));
     let (risky, file) = blocking(work).await?;
-    if risky {
-        app.backups.keep_safe(&project, "before import").await?;
+    if !risky {
+        return Ok((file, None));
     }
-    Ok(file)
+    match app.backups.keep_safe(&project, "before import").await {
+        Ok(()) => Ok((file, None)),
+        // Nobody has asked for versions: it is said, and no reason to refuse.
+        Err(fault) if !app.backups.is_on() => Ok((file, Some(fault.message))),
+        Err(fault) => {
+            let message = format!("nothing was imported, because the current state could not be saved first: {fault}");
+            Err(Fault { message, ..fault }.into())
+        }
+    }
 }
 
 /// Whether only an answer is wanted.

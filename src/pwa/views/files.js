@@ -54,8 +54,11 @@ async function consider(raw, plan, then) {
   let seen = "";
   const changes = h("div", { role: "status" });
   const go = h("button", { type: "button", class: "main", disabled: true, onclick: async () => {
-    const done = await desk.ask(api.json("POST", `/import?mode=${mode}`, { raw, match: seen, patience: 60_000 }), t("files.done"));
+    /** @type {Promise<{ notKept?: string }>} */
+    const asked = api.json("POST", `/import?mode=${mode}`, { raw, match: seen, patience: 60_000 });
+    const done = await desk.ask(asked);
     if (!done) return void look(); // it may be another show by now
+    desk.notify(done.notKept ? t("files.notKept", { why: done.notKept }) : t("files.done"));
     plan.replaceChildren();
     void desk.loadScenes();
     then();

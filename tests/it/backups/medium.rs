@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt, symlink};
 
 use serde_json::json;
 
-use super::{home, id_of, made, mark, versions};
-use crate::harness::{Appliance, Home, SmallCard, colour, command, eventually};
+use super::{home, id_of, made, mark, marks, restored, versions};
+use crate::harness::{Appliance, Home, SmallCard, Web, colour, command, eventually};
 
 const SAME: &str = "BACKUP_ON_SAME_MEDIUM";
 const CHANGED: &str = "BACKUP_MEDIUM_CHANGED";
@@ -109,4 +109,68 @@ async fn backups_leave_room_to_the_light_on_its_card_and_say_at_once_that_they_f
     }
     assert_eq!(web.post("/projects/default/backups", json!({}).to_string()).await.status, 201);
     assert_eq!(problems(&appliance).await, Vec::<String>::new());
+}
+
+/// Makes the card one that is too full for a backup, though not for light.
+async fn fill(card: &SmallCard, web: &Web, but_kib: usize) {
+    card.fill(but_kib);
+    let refused = web.post("/projects/default/backups", "{}").await.problem(502);
+    assert!(refused["detail"].as_str().unwrap().contains("kept for the light"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_is_replaced_is_kept_in_the_room_that_is_left_to_the_light() {
+    let (card, home) = SmallCard::under(home(), 128 << 10);
+    let appliance = home.start().await;
+    let web = appliance.web();
+    mark(&web, 1, 0).await;
+    let version = id_of(&made(&web, "default", "x").await);
+    fill(&card, &web, 48 << 10).await;
+    mark(&web, 2, 0).await;
+    restored(&web, &version).await;
+    assert_eq!(marks(&web).await, [1; 3]);
+    let cleared = web.post("/import", json!({"fixtures": [], "scenes": []}).to_string()).await;
+    assert_eq!(cleared.status, 200, "{cleared:?}");
+    let labels = versions(&web, "default").await;
+    assert_eq!((labels.len(), &labels[0]["label"]), (3, &json!("before import")));
+
+    // Nor does it take more than there is: the oldest makes room, the newest stays.
+    mark(&web, 3, 1 << 20).await;
+    for _ in 0..3 {
+        restored(&web, &version).await;
+        mark(&web, 3, 1 << 20).await;
+    }
+    let before = versions(&web, "default").await;
+    card.empty();
+    card.fill(5 << 10);
+    restored(&web, &version).await;
+    let after = versions(&web, "default").await;
+    assert_eq!(marks(&web).await, [1; 3]);
+    assert!(after.len() < before.len() && !before.contains(&after[0]), "{before:?}, then {after:?}");
+    assert!(after.contains(&before[0]) && after.iter().any(|kept| id_of(kept) == version), "{after:?}");
+
+    // And beside it, on a box that does not start.
+    let (_, home) = appliance.terminate().await;
+    let offline = home.run(&["restore", &version]).await;
+    assert_eq!((offline.code, offline.stderr.as_str()), (Some(0), ""), "{}", offline.stdout);
+}
+
+#[tokio::test]
+async fn on_a_full_card_the_next_backup_takes_the_place_of_what_the_rules_let_go() {
+    let (card, home) = SmallCard::under(home().set("DMX_BACKUP_KEEP_LAST", "2"), 128 << 10);
+    let appliance = home.start().await;
+    let web = appliance.web();
+    mark(&web, 1, 3 << 20).await;
+    let kept = [made(&web, "default", "1").await, made(&web, "default", "2").await];
+    // Half of the card is the light's; there is room for less than a backup above it.
+    card.fill((64 << 10) + (1 << 10));
+    let next = made(&web, "default", "3").await;
+    assert_eq!(versions(&web, "default").await, [next.clone(), kept[1].clone()]);
+    assert_eq!(problems(&appliance).await, Vec::<String>::new());
+
+    // The newest one stays, whatever that takes.
+    card.empty();
+    fill(&card, &web, 32 << 10).await;
+    assert_eq!(versions(&web, "default").await, [next]);
+    assert_eq!(problems(&appliance).await, [FAILING]);
 }

@@ -82,8 +82,12 @@ async fn while_backups_are_off_it_is_kept_all_the_same_and_never_a_reason_to_ref
     std::fs::create_dir_all(home.data()).unwrap();
     std::fs::write(home.data().join("backups"), "in the way").unwrap();
     let appliance = home.start().await;
-    import(&appliance.web(), "", &show(&[1], &["a"])).await;
-    import(&appliance.web(), "", &show(&[], &[])).await;
+    let web = appliance.web();
+    let first = web.post("/import", show(&[1], &["a"]).to_string()).await.json();
+    assert_eq!(first.get("notKept"), None, "{first}");
+    let stored = web.post("/import", show(&[], &[]).to_string()).await.json();
+    assert!(stored["notKept"].as_str().unwrap().contains("backup.local_path"), "it is said: {stored}");
+    assert_eq!(web.get("/export").await.json().get("notKept"), None);
 }
 
 #[tokio::test]
