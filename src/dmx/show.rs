@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::document;
 use super::refusal::{Faults, Reason, Refusal, pointer};
+use super::salvage::LeftOut;
 use super::scene::{MAX_SCENES, Scene, SceneBody, list_of_scenes};
 
 /// Lists of a show beside its scenes.
@@ -200,6 +201,22 @@ impl ShowFile {
         Self { show, scenes: Some(scenes) }
     }
 
+    /// Leaves out what would have no room beside `now` after a merge of that over `self`, list by list; answers what, of the
+    /// scenes and of everything else.
+    pub fn make_fit(&mut self, now: &Self) -> (Vec<LeftOut>, Vec<LeftOut>) {
+        let scene = |scene: &Scene| (true, scene.id().to_owned());
+        let shown = |scene: &Scene| format!("scene {:?}", scene.name());
+        let (mut scenes, mut items) = (Vec::new(), Vec::new());
+        if let Some(list) = &mut self.scenes {
+            fit(list, now.scenes.as_deref().unwrap_or_default(), MAX_SCENES, scene, shown, &mut scenes);
+        }
+        for (name, value) in &mut self.show.0 {
+            let (Value::Array(list), Some(Value::Array(now))) = (value, now.show.0.get(name)) else { continue };
+            fit(list, now, MAX_ITEMS, item_key, |item| format!("{name} {}", item_key(item).1), &mut items);
+        }
+        (scenes, items)
+    }
+
     /// What is another in `self` than in `now`, by list; lists that are the same are left out.
     #[must_use]
     pub fn changes(&self, now: &Self) -> BTreeMap<String, ListChanges> {
@@ -292,6 +309,29 @@ fn merge<T: PartialEq + Serialize>(old: &mut Vec<T>, new: Vec<T>, id: impl Fn(&T
             None => old.push(item),
         }
     }
+}
+
+/// Keeps of a list what has room beside `now`: all of that stays, and what both have stands in one place.
+fn fit<T>(
+    list: &mut Vec<T>,
+    now: &[T],
+    most: usize,
+    key: impl Fn(&T) -> (bool, String),
+    shown: impl Fn(&T) -> String,
+    left: &mut Vec<LeftOut>,
+) {
+    let (mut both, mut count): (HashSet<_>, _) = (now.iter().map(&key).collect(), now.len());
+    list.retain(|item| {
+        if !both.remove(&key(item)) {
+            if count >= most {
+                let why = format!("there are {most} of them already, the most");
+                left.push(LeftOut { item: shown(item), why });
+                return false;
+            }
+            count += 1;
+        }
+        true
+    });
 }
 
 #[cfg(test)]

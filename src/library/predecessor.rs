@@ -36,6 +36,12 @@ const LIST: &str = "projects.json";
 /// Items that are kept by name at the most: a record is one value of the store.
 const NAMED: usize = 100;
 
+/// Why a file is unread that is not at fault itself.
+const OURS: &str = "dmxd cannot add to this project now";
+
+/// Bytes of a project's documents that an earlier build wrote for one without any: `[]` and `{}`.
+const EMPTY: u64 = 4;
+
 /// Items that stand in a message; the rest is asked for.
 const TOLD: usize = 5;
 
@@ -83,7 +89,7 @@ pub struct Unread {
     pub path: String,
     /// Why not.
     pub why: String,
-    /// The system refuses it, so that it may be whole: it is not acknowledged away.
+    /// It may be whole: the system refuses it, or dmxd's own store did. It is not acknowledged away.
     pub refused: bool,
 }
 
@@ -105,6 +111,11 @@ impl Takeover {
         let value = store.get(Tree::Projects, RECORD.as_bytes())?;
         // Before there was more to say it was the time alone.
         Some(serde_json::from_slice(&value).unwrap_or_default())
+    }
+
+    /// Whether it is what earlier builds noted, that alone.
+    fn is_a_time(store: &Store) -> bool {
+        store.get(Tree::Projects, RECORD.as_bytes()).is_some_and(|value| serde_json::from_slice::<u64>(&value).is_ok())
     }
 
     pub(super) fn keep(&self, batch: &mut Batch) {
@@ -135,7 +146,7 @@ impl Takeover {
             told.push(format!("{} more", all - told.len()));
         }
         let mut message = format!("some of the previous software's files could not be imported: {}", told.join("; "));
-        if self.unread.iter().any(|file| file.refused) {
+        if self.unread.iter().any(|file| file.refused && !file.why.starts_with(OURS)) {
             message += ". Let dmxd read them (chmod -R a+rX on the folder) and restart it";
         }
         if *self != self.acknowledged() {
@@ -172,6 +183,10 @@ struct Found {
     project: Project,
     /// What stands before the names of its files.
     prefix: String,
+    /// Where they are.
+    folder: PathBuf,
+    /// The one that the scenes come from.
+    scenes_in: &'static str,
     light: Option<Light>,
     scenes: Option<Vec<Scene>>,
     show: Option<Show>,
@@ -206,13 +221,15 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
     }
     let untouched = engine::projects(store).is_empty() && store.scan(Tree::Projects, b"").is_empty();
     let before = Takeover::kept(store);
+    let known: Vec<_> = store.scan(Tree::Projects, b"").iter().filter_map(|(_, value)| project_of(value)).collect();
+    let told_nothing = before.is_some() && Takeover::is_a_time(store);
     let wanted = match &before {
         None if untouched => Wanted::All,
         None => return, // light that has outlived the database: it is later than any file
+        Some(_) if told_nothing => Wanted::These(perhaps_unread(store, &folders, &known)),
         Some(before) if before.unread.is_empty() => return before.tell(health),
         Some(before) => Wanted::These(before.unread.iter().map(|unread| unread.file.clone()).collect()),
     };
-    let known: Vec<_> = store.scan(Tree::Projects, b"").iter().filter_map(|(_, value)| project_of(value)).collect();
     let first = wanted.is_first();
     let read = move || read(&folders, several, ids, &wanted, known);
     let Ok(mut legacy) = tokio::task::spawn_blocking(read).await else { return }; // the runtime is ending
@@ -231,7 +248,7 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
     }
     let new = legacy.wrong.clone();
     let after = legacy.wrong.behind(before.unwrap_or_default());
-    if Some(&after) != Takeover::kept(store).as_ref() {
+    if told_nothing || Some(&after) != Takeover::kept(store).as_ref() {
         after.keep(&mut batch);
     }
     if !batch.is_empty() {
@@ -252,6 +269,26 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
         tracing::warn!(file = path, item, why, "predecessor_item_left_out");
     }
     after.tell(health);
+}
+
+/// What an earlier build may not have been able to read, since nothing of it is here: files of projects without scenes and
+/// show, and the list when there is no other project.
+fn perhaps_unread(store: &Store, folders: &Folders, known: &[Project]) -> BTreeSet<String> {
+    let default = ProjectId::default_project();
+    let empty = |id: &ProjectId| documents::length(store, id) <= EMPTY;
+    let mut files = BTreeSet::new();
+    for Project { id, .. } in known.iter().filter(|project| empty(&project.id)) {
+        files.extend(FILES.map(|name| format!("{id}/{name}")));
+    }
+    // When the system does not even tell whether it is there, that may be why it was not read.
+    let listed = !matches!(folders.projects.join(LIST).try_exists(), Ok(false));
+    if listed && empty(&default) && known.iter().all(|project| project.id == default) {
+        files.insert(LIST.to_owned());
+    }
+    if empty(&default) && folders.data.join("state.json").exists() {
+        files.extend(FILES.map(str::to_owned));
+    }
+    files
 }
 
 /// Puts a project beside what is there of it.
@@ -277,32 +314,45 @@ async fn take(store: &Store, batch: &mut Batch, found: &Found, seq: u64, keep_id
     if found.scenes.is_none() && found.show.is_none() {
         return;
     }
+    let path = |name: &str| found.folder.join(name);
     match beside(store, found).await {
-        Ok(ShowFile { show, scenes }) => {
+        Ok((ShowFile { show, scenes }, (left_scenes, left_items))) => {
+            wrong.leave_out(&path(found.scenes_in), left_scenes);
+            wrong.leave_out(&path("show.json"), left_items);
             let (scenes, show) = (documents::json(&scenes.unwrap_or_default()), documents::json(&show));
             let pending = documents::write_ahead(store, Some(&scenes), Some(&show)).await;
             documents::replace(store, batch, id, pending);
         }
-        Err(why) => wrong.unread.extend(["scenes.json", "show.json"].map(|name| Unread {
-            file: format!("{}{name}", found.prefix),
-            path: format!("{}{name}", found.prefix),
-            why: why.clone(),
-            refused: false,
-        })),
+        // The files are whole: they wait until there is something to put them beside.
+        Err(fault) => {
+            let names = [found.scenes.as_ref().map(|_| found.scenes_in), found.show.as_ref().map(|_| "show.json")];
+            let names: BTreeSet<_> = names.into_iter().flatten().collect();
+            wrong.unread.extend(names.into_iter().map(|name| Unread {
+                file: format!("{}{name}", found.prefix),
+                path: path(name).display().to_string(),
+                why: format!("{OURS}: {fault}"),
+                refused: true,
+            }));
+        }
     }
 }
 
 const NO_LIGHT: Light = Light { rgb: Rgb { r: 0, g: 0, b: 0 }, seq: 0, ts: None, by: None };
 
-/// The documents of a project with what was found in them; of the same id what is there already.
-async fn beside(store: &Store, found: &Found) -> Result<ShowFile, String> {
-    let said = |fault: super::Fault| fault.to_string();
-    let stored = documents::read_anyway(store, &found.project.id).await.map_err(said)?;
-    let now = documents::file(&stored.scenes, &stored.show).map_err(said)?;
-    let old = ShowFile { show: found.show.clone().unwrap_or_default(), scenes: found.scenes.clone() };
-    let both = now.over(&old, ImportMode::Merge);
-    both.check().map_err(|refusal| refusal.to_string())?;
-    Ok(both)
+/// The documents of a project with what was found in them, and what of that has no room there: of the same id what is there
+/// already.
+async fn beside(
+    store: &Store,
+    found: &Found,
+) -> Result<(ShowFile, (Vec<dmx::LeftOut>, Vec<dmx::LeftOut>)), super::Fault> {
+    let stored = documents::read(store, &found.project.id).await?;
+    if stored.damaged {
+        return Err(super::Fault::Damaged);
+    }
+    let now = documents::file(&stored.scenes, &stored.show)?;
+    let mut old = ShowFile { show: found.show.clone().unwrap_or_default(), scenes: found.scenes.clone() };
+    let left = old.make_fit(&now);
+    Ok((now.over(&old, ImportMode::Merge), left))
 }
 
 fn project_of(value: &[u8]) -> Option<Project> {
@@ -354,9 +404,7 @@ impl Legacy {
     }
 
     fn left_out(&mut self, path: &Path, left: Vec<dmx::LeftOut>) {
-        let path = path.display().to_string();
-        let left = left.into_iter().map(|dmx::LeftOut { item, why }| LeftOut { path: path.clone(), item, why });
-        self.wrong.left_out.extend(left);
+        self.wrong.leave_out(path, left);
     }
 
     /// Reads a file, when it is there; what is wrong with it is noted.
@@ -419,7 +467,16 @@ impl Legacy {
     fn add(&mut self, project: Project, folder: Option<(&str, &Path)>, ids: Ids, wanted: &Wanted) {
         let now = clock::now_ms();
         let prefix = folder.map_or("", |(prefix, _)| prefix).to_owned();
-        let mut found = Found { project, prefix, light: None, scenes: None, show: None, ids: Vec::new() };
+        let mut found = Found {
+            project,
+            prefix,
+            folder: folder.map(|(_, folder)| folder.to_owned()).unwrap_or_default(),
+            scenes_in: "scenes.json",
+            light: None,
+            scenes: None,
+            show: None,
+            ids: Vec::new(),
+        };
         let mut shown = None;
         let files = FILES.iter().filter_map(|name| {
             let (prefix, folder) = folder?;
@@ -455,7 +512,9 @@ impl Legacy {
                 }
             }
         }
-        found.scenes = found.scenes.or(shown);
+        if found.scenes.is_none() && shown.is_some() {
+            (found.scenes, found.scenes_in) = (shown, "show.json");
+        }
         self.projects.push(found);
     }
 }
@@ -471,6 +530,12 @@ fn light(bytes: &[u8], left: &mut Vec<dmx::LeftOut>) -> Result<Light, String> {
 }
 
 impl Takeover {
+    fn leave_out(&mut self, path: &Path, left: Vec<dmx::LeftOut>) {
+        let path = path.display().to_string();
+        let left = left.into_iter().map(|dmx::LeftOut { item, why }| LeftOut { path: path.clone(), item, why });
+        self.left_out.extend(left);
+    }
+
     /// What is wrong since, behind what was left out before.
     fn behind(self, before: Self) -> Self {
         let mut left_out = before.left_out;

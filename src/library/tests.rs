@@ -13,6 +13,7 @@ use crate::dmx::{Command, Patch, Rgb, Source, scenes};
 use crate::engine::{Engine, Outcome};
 use crate::kit::health::Health;
 use crate::metrics::Metrics;
+use crate::store::{Batch, Tree};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -306,4 +307,113 @@ async fn a_predecessor_without_projects_is_taken_over_and_a_broken_file_is_told_
     assert_eq!(problem.code, "IMPORT_INCOMPLETE");
     assert!(problem.message.contains("cmd_seen.json: not JSON"), "{}", problem.message);
     assert!(folder.path().join("data/state.json").exists());
+}
+
+/// A predecessor's only project with these scenes; `""`: something that is no JSON.
+fn left_behind(folder: &Path, scenes: &Value) {
+    let root = folder.join("projects");
+    write(&root.join("projects.json"), &json!({"activeId": "default", "projects": [{"id": "default", "name": "D"}]}));
+    write(&root.join("default/scenes.json"), scenes);
+}
+
+fn scene_named(id: &str, level: u8) -> Value {
+    json!({"id": id, "name": id, "channelValues": {"1": level}, "timestamp": 4})
+}
+
+impl House {
+    fn scene_ids(&self) -> Vec<String> {
+        let scenes: Value = serde_json::from_slice(&self.library.view().scenes).unwrap();
+        scenes.as_array().unwrap().iter().map(|scene| scene["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn put_all(&self, list: &Value) {
+        self.library.put_scenes(scenes(list.to_string().as_bytes(), 0).unwrap()).await.unwrap();
+    }
+
+    async fn write_down(&self, batch: Batch) {
+        let (done, written) = tokio::sync::oneshot::channel::<()>();
+        self.store.commit(batch, Box::new(move || drop(done))).await;
+        let _ = written.await;
+    }
+}
+
+#[tokio::test]
+async fn what_our_own_store_keeps_out_is_not_acknowledged_away() {
+    let folder = tempfile::tempdir().unwrap();
+    left_behind(folder.path(), &json!("damaged"));
+    let house = House::open(folder.path(), true).await;
+    assert_eq!(house.library.view().takeover.unread.len(), 1);
+    // The file is mended, and now something of ours cannot be read.
+    left_behind(folder.path(), &json!([scene_named("theirs", 7)]));
+    let pending = documents::write_ahead(&house.store, Some(b"nonsense"), None).await;
+    let mut batch = Batch::default();
+    documents::replace(&house.store, &mut batch, &ProjectId::default_project(), pending);
+    house.write_down(batch).await;
+    house.close().await;
+
+    let house = House::open(folder.path(), true).await;
+    let unread = house.library.view().takeover.unread.clone();
+    let file = folder.path().join("projects/default/scenes.json").display().to_string();
+    assert_eq!((unread.len(), unread[0].path.as_str(), unread[0].refused), (1, file.as_str(), true), "{unread:?}");
+    assert!(
+        !house.health.problems().iter().any(|problem| problem.message.contains("chmod")),
+        "nothing is refused by it"
+    );
+    house.library.acknowledge_takeover().await.unwrap();
+    assert_eq!(house.library.view().takeover.unread, unread);
+    let pending = documents::write_ahead(&house.store, Some(b"[]"), None).await;
+    let mut batch = Batch::default();
+    documents::replace(&house.store, &mut batch, &ProjectId::default_project(), pending);
+    house.write_down(batch).await;
+    house.close().await;
+
+    let house = House::open(folder.path(), true).await;
+    assert_eq!((house.scene_ids(), house.health.problems().len()), (vec!["theirs".to_owned()], 0));
+}
+
+#[tokio::test]
+async fn of_a_list_that_becomes_too_long_what_has_room_comes_and_the_rest_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    left_behind(folder.path(), &json!("damaged"));
+    let house = House::open(folder.path(), true).await;
+    let own: Vec<_> = (0..1999).map(|n| scene_named(&format!("own-{n}"), 1)).collect();
+    house.put_all(&Value::from(own)).await;
+    house.close().await;
+    let theirs = ["own-0", "a", "b", "c"].map(|id| scene_named(id, 9));
+    left_behind(folder.path(), &Value::from(theirs.to_vec()));
+    write(&folder.path().join("projects/default/show.json"), &json!({"fixtures": [{"id": "f"}]}));
+
+    let house = House::open(folder.path(), true).await;
+    let ids = house.scene_ids();
+    assert_eq!((ids.len(), ids.contains(&"own-1998".to_owned()), ids.contains(&"a".to_owned())), (2000, true, true));
+    let takeover = house.library.view().takeover.clone();
+    let file = folder.path().join("projects/default/scenes.json").display().to_string();
+    let named: Vec<_> = takeover.left_out.iter().map(|left| (left.path.as_str(), left.item.as_str())).collect();
+    assert_eq!(named, [(file.as_str(), "scene \"b\""), (file.as_str(), "scene \"c\"")]);
+    assert_eq!(takeover.unread, []);
+}
+
+#[tokio::test]
+async fn what_an_earlier_build_could_not_read_is_tried_once_more_where_nothing_was_made_since() {
+    for made_since in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let house = House::open(folder.path(), true).await;
+        if made_since {
+            house.put(5).await;
+        }
+        let mut batch = Batch::default();
+        batch.put(Tree::Projects, "@predecessor", "1785000000000"); // as the builds before noted it
+        house.write_down(batch).await;
+        house.close().await;
+        left_behind(folder.path(), &json!([scene_named("theirs", 7)]));
+        let house = House::open(folder.path(), true).await;
+        let (right, problems) = (if made_since { "a" } else { "theirs" }, house.health.problems().len());
+        assert_eq!((house.scene_ids(), problems), (vec![right.to_owned()], 0));
+        // And now it is done.
+        house.put_all(&json!([])).await;
+        house.close().await;
+        let house = House::open(folder.path(), true).await;
+        assert_eq!(house.scene_ids(), Vec::<String>::new(), "made since: {made_since}");
+        house.close().await;
+    }
 }
