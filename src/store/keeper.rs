@@ -580,6 +580,10 @@ impl Keeper {
                 tracing::warn!(%error, "storage_closed_without_snapshot");
             }
         }
+        // Before the mark that says so.
+        let shared = self.core.lock();
+        let writes = shared.writes;
+        self.sync(shared, writes)?;
         let mut shared = self.core.lock();
         if shared.mode == Mode::Ram {
             return Err(KeeperError::Journal);

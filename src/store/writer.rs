@@ -162,7 +162,7 @@ fn write(journal: &mut Option<Journal>, job: Job) -> std::io::Result<(Done, u64)
         bytes += journal.insert(next).append(false, [record])?;
     }
     if job.clean {
-        let record = Record { kind: Kind::Clean, settled: false, number: job.number, payload: &[] };
+        let record = Record { kind: Kind::Clean, settled: job.synced == job.number, number: job.number, payload: &[] };
         bytes += current(journal)?.append(false, [record])?;
     }
     Ok((Done { number: job.number, moved }, bytes))
