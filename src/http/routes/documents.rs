@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -20,13 +21,16 @@ use crate::backup::Fault;
 use crate::dmx::{Glance, ImportMode, ListChanges, ShowBody, ShowFile};
 use crate::kit::budget::{Budget, Kind, Share};
 use crate::kit::clock;
-use crate::library::Tag;
+use crate::library::{self, Expected, Tag};
 
 /// Asks what would change instead of changing it.
 pub(super) const DRY_RUN: Query = Query { name: "dryRun", values: &["0", "1", "false", "true"] };
 
 /// An import so soon after a switch of projects may be meant for the other one.
 const SWITCHED: Duration = Duration::from_secs(60);
+
+/// How often an import is tried anew because somebody edits or selects meanwhile.
+const EDITED: usize = 3;
 
 /// The rows.
 pub(super) static ROUTES: &[Route] = &[
@@ -156,15 +160,15 @@ async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
         _ => ImportMode::Replace,
     };
     let dry = dry_run(&request)?;
-    let library = app.library.expecting(request.expected());
+    let expected = request.expected();
     let (body, _turn) = body(app, &mut request).await?;
     let (budget, to) = (app.budget.clone(), request.peer.addr.ip());
-    let mut file = blocking(move || Ok(ShowFile::brought(&body, clock::now_ms())?)).await?;
-    let mut not_kept = None;
-    if !dry {
-        (file, not_kept) = kept_safe(app, file, mode).await?;
-    }
-    let imported = library.import(file, mode, dry).await?;
+    let (imported, not_kept) = if dry {
+        let file = blocking(move || Ok(ShowFile::brought(&body, clock::now_ms())?)).await?;
+        (app.library.expecting(expected).import(file, mode, dry).await?, None)
+    } else {
+        taken(app, body, mode, &expected).await?
+    };
     if dry {
         let dry = reply::json(StatusCode::OK, &DryRun { dry_run: true, changes: imported.changes })?;
         return Ok(reply::with_tag(dry, &imported.tag)); // of what the file was held against
@@ -172,23 +176,49 @@ async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
     blocking(move || exported(&imported.file, &imported.tag, not_kept, &budget, to)).await
 }
 
+/// Takes a file into what was kept safe, and nothing else: after a select or an edit in between it is kept in another try.
+/// Answers also why it could not be kept, when that is no reason to refuse.
+async fn taken(
+    app: &App,
+    body: Held,
+    mode: ImportMode,
+    expected: &Expected,
+) -> Result<(library::Imported, Option<String>), Problem> {
+    let body = Arc::new(body);
+    for _ in 0..EDITED {
+        let again = body.clone();
+        let file = blocking(move || Ok(ShowFile::brought(&again, clock::now_ms())?)).await?;
+        let (file, kept, not_kept) = kept_safe(app, file, mode).await?;
+        let expecting = match expected {
+            Expected::Anything => Expected::OneOf(vec![kept.to_string()]),
+            Expected::OneOf(_) => expected.clone(), // the client has said what it may take away
+        };
+        match app.library.expecting(expecting).import(file, mode, false).await {
+            Err(library::Fault::Outdated(_)) if *expected == Expected::Anything => {}
+            other => return Ok((other?, not_kept)),
+        }
+    }
+    Err(library::Fault::Changed.into())
+}
+
 /// Keeps the project as a local version when the file takes scenes or fixtures away, or is perhaps meant for the project
-/// that was active a moment ago. Answers why it could not be kept, when that is no reason to refuse.
-async fn kept_safe(app: &App, file: ShowFile, mode: ImportMode) -> Result<(ShowFile, Option<String>), Problem> {
+/// that was active a moment ago. Answers the tag of what was there, and why it could not be kept, when that is no reason to refuse.
+async fn kept_safe(app: &App, file: ShowFile, mode: ImportMode) -> Result<(ShowFile, Tag, Option<String>), Problem> {
     let view = app.library.view();
+    let tag = view.file_tag.clone();
     if view.damaged || view.is_empty() {
-        return Ok((file, None)); // nothing that could be kept
+        return Ok((file, tag, None)); // nothing that could be kept
     }
     let project = view.catalogue.active.clone();
     let work = move || Ok((view.switched_within(SWITCHED) || file.removes(&view.file()?, mode), file));
     let (risky, file) = blocking(work).await?;
     if !risky {
-        return Ok((file, None));
+        return Ok((file, tag, None));
     }
     match app.backups.keep_safe(&project, "before import").await {
-        Ok(()) => Ok((file, None)),
+        Ok(()) => Ok((file, tag, None)),
         // Nobody has asked for versions: it is said, and no reason to refuse.
-        Err(fault) if !app.backups.is_on() => Ok((file, Some(fault.message))),
+        Err(fault) if !app.backups.is_on() => Ok((file, tag, Some(fault.message))),
         Err(fault) => {
             let message = format!("nothing was imported, because the current state could not be saved first: {fault}");
             Err(Fault { message, ..fault }.into())

@@ -1,7 +1,7 @@
 //! What an import takes away is kept first; what is no show takes nothing away.
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Whole, folder, home, id_of, restored, versions};
 use crate::harness::{Appliance, Home, Web};
@@ -65,6 +65,32 @@ async fn an_import_right_after_a_switch_of_projects_keeps_what_is_there() {
 }
 
 #[tokio::test]
+async fn scenes_that_come_while_an_import_is_under_way_are_kept_before_it_takes_them_away() {
+    let appliance = home().start().await;
+    let web = appliance.web();
+    let levels: Value =
+        (1..=40).map(|channel| (channel.to_string(), json!(channel % 256))).collect::<Map<_, _>>().into();
+    let scene =
+        |n: u32| json!({"id": format!("s{n}"), "name": format!("{n}"), "channelValues": levels, "timestamp": n});
+    let list = json!((0..2000).map(scene).collect::<Vec<_>>()).to_string();
+    let put = {
+        let web = Web::new(appliance.http);
+        tokio::spawn(async move { web.send(web.request(Method::PUT, "/scenes").body(list)).await.status })
+    };
+    // While these begin there is nothing to lose; one of them waits behind the list that is being stored.
+    while !put.is_finished() {
+        import(&web, "", &show(&[1], &[])).await;
+    }
+    assert_eq!(put.await.unwrap(), 200);
+    if web.get("/scenes").await.json() == json!([]) {
+        let kept = kept(&web).await;
+        assert_eq!(kept.len(), 1, "they were not kept");
+        restored(&web, &id_of(&kept[0])).await;
+    }
+    assert_eq!(web.get("/scenes").await.json().as_array().unwrap().len(), 2000);
+}
+
+#[tokio::test]
 async fn while_backups_are_off_it_is_kept_all_the_same_and_never_a_reason_to_refuse() {
     let appliance = Appliance::start().await;
     let web = appliance.web();
@@ -119,7 +145,7 @@ async fn a_file_with_nothing_of_a_show_in_it_is_refused_and_null_is_nothing() {
     ] {
         for query in ["", "?dryRun=1"] {
             let problem = web.post(&format!("/import{query}"), foreign.to_string()).await.problem(422);
-            assert!(problem["detail"].as_str().unwrap().contains("no show"), "{problem}");
+            assert!(problem["detail"].as_str().unwrap().contains("not a show file"), "{problem}");
         }
     }
     for query in ["?mode=merge", "?mode=merge&dryRun=1"] {
