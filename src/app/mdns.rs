@@ -25,9 +25,12 @@ const LONGEST_ANSWER: u64 = 512;
 /// not make avahi busy.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// What avahi said last, and when. Clones share it.
+/// A name, or that there is none, and when that was said.
+type Said = (Instant, Option<String>);
+
+/// What avahi said last. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Name(Arc<Mutex<Option<(Instant, Option<String>)>>>);
+pub(super) struct Name(Arc<Mutex<Option<Said>>>);
 
 impl Name {
     /// The name, `dmx-2.local` for example; nothing where no avahi says one.
