@@ -119,14 +119,18 @@ impl Verb {
 
 impl Route {
     /// Refuses what stands behind the `?` and is not known here: a dry run that is misspelt must not be done for real. What
-    /// only reads may carry anything (links, caches and browsers add to it), but where it is asked for something, only what
-    /// is marked as nobody's (`_`). A key in the address is no fault: where it does not count, the header is asked for.
+    /// only reads, and what takes no parameter at all, may carry anything, as it always could, but no wish for a dry run. A
+    /// key in the address is no fault: where it does not count, the header is asked for.
     ///
     /// # Errors
     /// 422 with the names that are known.
     pub(super) fn check_query(&self, request: &Request, reads: bool) -> Result<(), Problem> {
-        if reads && self.query.is_empty() {
+        if reads {
             return Ok(());
+        }
+        if self.query.is_empty() {
+            let dry = request.asked().find(|(name, _)| name.replace(['_', '-'], "").eq_ignore_ascii_case("dryrun"));
+            return dry.map_or(Ok(()), |(name, _)| Err(refused(&name, "is not known here; no parameter is")));
         }
         let mut seen: Vec<&str> = Vec::new();
         for (name, _) in request.asked() {
@@ -134,7 +138,7 @@ impl Route {
             match known {
                 Some(known) if seen.contains(&known) => return Err(refused(&name, "must stand there once")),
                 Some(known) => seen.push(known),
-                None if name == "token" || (reads && name.starts_with('_')) => {}
+                None if name == "token" => {}
                 None => return Err(refused(&name, format!("is not known here; {}", self.known()))),
             }
         }
@@ -144,7 +148,6 @@ impl Route {
     fn known(&self) -> String {
         let names: Vec<_> = self.query.iter().map(|query| query.name).collect();
         match names.as_slice() {
-            [] => "no parameter is".to_owned(),
             [name] => format!("known is {name}"),
             names => format!("known are {}", names.join(", ")),
         }
