@@ -53,7 +53,7 @@ impl Kind {
             Self::Packets => "MQTT packets that are still arriving",
             Self::Bodies => "request bodies and large answers",
             Self::Documents => "documents that are being read and stored",
-            Self::Sockets => "WebSocket messages that wait their turn",
+            Self::Sockets => "WebSockets and their messages that wait their turn",
             Self::Backups => "backups and restores",
         }
     }

@@ -170,7 +170,8 @@ fn apply(
                 continue;
             }
             let expected = record.kind == Kind::Head && at == 0;
-            let known = if record.kind == Kind::Head { record.number } else { record.number - 1 };
+            // A batch comes next; a head and a mark stand for everything up to their own number.
+            let known = if record.kind == Kind::Batch { record.number - 1 } else { record.number };
             if !expected && known > last {
                 if known > settled {
                     return last;

@@ -202,7 +202,7 @@ async fn websockets_are_bounded_and_a_place_that_is_left_is_free_again() {
     };
     // A quarter of the budget, 134 kB each.
     assert_eq!((refused, open.len()), (503, (MEMORY << 20) as usize / 4 / 134_000));
-    let words = full(&appliance, "sockets").await;
+    let words = full(&appliance, "WebSockets").await;
     assert!(words.contains("127.0.0.1"), "{words}");
     drop(open.pop());
     eventually("a free place", async || WsWatcher::connect(appliance.http, "/ws", &[]).await.ok().map(drop)).await;
