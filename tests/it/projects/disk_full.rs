@@ -199,7 +199,7 @@ async fn what_was_kept_before_the_card_was_full_is_still_there_afterwards() {
     let (card, appliance, made) = settled(small).await;
     card.fill(4 << 10);
     let web = appliance.web();
-    let more = json!({"more": "y".repeat(PADDING)}).to_string();
+    let more = json!({"effects": [], "more": "y".repeat(PADDING)}).to_string();
     println!("an import that does not fit was answered {}", web.post("/import?mode=merge", more).await.status);
     eventually("it is said", async || said(&appliance).await.then_some(())).await;
     card.empty();

@@ -316,7 +316,7 @@ async fn a_file_with_nothing_of_a_show_is_refused_however_it_is_to_come_in() {
     for file in [json!({}), package, json!({"fixtures": null}), json!({"version": "1.0", "exportedAt": 1})] {
         for query in ["", "?mode=merge", "?mode=merge&dryRun=1"] {
             let problem = web.post(&format!("/import{query}"), file.to_string()).await.problem(422);
-            assert!(problem["detail"].as_str().unwrap().contains("is no show"), "{file} {query}: {problem}");
+            assert!(problem["detail"].as_str().unwrap().contains("is not a show file"), "{file} {query}: {problem}");
         }
     }
     assert_eq!(everything(&web).await, before);
