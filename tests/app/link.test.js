@@ -10,6 +10,7 @@ function link() {
   const sockets = [];
   let slept = 0;
   const heard = [];
+  const standings = [];
   const made = new Link({
     open: (url) => {
       const socket = { url, readyState: 0, sent: [], at: clock.now(), close: () => (socket.readyState = 3) };
@@ -25,7 +26,7 @@ function link() {
     chance: () => 1,
     opened: () => heard.push("opened"),
     hear: (message) => heard.push(message.type),
-    changed: () => {},
+    changed: () => standings.push(made.standing().kind),
   });
   const say = (message, socket = sockets.at(-1)) => socket.onmessage?.({ data: JSON.stringify(message) });
   const open = () => {
@@ -47,7 +48,7 @@ function link() {
     }
   };
   const sleep = (ms) => (slept += ms);
-  return { clock, sockets, heard, link: made, say, open, lose, seconds, sleep };
+  return { clock, sockets, heard, standings, link: made, say, open, lose, seconds, sleep };
 }
 
 test("it comes back by itself, for ever, with pauses that grow to 5 s", () => {
@@ -74,6 +75,23 @@ test("a short break is not called a loss; after a second and a half the values' 
   assert.deepEqual(it.standing(), { kind: "connecting" }, "not lost yet, and not connected");
   clock.run(2);
   assert.deepEqual(it.standing(), { kind: "lost", ageMs: QUIET_MS + 1 });
+});
+
+test("a loss is told before it is over, whenever it began: nothing that waited for the link goes out after it", () => {
+  const { clock, heard, standings, link: it, open, lose, say } = link();
+  it.connect();
+  open();
+  lose();
+  clock.run(QUIET_MS + 1); // it has tried again meanwhile, and nobody has ticked
+  standings.length = heard.length = 0;
+  open();
+  assert.equal(standings[0], "lost");
+  assert.deepEqual(heard, ["opened", "state"]);
+  it.put({ type: "set" });
+  clock.run(QUIET_MS - 1);
+  standings.length = 0;
+  say({ type: "ack" });
+  assert.ok(!standings.includes("lost"), "a short break is none");
 });
 
 test("no appliance at all is told too", () => {

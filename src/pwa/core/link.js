@@ -164,6 +164,7 @@ export class Link {
       return; // somebody between us and the appliance is talking
     }
     if (message.type === "err" && message.code === 401) return; // the close that follows says it too
+    if (this.standing().kind === "lost") this.#around.changed(); // whoever has been told so gives up before it is over
     this.#heardAt = this.#around.now();
     this.#heardWall = this.#around.wall();
     this.#deadline = this.#askedAt = null;
