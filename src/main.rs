@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn warn(warnings: &[config::Fault]) {
+fn warn(warnings: &[config::Diagnostic]) {
     for warning in warnings {
         tell(format_args!("warning: {warning}"));
     }

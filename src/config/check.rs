@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::fault::Fault;
+use super::diagnostic::Diagnostic;
 use super::load::{Draft, about};
 use super::table::settings;
 use super::{AuthMode, BackupProvider, Config, this_machine};
@@ -150,13 +150,13 @@ pub(crate) fn check(draft: &mut Draft) {
 }
 
 impl Rule {
-    fn hold_against(&self, draft: &Draft) -> Option<Fault> {
+    fn hold_against(&self, draft: &Draft) -> Option<Diagnostic> {
         let clear = !self.keys.iter().any(|key| draft.unclear.contains(key));
         let &key = self.keys.iter().find(|key| draft.origins.contains_key(*key)).or(self.keys.first())?;
         let setting = settings().find(|setting| setting.key == key)?;
         let fault = || {
             let wrong = self.wrong.replace("{}", &setting.to_toml(&draft.config));
-            Fault::new(about(key, draft.origins.get(key)), wrong, self.right)
+            Diagnostic::new(about(key, draft.origins.get(key)), wrong, self.right)
         };
         (clear && (self.broken)(&draft.config)).then(fault)
     }

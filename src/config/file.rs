@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Fault, Origin, nearest};
+use super::diagnostic::{Diagnostic, Origin, nearest};
 use super::load::Draft;
 use super::machine::{MACHINE, Machine};
 use super::table::{SECTIONS, Section, settings};
@@ -26,7 +26,7 @@ const TWICE: &str = "duplicate key";
 const HEADS: [&str; 2] = ["unclosed table", "unclosed array table"];
 
 /// Finds and reads the file: the one named by `--config`, the one in `DMX_CONFIG`, or the default one if it is there.
-pub(crate) fn find(option: Option<&Path>, variable: Option<&OsStr>) -> Result<Option<(PathBuf, String)>, Fault> {
+pub(crate) fn find(option: Option<&Path>, variable: Option<&OsStr>) -> Result<Option<(PathBuf, String)>, Diagnostic> {
     let (path, named_by) = match (option, variable) {
         (Some(path), _) => (path, "--config: "),
         (None, Some(path)) => (Path::new(path), "DMX_CONFIG: "),
@@ -37,18 +37,22 @@ pub(crate) fn find(option: Option<&Path>, variable: Option<&OsStr>) -> Result<Op
         Ok(None) if named_by.is_empty() => Ok(None),
         Ok(None) => {
             let about = format!("{named_by}{}", path.display());
-            Err(Fault::new(about, "there is no such file", "name one that is there, or none"))
+            Err(Diagnostic::new(about, "there is no such file", "name one that is there, or none"))
         }
         Err(fault) => Err(fault),
     }
 }
 
 /// Files that are laid over `appliance.toml`, in the order of their names: `appliance.d/*.toml` beside it.
-pub(crate) fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Fault> {
+pub(crate) fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     let folder = path.with_extension("d");
     let fault = |error: io::Error| {
         let about = folder.display().to_string();
-        Fault::new(about, format!("it cannot be read: {error}"), "make it a folder that dmxd may read, or remove it")
+        Diagnostic::new(
+            about,
+            format!("it cannot be read: {error}"),
+            "make it a folder that dmxd may read, or remove it",
+        )
     };
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -67,7 +71,7 @@ pub(crate) fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, Fault> {
 }
 
 /// The text of a file; nothing when it is not there.
-pub(crate) fn text(path: &Path, named_by: &str) -> Result<Option<String>, Fault> {
+pub(crate) fn text(path: &Path, named_by: &str) -> Result<Option<String>, Diagnostic> {
     text_of(path, path, named_by)
 }
 
@@ -75,21 +79,25 @@ pub(crate) fn text(path: &Path, named_by: &str) -> Result<Option<String>, Fault>
 ///
 /// # Errors
 /// In the words of `--check`.
-pub fn text_called(path: &Path, shown_as: &Path) -> Result<Option<String>, Fault> {
+pub fn text_called(path: &Path, shown_as: &Path) -> Result<Option<String>, Diagnostic> {
     text_of(path, shown_as, "")
 }
 
-fn text_of(path: &Path, shown_as: &Path, named_by: &str) -> Result<Option<String>, Fault> {
+fn text_of(path: &Path, shown_as: &Path, named_by: &str) -> Result<Option<String>, Diagnostic> {
     let bytes = match bytes(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => {
             let about = format!("{named_by}{}", shown_as.display());
-            return Err(Fault::new(about, format!("it cannot be read: {error}"), "make it a file that dmxd may read"));
+            return Err(Diagnostic::new(
+                about,
+                format!("it cannot be read: {error}"),
+                "make it a file that dmxd may read",
+            ));
         }
     };
     decode(bytes).map(Some).map_err(|NotText { line, wrong }| {
-        Fault::new(format!("{}:{line}", shown_as.display()), wrong, "save the file as UTF-8")
+        Diagnostic::new(format!("{}:{line}", shown_as.display()), wrong, "save the file as UTF-8")
     })
 }
 
@@ -189,7 +197,7 @@ struct Reader<'a> {
     /// Lines that are not TOML, and those below a head that is not: what else seems wrong there is only an echo.
     broken: BTreeSet<usize>,
     /// With their lines.
-    faults: Vec<(usize, Fault)>,
+    faults: Vec<(usize, Diagnostic)>,
 }
 
 impl Reader<'_> {
@@ -224,7 +232,7 @@ impl Reader<'_> {
         if !self.broken.contains(&line) {
             let at = Origin::File(self.path.to_owned(), line);
             let about = key.map_or_else(|| at.to_string(), |key| format!("{at}: {key}"));
-            self.faults.push((line, Fault::new(about, wrong, right)));
+            self.faults.push((line, Diagnostic::new(about, wrong, right)));
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::fault::{Fault, Faults, Origin};
+use super::diagnostic::{ConfigError, Diagnostic, Origin};
 use super::table::Setting;
 use super::value::Wrong;
 use super::variables::Variables;
@@ -18,7 +18,7 @@ pub struct Loaded {
     /// The settings in force.
     pub config: Config,
     /// What is odd about them, for stderr and the log.
-    pub warnings: Vec<Fault>,
+    pub warnings: Vec<Diagnostic>,
     /// Where each setting that is not a built-in default comes from, by key (`mqtt.port`).
     pub origins: Origins,
 }
@@ -34,7 +34,7 @@ pub type Origins = BTreeMap<&'static str, Origin>;
 pub fn load<K: Into<OsString>, V: Into<OsString>>(
     named: Option<&Path>,
     variables: impl IntoIterator<Item = (K, V)>,
-) -> Result<Loaded, Faults> {
+) -> Result<Loaded, ConfigError> {
     let variables = Variables::ours(variables);
     let mut draft = Draft::default();
     match file::find(named, variables.file()) {
@@ -57,7 +57,7 @@ pub fn load<K: Into<OsString>, V: Into<OsString>>(
 pub fn parse<K: Into<OsString>, V: Into<OsString>>(
     text: &str,
     variables: impl IntoIterator<Item = (K, V)>,
-) -> Result<Loaded, Faults> {
+) -> Result<Loaded, ConfigError> {
     let mut draft = Draft::default();
     file::read(&mut draft, Path::new(file::DEFAULT), text);
     Variables::ours(variables).read(&mut draft);
@@ -79,10 +79,10 @@ pub(crate) fn drop_ins(draft: &mut Draft, path: &Path, left_out: Option<&str>) {
     }
 }
 
-pub(crate) fn finish(mut draft: Draft) -> Result<Loaded, Faults> {
+pub(crate) fn finish(mut draft: Draft) -> Result<Loaded, ConfigError> {
     check::check(&mut draft);
     let Draft { config, origins, faults, warnings, unclear: _ } = draft;
-    if faults.is_empty() { Ok(Loaded { config, warnings, origins }) } else { Err(Faults { faults, warnings }) }
+    if faults.is_empty() { Ok(Loaded { config, warnings, origins }) } else { Err(ConfigError { faults, warnings }) }
 }
 
 /// A configuration while it is being read.
@@ -90,8 +90,8 @@ pub(crate) fn finish(mut draft: Draft) -> Result<Loaded, Faults> {
 pub(crate) struct Draft {
     pub(crate) config: Config,
     pub(crate) origins: Origins,
-    pub(crate) faults: Vec<Fault>,
-    pub(crate) warnings: Vec<Fault>,
+    pub(crate) faults: Vec<Diagnostic>,
+    pub(crate) warnings: Vec<Diagnostic>,
     /// Settings that had a fault: no check draws conclusions from their defaults.
     pub(crate) unclear: BTreeSet<&'static str>,
 }
@@ -100,7 +100,7 @@ impl Draft {
     /// Notes the outcome of reading a setting from `origin`.
     pub(crate) fn note(&mut self, setting: &'static Setting, origin: Origin, outcome: Result<(), Wrong>) {
         if let Err(Wrong { wrong, right }) = outcome {
-            self.faults.push(Fault::new(about(setting.key, Some(&origin)), wrong, right));
+            self.faults.push(Diagnostic::new(about(setting.key, Some(&origin)), wrong, right));
             self.unclear.insert(setting.key);
         }
         self.origins.insert(setting.key, origin);

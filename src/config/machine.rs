@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Deref;
 
-use super::fault::Fault;
+use super::diagnostic::Diagnostic;
 use super::form::Form;
 use super::load::{Draft, about};
 use super::table::sections;
@@ -245,13 +245,13 @@ pub(crate) fn check(draft: &mut Draft, machine: &Machine) {
         let clear = !keys.iter().any(|key| draft.unclear.contains(key));
         let key = keys.iter().find(|key| draft.origins.contains_key(*key)).or(keys.first());
         if let Some(key) = key.filter(|_| broken && clear) {
-            draft.faults.push(Fault::new(about(key, draft.origins.get(key)), wrong, right));
+            draft.faults.push(Diagnostic::new(about(key, draft.origins.get(key)), wrong, right));
         }
     }
 }
 
 /// Addresses that are of the right form and that no machine can have.
-pub(crate) fn addresses(draft: &mut Draft, machine: &Machine) -> Vec<Fault> {
+pub(crate) fn addresses(draft: &mut Draft, machine: &Machine) -> Vec<Diagnostic> {
     let (cable, air) = (Link::of(&machine.network), Link::of_wifi(&machine.wifi));
     let mut faults = Vec::new();
     for link in [&cable, &air] {
@@ -307,11 +307,11 @@ impl<'a> Link<'a> {
         if !self.dns.1.is_empty() && self.address.1.is_empty() && !draft.unclear.contains(self.address.0) {
             let about = about(self.dns.0, draft.origins.get(self.dns.0));
             let wrong = format!("name servers without {} are not used", self.address.0);
-            draft.warnings.push(Fault::new(about, wrong, "set both, or neither"));
+            draft.warnings.push(Diagnostic::new(about, wrong, "set both, or neither"));
         }
     }
 
-    fn check(&self, draft: &Draft, faults: &mut Vec<Fault>) {
+    fn check(&self, draft: &Draft, faults: &mut Vec<Diagnostic>) {
         let Some(net) = self.net() else { return };
         if let Some(wrong) = of_no_use(net.address).or_else(|| net.edge(net.address)) {
             return faults.push(fault(
@@ -348,8 +348,8 @@ impl<'a> Link<'a> {
     }
 }
 
-fn fault(draft: &Draft, key: &'static str, wrong: &str, right: &str, value: impl fmt::Display) -> Fault {
-    Fault::new(about(key, draft.origins.get(key)), format!("\"{value}\" {wrong}"), right)
+fn fault(draft: &Draft, key: &'static str, wrong: &str, right: &str, value: impl fmt::Display) -> Diagnostic {
+    Diagnostic::new(about(key, draft.origins.get(key)), format!("\"{value}\" {wrong}"), right)
 }
 
 /// Why no machine of a network can have an address (RFC 6890, RFC 4291).

@@ -5,7 +5,7 @@
 
 mod check;
 mod choices;
-mod fault;
+mod diagnostic;
 mod file;
 mod form;
 mod kinds;
@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use crate::dmx::{ChannelSet, UniverseId};
 use crate::kit::secret::Secret;
 
-pub use fault::{Fault, Faults, Origin};
+pub use diagnostic::{ConfigError, Diagnostic, Origin};
 pub use file::text_called;
 pub use load::{Loaded, Origins, load, parse};
 pub(crate) use machine::is_raw_key;

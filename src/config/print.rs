@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::Config;
-use super::fault::Origin;
+use super::diagnostic::Origin;
 use super::load::Loaded;
 use super::machine::{MACHINE, Machine};
 use super::table::{SECTIONS, Setting, settings};

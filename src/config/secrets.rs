@@ -5,7 +5,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::fault::{Fault, Origin};
+use super::diagnostic::{Diagnostic, Origin};
 use super::file;
 use super::load::Draft;
 use super::table::{Setting, settings};
@@ -25,7 +25,9 @@ pub(crate) fn read(draft: &mut Draft, variables: &Variables) {
         let Some((name, path)) = files.pop() else { continue };
         let other = given.first().map(|name| (**name).to_owned()).or_else(|| files.pop().map(|(name, _)| name));
         let outcome = match other {
-            Some(other) => Err(Fault::new(&*name, format!("{other} gives this secret too"), "keep one of the two")),
+            Some(other) => {
+                Err(Diagnostic::new(&*name, format!("{other} gives this secret too"), "keep one of the two"))
+            }
             None => text(&name, &path),
         };
         match outcome {
@@ -61,8 +63,8 @@ fn files(setting: &Setting, variables: &Variables) -> Vec<(String, PathBuf)> {
 }
 
 /// What is in a file, without the line break that editors put at its end.
-fn text(name: &str, path: &Path) -> Result<String, Fault> {
-    let fault = |wrong: String, right: &str| Err(Fault::new(name, format!("{}: {wrong}", path.display()), right));
+fn text(name: &str, path: &Path) -> Result<String, Diagnostic> {
+    let fault = |wrong: String, right: &str| Err(Diagnostic::new(name, format!("{}: {wrong}", path.display()), right));
     let bytes = match file::bytes(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::fault::Faults;
+use super::diagnostic::ConfigError;
 use super::load::{Draft, Loaded, drop_ins, finish};
 use super::machine::{self, MACHINE, Machine};
 use super::table::SECTIONS;
@@ -106,7 +106,7 @@ pub fn prepare<K: Into<OsString>, V: Into<OsString>>(
     left_out: &str,
     (path, text, edition): (&Path, &str, Edition),
     variables: impl IntoIterator<Item = (K, V)>,
-) -> Result<Prepared, Faults> {
+) -> Result<Prepared, ConfigError> {
     let variables = Variables::ours(variables);
     let (mut draft, mut machine) = (Draft::default(), Machine::default());
     match file::find(base, variables.file()) {

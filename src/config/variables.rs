@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use super::fault::{Fault, Origin, nearest};
+use super::diagnostic::{Diagnostic, Origin, nearest};
 use super::load::Draft;
 use super::secrets;
 use super::table::{Setting, settings};
@@ -47,7 +47,7 @@ impl Variables {
             let mut taken: Option<(&str, &OsString)> = None;
             for (name, value) in given {
                 if let Some((other, _)) = taken.filter(|(_, other)| *other != value) {
-                    draft.warnings.push(Fault::new(other, "not used", format!("{name} is set too and wins")));
+                    draft.warnings.push(Diagnostic::new(other, "not used", format!("{name} is set too and wins")));
                 }
                 taken = Some((name, value));
                 read_one(draft, setting, name, value);
@@ -57,13 +57,15 @@ impl Variables {
             [FILE, secrets::CREDENTIALS].contains(&name) || setting_of(name).is_some() || secrets::is_one(name)
         };
         let unknown = self.0.keys().filter(|name| !known(name));
-        draft.warnings.extend(unknown.map(|name| Fault::new(name, "unknown variable, not used", suggestion(name))));
+        draft
+            .warnings
+            .extend(unknown.map(|name| Diagnostic::new(name, "unknown variable, not used", suggestion(name))));
     }
 }
 
 fn read_one(draft: &mut Draft, setting: &'static Setting, name: &'static str, value: &OsStr) {
     let Some(text) = value.to_str() else {
-        draft.faults.push(Fault::new(name, "the value is not UTF-8", "write it in UTF-8"));
+        draft.faults.push(Diagnostic::new(name, "the value is not UTF-8", "write it in UTF-8"));
         draft.unclear.insert(setting.key);
         return;
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::serial::Fault;
+use super::serial::InputError;
 use crate::dmx::PortStatus;
 use crate::kit::clock;
 use crate::kit::health::Health;
@@ -34,7 +34,7 @@ pub(super) struct Board {
 
 impl Board {
     pub(super) fn new(status: PortStatus, health: Health, metrics: metrics::Input) -> Self {
-        for kind in Fault::KINDS {
+        for kind in InputError::KINDS {
             metrics.errors.with_label_values(&[kind]); // shown from the start, at 0
         }
         Self { status: watch::Sender::new(status), health, metrics, fault: None, noise: None, rate: Rate::default() }
@@ -60,7 +60,7 @@ impl Board {
     }
 
     /// A try to open or to read failed.
-    pub(super) fn failed(&mut self, fault: &Fault) {
+    pub(super) fn failed(&mut self, fault: &InputError) {
         let kind = fault.kind();
         self.metrics.errors.with_label_values(&[kind]).inc();
         self.metrics.connected.set(0);

@@ -63,7 +63,7 @@ pub fn start(parts: Parts) -> Input {
     let mut board = Board::new(status, health, metrics);
     let (mut tasks, (stop, stopped), status) = (Tasks::default(), stop::channel(), board.status());
     if settings.enabled && settings.port.is_empty() {
-        board.failed(&serial::Fault::NoPort);
+        board.failed(&serial::InputError::NoPort);
     } else if settings.enabled {
         let serial = Serial {
             port: Named::new(settings.port),

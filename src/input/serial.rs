@@ -26,7 +26,7 @@ const HEALTHY: Duration = Duration::from_secs(1);
 
 /// Why nothing is read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum InputError {
     /// The settings name none.
     #[error("no port is named; set input.port (DMX_INPUT_PORT), /dev/ttyUSB1 for example")]
     NoPort,
@@ -43,7 +43,7 @@ pub(super) enum Fault {
     },
 }
 
-impl Fault {
+impl InputError {
     /// Every kind.
     pub(super) const KINDS: [&str; 3] = ["absent", "open", "read"];
 
@@ -99,7 +99,7 @@ impl Serial {
     }
 
     /// Opens the port and reads it for as long as it works and is the right one.
-    async fn listen(&mut self) -> Result<Strayed, Fault> {
+    async fn listen(&mut self) -> Result<Strayed, InputError> {
         let devices = usb::devices().await;
         let port = self.port.whereabouts(&devices);
         let opened = Line::open(&port, self.baud).await;
@@ -113,7 +113,7 @@ impl Serial {
             tokio::select! {
                 biased; // what has arrived is read before time decides; after each read time has its say below
                 read = line.read(&mut buffer) => {
-                    let read = read.map_err(|source| Fault::Read { port: port.clone(), source })?;
+                    let read = read.map_err(|source| InputError::Read { port: port.clone(), source })?;
                     self.board.heard(Instant::now());
                     let mut said = Vec::new();
                     parser.take(buffer.get(..read).unwrap_or_default(), |heard| said.push(heard));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::render::{self, Written};
 use crate::app::report::{Kind, Note};
-use crate::config::{self, Edition, Faults, IMPORTED, Piece, Prepared};
+use crate::config::{self, ConfigError, Edition, IMPORTED, Piece, Prepared};
 
 /// The file that people edit.
 pub(super) const FILE: &str = "dmxd.toml";
@@ -36,7 +36,7 @@ pub(super) struct Plan {
 }
 
 /// Decides. `check` holds a text, called by the given path, against everything else that is in force.
-pub(super) fn plan(found: &Found<'_>, check: impl Fn(&Path, &str, Edition) -> Result<Prepared, Faults>) -> Plan {
+pub(super) fn plan(found: &Found<'_>, check: impl Fn(&Path, &str, Edition) -> Result<Prepared, ConfigError>) -> Plan {
     let mut plan = Plan::default();
     match &found.file {
         Some(Ok(text)) => {

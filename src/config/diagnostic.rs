@@ -26,7 +26,7 @@ impl fmt::Display for Origin {
 
 /// One thing that is wrong, or odd.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct Diagnostic {
     /// What it is about: `appliance.toml:12: mqtt.port` or `DMX_MQTT_PORT`.
     pub about: String,
     /// What is wrong: `70000 is out of range`.
@@ -35,7 +35,7 @@ pub struct Fault {
     pub right: String,
 }
 
-impl Fault {
+impl Diagnostic {
     pub(crate) fn new(about: impl Into<String>, wrong: impl Into<String>, right: impl Into<String>) -> Self {
         // One fault is one line, even if a name or a path has a line break in it.
         let about = about.into().replace(char::is_control, "?");
@@ -43,7 +43,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}; {}", self.about, self.wrong, self.right)
     }
@@ -51,14 +51,14 @@ impl fmt::Display for Fault {
 
 /// Everything that is wrong: the one message that ends the start.
 #[derive(Debug, thiserror::Error)]
-pub struct Faults {
+pub struct ConfigError {
     /// What keeps dmxd from starting; at least one.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<Diagnostic>,
     /// What would not have.
-    pub warnings: Vec<Fault>,
+    pub warnings: Vec<Diagnostic>,
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.faults.len() {
             1 => write!(f, "1 fault in the configuration, nothing was started:")?,
