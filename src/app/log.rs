@@ -149,7 +149,7 @@ impl<'a> MakeWriter<'a> for Lines {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use parking_lot::Mutex;
     use std::sync::mpsc::{Receiver, Sender};
     use std::time::Instant;
 
@@ -165,7 +165,7 @@ mod tests {
 
     impl Write for Page {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(line);
+            self.0.lock().extend_from_slice(line);
             Ok(line.len())
         }
 
@@ -179,7 +179,7 @@ mod tests {
         let (lines, guard) = lines(page.clone(), Metrics::new().unwrap().log_dropped);
         with_default(subscriber(level, lines), speak);
         drop(guard);
-        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(page.0.lock().clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 

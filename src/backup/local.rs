@@ -9,11 +9,12 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -125,7 +126,7 @@ impl Local {
     }
 
     fn write(&self, project: &ProjectId, version: &Version, bytes: &[u8]) -> Result<(), Fault> {
-        let _editing = self.editing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _editing = self.editing.lock();
         let folder = self.folder(project);
         self.medium.room_for(bytes.len() as u64 + BESIDE, version.safety)?;
         make(&folder).map_err(|error| refused("making the folder of", project, &error))?;
@@ -137,7 +138,7 @@ impl Local {
     }
 
     fn remove(&self, project: &ProjectId, version: &VersionId) -> Result<(), Fault> {
-        let _editing = self.editing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _editing = self.editing.lock();
         let file = self.file(project, version);
         match fs::remove_file(&file) {
             Ok(()) => {}
@@ -460,7 +461,7 @@ mod tests {
         for _ in 0..AT_ONCE + 2 {
             let held = Arc::clone(&held);
             let told = local.blocking(limit, move |_| {
-                let _ = held.lock().unwrap().recv(); // ends when nobody can send any more
+                let _ = held.lock().recv(); // ends when nobody can send any more
                 Ok(())
             });
             assert_eq!(told.await.unwrap_err().kind, FaultKind::Unreachable);

@@ -1,9 +1,9 @@
 //! How backups fare, told once to everybody who asks: REST, metrics, `/readyz` and the log.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -103,7 +103,7 @@ impl Board {
 
     /// How it fares with a project.
     pub(super) fn status(&self, project: &ProjectId) -> Status {
-        self.all().get(project).cloned().unwrap_or_default()
+        self.projects.lock().get(project).cloned().unwrap_or_default()
     }
 
     /// A job begins. It ends when what is returned is dropped, also when its task is ended early.
@@ -141,7 +141,7 @@ impl Board {
 
     /// A project is not here any more: nothing of it can fail.
     pub(super) fn keep_only(&self, known: &[ProjectId]) {
-        let gone = self.all().keys().filter(|project| !known.contains(project)).cloned().collect::<Vec<_>>();
+        let gone = self.projects.lock().keys().filter(|project| !known.contains(project)).cloned().collect::<Vec<_>>();
         for project in gone {
             self.health.clear_for(FAILING, project.as_str());
         }
@@ -198,11 +198,7 @@ impl Board {
     }
 
     fn edit(&self, project: &ProjectId, edit: impl FnOnce(&mut Status)) {
-        edit(self.all().entry(project.clone()).or_default());
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<ProjectId, Status>> {
-        self.projects.lock().unwrap_or_else(PoisonError::into_inner)
+        edit(self.projects.lock().entry(project.clone()).or_default());
     }
 }
 

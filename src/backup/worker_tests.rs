@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -44,25 +45,25 @@ struct Stage {
 impl Stage {
     fn document(&self, project: &ProjectId) -> Value {
         json!({
-            "project": {"id": project, "name": "Stage", "lastBackupAt": self.backed_up.lock().unwrap().last()},
+            "project": {"id": project, "name": "Stage", "lastBackupAt": self.backed_up.lock().last()},
             "state": {"r": 0, "g": 0, "b": 0, "seq": 1}, "scenes": [], "show": {},
-            "universes": {"0": {"1": *self.level.lock().unwrap()}}, "timestamp": 5, "version": "1.2"
+            "universes": {"0": {"1": *self.level.lock()}}, "timestamp": 5, "version": "1.2"
         })
     }
 
     fn set_level(&self, level: u8) {
-        *self.level.lock().unwrap() = level;
+        *self.level.lock() = level;
     }
 
     fn levels_adopted(&self) -> Vec<u8> {
-        let adopted = self.adopted.lock().unwrap();
+        let adopted = self.adopted.lock();
         adopted.iter().map(|snapshot| snapshot.levels[&UniverseId::LAMP].rgb().r).collect()
     }
 }
 
 impl Shows for Stage {
     fn active(&self) -> ProjectId {
-        self.active.lock().unwrap().clone()
+        self.active.lock().clone()
     }
 
     fn known(&self) -> Vec<ProjectId> {
@@ -73,7 +74,7 @@ impl Shows for Stage {
         Box::pin(async {
             let _open: SemaphorePermit<'_> = self.gate.acquire().await.unwrap();
             let bytes = self.document(project).to_string().into_bytes();
-            Ok(Document { bytes, project: project.clone(), edition: *self.edition.lock().unwrap() })
+            Ok(Document { bytes, project: project.clone(), edition: *self.edition.lock() })
         })
     }
 
@@ -87,21 +88,21 @@ impl Shows for Stage {
             if *project != self.active() {
                 return Err(NotTaken::NotActive);
             }
-            let mut edits = self.edits.lock().unwrap();
+            let mut edits = self.edits.lock();
             if *edits > 0 {
                 *edits -= 1;
-                *self.edition.lock().unwrap() += 1;
+                *self.edition.lock() += 1;
             }
-            if edition != *self.edition.lock().unwrap() {
+            if edition != *self.edition.lock() {
                 return Err(NotTaken::Changed);
             }
-            self.adopted.lock().unwrap().push(snapshot);
+            self.adopted.lock().push(snapshot);
             Ok(())
         })
     }
 
     fn backed_up<'a>(&'a self, _: &'a ProjectId, at_ms: u64) -> BoxFuture<'a, ()> {
-        Box::pin(async move { self.backed_up.lock().unwrap().push(at_ms) })
+        Box::pin(async move { self.backed_up.lock().push(at_ms) })
     }
 }
 
@@ -184,7 +185,7 @@ async fn a_backup_is_made_listed_and_restored_and_what_it_replaces_is_kept() {
     let label = "před premiérou".parse().unwrap();
     let made = edge.handle().create(&id("default"), Some(label)).await.unwrap();
     assert!(made.encrypted && made.label.as_deref() == Some("před premiérou"));
-    assert_eq!(*edge.stage.backed_up.lock().unwrap(), [made.created_at]);
+    assert_eq!(*edge.stage.backed_up.lock(), [made.created_at]);
     assert_eq!(edge.list().await, std::slice::from_ref(&made));
     let stored = edge.handle().download(&id("default"), &made.version_id).await.unwrap();
     assert!(stored.starts_with(b"gAAAAA") && stored.len() as u64 == made.size);
@@ -197,7 +198,7 @@ async fn a_backup_is_made_listed_and_restored_and_what_it_replaces_is_kept() {
     assert_eq!(safety.label, Some(format!("before restore of {}", made.version_id)));
     edge.restore(&safety.version_id).await.unwrap();
     assert_eq!(edge.stage.levels_adopted(), [1, 9]);
-    assert_eq!(edge.stage.backed_up.lock().unwrap().len(), 1, "a safety snapshot is no backup");
+    assert_eq!(edge.stage.backed_up.lock().len(), 1, "a safety snapshot is no backup");
 
     let status = edge.handle().status(&id("default")).unwrap();
     assert_eq!((status.running, status.last_backup_at, status.last_error), (false, Some(made.created_at), None));
@@ -246,7 +247,7 @@ async fn backups_of_a_predecessor_are_listed_and_restored() {
         edge.restore(&version.version_id).await.unwrap();
     }
     assert_eq!(edge.stage.levels_adopted(), [12, 11, 10]);
-    assert_eq!(edge.stage.adopted.lock().unwrap()[1].scenes.len(), 1);
+    assert_eq!(edge.stage.adopted.lock()[1].scenes.len(), 1);
 
     // Another key opens the plain one only, and the three are still listed beside a new one.
     let edge = Edge::new(config::Backup { encryption_key: Some(Secret::new(FERNET_KEY)), ..Default::default() });
@@ -264,9 +265,9 @@ async fn backups_of_a_predecessor_are_listed_and_restored() {
 #[tokio::test]
 async fn a_version_of_another_projects_folder_needs_force_and_ones_own_does_not_whatever_it_says() {
     let edge = Edge::plain();
-    *edge.stage.active.lock().unwrap() = id("other");
+    *edge.stage.active.lock() = id("other");
     let made = edge.handle().create(&id("other"), None).await.unwrap();
-    *edge.stage.active.lock().unwrap() = id("default");
+    *edge.stage.active.lock() = id("default");
     let fault = edge.restore(&made.version_id).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Foreign);
     assert!(fault.message.contains("of project other"), "{fault}");
@@ -504,7 +505,7 @@ async fn a_backup_that_is_not_read_back_as_it_was_does_not_count_and_goes() {
         rules: Rules::new(&config::Backup::default()),
     };
     assert_eq!(work.create(&id("default"), None).await.map(drop).unwrap_err().kind, FaultKind::Unreadable);
-    assert!(edge.stage.backed_up.lock().unwrap().is_empty());
+    assert!(edge.stage.backed_up.lock().is_empty());
     assert!(edge.list().await.is_empty());
     assert!(!work.board.status(&id("default")).running);
 }
@@ -514,7 +515,7 @@ async fn a_bucket_that_cannot_be_listed_takes_backups_all_the_same() {
     let (far, settings) = super::s3::far_end::Bucket { no_listing: true, ..Default::default() }.start().await;
     let edge = Edge::new(settings);
     let made = edge.create().await;
-    far.lock().unwrap().no_listing = false;
+    far.lock().no_listing = false;
     assert_eq!(edge.list().await, [Version { order: None, ..made }]);
 }
 
@@ -599,12 +600,12 @@ async fn on_a_full_disk_the_backup_fails_and_the_older_ones_stay() {
 async fn what_is_edited_before_the_swap_is_kept_in_another_safety_copy() {
     let edge = Edge::plain();
     let made = edge.handle().create(&id("default"), None).await.unwrap();
-    *edge.stage.edits.lock().unwrap() = 2;
+    *edge.stage.edits.lock() = 2;
     edge.restore(&made.version_id).await.unwrap();
     let all = edge.handle().list(&id("default")).await.unwrap();
     let safe = all.iter().filter(|version| version.label.as_ref().is_some_and(|label| label.starts_with("before")));
     assert_eq!(safe.count(), 3, "one for each edition that was there");
-    *edge.stage.edits.lock().unwrap() = 3;
+    *edge.stage.edits.lock() = 3;
     assert_eq!(kind(edge.restore(&made.version_id).await), FaultKind::NotNow);
     assert_eq!(edge.stage.levels_adopted().len(), 1);
 }

@@ -1,8 +1,9 @@
 //! What dmxd itself says on MQTT: the retained state after each change, and its own presence.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
@@ -35,10 +36,6 @@ impl Announcer {
         Self { topics, lamp: Mutex::default(), owes: Notify::new() }
     }
 
-    fn lamp(&self) -> MutexGuard<'_, Lamp> {
-        self.lamp.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Tells the lamp's state, when it is another one, and what has changed, to those who listen. Called by the thread
     /// that wrote the change, in order.
     pub(super) fn say(&self, hub: &Hub, change: &Change, state: &Arc<State>) {
@@ -53,7 +50,7 @@ impl Announcer {
     }
 
     fn say_lamp(&self, hub: &Hub, when: Told, state: &Arc<State>) {
-        let mut lamp = self.lamp();
+        let mut lamp = self.lamp.lock();
         let soon = lamp.told.is_some_and(|told| told.elapsed() < BETWEEN);
         match when {
             Told::No => {}
@@ -72,7 +69,7 @@ impl Announcer {
 
     /// Tells what is owed, if anything is.
     pub(super) fn settle(&self, hub: &Hub) {
-        let mut lamp = self.lamp();
+        let mut lamp = self.lamp.lock();
         if let Some(state) = lamp.owed.take() {
             self.tell(hub, &mut lamp, &state);
         }
@@ -86,7 +83,7 @@ impl Announcer {
                 () = reached(&mut phases, Phase::Closing) => return,
                 () = self.owes.notified() => {}
             }
-            let told = self.lamp().told;
+            let told = self.lamp.lock().told;
             if let Some(told) = told {
                 sleep_until((told + BETWEEN).into()).await;
             }

@@ -1,8 +1,9 @@
 //! What all sessions share: the way into the router, the retained store, the register of sessions.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 use super::codec::{Publish, QoS};
@@ -125,12 +126,8 @@ impl Hub {
             health,
             store,
         };
-        hub.count_retained(&hub.outlet());
+        hub.count_retained(&hub.outlet.lock());
         Arc::new(hub)
-    }
-
-    fn outlet(&self) -> MutexGuard<'_, Outlet> {
-        self.outlet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Messages and sessions pass through the router; without it nothing does.
@@ -165,7 +162,7 @@ impl Hub {
     /// from the recent messages what the old one did not bring them.
     pub(super) fn replace_router(&self, router: Router, mut publisher: Publisher) -> Arc<Router> {
         let lost = {
-            let mut outlet = self.outlet();
+            let mut outlet = self.outlet.lock();
             publisher.go_on_from(&outlet.publisher);
             outlet.switched_at = outlet.publisher.number();
             outlet.publisher = publisher;
@@ -186,17 +183,17 @@ impl Hub {
 
     /// The guardian's message.
     pub(super) fn probe(&self) -> Result<(), super::router::RouterGone> {
-        self.outlet().publisher.probe()
+        self.outlet.lock().publisher.probe()
     }
 
     /// The router has brought a message round.
     pub(super) fn router_works(&self) {
-        self.outlet().recent.confirm(Instant::now());
+        self.outlet.lock().recent.confirm(Instant::now());
     }
 
     /// Topics and filters that the present router was given and never forgets.
     pub(super) fn router_knows(&self) -> (usize, usize) {
-        let topics = self.outlet().publisher.topics();
+        let topics = self.outlet.lock().publisher.topics();
         let filters = self.routers.borrow().filters();
         self.metrics.topics.set(topics as i64);
         self.metrics.filters.set(filters as i64);
@@ -205,18 +202,18 @@ impl Hub {
 
     /// Filters that sessions have now.
     pub(super) fn live_filters(&self) -> usize {
-        self.outlet().ledger.filters()
+        self.outlet.lock().ledger.filters()
     }
 
     /// What went into routers behind `number`, in order, a page at a time.
     pub(super) fn recent_page(&self, number: u64) -> Vec<Recent> {
-        self.outlet().recent.behind(number).cloned().collect()
+        self.outlet.lock().recent.behind(number).cloned().collect()
     }
 
     /// Messages that a session moving now can be given by nobody any more: those between the last change of routers and
     /// the first that is still known. One that was not up to date then may miss older ones, too.
     pub(super) fn missed(&self, behind_since: Option<Instant>) -> u64 {
-        let outlet = self.outlet();
+        let outlet = self.outlet.lock();
         let first = outlet.recent.first().unwrap_or(outlet.switched_at + 1);
         let since_switch = first.saturating_sub(outlet.switched_at + 1);
         let older = behind_since.zip(outlet.recent.oldest()).is_some_and(|(behind, oldest)| behind < oldest);
@@ -226,13 +223,13 @@ impl Hub {
     /// Messages that a filter's subscriber did not get.
     pub(super) fn lost(&self, filter: &str, count: u64) {
         self.metrics.dropped.inc_by(count);
-        self.losses.lock().unwrap_or_else(PoisonError::into_inner).count(filter, count, &self.metrics.lost);
+        self.losses.lock().count(filter, count, &self.metrics.lost);
     }
 
     /// Hands a message to everyone who subscribed. A retained one is kept in memory only: dmxd's own are made anew
     /// at each start, clients' go through [`Hub::retain`].
     pub(super) fn publish(&self, message: Message<'_>) {
-        let mut outlet = self.outlet();
+        let mut outlet = self.outlet.lock();
         if message.retain {
             let number = outlet.publisher.number() + 1;
             outlet.retained.set(message.topic, message.payload, message.qos, number);
@@ -256,7 +253,7 @@ impl Hub {
 
     /// Whether anybody subscribes to this topic, connected or away.
     pub(super) fn is_heard(&self, topic: &str) -> bool {
-        self.outlet().ledger.is_heard(topic)
+        self.outlet.lock().ledger.is_heard(topic)
     }
 
     /// Keeps a client's message in the store, and hands it on once it is written; the receiver hears of that.
@@ -301,7 +298,7 @@ impl Hub {
 
     /// Whether a message may be retained.
     pub(super) fn has_room_to_retain(&self, topic: &str, payload: &[u8]) -> bool {
-        let outlet = self.outlet();
+        let outlet = self.outlet.lock();
         let (kept, known) = (&outlet.retained, outlet.retained.get(topic));
         let grows =
             topic.len() + payload.len() - known.map_or(0, |old| topic.len() + old.payload.len().min(payload.len()));
@@ -316,7 +313,7 @@ impl Hub {
 
     /// Looks which of these have caught up.
     pub(super) fn look_at_laggards<'a>(&self, places: impl Iterator<Item = &'a Arc<Place>>) {
-        let outlet = self.outlet();
+        let outlet = self.outlet.lock();
         let caught_up = places.filter(|place| place.lags() && outlet.ledger.caught_up(place)).count();
         if caught_up > 0 {
             self.laggards.send_modify(|count| *count -= caught_up);
@@ -333,7 +330,7 @@ impl Hub {
         } else {
             Vec::new()
         };
-        let outlet = self.outlet();
+        let outlet = self.outlet.lock();
         let own = own.iter().filter_map(|topic| std::str::from_utf8(topic).ok());
         own.chain([topic]).any(|topic| outlet.ledger.lags(topic))
     }
@@ -345,7 +342,7 @@ impl Hub {
 
     /// Number of the last message, and the bytes that have passed.
     pub(super) fn position(&self) -> (u64, u64) {
-        let outlet = self.outlet();
+        let outlet = self.outlet.lock();
         (outlet.publisher.number(), outlet.publisher.passed())
     }
 
@@ -356,18 +353,18 @@ impl Hub {
         since: u64,
         after: Option<&str>,
     ) -> (Vec<(String, Retained)>, Option<String>) {
-        self.outlet().retained.page(filter, since, after)
+        self.outlet.lock().retained.page(filter, since, after)
     }
 
     /// The present value of a topic, and the number of the last message that it takes account of.
     pub(super) fn retained_at(&self, topic: &str) -> (Option<Retained>, u64) {
-        let outlet = self.outlet();
+        let outlet = self.outlet.lock();
         (outlet.retained.get(topic).cloned(), outlet.publisher.number())
     }
 
     /// A place for one more session with this filter, if there is one; [`Hub::without_filter`] gives it back.
     pub(super) fn with_filter(&self, filter: &Filter) -> Option<Arc<Place>> {
-        let mut outlet = self.outlet();
+        let mut outlet = self.outlet.lock();
         if !outlet.ledger.has(filter) && outlet.ledger.filters() >= self.settings.max_filters {
             return None;
         }
@@ -378,7 +375,7 @@ impl Hub {
 
     /// A session does not have this filter any more.
     pub(super) fn without_filter(&self, place: &Arc<Place>) {
-        let mut outlet = self.outlet();
+        let mut outlet = self.outlet.lock();
         self.metrics.subscriptions.dec();
         if outlet.ledger.leave(place) {
             self.laggards.send_modify(|count| *count -= 1);
@@ -388,7 +385,7 @@ impl Hub {
     /// Whether a message of this topic may go to the router: it never forgets a topic, and is replaced when it knows too
     /// many; faster than that new ones cannot come.
     pub(super) fn has_room_for_topic(&self, topic: &str) -> bool {
-        let outlet = self.outlet();
+        let outlet = self.outlet.lock();
         outlet.publisher.topics() < self.settings.max_topics * 2 || !outlet.publisher.is_new(topic)
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -114,20 +115,16 @@ struct Place {
 }
 
 impl WaitingRoom {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Until when nobody can be let in; `None`: somebody can now.
     fn full_until(&self, places: usize, now: Instant) -> Option<Instant> {
-        let waiting = self.lock();
+        let waiting = self.inner.lock();
         let oldest = waiting.places.front().filter(|_| waiting.places.len() >= places.max(1));
         oldest.map(|oldest| oldest.since + GRACE).filter(|until| *until > now)
     }
 
     fn enter(&self, places: usize, now: Instant) -> Place {
         let (closer, shown_out) = oneshot::channel();
-        let mut waiting = self.lock();
+        let mut waiting = self.inner.lock();
         if waiting.places.len() >= places.max(1) {
             waiting.places.pop_front();
         }
@@ -138,7 +135,7 @@ impl WaitingRoom {
     }
 
     fn leave(&self, place: &Place) {
-        self.lock().places.retain(|guest| guest.number != place.number);
+        self.inner.lock().places.retain(|guest| guest.number != place.number);
         self.left.notify_one();
     }
 }

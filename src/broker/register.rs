@@ -1,10 +1,11 @@
 //! The register of sessions by client id, and the seats of connected clients: who is there, who may come in.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -114,7 +115,7 @@ impl Register {
     /// Lets a client in: to the session of its id, else to a new one. The session that has been away longest goes when
     /// there are too many, so that ids nobody uses any more do not lock anybody out.
     pub(super) fn enter(&self, mut arrival: Arrival) -> Entered {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         let id = arrival.connect.client_id.clone();
         let there = inner.by_id.get(&id).map(|door| (door.mailbox.clone(), door.presence.clone()));
         if let Some((None, _)) = there {
@@ -154,7 +155,7 @@ impl Register {
 
     /// The entry of a session of an earlier run, whose client is away; `None` when there is no room for it.
     pub(super) fn restore(&self, id: &str) -> Option<Entry> {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         if inner.sessions() >= self.max_sessions || inner.by_id.contains_key(id) {
             return None;
         }
@@ -196,7 +197,7 @@ impl Register {
 impl Entry {
     /// The connection has ended; who has come in the meantime keeps the session from being shown out.
     pub(super) fn client_left(&self) {
-        let _inner = lock(&self.inner);
+        let _inner = self.inner.lock();
         if self.mailbox.is_empty() {
             self.presence.set(false);
         }
@@ -204,7 +205,7 @@ impl Entry {
 
     /// Takes the entry out, unless a client has come in the meantime.
     pub(super) fn leave(&mut self) -> Option<Arrival> {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         let late = self.mailbox.try_recv().ok();
         if late.is_none() {
             self.take_out(&mut inner);
@@ -227,20 +228,16 @@ impl Drop for Entry {
         // Newcomers that were handed over give their seats back under the same lock: they go first.
         self.mailbox.close();
         while self.mailbox.try_recv().is_ok() {}
-        self.take_out(&mut lock(&self.inner));
+        self.take_out(&mut self.inner.lock());
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         inner.seats = inner.seats.saturating_sub(1);
         self.clients.set(inner.seats as i64);
     }
-}
-
-fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
-    inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::error::Error;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use parking_lot::Mutex;
 use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
 use rumqttd::protocol::{self as mq, Packet};
 use rumqttd::{Notification, RouterConfig};
@@ -173,12 +174,12 @@ impl Router {
     }
 
     fn note(&self, filter: &Filter) {
-        self.filters.lock().unwrap_or_else(PoisonError::into_inner).insert(filter.as_str().to_owned());
+        self.filters.lock().insert(filter.as_str().to_owned());
     }
 
     /// Different filters that it was given.
     pub(super) fn filters(&self) -> usize {
-        self.filters.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.filters.lock().len()
     }
 
     /// Has the thread end once nobody holds a link any more.
@@ -196,7 +197,7 @@ impl Router {
     pub(super) async fn tap(self: &Arc<Self>) -> Result<Tap, RouterGone> {
         let place = self.links.clone().acquire_owned().await.map_err(|e| RouterGone(e.to_string()))?;
         let name = {
-            let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut pool = self.pool.lock();
             if let Some(link) = pool.idle.pop() {
                 return Ok(Tap { link, router: self.clone(), _place: place });
             }
@@ -369,7 +370,7 @@ impl Tap {
 
     /// Gives a link back whose subscriptions are all ended; its place is free after it is in the pool.
     pub(super) fn give_back(self) {
-        self.router.pool.lock().unwrap_or_else(PoisonError::into_inner).idle.push(self.link);
+        self.router.pool.lock().idle.push(self.link);
     }
 }
 

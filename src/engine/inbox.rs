@@ -1,8 +1,9 @@
 //! Where doors put commands: the queue, shared between them and the engine's task.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -89,16 +90,12 @@ impl Inbox {
         Self { waiting: Mutex::new(waiting), arrived: Notify::new(), room: Notify::new(), metrics }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes everything that waits, at most `most`; `None` when closed and empty. Cancel-safe.
     pub(super) async fn take(&self, most: usize) -> Option<Vec<Entry>> {
         loop {
             let arrived = self.arrived.notified();
             {
-                let mut waiting = self.waiting();
+                let mut waiting = self.waiting.lock();
                 let taken: Vec<_> = std::iter::from_fn(|| waiting.queue.pop()).take(most).collect();
                 self.metrics.queue_depth.set(waiting.queue.len() as i64);
                 if waiting.queue.len() == 0 {
@@ -121,13 +118,13 @@ impl Inbox {
 
     /// No more commands; what waits is still taken.
     pub(super) fn close(&self) {
-        self.waiting().closed = true;
+        self.waiting.lock().closed = true;
         self.arrived.notify_one();
         self.room.notify_waiters();
     }
 
     fn push(&self, entry: Entry) -> Result<(), Box<Entry>> {
-        let mut waiting = self.waiting();
+        let mut waiting = self.waiting.lock();
         if waiting.closed {
             let _ = entry.reply.send(Outcome::Stopping); // Err: the door does not wait any more.
             return Ok(());
@@ -286,13 +283,13 @@ impl Handle {
     /// Commands that wait now.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
-        self.inbox.waiting().queue.len()
+        self.inbox.waiting.lock().queue.len()
     }
 
     /// For how long the queue has not been empty.
     #[must_use]
     pub fn busy_for(&self) -> Duration {
-        self.inbox.waiting().busy_since.map(|since| since.elapsed()).unwrap_or_default()
+        self.inbox.waiting.lock().busy_since.map(|since| since.elapsed()).unwrap_or_default()
     }
 
     /// Whether the engine's task answers within `patience`.

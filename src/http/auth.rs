@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
 
 use lru::LruCache;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::config::{self, AuthMode};
@@ -57,7 +57,7 @@ impl Gate {
     }
 
     fn is_new(&self, peer: IpAddr, fingerprint: &str) -> bool {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         seen.put((peer, fingerprint.to_owned()), ()).is_none()
     }
 }

@@ -2,8 +2,8 @@
 //! name suddenly leads here (DNS rebinding) is of one origin with us to its browser: the name in `Host` alone tells it.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use warp::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
@@ -48,7 +48,7 @@ impl Hosts {
         // What is no name is not repeated: neither in the log nor in a page.
         let plain = host.len() <= 253 && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
         let host = if plain { host.as_str() } else { "dmx.example.com" };
-        if let Some(held_back) = self.said.lock().unwrap_or_else(PoisonError::into_inner).due() {
+        if let Some(held_back) = self.said.lock().due() {
             tracing::warn!(host, %peer, held_back, "http_host_refused");
         }
         let person = headers.get(ACCEPT).and_then(|kinds| kinds.to_str().ok()).is_some_and(|k| k.contains("text/html"));

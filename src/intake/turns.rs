@@ -1,8 +1,9 @@
 //! Which of several commands stands, and the task that gives those their turn that came too fast.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -32,10 +33,6 @@ impl Turns {
         Self { engine, order: Mutex::default(), waits: Notify::new() }
     }
 
-    fn order(&self) -> MutexGuard<'_, Order> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes a command. One that has a budget goes to the engine now or when its turn comes, any other one now.
     pub(super) async fn take(
         &self,
@@ -44,7 +41,7 @@ impl Turns {
         budget: Option<Budget>,
     ) -> Result<Submission, Refusal> {
         let (reply, submission) = Submission::waiting();
-        if self.order().newest.overtakes(client, &mut command, Instant::now()) {
+        if self.order.lock().newest.overtakes(client, &mut command, Instant::now()) {
             return Ok(self.engine.submit_overtaken(command).await);
         }
         match self.offer(command, client, budget, reply) {
@@ -56,7 +53,7 @@ impl Turns {
     }
 
     fn offer(&self, command: Command, client: &Client, budget: Option<Budget>, reply: Reply) -> Offered<Reply> {
-        let mut order = self.order();
+        let mut order = self.order.lock();
         order.pace.replace(&command).into_iter().for_each(Reply::replaced);
         match budget {
             Some(of) if !order.closed => order.pace.offer(client, of, command, reply, Instant::now()),
@@ -66,12 +63,12 @@ impl Turns {
 
     /// Whether the budget has one for what cannot wait, which it then has.
     pub(super) fn may(&self, client: &Client) -> bool {
-        self.order().pace.may(client, Instant::now())
+        self.order.lock().pace.may(client, Instant::now())
     }
 
     /// No more commands; those that wait have their turn at once.
     pub(super) fn close(&self) {
-        self.order().closed = true;
+        self.order.lock().closed = true;
         self.waits.notify_one();
     }
 
@@ -80,7 +77,7 @@ impl Turns {
         loop {
             let waits = self.waits.notified();
             let (next, closed) = {
-                let order = self.order();
+                let order = self.order.lock();
                 (order.pace.next(), order.closed)
             };
             if !closed {
@@ -90,7 +87,7 @@ impl Turns {
                 }
             }
             let now = Instant::now() + if closed { LONGEST_WAIT } else { Duration::ZERO };
-            let due = self.order().pace.due(now);
+            let due = self.order.lock().pace.due(now);
             for (command, reply) in due {
                 self.engine.submit_for(command, reply).await;
             }

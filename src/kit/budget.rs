@@ -6,8 +6,10 @@
 use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::health::Health;
 use crate::metrics;
@@ -193,14 +195,10 @@ impl Budget {
         self.0.total / 16 * kind.sixteenths()
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// `whole` is what whoever asks will hold with it.
     fn take(&self, kind: Kind, address: IpAddr, more: u64, whole: u64) -> Result<(), Full> {
         let holder = Holder::from(address);
-        let mut held = self.held();
+        let mut held = self.0.held.lock();
         let all = held.all;
         let Some(used) = held.kinds.get_mut(kind as usize) else { return Ok(()) };
         let own = used.by.get(&holder).copied().unwrap_or(0);
@@ -249,7 +247,7 @@ impl Budget {
 
     fn give_back(&self, kind: Kind, address: IpAddr, bytes: u64) {
         let holder = Holder::from(address);
-        let mut held = self.held();
+        let mut held = self.0.held.lock();
         held.all = held.all.saturating_sub(bytes);
         let Some(used) = held.kinds.get_mut(kind as usize) else { return };
         used.bytes = used.bytes.saturating_sub(bytes);
@@ -264,7 +262,7 @@ impl Budget {
 
     /// Takes troubles down that are over; for who is about to read the board.
     pub fn review(&self) {
-        let mut held = self.held();
+        let mut held = self.0.held.lock();
         for kind in Kind::ALL {
             let Some(used) = held.kinds.get_mut(kind as usize) else { continue };
             if used.refused_at.is_some_and(|at| at.elapsed() > TOLD_FOR) {
@@ -397,7 +395,7 @@ mod tests {
         assert!(budget.draw(Kind::Bodies, at("127.0.0.1"), MB / 4).is_ok());
         assert!(budget.draw(Kind::Documents, at("10.0.0.1"), 8 * MB).is_ok(), "one at a time may have all of it");
         drop(held);
-        assert_eq!(budget.held().all, 0);
-        assert!(budget.held().kinds.iter().all(|used| used.bytes == 0 && used.by.is_empty()));
+        assert_eq!(budget.0.held.lock().all, 0);
+        assert!(budget.0.held.lock().kinds.iter().all(|used| used.bytes == 0 && used.by.is_empty()));
     }
 }

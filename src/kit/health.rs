@@ -1,8 +1,9 @@
 //! The board of present troubles: who has one hangs it up, `GET /readyz` reads it out.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 
 /// One trouble, in words an operator can act on.
@@ -26,7 +27,7 @@ impl Health {
 
     /// Hangs up a trouble of one of several things that may have it, an output for example.
     pub fn raise_for(&self, code: &'static str, subject: &str, message: impl Into<String>) -> bool {
-        self.board().insert((code, subject.to_owned()), message.into()).is_none()
+        self.0.lock().insert((code, subject.to_owned()), message.into()).is_none()
     }
 
     /// Takes a trouble down; true when it was there.
@@ -36,16 +37,12 @@ impl Health {
 
     /// Takes the trouble of one subject down; true when it was there.
     pub fn clear_for(&self, code: &'static str, subject: &str) -> bool {
-        self.board().remove(&(code, subject.to_owned())).is_some()
+        self.0.lock().remove(&(code, subject.to_owned())).is_some()
     }
 
     /// What hangs there now, by code and subject.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
-        self.board().iter().map(|(&(code, _), message)| Problem { code, message: message.clone() }).collect()
-    }
-
-    fn board(&self) -> MutexGuard<'_, BTreeMap<(&'static str, String), String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().iter().map(|(&(code, _), message)| Problem { code, message: message.clone() }).collect()
     }
 }

@@ -1,8 +1,9 @@
 //! The runner under paused time, over a wire that fails as a script says.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use proptest::prelude::*;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -62,7 +63,7 @@ impl Driver for Fake {
     }
 
     async fn open(&mut self) -> Result<Self, Fault> {
-        let mut world = self.world.lock().unwrap();
+        let mut world = self.world.lock();
         if world.opens_that_fail > 0 {
             world.opens_that_fail -= 1;
             return Err(Fault::new(FaultKind::Absent, "not there; plug it in"));
@@ -78,20 +79,20 @@ impl Wire for Fake {
     }
 
     fn doubt(&self) -> Option<&'static str> {
-        self.world.lock().unwrap().doubt
+        self.world.lock().doubt
     }
 
     async fn proof(&mut self, _frame: &Frame) -> Option<Proof> {
-        let takes = self.world.lock().unwrap().proof_takes?;
+        let takes = self.world.lock().proof_takes?;
         sleep(takes).await;
-        self.world.lock().unwrap().proofs += 1;
+        self.world.lock().proofs += 1;
         Some(Proof::Ours)
     }
 
     async fn send(&mut self, frame: &Frame) -> Result<(), Fault> {
         let (takes, whole) = {
             let newest = (*self.latest.borrow().state.light(UniverseId::LAMP)).clone();
-            let mut world = self.world.lock().unwrap();
+            let mut world = self.world.lock();
             let whole = world.sends_that_fail == 0;
             world.sends_that_fail = world.sends_that_fail.saturating_sub(1);
             let taken = Taken { at: Instant::now(), connection: world.connection, frame: frame.clone(), newest, whole };
@@ -152,7 +153,7 @@ impl Stage {
     }
 
     fn taken(&self) -> Vec<Taken> {
-        self.world.lock().unwrap().taken.clone()
+        self.world.lock().taken.clone()
     }
 
     fn last(&self) -> Frame {
@@ -166,7 +167,7 @@ impl Stage {
     async fn stop(self) -> Vec<Taken> {
         self.stopper.stop();
         self.task.await.unwrap();
-        self.world.lock().unwrap().taken.clone()
+        self.world.lock().taken.clone()
     }
 }
 
@@ -204,9 +205,9 @@ async fn play(stage: &mut Stage, script: Vec<(u64, Event)>) {
         match event {
             Event::Level(channel, level) => stage.set(0, channel, level),
             Event::Elsewhere(level) => stage.set(1, 1, level),
-            Event::OpensFail(n) => stage.world.lock().unwrap().opens_that_fail = n,
-            Event::SendsFail(n) => stage.world.lock().unwrap().sends_that_fail = n,
-            Event::SendsTake(ms) => stage.world.lock().unwrap().send_takes = Duration::from_millis(ms),
+            Event::OpensFail(n) => stage.world.lock().opens_that_fail = n,
+            Event::SendsFail(n) => stage.world.lock().sends_that_fail = n,
+            Event::SendsTake(ms) => stage.world.lock().send_takes = Duration::from_millis(ms),
             Event::Rescan => drop(stage.orders.try_send(Order::Rescan)),
             Event::Reopen => drop(stage.orders.try_send(Order::Reopen(tokio::sync::oneshot::channel().0))),
         }
@@ -228,7 +229,7 @@ proptest! {
             let mut stage = Stage::start(Park::Hold);
             play(&mut stage, script).await;
             {
-                let mut world = stage.world.lock().unwrap();
+                let mut world = stage.world.lock();
                 (world.opens_that_fail, world.sends_that_fail) = (0, 0);
             }
             // The longest pause, a frame that is under way and a refresh.
@@ -285,7 +286,7 @@ async fn changes_elsewhere_cost_no_frame() {
 #[tokio::test(start_paused = true)]
 async fn a_fault_is_told_once_counted_each_time_and_taken_down_when_frames_get_through() {
     let stage = Stage::start(Park::Hold);
-    stage.world.lock().unwrap().opens_that_fail = 5;
+    stage.world.lock().opens_that_fail = 5;
     pass(1_000).await;
     let status = stage.status.borrow().clone();
     assert!(!status.connected && status.errors >= 3, "{status:?}");
@@ -301,9 +302,9 @@ async fn a_fault_is_told_once_counted_each_time_and_taken_down_when_frames_get_t
 #[tokio::test(start_paused = true)]
 async fn a_person_who_asks_for_a_look_does_not_wait_for_the_pause_and_is_told_what_came_of_it() {
     let stage = Stage::start(Park::Hold);
-    stage.world.lock().unwrap().opens_that_fail = 10;
+    stage.world.lock().opens_that_fail = 10;
     pass(20_000).await;
-    stage.world.lock().unwrap().opens_that_fail = 1;
+    stage.world.lock().opens_that_fail = 1;
     let before = Instant::now();
     for there in [false, true, true] {
         let (asker, answer) = tokio::sync::oneshot::channel();
@@ -330,10 +331,10 @@ async fn the_stop_sends_the_last_frame_and_parks() {
 #[tokio::test(start_paused = true)]
 async fn an_output_that_is_down_gets_one_more_try_at_the_stop() {
     let mut stage = Stage::start(Park::Hold);
-    stage.world.lock().unwrap().opens_that_fail = 3;
+    stage.world.lock().opens_that_fail = 3;
     pass(900).await;
     stage.set(0, 1, 7);
-    stage.world.lock().unwrap().opens_that_fail = 0;
+    stage.world.lock().opens_that_fail = 0;
     let taken = stage.stop().await;
     assert_eq!(taken.last().unwrap().frame.levels()[0], 7);
 }
@@ -341,11 +342,11 @@ async fn an_output_that_is_down_gets_one_more_try_at_the_stop() {
 #[tokio::test(start_paused = true)]
 async fn a_wire_that_never_answers_is_told_as_such_and_believed_back_only_after_more_than_a_buffer_of_frames() {
     let mut stage = Stage::start(Park::Hold);
-    stage.world.lock().unwrap().doubt = Some("it is silent");
+    stage.world.lock().doubt = Some("it is silent");
     pass(10).await;
     assert!(stage.status.borrow().connected, "it is used");
     assert_eq!(stage.health.problems()[0].message, "fake at a wire: it is silent");
-    stage.world.lock().unwrap().sends_that_fail = 1;
+    stage.world.lock().sends_that_fail = 1;
     stage.set(0, 1, 1);
     pass(3_000).await; // the fault, the pause, and refreshes that the buffer takes
     assert!(!stage.status.borrow().connected);
@@ -358,7 +359,7 @@ async fn a_wire_that_never_answers_is_told_as_such_and_believed_back_only_after_
 #[tokio::test(start_paused = true)]
 async fn a_slow_answer_of_what_is_shown_holds_up_neither_a_fade_nor_a_change() {
     let mut stage = Stage::start(Park::Hold);
-    stage.world.lock().unwrap().proof_takes = Some(Duration::from_millis(290));
+    stage.world.lock().proof_takes = Some(Duration::from_millis(290));
     for n in 0..1_000u32 {
         stage.set(0, 1, (n % 256) as u8);
         pass(10).await;
@@ -377,5 +378,5 @@ async fn a_slow_answer_of_what_is_shown_holds_up_neither_a_fade_nor_a_change() {
         assert!(shown.is_some_and(|late| late.as_millis() <= 25), "{shown:?}");
     }
     pass(60_000).await;
-    assert!(stage.world.lock().unwrap().proofs >= 10, "a light that stands still is read back");
+    assert!(stage.world.lock().proofs >= 10, "a light that stands still is read back");
 }

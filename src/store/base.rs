@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::fs::{Advice, fadvise};
 
 use super::batch::Tree;
@@ -133,7 +133,7 @@ impl Sled {
             if sled.sum_of_mark()?.is_some_and(|written| written != sum) {
                 return Err(BaseError::Missing);
             }
-            *sled.sum.lock().unwrap_or_else(PoisonError::into_inner) = sum;
+            *sled.sum.lock() = sum;
             Ok((sled, light))
         })
     }
@@ -199,7 +199,7 @@ impl Sled {
 
     /// Changes entries of one table, and the sum with them.
     fn change(&self, table: &sled::Tree, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), BaseError> {
-        let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = self.sum.lock();
         let mut batch = sled::Batch::default();
         for (key, value) in changes {
             if let Some(before) = table.get(&key)? {
@@ -231,7 +231,7 @@ impl Sled {
         for (name, log) in &layer.logs {
             self.write_log(name, log)?;
         }
-        let sum = *self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = *self.sum.lock();
         self.set_mark(mark, Some(sum))?;
         self.db.flush()?;
         self.sync()
@@ -266,7 +266,7 @@ impl Sled {
     fn sync(&self) -> Result<(), BaseError> {
         let present: BTreeSet<PathBuf> =
             fs::read_dir(self.dir.join("blobs"))?.flatten().map(|entry| entry.path()).collect();
-        let mut synced = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut synced = self.blobs.lock();
         let fresh: Vec<_> = present.difference(&synced).collect();
         for blob in &fresh {
             match File::open(blob) {

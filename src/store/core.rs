@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Release;
@@ -212,7 +213,7 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock()
     }
 
     /// Runs the releases that are ready. One thread at a time does it, so that they keep their order; the others leave
@@ -240,7 +241,7 @@ impl Core {
     /// Notes how many changes are not in the journal, if there are any. Before they are released, where that can be: the next
     /// start must know that it has to jump.
     pub(super) fn note_debt(&self) {
-        let mut debt = self.debt.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut debt = self.debt.lock();
         let shared = self.lock();
         let changes = shared.number.saturating_sub(shared.written);
         drop(shared);

@@ -3,8 +3,8 @@
 //! kill -9 may take back.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::core::Core;
@@ -39,13 +39,13 @@ pub(super) fn run(core: &Arc<Core>) {
             }
             None if shared.writes == seen => {
                 shared.guard_parked = true;
-                shared = core.guard.wait(shared).unwrap_or_else(PoisonError::into_inner);
+                core.guard.wait(&mut shared);
                 continue;
             }
             _ => {}
         }
         seen = shared.writes;
-        shared = core.guard.wait_timeout(shared, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        core.guard.wait_for(&mut shared, LOOK);
     }
 }
 

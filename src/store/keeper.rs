@@ -1,8 +1,10 @@
 //! The keeper: checkpoints, snapshots, the way back from RAM and the clean end. All of it beside writer and syncer, who
 //! never wait for it; one thing at a time.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::MutexGuard;
 
 use super::base::{Base, BaseError, Mark, Sled};
 use super::core::{Core, Ending, Mode, Move, Shared};
@@ -185,7 +187,7 @@ impl Keeper {
         if journal || matches!(&*base, Base::Sled(sled) if sled.is_there()) {
             return false;
         }
-        let lock = self.core.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = self.core.lock.lock();
         lock.as_ref().is_some_and(|lock| folder::is_anothers(&self.core.dir, lock))
     }
 
@@ -323,14 +325,14 @@ impl Keeper {
             let all = [due.map(|due| (due, task)), note, restock, look, forget];
             let next = all.into_iter().flatten().min_by_key(|(due, _)| *due);
             let Some((due, task)) = next else {
-                shared = self.core.keeper.wait(shared).unwrap_or_else(PoisonError::into_inner);
+                self.core.keeper.wait(&mut shared);
                 continue;
             };
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return task;
             }
-            shared = self.core.keeper.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.core.keeper.wait_for(&mut shared, left);
         }
     }
 
@@ -452,7 +454,7 @@ impl Keeper {
         done: impl Fn(&Shared) -> bool,
     ) -> MutexGuard<'a, Shared> {
         while !done(&shared) && !shared.stop {
-            shared = self.core.keeper.wait(shared).unwrap_or_else(PoisonError::into_inner);
+            self.core.keeper.wait(&mut shared);
         }
         shared
     }
@@ -478,7 +480,7 @@ impl Keeper {
     /// Back to the disk: a generation whose head carries everything.
     fn recover(&mut self) -> Result<(), KeeperError> {
         self.is_ours()?;
-        let mut lock = self.core.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lock = self.core.lock.lock();
         match &*lock {
             Some(lock) if folder::is_at(lock, &self.core.dir.join("lock")) => {}
             _ => *lock = Some(folder::take(&self.core.dir)?.ok_or(KeeperError::Folder)?),
@@ -511,7 +513,7 @@ impl Keeper {
 
     /// The bytes for the debt; where they are not, they are made now.
     fn debt<T>(&self, with: impl FnOnce(&Debt) -> std::io::Result<T>) -> Option<T> {
-        let mut debt = self.core.debt.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut debt = self.core.debt.lock();
         if debt.as_ref().is_none_or(|debt| !debt.is_in(&self.core.dir)) {
             *debt = Debt::open(&self.core.dir).ok();
         }
@@ -543,7 +545,7 @@ impl Keeper {
                 tracing::error!(%error, "storage_not_closed_cleanly");
             }
         }
-        self.core.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.core.lock.lock().take();
         self.core.stop();
         self.core.progress.send_modify(|progress| progress.closed = true);
     }

@@ -1,9 +1,10 @@
 //! The start: what is found in the folder, what of it is damaged, and where the light stood.
 
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use super::base::{Base, BaseError, Mark, Sled};

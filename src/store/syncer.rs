@@ -1,7 +1,7 @@
 //! The syncer: everything written is on the medium `flush_ms` later, at once when somebody waits for it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Mode, Shared};
@@ -19,7 +19,7 @@ pub(super) fn run(core: &Arc<Core>) {
     while !shared.stop {
         let due = if shared.mode == Mode::Ram { None } else { due(&shared, core.flush, &lengths) };
         match due.map(|due| due.saturating_duration_since(Instant::now())) {
-            None => shared = core.syncer.wait(shared).unwrap_or_else(PoisonError::into_inner),
+            None => core.syncer.wait(&mut shared),
             Some(Duration::ZERO) => {
                 drop(shared);
                 let length = sync(core);
@@ -28,7 +28,7 @@ pub(super) fn run(core: &Arc<Core>) {
                 shared = core.lock();
             }
             Some(wait) => {
-                shared = core.syncer.wait_timeout(shared, wait).unwrap_or_else(PoisonError::into_inner).0;
+                core.syncer.wait_for(&mut shared, wait);
             }
         }
     }

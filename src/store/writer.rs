@@ -1,8 +1,10 @@
 //! The writer: one `write(2)` for all that waits, then the releases. It never syncs and never waits for who does.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
+
+use parking_lot::MutexGuard;
 
 use super::core::{Core, Ending, Mode, Move, Shared, Waiting, Writing};
 use super::guard;
@@ -50,7 +52,7 @@ pub(super) fn run(core: &Arc<Core>, mut journal: Option<Journal>) {
         shared.writer_busy = false;
         match result {
             // The guard was faster: the generation ends here, the next one begins with everything.
-            Ok(_) if shared.mode == Mode::Ram => core.keeper.notify_all(),
+            Ok(_) if shared.mode == Mode::Ram => _ = core.keeper.notify_all(),
             Ok(done) => finish(core, &mut shared, &done, journal.as_ref()),
             Err(error) => core.fall_to_ram(&mut shared, &format!("writing the journal: {error}")),
         }
@@ -72,7 +74,7 @@ fn take(core: &Core) -> Option<Job> {
         if shared.stop {
             return None;
         }
-        shared = core.writer.wait(shared).unwrap_or_else(std::sync::PoisonError::into_inner);
+        core.writer.wait(&mut shared);
     }
 }
 

@@ -1,8 +1,9 @@
 //! A bucket at the far end of a socket, for tests: it stores and gives back, and is slow or silent when it is told to.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -114,7 +115,7 @@ async fn serve(mut socket: TcpStream, bucket: Arc<Mutex<Bucket>>) -> Option<()> 
     while request.len() < from + length.unwrap_or(0_usize) {
         (socket.read_buf(&mut request).await.ok()? > 0).then_some(())?;
     }
-    let answer = bucket.lock().unwrap().answer(&head, &request[from..]);
+    let answer = bucket.lock().answer(&head, &request[from..]);
     match answer {
         Some(answer) => socket.write_all(&answer).await.ok(),
         None => std::future::pending().await, // it stays open

@@ -7,12 +7,12 @@ mod link;
 mod words;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use parking_lot::Mutex;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::timeout;
 
@@ -86,7 +86,7 @@ impl S3 {
             .try_collect()
             .await?;
         let all: HashMap<_, _> = asked.into_iter().flatten().collect();
-        if let Some(known) = self.known().get_mut(project) {
+        if let Some(known) = self.known.lock().get_mut(project) {
             known.retain(|key, _| all.contains_key(key));
         }
         Ok(all.into_values().collect())
@@ -100,7 +100,7 @@ impl S3 {
         id: VersionId,
         object: Listed,
     ) -> Result<Option<(String, Version)>, Fault> {
-        let before = self.known().get(project).and_then(|known| known.get(&object.key)).cloned();
+        let before = self.known.lock().get(project).and_then(|known| known.get(&object.key)).cloned();
         if let Some((_, version)) = before.filter(|(mark, _)| *mark == object.mark) {
             return Ok(Some((object.key, version)));
         }
@@ -108,20 +108,16 @@ impl S3 {
         let version = described(id, &object, &headers);
         self.place(project, version.order);
         let entry = (object.mark, version.clone());
-        self.known().entry(project.clone()).or_default().insert(object.key.clone(), entry);
+        self.known.lock().entry(project.clone()).or_default().insert(object.key.clone(), entry);
         Ok(Some((object.key, version)))
     }
 
     /// A place in the order was seen or given; answers the highest.
     fn place(&self, project: &ProjectId, order: Option<u64>) -> Option<u64> {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.places.lock();
         let highest = places.get(project).copied().max(order)?;
         places.insert(project.clone(), highest);
         Some(highest)
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<ProjectId, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -266,14 +262,14 @@ mod tests {
         let (far, settings) = far_end::Bucket { silent, ..bucket(40) }.start().await;
         let s3 = S3::new(&config::Backup { s3_prefix: String::new(), ..settings }).unwrap();
         assert_eq!(s3.list(&project()).await.unwrap_err().kind, FaultKind::Unreachable);
-        let asked = far.lock().unwrap().heads;
+        let asked = far.lock().heads;
         assert_eq!(s3.next_order(&project()).await.unwrap(), Some(41), "the newest are asked about first");
-        far.lock().unwrap().silent.clear();
-        far.lock().unwrap().heads = 0;
+        far.lock().silent.clear();
+        far.lock().heads = 0;
         assert_eq!(s3.list(&project()).await.unwrap().len(), 40);
-        let again = far.lock().unwrap().heads;
+        let again = far.lock().heads;
         assert!(asked >= 30 && again <= 8, "{asked}, then {again}");
-        far.lock().unwrap().no_listing = true;
+        far.lock().no_listing = true;
         assert_eq!(s3.next_order(&project()).await.unwrap(), Some(41), "from what was seen before");
     }
 

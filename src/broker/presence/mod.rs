@@ -7,10 +7,11 @@ mod meter;
 mod roll;
 mod word;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -54,7 +55,7 @@ impl Presence {
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut Roll) -> T) -> T {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         let Inner { roll, seldom } = &mut *inner;
         let seen = look(roll);
         if roll.take_changed() {

@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 use std::future::pending;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// Who speaks for whom. Clones share it.
@@ -46,7 +47,7 @@ impl Sessions {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<Name, Speaker>) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.0.lock())
     }
 }
 

@@ -108,7 +108,7 @@ fn what_a_power_cut_tore_off_costs_neither_the_synced_part_nor_a_report() {
 fn releases_come_in_order_of_commits_from_many_tasks() {
     let mut bench = Bench::new();
     let store = bench.open().store;
-    let released = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let released = Arc::new(parking_lot::Mutex::new(Vec::new()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
     runtime.block_on(async {
         // Order of commits is only known where they are made one after the other: per task, and by the log.
@@ -120,9 +120,7 @@ fn releases_come_in_order_of_commits_from_many_tasks() {
                         let mut batch = Batch::default();
                         batch.append("all", 10_000, format!("{task} {n}"));
                         let released = released.clone();
-                        store
-                            .commit(batch, Box::new(move || released.lock().unwrap().push(format!("{task} {n}"))))
-                            .await;
+                        store.commit(batch, Box::new(move || released.lock().push(format!("{task} {n}")))).await;
                     }
                 })
             })
@@ -133,7 +131,7 @@ fn releases_come_in_order_of_commits_from_many_tasks() {
         put(&store, Batch::default()).await;
     });
     let log: Vec<_> = store.log(b"all").into_iter().map(|entry| String::from_utf8(entry).unwrap()).collect();
-    assert_eq!(*released.lock().unwrap(), log);
+    assert_eq!(*released.lock(), log);
     assert_eq!(log.len(), 1600);
 }
 

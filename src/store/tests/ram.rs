@@ -12,7 +12,7 @@ fn a_hung_disk_is_left_for_ram_within_100_ms_and_returned_to() {
     let mut bench = Bench::new();
     let store = bench.open().store;
     run(put(&store, command(1)));
-    let disk = store.0.core.disk.lock().unwrap();
+    let disk = store.0.core.disk.lock();
     let started = Instant::now();
     for n in 2..=40 {
         run(put(&store, command(n))); // the first by the guard, the rest at once
@@ -115,8 +115,8 @@ fn notes_that_take_longer_than_it_takes_to_the_next_change_do_not_keep_the_store
     let mut bench = Bench::new();
     let store = bench.open().store;
     let core = store.0.core.clone();
-    core.debt.lock().unwrap().as_mut().unwrap().takes = Duration::from_millis(50);
-    let disk = core.disk.lock().unwrap();
+    core.debt.lock().as_mut().unwrap().takes = Duration::from_millis(50);
+    let disk = core.disk.lock();
     run(put(&store, command(1)));
     drop(disk);
     let started = Instant::now();
@@ -139,7 +139,7 @@ fn a_lost_folder_is_said_as_far_as_it_is_mended_and_a_second_loss_is_news() {
     let store = bench.open().store;
     run(put(&store, command(1)));
     for _ in 0..2 {
-        let debt = store.0.core.debt.lock().unwrap(); // without which nothing is written anew
+        let debt = store.0.core.debt.lock(); // without which nothing is written anew
         fs::remove_file(newest_journal(bench.path())).unwrap();
         let said = eventually(|| message(&bench));
         assert!(said.contains("are being written anew"), "{said}");
