@@ -14,3 +14,4 @@ pub mod library;
 pub mod metrics;
 pub mod output;
 pub mod store;
+pub mod wire;

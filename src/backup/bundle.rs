@@ -6,8 +6,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
-use crate::dmx::{Snapshot, without_mark};
 use crate::kit::clock;
+use crate::wire::{Snapshot, without_mark};
 
 /// Largest bundle: 64 full universes in 300 scenes are 20 MB, a show is at most 8 MiB (CONTRACT, section 3). It is
 /// opened in memory, of which a Pi has 1 GB, a few times over.

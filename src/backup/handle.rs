@@ -10,7 +10,8 @@ use super::fault::Fault;
 use super::status::Status;
 use super::version::{Label, Version};
 use super::work::{Source, Work};
-use crate::dmx::{ProjectId, Snapshot, UniverseId, VersionId};
+use crate::dmx::{ProjectId, UniverseId, VersionId};
+use crate::wire::Snapshot;
 
 /// So long an import waits for a job that is under way.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::version::{Provider, Version};
-use crate::dmx::{VersionId, without_mark};
+use crate::dmx::VersionId;
+use crate::wire::without_mark;
 
 /// A larger place in the order of making is none: JavaScript and Python's floats do not count further one by one.
 pub(super) const MOST_ORDER: u64 = 1 << 53;

@@ -10,8 +10,8 @@ use super::bundle::{MOST, MOST_STORED};
 use super::fault::{Fault, FaultKind};
 use super::trailer;
 use crate::config;
-use crate::dmx::without_mark;
 use crate::kit::secret::Secret;
+use crate::wire::without_mark;
 
 /// Work factor of passphrases, as a power of two: 32 MiB and a third of a second on a Pi. The crate's own calibration
 /// makes files on a fast machine that a Pi refuses.

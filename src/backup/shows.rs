@@ -2,8 +2,9 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::dmx::{ProjectId, Snapshot, UNIVERSES};
+use crate::dmx::{ProjectId, UNIVERSES};
 use crate::library::{Document, Fault, Library};
+use crate::wire::Snapshot;
 
 /// Where projects come from and go to. The library; in tests a stage.
 pub trait Shows: Send + Sync {

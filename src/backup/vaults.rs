@@ -14,8 +14,9 @@ use super::seal::Keys;
 use super::vault::{Stored, Vault};
 use super::version::Version;
 use crate::config::{self, BackupProvider};
-use crate::dmx::{ProjectId, Snapshot, VersionId};
+use crate::dmx::{ProjectId, VersionId};
 use crate::kit::clock;
+use crate::wire::Snapshot;
 
 /// Where backups are.
 pub struct Vaults {

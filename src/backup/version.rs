@@ -6,7 +6,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::dmx::{LABEL_CHARS, VersionId};
+use crate::dmx::VersionId;
+use crate::wire::LABEL_CHARS;
 
 /// What is known about a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

@@ -16,9 +16,10 @@ use super::status::{Board, Job, Phase};
 use super::vault::{Stored, Vault};
 use super::vaults::{Vaults, blocking};
 use super::version::{Label, Version};
-use crate::dmx::{ProjectId, Snapshot, UniverseId, VersionId};
+use crate::dmx::{ProjectId, UniverseId, VersionId};
 use crate::kit::clock;
 use crate::library::Document;
+use crate::wire::Snapshot;
 
 /// States that restores and imports have replaced: so many of a project are kept.
 const SAFETY: usize = 5;

@@ -23,11 +23,12 @@ use super::version::Provider;
 use super::work::{Source, Work, in_time};
 use super::{Backups, Fault, FaultKind, Handle, NotTaken, Parts, Shows, Version, start};
 use crate::config;
-use crate::dmx::{ProjectId, Snapshot, UniverseId, VersionId};
+use crate::dmx::{ProjectId, UniverseId, VersionId};
 use crate::kit::health::Health;
 use crate::kit::secret::Secret;
 use crate::library::Document;
 use crate::metrics::Metrics;
+use crate::wire::Snapshot;
 
 /// A house with two projects.
 struct Stage {

@@ -10,7 +10,8 @@ use tokio::time::sleep_until;
 use super::codec::QoS;
 use super::hub::{Hub, Message, Phase, reached};
 use super::policy::{self, Topics};
-use crate::dmx::{Change, State, StateUpdate, Told};
+use crate::dmx::{Change, State, Told};
+use crate::wire::{RgbState, StateUpdate};
 
 /// Between two states of a lamp on its way (CONTRACT, section 5: 20 a second at most).
 const BETWEEN: Duration = Duration::from_millis(50);
@@ -94,7 +95,7 @@ impl Announcer {
 
 /// The state of the lamp, for all and for later.
 pub(super) fn say_state(hub: &Hub, topics: &Topics, state: &State) {
-    let payload = serde_json::to_vec(&state.document()).unwrap_or_default(); // plain fields cannot fail
+    let payload = serde_json::to_vec(&RgbState::light(state)).unwrap_or_default(); // plain fields cannot fail
     hub.publish(Message { topic: &topics.state, payload: &payload, qos: QoS::AtLeastOnce, retain: true });
 }
 

@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::codec::QoS;
 use super::hub::{Hub, Message};
 use super::policy::{self, CommandTopic, Topics};
-use crate::dmx::{Ack, FieldError, Reason, Refusal};
 use crate::intake::{self, Asked, Client, Done, Intake};
 use crate::kit::clock;
+use crate::wire::{Ack, FieldError, Reason, Refusal};
 
 /// The intake behind the command topics.
 pub(super) struct Commands {

@@ -40,7 +40,6 @@ use self::hub::{Hub, Phase};
 use self::policy::{House, Topics};
 use self::router::Router;
 use crate::config;
-use crate::dmx;
 use crate::engine::Feed;
 use crate::intake::Intake;
 use crate::kit::budget::Budget;
@@ -49,6 +48,7 @@ use crate::kit::listen::listen;
 use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::wire;
 
 /// How long listener and sessions may take to end.
 const FAREWELL: Duration = Duration::from_millis(600);
@@ -184,14 +184,14 @@ impl Broker {
     }
 
     /// Asks who is there, from anywhere.
-    pub fn presence(&self) -> impl Fn() -> dmx::Presence + Send + Sync + 'static {
+    pub fn presence(&self) -> impl Fn() -> wire::Presence + Send + Sync + 'static {
         let hub = self.hub.clone();
         move || hub.presence.now()
     }
 
     /// The devices, each time their list is another one, at most once a second.
     #[must_use]
-    pub fn devices(&self) -> watch::Receiver<Arc<Vec<dmx::Device>>> {
+    pub fn devices(&self) -> watch::Receiver<Arc<Vec<wire::Device>>> {
         self.hub.presence.devices()
     }
 

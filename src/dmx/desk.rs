@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use super::fade::{Channels, Course, Fade};
+use super::fade::{Channels, Course};
 use super::{Channel, ChannelSet, Easing, Frame, UniverseId};
 
 /// All the light there is: what blackout leaves while it is off.
@@ -152,55 +149,6 @@ impl Desk {
 
 fn end(blackout: bool) -> u16 {
     if blackout { 0 } else { FULL }
-}
-
-/// The desk as clients see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(title = "Desk", description = "What stands over the levels.")]
-pub struct DeskView {
-    /// Grand master, 0..=255.
-    pub master: u8,
-    /// Whether everything is dark, or on its way there.
-    pub blackout: bool,
-    /// Id of the scene in effect: the last one recalled, until a channel of it is commanded elsewhere.
-    pub scene: Option<String>,
-    /// Running fades, the youngest 64, oldest first.
-    pub fades: Vec<FadeView>,
-}
-
-/// A running fade as clients see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(title = "Fade", description = "A fade that runs.")]
-pub struct FadeView {
-    /// Id of the command that asked for it.
-    pub id: String,
-    /// Who asked.
-    pub src: String,
-    /// The universes in which it moves channels.
-    pub universes: Vec<u8>,
-    /// Channels it still moves: one that is commanded elsewhere leaves it.
-    pub channels: usize,
-    /// The server's clock when it began, Unix milliseconds.
-    pub started_at: u64,
-    /// Its time.
-    pub duration_ms: u64,
-    /// Its curve.
-    pub easing: Easing,
-}
-
-impl From<&Fade> for FadeView {
-    fn from(fade: &Fade) -> Self {
-        Self {
-            id: fade.id.to_string(),
-            src: fade.source.to_string(),
-            universes: fade.channels().keys().map(|universe| universe.index()).collect(),
-            channels: fade.count(),
-            started_at: fade.started_at,
-            duration_ms: u64::try_from(fade.course.over.as_millis()).unwrap_or(u64::MAX),
-            easing: fade.course.easing,
-        }
-    }
 }
 
 #[cfg(test)]

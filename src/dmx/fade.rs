@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Channel, ChannelSet, CommandId, Source, UniverseId};
@@ -17,7 +16,7 @@ pub const LONGEST_FADE: Duration = Duration::from_secs(24 * 60 * 60);
 const FINE: u16 = 257;
 
 /// How a fade goes from 0 (start) to 1 (end).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Easing {
     /// Evenly.
@@ -31,8 +30,18 @@ pub enum Easing {
 
 impl Easing {
     /// The words on the wire, in the order of the type.
-    pub(super) const WORDS: [(&'static str, Self); 3] =
+    pub const WORDS: [(&'static str, Self); 3] =
         [("linear", Self::Linear), ("s_curve", Self::SCurve), ("expo", Self::Expo)];
+
+    /// Its word on the wire.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::SCurve => "s_curve",
+            Self::Expo => "expo",
+        }
+    }
 
     /// How much of the way is done at `t` of the time, both 0..=1.
     fn at(self, t: f64) -> f64 {
@@ -168,11 +177,13 @@ impl KeptFade {
 
 /// Channels that go somewhere together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fade {
-    pub(super) id: CommandId,
-    pub(super) source: Source,
+pub struct Fade {
+    /// The command that asked for it.
+    pub id: CommandId,
+    /// Who asked.
+    pub source: Source,
     /// Unix milliseconds.
-    pub(super) started_at: u64,
+    pub started_at: u64,
     pub(super) course: Course,
     moving: Vec<Moving>,
 }
@@ -187,7 +198,7 @@ pub(super) struct Released {
 }
 
 /// Channels by universe.
-pub(super) type Channels = BTreeMap<UniverseId, ChannelSet>;
+pub type Channels = BTreeMap<UniverseId, ChannelSet>;
 
 /// Where channels are going, by universe.
 pub(super) type Targets = BTreeMap<UniverseId, BTreeMap<Channel, u8>>;
@@ -208,7 +219,7 @@ impl Fades {
         self.0.len()
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Fade> {
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Fade> {
         self.0.iter().map(|fade| &**fade)
     }
 
@@ -323,8 +334,21 @@ impl Fade {
         }
     }
 
+    /// Its time.
+    #[must_use]
+    pub fn over(&self) -> Duration {
+        self.course.over
+    }
+
+    /// Its curve.
+    #[must_use]
+    pub fn easing(&self) -> Easing {
+        self.course.easing
+    }
+
     /// The channels that are on their way.
-    pub(super) fn channels(&self) -> Channels {
+    #[must_use]
+    pub fn channels(&self) -> Channels {
         let mut channels = Channels::new();
         for moving in &self.moving {
             channels.entry(moving.universe).or_insert(ChannelSet::NONE).add(moving.channel);
@@ -337,7 +361,9 @@ impl Fade {
         self.moving.iter().any(|moving| moving.universe == UniverseId::LAMP && Channel::LAMP.contains(&moving.channel))
     }
 
-    pub(super) fn count(&self) -> usize {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
         self.moving.len()
     }
 }

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
-
 /// Channels of one universe (ANSI E1.11: 512 slots after the start code).
 pub const CHANNELS: usize = 512;
 
@@ -164,12 +162,6 @@ impl FromStr for Source {
             1..=SOURCE_CHARS => Ok(Self(text.into())),
             _ => Err(NotASource),
         }
-    }
-}
-
-impl Serialize for Source {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
     }
 }
 

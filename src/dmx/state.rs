@@ -4,18 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use super::desk::{Desk, DeskView, FadeView, Intensity, KeptDesk};
+use super::desk::{Desk, Intensity, KeptDesk};
 use super::fade::{Channels, Course, Fade, Fades, KeptFade, Targets};
 use super::{Channel, ChannelSet, Command, Frame, Levels, Patch, Rgb, Source, UniverseId};
-
-/// The `schema` of a state.
-pub const STATE_SCHEMA: &str = "demo.rgb.state.v1";
-
-/// Fades that a [`DeskView`] lists: each change of one tells all of them to every client.
-const FADES_SHOWN: usize = 64;
 
 /// Every level of every known universe, what stands over them, and which change made it so.
 ///
@@ -399,46 +390,9 @@ impl State {
         &self.desk
     }
 
-    /// The same as clients see it.
-    #[must_use]
-    pub fn desk_view(&self) -> DeskView {
-        let shown = self.fades.len().saturating_sub(FADES_SHOWN);
-        DeskView {
-            master: self.desk.master,
-            blackout: self.desk.blackout,
-            scene: self.desk.scene.as_ref().map(|scene| scene.scene.to_string()),
-            fades: self.fades.iter().skip(shown).map(FadeView::from).collect(),
-        }
-    }
-
     /// All fades that run, oldest first.
-    #[must_use]
-    pub fn fades(&self) -> Vec<FadeView> {
-        self.fades.iter().map(FadeView::from).collect()
-    }
-
-    /// The state as MQTT and `GET /rgb` show it: the lamp's light.
-    #[must_use]
-    pub fn document(&self) -> RgbState {
-        self.document_of(self.lamp_light())
-    }
-
-    /// The state as it is stored: the lamp's levels.
-    #[must_use]
-    pub fn levels_document(&self) -> RgbState {
-        self.document_of(self.lamp())
-    }
-
-    fn document_of(&self, Rgb { r, g, b }: Rgb) -> RgbState {
-        RgbState {
-            schema: STATE_SCHEMA,
-            r,
-            g,
-            b,
-            seq: self.seq,
-            updated_by: self.updated_by.as_str().into(),
-            ts: self.ts,
-        }
+    pub fn fades(&self) -> impl ExactSizeIterator<Item = &Fade> {
+        self.fades.iter()
     }
 }
 
@@ -446,29 +400,6 @@ fn universes(frames: impl IntoIterator<Item = (UniverseId, Frame)>) -> BTreeMap<
     let mut universes: BTreeMap<_, _> = frames.into_iter().map(|(id, frame)| (id, Arc::new(frame))).collect();
     universes.entry(UniverseId::LAMP).or_insert_with(|| Arc::new(Frame::DARK));
     universes
-}
-
-/// `demo.rgb.state.v1`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields, title = "demo.rgb.state.v1", description = "The one canonical colour of the lamp.")]
-pub struct RgbState {
-    /// Which shape this is.
-    #[schemars(extend("const" = STATE_SCHEMA))]
-    pub schema: &'static str,
-    /// Red.
-    pub r: u8,
-    /// Green.
-    pub g: u8,
-    /// Blue.
-    pub b: u8,
-    /// Number of the change; grows by 1 with each. Order by this, not by `ts`.
-    pub seq: u64,
-    /// The `src` of the last accepted command; `init` on a first start.
-    #[schemars(length(min = 1, max = 64))]
-    pub updated_by: String,
-    /// The server's clock at the change, Unix milliseconds; may go back.
-    pub ts: u64,
 }
 
 #[cfg(test)]
@@ -521,7 +452,7 @@ mod tests {
         let change = state.apply(&dark, now(5));
         let what = What::Levels(vec![(UniverseId::LAMP, Vec::new())]);
         assert_eq!(change, Change { seq: 1, ts: 5, what, lamp: Told::Now, desk: false });
-        assert_eq!(state.document().updated_by, "t");
+        assert_eq!(state.updated_by.as_str(), "t");
     }
 
     #[test]

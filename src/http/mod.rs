@@ -31,7 +31,6 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::backup;
 use crate::config;
-use crate::dmx::{Device, PortStatus, Presence};
 use crate::engine;
 use crate::intake::Intake;
 use crate::kit::budget::Budget;
@@ -39,6 +38,7 @@ use crate::kit::health::Health;
 use crate::kit::stop::Stop;
 use crate::library::Library;
 use crate::metrics::Metrics;
+use crate::wire::{Device, PortStatus, Presence};
 
 pub use server::{BindError, Listener, bind, bind_also, serve};
 

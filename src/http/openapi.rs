@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn the_command_in_openapi_is_the_one_of_its_schema_file() {
         let document = document();
-        let file = schemas::ALL.iter().find(|schema| schema.name == crate::dmx::CMD_SCHEMA).unwrap();
+        let file = schemas::ALL.iter().find(|schema| schema.name == crate::wire::CMD_SCHEMA).unwrap();
         let file: Value = serde_json::from_str(file.text).unwrap();
         let body = &document["paths"]["/rgb"]["post"]["requestBody"]["content"]["application/json"]["schema"];
         let target = body["$ref"].as_str().unwrap().trim_start_matches('#');

@@ -7,8 +7,8 @@ use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use warp::http::{HeaderValue, StatusCode};
 
 use super::dispatch::Response;
-use crate::dmx::{FieldError, Reason, Refusal};
 use crate::kit::budget::Full;
+use crate::wire::{FieldError, Reason, Refusal};
 
 /// Media type of every error body.
 pub(super) const MEDIA: &str = "application/problem+json";

@@ -16,9 +16,9 @@ use warp::ws::Ws;
 
 use super::problem::Problem;
 use super::server::Peer;
-use crate::dmx::Glance;
 use crate::kit::budget::{Budget, Full, Kind, Share};
 use crate::library::Expected;
+use crate::wire::Glance;
 
 /// Where REST takes its key.
 pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");

@@ -14,7 +14,7 @@ use super::dispatch::Response;
 use super::{Addresses, App, Devices, NotOpened, Parts, Ports, UsbOutput, bind, server};
 use crate::backup;
 use crate::config::{self, Config};
-use crate::dmx::{Device, PortStatus, Presence, ProjectId};
+use crate::dmx::ProjectId;
 use crate::engine::{self, Engine};
 use crate::intake::{self, Intake};
 use crate::kit::budget::Budget;
@@ -24,6 +24,7 @@ use crate::kit::tasks::Tasks;
 use crate::library;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::wire::{Device, PortStatus, Presence};
 
 /// A running door.
 pub(super) struct Web {

@@ -14,9 +14,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::testing::{Web, command, id};
 use crate::config::AuthMode;
-use crate::dmx::{Command, Device, Rgb};
+use crate::dmx::Rgb;
 use crate::engine::Outcome;
 use crate::kit::secret::Secret;
+use crate::wire::{Device, lamp_command};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -70,7 +71,7 @@ async fn resynced(socket: &mut Socket) -> u64 {
 }
 
 async fn apply(web: &Web, n: u64, r: i64) {
-    let command = Command::from_json(command(n, r, 0, 0).as_bytes()).unwrap();
+    let command = lamp_command(command(n, r, 0, 0).as_bytes()).unwrap();
     let outcome = web.engine.handle.submit(command).await.outcome().await;
     assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
 }
@@ -198,7 +199,7 @@ async fn clients_that_join_in_a_burst_miss_nothing_and_see_nothing_twice() {
             tokio::spawn(async move {
                 for n in 0..EACH {
                     let text = command(producer * EACH + n + 1, n as i64, 0, 0);
-                    handle.submit(Command::from_json(text.as_bytes()).unwrap()).await.outcome().await;
+                    handle.submit(lamp_command(text.as_bytes()).unwrap()).await.outcome().await;
                 }
             })
         })
@@ -247,7 +248,7 @@ async fn a_stalled_client_is_dropped_and_others_do_not_wait_for_it() {
         while dropped.get() == 0 {
             n += 1;
             let text = command(n, (n % 256) as i64, 0, 0);
-            handle.submit(Command::from_json(text.as_bytes()).unwrap()).await.outcome().await;
+            handle.submit(lamp_command(text.as_bytes()).unwrap()).await.outcome().await;
         }
         n
     });

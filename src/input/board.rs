@@ -6,11 +6,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::serial::InputError;
-use crate::dmx::PortStatus;
 use crate::kit::clock;
 use crate::kit::health::Health;
 use crate::kit::rate::Rate;
 use crate::metrics;
+use crate::wire::PortStatus;
 
 /// Codes of the problems in `/readyz`.
 const DOWN: &str = "INPUT_DOWN";

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::config;
-use crate::dmx::{PortStatus, Source, UniverseId};
+use crate::dmx::{Source, UniverseId};
 use crate::engine::Feed;
 use crate::intake::Intake;
 use crate::kit::health::Health;
@@ -21,6 +21,7 @@ use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
 use crate::kit::usb::Named;
 use crate::metrics;
+use crate::wire::PortStatus;
 
 use board::Board;
 use serial::Serial;

@@ -18,13 +18,14 @@ pub use age::Clock;
 pub use outcome::{Done, Taken, ack, stopping};
 
 use crate::config;
-use crate::dmx::{
-    BlackoutOrder, Command, CommandId, FieldError, Look, MasterOrder, Object, Order, Patch, Reason, Refusal, SceneEdit,
-    Source, Unified, UniverseId,
-};
+use crate::dmx::{Command, CommandId, Look, Patch, Source, UniverseId};
 use crate::engine::{Control, Handle};
 use crate::kit::tasks::Tasks;
 use crate::library::{Library, View};
+use crate::wire::{
+    BlackoutOrder, FieldError, MasterOrder, Object, Order, Reason, Refusal, SceneEdit, Unified, lamp_command,
+    set_message,
+};
 use outcome::Wait;
 use pace::{Budget, PER_SECOND};
 use turns::Turns;
@@ -151,8 +152,8 @@ impl Intake {
     /// Why it was not taken; nothing else happened.
     pub async fn take(&self, asked: Asked<'_>, sender: &Sender) -> Result<Taken, Refusal> {
         match asked {
-            Asked::Lamp(body) => self.lamp(Command::from_json(body)?, sender).await,
-            Asked::Set(body) => self.lamp(Command::from_set_message(body)?, sender).await,
+            Asked::Lamp(body) => self.lamp(lamp_command(body)?, sender).await,
+            Asked::Set(body) => self.lamp(set_message(body)?, sender).await,
             Asked::Unified(body) => self.unified(body, sender).await,
             Asked::Blackout(body) => {
                 let order = BlackoutOrder::from_json(body)?;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use crate::dmx::{Ack, NotEdited, Reason, Refusal, State};
+use crate::dmx::State;
 use crate::engine::{Outcome, Submission};
 use crate::kit::clock;
 use crate::library::{self, EditedScene, SceneFault};
+use crate::wire::{Ack, NotEdited, Reason, Refusal};
 
 /// Something that was taken, and whose outcome is to come.
 pub struct Taken {

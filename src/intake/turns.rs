@@ -10,8 +10,9 @@ use tokio::time::{Instant, sleep_until};
 use super::age::Newest;
 use super::pace::{Budget, LONGEST_WAIT, Offered, Pace};
 use super::{Client, too_fast};
-use crate::dmx::{Command, Refusal};
+use crate::dmx::Command;
 use crate::engine::{Handle, Reply, Submission};
+use crate::wire::Refusal;
 
 /// Shared between the intake and its task.
 pub(super) struct Turns {

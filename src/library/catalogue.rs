@@ -1,7 +1,8 @@
 //! The projects there are, and which one is active. Pure.
 
 use super::Tag;
-use crate::dmx::{Project, ProjectId};
+use crate::dmx::ProjectId;
+use crate::wire::Project;
 
 /// All projects, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]

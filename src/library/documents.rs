@@ -1,8 +1,9 @@
 //! How a project's documents are kept: scenes and show, each a document of the store.
 
 use super::Fault;
-use crate::dmx::{ProjectId, Scene, Show, ShowFile, scenes};
+use crate::dmx::ProjectId;
 use crate::store::{Ahead, Batch, Kept, Store};
+use crate::wire::{Scene, Show, ShowFile, scenes};
 
 /// Documents of all projects together: what the snapshot of the store, which is read whole at a start, may have on a Pi
 /// with 1 GiB.

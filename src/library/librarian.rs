@@ -13,13 +13,12 @@ use super::catalogue::Catalogue;
 use super::documents::{self, Pending, Stored, json};
 use super::predecessor::Takeover;
 use super::{Document, EditedScene, Expected, Fault, Imported, Parts, SceneFault, Tag, View};
-use crate::dmx::{
-    Command, ImportMode, Look, Project, ProjectEdit, ProjectId, Scene, SceneEdit, ShowFile, Snapshot, State, scenes,
-};
+use crate::dmx::{Command, Look, ProjectId, State};
 use crate::engine::{self, Control, Outcome, PATIENCE};
 use crate::kit::clock;
 use crate::kit::stop::Stop;
 use crate::store::{Batch, Store, Tree};
+use crate::wire::{ImportMode, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot, scenes};
 
 /// Projects at the most: the light of each is written whole at the head of every journal, 512 bytes a universe.
 const MAX_PROJECTS: usize = 100;

@@ -18,15 +18,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::dmx::{
-    Command, ImportMode, ListChanges, Look, NotEdited, Project, ProjectEdit, ProjectId, Scene, SceneEdit, ShowFile,
-    Snapshot,
-};
+use crate::dmx::{Command, Look, ProjectId};
 use crate::engine::{self, Feed, Outcome};
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
 use crate::store::Store;
+use crate::wire::{ImportMode, ListChanges, NotEdited, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
 
 pub use catalogue::Catalogue;
 pub use librarian::active_at_start;

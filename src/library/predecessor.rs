@@ -17,12 +17,13 @@ use ulid::Ulid;
 
 use super::documents;
 use super::librarian::{keep, name_of};
-use crate::dmx::{self, CommandId, Frame, ImportMode, Project, ProjectId, Rgb, Scene, Show, ShowFile, Source, State};
-use crate::dmx::{UniverseId, salvage_lamp, salvage_scenes, salvage_show};
+use crate::dmx::{CommandId, Frame, ProjectId, Rgb, Source, State, UniverseId};
 use crate::engine;
 use crate::kit::clock;
 use crate::kit::health::Health;
 use crate::store::{Batch, Store, Tree};
+use crate::wire::{self, ImportMode, Project, Scene, Show, ShowFile};
+use crate::wire::{salvage_lamp, salvage_scenes, salvage_show};
 
 /// Key in `Tree::Projects` of what is known of the takeover: it is there once one was tried. No project has such an id.
 const RECORD: &str = "@predecessor";
@@ -344,7 +345,7 @@ const NO_LIGHT: Light = Light { rgb: Rgb { r: 0, g: 0, b: 0 }, seq: 0, ts: None,
 async fn beside(
     store: &Store,
     found: &Found,
-) -> Result<(ShowFile, (Vec<dmx::LeftOut>, Vec<dmx::LeftOut>)), super::Fault> {
+) -> Result<(ShowFile, (Vec<wire::LeftOut>, Vec<wire::LeftOut>)), super::Fault> {
     let stored = documents::read(store, &found.project.id).await?;
     if stored.damaged {
         return Err(super::Fault::Damaged);
@@ -403,7 +404,7 @@ impl Legacy {
         self.wrong.unread.push(Unread { file, path, why: why.into(), refused });
     }
 
-    fn left_out(&mut self, path: &Path, left: Vec<dmx::LeftOut>) {
+    fn left_out(&mut self, path: &Path, left: Vec<wire::LeftOut>) {
         self.wrong.leave_out(path, left);
     }
 
@@ -412,7 +413,7 @@ impl Legacy {
         &mut self,
         file: &str,
         path: &Path,
-        parse: impl Fn(&[u8], &mut Vec<dmx::LeftOut>) -> Result<T, String>,
+        parse: impl Fn(&[u8], &mut Vec<wire::LeftOut>) -> Result<T, String>,
     ) -> Option<T> {
         let mut left = Vec::new();
         let bytes = match fs::read(path) {
@@ -445,7 +446,7 @@ impl Legacy {
             Value::Null => Vec::new(),
             _ => {
                 let why = "must be a list".to_owned();
-                return self.left_out(path, vec![dmx::LeftOut { item: "projects".to_owned(), why }]);
+                return self.left_out(path, vec![wire::LeftOut { item: "projects".to_owned(), why }]);
             }
         };
         for (n, entry) in entries.iter().enumerate() {
@@ -453,7 +454,7 @@ impl Legacy {
             let Some(project) = project(entry).filter(|project| !twice(project)) else {
                 let (item, why) =
                     (format!("project number {}", n + 1), "must have a name and an id of its own".to_owned());
-                self.left_out(path, vec![dmx::LeftOut { item, why }]);
+                self.left_out(path, vec![wire::LeftOut { item, why }]);
                 continue;
             };
             // Its folder has the name it had, whatever we call it.
@@ -486,7 +487,7 @@ impl Legacy {
         if files.is_empty() && folder.is_some() {
             return;
         }
-        let said = |refusal: dmx::Refusal| refusal.to_string();
+        let said = |refusal: wire::Refusal| refusal.to_string();
         for (name, file, path) in files {
             let (file, path) = (&file, &path);
             match name {
@@ -519,7 +520,7 @@ impl Legacy {
     }
 }
 
-fn light(bytes: &[u8], left: &mut Vec<dmx::LeftOut>) -> Result<Light, String> {
+fn light(bytes: &[u8], left: &mut Vec<wire::LeftOut>) -> Result<Light, String> {
     let state = object(bytes)?;
     Ok(Light {
         rgb: salvage_lamp(&state, left),
@@ -530,9 +531,9 @@ fn light(bytes: &[u8], left: &mut Vec<dmx::LeftOut>) -> Result<Light, String> {
 }
 
 impl Takeover {
-    fn leave_out(&mut self, path: &Path, left: Vec<dmx::LeftOut>) {
+    fn leave_out(&mut self, path: &Path, left: Vec<wire::LeftOut>) {
         let path = path.display().to_string();
-        let left = left.into_iter().map(|dmx::LeftOut { item, why }| LeftOut { path: path.clone(), item, why });
+        let left = left.into_iter().map(|wire::LeftOut { item, why }| LeftOut { path: path.clone(), item, why });
         self.left_out.extend(left);
     }
 
@@ -587,7 +588,7 @@ fn whole(time: &Value) -> Option<u64> {
 }
 
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
-    match serde_json::from_slice(dmx::without_mark(bytes)).map_err(|error| format!("not JSON: {error}"))? {
+    match serde_json::from_slice(wire::without_mark(bytes)).map_err(|error| format!("not JSON: {error}"))? {
         Value::Object(fields) => Ok(fields),
         _ => Err("must be a JSON object".to_owned()),
     }

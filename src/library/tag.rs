@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Fault;
-use crate::dmx::Project;
 use crate::kit::fingerprint::fingerprint;
+use crate::wire::Project;
 
 /// Names the content of a document, as `ETag` writes it: quotes included.
 #[derive(Clone, Debug, PartialEq, Eq)]

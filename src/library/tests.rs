@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use super::predecessor::{Folders, Ids};
 use super::*;
 use crate::config;
-use crate::dmx::{Command, Patch, Rgb, Source, scenes};
+use crate::dmx::{Command, Patch, Rgb, Source};
 use crate::engine::{Engine, Outcome};
 use crate::kit::health::Health;
 use crate::metrics::Metrics;
 use crate::store::{Batch, Tree};
+use crate::wire::scenes;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

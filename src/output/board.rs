@@ -8,11 +8,11 @@ use tokio::time::Instant;
 
 use super::Spec;
 use super::driver::{Fault, FaultKind, Proof};
-use crate::dmx::PortStatus;
 use crate::kit::clock;
 use crate::kit::health::Health;
 use crate::kit::rate::Rate;
 use crate::metrics;
+use crate::wire::PortStatus;
 
 /// Codes of the problems in `/readyz`.
 const DOWN: &str = "OUTPUT_DOWN";

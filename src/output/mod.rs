@@ -19,12 +19,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
-use crate::dmx::{PortStatus, UniverseId};
+use crate::dmx::UniverseId;
 use crate::engine::Feed;
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
+use crate::wire::PortStatus;
 
 use board::Board;
 use driver::Driver;

@@ -14,11 +14,12 @@ use super::driver::{Driver, Fault, FaultKind, Proof, Wire};
 use super::port::{Order, Port};
 use super::{LONGEST_PAUSE, Spec};
 use crate::config::Park;
-use crate::dmx::{Channel, Command, Frame, Now, Patch, PortStatus, State, UniverseId};
+use crate::dmx::{Channel, Command, Frame, Now, Patch, State, UniverseId};
 use crate::engine::Latest;
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
 use crate::metrics::Metrics;
+use crate::wire::PortStatus;
 
 const FPS: u32 = 44;
 

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use dmxd::backup::{self, Backups, Fault, FaultKind, NotTaken, Parts, Shows, Version};
 use dmxd::config;
-use dmxd::dmx::{ProjectId, Snapshot, VersionId};
+use dmxd::dmx::{ProjectId, VersionId};
 use dmxd::kit::{health::Health, secret::Secret};
 use dmxd::library::Document;
 use dmxd::metrics::Metrics;
+use dmxd::wire::Snapshot;
 use futures_util::future::BoxFuture;
 use serde_json::json;
 

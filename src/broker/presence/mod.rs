@@ -19,10 +19,10 @@ use self::roll::{Leaving, Roll};
 use super::codec::{Connect, Publish, QoS};
 use super::hub::{Hub, Phase, reached};
 use super::topic::Filter;
-use crate::dmx;
 use crate::kit::clock;
 use crate::kit::seldom::Seldom;
 use crate::metrics;
+use crate::wire;
 
 pub(super) use self::meter::Meter;
 
@@ -33,7 +33,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) struct Presence {
     inner: Mutex<Inner>,
     changed: Notify,
-    list: watch::Sender<Arc<Vec<dmx::Device>>>,
+    list: watch::Sender<Arc<Vec<wire::Device>>>,
     metrics: metrics::Broker,
 }
 
@@ -101,11 +101,11 @@ impl Presence {
     }
 
     /// Everything as it is now.
-    pub(super) fn now(&self) -> dmx::Presence {
-        self.with(|roll| dmx::Presence { devices: roll.devices(), clients: roll.clients() })
+    pub(super) fn now(&self) -> wire::Presence {
+        self.with(|roll| wire::Presence { devices: roll.devices(), clients: roll.clients() })
     }
 
-    pub(super) fn devices(&self) -> watch::Receiver<Arc<Vec<dmx::Device>>> {
+    pub(super) fn devices(&self) -> watch::Receiver<Arc<Vec<wire::Device>>> {
         self.list.subscribe()
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::dmx::without_mark;
+use crate::wire::without_mark;
 
 /// Characters of a device's id at the most.
 const LONGEST_ID: usize = 128;

@@ -16,11 +16,11 @@ use super::sessions::Place;
 use super::sets::{Answers, Set};
 use super::wire::{self, Incoming};
 use super::{SEND_PATIENCE, sets};
-use crate::dmx::{Reason, Refusal};
 use crate::intake::{self, Asked, Clock, Sender};
 use crate::kit::budget::Kind as Held;
 use crate::kit::stop::Stop;
 use crate::metrics;
+use crate::wire::{Reason, Refusal};
 
 use super::super::server::Peer;
 

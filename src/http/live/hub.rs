@@ -11,12 +11,13 @@ use warp::ws::Message;
 
 use super::sessions::Sessions;
 use super::wire;
-use crate::dmx::{Device, State};
+use crate::dmx::State;
 use crate::engine::{Feed, Update};
 use crate::intake::Intake;
 use crate::kit::budget::Budget;
 use crate::kit::stop::Stop;
 use crate::metrics;
+use crate::wire::Device;
 
 /// Changes a client may be behind, as many as the feed keeps for us: 0.4 s at 20,000 commands a second. One that is
 /// further behind gets a fresh snapshot instead of what it missed.

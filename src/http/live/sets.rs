@@ -12,11 +12,11 @@ use warp::ws::Message;
 
 use super::hub::Hub;
 use super::wire;
-use crate::dmx::{Ack, Object, Refusal};
 use crate::engine::PATIENCE;
 use crate::intake::{self, Asked, Sender, Taken};
 use crate::kit::budget::Share;
 use crate::kit::clock;
+use crate::wire::{Ack, Object, Refusal};
 
 /// Commands of one client that wait for the engine or for their outcome. When all places are taken, its socket is
 /// not read until one is free: TCP holds the client back.

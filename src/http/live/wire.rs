@@ -4,10 +4,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use warp::ws::Message;
 
-use crate::dmx::{
-    Ack, Change, DeskView, Device, FieldError, Object, Reason, Refusal, Rgb, State, StateUpdate, Unified,
-};
+use crate::dmx::{Change, Rgb, State};
 use crate::kit::clock;
+use crate::wire::{Ack, DeskView, Device, FieldError, Object, Reason, Refusal, StateUpdate, Unified};
 
 use super::sets::Kind;
 
@@ -55,7 +54,7 @@ fn lamp(state: &State) -> Message {
 }
 
 fn desk(state: &State) -> Message {
-    text(&Outgoing::Desk(&state.desk_view()))
+    text(&Outgoing::Desk(&DeskView::from(state)))
 }
 
 /// Everything, as a client gets it at once: `state`, a full `state.update` per known universe, `desk`.

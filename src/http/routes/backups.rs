@@ -16,8 +16,9 @@ use super::documents::{DRY_RUN, dry_run};
 use super::projects::several;
 use super::{Key, Route, Verb, blocking, json, shape, text};
 use crate::backup::{Fault, FaultKind, Label, Status, Version};
-use crate::dmx::{BackupOrder, ListChanges, ProjectId, RestoreOrder, SnapshotChanges, UniverseId, VersionId};
+use crate::dmx::{ProjectId, UniverseId, VersionId};
 use crate::kit::budget::{Kind, Share};
+use crate::wire::{BackupOrder, ListChanges, RestoreOrder, SnapshotChanges};
 
 /// Media type of a version's bytes, sealed or not.
 const MEDIA: &str = "application/octet-stream";

@@ -13,9 +13,10 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
 use super::{Key, Query, Route, Verb, empty, json, rgb, shape};
-use crate::dmx::{Ack, BlackoutOrder, DeskView, FadeView, Frame, MasterOrder, Reason, State, UnifiedCommand};
+use crate::dmx::{Frame, State};
 use crate::intake::{self, Asked, Done, Sender};
 use crate::kit::clock;
+use crate::wire::{Ack, BlackoutOrder, DeskView, FadeView, MasterOrder, Reason, UnifiedCommand};
 
 /// The rows.
 pub(super) static ROUTES: &[Route] = &[
@@ -195,11 +196,11 @@ async fn control(app: &App, asked: Asked<'_>, sender: Sender) -> Result<Response
 }
 
 pub(super) fn desk(state: &State) -> Result<Response, Problem> {
-    reply::json(StatusCode::OK, &state.desk_view())
+    reply::json(StatusCode::OK, &DeskView::from(state))
 }
 
 fn fades(state: &State) -> Result<Response, Problem> {
-    reply::json(StatusCode::OK, &Fades { fades: state.fades() })
+    reply::json(StatusCode::OK, &Fades { fades: state.fades().map(FadeView::from).collect() })
 }
 
 #[cfg(test)]

@@ -18,10 +18,10 @@ use super::super::reply;
 use super::super::request::{DOCUMENT, Held, MAX_BODY, Request};
 use super::{Key, NOT_MODIFIED, OUTDATED, Query, Route, Verb, blocking, json, refused, shape};
 use crate::backup::Fault;
-use crate::dmx::{Glance, ImportMode, ListChanges, ShowBody, ShowFile};
 use crate::kit::budget::{Budget, Kind, Share};
 use crate::kit::clock;
 use crate::library::{self, Expected, Tag};
+use crate::wire::{Glance, ImportMode, ListChanges, ShowBody, ShowFile};
 
 /// Asks what would change instead of changing it.
 pub(super) const DRY_RUN: Query = Query { name: "dryRun", values: &["0", "1", "false", "true"] };

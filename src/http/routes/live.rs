@@ -12,8 +12,8 @@ use super::super::dispatch::Response;
 use super::super::live::{self, LONGEST_SESSION, MAX_MESSAGE, SOCKET_BYTES};
 use super::super::problem::Problem;
 use super::super::request::Request;
-use crate::dmx::{FieldError, Reason, Refusal};
 use crate::kit::budget::Kind;
+use crate::wire::{FieldError, Reason, Refusal};
 
 pub(super) fn open(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let Some(upgrade) = request.upgrade.take() else { return Err(no_handshake()) };

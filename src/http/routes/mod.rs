@@ -30,7 +30,7 @@ use super::App;
 use super::dispatch::Response;
 use super::problem::Problem;
 use super::request::Request;
-use crate::dmx::{FieldError, Presence, Reason, Refusal, RgbCommand, RgbState};
+use crate::wire::{FieldError, Presence, Reason, Refusal, RgbCommand, RgbState};
 
 /// One thing a client may ask.
 pub(super) struct Route {

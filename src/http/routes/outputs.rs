@@ -9,7 +9,7 @@ use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
-use crate::dmx::PortStatus;
+use crate::wire::PortStatus;
 
 /// Answer of `/outputs`.
 #[derive(Serialize, JsonSchema)]

@@ -11,8 +11,8 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
 use super::{Key, NOT_MODIFIED, OUTDATED, Route, Verb, json, shape};
-use crate::dmx::{Project, ProjectBody, ProjectEdit};
 use crate::library::{Fault, Tag, View};
+use crate::wire::{Project, ProjectBody, ProjectEdit};
 
 /// The rows.
 pub(super) static ROUTES: &[Route] = &[

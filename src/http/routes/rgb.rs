@@ -12,9 +12,9 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
-use crate::dmx::Refusal;
 use crate::engine::PATIENCE;
 use crate::intake::{self, Asked, Client, Done, Sender};
+use crate::wire::{Refusal, RgbState};
 
 /// How long an accepted command's outcome is waited for. The store writes or gives up writing within 50 ms a batch, within
 /// a second on a machine that is short of processor time; only a fault of ours takes longer, and a client must not hang
@@ -41,7 +41,7 @@ pub(in super::super) enum Taken {
 }
 
 pub(super) fn read(app: &App) -> Result<Response, Problem> {
-    reply::json(StatusCode::OK, &app.hub.state().document())
+    reply::json(StatusCode::OK, &RgbState::light(&app.hub.state()))
 }
 
 pub(super) async fn change(app: &App, mut request: Request) -> Result<Response, Problem> {

@@ -10,10 +10,10 @@ use super::super::request::Request;
 use super::desk;
 use super::documents::body;
 use super::{Key, NOT_MODIFIED, OUTDATED, Route, Verb, blocking, json, rgb, shape};
-use crate::dmx::{DeskView, NotEdited, RecallOrder, SceneBody, SceneEdit, SceneFields, scenes};
 use crate::intake::Asked;
 use crate::kit::clock;
 use crate::library::{EditedScene, SceneFault, View};
+use crate::wire::{DeskView, NotEdited, RecallOrder, SceneBody, SceneEdit, SceneFields, scenes};
 
 const JSON: &str = "application/json";
 

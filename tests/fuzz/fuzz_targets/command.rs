@@ -2,13 +2,12 @@
 
 #![no_main]
 
-use dmxd::dmx::{
-    BlackoutOrder, Command, MasterOrder, Order, PATCH_CHANNELS, RecallOrder, Refusal, SceneEdit, Source, State, Unified,
-};
+use dmxd::dmx::{Command, Source, State};
+use dmxd::wire::{lamp_command, set_message, BlackoutOrder, MasterOrder, Order, PATCH_CHANNELS, RecallOrder, Refusal, SceneEdit, Unified};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
-    for read in [Command::from_json(body), Command::from_set_message(body)] {
+    for read in [lamp_command(body), set_message(body)] {
         if let Some(command) = check(body, read) {
             assert_eq!(command.id.as_str().len(), 26);
             assert_eq!(command.patches[0].levels.len(), 3, "a lamp command sets three channels");

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::meter::{Meter, Pace};
-use crate::dmx;
+use crate::wire;
 
 /// Clients that have gone and stand for no device, kept to tell who was there.
 const PASSERS: usize = 100;
@@ -41,7 +41,7 @@ struct Client {
     pace: Pace,
     rejected: u64,
     denied: u64,
-    last_disconnect: Option<dmx::Disconnect>,
+    last_disconnect: Option<wire::Disconnect>,
     /// Those it stands for.
     devices: BTreeSet<Name>,
     /// Its place among the passers.
@@ -138,7 +138,7 @@ impl Roll {
         client.visit = None;
         client.since = now;
         let Leaving { why, will_published, stays } = leaving.clone();
-        client.last_disconnect = Some(dmx::Disconnect { at: now, why, will_published });
+        client.last_disconnect = Some(wire::Disconnect { at: now, why, will_published });
         if !stays {
             for id in client.devices.clone() {
                 self.settle(&id, now);
@@ -235,10 +235,10 @@ impl Roll {
         self.devices.len() - self.offline.len()
     }
 
-    pub(super) fn devices(&self) -> Vec<dmx::Device> {
+    pub(super) fn devices(&self) -> Vec<wire::Device> {
         let view = |(id, device): (&Name, &Device)| {
             let client = device.client.as_ref();
-            dmx::Device {
+            wire::Device {
                 id: id.to_string(),
                 online: device.online,
                 since: device.since,
@@ -249,8 +249,8 @@ impl Roll {
         self.devices.iter().map(view).collect()
     }
 
-    pub(super) fn clients(&self) -> Vec<dmx::MqttClient> {
-        let view = |(name, client): (&Name, &Client)| dmx::MqttClient {
+    pub(super) fn clients(&self) -> Vec<wire::MqttClient> {
+        let view = |(name, client): (&Name, &Client)| wire::MqttClient {
             client_id: name.to_string(),
             connected: client.visit.is_some(),
             since: client.since,

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::Rgb;
 use super::document;
 use super::refusal::{Faults, Reason, Refusal};
 use super::scene::{MAX_SCENES, Scene};
 use super::show::ShowFile;
+use crate::dmx::Rgb;
 
 /// Characters of a name that stand in a message.
 const SHOWN: usize = 60;

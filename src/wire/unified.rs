@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::command::{CMD_SCHEMA, ECHOED_ID_CHARS, Object, integer};
-use super::fade::LONGEST_FADE;
+use super::command::CMD_SCHEMA;
+use super::object::{ECHOED_ID_CHARS, Object, integer};
 use super::project::TEXT_CHARS;
 use super::refusal::{Faults, pointer};
-use super::{Channel, ChannelLevel, CommandId, Easing, FieldError, Levels, Patch, Reason, Refusal, Source, UniverseId};
+use super::{ChannelLevel, FieldError, Reason, Refusal};
+use crate::dmx::{Channel, CommandId, Easing, LONGEST_FADE, Levels, Patch, Source, UniverseId};
 
 /// Different channels of one patch (CONTRACT, section 5).
 pub const PATCH_CHANNELS: usize = 64;
@@ -126,7 +127,7 @@ pub enum UnifiedCommand {
         duration_ms: u64,
         /// Absent: linear.
         #[serde(skip_serializing_if = "Option::is_none")]
-        #[schemars(with = "Easing")]
+        #[schemars(with = "String", extend("enum" = ["linear", "s_curve", "expo"]))]
         easing: Option<Easing>,
     },
     /// Keeps levels as a scene.

@@ -12,7 +12,8 @@ use super::refusal::{Faults, Reason, Refusal, pointer};
 use super::salvage;
 use super::scene::{Scene, list_of_scenes};
 use super::show::{ListChanges, Show, ShowFile};
-use super::{Channel, Frame, Rgb, State, UniverseId};
+use super::{FieldError, RgbState};
+use crate::dmx::{Channel, Frame, Rgb, State, UniverseId};
 
 /// Shape of what is written.
 const VERSION: &str = "1.2";
@@ -45,7 +46,7 @@ impl Snapshot {
             state.universes().map(|(id, frame)| (id.to_string(), levels(frame).into())).collect();
         json!({
             "project": project,
-            "state": state.levels_document(),
+            "state": RgbState::levels(state),
             "scenes": file.scenes.as_deref().unwrap_or_default(),
             "show": file.show,
             "universes": universes,
@@ -65,7 +66,7 @@ impl Snapshot {
         let version = fields.get("version").and_then(Value::as_str).unwrap_or_default();
         if !version.starts_with(READABLE) {
             return Err(Refusal {
-                errors: vec![super::FieldError {
+                errors: vec![FieldError {
                     path: "/version".into(),
                     msg: format!("is not {VERSION} or an earlier one: this is no snapshot of ours, or a newer one"),
                 }],

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{
+use super::StateUpdate;
+use crate::dmx::{
     Change, Channel, Command, Easing, Frame, Intensity, KeptDesk, Now, Patch, Source, State, Told, UniverseId,
 };
 
@@ -190,7 +191,7 @@ fn command(n: usize, patch: Patch, ms: u64, easing: Easing, scene: bool) -> Comm
 
 /// What a client knows that hears only deltas.
 fn hear(picture: &mut BTreeMap<(u8, u16), u8>, change: &Change, state: &State) {
-    for update in super::StateUpdate::of(change, state) {
+    for update in StateUpdate::of(change, state) {
         if update.full {
             picture.retain(|(universe, _), _| *universe != update.universe);
         }
@@ -260,9 +261,9 @@ proptest! {
             let told = changes.iter().any(|change| change.lamp > Told::No);
             prop_assert!(told || state.lamp_light() == lamp, "another light of the lamp is told");
             prop_assert_eq!(state.seq, model.seq);
-            prop_assert_eq!(state.desk_view().master, model.master);
-            prop_assert_eq!(state.desk_view().blackout, model.blackout);
-            prop_assert_eq!(state.desk_view().scene.is_some(), model.scene.is_some());
+            prop_assert_eq!(state.desk().kept().master, model.master);
+            prop_assert_eq!(state.desk().kept().blackout, model.blackout);
+            prop_assert_eq!(state.desk().kept().scene.is_some(), model.scene.is_some());
             prop_assert_eq!(state.is_moving(), model.way.is_some() || model.slots.values().any(|slot| slot.way.is_some()));
             for universe in 0..UNIVERSES {
                 let id = UniverseId::new(universe).unwrap();

@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use ulid::Ulid;
 
-use super::fade::LONGEST_FADE;
 use super::refusal::{Faults, pointer};
 use super::scene::{MAX_SCENES, key};
-use super::{FieldError, Reason, Refusal, Scene, State, document};
+use super::{FieldError, Reason, Refusal, Scene, document};
+use crate::dmx::{LONGEST_FADE, State};
 
 /// One edit of the list of scenes.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,6 @@
 //! Scenes: looks that were kept under a name. Here they are documents; fields that are not known are kept as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -9,10 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::document;
-use super::fade::LONGEST_FADE;
 use super::project::TEXT_CHARS;
 use super::refusal::{Faults, Reason, Refusal, pointer};
-use super::{Channel, ChannelSet, Patch, UniverseId};
+use crate::dmx::{Channel, LONGEST_FADE, Look, Patch, UniverseId};
 
 /// Longest id of a scene.
 const ID_CHARS: usize = 128;
@@ -57,43 +55,6 @@ pub struct SceneBody {
     /// it; of all others only the keys are recalled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub universes: Option<Vec<u8>>,
-}
-
-/// A scene as light.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
-    /// The scene's id.
-    pub id: Arc<str>,
-    /// Its name.
-    pub name: String,
-    /// Its own time.
-    pub over: Duration,
-    /// Universes of which it is the whole look.
-    pub whole: Vec<UniverseId>,
-    /// The levels that have a key, one patch a universe.
-    pub keyed: Vec<Patch>,
-}
-
-impl Look {
-    /// All its levels, one patch a universe.
-    #[must_use]
-    pub fn patches(&self) -> Vec<Patch> {
-        let mut frames: BTreeMap<UniverseId, BTreeMap<Channel, u8>> = BTreeMap::new();
-        for &universe in &self.whole {
-            frames.insert(universe, ChannelSet::ALL.iter().map(|channel| (channel, 0)).collect());
-        }
-        for patch in &self.keyed {
-            frames.entry(patch.universe).or_default().extend(patch.levels.iter().copied());
-        }
-        let patch = |(universe, levels): (_, BTreeMap<_, _>)| Patch { universe, levels: levels.into_iter().collect() };
-        frames.into_iter().map(patch).collect()
-    }
-
-    /// Whether there is no light in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.whole.is_empty() && self.keyed.is_empty()
-    }
 }
 
 impl Scene {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Change, Channel, State, UniverseId, What};
+use crate::dmx::{Change, Channel, Levels, State, UniverseId, What};
 
 /// What a `state.update` calls itself.
 const UPDATE: &str = "state.update";
@@ -63,9 +63,8 @@ impl StateUpdate {
         let at = (change.seq, change.ts);
         match &change.what {
             What::Levels(deltas) => {
-                let update = |(universe, delta): &(UniverseId, super::Levels)| {
-                    Self::new(at, *universe, delta.iter().copied(), false)
-                };
+                let update =
+                    |(universe, delta): &(UniverseId, Levels)| Self::new(at, *universe, delta.iter().copied(), false);
                 deltas.iter().map(update).collect()
             }
             What::Whole { gone } => {

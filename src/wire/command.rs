@@ -1,0 +1,164 @@
+//! The one reader of `demo.rgb.cmd.v1` for all doors.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::object::{ECHOED_ID_CHARS, Object};
+use super::{Faults, Reason, Refusal, Unified};
+use crate::dmx::{Command, CommandId, Patch, Rgb, Source};
+
+/// The `schema` of a command.
+pub const CMD_SCHEMA: &str = "demo.rgb.cmd.v1";
+
+/// Reads a `demo.rgb.cmd.v1` body (MQTT, REST).
+///
+/// # Errors
+/// Every fault of the body; nothing else happens.
+pub fn lamp_command(body: &[u8]) -> Result<Command, Refusal> {
+    read(&Object::from_client(body)?, "schema", CMD_SCHEMA)
+}
+
+/// Reads a WebSocket `set` message: the same fields with `"type":"set"` in the place of `schema`.
+///
+/// # Errors
+/// Every fault of the message; nothing else happens.
+pub fn set_message(body: &[u8]) -> Result<Command, Refusal> {
+    read(&Object::parse(body)?, "type", "set")
+}
+
+/// `demo.rgb.cmd.v1` as its schema shows it; [`lamp_command`] is what reads it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields, title = "demo.rgb.cmd.v1", description = "A request to change the colour of the lamp.")]
+pub struct RgbCommand {
+    /// Filled in when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", extend("const" = CMD_SCHEMA))]
+    pub schema: Option<String>,
+    /// ULID, in any case. A second command with the same id has no effect.
+    #[schemars(regex(pattern = "^[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}$"))]
+    pub cmd_id: String,
+    /// Who asks. `ui` and `ui-…` are drags: the oldest is dropped when the queue is full.
+    #[schemars(length(min = 1, max = 64))]
+    pub src: String,
+    /// Red; clamped to 0..255. Written as an integer: 1.0 and 1e2 are refused.
+    #[schemars(range(min = i64::MIN, max = u64::MAX))]
+    pub r: i128,
+    /// Green, as red.
+    #[schemars(range(min = i64::MIN, max = u64::MAX))]
+    pub g: i128,
+    /// Blue, as red.
+    #[schemars(range(min = i64::MIN, max = u64::MAX))]
+    pub b: i128,
+    /// The client's clock, Unix milliseconds: a level that is up to 2 s older than the newest of this client is `STALE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64", range(min = 1, max = u64::MAX))]
+    pub ts: Option<u64>,
+}
+
+/// Reads the fields of a lamp command whose kind stands in `tag`.
+fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<Command, Refusal> {
+    let mut faults = Faults::default();
+    let echoed = |name| object.string(name).filter(|id| id.chars().count() <= ECHOED_ID_CHARS);
+    if let Some(unified) = object.string("type").filter(|kind| tag != "type" && Unified::is_kind(kind)) {
+        faults.field(
+            "type",
+            format!("{unified} is a unified command: send it to dmx/command (MQTT), POST /command or /ws"),
+        );
+        let cmd_id = echoed("cmdId").or_else(|| echoed("id"));
+        return Err(Refusal { reason: Reason::ValidationFailed, cmd_id, errors: faults.into_errors() });
+    }
+    if let Some(raw) = object.get(tag)
+        && serde_json::from_str::<String>(raw).ok().as_deref() != Some(kind)
+    {
+        faults.field(tag, format!("must be \"{kind}\""));
+    }
+    let id = faults.text::<CommandId, _>(object, "cmdId");
+    let source = faults.text::<Source, _>(object, "src");
+    let [r, g, b] = ["r", "g", "b"].map(|name| faults.level(object, name));
+    let ts = faults.time(object, 1);
+    for (name, _) in object.entries() {
+        if ![tag, "cmdId", "src", "r", "g", "b", "ts"].contains(&name) {
+            faults.field(name, "is not a field of a command");
+        }
+    }
+    match (id, source, r, g, b) {
+        (Some(id), Some(source), Some(r), Some(g), Some(b)) if faults.is_empty() => {
+            Ok(Command { ts, ..Command::set(id, source, Patch::lamp(Rgb { r, g, b })) })
+        }
+        _ => Err(Refusal { reason: Reason::ValidationFailed, cmd_id: echoed("cmdId"), errors: faults.into_errors() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "01HZX3YJ9YJ3M5QAZ3GZ8K3QFF";
+
+    fn body(rest: &str) -> String {
+        format!(r#"{{"cmdId":"{ID}","src":"t",{rest}}}"#)
+    }
+
+    fn colour(rest: &str) -> Option<Rgb> {
+        let command = lamp_command(body(rest).as_bytes()).ok()?;
+        let mut frame = crate::dmx::Frame::DARK;
+        frame.set(&command.patches[0].levels);
+        Some(frame.rgb())
+    }
+
+    #[test]
+    fn integers_of_64_bits_are_clamped() {
+        assert_eq!(colour(r#""r":300,"g":-5,"b":7"#), Some(Rgb { r: 255, g: 0, b: 7 }));
+        assert_eq!(
+            colour(r#""r":18446744073709551615,"g":-9223372036854775808,"b":-0"#),
+            Some(Rgb { r: 255, g: 0, b: 0 })
+        );
+    }
+
+    #[test]
+    fn what_is_no_integer_is_refused_with_its_place() {
+        let many = "9".repeat(5000);
+        for value in ["1.5", "1.0", "1e2", "\"1\"", "null", "true", "[]", "{}", "18446744073709551616", &many] {
+            let refusal = lamp_command(body(&format!(r#""r":1,"g":{value},"b":1"#)).as_bytes()).unwrap_err();
+            assert_eq!(refusal.reason, Reason::ValidationFailed, "{value}");
+            assert_eq!(refusal.cmd_id.as_deref(), Some(ID));
+            assert_eq!(refusal.errors.iter().map(|e| e.path.as_str()).collect::<Vec<_>>(), ["/g"], "{value}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        let refusal = lamp_command(br#"{"schema":"x","cmdId":1,"r":"1","ts":0,"a/b":1}"#).unwrap_err();
+        let paths: Vec<_> = refusal.errors.iter().map(|e| e.path.as_str()).collect();
+        assert_eq!(paths, ["/schema", "/cmdId", "/src", "/r", "/g", "/b", "/ts", "/a~1b"]);
+        assert_eq!(refusal.cmd_id, None);
+    }
+
+    #[test]
+    fn no_json_scalars_and_deep_nesting_are_refusals() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        for (text, reason) in [
+            ("", Reason::NotJson),
+            ("{", Reason::NotJson),
+            ("{} x", Reason::NotJson),
+            ("null", Reason::ValidationFailed),
+            ("1", Reason::ValidationFailed),
+            ("[]", Reason::ValidationFailed),
+            (&deep, Reason::ValidationFailed),
+        ] {
+            assert_eq!(lamp_command(text.as_bytes()).unwrap_err().reason, reason, "{:.20}", text);
+        }
+        assert_eq!(lamp_command(b"\xff").unwrap_err().reason, Reason::NotJson);
+        let nested = body(&format!(r#""r":1,"g":1,"b":{deep}"#));
+        assert_eq!(lamp_command(nested.as_bytes()).unwrap_err().reason, Reason::ValidationFailed);
+    }
+
+    #[test]
+    fn a_set_message_is_the_same_command() {
+        let set = format!(r#"{{"type":"set","cmdId":"{ID}","src":"ui","r":1,"g":2,"b":3}}"#);
+        let command = set_message(set.as_bytes()).unwrap();
+        assert_eq!(command.patches[0], Patch::lamp(Rgb { r: 1, g: 2, b: 3 }));
+        assert!(command.is_ui_drag());
+    }
+}

@@ -1,0 +1,44 @@
+//! The wire: what clients write is read into light and documents, and both are shown as JSON. Pure.
+//!
+//! A reader names every fault of a body with its place, and nothing else happens.
+
+mod command;
+mod controls;
+mod desk;
+mod device;
+mod document;
+mod glance;
+mod lamp;
+#[cfg(test)]
+mod model_tests;
+mod news;
+mod object;
+mod port;
+mod project;
+mod refusal;
+mod salvage;
+mod scene;
+mod scene_edit;
+mod show;
+mod snapshot;
+mod unified;
+
+pub use command::{CMD_SCHEMA, RgbCommand, lamp_command, set_message};
+pub use controls::{BlackoutOrder, MasterOrder};
+pub use desk::{DeskView, FadeView};
+pub use device::{Device, Disconnect, MqttClient, Presence};
+pub use document::without_mark;
+pub use glance::Glance;
+pub use lamp::{RgbState, STATE_SCHEMA};
+pub use news::{ChannelLevel, StateUpdate};
+pub(crate) use object::Object;
+pub use port::PortStatus;
+pub use project::{NAME_CHARS, Project, ProjectBody, ProjectEdit};
+use refusal::Faults;
+pub use refusal::{FieldError, Reason, Refusal};
+pub use salvage::{LeftOut, salvage_lamp, salvage_scenes, salvage_show};
+pub use scene::{Scene, SceneBody, scenes};
+pub use scene_edit::{NotEdited, RecallOrder, SceneEdit, SceneFields};
+pub use show::{ImportMode, ListChanges, Show, ShowBody, ShowFile};
+pub use snapshot::{BackupOrder, LABEL_CHARS, RestoreOrder, Snapshot, SnapshotChanges};
+pub use unified::{Ack, Order, PATCH_CHANNELS, Unified, UnifiedCommand};

@@ -1,0 +1,140 @@
+//! A client's message, its values still text.
+//!
+//! Numbers are read from their own text, so that 1.0 and 1e2 stay apart from integers and five thousand
+//! digits cost nothing.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::refusal::pointer;
+use super::{Faults, Glance, Reason, Refusal, document};
+use crate::dmx;
+
+/// A JSON object with its values still text; of a name given twice the last one stands.
+pub(crate) struct Object<'a>(Vec<(String, &'a str)>);
+
+impl<'a> Object<'a> {
+    /// # Errors
+    /// Not UTF-8, not JSON, or not an object.
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Refusal> {
+        let text = std::str::from_utf8(document::without_mark(body))
+            .map_err(|e| Refusal::whole(Reason::NotJson, format!("not UTF-8: {e}")))?;
+        let not_json = |error| document::not_json(body, &error);
+        let raw: &RawValue = serde_json::from_str(text).map_err(not_json)?;
+        if !raw.get().starts_with('{') {
+            return Err(Refusal::whole(Reason::ValidationFailed, "must be a JSON object"));
+        }
+        serde_json::from_str(raw.get()).map_err(not_json)
+    }
+
+    /// A message of a client's, in which each key must stand once.
+    ///
+    /// # Errors
+    /// As above, and keys that are given twice.
+    pub(crate) fn from_client(body: &'a [u8]) -> Result<Self, Refusal> {
+        let object = Self::parse(body)?;
+        let id = || object.string("cmdId").or_else(|| object.string("id"));
+        let named = |refusal| Refusal { cmd_id: id().filter(|id| id.chars().count() <= ECHOED_ID_CHARS), ..refusal };
+        Glance::over(body).each_key_once().map_err(named)?;
+        Ok(object)
+    }
+
+    /// The value of a name, as JSON text.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().rev().find(|(key, _)| key == name).map(|&(_, value)| value)
+    }
+
+    /// All fields, in the order of the text.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// The value of a name when it is a string.
+    pub(crate) fn string(&self, name: &str) -> Option<String> {
+        self.get(name).and_then(|raw| serde_json::from_str(raw).ok())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Vec<(String, &'de str)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(entry) = map.next_entry::<String, &'de RawValue>()? {
+                    fields.push((entry.0, entry.1.get()));
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(Fields).map(Object)
+    }
+}
+
+/// The longest `cmdId` that a refusal repeats; unified commands allow ids of this length.
+pub(super) const ECHOED_ID_CHARS: usize = dmx::ID_CHARS;
+
+impl Faults {
+    /// A fault of a field of the object itself.
+    pub(super) fn field(&mut self, name: &str, msg: impl Into<String>) {
+        self.add(pointer("", name), msg);
+    }
+
+    /// A field that is a text of some kind.
+    pub(super) fn text<T, E>(&mut self, object: &Object<'_>, name: &str) -> Option<T>
+    where
+        T: std::str::FromStr<Err = E>,
+        E: fmt::Display,
+    {
+        let parsed = match object.get(name) {
+            None => Err("is missing".to_owned()),
+            Some(raw) => match serde_json::from_str::<String>(raw) {
+                Ok(text) => text.parse().map_err(|e: E| e.to_string()),
+                Err(_) => Err("must be a string".to_owned()),
+            },
+        };
+        parsed.map_err(|msg| self.field(name, msg)).ok()
+    }
+
+    /// The client's clock, at least `least`, when it stands there.
+    pub(super) fn time(&mut self, object: &Object<'_>, least: u64) -> Option<u64> {
+        let ts = integer(object.get("ts")?).and_then(|ts| u64::try_from(ts).ok()).filter(|&ts| ts >= least);
+        if ts.is_none() {
+            self.field("ts", format!("must be an integer, {least} or more (Unix milliseconds)"));
+        }
+        ts
+    }
+
+    /// A level, clamped.
+    pub(super) fn level(&mut self, object: &Object<'_>, name: &str) -> Option<u8> {
+        self.level_at(object, "", name)
+    }
+
+    /// The same in an object that stands at a JSON pointer.
+    pub(super) fn level_at(&mut self, object: &Object<'_>, at: &str, name: &str) -> Option<u8> {
+        let parsed = match object.get(name) {
+            None => Err("is missing"),
+            Some(raw) => integer(raw).ok_or("must be an integer (it is clamped to 0..255)"),
+        };
+        match parsed {
+            Ok(value) => u8::try_from(value.clamp(0, 255)).ok(),
+            Err(msg) => {
+                self.add(pointer(at, name), msg);
+                None
+            }
+        }
+    }
+}
+
+/// An integer that fits 64 bits, signed or not; nothing with a fraction or an exponent.
+pub(super) fn integer(raw: &str) -> Option<i128> {
+    raw.parse::<i64>().map(i128::from).or_else(|_| raw.parse::<u64>().map(i128::from)).ok()
+}
