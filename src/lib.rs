@@ -13,5 +13,6 @@ pub mod kit;
 pub mod library;
 pub mod metrics;
 pub mod output;
+pub mod setup;
 pub mod store;
 pub mod wire;

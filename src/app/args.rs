@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use clap::{Parser, Subcommand};
 
-pub use super::setup::Places;
 use crate::backup::Label;
 use crate::dmx::{NotAnId, ProjectId, VersionId};
+pub use crate::setup::Places;
 
 /// What people do with it, for `--help` and the manual.
 pub(super) const EXAMPLES: [(&str, &str); 2] = [

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::memory::Memory;
-use super::report;
 use super::signals::Signals;
 use super::{addresses, banner, mdns};
 use crate::backup::{self, Backups};
@@ -23,6 +22,7 @@ use crate::kit::systemd;
 use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
 use crate::output::{self, FaultKind, Outputs};
+use crate::setup;
 use crate::store::StoreError;
 
 /// Web requests that were under way may take this long at the stop. With the commands' 600 ms, the outputs' 1.6 s and the
@@ -142,7 +142,7 @@ impl House {
         let mqtt_listener = broker::bind(&mqtt)?;
         let health = Health::default();
         if let Some(path) = setup_report {
-            report::read_out(path, &health);
+            setup::read_out(path, &health);
         }
         let memory = config.limits.memory.map_or_else(budget::default_memory, |size| size.0);
         let budget = Budget::new(memory, config.limits.per_address, health.clone(), metrics.memory.clone());

@@ -11,8 +11,6 @@ mod manual;
 mod mdns;
 mod memory;
 mod offline;
-mod report;
-mod setup;
 mod signals;
 
 use std::ffi::OsString;
@@ -23,6 +21,7 @@ use std::process::ExitCode;
 
 use crate::config::Loaded;
 use crate::metrics::Metrics;
+use crate::setup;
 
 /// Imports settings from the boot partition; a faulty file, or none, is no failure.
 pub fn run_setup<K: Into<OsString>, V: Into<OsString>>(
@@ -31,7 +30,7 @@ pub fn run_setup<K: Into<OsString>, V: Into<OsString>>(
     places: &args::Places,
 ) {
     let variables: Vec<_> = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-    setup::run(base, &variables, places);
+    setup::run(base, &variables, places).iter().for_each(|note| tell(note));
 }
 
 /// Runs the appliance until it is told to stop. What ends it otherwise stands on stderr and in the log.

@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 8] = [
     &["store"],
     &["engine"],
     &["library", "intake", "backup"],
-    &["broker", "http", "output", "input", "pwa"],
+    &["broker", "http", "output", "input", "setup", "pwa"],
     &["app"],
 ];
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::render::{self, Written};
-use crate::app::report::{Kind, Note};
+use super::report::{Kind, Note};
 use crate::config::{self, ConfigError, Edition, IMPORTED, Piece, Prepared};
 
 /// The file that people edit.

@@ -4,6 +4,7 @@
 mod files;
 mod plan;
 mod render;
+mod report;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use self::plan::{FILE, Found, Plan};
-use super::report::{Kind, Note};
+pub(crate) use self::report::read_out;
+use self::report::{Kind, Note};
 use crate::config;
 
 /// Its name on the boot partition.
@@ -40,8 +42,8 @@ pub struct Places {
     set_host_name: bool,
 }
 
-/// Imports. Tells on stderr what is wrong, which is never a failure.
-pub(super) fn run(base: Option<&Path>, variables: &[(OsString, OsString)], places: &Places) {
+/// Imports, and gives back what people should be told. Whatever is wrong is never a failure.
+pub fn run(base: Option<&Path>, variables: &[(OsString, OsString)], places: &Places) -> Vec<String> {
     let kept_in = places.data.join("setup").join(FILE);
     let file = match config::text_called(&places.boot.join(FILE), Path::new(FILE)) {
         Ok(text) => text.map(Ok),
@@ -68,7 +70,7 @@ pub(super) fn run(base: Option<&Path>, variables: &[(OsString, OsString)], place
     {
         plan.add(Kind::SetupFault, format!("the secrets are still in {FILE}, it cannot be written: {error}"));
     }
-    tell(&plan, places);
+    tell(&plan, places)
 }
 
 fn misnamed(name: &str) -> String {
@@ -111,16 +113,17 @@ fn put_in_force(plan: &mut Plan, places: &Places) {
     }
 }
 
-fn tell(plan: &Plan, places: &Places) {
+/// Tells it on the boot partition and to the appliance; and what is left to tell.
+fn tell(plan: &Plan, places: &Places) -> Vec<String> {
+    let mut told = Vec::new();
     if let Err(error) = files::replace_on_boot(&places.boot, STATUS, &plan.status.replace('\n', "\r\n")) {
-        super::tell(&format_args!("{STATUS}: {error}"));
+        told.push(format!("{STATUS}: {error}"));
     }
     let notes: &[Note] = &plan.notes;
     let report = serde_json::to_string(notes).unwrap_or_default();
     if let Err(error) = files::replace_with_folder(&places.report, &report, 0o644) {
-        super::tell(&format_args!("{}: {error}", places.report.display()));
+        told.push(format!("{}: {error}", places.report.display()));
     }
-    for note in notes {
-        super::tell(&format_args!("setup: {}", note.message));
-    }
+    told.extend(notes.iter().map(|note| format!("setup: {}", note.message)));
+    told
 }

@@ -31,7 +31,7 @@ impl Note {
 }
 
 /// Hangs everything up on the board. No report is no trouble: this machine has no `dmxd setup`.
-pub(super) fn read_out(path: &Path, health: &Health) {
+pub(crate) fn read_out(path: &Path, health: &Health) {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
