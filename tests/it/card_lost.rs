@@ -102,7 +102,8 @@ async fn what_a_kill_takes_back_from_memory_is_said_and_no_number_is_given_twice
     assert!(lists(&web, "CHANGES_TAKEN_BACK").await, "{:?}", web.problems().await);
     let told = appliance.log.wait("how much", |line| line["message"] == "changes_taken_back").await;
     let changes = told["changes"].as_u64().unwrap();
-    assert!(changes >= u64::from(COMMANDS) - 50, "about all of them: {told}");
+    // A busy machine has more of them on the card before it is full.
+    assert!(changes >= u64::from(COMMANDS) / 2, "most of them: {told}");
     let seq = web.seq().await;
     assert!(seq > highest, "{seq} after {highest}");
     assert!(web.accepted(&command([1, 2, 3])).await > seq);
