@@ -149,9 +149,10 @@ impl<'a> MakeWriter<'a> for Lines {
 
 #[cfg(test)]
 mod tests {
-    use parking_lot::Mutex;
     use std::sync::mpsc::{Receiver, Sender};
     use std::time::Instant;
+
+    use parking_lot::Mutex;
 
     use serde_json::Value;
     use tracing::subscriber::with_default;

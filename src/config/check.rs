@@ -130,7 +130,7 @@ const ODD: &[Rule] = &[
     Rule {
         keys: &["input.port", "usb.port"],
         broken: |c| both_named(c) && c.usb.port != c.input.port && same_file(&c.usb.port, &c.input.port),
-        wrong: "usb.port and input.port lead to the same device, so only one of them works",
+        wrong: "usb.port and input.port lead to the same device, so only the output works",
         right: "name two different devices, best by their links in /dev/serial/by-id",
     },
 ];

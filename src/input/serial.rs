@@ -102,8 +102,11 @@ impl Serial {
     async fn listen(&mut self) -> Result<Strayed, InputError> {
         let devices = usb::devices().await;
         let port = self.port.whereabouts(&devices);
-        let opened = Line::open(&port, self.baud).await;
-        let mut line = opened.map_err(|error| error.unless_ours("usb.port", &self.usb_port))?;
+        // Whichever came first would have it, another one after each start: light goes before what reads it.
+        if !self.usb_port.is_empty() && usb::same_file(&port, &self.usb_port) {
+            return Err(OpenError::Ours { path: port, other: "usb.port" }.into());
+        }
+        let mut line = Line::open(&port, self.baud).await?;
         self.port.opened(&port, &devices);
         self.board.opened(&port);
         let (mut parser, mut gatherer, mut buffer) =

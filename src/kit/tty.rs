@@ -44,7 +44,7 @@ pub enum OpenError {
     },
     /// We have it ourselves.
     #[error(
-        "opening {path}: it is the device of {other} as well, which has it already (dmxd itself, by another name); name \
+        "opening {path}: it is the device of {other} as well, which has it (dmxd itself, by another name); name \
          two different devices in usb.port and input.port"
     )]
     Ours {

@@ -42,7 +42,7 @@ pub struct Places {
     set_host_name: bool,
 }
 
-/// Imports, and gives back what people should be told. Whatever is wrong is never a failure.
+/// Imports, and returns the lines for stderr. A faulty file, or none, is no failure.
 pub fn run(base: Option<&Path>, variables: &[(OsString, OsString)], places: &Places) -> Vec<String> {
     let kept_in = places.data.join("setup").join(FILE);
     let file = match config::text_called(&places.boot.join(FILE), Path::new(FILE)) {
@@ -113,7 +113,7 @@ fn put_in_force(plan: &mut Plan, places: &Places) {
     }
 }
 
-/// Tells it on the boot partition and to the appliance; and what is left to tell.
+/// Writes the status for people and the report for the appliance; returns the lines for stderr.
 fn tell(plan: &Plan, places: &Places) -> Vec<String> {
     let mut told = Vec::new();
     if let Err(error) = files::replace_on_boot(&places.boot, STATUS, &plan.status.replace('\n', "\r\n")) {

@@ -248,7 +248,7 @@ fn report(dir: &Path, health: &Health, replayed: &Replayed, bad_snapshot: bool, 
 
 fn report_taken_back(health: &Health, changes: u64) {
     let message = format!(
-        "the last run ended while the card took no writes: its last {changes} changes were in memory only and are lost, their \
+        "the last run ended while the card took no writes: at least its last {changes} changes were in memory only and are lost, their \
          command ids too; numbers of changes went on with a jump: check the light, and the card"
     );
     health.raise(TAKEN_BACK, message);

@@ -40,7 +40,7 @@ pub struct FadeView {
     /// Its time.
     pub duration_ms: u64,
     /// Its curve.
-    #[schemars(extend("enum" = ["linear", "s_curve", "expo"]))]
+    #[schemars(schema_with = "super::easing::easing")]
     pub easing: &'static str,
 }
 

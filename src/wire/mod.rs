@@ -7,6 +7,7 @@ mod controls;
 mod desk;
 mod device;
 mod document;
+mod easing;
 mod glance;
 mod lamp;
 #[cfg(test)]

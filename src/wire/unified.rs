@@ -127,7 +127,7 @@ pub enum UnifiedCommand {
         duration_ms: u64,
         /// Absent: linear.
         #[serde(skip_serializing_if = "Option::is_none")]
-        #[schemars(with = "String", extend("enum" = ["linear", "s_curve", "expo"]))]
+        #[schemars(schema_with = "super::easing::easing")]
         easing: Option<Easing>,
     },
     /// Keeps levels as a scene.

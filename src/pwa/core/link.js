@@ -164,7 +164,7 @@ export class Link {
       return; // somebody between us and the appliance is talking
     }
     if (message.type === "err" && message.code === 401) return; // the close that follows says it too
-    if (this.standing().kind === "lost") this.#around.changed(); // whoever has been told so gives up before it is over
+    if (this.standing().kind === "lost") this.#around.changed(); // what still waits for this link is given up before it is back
     this.#heardAt = this.#around.now();
     this.#heardWall = this.#around.wall();
     this.#deadline = this.#askedAt = null;

@@ -2,8 +2,11 @@
 
 #![no_main]
 
-use dmxd::dmx::{Command, Source, State};
-use dmxd::wire::{lamp_command, set_message, BlackoutOrder, MasterOrder, Order, PATCH_CHANNELS, RecallOrder, Refusal, SceneEdit, Unified};
+use dmxd::dmx::{Source, State};
+use dmxd::wire::{
+    BlackoutOrder, MasterOrder, Order, PATCH_CHANNELS, RecallOrder, Refusal, SceneEdit, Unified, lamp_command,
+    set_message,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
@@ -27,7 +30,7 @@ fuzz_target!(|body: &[u8]| {
     let mut scenes = Vec::new();
     if let Some(edit) = check(body, SceneEdit::add(body, &State::default(), Default::default(), 1)) {
         let scene = edit.apply(&mut scenes, 2).expect("there is room");
-        scene.look(64);
+        let _ = scene.look(64);
         if let Some(edit) = check(body, SceneEdit::change(scene.id().to_owned(), body)) {
             let _ = edit.apply(&mut scenes, 3); // refused or done, the list is whole
             assert_eq!(scenes.len(), 1);

@@ -14,7 +14,11 @@ use dmxd::broker::{self, Broker};
 use dmxd::config::Config;
 use dmxd::dmx::ProjectId;
 use dmxd::engine::{self, Engine};
+use dmxd::intake::{self, Intake};
+use dmxd::kit::budget::{self, Budget};
 use dmxd::kit::health::Health;
+use dmxd::kit::tasks::Tasks;
+use dmxd::library;
 use dmxd::metrics::Metrics;
 use dmxd::store::Store;
 use libfuzzer_sys::fuzz_target;
@@ -32,7 +36,7 @@ const FILTERS: [&str; 8] = ["a", "a/#", "+/b", "#", "$SYS/#", "v1/#", "a/+/#", "
 struct Stage {
     runtime: Runtime,
     address: SocketAddr,
-    _parts: (Broker, Engine, tempfile::TempDir),
+    _parts: (Broker, Engine, Tasks, tempfile::TempDir),
 }
 
 static STAGE: OnceLock<Stage> = OnceLock::new();
@@ -52,18 +56,33 @@ fn stage() -> Stage {
         let opened = Store::open(&config.storage, &health, &metrics).unwrap();
         let project = ProjectId::default_project();
         let engine = engine::start(&config.engine, opened.store.clone(), 0, project, &metrics).await;
+        let mut tasks = Tasks::default();
+        let parts = library::Parts {
+            several: false,
+            store: opened.store.clone(),
+            engine: engine.handle.clone(),
+            feed: engine.feed.clone(),
+            universes: config.engine.universes,
+            health: health.clone(),
+        };
+        let library = library::start(parts, &mut tasks).await;
+        let parts = intake::Parts { settings: &config.engine, engine: engine.handle.clone(), library };
+        let intake = Intake::new(parts, &mut tasks);
+        let memory = budget::default_memory();
+        let budget = Budget::new(memory, config.limits.per_address, health.clone(), metrics.memory.clone());
         let listener = broker::bind(&config.mqtt).unwrap();
         let address = listener.local_addr().unwrap();
         let parts = broker::Parts {
             settings: config.mqtt,
-            engine: engine.handle.clone(),
+            intake,
             feed: engine.feed.clone(),
             store: opened.store,
+            budget,
             health,
             metrics,
         };
         let broker = broker::start(listener, parts).await.unwrap();
-        (address, (broker, engine, data))
+        (address, (broker, engine, tasks, data))
     });
     Stage { runtime, address, _parts: parts }
 }

@@ -420,17 +420,13 @@ async fn input_and_output_that_lead_to_one_device_are_named_as_such() {
     let home = looking(&bus).set("DMX_USB_PORT", "/dev/ttyUSB0");
     let home = home.set("DMX_INPUT_ENABLED", "true").set("DMX_INPUT_PORT", bus.alias("ttyUSB0"));
     let appliance = home.start().await;
-    let either = async || {
-        let web = appliance.web();
-        let advice = problem(&web, "INPUT_DOWN").await;
-        if advice.is_some() { advice } else { problem(&web, "OUTPUT_DOWN").await }
-    };
-    let advice = eventually("whoever came second", either).await;
+    light(&appliance, &widget, [1, 2, 3]).await;
+    let advice = eventually("the problem", async || problem(&appliance.web(), "INPUT_DOWN").await).await;
     assert!(advice.contains("usb.port") && !advice.contains("another program"), "{advice}");
     let said = appliance.stderr.tail(20);
     assert!(said.contains("usb.port and input.port lead to the same device"), "{said}");
     // The other way round.
-    drop((appliance, widget));
+    drop(appliance);
     let bus = UsbBus::new();
     let shield = Shield::plugged_in(bus.dev("ttyUSB0"));
     let home = bus.under(Home::new()).set("DMX_INPUT_ENABLED", "true").set("DMX_INPUT_PORT", "/dev/ttyUSB0");
