@@ -142,8 +142,9 @@ impl Hub {
 
     /// The router of this generation does not answer: the guardian replaces it, unless it has.
     pub(super) fn router_is_gone(&self, generation: usize, error: &super::router::RouterGone) {
-        let present = self.routers.borrow().generation() == generation;
-        if present && self.router_serves.send_replace(false) {
+        // Held to the end: another router cannot take its place in between, and be called dead for it.
+        let present = self.routers.borrow();
+        if present.generation() == generation && self.router_serves.send_replace(false) {
             tracing::error!(generation, %error, "router_gone");
             self.metrics.serving.set(0);
             self.health.raise(
