@@ -7,7 +7,7 @@ use age::secrecy::SecretString;
 use fernet::Fernet;
 
 use super::bundle::{MOST, MOST_STORED};
-use super::fault::{Fault, FaultKind};
+use super::error::{BackupError, BackupErrorKind};
 use super::trailer;
 use crate::config;
 use crate::kit::secret::Secret;
@@ -52,7 +52,7 @@ impl Keys {
     ///
     /// # Errors
     /// One is of no known form.
-    pub(super) fn new(settings: &config::Backup) -> Result<Self, Fault> {
+    pub(super) fn new(settings: &config::Backup) -> Result<Self, BackupError> {
         let current = settings.encryption_key.as_ref().map(|key| Key::parse("backup.encryption_key", key));
         let old = settings.old_keys.iter().map(|key| Key::parse("backup.old_keys", key));
         Ok(Self { current: current.transpose()?, old: old.collect::<Result<_, _>>()? })
@@ -67,10 +67,10 @@ impl Keys {
     ///
     /// # Errors
     /// It is too large.
-    pub(super) fn seal(&self, plain: Vec<u8>, now_s: u64) -> Result<Vec<u8>, Fault> {
+    pub(super) fn seal(&self, plain: Vec<u8>, now_s: u64) -> Result<Vec<u8>, BackupError> {
         if plain.len() > MOST {
             let message = format!("the project has {} bytes, a backup at most {MOST}; delete scenes", plain.len());
-            return Err(Fault::new(FaultKind::Refused, message));
+            return Err(BackupError::new(BackupErrorKind::Refused, message));
         }
         let sealed = match &self.current {
             None => return Ok(trailer::add(plain)),
@@ -82,14 +82,14 @@ impl Keys {
                 sealed_for(&recipient, &plain)
             }
         };
-        sealed.map_err(|error| Fault::new(FaultKind::Refused, format!("sealing the backup: {error}")))
+        sealed.map_err(|error| BackupError::new(BackupErrorKind::Refused, format!("sealing the backup: {error}")))
     }
 
     /// Opens a bundle with the first key that fits, verified to its end.
     ///
     /// # Errors
     /// Unreadable: no key fits, it is damaged, too large, or nothing that we know.
-    pub(super) fn open(&self, stored: &[u8]) -> Result<Vec<u8>, Fault> {
+    pub(super) fn open(&self, stored: &[u8]) -> Result<Vec<u8>, BackupError> {
         if stored.len() as u64 > MOST_STORED {
             return Err(too_large());
         }
@@ -100,7 +100,7 @@ impl Keys {
                 .ok_or_else(|| damaged("its bytes do not match the checksum at its end")),
             Some(Kind::Age) => self.open_age(stored),
             Some(Kind::Fernet) => self.open_fernet(stored),
-            None => Err(Fault::unreadable(
+            None => Err(BackupError::unreadable(
                 "the backup is neither an age file, a Fernet token nor JSON: it is damaged, or something else",
             )),
         }
@@ -110,7 +110,7 @@ impl Keys {
         self.current.iter().chain(&self.old)
     }
 
-    fn open_fernet(&self, stored: &[u8]) -> Result<Vec<u8>, Fault> {
+    fn open_fernet(&self, stored: &[u8]) -> Result<Vec<u8>, BackupError> {
         let keys: Vec<_> = self.all().filter_map(Key::fernet).collect();
         let token = std::str::from_utf8(stored.trim_ascii_end()).map_err(|_| damaged("not a Fernet token"))?;
         // The crate reads one whose padding was cut off, which no writer of tokens leaves out (Fernet Spec: base64url with padding).
@@ -126,7 +126,7 @@ impl Keys {
         }
     }
 
-    fn open_age(&self, stored: &[u8]) -> Result<Vec<u8>, Fault> {
+    fn open_age(&self, stored: &[u8]) -> Result<Vec<u8>, BackupError> {
         let header = || age::Decryptor::new_buffered(stored).map_err(|error| damaged(&error.to_string()));
         let by_passphrase = header()?.is_scrypt();
         let identities: Vec<Box<dyn age::Identity + '_>> =
@@ -138,7 +138,7 @@ impl Keys {
                 Err(age::DecryptError::NoMatchingKeys | age::DecryptError::DecryptionFailed) => {}
                 Err(age::DecryptError::KeyDecryptionFailed) => {}
                 Err(age::DecryptError::ExcessiveWork { required, .. }) => {
-                    return Err(Fault::unreadable(format!(
+                    return Err(BackupError::unreadable(format!(
                         "the backup was sealed with work factor {required}, which takes too much memory here \
                          (at most {MOST_WORK}); seal it anew elsewhere"
                     )));
@@ -151,7 +151,7 @@ impl Keys {
 }
 
 impl Key {
-    fn parse(setting: &str, secret: &Secret) -> Result<Self, Fault> {
+    fn parse(setting: &str, secret: &Secret) -> Result<Self, BackupError> {
         let text = secret.reveal();
         let key = if let Some(phrase) = text.strip_prefix("passphrase:").filter(|phrase| !phrase.is_empty()) {
             Some(Self::Passphrase(phrase.to_owned().into()))
@@ -160,7 +160,7 @@ impl Key {
         } else {
             Fernet::new(&canonical(text)).map(Self::Fernet)
         };
-        key.ok_or_else(|| Fault::new(FaultKind::Refused, format!("{setting} is not a backup key")))
+        key.ok_or_else(|| BackupError::new(BackupErrorKind::Refused, format!("{setting} is not a backup key")))
     }
 
     fn fernet(&self) -> Option<&Fernet> {
@@ -222,22 +222,22 @@ fn sealed_for(recipient: &dyn age::Recipient, plain: &[u8]) -> std::io::Result<V
     Ok(sealed)
 }
 
-fn read_to_the_end(reader: impl Read) -> Result<Vec<u8>, Fault> {
+fn read_to_the_end(reader: impl Read) -> Result<Vec<u8>, BackupError> {
     let mut plain = Vec::new();
     let length = reader.take(MOST as u64 + 1).read_to_end(&mut plain).map_err(|error| damaged(&error.to_string()))?;
     if length > MOST { Err(too_large()) } else { Ok(plain) }
 }
 
-fn damaged(why: &str) -> Fault {
-    Fault::unreadable(format!("the backup is damaged or cut short ({why}); restore another version"))
+fn damaged(why: &str) -> BackupError {
+    BackupError::unreadable(format!("the backup is damaged or cut short ({why}); restore another version"))
 }
 
-fn too_large() -> Fault {
-    Fault::unreadable(format!("the backup is larger than {MOST} bytes: it is none of a project"))
+fn too_large() -> BackupError {
+    BackupError::unreadable(format!("the backup is larger than {MOST} bytes: it is none of a project"))
 }
 
-fn no_key(none: bool, form: &str) -> Fault {
-    Fault::unreadable(if none {
+fn no_key(none: bool, form: &str) -> BackupError {
+    BackupError::unreadable(if none {
         format!("the backup is sealed, and no key of the form {form} is set; put it into backup.old_keys")
     } else {
         format!(
@@ -284,7 +284,7 @@ pub(super) mod tests {
             let others = [age.as_str(), &fernet, "passphrase:wrong horse"];
             assert_eq!(keys(None, &[&others[..], &[&key]].concat()).open(&sealed).unwrap(), PLAIN);
             let told = keys(Some(others[0]), &others[1..]).open(&sealed).unwrap_err();
-            assert_eq!(told.kind, FaultKind::Unreadable);
+            assert_eq!(told.kind, BackupErrorKind::Unreadable);
             assert!(told.message.starts_with("no key of the form "), "{told}");
             let told = keys(None, &[]).open(&sealed).unwrap_err();
             assert!(told.message.contains("is sealed, and no key"), "{told}");
@@ -354,15 +354,15 @@ pub(super) mod tests {
     #[test]
     fn what_is_no_bundle_is_refused() {
         for bytes in [&b""[..], b"x", b"\0\0\0\0", b"[]", b"gAAAAA", AGE, b"age-encryption.org/v2\n"] {
-            assert_eq!(keys(Some(FERNET_KEY), &[]).open(bytes).unwrap_err().kind, FaultKind::Unreadable);
+            assert_eq!(keys(Some(FERNET_KEY), &[]).open(bytes).unwrap_err().kind, BackupErrorKind::Unreadable);
         }
     }
 
     #[test]
     fn what_is_too_large_is_refused_on_both_ways() {
         let keys = keys(None, &[]);
-        assert_eq!(keys.seal(vec![b'{'; MOST + 1], 7).unwrap_err().kind, FaultKind::Refused);
-        assert_eq!(keys.open(&vec![b'{'; MOST + 1000]).unwrap_err().kind, FaultKind::Unreadable);
+        assert_eq!(keys.seal(vec![b'{'; MOST + 1], 7).unwrap_err().kind, BackupErrorKind::Refused);
+        assert_eq!(keys.open(&vec![b'{'; MOST + 1000]).unwrap_err().kind, BackupErrorKind::Unreadable);
     }
 
     proptest! {

@@ -76,7 +76,7 @@ struct Seen {
 
 /// What a project's light is stored as.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredLight {
     pub(super) updated_by: Source,
     pub(super) frames: Vec<(UniverseId, Frame)>,
 }
@@ -239,19 +239,19 @@ pub fn state(store: &Store, project: &ProjectId, seq_jump: u64) -> State {
     let seq = lights().map(|(_, light)| light.seq).max().unwrap_or(0);
     let ts = lights().find(|(key, _)| *key == project.as_str().as_bytes()).map(|(_, light)| light.ts);
     let ts = ts.filter(|ts| *ts > 0).unwrap_or_else(clock::now_ms);
-    let Stored { updated_by, frames } = stored(store, project);
+    let StoredLight { updated_by, frames } = stored(store, project);
     State::restore(seq.saturating_add(seq_jump), ts, updated_by, frames)
 }
 
 /// A project's light.
-pub(super) fn stored(store: &Store, project: &ProjectId) -> Stored {
+pub(super) fn stored(store: &Store, project: &ProjectId) -> StoredLight {
     let light = light(store, project);
     let prefix = levels_prefix(project);
     let frames = store.scan(Tree::Levels, prefix.as_bytes()).into_iter().filter_map(|(key, value)| {
         Some((universe_of(&key, &prefix)?, Frame::from(<[u8; CHANNELS]>::try_from(value).ok()?)))
     });
     let updated_by = light.and_then(|light| light.by.parse().ok()).unwrap_or_else(Source::init);
-    Stored { updated_by, frames: frames.collect() }
+    StoredLight { updated_by, frames: frames.collect() }
 }
 
 /// The ids that were accepted before, each as if it had just been: the clock may have been set meanwhile, and a command

@@ -36,7 +36,7 @@ const CLOCK_WAS_SET: u64 = 1_704_067_200_000;
 
 /// Value of `Tree::Sessions`.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredSession {
     v: u8,
     /// Filter and QoS.
     filters: Vec<(String, u8)>,
@@ -64,7 +64,7 @@ impl Record {
 pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
     let now = clock::now_ms();
     let read = |(key, value): (Vec<u8>, Vec<u8>)| {
-        let stored: Stored = serde_json::from_slice(&value).ok()?;
+        let stored: StoredSession = serde_json::from_slice(&value).ok()?;
         let filter = |(text, qos): (String, u8)| Some((Filter::new(&text)?, QoS::new(qos)?));
         // One that was connected has been away since the process ended, which was no age ago.
         let known = !stored.connected && stored.since >= CLOCK_WAS_SET && now >= stored.since;
@@ -125,7 +125,7 @@ impl Session {
             return;
         }
         let filters = self.subscriptions.wanted().map(|(filter, qos)| (filter.as_str().to_owned(), qos.bits()));
-        let stored = Stored { v: FORMAT, filters: filters.collect(), connected, since: clock::now_ms() };
+        let stored = StoredSession { v: FORMAT, filters: filters.collect(), connected, since: clock::now_ms() };
         let mut batch = Batch::default();
         batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
         commit(&self.hub, batch).await;
