@@ -109,7 +109,7 @@ pub(super) fn keep_fades(batch: &mut Batch, project: &ProjectId, fades: Vec<Kept
 /// The long fades of a project that were on their way when its light was last written, and when that was.
 pub(super) fn fades(store: &Store, project: &ProjectId) -> Option<(Vec<KeptFade>, Duration)> {
     let at = light(store, project)?.at?;
-    let kept = serde_json::from_slice::<KeptFades>(&store.get(Tree::Light, FADES.as_bytes())?).ok()?;
+    let kept = store.value::<KeptFades>(Tree::Light, FADES.as_bytes(), FORMAT)?;
     (kept.project == project.as_str()).then(|| (kept.fades, Duration::from_millis(at)))
 }
 
@@ -200,8 +200,7 @@ pub(super) fn keep_desk(batch: &mut Batch, desk: &dmx::KeptDesk, project: &Proje
 
 /// The desk as it was last written, under this project.
 pub(super) fn desk(store: &Store, project: &ProjectId) -> dmx::KeptDesk {
-    let value = store.get(Tree::Light, DESK.as_bytes());
-    let kept = value.and_then(|value| serde_json::from_slice::<KeptDesk>(&value).ok());
+    let kept = store.value::<KeptDesk>(Tree::Light, DESK.as_bytes(), FORMAT);
     let Some(KeptDesk { master, blackout, scene, .. }) = kept else { return dmx::KeptDesk::default() };
     let scene = scene.filter(|scene| scene.project == project.as_str()).map(|KeptScene { id, channels, .. }| {
         let read =
@@ -217,7 +216,7 @@ pub(super) fn was_moving(store: &Store, project: &ProjectId) -> bool {
 }
 
 fn light(store: &Store, project: &ProjectId) -> Option<Light> {
-    serde_json::from_slice(&store.get(Tree::Light, project.as_str().as_bytes())?).ok()
+    store.value(Tree::Light, project.as_str().as_bytes(), FORMAT)
 }
 
 fn append_id(batch: &mut Batch, project: &ProjectId, id: &CommandId, ts: u64, keep_ids: usize) {
@@ -235,7 +234,7 @@ pub(super) fn is_known(store: &Store, project: &ProjectId) -> bool {
 #[must_use]
 pub fn state(store: &Store, project: &ProjectId, seq_jump: u64) -> State {
     let lights = store.scan(Tree::Light, b"");
-    let lights = || lights.iter().filter_map(|(key, value)| Some((key, serde_json::from_slice::<Light>(value).ok()?)));
+    let lights = || lights.iter().filter_map(|(key, value)| Some((key, store.parse::<Light>(key, value, FORMAT)?)));
     let seq = lights().map(|(_, light)| light.seq).max().unwrap_or(0);
     let ts = lights().find(|(key, _)| *key == project.as_str().as_bytes()).map(|(_, light)| light.ts);
     let ts = ts.filter(|ts| *ts > 0).unwrap_or_else(clock::now_ms);
@@ -306,6 +305,28 @@ mod tests {
         seen(&store, &project, &mut dedupe, start);
         assert!(dedupe.has(&id, start + Duration::from_secs(9)));
         assert!(!dedupe.has(&id, start + ttl));
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_value_of_tomorrows_format_is_named_and_not_read() {
+        let (dir, health) = (tempfile::tempdir().unwrap(), Health::default());
+        let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
+        let store = Store::open(&storage, &health, &Metrics::new().unwrap()).unwrap().store;
+        let (project, other) = (ProjectId::default_project(), "other".parse::<ProjectId>().unwrap());
+        let mut batch = Batch::default();
+        batch.put(Tree::Light, project.as_str(), r#"{"v":1,"seq":5,"ts":1,"by":"x","moving":true,"at":7}"#);
+        batch.put(Tree::Light, other.as_str(), r#"{"v":2,"seq":9,"ts":1,"by":"x","moving":true}"#);
+        batch.put(Tree::Light, DESK, r#"{"v":3,"master":7,"blackout":true}"#);
+        batch.put(Tree::Light, FADES, r#"{"v":4,"project":"default","fades":[]}"#);
+        store.commit(batch, Box::new(|| {})).await;
+        assert!(was_moving(&store, &project) && !was_moving(&store, &other));
+        assert!(!desk(&store, &project).blackout && fades(&store, &project).is_none());
+        assert_eq!(state(&store, &project, 0).seq, 5);
+        let told: Vec<_> = health.problems().into_iter().map(|problem| problem.message).collect();
+        for (key, number) in [("other", 2), ("@desk", 3), ("@fades", 4)] {
+            assert!(told.iter().any(|message| message.starts_with(&format!("{key} has format {number},"))), "{told:?}");
+        }
         store.close().await;
     }
 }

@@ -10,6 +10,7 @@ mod debt;
 mod document;
 mod entries;
 mod folder;
+mod format;
 mod guard;
 mod head;
 mod journal;
