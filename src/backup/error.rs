@@ -108,6 +108,14 @@ impl BackupError {
         Self::new(BackupErrorKind::Unreadable, why)
     }
 
+    pub(super) fn damaged(why: &str) -> Self {
+        Self::unreadable(format!("the backup is damaged or cut short ({why}); restore another version"))
+    }
+
+    pub(super) fn too_large(most: usize) -> Self {
+        Self::unreadable(format!("the backup is larger than {most} bytes: it is none of a project"))
+    }
+
     pub(super) fn stopping() -> Self {
         Self::new(BackupErrorKind::NotNow, "the appliance is stopping; look at the outcome when it is back")
     }

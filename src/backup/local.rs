@@ -20,10 +20,10 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::bundle::MOST_STORED;
+use super::container;
 use super::error::{BackupError, BackupErrorKind};
 use super::index::{Index, VersionFile};
 use super::medium::{Look, Medium};
-use super::seal;
 use super::vault::{Progress, StoredVersion, Vault};
 use super::version::{Provider, Version};
 use crate::dmx::{ProjectId, VersionId};
@@ -210,7 +210,7 @@ impl Local {
         Some(VersionFile {
             size: known.len(),
             modified: u64::try_from(modified.as_millis()).unwrap_or(u64::MAX),
-            sealed: seal::is_sealed(&beginning),
+            sealed: container::is_sealed(&beginning),
         })
     }
 

@@ -4,6 +4,7 @@
 //! restore brings is handed to the library ([`Shows::adopt`]) as a whole.
 
 mod bundle;
+mod container;
 mod error;
 mod handle;
 mod index;

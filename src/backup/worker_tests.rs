@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::container::tests::FERNET_KEY;
 use super::local::Local;
 use super::medium::Medium;
 use super::retention::Rules;
 use super::seal::Keys;
-use super::seal::tests::FERNET_KEY;
 use super::status::Board;
 use super::vault::{Progress, StoredVersion, Vault};
 use super::vaults::Vaults;
