@@ -99,8 +99,9 @@ impl Hub {
         let HubDeps { router, publisher, policy, commands, settings, metrics, budget, health, store } = deps;
         let mut retained = RetainedMessages::default();
         for (topic, stored) in store.scan(Tree::Retained, b"") {
+            let stored = store.behind_format(&topic, &stored, retained::FORMAT).and_then(retained::from_stored);
             // A topic that became dmxd's own since (another prefix) is not a client's any more.
-            if let (Ok(topic), Some((qos, payload))) = (std::str::from_utf8(&topic), retained::from_stored(&stored))
+            if let (Ok(topic), Some((qos, payload))) = (std::str::from_utf8(&topic), stored)
                 && policy.publish(topic) == Publishing::Allowed
             {
                 retained.set(topic, payload, qos, 0);

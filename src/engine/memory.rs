@@ -158,7 +158,12 @@ pub fn remember(batch: &mut Batch, project: &ProjectId, ids: &[(CommandId, u64)]
 /// The project that was active last; `None` before any was selected.
 #[must_use]
 pub fn active(store: &Store) -> Option<ProjectId> {
-    std::str::from_utf8(&store.get(Tree::Light, ACTIVE.as_bytes())?).ok()?.parse().ok()
+    let kept = store.get(Tree::Light, ACTIVE.as_bytes())?;
+    let id = std::str::from_utf8(&kept).ok().and_then(|id| id.parse().ok());
+    if id.is_none() {
+        store.refuse(ACTIVE.as_bytes(), "is no id of a project");
+    }
+    id
 }
 
 /// Has a project be the active one at the next start.
@@ -247,7 +252,9 @@ pub(super) fn stored(store: &Store, project: &ProjectId) -> StoredLight {
     let light = light(store, project);
     let prefix = levels_prefix(project);
     let frames = store.scan(Tree::Levels, prefix.as_bytes()).into_iter().filter_map(|(key, value)| {
-        Some((universe_of(&key, &prefix)?, Frame::from(<[u8; CHANNELS]>::try_from(value).ok()?)))
+        let levels = <[u8; CHANNELS]>::try_from(value);
+        let levels = levels.inspect_err(|value| store.refuse(&key, format_args!("has {} bytes, not 512", value.len())));
+        Some((universe_of(&key, &prefix)?, Frame::from(levels.ok()?)))
     });
     let updated_by = light.and_then(|light| light.by.parse().ok()).unwrap_or_else(Source::init);
     StoredLight { updated_by, frames: frames.collect() }
@@ -257,7 +264,7 @@ pub(super) fn stored(store: &Store, project: &ProjectId) -> StoredLight {
 /// that comes twice is worse than an id that is remembered for longer.
 pub(super) fn seen(store: &Store, project: &ProjectId, dedupe: &mut Dedupe, now: Duration) {
     for entry in store.log(ids_log(project).as_bytes()) {
-        let Ok(seen) = serde_json::from_slice::<Seen>(&entry) else { continue };
+        let Some(seen) = store.parse::<Seen>(ids_log(project).as_bytes(), &entry, FORMAT) else { continue };
         let Some(id) = CommandId::unified(&seen.id) else { continue };
         dedupe.remember(id, now);
     }
@@ -323,9 +330,25 @@ mod tests {
         assert!(was_moving(&store, &project) && !was_moving(&store, &other));
         assert!(!desk(&store, &project).blackout && fades(&store, &project).is_none());
         assert_eq!(state(&store, &project, 0).seq, 5);
+        let mut batch = Batch::default();
+        batch.put(Tree::Levels, "default/1", "short");
+        batch.put(Tree::Light, ACTIVE, "../x");
+        batch.append(ids_log(&project), 10, r#"{"v":5,"id":"x","ts":1}"#);
+        store.commit(batch, Box::new(|| {})).await;
+        let mut dedupe = Dedupe::new(Duration::from_secs(10), 10);
+        seen(&store, &project, &mut dedupe, Duration::ZERO);
+        assert!(!dedupe.has(&CommandId::unified("x").unwrap(), Duration::ZERO));
+        assert!(stored(&store, &project).frames.is_empty() && active(&store).is_none());
         let told: Vec<_> = health.problems().into_iter().map(|problem| problem.message).collect();
-        for (key, number) in [("other", 2), ("@desk", 3), ("@fades", 4)] {
-            assert!(told.iter().any(|message| message.starts_with(&format!("{key} has format {number},"))), "{told:?}");
+        for said in [
+            "other has format 2,",
+            "@desk has format 3,",
+            "@fades has format 4,",
+            "default/ids has format 5,",
+            "default/1 has 5 bytes",
+            "@active is no id",
+        ] {
+            assert!(told.iter().any(|message| message.starts_with(said)), "{said}: {told:?}");
         }
         store.close().await;
     }

@@ -23,6 +23,9 @@ use crate::wire::{ImportMode, Project, ProjectEdit, Scene, SceneEdit, ShowFile, 
 /// Projects at the most: the light of each is written whole at the head of every journal, 512 bytes a universe.
 const MAX_PROJECTS: usize = 100;
 
+/// Format of what is kept of a project.
+pub(super) const FORMAT: u8 = 1;
+
 /// Between two looks whether the database can be read again.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -504,13 +507,17 @@ async fn read(deps: &LibraryDeps, active: ProjectId, edition: u64) -> Result<Vie
     let (store, universes) = (&deps.store, deps.universes);
     let stored = documents::read_anyway(store, &active).await?;
     let kept = store.scan(Tree::Projects, b"").into_iter();
-    let mut projects: Vec<Project> = kept.filter_map(|(_, value)| serde_json::from_slice(&value).ok()).collect();
+    let mut projects: Vec<Project> = kept.filter_map(|(key, value)| store.parse(&key, &value, FORMAT)).collect();
     // Light without a project (its entry was damaged) gets a name, so that nobody loses a show.
     let mut batch = Batch::default();
     for id in engine::projects(store).into_iter().chain([active.clone()]) {
         if !projects.iter().any(|project| project.id == id) {
             projects.push(Project::new(id.clone(), name_of(&id), clock::now_ms()));
-            projects.last().into_iter().for_each(|project| keep(&mut batch, project));
+            // What another dmxd wrote is not replaced.
+            let entry = store.get(Tree::Projects, id.as_str().as_bytes());
+            if entry.is_none_or(|value| store.knows(id.as_str().as_bytes(), &value, FORMAT)) {
+                projects.last().into_iter().for_each(|project| keep(&mut batch, project));
+            }
         }
     }
     if store.is_whole() {

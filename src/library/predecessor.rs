@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use ulid::Ulid;
 
 use super::documents;
-use super::librarian::{keep, name_of};
+use super::librarian::{FORMAT, keep, name_of};
 use crate::dmx::{CommandId, Frame, ProjectId, Rgb, Source, State, UniverseId};
 use crate::engine;
 use crate::kit::clock;
@@ -111,7 +111,7 @@ impl Takeover {
     pub(super) fn kept(store: &Store) -> Option<Self> {
         let value = store.get(Tree::Projects, RECORD.as_bytes())?;
         // Before there was more to say it was the time alone.
-        Some(serde_json::from_slice(&value).unwrap_or_default())
+        Some(store.parse(RECORD.as_bytes(), &value, FORMAT).unwrap_or_default())
     }
 
     /// Whether it is what earlier builds noted, that alone.
@@ -222,7 +222,8 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
     }
     let untouched = engine::projects(store).is_empty() && store.scan(Tree::Projects, b"").is_empty();
     let before = Takeover::kept(store);
-    let known: Vec<_> = store.scan(Tree::Projects, b"").iter().filter_map(|(_, value)| project_of(value)).collect();
+    let known = store.scan(Tree::Projects, b"");
+    let known: Vec<Project> = known.iter().filter_map(|(key, value)| store.parse(key, value, FORMAT)).collect();
     let told_nothing = before.is_some() && Takeover::is_a_time(store);
     let wanted = match &before {
         None if untouched => Wanted::All,
@@ -295,7 +296,7 @@ fn perhaps_unread(store: &Store, folders: &Folders, known: &[Project]) -> BTreeS
 /// Puts a project beside what is there of it.
 async fn take(store: &Store, batch: &mut Batch, found: &OldProject, seq: u64, keep_ids: usize, wrong: &mut Takeover) {
     let id = &found.project.id;
-    let known = store.get(Tree::Projects, id.as_str().as_bytes()).and_then(|value| project_of(&value));
+    let known = store.value::<Project>(Tree::Projects, id.as_str().as_bytes(), FORMAT);
     // Nobody has said anything about a project that a start has made.
     let made = |known: &Project| {
         known.name == name_of(id) && known.venue.is_none() && known.event_date.is_none() && known.notes.is_none()
@@ -354,10 +355,6 @@ async fn beside(
     let mut old = ShowFile { show: found.show.clone().unwrap_or_default(), scenes: found.scenes.clone() };
     let left = old.make_fit(&now);
     Ok((now.over(&old, ImportMode::Merge), left))
-}
-
-fn project_of(value: &[u8]) -> Option<Project> {
-    serde_json::from_slice(value).ok()
 }
 
 fn read(folders: &Folders, several: bool, ids: Ids, wanted: &Wanted, known: Vec<Project>) -> Legacy {

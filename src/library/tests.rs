@@ -418,3 +418,23 @@ async fn what_an_earlier_build_could_not_read_is_tried_once_more_where_nothing_w
         house.close().await;
     }
 }
+
+#[tokio::test]
+async fn what_tomorrows_build_stored_of_a_project_is_named_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path(), true).await;
+    let entry = r#"{"v":2,"id":"default","title":"Hamlet"}"#;
+    let mut batch = Batch::default();
+    batch.put(Tree::Projects, "default", entry);
+    batch.put(Tree::Projects, "@predecessor", r#"{"v":3}"#);
+    batch.put(Tree::Documents, "default/scenes", "\u{9}later");
+    house.store.commit(batch, Box::new(|| {})).await;
+    house.close().await;
+    let house = House::open(folder.path(), true).await;
+    let told: Vec<_> = house.health.problems().into_iter().map(|problem| problem.message).collect();
+    for said in ["default has format 2,", "@predecessor has format 3,", "default/scenes was damaged"] {
+        assert!(told.iter().any(|message| message.starts_with(said)), "{said}: {told:?}");
+    }
+    assert_eq!(house.store.get(Tree::Projects, b"default").as_deref(), Some(entry.as_bytes()));
+    house.close().await;
+}

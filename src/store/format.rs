@@ -1,4 +1,8 @@
-//! Format numbers of JSON values: what another dmxd wrote in another format is named, never read as if it were ours.
+//! Format numbers of stored values: what was written in another format is named, never read as if it were ours.
+//!
+//! A JSON value says its number in `v`; one without is of format 1. Of other values the first byte is the number.
+
+use std::fmt::Display;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -10,7 +14,12 @@ const UNKNOWN: &str = "STORED_FORMAT_UNKNOWN";
 
 #[derive(Deserialize)]
 struct Format {
+    #[serde(default = "first")]
     v: u64,
+}
+
+fn first() -> u64 {
+    1
 }
 
 impl Store {
@@ -20,22 +29,41 @@ impl Store {
         self.parse(key, &self.get(tree, key)?, format)
     }
 
-    /// Reads a JSON value that stands under a key. Another format than this one is a problem in `/readyz`.
+    /// Reads a JSON value that stands under a key, if it is of this format.
     #[must_use]
     pub fn parse<T: DeserializeOwned>(&self, key: &[u8], value: &[u8], format: u8) -> Option<T> {
-        let Format { v } = serde_json::from_slice(value).ok()?;
-        if v == u64::from(format) {
-            return serde_json::from_slice(value).ok();
-        }
-        let (key, core) = (String::from_utf8_lossy(key), &self.0.core);
-        let message = format!(
-            "{key} has format {v}, which this dmxd does not know, and counts as absent: what is stored next there takes its \
-             place; install the dmxd that wrote it before you change anything"
-        );
-        if core.health.raise_for(UNKNOWN, &key, message) {
+        if self.knows(key, value, format) { serde_json::from_slice(value).ok() } else { None }
+    }
+
+    /// Whether a JSON value says this format, or none that could be read.
+    #[must_use]
+    pub fn knows(&self, key: &[u8], value: &[u8], format: u8) -> bool {
+        serde_json::from_slice(value).map_or(true, |Format { v }| self.is_known(key, v, format))
+    }
+
+    /// What stands behind the format number of a value that is not JSON.
+    #[must_use]
+    pub fn behind_format<'a>(&self, key: &[u8], value: &'a [u8], format: u8) -> Option<&'a [u8]> {
+        let (number, rest) = value.split_first()?;
+        self.is_known(key, u64::from(*number), format).then_some(rest)
+    }
+
+    /// Has `/readyz` and the log say that a value is not read. Until something else is stored there, it stays.
+    pub fn refuse(&self, key: &[u8], why: impl Display) {
+        let key = String::from_utf8_lossy(key).replace(char::is_control, " ");
+        let core = &self.0.core;
+        let message = format!("{key} {why}: it counts as absent; start the dmxd that wrote it, or restore a backup");
+        if core.health.raise_for(UNKNOWN, &key, message.as_str()) {
             core.metrics.errors.inc();
-            tracing::error!(%key, format = v, "stored_format_unknown");
+            tracing::error!(message, "stored_format_unknown");
         }
-        None
+    }
+
+    fn is_known(&self, key: &[u8], found: u64, format: u8) -> bool {
+        let known = found == u64::from(format);
+        if !known {
+            self.refuse(key, format_args!("has format {found}, which this dmxd does not know"));
+        }
+        known
     }
 }
