@@ -4,8 +4,7 @@
 //! restore brings is handed to the library ([`Shows::adopt`]) as a whole.
 
 mod bundle;
-mod container;
-mod error;
+mod fault;
 mod handle;
 mod index;
 mod local;
@@ -38,7 +37,7 @@ use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
 use crate::metrics;
 
-pub use error::{BackupError, BackupErrorKind};
+pub use fault::{Fault, FaultKind};
 pub use handle::Handle;
 pub use shows::{NotTaken, Shows};
 pub use status::Status;
@@ -57,7 +56,7 @@ pub fn read_bundle(path: &Path) -> io::Result<Vec<u8>> {
 const LAST_JOB: Duration = Duration::from_millis(600);
 
 /// What backups are made with.
-pub struct BackupDeps {
+pub struct Parts {
     /// Where to, sealed how, how often, how many.
     pub settings: config::Backup,
     /// Folder of everything that is kept; local backups are in `backups` below it unless the settings say otherwise.
@@ -82,12 +81,12 @@ pub struct Backups {
 ///
 /// # Errors
 /// A key or a bucket that cannot be used, whatever happens later.
-pub fn start(deps: BackupDeps) -> Result<Backups, BackupError> {
+pub fn start(parts: Parts) -> Result<Backups, Fault> {
     let (stop, stopped) = stop::channel();
     let mut tasks = Tasks::default();
-    let on = deps.settings.enabled;
-    let deps = if on { deps } else { deps.for_safety_alone() };
-    let handle = match worker::Worker::new(deps) {
+    let on = parts.settings.enabled;
+    let parts = if on { parts } else { parts.for_safety_alone() };
+    let handle = match worker::Worker::new(parts) {
         Ok((handle, worker)) => {
             tasks.spawn("backups", worker.run(stopped));
             handle
@@ -98,7 +97,7 @@ pub fn start(deps: BackupDeps) -> Result<Backups, BackupError> {
     Ok(Backups { handle, tasks, stop })
 }
 
-impl BackupDeps {
+impl Parts {
     /// The local folder and no clock.
     fn for_safety_alone(self) -> Self {
         let settings =

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::dmx::VersionId;
-use crate::wire::LABEL_CHARS;
+use crate::wire::{ID_PATTERN, LABEL_CHARS};
 
 /// What is known about a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -15,7 +15,7 @@ use crate::wire::LABEL_CHARS;
 #[schemars(title = "BackupVersion", description = "One backup of a project.")]
 pub struct Version {
     /// Its id.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", regex(pattern = ID_PATTERN))]
     pub version_id: VersionId,
     /// Unix milliseconds.
     pub created_at: u64,

@@ -16,8 +16,8 @@ pub(super) struct Commands {
 }
 
 /// A command that was taken, and whose outcome is to come.
-pub(super) struct PendingCommand {
-    taken: intake::PendingOutcome,
+pub(super) struct Taken {
+    taken: intake::Taken,
     topic: CommandTopic,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Outcome {
     topic: CommandTopic,
 }
 
-impl PendingCommand {
+impl Taken {
     /// What became of it. Cancel-safe.
     pub(super) async fn outcome(&mut self) -> Outcome {
         let done = self.taken.done().await;
@@ -71,19 +71,14 @@ impl Commands {
     }
 
     /// Hands a command on, waiting for room: the client that floods waits for its PUBACK.
-    pub(super) async fn take(
-        &self,
-        topic: CommandTopic,
-        client: &str,
-        payload: &[u8],
-    ) -> Result<PendingCommand, Refusal> {
+    pub(super) async fn take(&self, topic: CommandTopic, client: &str, payload: &[u8]) -> Result<Taken, Refusal> {
         let asked = match topic {
             CommandTopic::Rgb => Asked::Lamp(payload),
             CommandTopic::Blackout => Asked::Blackout(payload),
             CommandTopic::Unified => Asked::Unified(payload),
         };
         let taken = self.intake.take(asked, &Client::Mqtt(client.into()).into()).await?;
-        Ok(PendingCommand { taken, topic })
+        Ok(Taken { taken, topic })
     }
 
     /// Tells what became of a command: a unified one by its ack, any other one only when it was refused.

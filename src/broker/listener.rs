@@ -180,7 +180,7 @@ async fn client(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, waiting:
 enum NotIn {
     /// Closed without a word.
     Silent(&'static str),
-    /// Publish by CONNACK.
+    /// Told by CONNACK.
     Code(ConnectCode, &'static str),
 }
 

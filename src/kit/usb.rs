@@ -14,7 +14,7 @@ use serialport::SerialPortType;
 /// A USB serial device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(title = "UsbDevice", description = "A USB serial device that is plugged in.")]
+#[schemars(rename = "UsbDevice", title = "UsbDevice", description = "A USB serial device that is plugged in.")]
 pub struct Device {
     /// Where it is now, `/dev/ttyUSB0` for example.
     pub port: String,

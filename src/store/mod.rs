@@ -10,7 +10,6 @@ mod debt;
 mod document;
 mod entries;
 mod folder;
-mod format;
 mod guard;
 mod head;
 mod journal;
@@ -39,7 +38,7 @@ pub use batch::{Batch, Tree};
 pub use document::{Ahead, Kept};
 
 use self::core::{Core, Ending, Mode, Waiting};
-use self::overlay::Lookup;
+use self::overlay::Found;
 use crate::config;
 use crate::kit::health::Health;
 use crate::metrics::Metrics;
@@ -125,9 +124,9 @@ impl Store {
     pub fn get(&self, tree: Tree, key: &[u8]) -> Option<Vec<u8>> {
         let shared = self.0.core.lock();
         match shared.layers.find(tree, key) {
-            Lookup::Value(value) => Some(value),
-            Lookup::Nothing => None,
-            Lookup::Below => {
+            Found::Value(value) => Some(value),
+            Found::Nothing => None,
+            Found::Below => {
                 let base = shared.base.clone();
                 drop(shared); // the database may have to read a page
                 self.read(base.get(tree, key)).flatten()
@@ -238,7 +237,7 @@ impl Store {
 pub fn fuzz_records(bytes: &[u8], generation: u64) -> usize {
     let content = page::content(bytes.to_vec(), generation);
     let records = record::scan(&content.bytes, content.page, generation).records.len();
-    let found = [replay::GenerationFile { generation, content, cut: false }];
+    let found = [replay::Found { generation, content, cut: false }];
     let mark = base::Mark { through: 0, first_needed: generation };
     let _ = replay::replay(&found, mark, Default::default(), false, "", |_, _| None);
     records

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::refusal::{Faults, pointer};
 use super::scene_edit::milliseconds;
-use super::{JsonScan, Refusal, document};
+use super::{Glance, Refusal, document};
 
 /// A body of `POST /master`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -16,8 +16,8 @@ pub struct MasterOrder {
     /// 0..=255.
     pub level: u8,
     /// The client's clock, Unix milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "u64")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64", range(max = u64::MAX))]
     pub ts: Option<u64>,
 }
 
@@ -33,8 +33,8 @@ pub struct BlackoutOrder {
     #[schemars(range(max = 86_400_000))]
     pub fade_ms: Option<u64>,
     /// The client's clock, Unix milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "u64")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64", range(max = u64::MAX))]
     pub ts: Option<u64>,
 }
 
@@ -47,7 +47,7 @@ impl MasterOrder {
     /// # Errors
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
-        JsonScan::over(body).each_key_once()?;
+        Glance::over(body).each_key_once()?;
         let fields = document::object(body)?;
         let mut faults = Faults::default();
         let level = fields.get("level").and_then(serde_json::Value::as_u64).and_then(|level| u8::try_from(level).ok());
@@ -68,7 +68,7 @@ impl BlackoutOrder {
     /// # Errors
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
-        JsonScan::over(body).each_key_once()?;
+        Glance::over(body).each_key_once()?;
         let fields = document::object(body)?;
         let mut faults = Faults::default();
         let on = fields.get("on").and_then(serde_json::Value::as_bool);

@@ -14,13 +14,16 @@ pub const NAME_CHARS: usize = 120;
 /// Other texts have at most so many.
 pub(super) const TEXT_CHARS: usize = 2000;
 
+/// What ids of projects and versions look like.
+pub const ID_PATTERN: &str = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$";
+
 /// What is known about a project. Times are Unix milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Project", description = "What is known about a project.")]
 pub struct Project {
     /// Its id.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", regex(pattern = ID_PATTERN))]
     pub id: ProjectId,
     /// What people call it; 1 to 120 characters.
     #[schemars(length(min = 1, max = NAME_CHARS))]
@@ -118,14 +121,14 @@ fn template(value: &Value, at: &str, faults: &mut Faults) -> Option<ProjectId> {
     id.parse().map_err(|wrong: NotAnId| faults.add(at, wrong.to_string())).ok()
 }
 
-/// A body of `POST /projects` and `PUT /projects/{id}`, as its schema shows it; [`ProjectEdit::from_json`] reads it.
+/// A body of `POST /projects`, as its schema shows it; [`ProjectEdit::from_json`] reads it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(title = "ProjectEdit", description = "What shall be known about a project.", deny_unknown_fields)]
-pub struct ProjectBody {
-    /// Needed for a new one.
+#[schemars(title = "NewProject", description = "A new project.", deny_unknown_fields)]
+pub struct NewProject {
+    /// What people call it.
     #[schemars(length(min = 1, max = NAME_CHARS))]
-    pub name: Option<String>,
+    pub name: String,
     /// Where.
     #[schemars(length(max = TEXT_CHARS))]
     pub venue: Option<String>,
@@ -135,8 +138,28 @@ pub struct ProjectBody {
     /// Anything else.
     #[schemars(length(max = TEXT_CHARS))]
     pub notes: Option<String>,
-    /// For a new one: the project whose state, scenes and show it starts with.
+    /// The project whose state, scenes and show it starts with.
+    #[schemars(regex(pattern = ID_PATTERN))]
     pub template_id: Option<String>,
+}
+
+/// A body of `PUT /projects/{id}`, likewise.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "ProjectEdit", description = "What shall be known about a project.", deny_unknown_fields)]
+pub struct ProjectBody {
+    /// What people call it; `null` keeps it.
+    #[schemars(length(min = 1, max = NAME_CHARS))]
+    pub name: Option<String>,
+    /// Where; `null` takes it away, as with those below.
+    #[schemars(length(max = TEXT_CHARS))]
+    pub venue: Option<String>,
+    /// When, as people write it.
+    #[schemars(length(max = TEXT_CHARS))]
+    pub event_date: Option<String>,
+    /// Anything else.
+    #[schemars(length(max = TEXT_CHARS))]
+    pub notes: Option<String>,
 }
 
 #[cfg(test)]

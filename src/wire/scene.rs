@@ -13,7 +13,7 @@ use super::refusal::{Faults, Reason, Refusal, pointer};
 use crate::dmx::{Channel, LONGEST_FADE, Look, Patch, UniverseId};
 
 /// Longest id of a scene.
-const ID_CHARS: usize = 128;
+pub(super) const ID_CHARS: usize = 128;
 
 /// Scenes of one project at the most.
 pub(super) const MAX_SCENES: usize = 2000;
@@ -38,6 +38,7 @@ pub struct SceneBody {
     pub channel_values: BTreeMap<String, u8>,
     /// Unix milliseconds; filled in when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = u64::MAX))]
     pub timestamp: Option<u64>,
     /// Anything.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,10 +51,12 @@ pub struct SceneBody {
     pub favorite: Option<bool>,
     /// The time a recall takes that names none, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 86_400_000))]
     pub fade_ms: Option<u64>,
     /// Universes of which this is the whole look: a recall takes their channels without a key to 0. Captured scenes have
     /// it; of all others only the keys are recalled.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(inner(range(max = 63)))]
     pub universes: Option<Vec<u8>>,
 }
 

@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use ulid::Ulid;
 
+use super::project::TEXT_CHARS;
 use super::refusal::{Faults, pointer};
-use super::scene::{MAX_SCENES, key};
+use super::scene::{ID_CHARS, MAX_SCENES, key};
 use super::{FieldError, Reason, Refusal, Scene, document};
 use crate::dmx::{LONGEST_FADE, State};
 
@@ -234,39 +235,69 @@ fn scene_id(id: Ulid) -> String {
     format!("scene-{id}").to_lowercase()
 }
 
-/// Bodies of `POST /scenes` and `PATCH /scenes/{id}` as their schema shows them; [`SceneEdit`] reads them.
+/// A body of `POST /scenes` as its schema shows it; [`SceneEdit::add`] reads it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(title = "SceneFields", description = "Fields of a scene. Fields that are not known are kept.")]
-pub struct SceneFields {
-    /// Made when absent; cannot be changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+#[schemars(title = "NewScene", description = "A new scene. Fields that are not known are kept.")]
+pub struct NewScene {
+    /// Made when absent.
+    #[schemars(length(min = 1, max = ID_CHARS))]
     pub id: Option<String>,
-    /// What people call it, as no other scene. A new scene needs one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Levels by key. Absent in a new scene: captured from the light, fades at their ends.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What people call it, as no other scene.
+    #[schemars(length(min = 1, max = TEXT_CHARS), regex(pattern = NOT_BLANK))]
+    pub name: String,
+    /// Levels by key. Absent: captured from the light, fades at their ends.
     pub channel_values: Option<BTreeMap<String, u8>>,
     /// Anything.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// For sorting.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
     /// Shown first.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub favorite: Option<bool>,
     /// The time a recall takes that names none, milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 86_400_000))]
     pub fade_ms: Option<u64>,
     /// Universes of which this is the whole look.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(inner(range(max = 63)))]
     pub universes: Option<Vec<u8>>,
-    /// Only `PATCH`: its new place in the list, from 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
+}
+
+/// A body of `PATCH /scenes/{id}` as its schema shows it; [`SceneEdit::change`] reads it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(
+    title = "SceneFields",
+    description = "Fields of a scene; `null` takes one away. Fields that are not known are kept."
+)]
+pub struct SceneFields {
+    /// What people call it, as no other scene.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = TEXT_CHARS), regex(pattern = NOT_BLANK))]
+    pub name: Option<String>,
+    /// Levels by key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BTreeMap<String, u8>")]
+    pub channel_values: Option<BTreeMap<String, u8>>,
+    /// Anything.
+    pub description: Option<String>,
+    /// For sorting.
+    pub tags: Option<Vec<String>>,
+    /// Shown first.
+    pub favorite: Option<bool>,
+    /// The time a recall takes that names none, milliseconds.
+    #[schemars(range(max = 86_400_000))]
+    pub fade_ms: Option<u64>,
+    /// Universes of which this is the whole look.
+    #[schemars(inner(range(max = 63)))]
+    pub universes: Option<Vec<u8>>,
+    /// Its new place in the list, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
     pub position: Option<u32>,
 }
+
+/// A text with a character that is seen.
+const NOT_BLANK: &str = r"\S";
 
 /// A body of `POST /scenes/{id}/recall`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]

@@ -1,14 +1,15 @@
 //! The show: what `/export` gives and `/import` takes. Its scenes are the project's; of the rest we know the names.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::document;
-use super::lenient::LeftOut;
 use super::refusal::{Faults, Reason, Refusal, pointer};
+use super::salvage::LeftOut;
 use super::scene::{MAX_SCENES, Scene, SceneBody, list_of_scenes};
 
 /// Lists of a show beside its scenes.
@@ -47,25 +48,55 @@ pub struct ShowFile {
 #[schemars(title = "Show", description = "A show. Fields that are not known are kept.")]
 pub struct ShowBody {
     /// Of its shape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "version")]
     pub version: Option<String>,
     /// Unix milliseconds.
+    #[serde(skip_deserializing)]
     pub exported_at: Option<u64>,
-    /// Universes.
-    pub universes: Option<Vec<Value>>,
+    /// Universes: a list, or as predecessors wrote them an object by number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "universes")]
+    pub universes: Option<Kept>,
     /// Fixtures.
-    pub fixtures: Option<Vec<Value>>,
+    pub fixtures: Option<Vec<Kept>>,
     /// Scenes; a file without them leaves the project's as they are.
     pub scenes: Option<Vec<SceneBody>>,
     /// Effects.
-    pub effects: Option<Vec<Value>>,
+    pub effects: Option<Vec<Kept>>,
     /// Stepper motors.
-    pub stepper_motors: Option<Vec<Value>>,
+    pub stepper_motors: Option<Vec<Kept>>,
     /// Servos.
-    pub servos: Option<Vec<Value>>,
+    pub servos: Option<Vec<Kept>>,
     /// MIDI mappings.
-    pub midi_mappings: Option<Vec<Value>>,
+    pub midi_mappings: Option<Vec<Kept>>,
     /// Of the app.
-    pub custom_layout: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Kept")]
+    pub custom_layout: Option<Kept>,
+}
+
+/// What is kept as it was brought, whatever it is.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Kept(Value);
+
+impl JsonSchema for Kept {
+    fn schema_name() -> Cow<'static, str> {
+        "Kept".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"description": "Kept as it was brought, whatever it is."})
+    }
+}
+
+fn version(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": ["string", "number", "null"]})
+}
+
+fn universes(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": ["array", "object", "null"]})
 }
 
 /// What an import does with what is there.

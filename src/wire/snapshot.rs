@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::document;
-use super::lenient;
-use super::project::Project;
+use super::project::{Project, TEXT_CHARS};
 use super::refusal::{Faults, Reason, Refusal, pointer};
+use super::salvage;
 use super::scene::{Scene, list_of_scenes};
 use super::show::{ListChanges, Show, ShowFile};
 use super::{FieldError, RgbState};
@@ -89,7 +89,7 @@ impl Snapshot {
             None | Some(Value::Null) => ShowFile::default(),
             Some(Value::Object(mut show)) => {
                 if let Some(Value::Array(list)) = show.get_mut("scenes") {
-                    lenient::clamp(list);
+                    salvage::clamp(list);
                 }
                 ShowFile::from_fields(show, "/show", now_ms, &mut faults)
             }
@@ -101,7 +101,7 @@ impl Snapshot {
         let scenes = match fields.remove("scenes") {
             None | Some(Value::Null) => shown.unwrap_or_default(),
             Some(Value::Array(mut list)) => {
-                lenient::clamp(&mut list); // the predecessor accepted levels beyond 255, and sealed them
+                salvage::clamp(&mut list); // the predecessor accepted levels beyond 255, and sealed them
                 list_of_scenes(list, "/scenes", now_ms, &mut faults)
             }
             Some(_) => {
@@ -158,8 +158,10 @@ pub struct BackupOrder {
 #[schemars(title = "RestoreOrder", description = "Restores a version.", deny_unknown_fields)]
 pub struct RestoreOrder {
     /// Which one.
+    #[schemars(length(min = 1, max = 128))]
     pub version_id: String,
     /// Whose, when not the project's own: one that is not here any more, or was on another box. Needs `force`.
+    #[schemars(length(max = TEXT_CHARS))]
     pub project_id: Option<String>,
     /// Whether another project's version is wanted.
     pub force: Option<bool>,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::command::CMD_SCHEMA;
 use super::object::{ECHOED_ID_CHARS, Object, integer};
@@ -80,7 +81,7 @@ impl Order {
 /// `src` (1 to 64 characters; absent: `rest`, `ws` or `mqtt`).
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
-#[schemars(title = "dmx.command", description = "A unified command. Each may have `src` and `ts` too.")]
+#[schemars(title = "dmx.command", description = "A unified command.", transform = with_sender)]
 pub enum UnifiedCommand {
     /// One level.
     #[serde(rename = "dmx.set")]
@@ -126,7 +127,7 @@ pub enum UnifiedCommand {
         #[schemars(range(max = 86_400_000))]
         duration_ms: u64,
         /// Absent: linear.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(schema_with = "super::easing::easing")]
         easing: Option<Easing>,
     },
@@ -150,10 +151,28 @@ pub enum UnifiedCommand {
         /// Name of the scene, else its id.
         name: String,
         /// Absent: the scene's own time.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "u64", range(max = 86_400_000))]
         fade_ms: Option<u64>,
     },
+}
+
+/// Adds to each kind of command what every one of them may have, and a name for it.
+fn with_sender(schema: &mut Schema) {
+    let kinds = schema.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten();
+    for kind in kinds.filter_map(Value::as_object_mut) {
+        if let Some(fields) = kind.get_mut("properties").and_then(Value::as_object_mut) {
+            let src = "Who asks; absent: the door, `rest`, `ws` or `mqtt`.";
+            fields.insert("src".into(), json!({"type": "string", "minLength": 1, "maxLength": 64, "description": src}));
+            let ts = "The client's clock, Unix milliseconds: which of two levels is the newer one.";
+            fields.insert("ts".into(), json!({"type": "integer", "minimum": 0, "description": ts}));
+        }
+        let name =
+            kind.get("properties").and_then(|fields| fields.pointer("/type/const")?.as_str()).unwrap_or_default();
+        let words = name.split('.').filter_map(|word| word.split_at_checked(1));
+        let title: String = words.map(|(first, rest)| first.to_uppercase() + rest).collect();
+        kind.insert("title".into(), title.into());
+    }
 }
 
 /// What became of a unified command.

@@ -1,5 +1,7 @@
 //! `GET /about`: what runs here, what it has and where it is reached.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use warp::http::StatusCode;
@@ -9,11 +11,17 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
+use super::{Route, get};
+
+/// The row.
+pub(super) static ROWS: &[Route] = &[get("/about", "getAbout", &read)
+    .says("What runs here, what of its features is on, and where other machines reach it.")
+    .gives::<About>(200, "Addresses as URLs, those that can be dialled from elsewhere.")];
 
 /// What runs here, what it has and where it is reached.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "About", description = "What runs here, what it has and where other machines reach it.")]
-pub(super) struct About {
+struct About {
     /// Of dmxd.
     version: &'static str,
     /// Whether there may be several projects: else `/projects` is 404.
@@ -33,7 +41,7 @@ pub(super) struct About {
     key_known: bool,
 }
 
-pub(super) async fn read(app: &App, request: &Request) -> Result<Response, Problem> {
+async fn read(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let addresses = (app.addresses)();
     let about = About {
         version: env!("CARGO_PKG_VERSION"),

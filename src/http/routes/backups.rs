@@ -1,6 +1,7 @@
 //! `/projects/{id}/backups…` and `/projects/{id}/restore`: versions of a project, kept elsewhere.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,8 +15,9 @@ use super::super::reply;
 use super::super::request::Request;
 use super::documents::{DRY_RUN, dry_run};
 use super::projects::several;
-use super::{Key, Route, Verb, blocking, json, shape, text};
-use crate::backup::{BackupError, BackupErrorKind, Label, Status, Version};
+use super::route::octets;
+use super::{Route, blocking, delete, get, post};
+use crate::backup::{Fault, FaultKind, Label, Status, Version};
 use crate::dmx::{ProjectId, UniverseId, VersionId};
 use crate::kit::budget::{Kind, Share};
 use crate::wire::{BackupOrder, ListChanges, RestoreOrder, SnapshotChanges};
@@ -24,82 +26,71 @@ use crate::wire::{BackupOrder, ListChanges, RestoreOrder, SnapshotChanges};
 const MEDIA: &str = "application/octet-stream";
 
 /// The rows.
-pub(super) static ROUTES: &[Route] = &[
-    Route {
-        verb: Verb::Get,
-        path: "/projects/{id}/backups",
-        summary: "The versions of a project, also of one that is not here any more; without projects.enabled that is `default`. 404 here and below while backups are off; 502: the place where they are kept fails.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<Versions>(200, "All of them.")],
-        handler: |app, request| Box::pin(async move { list(&app, request).await }),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/projects/{id}/backups",
-        summary: "Makes a backup of the active project, reads it back and verifies it. 409: another project is active, or \
-                  another backup or restore is under way.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: Some(shape::<BackupOrder>),
-        answers: &[json::<Version>(201, "It was verified.")],
-        handler: |app, request| Box::pin(async move { create(&app, request).await }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/projects/{id}/backups/status",
-        summary: "The backup or restore that is under way, and how the last one went.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<Status>(200, "As it is now.")],
-        handler: |app, request| Box::pin(async move { status(&app, &request) }),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/projects/{id}/backups/medium",
-        summary: "Takes the medium that the folder of `backup.local_path` is on now for the right one, of all projects: \
-                  clears the problem `BACKUP_MEDIUM_CHANGED`.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<Status>(200, "The status of the project's backups.")],
-        handler: |app, request| Box::pin(async move { accept_medium(&app, request).await }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/projects/{id}/backups/{versionId}",
-        summary: "The bytes of a version as they are stored, sealed or not.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[text(MEDIA, "The bytes.")],
-        handler: |app, request| Box::pin(async move { download(&app, request).await }),
-    },
-    Route {
-        verb: Verb::Delete,
-        path: "/projects/{id}/backups/{versionId}",
-        summary: "Deletes a version.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<Versions>(200, "Those that are left.")],
-        handler: |app, request| Box::pin(async move { delete(&app, request).await }),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/projects/{id}/restore",
-        summary: "Replaces state, scenes and show of the active project by a version's, in one step. What was there is kept \
-                  as a local version first. 409: another project is active, or the version is another project's and `force` is \
-                  not set; 422: it cannot be read. Nothing has changed then. `dryRun=1` only says what would change.",
-        key: Key::AsHeader,
-        query: &[DRY_RUN],
-        takes: Some(shape::<RestoreOrder>),
-        answers: &[json::<RestoreAnswer>(200, "It is in force; with `dryRun=1` what would change.")],
-        handler: |app, request| Box::pin(async move { restore(&app, request).await }),
-    },
+pub(super) static ROWS: &[Route] = &[
+    get("/projects/{id}/backups", "listBackups", &list)
+        .says("The versions of a project, also of one that is not here any more; without projects.enabled that is `default`.")
+        .gives::<Versions>(200, "All of them.")
+        .like(LIST)
+        .refuses(PLACE),
+    post("/projects/{id}/backups", "createBackup", &create)
+        .says("Makes a backup of the active project, reads it back and verifies it.")
+        .may_take::<BackupOrder>(r#"{"label":"before the premiere"}"#)
+        .gives::<Version>(201, "It was verified.")
+        .like(VERSION)
+        .refuses(&[(409, "Another project is active, or another backup or restore is under way."), FAILS]),
+    get("/projects/{id}/backups/status", "getBackupStatus", &status)
+        .says("The backup or restore that is under way, and how the last one went.")
+        .gives::<Status>(200, "As it is now."),
+    post("/projects/{id}/backups/medium", "acceptBackupMedium", &accept_medium)
+        .says(
+            "Takes the medium that the folder of `backup.local_path` is on now for the right one, of all projects: \
+             clears the problem `BACKUP_MEDIUM_CHANGED`.",
+        )
+        .gives::<Status>(200, "The status of the project's backups.")
+        .refuses(&[(409, "A backup or restore is under way."), FAILS]),
+    get("/projects/{id}/backups/{versionId}", "downloadBackup", &download)
+        .says("The bytes of a version as they are stored, sealed or not.")
+        .gives_as(MEDIA, octets, 200, "The bytes.")
+        .refuses(&[
+            (409, "Another backup or restore is under way."),
+            (413, "The version is larger than the memory that one client may take."),
+            FAILS,
+            (503, "The memory is taken, or the appliance cannot do it now."),
+        ]),
+    delete("/projects/{id}/backups/{versionId}", "deleteBackup", &remove)
+        .says("Deletes a version.")
+        .gives::<Versions>(200, "Those that are left.")
+        .like(LIST)
+        .refuses(&[(409, "A backup or restore is under way."), FAILS]),
+    post("/projects/{id}/restore", "restoreBackup", &restore)
+        .says(
+            "Replaces state, scenes and show of the active project by a version's, in one step. What was there is kept \
+             as a local version first.",
+        )
+        .query(&[DRY_RUN])
+        .takes::<RestoreOrder>(r#"{"versionId":"01JD0000000000000000000009"}"#)
+        .gives::<RestoreAnswer>(200, "It is in force; with `dryRun=1` what would change.")
+        .like(r#"{"status":"ok"}"#)
+        .refuses(&[
+            (
+                409,
+                "Another project is active, another backup or restore is under way, or the version is another project's \
+                 and `force` is not set. Nothing has changed.",
+            ),
+            (422, "The version cannot be read, or the body has the wrong shape. Nothing has changed."),
+            FAILS,
+        ]),
 ];
+
+const FAILS: (u16, &str) = (502, "The place where they are kept fails.");
+
+/// Of what asks that place alone.
+const PLACE: &[(u16, &str)] =
+    &[(409, "A backup or restore is under way."), FAILS, (503, "The appliance cannot do it now.")];
+
+const VERSION: &str = r#"{"versionId":"01JD0000000000000000000009","createdAt":1767225600000,"size":2048,"label":"before the premiere","provider":"local","encrypted":false}"#;
+
+const LIST: &str = r#"{"projectId":"default","versions":[{"versionId":"01JD0000000000000000000009","createdAt":1767225600000,"size":2048,"label":"before the premiere","provider":"local","encrypted":false}]}"#;
 
 /// The versions of a project.
 #[derive(Serialize, JsonSchema)]
@@ -154,8 +145,8 @@ fn indexes(universes: &[UniverseId]) -> Vec<u8> {
     universes.iter().map(|universe| universe.index()).collect()
 }
 
-async fn list(app: &App, request: Request) -> Result<Response, Problem> {
-    versions(app, &named(app, &request)?).await
+async fn list(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    versions(&app, &named(&app, &request)?).await
 }
 
 async fn versions(app: &App, project: &ProjectId) -> Result<Response, Problem> {
@@ -169,10 +160,10 @@ async fn versions(app: &App, project: &ProjectId) -> Result<Response, Problem> {
     reply::json(StatusCode::OK, &Versions { project_id: project.to_string(), versions })
 }
 
-async fn create(app: &App, mut request: Request) -> Result<Response, Problem> {
-    let project = known(app, &request)?;
+async fn create(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
+    let project = known(&app, &request)?;
     let order = BackupOrder::from_json(&request.json().await?)?;
-    let _share = at_work(app, &request)?;
+    let _share = at_work(&app, &request)?;
     let label = order.label.and_then(|label| label.parse::<Label>().ok()); // its length was checked
     reply::json(StatusCode::CREATED, &app.backups.create(&project, label).await?)
 }
@@ -186,19 +177,19 @@ fn at_work(app: &App, request: &Request) -> Result<Share, Problem> {
     Ok(app.budget.draw(Kind::Backups, from, needs.min(most))?)
 }
 
-fn status(app: &App, request: &Request) -> Result<Response, Problem> {
-    let project = known(app, request)?;
+async fn status(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let project = known(&app, &request)?;
     reply::json(StatusCode::OK, &app.backups.status(&project)?)
 }
 
-async fn accept_medium(app: &App, request: Request) -> Result<Response, Problem> {
-    let project = known(app, &request)?;
+async fn accept_medium(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let project = known(&app, &request)?;
     app.backups.accept_medium().await?;
     reply::json(StatusCode::OK, &app.backups.status(&project)?)
 }
 
-async fn download(app: &App, request: Request) -> Result<Response, Problem> {
-    let (project, version) = (named(app, &request)?, version(request.parameter(1))?);
+async fn download(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let (project, version) = (named(&app, &request)?, version(request.parameter(1))?);
     let body = app.backups.download(&project, &version).await?;
     let mut response = reply::held(MEDIA, &app.budget, request.peer.addr.ip(), body)?;
     if let Ok(name) = HeaderValue::try_from(format!("attachment; filename=\"{project}-{version}.bin\"")) {
@@ -207,20 +198,20 @@ async fn download(app: &App, request: Request) -> Result<Response, Problem> {
     Ok(response)
 }
 
-async fn delete(app: &App, request: Request) -> Result<Response, Problem> {
-    let (project, version) = (named(app, &request)?, version(request.parameter(1))?);
+async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let (project, version) = (named(&app, &request)?, version(request.parameter(1))?);
     app.backups.delete(&project, &version).await?;
-    versions(app, &project).await
+    versions(&app, &project).await
 }
 
-async fn restore(app: &App, mut request: Request) -> Result<Response, Problem> {
-    let project = known(app, &request)?;
+async fn restore(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
+    let project = known(&app, &request)?;
     let order = RestoreOrder::from_json(&request.json().await?)?;
     let version = version(&order.version_id)?;
     let owner = order.project_id.map(|id| id.parse::<ProjectId>()).transpose();
     let owner = owner.map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is no project with such an id"))?;
     let force = order.force.unwrap_or(false);
-    let _share = at_work(app, &request)?;
+    let _share = at_work(&app, &request)?;
     if dry_run(&request)? {
         let opened = app.backups.look_into(&project, owner, &version, force).await?;
         let universes_left_out = indexes(&opened.left_out);
@@ -263,14 +254,14 @@ fn version(id: &str) -> Result<VersionId, Problem> {
     id.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is no backup with such an id"))
 }
 
-impl From<BackupError> for Problem {
-    fn from(fault: BackupError) -> Self {
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
         let status = match fault.kind {
-            BackupErrorKind::Off | BackupErrorKind::NotFound => StatusCode::NOT_FOUND,
-            BackupErrorKind::NotActive | BackupErrorKind::Busy | BackupErrorKind::Foreign => StatusCode::CONFLICT,
-            BackupErrorKind::NotNow => return Self::unavailable(fault.message),
-            BackupErrorKind::Unreadable => StatusCode::UNPROCESSABLE_ENTITY,
-            BackupErrorKind::Refused | BackupErrorKind::Full | BackupErrorKind::Unreachable => StatusCode::BAD_GATEWAY,
+            FaultKind::Off | FaultKind::NotFound => StatusCode::NOT_FOUND,
+            FaultKind::NotActive | FaultKind::Busy | FaultKind::Foreign => StatusCode::CONFLICT,
+            FaultKind::NotNow => return Self::unavailable(fault.message),
+            FaultKind::Unreadable => StatusCode::UNPROCESSABLE_ENTITY,
+            FaultKind::Refused | FaultKind::Full | FaultKind::Unreachable => StatusCode::BAD_GATEWAY,
         };
         Self::new(status, fault.message)
     }

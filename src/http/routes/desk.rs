@@ -1,6 +1,7 @@
 //! The desk over REST: levels, unified commands, master, blackout, fades.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,98 +13,46 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
-use super::{Key, Query, Route, Verb, empty, json, rgb, shape};
+use super::{Etag, Query, Route, get, post, rgb};
 use crate::dmx::{Frame, State};
 use crate::intake::{self, Asked, Done, Sender};
 use crate::kit::clock;
 use crate::wire::{Ack, BlackoutOrder, DeskView, FadeView, MasterOrder, Reason, UnifiedCommand};
 
 /// The rows.
-pub(super) static ROUTES: &[Route] = &[
-    Route {
-        verb: Verb::Get,
-        path: "/state",
-        summary: "The levels of every known universe, before master and blackout. `sparse=1` adds those that are not 0.",
-        key: Key::AsHeader,
-        query: &[Query { name: "sparse", values: &["0", "1"] }],
-        takes: None,
-        answers: &[
-            json::<Levels>(200, "All of them; `ETag` names the change."),
-            empty(304, "As `If-None-Match` says."),
-        ],
-        handler: |app, request| Box::pin(async move { state(&app, &request) }),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/command",
-        summary: "Takes a unified command. 200 with the ack, also when it is refused.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: Some(shape::<UnifiedCommand>),
-        answers: &[json::<Ack>(200, "What became of it.")],
-        handler: |app, request| Box::pin(async move { command(&app, request).await }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/desk",
-        summary: "Master, blackout, the scene in effect, running fades.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<DeskView>(200, "The desk.")],
-        handler: |app, _| Box::pin(async move { desk(&app.hub.state()) }),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/master",
-        summary: "Moves the grand master over all intensity channels.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: Some(shape::<MasterOrder>),
-        answers: &[json::<DeskView>(200, "The desk since.")],
-        handler: |app, mut request| {
-            Box::pin(async move {
-                let body = request.bytes(SMALL).await?;
-                control(&app, Asked::Master(&body), rgb::sender(&request)).await
-            })
-        },
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/blackout",
-        summary: "Takes all light away, or gives it back as it would be; at once or over `fadeMs`.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: Some(shape::<BlackoutOrder>),
-        answers: &[json::<DeskView>(200, "The desk since.")],
-        handler: |app, mut request| {
-            Box::pin(async move {
-                let body = request.bytes(SMALL).await?;
-                control(&app, Asked::Blackout(&body), rgb::sender(&request)).await
-            })
-        },
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/fades",
-        summary: "All fades that run.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<Fades>(200, "Oldest first.")],
-        handler: |app, _| Box::pin(async move { fades(&app.hub.state()) }),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/fades/stop",
-        summary: "Ends all fades where they are.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<DeskView>(200, "The desk since.")],
-        handler: |app, request| Box::pin(async move { control(&app, Asked::StopFades, rgb::sender(&request)).await }),
-    },
+pub(super) static ROWS: &[Route] = &[
+    get("/state", "getState", &state)
+        .says("The levels of every known universe, before master and blackout.")
+        .query(&[Query { name: "sparse", says: "`1` adds the levels that are not 0.", values: &["0", "1"] }])
+        .gives::<Levels>(200, "All of them; `ETag` names the change.")
+        .etag(Etag::Cached),
+    post("/command", "sendCommand", &command)
+        .says("Takes a unified command. 200 with the ack, also when it is refused.")
+        .takes::<UnifiedCommand>(r#"{"type":"dmx.set","id":"tour-1","universe":0,"channel":7,"value":255}"#)
+        .gives::<Ack>(200, "What became of it.")
+        .like(r#"{"ack":"tour-1","accepted":true,"ts":1767225600000}"#),
+    get("/desk", "getDesk", &read)
+        .says("Master, blackout, the scene in effect, running fades.")
+        .gives::<DeskView>(200, "The desk.")
+        .like(DESK),
+    post("/master", "setMaster", &master)
+        .says("Moves the grand master over all intensity channels.")
+        .takes::<MasterOrder>(r#"{"level":128}"#)
+        .gives::<DeskView>(200, "The desk since.")
+        .like(DESK),
+    post("/blackout", "setBlackout", &blackout)
+        .says("Takes all light away, or gives it back as it would be; at once or over `fadeMs`.")
+        .takes::<BlackoutOrder>(r#"{"on":true,"fadeMs":2000}"#)
+        .gives::<DeskView>(200, "The desk since.")
+        .like(DESK),
+    get("/fades", "listFades", &fades).says("All fades that run.").gives::<Fades>(200, "Oldest first."),
+    post("/fades/stop", "stopFades", &stop_fades)
+        .says("Ends all fades where they are.")
+        .gives::<DeskView>(200, "The desk since."),
 ];
+
+/// What a desk looks like.
+pub(super) const DESK: &str = r#"{"master":128,"blackout":false,"scene":"scene-warm","fades":[]}"#;
 
 /// Levels by channel, by universe.
 type ByUniverse = BTreeMap<String, BTreeMap<String, u8>>;
@@ -133,7 +82,7 @@ struct Fades {
     fades: Vec<FadeView>,
 }
 
-fn state(app: &App, request: &Request) -> Result<Response, Problem> {
+async fn state(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let state = app.hub.state();
     let tag = format!("W/\"rev-{}\"", state.seq);
     let known = request.headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
@@ -174,9 +123,9 @@ fn levels(state: &State, sparse: bool) -> Levels {
     }
 }
 
-async fn command(app: &App, mut request: Request) -> Result<Response, Problem> {
+async fn command(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let body = request.bytes(SMALL).await?;
-    let ack = match rgb::take(app, Asked::Unified(&body), rgb::sender(&request)).await {
+    let ack = match rgb::take(&app, Asked::Unified(&body), rgb::sender(&request)).await {
         Err(refusal) if [Reason::NotJson, Reason::Stopping].contains(&refusal.reason) => return Err(refusal.into()),
         Err(refusal) => Ack::refused(refusal, clock::now_ms()),
         Ok(mut taken) => {
@@ -185,6 +134,20 @@ async fn command(app: &App, mut request: Request) -> Result<Response, Problem> {
         }
     };
     reply::json(StatusCode::OK, &ack)
+}
+
+async fn master(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
+    let body = request.bytes(SMALL).await?;
+    control(&app, Asked::Master(&body), rgb::sender(&request)).await
+}
+
+async fn blackout(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
+    let body = request.bytes(SMALL).await?;
+    control(&app, Asked::Blackout(&body), rgb::sender(&request)).await
+}
+
+async fn stop_fades(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    control(&app, Asked::StopFades, rgb::sender(&request)).await
 }
 
 /// Hands in what moves the desk; the desk since.
@@ -199,8 +162,12 @@ pub(super) fn desk(state: &State) -> Result<Response, Problem> {
     reply::json(StatusCode::OK, &DeskView::from(state))
 }
 
-fn fades(state: &State) -> Result<Response, Problem> {
-    reply::json(StatusCode::OK, &Fades { fades: state.fades().map(FadeView::from).collect() })
+async fn read(app: Arc<App>, _: Request) -> Result<Response, Problem> {
+    desk(&app.hub.state())
+}
+
+async fn fades(app: Arc<App>, _: Request) -> Result<Response, Problem> {
+    reply::json(StatusCode::OK, &Fades { fades: app.hub.state().fades().map(FadeView::from).collect() })
 }
 
 #[cfg(test)]

@@ -1,12 +1,22 @@
 //! `/devices`: who is there.
 
+use std::sync::Arc;
+
 use warp::http::StatusCode;
 
 use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
+use super::super::request::Request;
+use super::{Route, get};
+use crate::wire::Presence;
 
-pub(super) fn read(app: &App) -> Result<Response, Problem> {
+/// The row.
+pub(super) static ROWS: &[Route] = &[get("/devices", "listDevices", &read)
+    .says("Devices, by their topics v1/devices/<id>/state, and the MQTT clients behind them.")
+    .gives::<Presence>(200, "All that are known.")];
+
+async fn read(app: Arc<App>, _: Request) -> Result<Response, Problem> {
     reply::json(StatusCode::OK, &(app.devices)())
 }

@@ -16,15 +16,16 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{DOCUMENT, Held, MAX_BODY, Request};
-use super::{Key, NOT_MODIFIED, OUTDATED, Query, Route, Verb, blocking, json, refused, shape};
-use crate::backup::BackupError;
+use super::{Etag, Query, Route, blocking, get, post, refused};
+use crate::backup::Fault;
 use crate::kit::budget::{Budget, Kind, Share};
 use crate::kit::clock;
 use crate::library::{self, Expected, Tag};
-use crate::wire::{ImportMode, JsonScan, ListChanges, ShowBody, ShowFile};
+use crate::wire::{Glance, ImportMode, ListChanges, ShowBody, ShowFile};
 
 /// Asks what would change instead of changing it.
-pub(super) const DRY_RUN: Query = Query { name: "dryRun", values: &["0", "1", "false", "true"] };
+pub(super) const DRY_RUN: Query =
+    Query { name: "dryRun", says: "`1` or `true`: only says what would change.", values: &["0", "1", "false", "true"] };
 
 /// An import so soon after a switch of projects may be meant for the other one.
 const SWITCHED: Duration = Duration::from_secs(60);
@@ -33,34 +34,40 @@ const SWITCHED: Duration = Duration::from_secs(60);
 const EDITED: usize = 3;
 
 /// The rows.
-pub(super) static ROUTES: &[Route] = &[
-    Route {
-        verb: Verb::Get,
-        path: "/export",
-        summary: "The show of the active project, its scenes in it.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<ShowBody>(200, "As a file; `ETag` names its content but for `exportedAt`."), NOT_MODIFIED],
-        handler: |app, request| Box::pin(async move { export(&app, &request).await }),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/import",
-        summary: "Takes a show file of at most 8 MiB into the active project. `mode=replace`: the show becomes the file \
-                  (scenes stay when it has none); `mode=merge`: what it has comes in. `dryRun=1` only says what would change. Before scenes or \
-                  fixtures go, or within a minute after another project was selected, a local version is kept (at most one a minute, the newest five). \
-                  If it cannot be kept, nothing is imported; while backups are off, `notKept` of the answer says why.",
-        key: Key::AsHeader,
-        query: &[Query { name: "mode", values: &["replace", "merge"] }, DRY_RUN],
-        takes: Some(shape::<ShowBody>),
-        answers: &[
-            json::<Imported>(200, "What is stored, as /export gives it; with `dryRun=1` what would change."),
-            OUTDATED,
-        ],
-        handler: |app, request| Box::pin(async move { import(&app, request).await }),
-    },
+pub(super) static ROWS: &[Route] = &[
+    get("/export", "exportShow", &export)
+        .says("The show of the active project, its scenes in it.")
+        .gives::<ShowBody>(200, "As a file; `ETag` names its content but for `exportedAt`.")
+        .etag(Etag::Cached)
+        .refuses(&[
+            (409, "The project's documents are damaged."),
+            (413, "The show is larger than the memory that one client may take."),
+            (503, "Others are working on large documents."),
+        ]),
+    post("/import", "importShow", &import)
+        .says(
+            "Takes a show file of at most 8 MiB into the active project. Before scenes or fixtures go, or within a minute \
+             after another project was selected, a local version is kept (at most one a minute, the newest five). \
+             If it cannot be kept, nothing is imported; while backups are off, `notKept` of the answer says why.",
+        )
+        .query(&[
+            Query {
+                name: "mode",
+                says: "`replace`: the show becomes the file (scenes stay when it has none); `merge`: what it has comes in.",
+                values: &["replace", "merge"],
+            },
+            DRY_RUN,
+        ])
+        .takes::<ShowBody>(SHOW)
+        .gives::<Imported>(200, "What is stored, as /export gives it; with `dryRun=1` what would change.")
+        .etag(Etag::Expected)
+        .refuses(&[
+            (409, "The project would be larger than 8 MiB, or somebody edits it all the time."),
+            (502, "The present state could not be kept first, since the place of the versions fails."),
+        ]),
 ];
+
+const SHOW: &str = r#"{"version":"1.0","scenes":[{"id":"scene-warm","name":"Warm white","channelValues":{"1":255,"2":180,"3":90}}],"fixtures":[]}"#;
 
 /// Answer of `/import`.
 #[derive(Serialize, JsonSchema)]
@@ -94,13 +101,13 @@ struct DryRun {
     changes: BTreeMap<String, ListChanges>,
 }
 
-async fn export(app: &App, request: &Request) -> Result<Response, Problem> {
+async fn export(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let view = app.library.view();
     if let Some(unchanged) = reply::unchanged(&view.file_tag, &request.headers) {
         return Ok(unchanged);
     }
     let large = view.scenes.len() + view.show.len() > MAX_BODY;
-    let _turn = if large { Some(turn(app).await?) } else { None };
+    let _turn = if large { Some(turn(&app).await?) } else { None };
     let (budget, to) = (app.budget.clone(), request.peer.addr.ip());
     blocking(move || exported(&view.file()?, &view.file_tag, None, &budget, to)).await
 }
@@ -143,31 +150,31 @@ pub(super) async fn body<'a>(app: &'a App, request: &mut Request) -> Result<(Hel
     }
     let body = request.bytes(DOCUMENT).await?;
     let turn = turn(app).await?;
-    let (body, scan) = blocking(move || {
-        let scan = JsonScan::over(&body);
-        Ok((body, scan))
+    let (body, glance) = blocking(move || {
+        let glance = Glance::over(&body);
+        Ok((body, glance))
     })
     .await?;
-    let needs = scan.values * VALUE_BYTES + 2 * body.len();
-    scan.each_key_once()?;
+    let needs = glance.values * VALUE_BYTES + 2 * body.len();
+    glance.each_key_once()?;
     let share = app.budget.draw(Kind::Documents, request.peer.addr.ip(), needs)?;
     Ok((body, Some(Turn((turn, share)))))
 }
 
-async fn import(app: &App, mut request: Request) -> Result<Response, Problem> {
+async fn import(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let mode = match choice(&request, "mode", &["replace", "merge"])? {
         "merge" => ImportMode::Merge,
         _ => ImportMode::Replace,
     };
     let dry = dry_run(&request)?;
     let expected = request.expected();
-    let (body, _turn) = body(app, &mut request).await?;
+    let (body, _turn) = body(&app, &mut request).await?;
     let (budget, to) = (app.budget.clone(), request.peer.addr.ip());
     let (imported, not_kept) = if dry {
         let file = blocking(move || Ok(ShowFile::brought(&body, clock::now_ms())?)).await?;
         (app.library.expecting(expected).import(file, mode, dry).await?, None)
     } else {
-        taken(app, body, mode, &expected).await?
+        taken(&app, body, mode, &expected).await?
     };
     if dry {
         let dry = reply::json(StatusCode::OK, &DryRun { dry_run: true, changes: imported.changes })?;
@@ -194,11 +201,11 @@ async fn taken(
             Expected::OneOf(_) => expected.clone(), // the client has said what it may take away
         };
         match app.library.expecting(expecting).import(file, mode, false).await {
-            Err(library::EditError::Outdated(_)) if *expected == Expected::Anything => {}
+            Err(library::Fault::Outdated(_)) if *expected == Expected::Anything => {}
             other => return Ok((other?, not_kept)),
         }
     }
-    Err(library::EditError::Changed.into())
+    Err(library::Fault::Changed.into())
 }
 
 /// Keeps the project as a local version when the file takes scenes or fixtures away, or is perhaps meant for the project
@@ -221,7 +228,7 @@ async fn kept_safe(app: &App, file: ShowFile, mode: ImportMode) -> Result<(ShowF
         Err(fault) if !app.backups.is_on() => Ok((file, tag, Some(fault.message))),
         Err(fault) => {
             let message = format!("nothing was imported, because the current state could not be saved first: {fault}");
-            Err(BackupError { message, ..fault }.into())
+            Err(Fault { message, ..fault }.into())
         }
     }
 }

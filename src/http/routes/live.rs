@@ -12,10 +12,28 @@ use super::super::dispatch::Response;
 use super::super::live::{self, LONGEST_SESSION, MAX_MESSAGE, SOCKET_BYTES};
 use super::super::problem::Problem;
 use super::super::request::Request;
+use super::{Key, Query, Route, get};
 use crate::kit::budget::Kind;
 use crate::wire::{FieldError, Reason, Refusal};
 
-pub(super) fn open(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
+/// The row.
+pub(super) static ROWS: &[Route] = &[get("/ws", "openWebsocket", &open)
+    .says("Opens the WebSocket: every change of light, and commands.")
+    .key(Key::AsToken)
+    .query(&[Query {
+        name: "session",
+        says: "The page that it speaks for: an older connection of the same name is closed (1000), and what it sent and was \
+               not read yet is not done.",
+        values: &[],
+    }])
+    .gives_nothing(101, "The WebSocket is open.")
+    .refuses(&[
+        (426, "This was no WebSocket handshake of version 13."),
+        (422, "`session` has not 1 to 64 bytes."),
+        (503, "The memory for WebSockets is taken."),
+    ])];
+
+async fn open(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let Some(upgrade) = request.upgrade.take() else { return Err(no_handshake()) };
     let session = request.query("session");
     if session.as_ref().is_some_and(|session| session.is_empty() || session.len() > LONGEST_SESSION) {

@@ -1,14 +1,27 @@
 //! `/metrics`, for Prometheus.
 
+use std::sync::Arc;
+
 use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
+use super::super::request::Request;
+use super::route::text;
+use super::{Route, get};
 
 /// Prometheus' text exposition format.
-pub(super) const MEDIA: &str = "text/plain; version=0.0.4";
+const MEDIA: &str = "text/plain; version=0.0.4";
 
-pub(super) fn read(app: &App) -> Result<Response, Problem> {
+/// The row.
+pub(super) static ROWS: &[Route] = &[get("/metrics", "getMetrics", &read).says("Figures for Prometheus.").gives_as(
+    MEDIA,
+    text,
+    200,
+    "The text format, version 0.0.4.",
+)];
+
+async fn read(app: Arc<App>, _: Request) -> Result<Response, Problem> {
     let text = app.metrics.text().map_err(Problem::internal)?;
     Ok(reply::bytes(MEDIA, text))
 }

@@ -12,6 +12,7 @@ mod outputs;
 mod probes;
 mod projects;
 mod rgb;
+mod route;
 mod scenes;
 mod schemas;
 mod takeover;
@@ -19,81 +20,56 @@ mod ui;
 mod universes;
 mod usb;
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use warp::http::Method;
 
-use super::App;
-use super::dispatch::Response;
 use super::problem::Problem;
-use super::request::Request;
-use crate::wire::{FieldError, Presence, Reason, Refusal, RgbCommand, RgbState};
+use crate::wire::{FieldError, Reason, Refusal};
 
-/// One thing a client may ask.
-pub(super) struct Route {
-    pub(super) verb: Verb,
-    /// OpenAPI's template: `{name}` stands for a segment, or for what is left of one before its ending.
-    pub(super) path: &'static str,
-    pub(super) summary: &'static str,
-    pub(super) key: Key,
-    /// What it understands behind the `?`.
-    pub(super) query: &'static [Query],
-    /// The JSON body it takes.
-    pub(super) takes: Option<Shape>,
-    /// What it answers; problems are the same everywhere and are not repeated here.
-    pub(super) answers: &'static [Answer],
-    pub(super) handler: Handler,
-}
+pub(super) use route::{Answer, Etag, Key, Query, Route, Verb};
+use route::{delete, get, patch, post, put};
 
-/// Methods of the table. HEAD comes with GET, OPTIONS with everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
-    Get,
-    Post,
-    Put,
-    Patch,
-    Delete,
-}
-
-/// Which key a route asks for when `auth.mode` is `required`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
-    /// None: probes, the page, what documents us.
-    Free,
-    /// `x-api-key`; what only reads takes `?token=` too, as a link sends no header.
-    AsHeader,
-    /// `?token=`, because a browser's WebSocket cannot send headers. Its Origin is checked for the same reason: no
-    /// preflight protects it.
-    AsToken,
-}
-
-/// A name behind the `?` and its values; the first one holds when it is absent.
-pub(super) struct Query {
+/// Rows that belong together.
+pub(super) struct Resource {
+    /// Its name in OpenAPI.
     pub(super) name: &'static str,
-    pub(super) values: &'static [&'static str],
-}
-
-/// One kind of answer.
-pub(super) struct Answer {
-    pub(super) status: u16,
     pub(super) says: &'static str,
-    pub(super) body: Option<(&'static str, Option<Shape>)>,
+    rows: &'static [&'static [Route]],
 }
 
-/// A JSON body's schema, put among the generator's components.
-pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
-
-/// What does the work.
-pub(super) type Handler = fn(Arc<App>, Request) -> Handling;
-
-/// A handler at work.
-pub(super) type Handling = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
+/// Everything that is served.
+static RESOURCES: &[Resource] = &[
+    Resource {
+        name: "light",
+        says: "Levels, and what stands over them: master, blackout, fades. The lamp is channels 1 to 3 of universe 0.",
+        rows: &[rgb::ROWS, desk::ROWS, universes::ROWS],
+    },
+    Resource { name: "scenes", says: "Looks under a name, of the active project.", rows: &[scenes::ROWS] },
+    Resource { name: "show", says: "Scenes and show of the active project as one file.", rows: &[documents::ROWS] },
+    Resource {
+        name: "projects",
+        says: "Several shows on one appliance: 404 while `projects.enabled` is off.",
+        rows: &[projects::ROWS],
+    },
+    Resource {
+        name: "backups",
+        says: "Versions of a project, kept in a folder or bucket: 404 while `backup.enabled` is off.",
+        rows: &[backups::ROWS],
+    },
+    Resource {
+        name: "devices",
+        says: "Where the light goes and comes from, and who is there.",
+        rows: &[devices::ROWS, outputs::ROWS, usb::ROWS],
+    },
+    Resource {
+        name: "appliance",
+        says: "What runs here, how it is, and what describes it.",
+        rows: &[about::ROWS, probes::ROWS, metrics::ROWS, schemas::ROWS, takeover::ROWS, live::ROWS],
+    },
+    Resource { name: "app", says: "The tablet app.", rows: &[ui::ROWS] },
+];
 
 /// What stands at a path.
-pub(super) enum RouteMatch {
+pub(super) enum Found {
     /// The row, and what stood in the place of each `{…}`.
     Route(&'static Route, Vec<String>),
     /// Rows of other methods, as `Allow` lists them.
@@ -101,57 +77,20 @@ pub(super) enum RouteMatch {
     Nothing,
 }
 
-impl Verb {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    fn takes(self, method: &Method) -> bool {
-        method == self.as_str() || (self == Self::Get && method == Method::HEAD)
-    }
+/// Every row, and the resource that it belongs to.
+pub(super) fn table() -> impl Iterator<Item = (&'static str, &'static Route)> {
+    let rows = RESOURCES.iter().flat_map(|all| all.rows.iter().copied().flatten().map(|row| (all.name, row)));
+    rows.chain([("app", &ui::FILE)])
 }
 
-impl Route {
-    /// Refuses what stands behind the `?` and is not known here: a dry run that is misspelt must not be done for real. What
-    /// only reads, and what takes no parameter at all, may carry anything, as it always could, but no wish for a dry run. A
-    /// key in the address is no fault: where it does not count, the header is asked for.
-    ///
-    /// # Errors
-    /// 422 with the names that are known.
-    pub(super) fn check_query(&self, request: &Request, reads: bool) -> Result<(), Problem> {
-        if reads {
-            return Ok(());
-        }
-        if self.query.is_empty() {
-            let dry = request.asked().find(|(name, _)| name.replace(['_', '-'], "").eq_ignore_ascii_case("dryrun"));
-            return dry.map_or(Ok(()), |(name, _)| Err(refused(&name, "is not known here; no parameter is")));
-        }
-        let mut seen: Vec<&str> = Vec::new();
-        for (name, _) in request.asked() {
-            let known = self.query.iter().map(|query| query.name).find(|known| *known == name);
-            match known {
-                Some(known) if seen.contains(&known) => return Err(refused(&name, "must stand there once")),
-                Some(known) => seen.push(known),
-                None if name == "token" => {}
-                None => return Err(refused(&name, format!("is not known here; {}", self.known()))),
-            }
-        }
-        Ok(())
-    }
+/// Every resource.
+pub(super) fn resources() -> &'static [Resource] {
+    RESOURCES
+}
 
-    fn known(&self) -> String {
-        let names: Vec<_> = self.query.iter().map(|query| query.name).collect();
-        match names.as_slice() {
-            [name] => format!("known is {name}"),
-            names => format!("known are {}", names.join(", ")),
-        }
-    }
+/// Everything that is known by its path alone: all but the app's files.
+fn rows() -> impl Iterator<Item = &'static Route> {
+    RESOURCES.iter().flat_map(|all| all.rows.iter().copied().flatten())
 }
 
 /// Refuses a name behind the `?`.
@@ -160,227 +99,28 @@ fn refused(name: &str, msg: impl Into<String>) -> Problem {
     Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }.into()
 }
 
-fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
-}
-
-const fn json<T: JsonSchema>(status: u16, says: &'static str) -> Answer {
-    Answer { status, says, body: Some(("application/json", Some(shape::<T>))) }
-}
-
-const fn text(media: &'static str, says: &'static str) -> Answer {
-    Answer { status: 200, says, body: Some((media, None)) }
-}
-
-const fn empty(status: u16, says: &'static str) -> Answer {
-    Answer { status, says, body: None }
-}
-
-/// Of a document that can be edited.
-const NOT_MODIFIED: Answer = empty(304, "`If-None-Match` names the content that is there.");
-
-/// Of an edit of a document.
-const OUTDATED: Answer = Answer {
-    status: 412,
-    says: "`If-Match` names another content than is there; nothing was changed.",
-    body: Some((super::problem::MEDIA, Some(shape::<super::problem::Body<'static>>))),
-};
-
-/// Everything that is served, resource by resource.
-pub(super) fn table() -> impl Iterator<Item = &'static Route> {
-    resources().chain([&ui::FILE])
-}
-
-/// Everything that is known by its path alone: all but the app's files.
-fn resources() -> impl Iterator<Item = &'static Route> {
-    [TABLE, desk::ROUTES, scenes::ROUTES, projects::ROUTES, backups::ROUTES, documents::ROUTES, takeover::ROUTES]
-        .into_iter()
-        .flatten()
-}
-
-/// Resources of a row or two.
-static TABLE: &[Route] = &[
-    Route {
-        verb: Verb::Get,
-        path: "/rgb",
-        summary: "The colour of the lamp.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<RgbState>(200, "The state.")],
-        handler: |app, _| Box::pin(async move { rgb::read(&app) }),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/rgb",
-        summary: "Changes the colour of the lamp. Any content type is read as JSON, as the predecessor did.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: Some(shape::<RgbCommand>),
-        answers: &[json::<rgb::Taken>(202, "The command was accepted, or its id was seen before.")],
-        handler: |app, request| Box::pin(async move { rgb::change(&app, request).await }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/about",
-        summary: "What runs here, what of its features is on, and where other machines reach it.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<about::About>(200, "Addresses as URLs, those that can be dialled from elsewhere.")],
-        handler: |app, request| Box::pin(async move { about::read(&app, &request).await }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/outputs",
-        summary: "How each output and input fares.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<outputs::Ports>(200, "All of them, those that are switched off among them.")],
-        handler: |app, _| Box::pin(async move { outputs::read(&app) }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/devices",
-        summary: "Devices, by their topics v1/devices/<id>/state, and the MQTT clients behind them.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<Presence>(200, "All that are known.")],
-        handler: |app, _| Box::pin(async move { devices::read(&app) }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/universes/{u}/frame",
-        summary: "The levels of a universe as now sent to the outputs; `u` is 0..63.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<universes::UniverseFrame>(200, "All 512 levels.")],
-        handler: |app, request| Box::pin(async move { universes::frame(&app, &request) }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/usb/devices",
-        summary: "The USB serial devices that are plugged in.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<usb::Devices>(200, "By port.")],
-        handler: |_, _| Box::pin(usb::devices()),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/usb/refresh",
-        summary: "Looks for the USB output's widget now, and lists what is plugged in.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<usb::Devices>(200, "By port.")],
-        handler: |app, _| Box::pin(async move { usb::refresh(&app).await }),
-    },
-    Route {
-        verb: Verb::Post,
-        path: "/usb/reconnect",
-        summary: "Closes the USB output's widget and opens it anew. 404: no such device is there, or the output is \
-                  switched off; 502: it cannot be opened.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[json::<usb::Opened>(200, "It is open.")],
-        handler: |app, _| Box::pin(async move { usb::reconnect(&app).await }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/ws",
-        summary: "Opens the WebSocket: every change of light, and commands. `?session=` names the page that it speaks for (1 to 64 bytes): \
-                  an older connection of the same name is closed (1000), and what it sent and was not read yet is not done.",
-        key: Key::AsToken,
-        query: &[],
-        takes: None,
-        answers: &[empty(101, "The WebSocket is open."), empty(426, "This was no WebSocket handshake of version 13.")],
-        handler: |app, request| Box::pin(async move { live::open(app, request) }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/healthz",
-        summary: "Whether the process and its event loop answer.",
-        key: Key::Free,
-        query: &[],
-        takes: None,
-        answers: &[json::<probes::Healthy>(200, "They do.")],
-        handler: |_, _| Box::pin(async { probes::healthz() }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/readyz",
-        summary: "Whether the appliance serves, and everything that troubles it.",
-        key: Key::Free,
-        query: &[],
-        takes: None,
-        answers: &[
-            json::<probes::Ready>(200, "It serves; troubles it can live with are listed."),
-            json::<probes::Ready>(503, "Broker, engine or doors do not serve."),
-        ],
-        handler: |app, _| Box::pin(async move { probes::readyz(&app).await }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/metrics",
-        summary: "Figures for Prometheus.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[text(metrics::MEDIA, "The text format, version 0.0.4.")],
-        handler: |app, _| Box::pin(async move { metrics::read(&app) }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/schemas/{name}.json",
-        summary: "A JSON Schema of what is sent over MQTT, WebSocket and REST.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[text(schemas::MEDIA, "The schema, draft 2020-12.")],
-        handler: |_, request| Box::pin(async move { schemas::read(&request) }),
-    },
-    Route {
-        verb: Verb::Get,
-        path: "/openapi.json",
-        summary: "This document.",
-        key: Key::AsHeader,
-        query: &[],
-        takes: None,
-        answers: &[text("application/json", "OpenAPI 3.1.")],
-        handler: |_, request| Box::pin(async move { schemas::openapi(&request) }),
-    },
-    ui::START,
-    ui::SHELL,
-];
-
 /// Looks a request up; a slash too many at its end does not matter. The app's files are not found here: they come
 /// after everything else.
-pub(super) fn find(method: &Method, path: &str) -> RouteMatch {
-    let at = |path| pick(method, resources().filter_map(|route| Some((route, parameters(route.path, path)?))));
+pub(super) fn find(method: &Method, path: &str) -> Found {
+    let at = |path| pick(method, rows().filter_map(|route| Some((route, parameters(route.path, path)?))));
     match (at(path), path.strip_suffix('/').filter(|path| !path.ends_with('/'))) {
-        (RouteMatch::Nothing, Some(path)) => at(path),
+        (Found::Nothing, Some(path)) => at(path),
         (found, _) => found,
     }
 }
 
 /// The row of the app's files, for a path where there is one.
-pub(super) fn file(method: &Method) -> RouteMatch {
+pub(super) fn file(method: &Method) -> Found {
     pick(method, [(&ui::FILE, Vec::new())])
 }
 
 /// The row of this method among those of one path.
-fn pick<'a>(method: &Method, rows: impl IntoIterator<Item = (&'static Route, Vec<&'a str>)>) -> RouteMatch {
+fn pick<'a>(method: &Method, rows: impl IntoIterator<Item = (&'static Route, Vec<&'a str>)>) -> Found {
     let mut others: Vec<&str> = Vec::new();
     for (route, values) in rows {
         match route.verb {
             verb if verb.takes(method) => {
-                return RouteMatch::Route(route, values.into_iter().map(str::to_owned).collect());
+                return Found::Route(route, values.into_iter().map(str::to_owned).collect());
             }
             // Two rows of one verb may stand for one path, `/a/b` and `/a/{b}`.
             verb if others.contains(&verb.as_str()) => {}
@@ -389,10 +129,10 @@ fn pick<'a>(method: &Method, rows: impl IntoIterator<Item = (&'static Route, Vec
         }
     }
     if others.is_empty() {
-        return RouteMatch::Nothing;
+        return Found::Nothing;
     }
     others.push("OPTIONS");
-    RouteMatch::OtherMethods(others.join(", "))
+    Found::OtherMethods(others.join(", "))
 }
 
 /// What stands in the place of each `{…}` of a template; `None` when the path is another one.
@@ -433,28 +173,23 @@ mod tests {
 
     #[test]
     fn every_row_is_found_by_its_own_method_and_the_methods_of_a_path_are_listed() {
-        for route in resources() {
+        for route in rows() {
             let method = route.verb.as_str().parse().unwrap();
             let path = route.path.replace(['{', '}'], "");
-            assert!(
-                matches!(find(&method, &path), RouteMatch::Route(found, _) if std::ptr::eq(found, route)),
-                "{path}"
-            );
+            assert!(matches!(find(&method, &path), Found::Route(found, _) if std::ptr::eq(found, route)), "{path}");
         }
-        let RouteMatch::OtherMethods(methods) = find(&Method::DELETE, "/rgb") else { panic!("not a 405") };
+        let Found::OtherMethods(methods) = find(&Method::DELETE, "/rgb") else { panic!("not a 405") };
         assert_eq!(methods, "GET, HEAD, POST, OPTIONS");
-        assert!(matches!(find(&Method::GET, "/nothing"), RouteMatch::Nothing));
+        assert!(matches!(find(&Method::GET, "/nothing"), Found::Nothing));
     }
 
     #[test]
     fn a_slash_too_many_finds_the_same_row_and_no_verb_is_listed_twice() {
-        for route in resources().filter(|route| route.path != "/") {
+        for route in rows().filter(|route| route.path != "/") {
             let path = format!("{}/", route.path.replace(['{', '}'], ""));
             let method = route.verb.as_str().parse().unwrap();
-            assert!(matches!(find(&method, &path), RouteMatch::Route(found, _) if found.path == route.path), "{path}");
-            let RouteMatch::OtherMethods(methods) = find(&Method::OPTIONS, &path) else {
-                panic!("{path} has no methods")
-            };
+            assert!(matches!(find(&method, &path), Found::Route(found, _) if found.path == route.path), "{path}");
+            let Found::OtherMethods(methods) = find(&Method::OPTIONS, &path) else { panic!("{path} has no methods") };
             let mut once: Vec<_> = methods.split(", ").collect();
             let all = once.len();
             once.sort_unstable();
@@ -462,7 +197,7 @@ mod tests {
             assert_eq!(once.len(), all, "{path}: {methods}");
         }
         for path in ["/nothing/", "//", "/rgb//"] {
-            assert!(matches!(find(&Method::GET, path), RouteMatch::Nothing), "{path}");
+            assert!(matches!(find(&Method::GET, path), Found::Nothing), "{path}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `/outputs`: where the light goes and comes from.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -9,19 +11,26 @@ use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
+use super::super::request::Request;
+use super::{Route, get};
 use crate::wire::PortStatus;
+
+/// The row.
+pub(super) static ROWS: &[Route] = &[get("/outputs", "listOutputs", &read)
+    .says("How each output and input fares.")
+    .gives::<Ports>(200, "All of them, those that are switched off among them.")];
 
 /// Answer of `/outputs`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "Ports", description = "Every output and input and how it fares.")]
-pub(in super::super) struct Ports {
+struct Ports {
     /// Where the light goes.
     outputs: Vec<PortStatus>,
     /// Where it comes from, beside commands.
     inputs: Vec<PortStatus>,
 }
 
-pub(super) fn read(app: &App) -> Result<Response, Problem> {
+async fn read(app: Arc<App>, _: Request) -> Result<Response, Problem> {
     let now = |ports: &[watch::Receiver<PortStatus>]| ports.iter().map(|port| port.borrow().clone()).collect();
     reply::json(StatusCode::OK, &Ports { outputs: now(&app.ports.outputs), inputs: now(&app.ports.inputs) })
 }

@@ -1,5 +1,6 @@
 //! `/healthz` and `/readyz`, for watchdogs and for people who look what is wrong.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -10,6 +11,22 @@ use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
+use super::super::request::Request;
+use super::{Key, Route, get};
+
+/// The rows.
+pub(super) static ROWS: &[Route] = &[
+    get("/healthz", "getHealth", &healthz)
+        .says("Whether the process and its event loop answer.")
+        .key(Key::Free)
+        .gives::<Healthy>(200, "They do."),
+    get("/readyz", "getReadiness", &readyz)
+        .says("Whether the appliance serves, and everything that troubles it.")
+        .key(Key::Free)
+        .gives::<Ready>(200, "It serves; troubles it can live with are listed.")
+        .like(r#"{"ready":true,"mqttConnected":true,"queueDepth":0,"problems":[]}"#)
+        .or_gives::<Ready>(503, "Broker, engine or doors do not serve."),
+];
 
 /// A queue that has not been empty for this long is not being served (CONTRACT, section 3).
 const BUSY: Duration = Duration::from_secs(1);
@@ -20,7 +37,7 @@ const ENGINE_PATIENCE: Duration = Duration::from_millis(500);
 /// Answer of `/healthz`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "Healthy", description = "The process and its event loop answer.")]
-pub(in super::super) struct Healthy {
+struct Healthy {
     /// Always `ok`.
     status: &'static str,
 }
@@ -29,7 +46,7 @@ pub(in super::super) struct Healthy {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Ready", description = "Whether the appliance serves, and everything that troubles it.")]
-pub(in super::super) struct Ready {
+struct Ready {
     /// Broker, engine and doors serve.
     ready: bool,
     /// The embedded broker serves.
@@ -49,11 +66,11 @@ struct Trouble {
     message: String,
 }
 
-pub(super) fn healthz() -> Result<Response, Problem> {
+async fn healthz(_: Arc<App>, _: Request) -> Result<Response, Problem> {
     reply::json(StatusCode::OK, &Healthy { status: "ok" })
 }
 
-pub(super) async fn readyz(app: &App) -> Result<Response, Problem> {
+async fn readyz(app: Arc<App>, _: Request) -> Result<Response, Problem> {
     let mqtt_connected = (app.broker_serves)();
     let fatal = [
         (!mqtt_connected, "BROKER_DOWN", "the embedded MQTT broker does not serve; the log says why"),

@@ -1,5 +1,6 @@
 //! `/rgb`: the lamp over REST.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -12,9 +13,24 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
+use super::{Route, get, post};
 use crate::engine::PATIENCE;
 use crate::intake::{self, Asked, Client, Done, Sender};
-use crate::wire::{Refusal, RgbState};
+use crate::wire::{Refusal, RgbCommand, RgbState};
+
+/// The rows.
+pub(super) static ROWS: &[Route] = &[
+    get("/rgb", "getLamp", &read)
+        .says("The colour of the lamp.")
+        .gives::<RgbState>(200, "The state.")
+        .like(r#"{"schema":"demo.rgb.state.v1","r":255,"g":80,"b":0,"seq":42,"updatedBy":"me","ts":1767225600000}"#),
+    post("/rgb", "setLamp", &change)
+        .says("Changes the colour of the lamp. Any content type is read as JSON, as the predecessor did.")
+        .takes::<RgbCommand>(r#"{"cmdId":"01JD0000000000000000000001","src":"me","r":255,"g":80,"b":0}"#)
+        .gives::<Taken>(202, "The command was accepted, or its id was seen before.")
+        .like(r#"{"status":"accepted","cmdId":"01JD0000000000000000000001","seq":43}"#)
+        .refuses(&[(409, "`STALE`: by its `ts` it is older than what this client has changed since.")]),
+];
 
 /// How long an accepted command's outcome is waited for. The store writes or gives up writing within 50 ms a batch, within
 /// a second on a machine that is short of processor time; only a fault of ours takes longer, and a client must not hang
@@ -25,7 +41,7 @@ const OUTCOME: Duration = Duration::from_secs(10);
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "lowercase", rename_all_fields = "camelCase")]
 #[schemars(title = "Taken", description = "What became of a command.")]
-pub(in super::super) enum Taken {
+enum Taken {
     /// It changed the light.
     Accepted {
         /// The command's id, in capital letters.
@@ -40,13 +56,13 @@ pub(in super::super) enum Taken {
     },
 }
 
-pub(super) fn read(app: &App) -> Result<Response, Problem> {
+async fn read(app: Arc<App>, _: Request) -> Result<Response, Problem> {
     reply::json(StatusCode::OK, &RgbState::light(&app.hub.state()))
 }
 
-pub(super) async fn change(app: &App, mut request: Request) -> Result<Response, Problem> {
+async fn change(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let body = request.bytes(SMALL).await?;
-    let (done, cmd_id) = done(app, Asked::Lamp(&body), sender(&request)).await?;
+    let (done, cmd_id) = done(&app, Asked::Lamp(&body), sender(&request)).await?;
     let taken = match done {
         Done::Applied { seq } => Taken::Accepted { cmd_id, seq },
         Done::Duplicate | Done::Desk(_) => Taken::Duplicate { cmd_id },
@@ -67,7 +83,7 @@ pub(super) async fn done(app: &App, asked: Asked<'_>, sender: Sender) -> Result<
 }
 
 /// Hands in what a request asks for.
-pub(super) async fn take(app: &App, asked: Asked<'_>, sender: Sender) -> Result<intake::PendingOutcome, Refusal> {
+pub(super) async fn take(app: &App, asked: Asked<'_>, sender: Sender) -> Result<intake::Taken, Refusal> {
     if app.stop.is_requested() {
         return Err(intake::stopping());
     }
@@ -75,7 +91,7 @@ pub(super) async fn take(app: &App, asked: Asked<'_>, sender: Sender) -> Result<
 }
 
 /// Waits for the outcome.
-pub(super) async fn outcome(taken: &mut intake::PendingOutcome) -> Result<Result<Done, Refusal>, Problem> {
+pub(super) async fn outcome(taken: &mut intake::Taken) -> Result<Result<Done, Refusal>, Problem> {
     timeout(OUTCOME, taken.done())
         .await
         .map_err(|_| Problem::internal("the engine did not say what became of a command"))

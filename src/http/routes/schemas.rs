@@ -1,17 +1,33 @@
 //! What documents us: `/schemas/{name}.json` and `/openapi.json`.
 
+use std::sync::Arc;
+
 use warp::http::StatusCode;
 use warp::hyper::body::Bytes;
 
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::request::Request;
-use super::super::{openapi, reply, schemas};
+use super::super::{App, openapi, reply, schemas};
+use super::route::object;
+use super::{Etag, Route, get};
 
 /// Media type of a schema (draft-bhutton-json-schema-01, section 14).
-pub(super) const MEDIA: &str = "application/schema+json";
+const MEDIA: &str = "application/schema+json";
 
-pub(super) fn read(request: &Request) -> Result<Response, Problem> {
+/// The rows.
+pub(super) static ROWS: &[Route] = &[
+    get("/schemas/{name}.json", "getSchema", &read)
+        .says("A JSON Schema of what is sent over MQTT, WebSocket and REST.")
+        .gives_as(MEDIA, object, 200, "The schema, draft 2020-12.")
+        .etag(Etag::Cached),
+    get("/openapi.json", "getOpenapi", &openapi)
+        .says("This document.")
+        .gives_as("application/json", object, 200, "OpenAPI 3.1.")
+        .etag(Etag::Cached),
+];
+
+async fn read(_: Arc<App>, request: Request) -> Result<Response, Problem> {
     let schema = schemas::ALL.iter().find(|schema| schema.name == request.parameter(0));
     let schema = schema.ok_or_else(|| {
         let names = schemas::ALL.iter().map(|schema| schema.name).collect::<Vec<_>>().join(", ");
@@ -20,6 +36,6 @@ pub(super) fn read(request: &Request) -> Result<Response, Problem> {
     Ok(reply::tagged(MEDIA, Bytes::from_static(schema.text.as_bytes()), &request.headers))
 }
 
-pub(super) fn openapi(request: &Request) -> Result<Response, Problem> {
+async fn openapi(_: Arc<App>, request: Request) -> Result<Response, Problem> {
     Ok(reply::tagged("application/json", Bytes::from_static(openapi::text().as_bytes()), &request.headers))
 }

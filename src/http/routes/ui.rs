@@ -1,39 +1,44 @@
 //! The tablet app: `/`, and every file below it that the app has.
 
+use std::sync::Arc;
+
 use warp::http::StatusCode;
 
+use super::super::App;
 use super::super::assets::Shell;
+use super::super::dispatch::Response;
+use super::super::problem::Problem;
 use super::super::reply;
-use super::{Key, Route, Verb, json, text};
+use super::super::request::Request;
+use super::route::{octets, text};
+use super::{Etag, Key, Route, get};
 
-/// What a person opens.
-pub(super) const START: Route = row("/", "The tablet app.");
-
-/// What its service worker keeps.
-pub(super) const SHELL: Route = Route {
-    verb: Verb::Get,
-    path: "/assets.json",
-    summary: "The app's files, and a version that changes when one of them does.",
-    key: Key::Free,
-    query: &[],
-    takes: None,
-    answers: &[json::<Shell>(200, "Every file but the service worker itself.")],
-    handler: |app, _| Box::pin(async move { reply::json(StatusCode::OK, &app.assets.shell().await?) }),
-};
+/// What a person opens, and what its service worker keeps.
+pub(super) static ROWS: &[Route] = &[
+    get("/", "getApp", &read)
+        .says("The tablet app.")
+        .key(Key::Free)
+        .gives_as("text/html", text, 200, "Its page.")
+        .etag(Etag::Cached),
+    get("/assets.json", "listAppFiles", &shell)
+        .says("The app's files, and a version that changes when one of them does.")
+        .key(Key::Free)
+        .gives::<Shell>(200, "Every file but the service worker itself."),
+];
 
 /// One row for all of its files. The template names no folders, though some files are in one: OpenAPI has no form for
 /// that.
-pub(super) static FILE: Route = row("/{file}", "A file of the tablet app.");
+pub(super) static FILE: Route = get("/{file}", "getAppFile", &read)
+    .says("A file of the tablet app.")
+    .key(Key::Free)
+    .gives_as("*/*", octets, 200, "The file.")
+    .etag(Etag::Cached)
+    .refuses(&[(406, "`Accept-Encoding` takes none of its forms: br, gzip, identity.")]);
 
-const fn row(path: &'static str, summary: &'static str) -> Route {
-    Route {
-        verb: Verb::Get,
-        path,
-        summary,
-        key: Key::Free,
-        query: &[],
-        takes: None,
-        answers: const { &[text("*/*", "The file.")] },
-        handler: |app, request| Box::pin(async move { app.assets.answer(&request.path, &request.headers).await }),
-    }
+async fn read(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    app.assets.answer(&request.path, &request.headers).await
+}
+
+async fn shell(app: Arc<App>, _: Request) -> Result<Response, Problem> {
+    reply::json(StatusCode::OK, &app.assets.shell().await?)
 }

@@ -1,5 +1,7 @@
 //! `/universes/{u}/frame`: what is on the wires.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use warp::http::StatusCode;
@@ -9,12 +11,18 @@ use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
+use super::{Route, get};
 use crate::dmx::UniverseId;
+
+/// The row.
+pub(super) static ROWS: &[Route] = &[get("/universes/{u}/frame", "getFrame", &frame)
+    .says("The levels of a universe as now sent to the outputs; `u` is 0..63.")
+    .gives::<UniverseFrame>(200, "All 512 levels.")];
 
 /// Answer of `/universes/{u}/frame`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "UniverseFrame", description = "The levels of a universe as now sent to the outputs.")]
-pub(in super::super) struct UniverseFrame {
+struct UniverseFrame {
     /// Which one.
     #[schemars(range(max = 63))]
     universe: u8,
@@ -23,7 +31,7 @@ pub(in super::super) struct UniverseFrame {
     frame: Vec<u8>,
 }
 
-pub(super) fn frame(app: &App, request: &Request) -> Result<Response, Problem> {
+async fn frame(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let named = request.parameter(0).parse().ok().and_then(UniverseId::new);
     let universe = named.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there are universes 0 to 63"))?;
     let frame = app.hub.state().light(universe).levels().to_vec();

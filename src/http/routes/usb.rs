@@ -1,5 +1,6 @@
 //! `/usb/…`: what is plugged in, and the USB output's widget.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -10,16 +11,32 @@ use warp::http::StatusCode;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
+use super::super::request::Request;
 use super::super::{App, NotOpened};
+use super::{Route, get, post};
 use crate::kit::usb::{self, Device};
+
+/// The rows.
+pub(super) static ROWS: &[Route] = &[
+    get("/usb/devices", "listUsbDevices", &devices)
+        .says("The USB serial devices that are plugged in.")
+        .gives::<Devices>(200, "By port."),
+    post("/usb/refresh", "refreshUsb", &refresh)
+        .says("Looks for the USB output's widget now, and lists what is plugged in.")
+        .gives::<Devices>(200, "By port."),
+    post("/usb/reconnect", "reconnectUsb", &reconnect)
+        .says("Closes the USB output's widget and opens it anew.")
+        .gives::<Opened>(200, "It is open.")
+        .refuses(&[(404, "No such device is there, or the output is switched off."), (502, "It cannot be opened.")]),
+];
 
 /// How long a widget may take to be opened: every adapter that may be one is asked, for 300 ms each.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answer of `/usb/devices`.
 #[derive(Serialize, JsonSchema)]
-#[schemars(title = "Devices", description = "The USB serial devices that are plugged in.")]
-pub(in super::super) struct Devices {
+#[schemars(rename = "UsbDevices", title = "UsbDevices", description = "The USB serial devices that are plugged in.")]
+struct Devices {
     /// By port.
     devices: Vec<Device>,
 }
@@ -27,21 +44,25 @@ pub(in super::super) struct Devices {
 /// Answer of `/usb/reconnect`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "Opened", description = "The USB output's widget is open.")]
-pub(in super::super) struct Opened {
+struct Opened {
     /// Where it was found.
     port: String,
 }
 
-pub(super) async fn devices() -> Result<Response, Problem> {
+async fn devices(_: Arc<App>, _: Request) -> Result<Response, Problem> {
+    listed().await
+}
+
+async fn listed() -> Result<Response, Problem> {
     reply::json(StatusCode::OK, &Devices { devices: usb::devices().await })
 }
 
-pub(super) async fn refresh(app: &App) -> Result<Response, Problem> {
+async fn refresh(app: Arc<App>, _: Request) -> Result<Response, Problem> {
     app.ports.usb.look();
-    devices().await
+    listed().await
 }
 
-pub(super) async fn reconnect(app: &App) -> Result<Response, Problem> {
+async fn reconnect(app: Arc<App>, _: Request) -> Result<Response, Problem> {
     match timeout(PATIENCE, app.ports.usb.reopen()).await {
         Ok(Ok(port)) => reply::json(StatusCode::OK, &Opened { port }),
         Ok(Err(NotOpened::Absent(why))) => Err(Problem::new(StatusCode::NOT_FOUND, why)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Error, Response, Url, redirect};
 
-use super::super::driver::{Driver, OutputError, OutputErrorKind, Proof, Wire};
+use super::super::driver::{Driver, Fault, FaultKind, Proof, Wire};
 use super::form;
 use crate::dmx::Frame;
 
@@ -65,12 +65,9 @@ impl Driver for Ola {
     }
 
     /// The first frame makes the connection.
-    async fn open(&mut self) -> Result<OlaWire, OutputError> {
+    async fn open(&mut self) -> Result<OlaWire, Fault> {
         let client = self.client.clone().ok_or_else(|| {
-            OutputError::new(
-                OutputErrorKind::Open,
-                "the system gave no HTTP client for OLA; restart dmxd and look at its log",
-            )
+            Fault::new(FaultKind::Open, "the system gave no HTTP client for OLA; restart dmxd and look at its log")
         })?;
         Ok(OlaWire { client, place: self.place.clone(), body: String::new() })
     }
@@ -94,7 +91,7 @@ impl Wire for OlaWire {
         self.place.shown.clone()
     }
 
-    async fn send(&mut self, frame: &Frame) -> Result<(), OutputError> {
+    async fn send(&mut self, frame: &Frame) -> Result<(), Fault> {
         form::write(&mut self.body, self.place.universe, frame);
         let (status, body) = self.post().await.map_err(|error| self.place.fault(&error))?;
         form::judge(&self.place.shown, self.place.universe, status, &body)
@@ -109,16 +106,16 @@ impl Wire for OlaWire {
 }
 
 impl Place {
-    fn fault(&self, error: &Error) -> OutputError {
+    fn fault(&self, error: &Error) -> Fault {
         let (kind, why) = if error.is_timeout() {
             let limit = TIME_OUT.as_millis();
-            (OutputErrorKind::Timeout, format!("no answer within {limit} ms; is OLA overloaded or out of reach?"))
+            (FaultKind::Timeout, format!("no answer within {limit} ms; is OLA overloaded or out of reach?"))
         } else if error.is_connect() {
-            (OutputErrorKind::Open, "nobody answers there; start olad, or correct ola.url".to_owned())
+            (FaultKind::Open, "nobody answers there; start olad, or correct ola.url".to_owned())
         } else {
-            (OutputErrorKind::Write, format!("the connection broke off ({}); look at OLA's own log", root(error)))
+            (FaultKind::Write, format!("the connection broke off ({}); look at OLA's own log", root(error)))
         };
-        OutputError::new(kind, format!("sending to {}: {why}", self.shown))
+        Fault::new(kind, format!("sending to {}: {why}", self.shown))
     }
 }
 

@@ -1,0 +1,232 @@
+//! `GET /openapi.json`: OpenAPI 3.1 made from the route table and the wire types.
+
+mod operation;
+mod refusals;
+
+use std::sync::LazyLock;
+
+use schemars::SchemaGenerator;
+use serde_json::{Map, Value, json};
+
+use self::operation::Generators;
+use super::routes::{resources, table};
+use super::schemas;
+
+static TEXT: LazyLock<String> = LazyLock::new(|| document().to_string());
+
+/// The document, made once.
+pub(super) fn text() -> &'static str {
+    &TEXT
+}
+
+fn document() -> Value {
+    let mut generators = Generators { taken: generator(true), given: generator(false) };
+    let mut paths = Map::new();
+    for (resource, route) in table() {
+        let operation = operation::operation(resource, route, &mut generators);
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        if let Some(path) = path.as_object_mut() {
+            path.insert(route.verb.as_str().to_ascii_lowercase(), operation);
+        }
+    }
+    let responses = refusals::components(&mut generators.given);
+    let (taken, given) = (generators.taken.take_definitions(true), generators.given.take_definitions(true));
+    let schemas = joined(taken, given, &mut paths);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "dmxd",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A lighting appliance. Keys are asked for when auth.mode is required. MQTT and WebSocket \
+                            messages are described by the files below /schemas.",
+        },
+        "servers": [{"url": "/", "description": "The appliance that gave this document."}],
+        "tags": resources().iter().map(|all| json!({"name": all.name, "description": all.says})).collect::<Value>(),
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "responses": responses,
+            "securitySchemes": {
+                "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "token": {"type": "apiKey", "in": "query", "name": "token"},
+            },
+        },
+    })
+}
+
+/// Schemas of what is taken, or of what is given: what has a default need not be sent, and is always there in an answer.
+fn generator(taken: bool) -> SchemaGenerator {
+    // OpenAPI 3.1's dialect is a superset of 2020-12; only the place of the definitions differs.
+    let settings = schemas::settings().with(|s| {
+        s.definitions_path = "/components/schemas".into();
+        s.meta_schema = None;
+    });
+    if taken { settings.for_deserialize() } else { settings }.into_generator()
+}
+
+/// Both directions' schemas in one map. One that differs is called `…Input` where it is taken.
+fn joined(taken: Map<String, Value>, given: Map<String, Value>, paths: &mut Map<String, Value>) -> Value {
+    let differs = |(name, schema): (&String, &Value)| given.get(name).is_some_and(|other| other != schema);
+    let differing: Vec<String> = taken.iter().filter(|&one| differs(one)).map(|(name, _)| name.clone()).collect();
+    let mut all = given.clone();
+    for (name, mut schema) in taken {
+        rename(&mut schema, &differing);
+        all.insert(if differing.contains(&name) { name + "Input" } else { name }, schema);
+    }
+    for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        if let Some(body) = operation.get_mut("requestBody") {
+            rename(body, &differing);
+        }
+    }
+    all.into()
+}
+
+/// Leads references to the schemas of these names to those of what is taken.
+fn rename(value: &mut Value, names: &[String]) {
+    match value {
+        Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| match value {
+            Value::String(target) if key == "$ref" => {
+                if target.rsplit('/').next().is_some_and(|name| names.iter().any(|one| one == name)) {
+                    target.push_str("Input");
+                }
+            }
+            value => rename(value, names),
+        }),
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every `$ref` below a value.
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| match value.as_str() {
+                Some(target) if name == "$ref" => found.push(target),
+                _ => references(value, found),
+            }),
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+
+    /// Every schema below a value that says nothing at all, by its place.
+    fn silent(value: &Value, at: &str, found: &mut Vec<String>) {
+        let Value::Object(fields) = value else {
+            if let Value::Array(items) = value {
+                items.iter().enumerate().for_each(|(n, item)| silent(item, &format!("{at}/{n}"), found));
+            }
+            return;
+        };
+        for (name, value) in fields.iter().filter(|(name, _)| *name != "example") {
+            let at = format!("{at}/{name}");
+            let is_schema = matches!(name.as_str(), "schema" | "items");
+            let many = matches!(name.as_str(), "properties" | "schemas").then(|| value.as_object().unwrap());
+            let schemas = many.into_iter().flat_map(|all| all.values()).chain(is_schema.then_some(value));
+            if schemas.into_iter().any(|schema| schema.as_object().is_none_or(Map::is_empty)) {
+                found.push(at.clone());
+            }
+            silent(value, &at, found);
+        }
+    }
+
+    /// All operations, and their places.
+    fn operations(document: &Value) -> impl Iterator<Item = (String, &Value)> {
+        let paths = document["paths"].as_object().unwrap().iter();
+        paths.flat_map(|(path, all)| {
+            all.as_object().unwrap().iter().map(move |(verb, operation)| (format!("{verb} {path}"), operation))
+        })
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_every_schema_is_one_that_says_something() {
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 5, "{found:?}");
+        for target in found {
+            assert!(document.pointer(target.trim_start_matches('#')).is_some(), "{target}");
+        }
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            jsonschema::draft202012::meta::validate(schema).unwrap_or_else(|e| panic!("{name}: {e}"));
+        }
+        let mut nothing = Vec::new();
+        silent(&document, "", &mut nothing);
+        assert!(nothing.is_empty(), "{nothing:#?}");
+    }
+
+    #[test]
+    fn every_row_is_an_operation_with_a_name_of_its_own_and_all_that_it_may_answer() {
+        let document = document();
+        let mut ids = BTreeSet::new();
+        for (resource, route) in table() {
+            let operation = &document["paths"][route.path][route.verb.as_str().to_lowercase()];
+            assert_eq!(operation["operationId"], route.id);
+            assert!(ids.insert(route.id), "{} is there twice", route.id);
+            assert_eq!(operation["tags"], json!([resource]));
+            let says = operation["summary"].as_str().unwrap();
+            assert!(!says.is_empty() && !route.gives.says.is_empty(), "{}", route.id);
+            let responses = operation["responses"].as_object().unwrap();
+            for response in responses.values() {
+                let response = match response["$ref"].as_str() {
+                    Some(target) => document.pointer(target.trim_start_matches('#')).unwrap(),
+                    None => response,
+                };
+                assert!(response["description"].as_str().is_some_and(|says| !says.is_empty()), "{}", route.id);
+            }
+            for (scheme, _) in operation["security"].as_array().unwrap().iter().filter_map(Value::as_object).flatten() {
+                assert!(document["components"]["securitySchemes"][scheme].is_object());
+            }
+        }
+        assert_eq!(operations(&document).count(), table().count());
+        let tags: BTreeSet<_> = document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str()).collect();
+        assert!(operations(&document).all(|(_, operation)| tags.contains(&operation["tags"][0].as_str())));
+    }
+
+    #[test]
+    fn every_example_is_one() {
+        let mut document = document();
+        let mut checked = 0;
+        let mut examples = Vec::new();
+        for (at, operation) in operations(&document) {
+            let bodies = operation["responses"].as_object().unwrap().values().chain(operation.get("requestBody"));
+            for content in bodies.filter_map(|body| body["content"].as_object()).flat_map(|all| all.values()) {
+                if let Some(example) = content.get("example") {
+                    examples.push((at.clone(), content["schema"].clone(), example.clone()));
+                }
+            }
+        }
+        let components = document["components"].take();
+        for (at, mut schema, example) in examples {
+            schema["components"] = components.clone();
+            let validator = jsonschema::draft202012::new(&schema).unwrap();
+            assert!(validator.is_valid(&example), "{at}: {example}: {:?}", validator.iter_errors(&example).next());
+            checked += 1;
+        }
+        assert!(checked > 25, "{checked}");
+    }
+
+    #[test]
+    fn every_body_that_is_taken_has_an_example() {
+        for (at, operation) in operations(&document()) {
+            if let Some(body) = operation.get("requestBody") {
+                assert!(body["content"]["application/json"]["example"].is_object() || at.contains("/scenes"), "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_command_in_openapi_is_the_one_of_its_schema_file() {
+        let document = document();
+        let file = schemas::ALL.iter().find(|schema| schema.name == crate::wire::CMD_SCHEMA).unwrap();
+        let file: Value = serde_json::from_str(file.text).unwrap();
+        let body = &document["paths"]["/rgb"]["post"]["requestBody"]["content"]["application/json"]["schema"];
+        let target = body["$ref"].as_str().unwrap().trim_start_matches('#');
+        assert_eq!(document.pointer(target).unwrap()["properties"], file["properties"]);
+    }
+}

@@ -1,0 +1,297 @@
+//! A row of the table: what a client may ask, and what comes of it. Rows are constants, built by the verbs below; what is
+//! not said is the usual: a key in the header, no parameters, no body.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use warp::http::Method;
+
+use super::super::App;
+use super::super::dispatch::Response;
+use super::super::problem::Problem;
+use super::super::request::Request;
+use super::refused;
+
+/// One thing a client may ask.
+pub(in super::super) struct Route {
+    pub(in super::super) verb: Verb,
+    /// OpenAPI's template: `{name}` stands for a segment, or for what is left of one before its ending.
+    pub(in super::super) path: &'static str,
+    /// What generated clients call it (OpenAPI's operationId).
+    pub(in super::super) id: &'static str,
+    /// What it does: one sentence for a list, then the rest.
+    pub(in super::super) says: &'static str,
+    pub(in super::super) key: Key,
+    pub(in super::super) query: &'static [Query],
+    pub(in super::super) takes: Option<Takes>,
+    /// What it answers when all is well.
+    pub(in super::super) gives: Answer,
+    /// Another answer that is no problem either.
+    pub(in super::super) or_gives: Option<Answer>,
+    pub(in super::super) etag: Etag,
+    /// Statuses of its own, or in words of its own, beside those that follow from the rest of the row.
+    pub(in super::super) refuses: &'static [(u16, &'static str)],
+    pub(in super::super) handler: &'static dyn Handler,
+}
+
+/// Methods of the table. HEAD comes with GET, OPTIONS with everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Verb {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+/// Which key a route asks for when `auth.mode` is `required`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Key {
+    /// None: probes, the page, what documents us.
+    Free,
+    /// `x-api-key`; what only reads takes `?token=` too, as a link sends no header.
+    AsHeader,
+    /// `?token=`, because a browser's WebSocket cannot send headers. Its Origin is checked for the same reason: no
+    /// preflight protects it.
+    AsToken,
+}
+
+/// What the `ETag` of an answer is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Etag {
+    /// There is none.
+    None,
+    /// It names the content that an edit may expect.
+    Shown,
+    /// `If-None-Match` asks for what is newer.
+    Cached,
+    /// `If-Match` names the content that may be edited.
+    Expected,
+}
+
+/// A name behind the `?`.
+pub(in super::super) struct Query {
+    pub(in super::super) name: &'static str,
+    pub(in super::super) says: &'static str,
+    /// The first one holds when it is absent. None: any text of 1 to 64 bytes.
+    pub(in super::super) values: &'static [&'static str],
+}
+
+/// A JSON body.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Takes {
+    pub(in super::super) shape: Shape,
+    pub(in super::super) example: &'static str,
+    /// Whether it may be empty.
+    pub(in super::super) optional: bool,
+}
+
+/// One kind of answer.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Answer {
+    pub(in super::super) status: u16,
+    pub(in super::super) says: &'static str,
+    /// Media type and schema.
+    pub(in super::super) body: Option<(&'static str, Shape)>,
+    /// JSON; may be empty.
+    pub(in super::super) example: &'static str,
+}
+
+/// A body's schema, put among the generator's components.
+pub(in super::super) type Shape = fn(&mut SchemaGenerator) -> Schema;
+
+/// A handler at work.
+pub(in super::super) type Handling = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
+
+/// What does the work: any `async fn` of the app and a request.
+pub(in super::super) trait Handler: Sync {
+    fn handle(&self, app: Arc<App>, request: Request) -> Handling;
+}
+
+impl<F, Work> Handler for F
+where
+    F: Fn(Arc<App>, Request) -> Work + Sync,
+    Work: Future<Output = Result<Response, Problem>> + Send + 'static,
+{
+    fn handle(&self, app: Arc<App>, request: Request) -> Handling {
+        Box::pin(self(app, request))
+    }
+}
+
+/// Reads.
+pub(super) const fn get(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
+    Route::new(Verb::Get, path, id, handler)
+}
+
+/// Makes something, or does something.
+pub(super) const fn post(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
+    Route::new(Verb::Post, path, id, handler)
+}
+
+/// Replaces.
+pub(super) const fn put(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
+    Route::new(Verb::Put, path, id, handler)
+}
+
+/// Changes what is named.
+pub(super) const fn patch(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
+    Route::new(Verb::Patch, path, id, handler)
+}
+
+/// Takes away.
+pub(super) const fn delete(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
+    Route::new(Verb::Delete, path, id, handler)
+}
+
+impl Route {
+    const fn new(verb: Verb, path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Self {
+        Self {
+            verb,
+            path,
+            id,
+            says: "",
+            key: Key::AsHeader,
+            query: &[],
+            takes: None,
+            gives: Answer { status: 200, says: "", body: None, example: "" },
+            or_gives: None,
+            etag: Etag::None,
+            refuses: &[],
+            handler,
+        }
+    }
+
+    /// What it does.
+    pub(super) const fn says(self, says: &'static str) -> Self {
+        Self { says, ..self }
+    }
+
+    /// Which key it asks for, when not the one in the header.
+    pub(super) const fn key(self, key: Key) -> Self {
+        Self { key, ..self }
+    }
+
+    /// What it understands behind the `?`.
+    pub(super) const fn query(self, query: &'static [Query]) -> Self {
+        Self { query, ..self }
+    }
+
+    /// A JSON body, and one that may be sent.
+    pub(super) const fn takes<T: JsonSchema>(self, example: &'static str) -> Self {
+        Self { takes: Some(Takes { shape: shape::<T>, example, optional: false }), ..self }
+    }
+
+    /// A JSON body that may be left out.
+    pub(super) const fn may_take<T: JsonSchema>(self, example: &'static str) -> Self {
+        Self { takes: Some(Takes { shape: shape::<T>, example, optional: true }), ..self }
+    }
+
+    /// Its answer: JSON.
+    pub(super) const fn gives<T: JsonSchema>(self, status: u16, says: &'static str) -> Self {
+        self.gives_as("application/json", shape::<T>, status, says)
+    }
+
+    /// Its answer of any media type.
+    pub(super) const fn gives_as(self, media: &'static str, shape: Shape, status: u16, says: &'static str) -> Self {
+        Self { gives: Answer { status, says, body: Some((media, shape)), example: "" }, ..self }
+    }
+
+    /// Its answer, which has no body.
+    pub(super) const fn gives_nothing(self, status: u16, says: &'static str) -> Self {
+        Self { gives: Answer { status, says, body: None, example: "" }, ..self }
+    }
+
+    /// What its answer looks like.
+    pub(super) const fn like(self, example: &'static str) -> Self {
+        Self { gives: Answer { example, ..self.gives }, ..self }
+    }
+
+    /// Another answer: JSON.
+    pub(super) const fn or_gives<T: JsonSchema>(self, status: u16, says: &'static str) -> Self {
+        let body = Some(("application/json", shape::<T> as Shape));
+        Self { or_gives: Some(Answer { status, says, body, example: "" }), ..self }
+    }
+
+    /// What the `ETag` of its answer is good for.
+    pub(super) const fn etag(self, etag: Etag) -> Self {
+        Self { etag, ..self }
+    }
+
+    /// Statuses of its own, or in words of its own.
+    pub(super) const fn refuses(self, refuses: &'static [(u16, &'static str)]) -> Self {
+        Self { refuses, ..self }
+    }
+
+    /// Refuses what stands behind the `?` and is not known here: a dry run that is misspelt must not be done for real. What
+    /// only reads, and what takes no parameter at all, may carry anything, as it always could, but no wish for a dry run. A
+    /// key in the address is no fault: where it does not count, the header is asked for.
+    ///
+    /// # Errors
+    /// 422 with the names that are known.
+    pub(in super::super) fn check_query(&self, request: &Request, reads: bool) -> Result<(), Problem> {
+        if reads {
+            return Ok(());
+        }
+        if self.query.is_empty() {
+            let dry = request.asked().find(|(name, _)| name.replace(['_', '-'], "").eq_ignore_ascii_case("dryrun"));
+            return dry.map_or(Ok(()), |(name, _)| Err(refused(&name, "is not known here; no parameter is")));
+        }
+        let mut seen: Vec<&str> = Vec::new();
+        for (name, _) in request.asked() {
+            let known = self.query.iter().map(|query| query.name).find(|known| *known == name);
+            match known {
+                Some(known) if seen.contains(&known) => return Err(refused(&name, "must stand there once")),
+                Some(known) => seen.push(known),
+                None if name == "token" => {}
+                None => return Err(refused(&name, format!("is not known here; {}", self.known()))),
+            }
+        }
+        Ok(())
+    }
+
+    fn known(&self) -> String {
+        let names: Vec<_> = self.query.iter().map(|query| query.name).collect();
+        match names.as_slice() {
+            [name] => format!("known is {name}"),
+            names => format!("known are {}", names.join(", ")),
+        }
+    }
+}
+
+impl Verb {
+    pub(in super::super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    pub(super) fn takes(self, method: &Method) -> bool {
+        method == self.as_str() || (self == Self::Get && method == Method::HEAD)
+    }
+}
+
+/// The schema of a type.
+pub(super) fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// Text that people read.
+pub(super) fn text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string"})
+}
+
+/// Bytes.
+pub(super) fn octets(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "format": "binary"})
+}
+
+/// A JSON document in a shape of its own.
+pub(super) fn object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "additionalProperties": true})
+}
