@@ -21,7 +21,7 @@ use crate::kit::stop::{self, Stopper};
 use crate::kit::systemd;
 use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
-use crate::output::{self, FaultKind, Outputs};
+use crate::output::{self, OutputErrorKind, Outputs};
 use crate::setup;
 use crate::store::StoreError;
 
@@ -34,7 +34,7 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Why the appliance did not run, or did not go on.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum AppError {
     /// The web port.
     #[error(transparent)]
     Web(#[from] http::BindError),
@@ -65,7 +65,7 @@ pub(super) enum Fault {
     NeverUsed(PathBuf),
     /// The backups' key or bucket.
     #[error("{0}")]
-    Backup(#[from] backup::Fault),
+    Backup(#[from] backup::BackupError),
     /// A bundle that somebody brought.
     #[error("reading {}: {source}", path.display())]
     Bundle {
@@ -101,14 +101,14 @@ struct House {
     input: Input,
     backups: Backups,
     intake: Intake,
-    turns: Tasks,
+    scheduler: Tasks,
     web: Tasks,
     web_stop: Stopper,
 }
 
 /// Runs the appliance until a signal asks for its end.
-pub(super) async fn run(config: Config, metrics: Metrics, setup_report: Option<&Path>) -> Result<(), Fault> {
-    let mut signals = Signals::new().map_err(|source| Fault::System { doing: "listening for signals", source })?;
+pub(super) async fn run(config: Config, metrics: Metrics, setup_report: Option<&Path>) -> Result<(), AppError> {
+    let mut signals = Signals::new().map_err(|source| AppError::System { doing: "listening for signals", source })?;
     let mut house = House::open(config, metrics, setup_report).await?;
     systemd::ready();
     let ended = tokio::select! {
@@ -123,19 +123,19 @@ pub(super) async fn run(config: Config, metrics: Metrics, setup_report: Option<&
     let mut closing = tokio::spawn(house.close());
     tokio::select! {
         closed = &mut closing => {
-            closed.map_err(|source| Fault::System { doing: "closing", source: io::Error::other(source) })?;
-            ended.map_or(Ok(()), |part| Err(Fault::Ended(part)))
+            closed.map_err(|source| AppError::System { doing: "closing", source: io::Error::other(source) })?;
+            ended.map_or(Ok(()), |part| Err(AppError::Ended(part)))
         }
         // Whoever asks twice does not want to wait.
         signal = signals.next() => {
             tracing::warn!(signal, "stopped_at_once");
-            Err(Fault::Hurried)
+            Err(AppError::Hurried)
         }
     }
 }
 
 impl House {
-    async fn open(config: Config, metrics: Metrics, setup_report: Option<&Path>) -> Result<Self, Fault> {
+    async fn open(config: Config, metrics: Metrics, setup_report: Option<&Path>) -> Result<Self, AppError> {
         let Config { http: web, mqtt, storage, auth, .. } = config.clone();
         // Ports first: a port in use is the commonest fault, and must not touch the data.
         let web_listener = http::bind(&web)?;
@@ -149,17 +149,18 @@ impl House {
         let also_listener = http::bind_also(&web, &health);
         let (memory, library) = Memory::open(&config, &health, &metrics).await?;
         let (engine, store) = (&memory.engine, &memory.store);
-        let backups = backup::start(backup::Parts {
+        let backups = backup::start(backup::BackupDeps {
             settings: config.backup.clone(),
             data_dir: storage.data_dir.clone(),
             shows: Arc::new(library.clone()),
             health: health.clone(),
             metrics: metrics.backup.clone(),
         })?;
-        let parts = intake::Parts { settings: &config.engine, engine: engine.handle.clone(), library: library.clone() };
-        let mut turns = Tasks::default();
-        let intake = Intake::new(parts, &mut turns);
-        let unknown = |source| Fault::System { doing: "asking for a door's port", source };
+        let deps =
+            intake::IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library: library.clone() };
+        let mut scheduler = Tasks::default();
+        let intake = Intake::new(deps, &mut scheduler);
+        let unknown = |source| AppError::System { doing: "asking for a door's port", source };
         let web_door = web_listener.local_addr().map_err(unknown)?;
         let mqtt_door = mqtt_listener.local_addr().map_err(unknown)?;
         let mut listening = vec![("http", web_door), ("mqtt", mqtt_door)];
@@ -168,7 +169,7 @@ impl House {
         }
         let broker = broker::start(
             mqtt_listener,
-            broker::Parts {
+            broker::BrokerDeps {
                 settings: mqtt,
                 intake: intake.clone(),
                 feed: engine.feed.clone(),
@@ -179,13 +180,13 @@ impl House {
             },
         );
         let broker = broker.await?;
-        let outputs = output::start(output::Parts {
+        let outputs = output::start(output::OutputDeps {
             config: &config,
             feed: engine.feed.clone(),
             health: health.clone(),
             metrics: metrics.clone(),
         });
-        let input = input::start(input::Parts {
+        let input = input::start(input::InputDeps {
             settings: config.input.clone(),
             usb_port: if config.usb_runs() { config.usb.port.clone() } else { String::new() },
             intake: intake.clone(),
@@ -195,7 +196,7 @@ impl House {
         });
         let (web_stop, stop) = stop::channel();
         let name = mdns::Name::default();
-        let parts = http::Parts {
+        let deps = http::HttpDeps {
             settings: web,
             auth,
             intake: intake.clone(),
@@ -218,13 +219,13 @@ impl House {
         let mut tasks = Tasks::default();
         tasks.spawn(
             "the web server",
-            http::serve([web_listener].into_iter().chain(also_listener).collect(), parts, stop),
+            http::serve([web_listener].into_iter().chain(also_listener).collect(), deps, stop),
         );
         for (door, address) in &listening {
             tracing::info!(door, %address, "listening");
         }
         banner::show(&listening, &storage.data_dir);
-        Ok(Self { memory, broker, outputs, input, backups, intake, turns, web: tasks, web_stop })
+        Ok(Self { memory, broker, outputs, input, backups, intake, scheduler, web: tasks, web_stop })
     }
 
     /// Ends when a part that must run for ever does, and names it. Feeds systemd's watchdog meanwhile.
@@ -247,7 +248,7 @@ impl House {
             part = self.outputs.ended() => part,
             part = self.input.ended() => part,
             part = self.backups.ended() => part,
-            part = self.turns.ended() => part,
+            part = self.scheduler.ended() => part,
             part = self.web.ended() => part,
             () = heartbeat => "the heartbeat",
         }
@@ -255,16 +256,16 @@ impl House {
 
     /// Doors stop taking, the heart is emptied, the last words go out, the memory is closed.
     async fn close(self) {
-        let Self { memory, broker, outputs, input, backups, intake, turns, web, web_stop } = self;
+        let Self { memory, broker, outputs, input, backups, intake, scheduler, web, web_stop } = self;
         broker.quiet();
         web_stop.stop();
         intake.close();
-        let (web, line, jobs, turns) =
-            tokio::join!(web.join(LAST_REQUESTS), input.close(), backups.close(), turns.join(LAST_REQUESTS));
+        let (web, line, jobs, scheduler) =
+            tokio::join!(web.join(LAST_REQUESTS), input.close(), backups.close(), scheduler.join(LAST_REQUESTS));
         late("web", &web);
         late("input", &line);
         late("backups", &jobs);
-        late("intake", &turns);
+        late("intake", &scheduler);
         let last_words = async {
             let (mqtt, out) = tokio::join!(broker.close(), outputs.close());
             late("mqtt", &mqtt);
@@ -284,8 +285,8 @@ impl UsbOutput for output::Usb {
     fn reopen(&self) -> Pin<Box<dyn Future<Output = Result<String, NotOpened>> + Send + '_>> {
         Box::pin(async {
             self.reopen().await.map_err(|fault| match fault.kind {
-                FaultKind::Absent => NotOpened::Absent(fault.message),
-                FaultKind::Open | FaultKind::Write | FaultKind::Timeout | FaultKind::Answer => {
+                OutputErrorKind::Absent => NotOpened::Absent(fault.message),
+                OutputErrorKind::Open | OutputErrorKind::Write | OutputErrorKind::Timeout | OutputErrorKind::Answer => {
                     NotOpened::Failed(fault.message)
                 }
             })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::house::{Fault, late};
+use super::house::{AppError, late};
 use crate::config::{self, Config};
 use crate::engine::{self, Engine};
 use crate::kit::health::Health;
@@ -34,14 +34,14 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Opens the data folder and takes a predecessor's files over.
-    pub(super) async fn open(config: &Config, health: &Health, metrics: &Metrics) -> Result<(Self, Library), Fault> {
+    pub(super) async fn open(config: &Config, health: &Health, metrics: &Metrics) -> Result<(Self, Library), AppError> {
         let Config { engine, storage, projects, .. } = config;
         let opened = {
             let (storage, health, metrics) = (storage.clone(), health.clone(), metrics.clone());
             tokio::task::spawn_blocking(move || Store::open(&storage, &health, &metrics)).await
         };
-        let Opened { store, seq_jump } =
-            opened.map_err(|e| Fault::System { doing: "opening the data folder", source: io::Error::other(e) })??;
+        let Opened { store, seq_jump } = opened
+            .map_err(|e| AppError::System { doing: "opening the data folder", source: io::Error::other(e) })??;
         let several = projects.enabled;
         store.forget_unfinished().await;
         predecessor::import(&store, folders(projects, &storage.data_dir), several, ids(engine), health).await;
@@ -49,7 +49,7 @@ impl Memory {
         let universes = engine.universes;
         let engine = engine::start(engine, store.clone(), seq_jump, project, metrics).await;
         let mut shelves = Tasks::default();
-        let parts = library::Parts {
+        let deps = library::LibraryDeps {
             several,
             store: store.clone(),
             engine: engine.handle.clone(),
@@ -57,7 +57,7 @@ impl Memory {
             universes,
             health: health.clone(),
         };
-        let library = library::start(parts, &mut shelves).await;
+        let library = library::start(deps, &mut shelves).await;
         Ok((Self { store, engine, library: library.clone(), shelves }, library))
     }
 

@@ -62,7 +62,7 @@ pub fn run_offline(loaded: Loaded, job: args::Offline) -> ExitCode {
     }
 }
 
-fn offline(loaded: Loaded, job: args::Offline) -> Result<offline::Told, Box<dyn std::error::Error>> {
+fn offline(loaded: Loaded, job: args::Offline) -> Result<offline::JobReport, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let told = runtime.block_on(offline::run(loaded.config, Metrics::new()?, job));
     runtime.shutdown_background();

@@ -7,9 +7,9 @@ use std::path::{self, Path};
 use std::sync::Arc;
 
 use super::args::{Offline, What};
-use super::house::Fault;
+use super::house::AppError;
 use super::memory::Memory;
-use crate::backup::{self, Backups, FaultKind, Vaults, Version};
+use crate::backup::{self, BackupErrorKind, Backups, Vaults, Version};
 use crate::config::{Backup, BackupProvider, Config};
 use crate::dmx::ProjectId;
 use crate::kit::health::{Health, Problem};
@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 
 /// How it went.
-pub(super) struct Told {
+pub(super) struct JobReport {
     /// For stdout.
     pub(super) text: String,
     /// What is wrong with the box beside, for stderr.
@@ -28,13 +28,13 @@ pub(super) struct Told {
 }
 
 /// Does the job.
-pub(super) async fn run(config: Config, metrics: Metrics, job: Offline) -> Result<Told, Fault> {
+pub(super) async fn run(config: Config, metrics: Metrics, job: Offline) -> Result<JobReport, AppError> {
     match job {
         Offline::Backup { label } => {
             // An empty show is a backup of nothing, and would be taken for one of something.
             let folder = data_folder(&config)?;
             if !Store::is_in(folder) {
-                return Err(Fault::NeverUsed(whole(folder)));
+                return Err(AppError::NeverUsed(whole(folder)));
             }
             with_library(config, metrics, async |backups, project| {
                 let made = backups.handle.create(project, label).await?;
@@ -83,9 +83,9 @@ pub(super) async fn run(config: Config, metrics: Metrics, job: Offline) -> Resul
 }
 
 /// The data folder, which no job makes: one that is not there is another than was meant.
-fn data_folder(config: &Config) -> Result<&Path, Fault> {
+fn data_folder(config: &Config) -> Result<&Path, AppError> {
     let folder = config.storage.data_dir.as_path();
-    fs::read_dir(folder).map(|_| folder).map_err(|source| Fault::DataFolder { path: whole(folder), source })
+    fs::read_dir(folder).map(|_| folder).map_err(|source| AppError::DataFolder { path: whole(folder), source })
 }
 
 /// A path as it reads from anywhere.
@@ -97,8 +97,8 @@ fn whole(folder: &Path) -> path::PathBuf {
 async fn with_library(
     config: Config,
     metrics: Metrics,
-    job: impl AsyncFnOnce(&Backups, &ProjectId) -> Result<String, backup::Fault>,
-) -> Result<Told, Fault> {
+    job: impl AsyncFnOnce(&Backups, &ProjectId) -> Result<String, backup::BackupError>,
+) -> Result<JobReport, AppError> {
     let health = Health::default();
     let (memory, library) = Memory::open(&config, &health, &metrics).await?;
     let project = library.view().catalogue.active.clone();
@@ -111,11 +111,11 @@ async fn with_library(
         Err(fault) => Err(fault),
     };
     memory.close(async {}).await;
-    Ok(Told { text: outcome?, problems: health.problems(), good: true })
+    Ok(JobReport { text: outcome?, problems: health.problems(), good: true })
 }
 
-fn start(config: Config, library: Library, health: &Health, metrics: Metrics) -> Result<Backups, backup::Fault> {
-    backup::start(backup::Parts {
+fn start(config: Config, library: Library, health: &Health, metrics: Metrics) -> Result<Backups, backup::BackupError> {
+    backup::start(backup::BackupDeps {
         settings: Backup { enabled: true, auto_interval_minutes: 0, ..config.backup },
         data_dir: config.storage.data_dir,
         shows: Arc::new(library),
@@ -125,8 +125,8 @@ fn start(config: Config, library: Library, health: &Health, metrics: Metrics) ->
 }
 
 /// Opens and validates what is named, or every version of the project, and tells of each.
-async fn verify(vaults: &Vaults, what: Vec<What>, project: &ProjectId) -> Result<Told, Fault> {
-    let mut told = Told { text: String::new(), problems: Vec::new(), good: true };
+async fn verify(vaults: &Vaults, what: Vec<What>, project: &ProjectId) -> Result<JobReport, AppError> {
+    let mut told = JobReport { text: String::new(), problems: Vec::new(), good: true };
     let all = if what.is_empty() { vaults.list(project).await? } else { Vec::new() };
     let listed = all.iter().map(|version| (What::Version(version.version_id.clone()), Some(about(version))));
     for (what, about) in what.into_iter().map(|what| (what, None)).chain(listed) {
@@ -142,7 +142,7 @@ async fn verify(vaults: &Vaults, what: Vec<What>, project: &ProjectId) -> Result
         // Writing to a String cannot fail.
         let _ = match outcome {
             Ok(()) => writeln!(told.text, "{what}{about}: can be restored"),
-            Err(fault) if fault.kind == FaultKind::NotFound => {
+            Err(fault) if fault.kind == BackupErrorKind::NotFound => {
                 writeln!(told.text, "{what}: {fault} of project {project} (--project names another)")
             }
             Err(fault) => writeln!(told.text, "{what}{about}: CANNOT be restored: {fault}"),
@@ -158,8 +158,8 @@ fn about(version: &Version) -> String {
 }
 
 /// The bytes of a bundle; one that is too large for one is refused when it is opened.
-fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    backup::read_bundle(path).map_err(|source| Fault::Bundle { path: path.to_owned(), source })
+fn read(path: &Path) -> Result<Vec<u8>, AppError> {
+    backup::read_bundle(path).map_err(|source| AppError::Bundle { path: path.to_owned(), source })
 }
 
 impl What {

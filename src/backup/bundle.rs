@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::fault::Fault;
+use super::error::BackupError;
 use crate::kit::clock;
 use crate::wire::{Snapshot, without_mark};
 
@@ -28,9 +28,9 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// Unreadable, with the places of its faults.
-pub(super) fn read(plain: &[u8]) -> Result<(Snapshot, Option<String>), Fault> {
+pub(super) fn read(plain: &[u8]) -> Result<(Snapshot, Option<String>), BackupError> {
     let read = Snapshot::from_json(plain, clock::now_ms());
-    read.map_err(|refusal| Fault::unreadable(format!("the backup is not a snapshot of a project: {refusal}")))
+    read.map_err(|refusal| BackupError::unreadable(format!("the backup is not a snapshot of a project: {refusal}")))
 }
 
 /// Equal for two snapshots when a restore of either gives the same project: times of writing, the last backup and the

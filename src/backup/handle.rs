@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::fault::Fault;
+use super::error::BackupError;
 use super::status::Status;
 use super::version::{Label, Version};
 use super::work::{Source, Work};
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks for backups and restores. Clones ask the same worker.
 #[derive(Clone)]
-pub struct Handle(Result<Inner, Fault>);
+pub struct Handle(Result<Inner, BackupError>);
 
 #[derive(Clone)]
 struct Inner {
@@ -37,11 +37,11 @@ pub(super) struct Order {
 
 /// What takes the one turn: it changes things, or opens a bundle, for which there is memory once.
 pub(super) enum Task {
-    Create(ProjectId, Option<Label>, oneshot::Sender<Result<Version, Fault>>),
-    Restore(ProjectId, Source, oneshot::Sender<Result<Vec<UniverseId>, Fault>>),
-    LookInto(ProjectId, Source, oneshot::Sender<Result<Opened, Fault>>),
-    KeepSafe(ProjectId, String, oneshot::Sender<Result<(), Fault>>),
-    Delete(ProjectId, VersionId, oneshot::Sender<Result<(), Fault>>),
+    Create(ProjectId, Option<Label>, oneshot::Sender<Result<Version, BackupError>>),
+    Restore(ProjectId, Source, oneshot::Sender<Result<Vec<UniverseId>, BackupError>>),
+    LookInto(ProjectId, Source, oneshot::Sender<Result<Opened, BackupError>>),
+    KeepSafe(ProjectId, String, oneshot::Sender<Result<(), BackupError>>),
+    Delete(ProjectId, VersionId, oneshot::Sender<Result<(), BackupError>>),
 }
 
 /// A version that was opened to be looked at. It holds the one turn as long as it takes memory.
@@ -57,11 +57,11 @@ impl Handle {
     /// Refuses everything.
     #[must_use]
     pub fn off() -> Self {
-        Self::broken(Fault::off())
+        Self::broken(BackupError::off())
     }
 
     /// Refuses everything, and says this where something should have been kept.
-    pub(super) fn broken(fault: Fault) -> Self {
+    pub(super) fn broken(fault: BackupError) -> Self {
         Self(Err(fault))
     }
 
@@ -80,12 +80,12 @@ impl Handle {
     ///
     /// # Errors
     /// It could not be kept.
-    pub async fn keep_safe(&self, project: &ProjectId, why: &str) -> Result<(), Fault> {
+    pub async fn keep_safe(&self, project: &ProjectId, why: &str) -> Result<(), BackupError> {
         let inner = self.0.as_ref().map_err(Clone::clone)?;
         match timeout(PATIENCE, Arc::clone(&inner.turn).acquire_owned()).await {
             Ok(Ok(turn)) => inner.ask(turn, |answer| Task::KeepSafe(project.clone(), why.to_owned(), answer)).await,
-            Ok(Err(_)) => Err(Fault::stopping()),
-            Err(_) => Err(Fault::busy()),
+            Ok(Err(_)) => Err(BackupError::stopping()),
+            Err(_) => Err(BackupError::busy()),
         }
     }
 
@@ -93,7 +93,7 @@ impl Handle {
     ///
     /// # Errors
     /// Off, no such project, not the active one, busy, or the place where backups are kept.
-    pub async fn create(&self, project: &ProjectId, label: Option<Label>) -> Result<Version, Fault> {
+    pub async fn create(&self, project: &ProjectId, label: Option<Label>) -> Result<Version, BackupError> {
         self.order(|answer| Task::Create(project.clone(), label, answer)).await
     }
 
@@ -109,7 +109,7 @@ impl Handle {
         owner: Option<ProjectId>,
         version: &VersionId,
         force: bool,
-    ) -> Result<Vec<UniverseId>, Fault> {
+    ) -> Result<Vec<UniverseId>, BackupError> {
         let source = Source::Version { owner, id: version.clone(), force };
         self.order(|answer| Task::Restore(project.clone(), source, answer)).await
     }
@@ -124,7 +124,7 @@ impl Handle {
         owner: Option<ProjectId>,
         version: &VersionId,
         force: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), BackupError> {
         self.restore_and_tell(project, owner, version, force).await.map(drop)
     }
 
@@ -138,7 +138,7 @@ impl Handle {
         owner: Option<ProjectId>,
         version: &VersionId,
         force: bool,
-    ) -> Result<Opened, Fault> {
+    ) -> Result<Opened, BackupError> {
         let source = Source::Version { owner, id: version.clone(), force };
         self.order(|answer| Task::LookInto(project.clone(), source, answer)).await
     }
@@ -153,7 +153,7 @@ impl Handle {
         bytes: Vec<u8>,
         from: &str,
         force: bool,
-    ) -> Result<Vec<UniverseId>, Fault> {
+    ) -> Result<Vec<UniverseId>, BackupError> {
         let source = Source::Bundle { bytes, from: from.to_owned(), force };
         self.order(|answer| Task::Restore(project.clone(), source, answer)).await
     }
@@ -162,7 +162,7 @@ impl Handle {
     ///
     /// # Errors
     /// Off, no such version, busy, or the place where backups are kept.
-    pub async fn delete(&self, project: &ProjectId, version: &VersionId) -> Result<(), Fault> {
+    pub async fn delete(&self, project: &ProjectId, version: &VersionId) -> Result<(), BackupError> {
         self.order(|answer| Task::Delete(project.clone(), version.clone(), answer)).await
     }
 
@@ -170,7 +170,7 @@ impl Handle {
     ///
     /// # Errors
     /// Off, or the place where backups are kept.
-    pub async fn list(&self, project: &ProjectId) -> Result<Vec<Version>, Fault> {
+    pub async fn list(&self, project: &ProjectId) -> Result<Vec<Version>, BackupError> {
         self.inner()?.work.vaults.list(project).await
     }
 
@@ -178,7 +178,7 @@ impl Handle {
     ///
     /// # Errors
     /// Off, no such version, or the place where backups are kept.
-    pub async fn download(&self, project: &ProjectId, version: &VersionId) -> Result<Vec<u8>, Fault> {
+    pub async fn download(&self, project: &ProjectId, version: &VersionId) -> Result<Vec<u8>, BackupError> {
         self.inner()?.work.vaults.download(project, version).await
     }
 
@@ -186,7 +186,7 @@ impl Handle {
     ///
     /// # Errors
     /// Off, no such version, one that cannot be read, or the place where backups are kept.
-    pub async fn verify(&self, project: &ProjectId, version: &VersionId) -> Result<(), Fault> {
+    pub async fn verify(&self, project: &ProjectId, version: &VersionId) -> Result<(), BackupError> {
         self.inner()?.work.vaults.verify(project, version).await
     }
 
@@ -194,7 +194,7 @@ impl Handle {
     ///
     /// # Errors
     /// Off, or the folder does not answer.
-    pub async fn accept_medium(&self) -> Result<(), Fault> {
+    pub async fn accept_medium(&self) -> Result<(), BackupError> {
         let work = &self.inner()?.work;
         work.board.medium(work.vaults.folder.accept().await?);
         Ok(())
@@ -204,17 +204,20 @@ impl Handle {
     ///
     /// # Errors
     /// Off.
-    pub fn status(&self, project: &ProjectId) -> Result<Status, Fault> {
+    pub fn status(&self, project: &ProjectId) -> Result<Status, BackupError> {
         Ok(self.inner()?.work.board.status(project))
     }
 
-    fn inner(&self) -> Result<&Inner, Fault> {
-        self.0.as_ref().ok().filter(|inner| inner.on).ok_or_else(Fault::off)
+    fn inner(&self) -> Result<&Inner, BackupError> {
+        self.0.as_ref().ok().filter(|inner| inner.on).ok_or_else(BackupError::off)
     }
 
-    async fn order<T>(&self, task: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Task) -> Result<T, Fault> {
+    async fn order<T>(
+        &self,
+        task: impl FnOnce(oneshot::Sender<Result<T, BackupError>>) -> Task,
+    ) -> Result<T, BackupError> {
         let inner = self.inner()?;
-        let turn = Arc::clone(&inner.turn).try_acquire_owned().map_err(|_| Fault::busy())?;
+        let turn = Arc::clone(&inner.turn).try_acquire_owned().map_err(|_| BackupError::busy())?;
         inner.ask(turn, task).await
     }
 }
@@ -223,12 +226,12 @@ impl Inner {
     async fn ask<T>(
         &self,
         turn: OwnedSemaphorePermit,
-        task: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Task,
-    ) -> Result<T, Fault> {
+        task: impl FnOnce(oneshot::Sender<Result<T, BackupError>>) -> Task,
+    ) -> Result<T, BackupError> {
         let (answer, outcome) = oneshot::channel();
         let order = Order { task: task(answer), turn };
         // Whoever has the turn finds the line empty.
-        self.orders.try_send(order).map_err(|_| Fault::stopping())?;
-        outcome.await.unwrap_or_else(|_| Err(Fault::stopping()))
+        self.orders.try_send(order).map_err(|_| BackupError::stopping())?;
+        outcome.await.unwrap_or_else(|_| Err(BackupError::stopping()))
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Index(Vec<Value>);
 
 /// What the folder knows about a version's file, for what its record does not tell.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
+pub(super) struct VersionFile {
     /// Bytes.
     pub(super) size: u64,
     /// Unix milliseconds.
@@ -41,7 +41,7 @@ impl Index {
     }
 
     /// What is known about the last so many versions whose file `found` finds.
-    pub(super) fn versions(&self, most: usize, found: impl Fn(&VersionId) -> Option<Found>) -> Vec<Version> {
+    pub(super) fn versions(&self, most: usize, found: impl Fn(&VersionId) -> Option<VersionFile>) -> Vec<Version> {
         let spare = self.0.len().saturating_sub(most);
         let named = self.0.iter().enumerate().skip(spare).filter_map(|(at, record)| Some((at, record, id(record)?)));
         named.filter_map(|(at, record, id)| Some(described(&id, Some((at, record)), found(&id)?))).collect()
@@ -71,13 +71,13 @@ impl Index {
     }
 
     /// What is known about a version; of its file if there is no record.
-    pub(super) fn version(&self, version: &VersionId, found: Found) -> Version {
+    pub(super) fn version(&self, version: &VersionId, found: VersionFile) -> Version {
         let mut records = self.0.iter().enumerate();
         described(version, records.find(|(_, record)| id(record).as_ref() == Some(version)), found)
     }
 }
 
-fn described(version: &VersionId, record: Option<(usize, &Value)>, found: Found) -> Version {
+fn described(version: &VersionId, record: Option<(usize, &Value)>, found: VersionFile) -> Version {
     let field = |name: &str| record.and_then(|(_, record)| record.get(name));
     Version {
         version_id: version.clone(),
@@ -113,7 +113,7 @@ fn number(value: &Value) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const FOUND: Found = Found { size: 3, modified: 9, sealed: true };
+    const FOUND: VersionFile = VersionFile { size: 3, modified: 9, sealed: true };
 
     #[test]
     fn a_predecessors_records_are_read_and_kept_with_all_they_have() {

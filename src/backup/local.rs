@@ -20,11 +20,11 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::bundle::MOST_STORED;
-use super::fault::{Fault, FaultKind};
-use super::index::{Found, Index};
+use super::container;
+use super::error::{BackupError, BackupErrorKind};
+use super::index::{Index, VersionFile};
 use super::medium::{Look, Medium};
-use super::seal;
-use super::vault::{Progress, Stored, Vault};
+use super::vault::{Progress, StoredVersion, Vault};
 use super::version::{Provider, Version};
 use crate::dmx::{ProjectId, VersionId};
 
@@ -70,13 +70,13 @@ impl Local {
     }
 
     /// Looks at the medium.
-    pub(super) async fn look(&self) -> Result<Look, Fault> {
+    pub(super) async fn look(&self) -> Result<Look, BackupError> {
         self.blocking(ANSWER, |local| local.medium.look().map_err(|error| refused("looking at", "the medium", &error)))
             .await
     }
 
     /// From now on the present medium is the known one.
-    pub(super) async fn accept(&self) -> Result<Look, Fault> {
+    pub(super) async fn accept(&self) -> Result<Look, BackupError> {
         self.blocking(ANSWER, |local| {
             local.medium.accept();
             Ok(())
@@ -93,21 +93,21 @@ impl Local {
     async fn blocking<T: Send + 'static>(
         &self,
         limit: Duration,
-        task: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
+        task: impl FnOnce(&Self) -> Result<T, BackupError> + Send + 'static,
+    ) -> Result<T, BackupError> {
         let (this, places) = (self.clone(), Arc::clone(&self.places));
         let done = async move {
-            let Ok(place) = places.acquire_owned().await else { return Err(Fault::stopping()) };
+            let Ok(place) = places.acquire_owned().await else { return Err(BackupError::stopping()) };
             let outcome = tokio::task::spawn_blocking(move || {
                 let outcome = task(&this);
                 drop(place); // not when the wait ends: the thread is busy until here
                 outcome
             });
-            outcome.await.unwrap_or_else(|_| Err(Fault::stopping())) // a panic is told by its hook
+            outcome.await.unwrap_or_else(|_| Err(BackupError::stopping())) // a panic is told by its hook
         };
         timeout(limit, done).await.unwrap_or_else(|_| {
-            Err(Fault::new(
-                FaultKind::Unreachable,
+            Err(BackupError::new(
+                BackupErrorKind::Unreachable,
                 format!(
                     "the backup folder (backup.local_path) has not answered for {} s; look at the medium or the share \
                      it is on",
@@ -125,7 +125,7 @@ impl Local {
         self.folder(project).join(format!("{version}{BIN}"))
     }
 
-    fn write(&self, project: &ProjectId, version: &Version, bytes: &[u8]) -> Result<(), Fault> {
+    fn write(&self, project: &ProjectId, version: &Version, bytes: &[u8]) -> Result<(), BackupError> {
         let _editing = self.editing.lock();
         let folder = self.folder(project);
         self.medium.room_for(bytes.len() as u64 + BESIDE, version.safety)?;
@@ -137,12 +137,12 @@ impl Local {
         Ok(())
     }
 
-    fn remove(&self, project: &ProjectId, version: &VersionId) -> Result<(), Fault> {
+    fn remove(&self, project: &ProjectId, version: &VersionId) -> Result<(), BackupError> {
         let _editing = self.editing.lock();
         let file = self.file(project, version);
         match fs::remove_file(&file) {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(Fault::no_version(version)),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(BackupError::no_version(version)),
             Err(error) => return Err(refused("deleting", version, &error)),
         }
         self.edit(project, |index| {
@@ -151,7 +151,7 @@ impl Local {
     }
 
     /// Reads, edits and replaces the index. One that is damaged is kept beside it, and made anew from the files.
-    fn edit(&self, project: &ProjectId, edit: impl FnOnce(&mut Index)) -> Result<(), Fault> {
+    fn edit(&self, project: &ProjectId, edit: impl FnOnce(&mut Index)) -> Result<(), BackupError> {
         let folder = self.folder(project);
         let mut index = match self.index(project)? {
             Some(index) => index,
@@ -169,7 +169,7 @@ impl Local {
     }
 
     /// The index; `None` when it is not there or damaged.
-    fn index(&self, project: &ProjectId) -> Result<Option<Index>, Fault> {
+    fn index(&self, project: &ProjectId) -> Result<Option<Index>, BackupError> {
         let name = self.folder(project).join(INDEX);
         let bytes = match plain(&name).and_then(|file| read(file, MOST_INDEX)) {
             Ok(bytes) => bytes,
@@ -188,7 +188,7 @@ impl Local {
     }
 
     /// Every version's file.
-    fn versions(&self, project: &ProjectId) -> Result<Vec<(VersionId, Found)>, Fault> {
+    fn versions(&self, project: &ProjectId) -> Result<Vec<(VersionId, VersionFile)>, BackupError> {
         let folder = self.folder(project);
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -201,20 +201,20 @@ impl Local {
     }
 
     /// What the file of a version tells; `None` when there is none, or something else in its place.
-    fn found(&self, project: &ProjectId, version: &VersionId) -> Option<Found> {
+    fn found(&self, project: &ProjectId, version: &VersionId) -> Option<VersionFile> {
         let file = plain(&self.file(project, version)).ok()?;
         let known = file.metadata().ok()?;
         let modified = known.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
         let mut beginning = Vec::new();
         file.take(BEGINNING).read_to_end(&mut beginning).ok()?;
-        Some(Found {
+        Some(VersionFile {
             size: known.len(),
             modified: u64::try_from(modified.as_millis()).unwrap_or(u64::MAX),
-            sealed: seal::is_sealed(&beginning),
+            sealed: container::is_sealed(&beginning),
         })
     }
 
-    fn all(&self, project: &ProjectId) -> Result<Vec<Version>, Fault> {
+    fn all(&self, project: &ProjectId) -> Result<Vec<Version>, BackupError> {
         let Some(index) = self.index(project)? else {
             let none = Index::default();
             return Ok(self.versions(project)?.iter().map(|(id, found)| none.version(id, *found)).collect());
@@ -222,19 +222,19 @@ impl Local {
         Ok(index.versions(MOST_VERSIONS, |id| self.found(project, id)))
     }
 
-    fn bytes(&self, project: &ProjectId, version: &VersionId) -> Result<Stored, Fault> {
+    fn bytes(&self, project: &ProjectId, version: &VersionId) -> Result<StoredVersion, BackupError> {
         let name = self.file(project, version);
         let bytes = match plain(&name).and_then(|file| read(file, MOST_STORED)) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(Fault::no_version(version)),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(BackupError::no_version(version)),
             Err(error) if is_odd(&error) => {
-                return Err(Fault::unreadable(format!("the backup {version} cannot be read: {error}")));
+                return Err(BackupError::unreadable(format!("the backup {version} cannot be read: {error}")));
             }
             Err(error) => return Err(refused("reading", version, &error)),
         };
-        let found = Found { size: bytes.len() as u64, modified: 0, sealed: false };
+        let found = VersionFile { size: bytes.len() as u64, modified: 0, sealed: false };
         let sha256 = self.index(project)?.and_then(|index| index.version(version, found).sha256);
-        Ok(Stored { bytes, sha256 })
+        Ok(StoredVersion { bytes, sha256 })
     }
 }
 
@@ -248,7 +248,7 @@ impl Vault for Local {
         project: &'a ProjectId,
         version: &'a Version,
         bytes: Bytes,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
+    ) -> BoxFuture<'a, Result<(), BackupError>> {
         let (project, version) = (project.clone(), version.clone());
         Box::pin(self.blocking(TRANSFER, move |local| local.write(&project, &version, &bytes)))
     }
@@ -258,7 +258,7 @@ impl Vault for Local {
         project: &'a ProjectId,
         version: &'a VersionId,
         progress: Progress<'a>,
-    ) -> BoxFuture<'a, Result<Stored, Fault>> {
+    ) -> BoxFuture<'a, Result<StoredVersion, BackupError>> {
         let (project, version) = (project.clone(), version.clone());
         Box::pin(async move {
             let stored = self.blocking(TRANSFER, move |local| local.bytes(&project, &version)).await?;
@@ -268,18 +268,18 @@ impl Vault for Local {
         })
     }
 
-    fn has<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<bool, Fault>> {
+    fn has<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<bool, BackupError>> {
         let (project, version) = (project.clone(), version.clone());
         // Also one that is no plain file: reading it says so.
         Box::pin(self.blocking(ANSWER, move |local| Ok(fs::symlink_metadata(local.file(&project, &version)).is_ok())))
     }
 
-    fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
+    fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, BackupError>> {
         let project = project.clone();
         Box::pin(self.blocking(ANSWER, move |local| local.all(&project)))
     }
 
-    fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>> {
+    fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), BackupError>> {
         let (project, version) = (project.clone(), version.clone());
         Box::pin(self.blocking(ANSWER, move |local| local.remove(&project, &version)))
     }
@@ -299,7 +299,7 @@ fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
     replace(folder, name, bytes).map_err(|error| refused("writing", name, &error))
 }
 
@@ -362,10 +362,10 @@ fn is_odd(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::FileTooLarge)
 }
 
-fn refused(doing: &str, what: impl Display, error: &io::Error) -> Fault {
+fn refused(doing: &str, what: impl Display, error: &io::Error) -> BackupError {
     let kind = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FaultKind::Full,
-        _ => FaultKind::Refused,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => BackupErrorKind::Full,
+        _ => BackupErrorKind::Refused,
     };
     let remedy = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free space, or name another folder in backup.local_path",
@@ -373,7 +373,7 @@ fn refused(doing: &str, what: impl Display, error: &io::Error) -> Fault {
         ErrorKind::ReadOnlyFilesystem => "mount it for writing, or change the card",
         _ => "look at the folder (backup.local_path) and what it is on",
     };
-    Fault::new(kind, format!("{doing} {what} in the backup folder: {error}; {remedy}"))
+    BackupError::new(kind, format!("{doing} {what} in the backup folder: {error}; {remedy}"))
 }
 
 #[cfg(test)]
@@ -421,9 +421,9 @@ mod tests {
         assert_eq!(names.len(), 2, "{names:?}");
         local.delete(&project(), &made.version_id).await.unwrap();
         assert_eq!(local.list(&project()).await.unwrap(), []);
-        assert_eq!(local.delete(&project(), &made.version_id).await.unwrap_err().kind, FaultKind::NotFound);
+        assert_eq!(local.delete(&project(), &made.version_id).await.unwrap_err().kind, BackupErrorKind::NotFound);
         let gone = local.get(&project(), &made.version_id, &|_, _| ()).await.err().unwrap();
-        assert_eq!(gone.kind, FaultKind::NotFound);
+        assert_eq!(gone.kind, BackupErrorKind::NotFound);
     }
 
     #[tokio::test]
@@ -464,7 +464,7 @@ mod tests {
                 let _ = held.lock().recv(); // ends when nobody can send any more
                 Ok(())
             });
-            assert_eq!(told.await.unwrap_err().kind, FaultKind::Unreachable);
+            assert_eq!(told.await.unwrap_err().kind, BackupErrorKind::Unreachable);
         }
         assert_eq!(Arc::strong_count(&held), 1 + AT_ONCE, "the others were never begun");
         drop(release);
@@ -490,7 +490,7 @@ mod tests {
             fs::remove_file(&file).unwrap();
             replace(&file);
             let told = local.get(&project(), &made.version_id, &|_, _| ()).await.err().unwrap();
-            assert_eq!(told.kind, FaultKind::Unreadable, "{told}");
+            assert_eq!(told.kind, BackupErrorKind::Unreadable, "{told}");
             assert!(!told.message.contains(dir.path().to_str().unwrap()), "{told}");
             assert!(!local.list(&project()).await.unwrap().contains(&made));
             // A link where the next file is written aside is not written through.
@@ -520,7 +520,7 @@ mod tests {
         fs::write(&root, b"").unwrap();
         let local = Local::new(Arc::new(Medium::new(root, dir.path().to_owned(), true)));
         let told = local.put(&project(), &version("v1", 5, b"{}"), Bytes::from_static(b"{}")).await.unwrap_err();
-        assert_eq!(told.kind, FaultKind::Refused);
+        assert_eq!(told.kind, BackupErrorKind::Refused);
         assert!(told.message.contains("backup.local_path"), "{told}");
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{major, minor, stat, statfs, statvfs};
 
-use super::fault::{Fault, FaultKind};
+use super::error::{BackupError, BackupErrorKind};
 use super::local;
 
 /// The file in the data folder that says which medium the last backups went to.
@@ -85,7 +85,7 @@ impl Medium {
     ///
     /// # Errors
     /// They cannot.
-    pub(super) fn room_for(&self, bytes: u64, safety: bool) -> Result<(), Fault> {
+    pub(super) fn room_for(&self, bytes: u64, safety: bool) -> Result<(), BackupError> {
         let here = nearest(&self.root);
         let (Ok(there), Ok(data), Ok(space)) = (stat(here), stat(&self.data_dir), statvfs(here)) else { return Ok(()) };
         let most = if safety { SAFETY_RESERVE } else { RESERVE };
@@ -102,7 +102,7 @@ impl Medium {
             free >> 10,
             reserve >> 10
         );
-        Err(Fault::new(FaultKind::Full, message))
+        Err(BackupError::new(BackupErrorKind::Full, message))
     }
 
     /// The medium of the last backups.

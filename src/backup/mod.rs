@@ -4,7 +4,8 @@
 //! restore brings is handed to the library ([`Shows::adopt`]) as a whole.
 
 mod bundle;
-mod fault;
+mod container;
+mod error;
 mod handle;
 mod index;
 mod local;
@@ -37,7 +38,7 @@ use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
 use crate::metrics;
 
-pub use fault::{Fault, FaultKind};
+pub use error::{BackupError, BackupErrorKind};
 pub use handle::Handle;
 pub use shows::{NotTaken, Shows};
 pub use status::Status;
@@ -56,7 +57,7 @@ pub fn read_bundle(path: &Path) -> io::Result<Vec<u8>> {
 const LAST_JOB: Duration = Duration::from_millis(600);
 
 /// What backups are made with.
-pub struct Parts {
+pub struct BackupDeps {
     /// Where to, sealed how, how often, how many.
     pub settings: config::Backup,
     /// Folder of everything that is kept; local backups are in `backups` below it unless the settings say otherwise.
@@ -81,12 +82,12 @@ pub struct Backups {
 ///
 /// # Errors
 /// A key or a bucket that cannot be used, whatever happens later.
-pub fn start(parts: Parts) -> Result<Backups, Fault> {
+pub fn start(deps: BackupDeps) -> Result<Backups, BackupError> {
     let (stop, stopped) = stop::channel();
     let mut tasks = Tasks::default();
-    let on = parts.settings.enabled;
-    let parts = if on { parts } else { parts.for_safety_alone() };
-    let handle = match worker::Worker::new(parts) {
+    let on = deps.settings.enabled;
+    let deps = if on { deps } else { deps.for_safety_alone() };
+    let handle = match worker::Worker::new(deps) {
         Ok((handle, worker)) => {
             tasks.spawn("backups", worker.run(stopped));
             handle
@@ -97,7 +98,7 @@ pub fn start(parts: Parts) -> Result<Backups, Fault> {
     Ok(Backups { handle, tasks, stop })
 }
 
-impl Parts {
+impl BackupDeps {
     /// The local folder and no clock.
     fn for_safety_alone(self) -> Self {
         let settings =

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 
 use crate::dmx::{ProjectId, UNIVERSES};
-use crate::library::{Document, Fault, Library};
+use crate::library::{Document, EditError, Library};
 use crate::wire::Snapshot;
 
 /// Where projects come from and go to. The library; in tests a stage.
@@ -45,14 +45,14 @@ pub enum NotTaken {
     Stopping,
 }
 
-impl From<Fault> for NotTaken {
-    fn from(fault: Fault) -> Self {
+impl From<EditError> for NotTaken {
+    fn from(fault: EditError) -> Self {
         match &fault {
-            Fault::NotActive(_) | Fault::NotFound(_) | Fault::Active(_) => Self::NotActive,
-            Fault::Changed | Fault::Outdated(_) => Self::Changed,
-            Fault::TooMuch(_) => Self::TooMuch(fault.to_string()),
-            Fault::NotNow | Fault::Damaged => Self::NotNow(fault.to_string()),
-            Fault::Stopping => Self::Stopping,
+            EditError::NotActive(_) | EditError::NotFound(_) | EditError::Active(_) => Self::NotActive,
+            EditError::Changed | EditError::Outdated(_) => Self::Changed,
+            EditError::TooMuch(_) => Self::TooMuch(fault.to_string()),
+            EditError::NotNow | EditError::Damaged => Self::NotNow(fault.to_string()),
+            EditError::Stopping => Self::Stopping,
         }
     }
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::fault::{Fault, FaultKind};
+use super::error::{BackupError, BackupErrorKind};
 use super::medium::Look;
 use super::version::Version;
 use crate::dmx::ProjectId;
@@ -95,7 +95,7 @@ pub(super) struct Board {
 
 impl Board {
     pub(super) fn new(health: Health, metrics: metrics::Backup) -> Self {
-        for kind in FaultKind::ALL.into_iter().filter(|kind| !kind.is_the_askers()) {
+        for kind in BackupErrorKind::ALL.into_iter().filter(|kind| !kind.is_the_askers()) {
             metrics.failed.with_label_values(&[kind.label()]); // shown from the start, at 0
         }
         Self { projects: Mutex::default(), health, metrics }
@@ -171,7 +171,7 @@ impl Board {
     }
 
     /// A job failed.
-    pub(super) fn failed(&self, project: &ProjectId, doing: Doing, fault: &Fault) {
+    pub(super) fn failed(&self, project: &ProjectId, doing: Doing, fault: &BackupError) {
         if fault.kind.is_the_askers() {
             return; // it may not even be a project
         }

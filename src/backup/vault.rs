@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::fault::Fault;
+use super::error::BackupError;
 use super::version::{Provider, Version};
 use crate::dmx::{ProjectId, VersionId};
 
@@ -11,7 +11,7 @@ use crate::dmx::{ProjectId, VersionId};
 pub(super) type Progress<'a> = &'a (dyn Fn(u64, Option<u64>) + Send + Sync);
 
 /// Stored bytes, and what they should hash to if that was noted.
-pub(super) struct Stored {
+pub(super) struct StoredVersion {
     pub(super) bytes: Vec<u8>,
     pub(super) sha256: Option<String>,
 }
@@ -27,7 +27,7 @@ pub(super) trait Vault: Send + Sync {
         project: &'a ProjectId,
         version: &'a Version,
         bytes: Bytes,
-    ) -> BoxFuture<'a, Result<(), Fault>>;
+    ) -> BoxFuture<'a, Result<(), BackupError>>;
 
     /// Reads a version back.
     fn get<'a>(
@@ -35,20 +35,20 @@ pub(super) trait Vault: Send + Sync {
         project: &'a ProjectId,
         version: &'a VersionId,
         progress: Progress<'a>,
-    ) -> BoxFuture<'a, Result<Stored, Fault>>;
+    ) -> BoxFuture<'a, Result<StoredVersion, BackupError>>;
 
     /// Whether it has a version.
-    fn has<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<bool, Fault>>;
+    fn has<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<bool, BackupError>>;
 
     /// All versions of a project, in any order.
-    fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>>;
+    fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, BackupError>>;
 
     /// The place of the next version in the order of making; `None` when nothing tells.
-    fn next_order<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Option<u64>, Fault>> {
+    fn next_order<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Option<u64>, BackupError>> {
         // Whoever does not answer now will not take a version either.
         Box::pin(async move { Ok(Some(Version::next_order(&self.list(project).await?))) })
     }
 
     /// Deletes a version.
-    fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>>;
+    fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), BackupError>>;
 }

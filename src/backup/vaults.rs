@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::bundle;
-use super::fault::Fault;
+use super::error::BackupError;
 use super::local::Local;
 use super::medium::Medium;
 use super::s3::S3;
 use super::seal::Keys;
-use super::vault::{Stored, Vault};
+use super::vault::{StoredVersion, Vault};
 use super::version::Version;
 use crate::config::{self, BackupProvider};
 use crate::dmx::{ProjectId, VersionId};
@@ -34,7 +34,7 @@ impl Vaults {
     ///
     /// # Errors
     /// A key or a bucket that cannot be used, whatever happens later.
-    pub fn new(settings: &config::Backup, data_dir: &Path) -> Result<Self, Fault> {
+    pub fn new(settings: &config::Backup, data_dir: &Path) -> Result<Self, BackupError> {
         let root = settings.local_path.clone().unwrap_or_else(|| data_dir.join("backups"));
         let medium = Medium::new(root, data_dir.to_owned(), settings.local_path.is_some());
         let folder = Local::new(Arc::new(medium));
@@ -50,7 +50,7 @@ impl Vaults {
     ///
     /// # Errors
     /// The place where backups go.
-    pub async fn list(&self, project: &ProjectId) -> Result<Vec<Version>, Fault> {
+    pub async fn list(&self, project: &ProjectId) -> Result<Vec<Version>, BackupError> {
         let now = clock::now_ms();
         let newest_first = |mut all: Vec<Version>| {
             all.sort_by(|a, b| b.made_before(a, now));
@@ -72,7 +72,7 @@ impl Vaults {
     ///
     /// # Errors
     /// No such version, or the place where it is kept.
-    pub async fn download(&self, project: &ProjectId, id: &VersionId) -> Result<Vec<u8>, Fault> {
+    pub async fn download(&self, project: &ProjectId, id: &VersionId) -> Result<Vec<u8>, BackupError> {
         Ok(self.own(project, id).await?.get(project, id, &|_, _| ()).await?.bytes)
     }
 
@@ -80,7 +80,7 @@ impl Vaults {
     ///
     /// # Errors
     /// No such version, one that cannot be read, or the place where it is kept.
-    pub async fn verify(&self, project: &ProjectId, id: &VersionId) -> Result<(), Fault> {
+    pub async fn verify(&self, project: &ProjectId, id: &VersionId) -> Result<(), BackupError> {
         let stored = self.own(project, id).await?.get(project, id, &|_, _| ()).await?;
         self.open(stored).await.map(drop)
     }
@@ -89,8 +89,8 @@ impl Vaults {
     ///
     /// # Errors
     /// It cannot be read.
-    pub async fn verify_bundle(&self, bytes: Vec<u8>) -> Result<(), Fault> {
-        self.open(Stored { bytes, sha256: None }).await.map(drop)
+    pub async fn verify_bundle(&self, bytes: Vec<u8>) -> Result<(), BackupError> {
+        self.open(StoredVersion { bytes, sha256: None }).await.map(drop)
     }
 
     /// The local folder.
@@ -100,7 +100,7 @@ impl Vaults {
 
     /// The vault that has a version of this project. The local one first: asking it costs nothing. A vault that does not
     /// answer hides nothing that another one has.
-    pub(super) async fn own(&self, project: &ProjectId, id: &VersionId) -> Result<&dyn Vault, Fault> {
+    pub(super) async fn own(&self, project: &ProjectId, id: &VersionId) -> Result<&dyn Vault, BackupError> {
         let mut unasked = None;
         for vault in self.local.iter().chain([&self.main]) {
             match vault.has(project, id).await {
@@ -109,24 +109,24 @@ impl Vaults {
                 Err(fault) => drop(unasked.get_or_insert(fault)),
             }
         }
-        Err(unasked.unwrap_or_else(|| Fault::no_version(id)))
+        Err(unasked.unwrap_or_else(|| BackupError::no_version(id)))
     }
 
     /// The project in a stored bundle, and whose it says it is.
-    pub(super) async fn open(&self, stored: Stored) -> Result<(Snapshot, Option<String>), Fault> {
+    pub(super) async fn open(&self, stored: StoredVersion) -> Result<(Snapshot, Option<String>), BackupError> {
         self.opened(stored, bundle::read).await?
     }
 
     /// Compares stored bytes with what they should be, opens them, and gives them to `read`.
     pub(super) async fn opened<T: Send + 'static>(
         &self,
-        stored: Stored,
+        stored: StoredVersion,
         read: impl FnOnce(&[u8]) -> T + Send + 'static,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, BackupError> {
         let keys = Arc::clone(&self.keys);
         blocking(move || {
             if stored.sha256.is_some_and(|noted| noted != bundle::sha256(&stored.bytes)) {
-                return Err(Fault::unreadable(
+                return Err(BackupError::unreadable(
                     "the backup's bytes are not those that were stored (SHA-256): it is damaged; restore another version",
                 ));
             }
@@ -151,7 +151,7 @@ fn merged(a: Vec<Version>, b: Vec<Version>) -> Vec<Version> {
 
 /// Work for the processor, off the threads that serve.
 pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Fault::stopping()))
+    work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
+) -> Result<T, BackupError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(BackupError::stopping()))
 }

@@ -9,11 +9,11 @@ use tokio::time::timeout;
 use ulid::Ulid;
 
 use super::bundle;
-use super::fault::{Fault, FaultKind};
+use super::error::{BackupError, BackupErrorKind};
 use super::retention::Rules;
 use super::shows::{NotTaken, Shows};
 use super::status::{Board, Job, Phase};
-use super::vault::{Stored, Vault};
+use super::vault::{StoredVersion, Vault};
 use super::vaults::{Vaults, blocking};
 use super::version::{Label, Version};
 use crate::dmx::{ProjectId, UniverseId, VersionId};
@@ -75,7 +75,7 @@ struct Opened {
 
 impl Work {
     /// Makes a backup of the active project.
-    pub(super) async fn create(&self, project: &ProjectId, label: Option<Label>) -> Result<Made, Fault> {
+    pub(super) async fn create(&self, project: &ProjectId, label: Option<Label>) -> Result<Made, BackupError> {
         self.active(project)?;
         let job = self.board.begin(project);
         job.phase(Phase::Snapshot, 0);
@@ -89,7 +89,7 @@ impl Work {
         job: &Job<'_>,
         document: Document,
         label: Option<Label>,
-    ) -> Result<Made, Fault> {
+    ) -> Result<Made, BackupError> {
         let (project, began) = (document.project, Instant::now());
         let fingerprint = bundle::fingerprint(&document.bytes);
         let label = label.map(String::from).filter(|label| !label.is_empty()); // metadata cannot tell it from none
@@ -101,7 +101,7 @@ impl Work {
     }
 
     /// Replaces the active project.
-    pub(super) async fn restore(&self, project: &ProjectId, source: Source) -> Result<Vec<UniverseId>, Fault> {
+    pub(super) async fn restore(&self, project: &ProjectId, source: Source) -> Result<Vec<UniverseId>, BackupError> {
         self.active(project)?;
         let job = self.board.begin(project);
         let Opened { snapshot, left_out, from, spared } = in_time(self.open(&job, project, source)).await?;
@@ -111,7 +111,7 @@ impl Work {
     }
 
     /// Keeps the active project before something of it is taken away by other means than a restore.
-    pub(super) async fn keep_active_safe(&self, project: &ProjectId, why: &str) -> Result<(), Fault> {
+    pub(super) async fn keep_active_safe(&self, project: &ProjectId, why: &str) -> Result<(), BackupError> {
         self.active(project)?;
         let job = self.board.begin(project);
         job.phase(Phase::Safety, 0);
@@ -124,26 +124,26 @@ impl Work {
         &self,
         project: &ProjectId,
         source: Source,
-    ) -> Result<(Snapshot, Vec<UniverseId>), Fault> {
+    ) -> Result<(Snapshot, Vec<UniverseId>), BackupError> {
         self.active(project)?;
         let job = self.board.begin(project);
         self.open(&job, project, source).await.map(|opened| (opened.snapshot, opened.left_out))
     }
 
-    async fn open(&self, job: &Job<'_>, project: &ProjectId, source: Source) -> Result<Opened, Fault> {
+    async fn open(&self, job: &Job<'_>, project: &ProjectId, source: Source) -> Result<Opened, BackupError> {
         job.phase(Phase::Download, 0);
         let (stored, from, spared, foreign) = match source {
             Source::Version { owner, id, force } => {
                 let stored = self.fetch(job, project, owner, &id, force).await?;
                 (stored, id.to_string(), Some(id), true) // whose it is, its folder has told
             }
-            Source::Bundle { bytes, from, force } => (Stored { bytes, sha256: None }, from, None, force),
+            Source::Bundle { bytes, from, force } => (StoredVersion { bytes, sha256: None }, from, None, force),
         };
         job.phase(Phase::Open, stored.bytes.len() as u64);
         let (mut snapshot, owner) = self.vaults.open(stored).await?;
         let left_out = snapshot.leave_out(self.shows.universes());
         if let Some(owner) = owner.filter(|owner| !foreign && owner != project.as_str()) {
-            return Err(Fault::foreign(&from, owner, project));
+            return Err(BackupError::foreign(&from, owner, project));
         }
         Ok(Opened { snapshot, left_out, from, spared })
     }
@@ -156,12 +156,12 @@ impl Work {
         snapshot: Snapshot,
         from: &str,
         spared: Option<&VersionId>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), BackupError> {
         for _ in 0..EDITED {
             job.phase(Phase::Safety, 0);
             let label = format!("before restore of {from}");
             let kept = in_time(self.keep_safe(job, project, label, spared)).await;
-            let edition = kept.map_err(|fault| Fault {
+            let edition = kept.map_err(|fault| BackupError {
                 message: format!("nothing was restored, because the current state could not be saved first: {fault}"),
                 ..fault
             })?;
@@ -175,7 +175,7 @@ impl Work {
     }
 
     /// Deletes a version.
-    pub(super) async fn delete(&self, project: &ProjectId, id: &VersionId) -> Result<(), Fault> {
+    pub(super) async fn delete(&self, project: &ProjectId, id: &VersionId) -> Result<(), BackupError> {
         let vault = self.vaults.own(project, id).await?;
         vault.delete(project, id).await?;
         tracing::info!(%project, version = %id, provider = vault.provider().name(), "backup_deleted");
@@ -196,17 +196,17 @@ impl Work {
         fingerprint.ok().flatten().map(|fingerprint| (newest.version_id, fingerprint))
     }
 
-    fn active(&self, project: &ProjectId) -> Result<(), Fault> {
+    fn active(&self, project: &ProjectId) -> Result<(), BackupError> {
         if self.shows.active() == *project {
             return Ok(());
         }
         if self.shows.known().contains(project) {
-            return Err(Fault::not_active(project));
+            return Err(BackupError::not_active(project));
         }
-        Err(Fault::new(FaultKind::NotFound, format!("there is no project {project}")))
+        Err(BackupError::new(BackupErrorKind::NotFound, format!("there is no project {project}")))
     }
 
-    pub(super) async fn snapshot(&self, project: &ProjectId) -> Result<Document, Fault> {
+    pub(super) async fn snapshot(&self, project: &ProjectId) -> Result<Document, BackupError> {
         self.shows.snapshot(project).await.map_err(|why| not_taken(why, project))
     }
 
@@ -219,7 +219,7 @@ impl Work {
         document: Vec<u8>,
         label: Option<String>,
         why: Why<'_>,
-    ) -> Result<Version, Fault> {
+    ) -> Result<Version, BackupError> {
         job.phase(Phase::Seal, document.len() as u64);
         let (keys, created_at) = (Arc::clone(&self.vaults.keys), clock::now_ms());
         let sealing = move || {
@@ -250,7 +250,7 @@ impl Work {
             // What is not known to be good must not be found by somebody in need.
             match timeout(CLEAN_UP, vault.delete(project, &version.version_id)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(gone)) if gone.kind == FaultKind::NotFound => {}
+                Ok(Err(gone)) if gone.kind == BackupErrorKind::NotFound => {}
                 Ok(Err(error)) => tracing::warn!(%project, version = %version.version_id, %error, "backup_not_removed"),
                 Err(_) => tracing::warn!(%project, version = %version.version_id, "backup_not_removed"),
             }
@@ -267,10 +267,10 @@ impl Work {
         version: &Version,
         bytes: Bytes,
         why: Why<'_>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), BackupError> {
         loop {
             let put = vault.put(project, version, bytes.clone()).await;
-            let full = put.as_ref().is_err_and(|fault| fault.kind == FaultKind::Full);
+            let full = put.as_ref().is_err_and(|fault| fault.kind == BackupErrorKind::Full);
             if !full || !self.made_room(vault, project, version, why).await {
                 return put;
             }
@@ -305,15 +305,17 @@ impl Work {
         job: &Job<'_>,
         project: &ProjectId,
         version: &Version,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), BackupError> {
         job.phase(Phase::Verify, version.size);
         let read = vault.get(project, &version.version_id, &|done, total| job.progress(done, total)).await;
         let stored = read.map_err(|fault| match fault.kind {
-            FaultKind::NotFound => Fault::new(FaultKind::Refused, "the backup is not there after it was stored"),
+            BackupErrorKind::NotFound => {
+                BackupError::new(BackupErrorKind::Refused, "the backup is not there after it was stored")
+            }
             _ => fault,
         })?;
-        let stored = Stored { sha256: version.sha256.clone(), ..stored };
-        self.vaults.opened(stored, |plain| bundle::read(plain).map(drop)).await?.map_err(|fault| Fault {
+        let stored = StoredVersion { sha256: version.sha256.clone(), ..stored };
+        self.vaults.opened(stored, |plain| bundle::read(plain).map(drop)).await?.map_err(|fault| BackupError {
             message: format!("what was stored cannot be restored, so it does not count: {fault}"),
             ..fault
         })
@@ -326,7 +328,7 @@ impl Work {
         project: &ProjectId,
         label: String,
         spared: Option<&VersionId>,
-    ) -> Result<u64, Fault> {
+    ) -> Result<u64, BackupError> {
         let vault = self.vaults.local();
         let document = self.snapshot(project).await?;
         let edition = document.edition;
@@ -372,7 +374,7 @@ impl Work {
         owner: Option<ProjectId>,
         id: &VersionId,
         force: bool,
-    ) -> Result<Stored, Fault> {
+    ) -> Result<StoredVersion, BackupError> {
         let (owner, vault) = match owner {
             Some(owner) => {
                 let vault = self.vaults.own(&owner, id).await?;
@@ -381,43 +383,43 @@ impl Work {
             None => self.find(project, id).await?,
         };
         if owner != *project && !force {
-            return Err(Fault::foreign(id, &owner, project));
+            return Err(BackupError::foreign(id, &owner, project));
         }
         vault.get(&owner, id, &|done, total| job.progress(done, total)).await
     }
 
     /// Whose a version is, and where: this project's if its folder has it, whatever the bundle says.
-    async fn find(&self, project: &ProjectId, id: &VersionId) -> Result<(ProjectId, &dyn Vault), Fault> {
+    async fn find(&self, project: &ProjectId, id: &VersionId) -> Result<(ProjectId, &dyn Vault), BackupError> {
         let others = self.shows.known().into_iter().filter(|other| other != project);
         let mut unasked = None;
         for owner in std::iter::once(project.clone()).chain(others) {
             match self.vaults.own(&owner, id).await {
                 Ok(vault) => return Ok((owner, vault)),
-                Err(fault) if fault.kind == FaultKind::NotFound => {}
+                Err(fault) if fault.kind == BackupErrorKind::NotFound => {}
                 Err(fault) => drop(unasked.get_or_insert(fault)),
             }
         }
-        Err(unasked.unwrap_or_else(|| Fault::no_version(id)))
+        Err(unasked.unwrap_or_else(|| BackupError::no_version(id)))
     }
 }
 
 /// The outcome of a job, or that it took too long. Never around the swap itself, the outcome of which must be known.
-pub(super) async fn in_time<T>(job: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+pub(super) async fn in_time<T>(job: impl Future<Output = Result<T, BackupError>>) -> Result<T, BackupError> {
     timeout(JOB, job).await.unwrap_or_else(|_| {
         let message =
             format!("the place where backups are kept took more than {} min, so it was given up", JOB.as_secs() / 60);
-        Err(Fault::new(FaultKind::Unreachable, message))
+        Err(BackupError::new(BackupErrorKind::Unreachable, message))
     })
 }
 
-fn not_taken(why: NotTaken, project: &ProjectId) -> Fault {
+fn not_taken(why: NotTaken, project: &ProjectId) -> BackupError {
     match why {
-        NotTaken::NotActive => Fault::not_active(project),
+        NotTaken::NotActive => BackupError::not_active(project),
         NotTaken::Changed => {
-            Fault::new(FaultKind::NotNow, "scenes or show are being edited; try again when that is done")
+            BackupError::new(BackupErrorKind::NotNow, "scenes or show are being edited; try again when that is done")
         }
-        NotTaken::TooMuch(why) => Fault::unreadable(format!("the backup does not fit: {why}")),
-        NotTaken::NotNow(why) => Fault::new(FaultKind::NotNow, why),
-        NotTaken::Stopping => Fault::stopping(),
+        NotTaken::TooMuch(why) => BackupError::unreadable(format!("the backup does not fit: {why}")),
+        NotTaken::NotNow(why) => BackupError::new(BackupErrorKind::NotNow, why),
+        NotTaken::Stopping => BackupError::stopping(),
     }
 }

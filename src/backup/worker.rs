@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::Parts;
-use super::fault::Fault;
+use super::BackupDeps;
+use super::error::BackupError;
 use super::handle::{Handle, Opened, Order, Task};
 use super::retention::Rules;
 use super::schedule::Schedule;
@@ -44,8 +44,8 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(parts: Parts) -> Result<(Handle, Self), Fault> {
-        let Parts { settings, data_dir, shows, health, metrics } = parts;
+    pub(super) fn new(deps: BackupDeps) -> Result<(Handle, Self), BackupError> {
+        let BackupDeps { settings, data_dir, shows, health, metrics } = deps;
         let work = Arc::new(Work {
             shows,
             board: Board::new(health, metrics),
@@ -192,7 +192,7 @@ impl Worker {
     }
 
     /// Notes how a backup went.
-    fn note(&mut self, project: &ProjectId, doing: Doing, outcome: &Result<Made, Fault>) {
+    fn note(&mut self, project: &ProjectId, doing: Doing, outcome: &Result<Made, BackupError>) {
         let now = Instant::now();
         match outcome {
             Ok(made) => {
@@ -232,7 +232,7 @@ async fn made_unless_unchanged(
     work: &Work,
     last: &mut HashMap<ProjectId, Last>,
     project: &ProjectId,
-) -> Result<Option<Made>, Fault> {
+) -> Result<Option<Made>, BackupError> {
     let job = work.board.begin(project);
     job.phase(Phase::Snapshot, 0);
     let document = work.snapshot(project).await?;

@@ -11,17 +11,17 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::container::tests::FERNET_KEY;
 use super::local::Local;
 use super::medium::Medium;
 use super::retention::Rules;
 use super::seal::Keys;
-use super::seal::tests::FERNET_KEY;
 use super::status::Board;
-use super::vault::{Progress, Stored, Vault};
+use super::vault::{Progress, StoredVersion, Vault};
 use super::vaults::Vaults;
 use super::version::Provider;
 use super::work::{Source, Work, in_time};
-use super::{Backups, Fault, FaultKind, Handle, NotTaken, Parts, Shows, Version, start};
+use super::{BackupDeps, BackupError, BackupErrorKind, Backups, Handle, NotTaken, Shows, Version, start};
 use crate::config;
 use crate::dmx::{ProjectId, UniverseId, VersionId};
 use crate::kit::health::Health;
@@ -129,14 +129,14 @@ impl Edge {
             gate: Semaphore::new(1),
         });
         let (health, metrics) = (Health::default(), Metrics::new().unwrap());
-        let parts = Parts {
+        let deps = BackupDeps {
             settings: config::Backup { enabled: true, ..settings },
             data_dir: dir.path().to_owned(),
             shows: stage.clone(),
             health: health.clone(),
             metrics: metrics.backup.clone(),
         };
-        Self { stage, backups: start(parts).unwrap(), health, metrics, dir }
+        Self { stage, backups: start(deps).unwrap(), health, metrics, dir }
     }
 
     fn plain() -> Self {
@@ -155,7 +155,7 @@ impl Edge {
         self.handle().create(&id("default"), None).await.unwrap()
     }
 
-    async fn restore(&self, version: &VersionId) -> Result<(), Fault> {
+    async fn restore(&self, version: &VersionId) -> Result<(), BackupError> {
         self.handle().restore(&id("default"), None, version, false).await
     }
 
@@ -176,7 +176,7 @@ fn id(text: &str) -> ProjectId {
     text.parse().unwrap()
 }
 
-fn kind<T>(outcome: Result<T, Fault>) -> FaultKind {
+fn kind<T>(outcome: Result<T, BackupError>) -> BackupErrorKind {
     outcome.map(drop).unwrap_err().kind
 }
 
@@ -204,8 +204,8 @@ async fn a_backup_is_made_listed_and_restored_and_what_it_replaces_is_kept() {
     let status = edge.handle().status(&id("default")).unwrap();
     assert_eq!((status.running, status.last_backup_at, status.last_error), (false, Some(made.created_at), None));
     edge.handle().delete(&id("default"), &made.version_id).await.unwrap();
-    assert_eq!(kind(edge.restore(&made.version_id).await), FaultKind::NotFound);
-    assert_eq!(kind(edge.handle().delete(&id("default"), &made.version_id).await), FaultKind::NotFound);
+    assert_eq!(kind(edge.restore(&made.version_id).await), BackupErrorKind::NotFound);
+    assert_eq!(kind(edge.handle().delete(&id("default"), &made.version_id).await), BackupErrorKind::NotFound);
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn a_version_with_a_changed_byte_or_a_cut_is_refused_and_nothing_is_change
         });
         for bytes in changed.chain((0..good.len()).map(|length| good[..length].to_vec())) {
             fs::write(&file, &bytes).unwrap();
-            assert_eq!(kind(edge.restore(&made.version_id).await), FaultKind::Unreadable);
+            assert_eq!(kind(edge.restore(&made.version_id).await), BackupErrorKind::Unreadable);
         }
         assert!(edge.stage.levels_adopted().is_empty());
         assert_eq!(edge.list().await.len(), 1, "nothing was replaced, so nothing was kept");
@@ -253,7 +253,7 @@ async fn backups_of_a_predecessor_are_listed_and_restored() {
     // Another key opens the plain one only, and the three are still listed beside a new one.
     let edge = Edge::new(config::Backup { encryption_key: Some(Secret::new(FERNET_KEY)), ..Default::default() });
     edge.bring(&fixtures.join("backups/default"));
-    let opened = [FaultKind::Unreadable, FaultKind::Unreadable];
+    let opened = [BackupErrorKind::Unreadable, BackupErrorKind::Unreadable];
     let found = [edge.restore(&all[0].version_id).await, edge.restore(&all[1].version_id).await].map(kind);
     assert_eq!(found, opened);
     edge.restore(&all[2].version_id).await.unwrap();
@@ -270,7 +270,7 @@ async fn a_version_of_another_projects_folder_needs_force_and_ones_own_does_not_
     let made = edge.handle().create(&id("other"), None).await.unwrap();
     *edge.stage.active.lock() = id("default");
     let fault = edge.restore(&made.version_id).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Foreign);
+    assert_eq!(fault.kind, BackupErrorKind::Foreign);
     assert!(fault.message.contains("of project other"), "{fault}");
     assert!(edge.stage.levels_adopted().is_empty());
     edge.handle().restore(&id("default"), None, &made.version_id, true).await.unwrap();
@@ -285,9 +285,9 @@ async fn a_version_of_another_projects_folder_needs_force_and_ones_own_does_not_
 #[tokio::test]
 async fn only_the_active_project_is_backed_up_and_restored_and_one_at_a_time() {
     let edge = Edge::plain();
-    assert_eq!(kind(edge.handle().create(&id("other"), None).await), FaultKind::NotActive);
-    assert_eq!(kind(edge.handle().create(&id("nobodys"), None).await), FaultKind::NotFound);
-    assert_eq!(kind(edge.restore(&id("none")).await), FaultKind::NotFound);
+    assert_eq!(kind(edge.handle().create(&id("other"), None).await), BackupErrorKind::NotActive);
+    assert_eq!(kind(edge.handle().create(&id("nobodys"), None).await), BackupErrorKind::NotFound);
+    assert_eq!(kind(edge.restore(&id("none")).await), BackupErrorKind::NotFound);
 
     let closed = edge.stage.gate.acquire().await.unwrap();
     let handle = edge.handle().clone();
@@ -295,8 +295,8 @@ async fn only_the_active_project_is_backed_up_and_restored_and_one_at_a_time() {
     while !edge.handle().status(&id("default")).unwrap().running {
         tokio::task::yield_now().await;
     }
-    assert_eq!(kind(edge.handle().create(&id("default"), None).await), FaultKind::Busy);
-    assert_eq!(kind(edge.restore(&id("none")).await), FaultKind::Busy);
+    assert_eq!(kind(edge.handle().create(&id("default"), None).await), BackupErrorKind::Busy);
+    assert_eq!(kind(edge.restore(&id("none")).await), BackupErrorKind::Busy);
     drop(closed);
     first.await.unwrap().unwrap();
     edge.create().await;
@@ -331,17 +331,17 @@ async fn old_backups_go_as_the_settings_say_and_safety_snapshots_stay() {
 #[tokio::test]
 async fn while_backups_are_off_everything_is_answered_so() {
     let edge = Edge::plain();
-    let parts = Parts {
+    let deps = BackupDeps {
         settings: config::Backup::default(),
         data_dir: edge.dir.path().to_owned(),
         shows: edge.stage.clone(),
         health: edge.health.clone(),
         metrics: edge.metrics.backup.clone(),
     };
-    let off = start(parts).unwrap();
-    assert_eq!(kind(off.handle.create(&id("default"), None).await), FaultKind::Off);
-    assert_eq!(kind(off.handle.list(&id("default")).await), FaultKind::Off);
-    assert_eq!(kind(off.handle.status(&id("default"))), FaultKind::Off);
+    let off = start(deps).unwrap();
+    assert_eq!(kind(off.handle.create(&id("default"), None).await), BackupErrorKind::Off);
+    assert_eq!(kind(off.handle.list(&id("default")).await), BackupErrorKind::Off);
+    assert_eq!(kind(off.handle.status(&id("default"))), BackupErrorKind::Off);
     assert!(off.close().await.is_empty());
 }
 
@@ -367,14 +367,14 @@ async fn automatic_backups_are_made_when_something_changed_and_not_else() {
     // A new run knows what the newest one holds.
     let Edge { stage, backups, health, metrics, dir } = edge;
     assert!(backups.close().await.is_empty());
-    let parts = Parts {
+    let deps = BackupDeps {
         settings: config::Backup { enabled: true, auto_interval_minutes: 10, ..config::Backup::default() },
         data_dir: dir.path().to_owned(),
         shows: stage.clone(),
         health,
         metrics: metrics.backup.clone(),
     };
-    let again = start(parts).unwrap();
+    let again = start(deps).unwrap();
     minutes(5).await;
     assert_eq!(again.handle.list(&id("default")).await.unwrap().len(), 2);
 }
@@ -388,7 +388,7 @@ async fn a_last_good_backup_that_is_too_old_is_a_problem_until_one_is_made() {
     let edge = Edge::new(settings);
     let minutes = |n: u64| tokio::time::sleep(Duration::from_secs(n * 60));
     let codes = || edge.health.problems().into_iter().map(|problem| problem.code).collect::<Vec<_>>();
-    assert_eq!(kind(edge.handle().create(&id("default"), None).await), FaultKind::Refused);
+    assert_eq!(kind(edge.handle().create(&id("default"), None).await), BackupErrorKind::Refused);
     assert_eq!(codes(), ["BACKUP_FAILING", "BACKUP_ON_SAME_MEDIUM"], "at once");
     assert!(edge.health.problems()[0].message.contains("backup.local_path"));
     minutes(19).await;
@@ -413,23 +413,28 @@ impl Vault for Deaf {
         Provider::S3
     }
 
-    fn put<'a>(&'a self, _: &'a ProjectId, _: &'a Version, _: Bytes) -> BoxFuture<'a, Result<(), Fault>> {
+    fn put<'a>(&'a self, _: &'a ProjectId, _: &'a Version, _: Bytes) -> BoxFuture<'a, Result<(), BackupError>> {
         Box::pin(std::future::pending())
     }
 
-    fn get<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId, _: Progress<'a>) -> BoxFuture<'a, Result<Stored, Fault>> {
+    fn get<'a>(
+        &'a self,
+        _: &'a ProjectId,
+        _: &'a VersionId,
+        _: Progress<'a>,
+    ) -> BoxFuture<'a, Result<StoredVersion, BackupError>> {
         Box::pin(std::future::pending())
     }
 
-    fn has<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId) -> BoxFuture<'a, Result<bool, Fault>> {
+    fn has<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId) -> BoxFuture<'a, Result<bool, BackupError>> {
         Box::pin(std::future::pending())
     }
 
-    fn list<'a>(&'a self, _: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
+    fn list<'a>(&'a self, _: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, BackupError>> {
         Box::pin(std::future::pending())
     }
 
-    fn delete<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>> {
+    fn delete<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId) -> BoxFuture<'a, Result<(), BackupError>> {
         Box::pin(std::future::pending())
     }
 }
@@ -450,8 +455,8 @@ async fn a_job_has_an_end_whatever_the_vault_does() {
         rules: Rules::new(&config::Backup::default()),
     };
     let source = Source::Version { owner: None, id: id("v"), force: false };
-    assert_eq!(kind(work.restore(&id("default"), source).await), FaultKind::Unreachable);
-    assert_eq!(kind(in_time(work.create(&id("default"), None)).await), FaultKind::Unreachable);
+    assert_eq!(kind(work.restore(&id("default"), source).await), BackupErrorKind::Unreachable);
+    assert_eq!(kind(in_time(work.create(&id("default"), None)).await), BackupErrorKind::Unreachable);
     assert!(!work.board.status(&id("default")).running);
 }
 
@@ -463,7 +468,12 @@ impl Vault for Liar {
         Provider::Local
     }
 
-    fn put<'a>(&'a self, project: &'a ProjectId, version: &'a Version, _: Bytes) -> BoxFuture<'a, Result<(), Fault>> {
+    fn put<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        version: &'a Version,
+        _: Bytes,
+    ) -> BoxFuture<'a, Result<(), BackupError>> {
         self.0.put(project, version, Bytes::from_static(b"{}"))
     }
 
@@ -472,19 +482,19 @@ impl Vault for Liar {
         project: &'a ProjectId,
         version: &'a VersionId,
         progress: Progress<'a>,
-    ) -> BoxFuture<'a, Result<Stored, Fault>> {
+    ) -> BoxFuture<'a, Result<StoredVersion, BackupError>> {
         self.0.get(project, version, progress)
     }
 
-    fn has<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<bool, Fault>> {
+    fn has<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<bool, BackupError>> {
         self.0.has(project, version)
     }
 
-    fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
+    fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, BackupError>> {
         self.0.list(project)
     }
 
-    fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>> {
+    fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), BackupError>> {
         self.0.delete(project, version)
     }
 }
@@ -505,7 +515,7 @@ async fn a_backup_that_is_not_read_back_as_it_was_does_not_count_and_goes() {
         },
         rules: Rules::new(&config::Backup::default()),
     };
-    assert_eq!(work.create(&id("default"), None).await.map(drop).unwrap_err().kind, FaultKind::Unreadable);
+    assert_eq!(work.create(&id("default"), None).await.map(drop).unwrap_err().kind, BackupErrorKind::Unreadable);
     assert!(edge.stage.backed_up.lock().is_empty());
     assert!(edge.list().await.is_empty());
     assert!(!work.board.status(&id("default")).running);
@@ -528,29 +538,34 @@ impl Vault for Hung {
         Provider::Local
     }
 
-    fn put<'a>(&'a self, _: &'a ProjectId, _: &'a Version, _: Bytes) -> BoxFuture<'a, Result<(), Fault>> {
+    fn put<'a>(&'a self, _: &'a ProjectId, _: &'a Version, _: Bytes) -> BoxFuture<'a, Result<(), BackupError>> {
         Box::pin(async { Err(hung()) })
     }
 
-    fn get<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId, _: Progress<'a>) -> BoxFuture<'a, Result<Stored, Fault>> {
+    fn get<'a>(
+        &'a self,
+        _: &'a ProjectId,
+        _: &'a VersionId,
+        _: Progress<'a>,
+    ) -> BoxFuture<'a, Result<StoredVersion, BackupError>> {
         Box::pin(async { Err(hung()) })
     }
 
-    fn has<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId) -> BoxFuture<'a, Result<bool, Fault>> {
+    fn has<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId) -> BoxFuture<'a, Result<bool, BackupError>> {
         Box::pin(async { Err(hung()) })
     }
 
-    fn list<'a>(&'a self, _: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
+    fn list<'a>(&'a self, _: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, BackupError>> {
         Box::pin(async { Err(hung()) })
     }
 
-    fn delete<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>> {
+    fn delete<'a>(&'a self, _: &'a ProjectId, _: &'a VersionId) -> BoxFuture<'a, Result<(), BackupError>> {
         Box::pin(async { Err(hung()) })
     }
 }
 
-fn hung() -> Fault {
-    Fault::new(FaultKind::Unreachable, "it hangs")
+fn hung() -> BackupError {
+    BackupError::new(BackupErrorKind::Unreachable, "it hangs")
 }
 
 #[tokio::test]
@@ -590,7 +605,7 @@ async fn on_a_full_disk_the_backup_fails_and_the_older_ones_stay() {
     let restored = edge.restore(&made.version_id).await.unwrap_err();
     let all = edge.list().await;
     mounted("umount", &[]);
-    assert_eq!((fault.kind, restored.kind), (FaultKind::Full, FaultKind::Full));
+    assert_eq!((fault.kind, restored.kind), (BackupErrorKind::Full, BackupErrorKind::Full));
     assert!(fault.message.contains("free space"), "{fault}");
     assert!(restored.message.contains("nothing was restored"), "{restored}");
     assert_eq!(all, [made]);
@@ -607,7 +622,7 @@ async fn what_is_edited_before_the_swap_is_kept_in_another_safety_copy() {
     let safe = all.iter().filter(|version| version.label.as_ref().is_some_and(|label| label.starts_with("before")));
     assert_eq!(safe.count(), 3, "one for each edition that was there");
     *edge.stage.edits.lock() = 3;
-    assert_eq!(kind(edge.restore(&made.version_id).await), FaultKind::NotNow);
+    assert_eq!(kind(edge.restore(&made.version_id).await), BackupErrorKind::NotNow);
     assert_eq!(edge.stage.levels_adopted().len(), 1);
 }
 
@@ -618,8 +633,8 @@ async fn a_version_of_a_project_that_is_not_here_any_more_is_restored_when_it_is
     let root = edge.dir.path().join("backups");
     std::fs::rename(root.join("default"), root.join("gone")).unwrap();
     assert_eq!(edge.handle().list(&id("gone")).await.unwrap().len(), 1);
-    assert_eq!(kind(edge.restore(&made.version_id).await), FaultKind::NotFound);
+    assert_eq!(kind(edge.restore(&made.version_id).await), BackupErrorKind::NotFound);
     let owned = async |force| edge.handle().restore(&id("default"), Some(id("gone")), &made.version_id, force).await;
-    assert_eq!(kind(owned(false).await), FaultKind::Foreign);
+    assert_eq!(kind(owned(false).await), BackupErrorKind::Foreign);
     owned(true).await.unwrap();
 }

@@ -10,7 +10,7 @@ use tokio::time::sleep_until;
 use super::codec::QoS;
 use super::hub::{Hub, Message, Phase, reached};
 use super::policy::{self, Topics};
-use crate::dmx::{Change, State, Told};
+use crate::dmx::{Change, Publish, State};
 use crate::wire::{RgbState, StateUpdate};
 
 /// Between two states of a lamp on its way (CONTRACT, section 5: 20 a second at most).
@@ -50,16 +50,16 @@ impl Announcer {
         }
     }
 
-    fn say_lamp(&self, hub: &Hub, when: Told, state: &Arc<State>) {
+    fn say_lamp(&self, hub: &Hub, when: Publish, state: &Arc<State>) {
         let mut lamp = self.lamp.lock();
         let soon = lamp.told.is_some_and(|told| told.elapsed() < BETWEEN);
         match when {
-            Told::No => {}
-            Told::Later if soon => {
+            Publish::No => {}
+            Publish::Later if soon => {
                 lamp.owed = Some(state.clone());
                 self.owes.notify_one();
             }
-            Told::Later | Told::Now => self.tell(hub, &mut lamp, state),
+            Publish::Later | Publish::Now => self.tell(hub, &mut lamp, state),
         }
     }
 

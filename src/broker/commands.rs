@@ -16,8 +16,8 @@ pub(super) struct Commands {
 }
 
 /// A command that was taken, and whose outcome is to come.
-pub(super) struct Taken {
-    taken: intake::Taken,
+pub(super) struct PendingCommand {
+    taken: intake::PendingOutcome,
     topic: CommandTopic,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Outcome {
     topic: CommandTopic,
 }
 
-impl Taken {
+impl PendingCommand {
     /// What became of it. Cancel-safe.
     pub(super) async fn outcome(&mut self) -> Outcome {
         let done = self.taken.done().await;
@@ -71,14 +71,19 @@ impl Commands {
     }
 
     /// Hands a command on, waiting for room: the client that floods waits for its PUBACK.
-    pub(super) async fn take(&self, topic: CommandTopic, client: &str, payload: &[u8]) -> Result<Taken, Refusal> {
+    pub(super) async fn take(
+        &self,
+        topic: CommandTopic,
+        client: &str,
+        payload: &[u8],
+    ) -> Result<PendingCommand, Refusal> {
         let asked = match topic {
             CommandTopic::Rgb => Asked::Lamp(payload),
             CommandTopic::Blackout => Asked::Blackout(payload),
             CommandTopic::Unified => Asked::Unified(payload),
         };
         let taken = self.intake.take(asked, &Client::Mqtt(client.into()).into()).await?;
-        Ok(Taken { taken, topic })
+        Ok(PendingCommand { taken, topic })
     }
 
     /// Tells what became of a command: a unified one by its ack, any other one only when it was refused.

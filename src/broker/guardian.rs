@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::hub::{Hub, Phase, reached};
-use super::router::{Router, RouterGone, Tap};
+use super::router::{LinkLease, Router, RouterGone};
 use crate::kit::backoff::Backoff;
 
 /// Between two probes.
@@ -80,7 +80,7 @@ async fn listen(hub: &Arc<Hub>, router: &Arc<Router>) -> Result<(), RouterGone> 
     }
 }
 
-async fn probe(hub: &Arc<Hub>, tap: &mut Tap) -> Result<(), RouterGone> {
+async fn probe(hub: &Arc<Hub>, tap: &mut LinkLease) -> Result<(), RouterGone> {
     hub.probe()?;
     timeout(PATIENCE, tap.probed()).await.unwrap_or_else(|_| Err(RouterGone::silent(PATIENCE)))?;
     hub.router_works();

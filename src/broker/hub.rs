@@ -81,7 +81,7 @@ struct Outlet {
     switched_at: u64,
 }
 
-pub(super) struct Parts {
+pub(super) struct HubDeps {
     pub(super) router: Router,
     pub(super) publisher: Publisher,
     pub(super) policy: Box<dyn Policy>,
@@ -95,12 +95,13 @@ pub(super) struct Parts {
 
 impl Hub {
     /// With the retained messages of the last run.
-    pub(super) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { router, publisher, policy, commands, settings, metrics, budget, health, store } = parts;
+    pub(super) fn new(deps: HubDeps) -> Arc<Self> {
+        let HubDeps { router, publisher, policy, commands, settings, metrics, budget, health, store } = deps;
         let mut retained = RetainedMessages::default();
         for (topic, stored) in store.scan(Tree::Retained, b"") {
+            let stored = store.behind_format(&topic, &stored, retained::FORMAT).and_then(retained::from_stored);
             // A topic that became dmxd's own since (another prefix) is not a client's any more.
-            if let (Ok(topic), Some((qos, payload))) = (std::str::from_utf8(&topic), retained::from_stored(&stored))
+            if let (Ok(topic), Some((qos, payload))) = (std::str::from_utf8(&topic), stored)
                 && policy.publish(topic) == Publishing::Allowed
             {
                 retained.set(topic, payload, qos, 0);

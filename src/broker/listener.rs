@@ -180,7 +180,7 @@ async fn client(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, waiting:
 enum NotIn {
     /// Closed without a word.
     Silent(&'static str),
-    /// Told by CONNACK.
+    /// Publish by CONNACK.
     Code(ConnectCode, &'static str),
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use prometheus::IntCounterVec;
 
-use crate::kit::seldom::Seldom;
+use crate::kit::log_limiter::LogLimiter;
 
 /// Filters that have a figure of their own; strangers choose their names, so there is an end to them.
 const FILTERS: usize = 100;
@@ -15,8 +15,8 @@ const OTHERS: &str = "others";
 /// Who speaks of losses.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    by_filter: HashMap<String, Seldom>,
-    others: Seldom,
+    by_filter: HashMap<String, LogLimiter>,
+    others: LogLimiter,
 }
 
 impl Losses {

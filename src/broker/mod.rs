@@ -54,7 +54,7 @@ use crate::wire;
 const FAREWELL: Duration = Duration::from_millis(600);
 
 /// What the broker needs of the house.
-pub struct Parts {
+pub struct BrokerDeps {
     /// `[mqtt]`
     pub settings: config::Mqtt,
     /// Where commands go.
@@ -116,14 +116,14 @@ pub fn bind(settings: &config::Mqtt) -> Result<TcpListener, BindError> {
 ///
 /// # Errors
 /// The router does not start.
-pub async fn start(listener: TcpListener, parts: Parts) -> Result<Broker, StartError> {
-    let Parts { settings, intake, feed, store, budget, health, metrics } = parts;
+pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, StartError> {
+    let BrokerDeps { settings, intake, feed, store, budget, health, metrics } = deps;
     let topics = Topics::new(&settings.topic_prefix);
     let links = settings.max_sessions;
     let started = tokio::task::spawn_blocking(move || Router::start(0, links)).await;
     let (router, publisher) = started.map_err(|e| StartError(e.to_string()))?.map_err(|e| StartError(e.to_string()))?;
     let policy = House::new(topics.clone(), &settings.username, settings.password.as_ref());
-    let hub = Hub::new(hub::Parts {
+    let hub = Hub::new(hub::HubDeps {
         router,
         publisher,
         policy: Box::new(policy),

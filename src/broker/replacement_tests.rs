@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use super::{Broker, Parts, bind, start};
+use super::{Broker, BrokerDeps, bind, start};
 use crate::config::{self, Config};
 use crate::dmx::ProjectId;
 use crate::engine::{self, Engine};
@@ -47,7 +47,7 @@ impl Stage {
         let opened = Store::open(&config.storage, &health, &metrics).unwrap();
         let project = ProjectId::default_project();
         let engine = engine::start(&config.engine, opened.store.clone(), 0, project, &metrics).await;
-        let parts = library::Parts {
+        let deps = library::LibraryDeps {
             several: false,
             store: opened.store.clone(),
             engine: engine.handle.clone(),
@@ -56,12 +56,12 @@ impl Stage {
             health: health.clone(),
         };
         let mut tasks = Tasks::default();
-        let library = library::start(parts, &mut tasks).await;
-        let parts = intake::Parts { settings: &config.engine, engine: engine.handle.clone(), library };
-        let intake = Intake::new(parts, &mut tasks);
+        let library = library::start(deps, &mut tasks).await;
+        let deps = intake::IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library };
+        let intake = Intake::new(deps, &mut tasks);
         let listener = bind(&config.mqtt).unwrap();
         let address = listener.local_addr().unwrap();
-        let parts = Parts {
+        let deps = BrokerDeps {
             settings: config.mqtt,
             intake,
             feed: engine.feed.clone(),
@@ -70,7 +70,7 @@ impl Stage {
             health: health.clone(),
             metrics: metrics.clone(),
         };
-        let broker = start(listener, parts).await.unwrap();
+        let broker = start(listener, deps).await.unwrap();
         let begun = Instant::now();
         while metrics.broker.topics.get() == 0 {
             assert!(begun.elapsed() < PATIENCE, "the guardian watches");

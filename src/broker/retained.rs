@@ -93,7 +93,7 @@ impl RetainedMessages {
 }
 
 /// Format of a stored message: this byte, the QoS, the payload.
-const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 1;
 
 pub(super) fn to_stored(payload: &[u8], qos: QoS) -> Vec<u8> {
     let mut stored = BytesMut::with_capacity(2 + payload.len());
@@ -102,12 +102,10 @@ pub(super) fn to_stored(payload: &[u8], qos: QoS) -> Vec<u8> {
     stored.into()
 }
 
-/// `None` for what this version does not know.
+/// Reads what stands behind the format.
 pub(super) fn from_stored(stored: &[u8]) -> Option<(QoS, &[u8])> {
-    match stored {
-        [FORMAT, qos, payload @ ..] => Some((QoS::new(*qos)?, payload)),
-        _ => None,
-    }
+    let (qos, payload) = stored.split_first()?;
+    Some((QoS::new(*qos)?, payload))
 }
 
 #[cfg(test)]
@@ -148,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_stored_message_is_read_back() {
-        assert_eq!(from_stored(&to_stored(b"\xff", QoS::ExactlyOnce)), Some((QoS::ExactlyOnce, &b"\xff"[..])));
+        assert_eq!(from_stored(&to_stored(b"\xff", QoS::ExactlyOnce)[1..]), Some((QoS::ExactlyOnce, &b"\xff"[..])));
         assert_eq!(from_stored(b""), None);
         assert_eq!(from_stored(&[9, 0]), None);
     }

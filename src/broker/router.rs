@@ -1,5 +1,5 @@
 //! rumqttd's router behind two small types: what is published goes in by one [`Publisher`], each session reads
-//! through a [`Tap`].
+//! through a [`LinkLease`].
 //!
 //! The router only matches and fans out: it never sees a retained message, a QoS above 0 or a client's name, and is
 //! never given a reason to disconnect a link. Links are pooled and never disconnected (BROKER K5, K9).
@@ -194,12 +194,12 @@ impl Router {
     }
 
     /// A link without subscriptions: an idle one, else a new one.
-    pub(super) async fn tap(self: &Arc<Self>) -> Result<Tap, RouterGone> {
+    pub(super) async fn tap(self: &Arc<Self>) -> Result<LinkLease, RouterGone> {
         let place = self.links.clone().acquire_owned().await.map_err(|e| RouterGone(e.to_string()))?;
         let name = {
             let mut pool = self.pool.lock();
             if let Some(link) = pool.idle.pop() {
-                return Ok(Tap { link, router: self.clone(), _place: place });
+                return Ok(LinkLease { link, router: self.clone(), _place: place });
             }
             pool.made += 1;
             format!("net:{}", pool.made)
@@ -226,7 +226,7 @@ impl Router {
             lost: Vec::new(),
             paused: false,
         };
-        Ok(Tap { link, router: self.clone(), _place: place })
+        Ok(LinkLease { link, router: self.clone(), _place: place })
     }
 }
 
@@ -321,7 +321,7 @@ fn hash(topic: &str) -> u64 {
 /// One copy of a message, as it came through one subscription.
 #[derive(Clone, Debug)]
 pub(super) struct Delivery {
-    /// The subscription, by the number given to [`Tap::subscribe`].
+    /// The subscription, by the number given to [`LinkLease::subscribe`].
     pub(super) subscription: usize,
     /// Number of the message; all its copies bear it.
     pub(super) number: u64,
@@ -333,13 +333,13 @@ pub(super) struct Delivery {
 }
 
 /// A session's hold on a link.
-pub(super) struct Tap {
+pub(super) struct LinkLease {
     link: Link,
     router: Arc<Router>,
     _place: OwnedSemaphorePermit,
 }
 
-impl Tap {
+impl LinkLease {
     /// Adds a subscription and waits for the router's answer: from then on it misses nothing.
     pub(super) async fn subscribe(&mut self, filter: &Filter, subscription: usize) -> Result<(), RouterGone> {
         self.router.note(filter);
@@ -374,7 +374,7 @@ impl Tap {
     }
 }
 
-impl Deref for Tap {
+impl Deref for LinkLease {
     type Target = Link;
 
     fn deref(&self) -> &Link {
@@ -382,7 +382,7 @@ impl Deref for Tap {
     }
 }
 
-impl DerefMut for Tap {
+impl DerefMut for LinkLease {
     fn deref_mut(&mut self) -> &mut Link {
         &mut self.link
     }

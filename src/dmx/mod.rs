@@ -22,4 +22,4 @@ pub use ids::{CHANNELS, Channel, CommandId, ID_CHARS, Source, UNIVERSES, Univers
 pub use look::Look;
 pub use rgb::Rgb;
 pub use safe_id::{NotAnId, ProjectId, SafeId, VersionId};
-pub use state::{Change, Now, State, Told, What};
+pub use state::{Change, Now, Publish, State, What};

@@ -43,7 +43,7 @@ pub struct Change {
     /// What it changed.
     pub what: What,
     /// Whether the lamp's state has to be told.
-    pub lamp: Told,
+    pub lamp: Publish,
     /// Whether the desk is another one.
     pub desk: bool,
 }
@@ -62,7 +62,7 @@ pub enum What {
 
 /// Whether something has to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Told {
+pub enum Publish {
     /// It is as it was.
     No,
     /// It is on its way: a later change may tell more, so this one can wait a moment.
@@ -75,7 +75,7 @@ impl Change {
     /// Whether the lamp's state has to be told, now or with a later change.
     #[must_use]
     pub fn concerns_lamp(&self) -> bool {
-        self.lamp > Told::No
+        self.lamp > Publish::No
     }
 }
 
@@ -188,7 +188,7 @@ impl State {
         }
         self.fades.begin(fade);
         self.updated_by = command.source.clone();
-        let lamp = if command.patches.iter().any(|patch| patch.touches_lamp()) { Told::Now } else { Told::No };
+        let lamp = if command.patches.iter().any(|patch| patch.touches_lamp()) { Publish::Now } else { Publish::No };
         let desk = desk_before != (self.desk.scene.clone(), self.fades.clone());
         self.changed(What::Levels(deltas), lamp, desk, now.ms)
     }
@@ -245,9 +245,9 @@ impl State {
             }
         }
         let lamp = match self.lamp_light() != light {
-            false => Told::No,
-            true if self.desk.is_moving() || self.lamp_is_on_its_way() => Told::Later,
-            true => Told::Now,
+            false => Publish::No,
+            true if self.desk.is_moving() || self.lamp_is_on_its_way() => Publish::Later,
+            true => Publish::Now,
         };
         Some(self.changed(What::Levels(by_universe.into_iter().collect()), lamp, desk, now.ms))
     }
@@ -281,7 +281,7 @@ impl State {
         if self.fades.is_empty() {
             return None;
         }
-        let lamp = if self.lamp_is_on_its_way() { Told::Now } else { Told::No };
+        let lamp = if self.lamp_is_on_its_way() { Publish::Now } else { Publish::No };
         let stopped = self.fades.stop();
         let hits = |scene: &super::InEffect| {
             stopped.iter().any(|(universe, set)| {
@@ -315,11 +315,11 @@ impl State {
     /// A scene is not in effect any more; nothing when it was not.
     pub fn end_scene(&mut self, scene: &str, now: Now) -> Option<Change> {
         self.desk.scene.take_if(|effect| *effect.scene == *scene)?;
-        Some(self.changed(What::Levels(Vec::new()), Told::No, true, now.ms))
+        Some(self.changed(What::Levels(Vec::new()), Publish::No, true, now.ms))
     }
 
     fn desk_changed(&mut self, lamp_before: Rgb, now: Now) -> Change {
-        let lamp = if self.lamp_light() == lamp_before { Told::No } else { Told::Now };
+        let lamp = if self.lamp_light() == lamp_before { Publish::No } else { Publish::Now };
         self.changed(What::Levels(Vec::new()), lamp, true, now.ms)
     }
 
@@ -339,10 +339,10 @@ impl State {
         if let Some(by) = updated_by {
             self.updated_by = by;
         }
-        self.changed(What::Whole { gone }, Told::Now, true, now.ms)
+        self.changed(What::Whole { gone }, Publish::Now, true, now.ms)
     }
 
-    fn changed(&mut self, what: What, lamp: Told, desk: bool, ms: u64) -> Change {
+    fn changed(&mut self, what: What, lamp: Publish, desk: bool, ms: u64) -> Change {
         self.seq += 1;
         self.ts = ms;
         Change { seq: self.seq, ts: ms, what, lamp, desk }
@@ -451,7 +451,7 @@ mod tests {
         let dark = command(0, Rgb::default().levels());
         let change = state.apply(&dark, now(5));
         let what = What::Levels(vec![(UniverseId::LAMP, Vec::new())]);
-        assert_eq!(change, Change { seq: 1, ts: 5, what, lamp: Told::Now, desk: false });
+        assert_eq!(change, Change { seq: 1, ts: 5, what, lamp: Publish::Now, desk: false });
         assert_eq!(state.updated_by.as_str(), "t");
     }
 
@@ -462,7 +462,7 @@ mod tests {
         let [one, three] = [1, 3].map(|index| UniverseId::new(index).unwrap());
         let change = state.replace([(one, Frame::DARK)], None, now(6));
         let what = What::Whole { gone: vec![three] };
-        assert_eq!(change, Change { seq: 2, ts: 6, what, lamp: Told::Now, desk: true });
+        assert_eq!(change, Change { seq: 2, ts: 6, what, lamp: Publish::Now, desk: true });
         assert_eq!(state.universes().map(|(id, _)| id).collect::<Vec<_>>(), [UniverseId::LAMP, one]);
         assert_eq!((state.seq, state.updated_by.as_str()), (2, "t"));
     }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::dedupe::Dedupe;
 use super::feed::Feed;
 use super::inbox::{Control, Entry, Handle, Inbox, Switch, To};
-use super::memory::Stored;
+use super::memory::StoredLight;
 use super::{Outcome, memory};
 use crate::config;
 use crate::dmx::{Change, Frame, Intensity, KeptDesk, Now, ProjectId, State, UniverseId};
@@ -299,7 +299,7 @@ impl Actor {
         let Switch { project, to, mut batch, first, reply } = switch;
         let change = match to {
             To::Stored => {
-                let Stored { updated_by, mut frames } = memory::stored(&self.store, &project);
+                let StoredLight { updated_by, mut frames } = memory::stored(&self.store, &project);
                 self.leave_out_unknown(&mut frames);
                 let change = self.state.replace(frames, Some(updated_by), self.time());
                 memory::keep_light(&mut batch, &project, &self.state, Duration::ZERO);

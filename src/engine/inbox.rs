@@ -180,7 +180,7 @@ pub(super) struct Switch {
     pub(super) batch: Batch,
     /// Done once it is written, before anybody is told: who hears of the change finds what goes with it.
     pub(super) first: Box<dyn FnOnce() + Send>,
-    /// Told the `seq` once it is written; dropped when nothing was done.
+    /// Publish the `seq` once it is written; dropped when nothing was done.
     pub(super) reply: oneshot::Sender<u64>,
 }
 

@@ -76,7 +76,7 @@ struct Seen {
 
 /// What a project's light is stored as.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredLight {
     pub(super) updated_by: Source,
     pub(super) frames: Vec<(UniverseId, Frame)>,
 }
@@ -109,7 +109,7 @@ pub(super) fn keep_fades(batch: &mut Batch, project: &ProjectId, fades: Vec<Kept
 /// The long fades of a project that were on their way when its light was last written, and when that was.
 pub(super) fn fades(store: &Store, project: &ProjectId) -> Option<(Vec<KeptFade>, Duration)> {
     let at = light(store, project)?.at?;
-    let kept = serde_json::from_slice::<KeptFades>(&store.get(Tree::Light, FADES.as_bytes())?).ok()?;
+    let kept = store.value::<KeptFades>(Tree::Light, FADES.as_bytes(), FORMAT)?;
     (kept.project == project.as_str()).then(|| (kept.fades, Duration::from_millis(at)))
 }
 
@@ -158,7 +158,12 @@ pub fn remember(batch: &mut Batch, project: &ProjectId, ids: &[(CommandId, u64)]
 /// The project that was active last; `None` before any was selected.
 #[must_use]
 pub fn active(store: &Store) -> Option<ProjectId> {
-    std::str::from_utf8(&store.get(Tree::Light, ACTIVE.as_bytes())?).ok()?.parse().ok()
+    let kept = store.get(Tree::Light, ACTIVE.as_bytes())?;
+    let id = std::str::from_utf8(&kept).ok().and_then(|id| id.parse().ok());
+    if id.is_none() {
+        store.refuse(ACTIVE.as_bytes(), "is no id of a project");
+    }
+    id
 }
 
 /// Has a project be the active one at the next start.
@@ -200,8 +205,7 @@ pub(super) fn keep_desk(batch: &mut Batch, desk: &dmx::KeptDesk, project: &Proje
 
 /// The desk as it was last written, under this project.
 pub(super) fn desk(store: &Store, project: &ProjectId) -> dmx::KeptDesk {
-    let value = store.get(Tree::Light, DESK.as_bytes());
-    let kept = value.and_then(|value| serde_json::from_slice::<KeptDesk>(&value).ok());
+    let kept = store.value::<KeptDesk>(Tree::Light, DESK.as_bytes(), FORMAT);
     let Some(KeptDesk { master, blackout, scene, .. }) = kept else { return dmx::KeptDesk::default() };
     let scene = scene.filter(|scene| scene.project == project.as_str()).map(|KeptScene { id, channels, .. }| {
         let read =
@@ -217,7 +221,7 @@ pub(super) fn was_moving(store: &Store, project: &ProjectId) -> bool {
 }
 
 fn light(store: &Store, project: &ProjectId) -> Option<Light> {
-    serde_json::from_slice(&store.get(Tree::Light, project.as_str().as_bytes())?).ok()
+    store.value(Tree::Light, project.as_str().as_bytes(), FORMAT)
 }
 
 fn append_id(batch: &mut Batch, project: &ProjectId, id: &CommandId, ts: u64, keep_ids: usize) {
@@ -235,30 +239,32 @@ pub(super) fn is_known(store: &Store, project: &ProjectId) -> bool {
 #[must_use]
 pub fn state(store: &Store, project: &ProjectId, seq_jump: u64) -> State {
     let lights = store.scan(Tree::Light, b"");
-    let lights = || lights.iter().filter_map(|(key, value)| Some((key, serde_json::from_slice::<Light>(value).ok()?)));
+    let lights = || lights.iter().filter_map(|(key, value)| Some((key, store.parse::<Light>(key, value, FORMAT)?)));
     let seq = lights().map(|(_, light)| light.seq).max().unwrap_or(0);
     let ts = lights().find(|(key, _)| *key == project.as_str().as_bytes()).map(|(_, light)| light.ts);
     let ts = ts.filter(|ts| *ts > 0).unwrap_or_else(clock::now_ms);
-    let Stored { updated_by, frames } = stored(store, project);
+    let StoredLight { updated_by, frames } = stored(store, project);
     State::restore(seq.saturating_add(seq_jump), ts, updated_by, frames)
 }
 
 /// A project's light.
-pub(super) fn stored(store: &Store, project: &ProjectId) -> Stored {
+pub(super) fn stored(store: &Store, project: &ProjectId) -> StoredLight {
     let light = light(store, project);
     let prefix = levels_prefix(project);
     let frames = store.scan(Tree::Levels, prefix.as_bytes()).into_iter().filter_map(|(key, value)| {
-        Some((universe_of(&key, &prefix)?, Frame::from(<[u8; CHANNELS]>::try_from(value).ok()?)))
+        let levels = <[u8; CHANNELS]>::try_from(value);
+        let levels = levels.inspect_err(|value| store.refuse(&key, format_args!("has {} bytes, not 512", value.len())));
+        Some((universe_of(&key, &prefix)?, Frame::from(levels.ok()?)))
     });
     let updated_by = light.and_then(|light| light.by.parse().ok()).unwrap_or_else(Source::init);
-    Stored { updated_by, frames: frames.collect() }
+    StoredLight { updated_by, frames: frames.collect() }
 }
 
 /// The ids that were accepted before, each as if it had just been: the clock may have been set meanwhile, and a command
 /// that comes twice is worse than an id that is remembered for longer.
 pub(super) fn seen(store: &Store, project: &ProjectId, dedupe: &mut Dedupe, now: Duration) {
     for entry in store.log(ids_log(project).as_bytes()) {
-        let Ok(seen) = serde_json::from_slice::<Seen>(&entry) else { continue };
+        let Some(seen) = store.parse::<Seen>(ids_log(project).as_bytes(), &entry, FORMAT) else { continue };
         let Some(id) = CommandId::unified(&seen.id) else { continue };
         dedupe.remember(id, now);
     }
@@ -306,6 +312,44 @@ mod tests {
         seen(&store, &project, &mut dedupe, start);
         assert!(dedupe.has(&id, start + Duration::from_secs(9)));
         assert!(!dedupe.has(&id, start + ttl));
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_value_of_tomorrows_format_is_named_and_not_read() {
+        let (dir, health) = (tempfile::tempdir().unwrap(), Health::default());
+        let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
+        let store = Store::open(&storage, &health, &Metrics::new().unwrap()).unwrap().store;
+        let (project, other) = (ProjectId::default_project(), "other".parse::<ProjectId>().unwrap());
+        let mut batch = Batch::default();
+        batch.put(Tree::Light, project.as_str(), r#"{"v":1,"seq":5,"ts":1,"by":"x","moving":true,"at":7}"#);
+        batch.put(Tree::Light, other.as_str(), r#"{"v":2,"seq":9,"ts":1,"by":"x","moving":true}"#);
+        batch.put(Tree::Light, DESK, r#"{"v":3,"master":7,"blackout":true}"#);
+        batch.put(Tree::Light, FADES, r#"{"v":4,"project":"default","fades":[]}"#);
+        store.commit(batch, Box::new(|| {})).await;
+        assert!(was_moving(&store, &project) && !was_moving(&store, &other));
+        assert!(!desk(&store, &project).blackout && fades(&store, &project).is_none());
+        assert_eq!(state(&store, &project, 0).seq, 5);
+        let mut batch = Batch::default();
+        batch.put(Tree::Levels, "default/1", "short");
+        batch.put(Tree::Light, ACTIVE, "../x");
+        batch.append(ids_log(&project), 10, r#"{"v":5,"id":"x","ts":1}"#);
+        store.commit(batch, Box::new(|| {})).await;
+        let mut dedupe = Dedupe::new(Duration::from_secs(10), 10);
+        seen(&store, &project, &mut dedupe, Duration::ZERO);
+        assert!(!dedupe.has(&CommandId::unified("x").unwrap(), Duration::ZERO));
+        assert!(stored(&store, &project).frames.is_empty() && active(&store).is_none());
+        let told: Vec<_> = health.problems().into_iter().map(|problem| problem.message).collect();
+        for said in [
+            "other has format 2,",
+            "@desk has format 3,",
+            "@fades has format 4,",
+            "default/ids has format 5,",
+            "default/1 has 5 bytes",
+            "@active is no id",
+        ] {
+            assert!(told.iter().any(|message| message.starts_with(said)), "{said}: {told:?}");
+        }
         store.close().await;
     }
 }

@@ -21,7 +21,7 @@ use super::auth::Pass;
 use super::origin::Origins;
 use super::problem::Problem;
 use super::request::{self, API_KEY, Request};
-use super::routes::{self, Found, Key, Route};
+use super::routes::{self, Key, Route, RouteMatch};
 use super::server::Peer;
 
 /// warp's answer.
@@ -58,7 +58,7 @@ pub(super) fn filter(app: &Arc<App>) -> Everything {
 async fn answer(app: Arc<App>, request: Request) -> Response {
     let (method, headers, body) = (label(&request.method), request.headers.clone(), request.body.clone());
     let found = match routes::find(&request.method, &request.path) {
-        Found::Nothing if app.assets.has(&request.path).await => routes::file(&request.method),
+        RouteMatch::Nothing if app.assets.has(&request.path).await => routes::file(&request.method),
         found => found,
     };
     let route = found.route();
@@ -76,7 +76,7 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
     response
 }
 
-async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<Response, Problem> {
+async fn respond(app: &Arc<App>, mut request: Request, found: RouteMatch) -> Result<Response, Problem> {
     // RFC 9112, 3.2: what stands in front of us may have gone by the other one.
     let named = request.headers.get_all(HOST).iter().count();
     if named > 1 || (named == 0 && request.version >= Version::HTTP_11) {
@@ -90,9 +90,11 @@ async fn respond(app: &Arc<App>, mut request: Request, found: Found) -> Result<R
         return options(app, &request.headers, &found);
     }
     let (route, parameters) = match found {
-        Found::Route(route, parameters) => (route, parameters),
-        Found::OtherMethods(methods) => return Err(not_allowed(methods)),
-        Found::Nothing => return Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing here; see /openapi.json")),
+        RouteMatch::Route(route, parameters) => (route, parameters),
+        RouteMatch::OtherMethods(methods) => return Err(not_allowed(methods)),
+        RouteMatch::Nothing => {
+            return Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing here; see /openapi.json"));
+        }
     };
     let reads = request.method == Method::GET || request.method == Method::HEAD;
     if (!reads || route.key == Key::AsToken) && !app.origins.allow(&request.headers) {
@@ -113,13 +115,13 @@ fn key_in_header(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 /// A preflight gets its answer whatever the path: only then may the page read the 404 of the request itself.
-fn options(app: &App, headers: &HeaderMap, found: &Found) -> Result<Response, Problem> {
+fn options(app: &App, headers: &HeaderMap, found: &RouteMatch) -> Result<Response, Problem> {
     let preflight = headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     if preflight && !app.origins.allow(headers) {
         return Err(foreign());
     }
     let methods = match found {
-        Found::OtherMethods(methods) => methods.clone(),
+        RouteMatch::OtherMethods(methods) => methods.clone(),
         _ if preflight => String::new(),
         _ => return Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing here; see /openapi.json")),
     };
@@ -164,7 +166,7 @@ fn label(method: &Method) -> &'static str {
     }
 }
 
-impl Found {
+impl RouteMatch {
     /// The row's path as a metric label; `none` keeps unknown paths from making new ones.
     fn route(&self) -> &'static str {
         match self {

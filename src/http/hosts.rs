@@ -10,7 +10,7 @@ use warp::http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::dispatch::Response;
 use super::problem::Problem;
-use crate::kit::seldom::Seldom;
+use crate::kit::log_limiter::LogLimiter;
 
 /// Endings of names that no name server of the world hands out (RFC 6762, RFC 8375, ICANN's `.internal`; `.lan` and
 /// `.fritz.box` are what routers use).
@@ -20,7 +20,7 @@ const NEAR: [&str; 5] = [".local", ".lan", ".home.arpa", ".internal", ".fritz.bo
 pub(super) struct Hosts {
     allowed: Vec<String>,
     /// When a refusal was last logged.
-    said: Mutex<Seldom>,
+    said: Mutex<LogLimiter>,
 }
 
 impl Hosts {

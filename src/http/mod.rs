@@ -43,7 +43,7 @@ use crate::wire::{Device, PortStatus, Presence};
 pub use server::{BindError, Listener, bind, bind_also, serve};
 
 /// What the web door needs from the rest of the house.
-pub struct Parts {
+pub struct HttpDeps {
     /// `[http]`
     pub settings: config::Http,
     /// `[auth]`
@@ -151,31 +151,31 @@ struct App {
 }
 
 impl App {
-    fn new(parts: Parts, stop: Stop) -> Arc<Self> {
+    fn new(deps: HttpDeps, stop: Stop) -> Arc<Self> {
         Arc::new(Self {
-            assets: assets::Assets::new(parts.settings.ui_dir),
-            origins: origin::Origins::new(&parts.settings.allow_origins),
-            hosts: hosts::Hosts::new(&parts.settings.allow_hosts),
-            gate: auth::Gate::new(parts.auth),
-            hub: live::Hub::new(live::Parts {
-                feed: parts.feed,
-                devices: parts.devices.changes,
-                intake: parts.intake.clone(),
-                budget: parts.budget.clone(),
-                metrics: parts.metrics.http.clone(),
+            assets: assets::Assets::new(deps.settings.ui_dir),
+            origins: origin::Origins::new(&deps.settings.allow_origins),
+            hosts: hosts::Hosts::new(&deps.settings.allow_hosts),
+            gate: auth::Gate::new(deps.auth),
+            hub: live::Hub::new(live::HubDeps {
+                feed: deps.feed,
+                devices: deps.devices.changes,
+                intake: deps.intake.clone(),
+                budget: deps.budget.clone(),
+                metrics: deps.metrics.http.clone(),
             }),
-            engine: parts.engine,
-            intake: parts.intake,
-            budget: parts.budget,
-            health: parts.health,
-            metrics: parts.metrics,
-            broker_serves: parts.broker_serves,
-            devices: parts.devices.now,
-            ports: parts.ports,
-            library: parts.library,
-            backups: parts.backups,
-            addresses: parts.addresses,
-            name: parts.name,
+            engine: deps.engine,
+            intake: deps.intake,
+            budget: deps.budget,
+            health: deps.health,
+            metrics: deps.metrics,
+            broker_serves: deps.broker_serves,
+            devices: deps.devices.now,
+            ports: deps.ports,
+            library: deps.library,
+            backups: deps.backups,
+            addresses: deps.addresses,
+            name: deps.name,
             imports: Semaphore::new(1),
             stop,
         })

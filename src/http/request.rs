@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::server::Peer;
 use crate::kit::budget::{Budget, Full, Kind, Share};
 use crate::library::Expected;
-use crate::wire::Glance;
+use crate::wire::JsonScan;
 
 /// Where REST takes its key.
 pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -201,7 +201,7 @@ impl Request {
     /// As [`Self::bytes`], and 422 for keys that are given twice.
     pub(super) async fn json(&mut self) -> Result<Held, Problem> {
         let body = self.bytes(SMALL).await?;
-        Glance::over(&body).each_key_once()?;
+        JsonScan::over(&body).each_key_once()?;
         Ok(body)
     }
 

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::dispatch::{self, Everything};
-use super::{App, Parts};
+use super::{App, HttpDeps};
 use crate::config;
 use crate::kit::backoff::Backoff;
 use crate::kit::health::Health;
@@ -122,9 +122,9 @@ struct Place {
 }
 
 /// Serves until the stop, then finishes what was asked, at most a second long. All listeners are one door.
-pub async fn serve(listeners: Vec<Listener>, parts: Parts, stop: Stop) {
-    let max_connections = parts.settings.max_connections;
-    run(listeners, App::new(parts, stop), max_connections).await;
+pub async fn serve(listeners: Vec<Listener>, deps: HttpDeps, stop: Stop) {
+    let max_connections = deps.settings.max_connections;
+    run(listeners, App::new(deps, stop), max_connections).await;
 }
 
 pub(super) async fn run(listeners: Vec<Listener>, app: Arc<App>, max_connections: usize) {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use warp::hyper::body::Bytes;
 
 use super::dispatch::Response;
-use super::{Addresses, App, Devices, NotOpened, Parts, Ports, UsbOutput, bind, server};
+use super::{Addresses, App, Devices, HttpDeps, NotOpened, Ports, UsbOutput, bind, server};
 use crate::backup;
 use crate::config::{self, Config};
 use crate::dmx::ProjectId;
@@ -67,7 +67,7 @@ impl Web {
         .await;
         let mut tasks = Tasks::default();
         let library = library::start(
-            library::Parts {
+            library::LibraryDeps {
                 several: config.projects.enabled,
                 store: opened.store.clone(),
                 engine: engine.handle.clone(),
@@ -83,9 +83,10 @@ impl Web {
         let listener = bind(&config.http).unwrap();
         let addr = listener.local_addr().unwrap();
         let serves = broker.clone();
-        let parts = intake::Parts { settings: &config.engine, engine: engine.handle.clone(), library: library.clone() };
-        let intake = Intake::new(parts, &mut tasks);
-        let parts = Parts {
+        let deps =
+            intake::IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library: library.clone() };
+        let intake = Intake::new(deps, &mut tasks);
+        let deps = HttpDeps {
             settings: config.http,
             auth: config.auth,
             intake,
@@ -106,8 +107,8 @@ impl Web {
             name: Arc::new(|| Box::pin(async { Some("dmx-2.local".to_owned()) })),
         };
         let (stopper, stop) = stop::channel();
-        let max_connections = parts.settings.max_connections;
-        let app = App::new(parts, stop);
+        let max_connections = deps.settings.max_connections;
+        let app = App::new(deps, stop);
         let served = tokio::spawn(server::run(vec![listener], app.clone(), max_connections));
         Self { addr, app, engine, health, metrics, broker, devices, stopper, served, _tasks: tasks, _data: data }
     }

@@ -32,7 +32,7 @@ const NAME: &str = "input";
 const LAST_LINE: Duration = Duration::from_millis(200);
 
 /// What the input needs from the rest of the house.
-pub struct Parts {
+pub struct InputDeps {
     /// `[input]`
     pub settings: config::Input,
     /// The port that the settings name for the USB output; empty when they name none, or it does not run.
@@ -56,8 +56,8 @@ pub struct Input {
 
 /// Starts it, if the settings ask for it.
 #[must_use]
-pub fn start(parts: Parts) -> Input {
-    let Parts { settings, usb_port, intake, feed, health, metrics } = parts;
+pub fn start(deps: InputDeps) -> Input {
+    let InputDeps { settings, usb_port, intake, feed, health, metrics } = deps;
     let universe = UniverseId::new(settings.universe).unwrap_or(UniverseId::LAMP); // the settings allow no other
     let mut status = PortStatus::new(NAME, universe.index(), settings.port.as_str());
     status.enabled = settings.enabled;

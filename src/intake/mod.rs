@@ -6,7 +6,7 @@
 mod age;
 mod outcome;
 mod pace;
-mod turns;
+mod scheduler;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 pub use age::Clock;
-pub use outcome::{Done, Taken, ack, stopping};
+pub use outcome::{Done, PendingOutcome, ack, stopping};
 
 use crate::config;
 use crate::dmx::{Command, CommandId, Look, Patch, Source, UniverseId};
@@ -28,7 +28,7 @@ use crate::wire::{
 };
 use outcome::Wait;
 use pace::{Budget, PER_SECOND};
-use turns::Turns;
+use scheduler::Scheduler;
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -111,11 +111,11 @@ struct Inner {
     /// What is older is too late; zero: nothing is.
     max_age: Duration,
     started: Instant,
-    turns: Arc<Turns>,
+    scheduler: Arc<Scheduler>,
 }
 
 /// What the intake needs of the house.
-pub struct Parts<'a> {
+pub struct IntakeDeps<'a> {
     /// `[engine]`
     pub settings: &'a config::Engine,
     /// Where commands go.
@@ -127,17 +127,17 @@ pub struct Parts<'a> {
 impl Intake {
     /// Its task, which gives those their turn that came too fast, ends when the intake is closed.
     #[must_use]
-    pub fn new(parts: Parts<'_>, tasks: &mut Tasks) -> Self {
-        let Parts { settings, engine, library } = parts;
-        let turns = Arc::new(Turns::new(engine.clone()));
-        tasks.spawn("intake", turns.clone().give());
+    pub fn new(deps: IntakeDeps<'_>, tasks: &mut Tasks) -> Self {
+        let IntakeDeps { settings, engine, library } = deps;
+        let scheduler = Arc::new(Scheduler::new(engine.clone()));
+        tasks.spawn("intake", scheduler.clone().give());
         let (universes, max_age) = (settings.universes, Duration::from_millis(settings.max_age_ms));
-        Self(Arc::new(Inner { engine, library, universes, max_age, started: Instant::now(), turns }))
+        Self(Arc::new(Inner { engine, library, universes, max_age, started: Instant::now(), scheduler }))
     }
 
     /// No turn is waited for any more: what waits goes to the engine at once.
     pub fn close(&self) {
-        self.0.turns.close();
+        self.0.scheduler.close();
     }
 
     /// The clock that a sender's is compared with, in milliseconds: it only goes forward.
@@ -150,7 +150,7 @@ impl Intake {
     ///
     /// # Errors
     /// Why it was not taken; nothing else happened.
-    pub async fn take(&self, asked: Asked<'_>, sender: &Sender) -> Result<Taken, Refusal> {
+    pub async fn take(&self, asked: Asked<'_>, sender: &Sender) -> Result<PendingOutcome, Refusal> {
         match asked {
             Asked::Lamp(body) => self.lamp(lamp_command(body)?, sender).await,
             Asked::Set(body) => self.lamp(set_message(body)?, sender).await,
@@ -179,7 +179,12 @@ impl Intake {
     ///
     /// # Errors
     /// As above, and `QUEUE_FULL`.
-    pub async fn take_until(&self, asked: Asked<'_>, sender: &Sender, patience: Instant) -> Result<Taken, Refusal> {
+    pub async fn take_until(
+        &self,
+        asked: Asked<'_>,
+        sender: &Sender,
+        patience: Instant,
+    ) -> Result<PendingOutcome, Refusal> {
         let id = match &asked {
             Asked::Lamp(body) | Asked::Set(body) => written_id(body, "cmdId"),
             Asked::Unified(body) => written_id(body, "id"),
@@ -190,20 +195,20 @@ impl Intake {
     }
 
     /// A colour, or what a console has moved: never limited.
-    async fn lamp(&self, command: Command, sender: &Sender) -> Result<Taken, Refusal> {
+    async fn lamp(&self, command: Command, sender: &Sender) -> Result<PendingOutcome, Refusal> {
         let id = command.id.to_string();
         self.in_time(command.ts, sender).map_err(of(&id))?;
-        let submission = self.0.turns.take(command, &sender.client, None).await?;
-        Ok(Taken::new(id, Wait::Engine(submission)))
+        let submission = self.0.scheduler.take(command, &sender.client, None).await?;
+        Ok(PendingOutcome::new(id, Wait::Engine(submission)))
     }
 
-    async fn unified(&self, body: &[u8], sender: &Sender) -> Result<Taken, Refusal> {
+    async fn unified(&self, body: &[u8], sender: &Sender) -> Result<PendingOutcome, Refusal> {
         let door = sender.client.source().parse();
         let door: Source = door.map_err(|e| Refusal::whole(Reason::Internal, format!("{e}")))?;
         let unified = Unified::from_json(body, &door, self.0.universes)?;
         let Unified { written_id, id, source, ts, order } = unified;
         let wait = self.ordered(id, source, ts, order, sender).await.map_err(of(&written_id))?;
-        Ok(Taken::new(written_id, wait))
+        Ok(PendingOutcome::new(written_id, wait))
     }
 
     async fn ordered(
@@ -230,7 +235,7 @@ impl Intake {
                 self.paced(Command { ts, ..recall(id, source, &view, look, over) }, Budget::Scenes, sender).await
             }
             Order::Save { name, levels } => {
-                if !self.0.turns.may(&sender.client) {
+                if !self.0.scheduler.may(&sender.client) {
                     return Err(too_fast());
                 }
                 let edit = SceneEdit::Save { name, levels, id: ulid::Ulid::generate() };
@@ -239,7 +244,7 @@ impl Intake {
         }
     }
 
-    async fn recall(&self, scene: &str, over: Option<Duration>, sender: &Sender) -> Result<Taken, Refusal> {
+    async fn recall(&self, scene: &str, over: Option<Duration>, sender: &Sender) -> Result<PendingOutcome, Refusal> {
         let door = sender.client.source().parse();
         let source = door.map_err(|e| Refusal::whole(Reason::Internal, format!("{e}")))?;
         let view = self.0.library.view();
@@ -251,16 +256,16 @@ impl Intake {
         let id: CommandId = ulid::Ulid::generate().into();
         let written = id.to_string();
         let wait = self.paced(recall(id, source, &view, look, over), Budget::Scenes, sender).await?;
-        Ok(Taken::new(written, wait))
+        Ok(PendingOutcome::new(written, wait))
     }
 
-    async fn control(&self, control: Control) -> Taken {
-        Taken::new(String::new(), Wait::Desk(self.0.engine.order(control).await))
+    async fn control(&self, control: Control) -> PendingOutcome {
+        PendingOutcome::new(String::new(), Wait::Desk(self.0.engine.order(control).await))
     }
 
     /// Hands on a command that has a budget.
     async fn paced(&self, command: Command, of: Budget, sender: &Sender) -> Result<Wait, Refusal> {
-        Ok(Wait::Engine(self.0.turns.take(command, &sender.client, Some(of)).await?))
+        Ok(Wait::Engine(self.0.scheduler.take(command, &sender.client, Some(of)).await?))
     }
 
     /// Refuses what was held up on its way: whoever sent it has seen it fail, and may have changed their mind.

@@ -7,11 +7,11 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 use crate::dmx::State;
 use crate::engine::{Outcome, Submission};
 use crate::kit::clock;
-use crate::library::{self, EditedScene, SceneFault};
+use crate::library::{self, EditedScene, SceneError};
 use crate::wire::{Ack, NotEdited, Reason, Refusal};
 
 /// Something that was taken, and whose outcome is to come.
-pub struct Taken {
+pub struct PendingOutcome {
     id: String,
     wait: Wait,
 }
@@ -23,7 +23,7 @@ pub(super) enum Wait {
     /// Master, blackout, fades.
     Desk(oneshot::Receiver<Arc<State>>),
     /// A scene.
-    Library(oneshot::Receiver<Result<EditedScene, SceneFault>>),
+    Library(oneshot::Receiver<Result<EditedScene, SceneError>>),
 }
 
 /// It was done.
@@ -40,7 +40,7 @@ pub enum Done {
     Desk(Arc<State>),
 }
 
-impl Taken {
+impl PendingOutcome {
     pub(super) fn new(id: String, wait: Wait) -> Self {
         Self { id, wait }
     }
@@ -127,15 +127,17 @@ fn of_desk(state: Option<Arc<State>>) -> Result<Done, Refusal> {
 }
 
 /// The words for what the library says; nobody who answers any more is a stop.
-fn of_library(edited: Option<Result<EditedScene, SceneFault>>) -> Result<Done, Refusal> {
+fn of_library(edited: Option<Result<EditedScene, SceneError>>) -> Result<Done, Refusal> {
     let failed = |reason, fault: &dyn std::fmt::Display| Err(Refusal::whole(reason, fault.to_string()));
     match edited {
         Some(Ok(edited)) => of_engine(edited.outcome),
-        None | Some(Err(SceneFault::Library(library::Fault::Stopping))) => Err(stopping()),
-        Some(Err(SceneFault::Edit(NotEdited::Refused(refusal)))) => Err(refusal),
-        Some(Err(SceneFault::Edit(fault @ NotEdited::NoScene(_)))) => failed(Reason::ValidationFailed, &fault),
-        Some(Err(SceneFault::Library(fault @ library::Fault::TooMuch(_)))) => failed(Reason::ValidationFailed, &fault),
-        Some(Err(SceneFault::Library(fault))) => failed(Reason::Internal, &fault),
+        None | Some(Err(SceneError::Library(library::EditError::Stopping))) => Err(stopping()),
+        Some(Err(SceneError::Edit(NotEdited::Refused(refusal)))) => Err(refusal),
+        Some(Err(SceneError::Edit(fault @ NotEdited::NoScene(_)))) => failed(Reason::ValidationFailed, &fault),
+        Some(Err(SceneError::Library(fault @ library::EditError::TooMuch(_)))) => {
+            failed(Reason::ValidationFailed, &fault)
+        }
+        Some(Err(SceneError::Library(fault))) => failed(Reason::Internal, &fault),
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a project's documents are kept: scenes and show, each a document of the store.
 
-use super::Fault;
+use super::EditError;
 use crate::dmx::ProjectId;
 use crate::store::{Ahead, Batch, Kept, Store};
 use crate::wire::{Scene, Show, ShowFile, scenes};
@@ -28,14 +28,14 @@ fn show_key(project: &ProjectId) -> String {
 
 /// Scenes and show as they are stored.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
+pub(super) struct Documents {
     pub(super) scenes: Vec<u8>,
     pub(super) show: Vec<u8>,
     /// One of them cannot be read any more and is given as empty.
     pub(super) damaged: bool,
 }
 
-impl Stored {
+impl Documents {
     pub(super) fn of(scenes: &[Scene], show: &Show) -> Self {
         Self { scenes: json(&scenes), show: json(show), damaged: false }
     }
@@ -45,33 +45,33 @@ impl Stored {
 ///
 /// # Errors
 /// They are not what was checked when it came in.
-pub(super) fn file(scenes_bytes: &[u8], show: &[u8]) -> Result<ShowFile, Fault> {
-    let show = ShowFile::from_json(show, 0).map_err(|_| Fault::Damaged)?.show;
-    Ok(ShowFile { show, scenes: Some(scenes(scenes_bytes, 0).map_err(|_| Fault::Damaged)?) })
+pub(super) fn file(scenes_bytes: &[u8], show: &[u8]) -> Result<ShowFile, EditError> {
+    let show = ShowFile::from_json(show, 0).map_err(|_| EditError::Damaged)?.show;
+    Ok(ShowFile { show, scenes: Some(scenes(scenes_bytes, 0).map_err(|_| EditError::Damaged)?) })
 }
 
 /// Reads a project's documents.
 ///
 /// # Errors
 /// The database cannot be read now.
-pub(super) async fn read(store: &Store, project: &ProjectId) -> Result<Stored, Fault> {
+pub(super) async fn read(store: &Store, project: &ProjectId) -> Result<Documents, EditError> {
     let stored = read_anyway(store, project).await?;
-    // Asked afterwards: what was read while it went away is not what is kept.
-    if store.is_whole() { Ok(stored) } else { Err(Fault::NotNow) }
+    // Request afterwards: what was read while it went away is not what is kept.
+    if store.is_whole() { Ok(stored) } else { Err(EditError::NotNow) }
 }
 
 /// Reads them as they are in what can be read now. Beside the runtime: they may come from files.
 ///
 /// # Errors
 /// The runtime is ending.
-pub(super) async fn read_anyway(store: &Store, project: &ProjectId) -> Result<Stored, Fault> {
+pub(super) async fn read_anyway(store: &Store, project: &ProjectId) -> Result<Documents, EditError> {
     let (store, project) = (store.clone(), project.clone());
     let read = move || {
         let [scenes, show] = [scenes_key(&project), show_key(&project)].map(|key| store.document(&key));
         let damaged = scenes == Kept::Damaged || show == Kept::Damaged;
-        Stored { scenes: bytes(scenes, NO_SCENES), show: bytes(show, NO_SHOW), damaged }
+        Documents { scenes: bytes(scenes, NO_SCENES), show: bytes(show, NO_SHOW), damaged }
     };
-    tokio::task::spawn_blocking(read).await.map_err(|_| Fault::Stopping)
+    tokio::task::spawn_blocking(read).await.map_err(|_| EditError::Stopping)
 }
 
 fn bytes(kept: Kept, otherwise: &[u8]) -> Vec<u8> {

@@ -10,9 +10,9 @@ use tokio::time::{sleep, timeout};
 use ulid::Ulid;
 
 use super::catalogue::Catalogue;
-use super::documents::{self, Pending, Stored, json};
+use super::documents::{self, Documents, Pending, json};
 use super::predecessor::Takeover;
-use super::{Document, EditedScene, Expected, Fault, Imported, Parts, SceneFault, Tag, View};
+use super::{Document, EditError, EditedScene, Expected, Imported, LibraryDeps, SceneError, Tag, View};
 use crate::dmx::{Command, Look, ProjectId, State};
 use crate::engine::{self, Control, Outcome, PATIENCE};
 use crate::kit::clock;
@@ -23,14 +23,17 @@ use crate::wire::{ImportMode, Project, ProjectEdit, Scene, SceneEdit, ShowFile, 
 /// Projects at the most: the light of each is written whole at the head of every journal, 512 bytes a universe.
 const MAX_PROJECTS: usize = 100;
 
+/// Format of what is kept of a project.
+pub(super) const FORMAT: u8 = 1;
+
 /// Between two looks whether the database can be read again.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Whoever wishes, is answered here.
-type Reply<T> = oneshot::Sender<Result<T, Fault>>;
+/// Where the caller gets its answer.
+type Reply<T> = oneshot::Sender<Result<T, EditError>>;
 
-/// What may be wished for.
-pub(super) enum Wish {
+/// What the librarian can be asked to do.
+pub(super) enum Job {
     Create {
         edit: ProjectEdit,
         reply: Reply<Arc<View>>,
@@ -55,7 +58,7 @@ pub(super) enum Wish {
     EditScenes {
         edit: SceneEdit,
         command: Option<Box<Command>>,
-        reply: oneshot::Sender<Result<EditedScene, SceneFault>>,
+        reply: oneshot::Sender<Result<EditedScene, SceneError>>,
     },
     Import {
         file: ShowFile,
@@ -83,9 +86,9 @@ pub(super) enum Wish {
     },
 }
 
-/// A wish, and which content whoever wishes expects.
-pub(super) struct Asked {
-    pub(super) wish: Wish,
+/// A job, and the content that the caller expects to change.
+pub(super) struct Request {
+    pub(super) job: Job,
     pub(super) expected: Expected,
 }
 
@@ -98,7 +101,7 @@ pub fn active_at_start(store: &Store, several: bool) -> ProjectId {
 
 /// The one who edits.
 pub(super) struct Librarian {
-    parts: Parts,
+    deps: LibraryDeps,
     view: watch::Sender<Arc<View>>,
     /// The view was read while the database could not be.
     stale: bool,
@@ -106,22 +109,22 @@ pub(super) struct Librarian {
 
 impl Librarian {
     /// Reads what the store holds.
-    pub(super) async fn open(parts: Parts) -> (Self, watch::Receiver<Arc<View>>) {
-        let active = active_at_start(&parts.store, parts.several);
-        let view = read(&parts, active.clone(), 0).await;
-        let stale = view.is_err() || !parts.store.is_whole();
+    pub(super) async fn open(deps: LibraryDeps) -> (Self, watch::Receiver<Arc<View>>) {
+        let active = active_at_start(&deps.store, deps.several);
+        let view = read(&deps, active.clone(), 0).await;
+        let stale = view.is_err() || !deps.store.is_whole();
         let view = view.unwrap_or_else(|_| View::empty(active));
         let (view, read) = watch::channel(Arc::new(view));
-        (Self { parts, view, stale }, read)
+        (Self { deps, view, stale }, read)
     }
 
-    /// Runs until nobody can wish any more.
-    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<Asked>, mut stop: Stop) {
+    /// Runs until nobody can ask any more.
+    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut stop: Stop) {
         loop {
-            let wish = tokio::select! {
-                wish = wishes.recv() => wish,
-                () = stop.requested(), if !wishes.is_closed() => {
-                    wishes.close();
+            let job = tokio::select! {
+                job = requests.recv() => job,
+                () = stop.requested(), if !requests.is_closed() => {
+                    requests.close();
                     continue;
                 }
                 () = sleep(LOOK), if self.stale => {
@@ -129,27 +132,27 @@ impl Librarian {
                     continue;
                 }
             };
-            let Some(Asked { wish, expected }) = wish else { return };
+            let Some(Request { job, expected }) = job else { return };
             self.read_again().await;
-            // Err of an answer: whoever wished does not wait any more. What was done stays done.
-            match wish {
-                Wish::Create { edit, reply } => drop(reply.send(self.create(edit, &expected).await)),
-                Wish::Edit { id, edit, reply } => drop(reply.send(self.edit(&id, edit, &expected).await)),
-                Wish::Select { id, reply } => drop(reply.send(self.select(&id, &expected).await)),
-                Wish::Delete { id, reply } => drop(reply.send(self.delete(&id, &expected).await)),
-                Wish::PutScenes { scenes, reply } => drop(reply.send(self.put_scenes(&scenes, &expected).await)),
-                Wish::EditScenes { edit, command, reply } => {
+            // Err of an answer: the caller does not wait any more. What was done stays done.
+            match job {
+                Job::Create { edit, reply } => drop(reply.send(self.create(edit, &expected).await)),
+                Job::Edit { id, edit, reply } => drop(reply.send(self.edit(&id, edit, &expected).await)),
+                Job::Select { id, reply } => drop(reply.send(self.select(&id, &expected).await)),
+                Job::Delete { id, reply } => drop(reply.send(self.delete(&id, &expected).await)),
+                Job::PutScenes { scenes, reply } => drop(reply.send(self.put_scenes(&scenes, &expected).await)),
+                Job::EditScenes { edit, command, reply } => {
                     drop(reply.send(self.edit_scenes(edit, command, &expected).await));
                 }
-                Wish::Import { file, mode, dry, reply } => {
+                Job::Import { file, mode, dry, reply } => {
                     drop(reply.send(self.import(file, mode, dry, &expected).await))
                 }
-                Wish::Snapshot { project, reply } => drop(reply.send(self.snapshot(&project).await)),
-                Wish::Adopt { project, snapshot, edition, reply } => {
+                Job::Snapshot { project, reply } => drop(reply.send(self.snapshot(&project).await)),
+                Job::Adopt { project, snapshot, edition, reply } => {
                     drop(reply.send(self.adopt(&project, snapshot, edition).await));
                 }
-                Wish::AcknowledgeTakeover { reply } => drop(reply.send(self.acknowledge_takeover().await)),
-                Wish::BackedUp { project, at_ms, reply } => {
+                Job::AcknowledgeTakeover { reply } => drop(reply.send(self.acknowledge_takeover().await)),
+                Job::BackedUp { project, at_ms, reply } => {
                     drop(reply.send(self.backed_up(&project, at_ms).await));
                 }
             }
@@ -157,17 +160,17 @@ impl Librarian {
     }
 
     /// Whether anything may be edited: not over what is older than it should be.
-    fn whole(&self) -> Result<(), Fault> {
-        if self.parts.store.is_whole() && !self.stale { Ok(()) } else { Err(Fault::NotNow) }
+    fn whole(&self) -> Result<(), EditError> {
+        if self.deps.store.is_whole() && !self.stale { Ok(()) } else { Err(EditError::NotNow) }
     }
 
     /// Once the database can be read: what is kept, in the place of what the last snapshot of it held.
     async fn read_again(&mut self) {
-        if self.stale && self.parts.store.is_whole() {
+        if self.stale && self.deps.store.is_whole() {
             let now = self.view();
-            if let Ok(view) = read(&self.parts, now.catalogue.active.clone(), now.edition + 1).await {
+            if let Ok(view) = read(&self.deps, now.catalogue.active.clone(), now.edition + 1).await {
                 self.publish(view);
-                self.stale = !self.parts.store.is_whole(); // it may have gone while it was read
+                self.stale = !self.deps.store.is_whole(); // it may have gone while it was read
             }
         }
     }
@@ -176,12 +179,12 @@ impl Librarian {
         self.view.borrow().clone()
     }
 
-    async fn create(&self, edit: ProjectEdit, expected: &Expected) -> Result<Arc<View>, Fault> {
+    async fn create(&self, edit: ProjectEdit, expected: &Expected) -> Result<Arc<View>, EditError> {
         self.whole()?;
         let view = self.view();
         expected.meet([&view.catalogue.tag()])?;
         if view.catalogue.projects.len() >= MAX_PROJECTS {
-            return Err(Fault::TooMuch(format!("there are {MAX_PROJECTS} projects, the most; delete one first")));
+            return Err(EditError::TooMuch(format!("there are {MAX_PROJECTS} projects, the most; delete one first")));
         }
         let name = edit.name.clone().unwrap_or_default();
         let mut project = Project::new(ProjectId::for_name(&name, Ulid::generate()), name, clock::now_ms());
@@ -192,12 +195,12 @@ impl Librarian {
         project.edit(edit, clock::now_ms());
         let mut batch = Batch::default();
         if let Some(template) = template {
-            let stored = documents::read(&self.parts.store, &template).await?;
+            let stored = documents::read(&self.deps.store, &template).await?;
             if stored.damaged {
-                return Err(Fault::Damaged);
+                return Err(EditError::Damaged);
             }
             let pending = self.write_ahead(&project.id, Some(&stored.scenes), Some(&stored.show)).await?;
-            documents::replace(&self.parts.store, &mut batch, &project.id, pending);
+            documents::replace(&self.deps.store, &mut batch, &project.id, pending);
             engine::keep(&mut batch, &project.id, &self.state_of(&template));
         }
         keep(&mut batch, &project);
@@ -207,13 +210,13 @@ impl Librarian {
         Ok(self.publish(after))
     }
 
-    async fn edit(&self, id: &str, edit: ProjectEdit, expected: &Expected) -> Result<Project, Fault> {
+    async fn edit(&self, id: &str, edit: ProjectEdit, expected: &Expected) -> Result<Project, EditError> {
         let view = self.view();
         expected.meet([&Tag::of_project(&self.known(id)?), &view.catalogue.tag()])?;
         self.change(id, |project| project.edit(edit, clock::now_ms())).await
     }
 
-    async fn acknowledge_takeover(&self) -> Result<Arc<View>, Fault> {
+    async fn acknowledge_takeover(&self) -> Result<Arc<View>, EditError> {
         self.whole()?;
         let mut after = (*self.view()).clone();
         let left = after.takeover.acknowledged();
@@ -221,21 +224,21 @@ impl Librarian {
             let mut batch = Batch::default();
             left.keep(&mut batch);
             self.commit(batch).await;
-            left.tell(&self.parts.health);
+            left.tell(&self.deps.health);
             after.takeover = Arc::new(left);
         }
         Ok(self.publish(after))
     }
 
-    async fn backed_up(&self, id: &ProjectId, at_ms: u64) -> Result<(), Fault> {
+    async fn backed_up(&self, id: &ProjectId, at_ms: u64) -> Result<(), EditError> {
         self.change(id.as_str(), |project| project.last_backup_at = Some(at_ms)).await.map(drop)
     }
 
     /// Changes what is known about a project.
-    async fn change(&self, id: &str, change: impl FnOnce(&mut Project)) -> Result<Project, Fault> {
+    async fn change(&self, id: &str, change: impl FnOnce(&mut Project)) -> Result<Project, EditError> {
         self.whole()?;
         let mut after = (*self.view()).clone();
-        let project = after.catalogue.get_mut(id).ok_or_else(|| Fault::NotFound(id.to_owned()))?;
+        let project = after.catalogue.get_mut(id).ok_or_else(|| EditError::NotFound(id.to_owned()))?;
         change(project);
         let project = project.clone();
         let mut batch = Batch::default();
@@ -245,11 +248,11 @@ impl Librarian {
         Ok(project)
     }
 
-    async fn select(&self, id: &str, expected: &Expected) -> Result<Arc<View>, Fault> {
+    async fn select(&self, id: &str, expected: &Expected) -> Result<Arc<View>, EditError> {
         self.whole()?;
         let project = self.known(id)?.clone();
         expected.meet([&self.view().catalogue.tag()])?;
-        let stored = documents::read(&self.parts.store, &project.id).await?;
+        let stored = documents::read(&self.deps.store, &project.id).await?;
         let mut batch = Batch::default();
         keep(&mut batch, &project); // of `default`, which may never have been edited
         let mut after = (*self.view()).clone();
@@ -257,31 +260,31 @@ impl Librarian {
             after.switched = Some(Instant::now());
         }
         after.catalogue.active = project.id.clone();
-        after.take(stored, self.parts.universes).await;
+        after.take(stored, self.deps.universes).await;
         let (view, publish) = self.to_publish(after);
-        self.parts.engine.select(project.id, batch, publish).await.ok_or(Fault::Stopping)?;
-        self.parts.store.sync().await;
+        self.deps.engine.select(project.id, batch, publish).await.ok_or(EditError::Stopping)?;
+        self.deps.store.sync().await;
         Ok(view)
     }
 
-    async fn delete(&self, id: &str, expected: &Expected) -> Result<Arc<View>, Fault> {
+    async fn delete(&self, id: &str, expected: &Expected) -> Result<Arc<View>, EditError> {
         self.whole()?;
         let project = self.known(id)?.id.clone();
         let mut after = (*self.view()).clone();
         expected.meet([&after.catalogue.tag()])?;
         if project == after.catalogue.active {
-            return Err(Fault::Active(project));
+            return Err(EditError::Active(project));
         }
         let mut batch = Batch::default();
         batch.delete(Tree::Projects, project.as_str());
-        engine::forget(&self.parts.store, &mut batch, &project);
-        documents::forget(&self.parts.store, &mut batch, &project);
+        engine::forget(&self.deps.store, &mut batch, &project);
+        documents::forget(&self.deps.store, &mut batch, &project);
         self.commit(batch).await;
         after.catalogue.projects.retain(|known| known.id != project);
         Ok(self.publish(after))
     }
 
-    async fn put_scenes(&self, scenes: &[Scene], expected: &Expected) -> Result<Arc<View>, Fault> {
+    async fn put_scenes(&self, scenes: &[Scene], expected: &Expected) -> Result<Arc<View>, EditError> {
         self.whole()?;
         expected.meet([&self.view().scenes_tag])?;
         self.put_documents(Some(json(&scenes)), None).await
@@ -293,7 +296,7 @@ impl Librarian {
         edit: SceneEdit,
         command: Option<Box<Command>>,
         expected: &Expected,
-    ) -> Result<EditedScene, SceneFault> {
+    ) -> Result<EditedScene, SceneError> {
         self.whole()?;
         let view = self.view();
         expected.meet([&view.scenes_tag])?;
@@ -306,21 +309,21 @@ impl Librarian {
         let (scene, scenes) = blocking(work).await??;
         let Some(mut command) = command else {
             let view = self.put_documents(Some(scenes), None).await?;
-            return Ok(EditedScene { scene, outcome: Outcome::Applied { seq: self.parts.feed.state().seq }, view });
+            return Ok(EditedScene { scene, outcome: Outcome::Applied { seq: self.deps.feed.state().seq }, view });
         };
         let (mut batch, mut after) = self.prepare(Some(&scenes), None).await?;
         self.touch(&mut after.catalogue, &mut batch);
-        command.saves = Some(scene.look(self.parts.universes)); // one command, one change: also of the scene in effect
-        let submission = self.parts.engine.submit_with(*command, batch);
+        command.saves = Some(scene.look(self.deps.universes)); // one command, one change: also of the scene in effect
+        let submission = self.deps.engine.submit_with(*command, batch);
         let outcome = match timeout(PATIENCE, submission).await {
             Ok(mut submission) => submission.outcome().await,
             Err(_) => Outcome::Full,
         };
         if !matches!(outcome, Outcome::Applied { .. }) {
-            self.parts.store.forget_unfinished().await; // the scenes that were written ahead
+            self.deps.store.forget_unfinished().await; // the scenes that were written ahead
             return Ok(EditedScene { scene, outcome, view });
         }
-        self.parts.store.sync().await;
+        self.deps.store.sync().await;
         let view = self.documents_replaced(after, Some(scenes), None).await;
         Ok(EditedScene { scene, outcome, view })
     }
@@ -331,7 +334,7 @@ impl Librarian {
         mode: ImportMode,
         dry: bool,
         expected: &Expected,
-    ) -> Result<Imported, Fault> {
+    ) -> Result<Imported, EditError> {
         let mut view = self.view();
         expected.meet([&view.file_tag])?;
         let now = view.clone();
@@ -340,12 +343,12 @@ impl Librarian {
             // What is damaged can be replaced as a whole, and is nothing to build on.
             let now = if now.damaged && replaces_all && !dry { ShowFile::default() } else { now.file()? };
             let file = file.over(&now, mode);
-            file.check().map_err(|refusal| Fault::TooMuch(refusal.to_string()))?;
+            file.check().map_err(|refusal| EditError::TooMuch(refusal.to_string()))?;
             let changes = if dry { file.changes(&now) } else { BTreeMap::new() };
-            let stored = Stored::of(file.scenes.as_deref().unwrap_or_default(), &file.show);
+            let stored = Documents::of(file.scenes.as_deref().unwrap_or_default(), &file.show);
             Ok((file, changes, stored))
         };
-        let (file, changes, Stored { scenes, show, .. }) = blocking(work).await?;
+        let (file, changes, Documents { scenes, show, .. }) = blocking(work).await?;
         if !dry {
             view = self.put_documents(Some(scenes), Some(show)).await?;
         }
@@ -353,7 +356,7 @@ impl Librarian {
     }
 
     /// Replaces documents of the active project; `None`: that one stays.
-    async fn put_documents(&self, scenes: Option<Vec<u8>>, show: Option<Vec<u8>>) -> Result<Arc<View>, Fault> {
+    async fn put_documents(&self, scenes: Option<Vec<u8>>, show: Option<Vec<u8>>) -> Result<Arc<View>, EditError> {
         self.whole()?;
         let (mut batch, mut after) = self.prepare(scenes.as_deref(), show.as_deref()).await?;
         self.touch(&mut after.catalogue, &mut batch);
@@ -362,12 +365,12 @@ impl Librarian {
     }
 
     /// What replaces documents of the active project once it is kept, and the view to build on.
-    async fn prepare(&self, scenes: Option<&[u8]>, show: Option<&[u8]>) -> Result<(Batch, View), Fault> {
+    async fn prepare(&self, scenes: Option<&[u8]>, show: Option<&[u8]>) -> Result<(Batch, View), EditError> {
         let after = (*self.view()).clone();
         let active = &after.catalogue.active;
         let pending = self.write_ahead(active, scenes, show).await?;
         let mut batch = Batch::default();
-        documents::replace(&self.parts.store, &mut batch, active, pending);
+        documents::replace(&self.deps.store, &mut batch, active, pending);
         Ok((batch, after))
     }
 
@@ -377,7 +380,7 @@ impl Librarian {
         after.show = show.map_or(after.show, Bytes::from);
         if let Some(scenes) = scenes {
             let scenes = Bytes::from(scenes);
-            after.looks = looks(scenes.clone(), self.parts.universes).await;
+            after.looks = looks(scenes.clone(), self.deps.universes).await;
             after.scenes = scenes;
         }
         after.tag().await;
@@ -389,43 +392,43 @@ impl Librarian {
 
     /// A scene in effect that is gone, or another light, is not in effect.
     async fn end_scene_unless_kept(&self, view: &View) {
-        let state = self.parts.feed.state();
+        let state = self.deps.feed.state();
         let Some(effect) = state.desk().scene_in_effect() else { return };
         let kept = view.looks().iter().find(|look| look.id == effect.scene);
         if !kept.is_some_and(|look| state.is_at(&look.patches())) {
-            self.parts.engine.control(Control::EndScene(effect.scene.clone())).await; // None: the end is near
+            self.deps.engine.control(Control::EndScene(effect.scene.clone())).await; // None: the end is near
         }
     }
 
-    async fn adopt(&self, project: &ProjectId, snapshot: Snapshot, edition: u64) -> Result<(), Fault> {
+    async fn adopt(&self, project: &ProjectId, snapshot: Snapshot, edition: u64) -> Result<(), EditError> {
         self.whole()?;
         let mut after = (*self.view()).clone();
         if *project != after.catalogue.active {
-            return Err(Fault::NotActive(project.clone()));
+            return Err(EditError::NotActive(project.clone()));
         }
         if edition != after.edition {
-            return Err(Fault::Changed);
+            return Err(EditError::Changed);
         }
         let Snapshot { levels, scenes, show } = snapshot;
-        let stored = blocking(move || Ok(Stored::of(&scenes, &show))).await?;
+        let stored = blocking(move || Ok(Documents::of(&scenes, &show))).await?;
         let pending = self.write_ahead(project, Some(&stored.scenes), Some(&stored.show)).await?;
         let mut batch = Batch::default();
-        documents::replace(&self.parts.store, &mut batch, project, pending);
+        documents::replace(&self.deps.store, &mut batch, project, pending);
         self.touch(&mut after.catalogue, &mut batch);
         let frames = levels.into_iter().collect();
-        after.take(stored, self.parts.universes).await;
+        after.take(stored, self.deps.universes).await;
         let (_, publish) = self.to_publish(after);
-        self.parts.engine.replace(project.clone(), frames, batch, publish).await.ok_or(Fault::Stopping)?;
-        self.parts.store.sync().await;
+        self.deps.engine.replace(project.clone(), frames, batch, publish).await.ok_or(EditError::Stopping)?;
+        self.deps.store.sync().await;
         Ok(())
     }
 
-    async fn snapshot(&self, id: &ProjectId) -> Result<Document, Fault> {
+    async fn snapshot(&self, id: &ProjectId) -> Result<Document, EditError> {
         self.whole()?;
         let project = self.known(id.as_str())?;
         let (state, mut view) = (self.state_of(id), (*self.view()).clone());
         if *id != view.catalogue.active {
-            view.take(documents::read(&self.parts.store, id).await?, self.parts.universes).await;
+            view.take(documents::read(&self.deps.store, id).await?, self.deps.universes).await;
         }
         let edition = view.edition;
         let work = move || Ok(json(&Snapshot::document(&project, &state, &view.file()?, clock::now_ms())));
@@ -438,33 +441,33 @@ impl Librarian {
         project: &ProjectId,
         scenes: Option<&[u8]>,
         show: Option<&[u8]>,
-    ) -> Result<Pending, Fault> {
-        let store = &self.parts.store;
+    ) -> Result<Pending, EditError> {
+        let store = &self.deps.store;
         let new = [scenes, show].into_iter().flatten().map(|bytes| bytes.len() as u64).sum::<u64>();
         let view = self.view();
         let others = view.catalogue.projects.iter().filter(|other| other.id != *project);
         let all = others.map(|other| documents::length(store, &other.id)).sum::<u64>();
         if new > documents::MAX_PROJECT_BYTES {
             let most = documents::MAX_PROJECT_BYTES >> 20;
-            return Err(Fault::TooMuch(format!("scenes and show of one project may have {most} MiB")));
+            return Err(EditError::TooMuch(format!("scenes and show of one project may have {most} MiB")));
         }
         if all + new > documents::MAX_BYTES {
             let most = documents::MAX_BYTES >> 20;
-            return Err(Fault::TooMuch(format!("scenes and shows of all projects together may have {most} MiB")));
+            return Err(EditError::TooMuch(format!("scenes and shows of all projects together may have {most} MiB")));
         }
         Ok(documents::write_ahead(store, scenes, show).await)
     }
 
-    fn known(&self, id: &str) -> Result<Project, Fault> {
-        self.view().catalogue.get(id).cloned().ok_or_else(|| Fault::NotFound(id.to_owned()))
+    fn known(&self, id: &str) -> Result<Project, EditError> {
+        self.view().catalogue.get(id).cloned().ok_or_else(|| EditError::NotFound(id.to_owned()))
     }
 
     fn state_of(&self, project: &ProjectId) -> State {
         if *project == self.view().catalogue.active {
-            let hidden = engine::hidden(&self.parts.store, project, self.parts.universes);
-            self.parts.feed.state().settled().beside(hidden)
+            let hidden = engine::hidden(&self.deps.store, project, self.deps.universes);
+            self.deps.feed.state().settled().beside(hidden)
         } else {
-            engine::state(&self.parts.store, project, 0)
+            engine::state(&self.deps.store, project, 0)
         }
     }
 
@@ -480,9 +483,9 @@ impl Librarian {
     /// Commits, and waits until a power cut cannot take it back.
     async fn commit(&self, batch: Batch) {
         let (done, written) = oneshot::channel::<()>();
-        self.parts.store.commit(batch, Box::new(move || drop(done))).await;
+        self.deps.store.commit(batch, Box::new(move || drop(done))).await;
         let _ = written.await; // Err is the signal: the sender was dropped by the release
-        self.parts.store.sync().await;
+        self.deps.store.sync().await;
     }
 
     /// A view, and what publishes it: with the light that belongs to it, since who hears of that asks for the documents.
@@ -500,17 +503,21 @@ impl Librarian {
 }
 
 /// Reads what the store holds.
-async fn read(parts: &Parts, active: ProjectId, edition: u64) -> Result<View, Fault> {
-    let (store, universes) = (&parts.store, parts.universes);
+async fn read(deps: &LibraryDeps, active: ProjectId, edition: u64) -> Result<View, EditError> {
+    let (store, universes) = (&deps.store, deps.universes);
     let stored = documents::read_anyway(store, &active).await?;
     let kept = store.scan(Tree::Projects, b"").into_iter();
-    let mut projects: Vec<Project> = kept.filter_map(|(_, value)| serde_json::from_slice(&value).ok()).collect();
+    let mut projects: Vec<Project> = kept.filter_map(|(key, value)| store.parse(&key, &value, FORMAT)).collect();
     // Light without a project (its entry was damaged) gets a name, so that nobody loses a show.
     let mut batch = Batch::default();
     for id in engine::projects(store).into_iter().chain([active.clone()]) {
         if !projects.iter().any(|project| project.id == id) {
             projects.push(Project::new(id.clone(), name_of(&id), clock::now_ms()));
-            projects.last().into_iter().for_each(|project| keep(&mut batch, project));
+            // What another dmxd wrote is not replaced.
+            let entry = store.get(Tree::Projects, id.as_str().as_bytes());
+            if entry.is_none_or(|value| store.knows(id.as_str().as_bytes(), &value, FORMAT)) {
+                projects.last().into_iter().for_each(|project| keep(&mut batch, project));
+            }
         }
     }
     if store.is_whole() {
@@ -530,8 +537,10 @@ async fn looks(bytes: Bytes, universes: u8) -> Arc<Vec<Look>> {
 }
 
 /// Work for the processor, off the threads that serve.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Fault::Stopping))
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EditError> + Send + 'static,
+) -> Result<T, EditError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(EditError::Stopping))
 }
 
 impl View {
@@ -554,7 +563,7 @@ impl View {
     }
 
     /// Other documents.
-    async fn take(&mut self, stored: Stored, universes: u8) {
+    async fn take(&mut self, stored: Documents, universes: u8) {
         (self.scenes, self.show, self.damaged) = (stored.scenes.into(), stored.show.into(), stored.damaged);
         self.looks = looks(self.scenes.clone(), universes).await;
         self.tag().await;

@@ -30,15 +30,15 @@ pub use catalogue::Catalogue;
 pub use librarian::active_at_start;
 pub use tag::{Expected, Tag};
 
-use librarian::{Asked, Librarian, Wish};
+use librarian::{Job, Librarian, Request};
 use predecessor::Takeover;
 
-/// Wishes that may wait; with more, whoever wishes waits.
-const WISHES: usize = 16;
+/// Requests that may wait; with more, the caller waits.
+const MAX_WAITING: usize = 16;
 
 /// Why an edit was not made. Nothing has changed then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum EditError {
     /// There is no such project.
     #[error("there is no project {0}")]
     NotFound(String),
@@ -95,13 +95,13 @@ pub struct View {
 
 /// Why a scene was not edited.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SceneFault {
+pub enum SceneError {
     /// By itself.
     #[error(transparent)]
     Edit(#[from] NotEdited),
     /// By the library.
     #[error(transparent)]
-    Library(#[from] Fault),
+    Library(#[from] EditError),
 }
 
 /// A scene that was edited.
@@ -120,9 +120,9 @@ impl View {
     ///
     /// # Errors
     /// They are damaged.
-    pub fn file(&self) -> Result<ShowFile, Fault> {
+    pub fn file(&self) -> Result<ShowFile, EditError> {
         if self.damaged {
-            return Err(Fault::Damaged);
+            return Err(EditError::Damaged);
         }
         documents::file(&self.scenes, &self.show)
     }
@@ -176,7 +176,7 @@ pub struct Document {
 }
 
 /// What the library needs from the rest of the house.
-pub struct Parts {
+pub struct LibraryDeps {
     /// Whether there may be several projects; else there is `default` alone.
     pub several: bool,
     /// Where everything is kept.
@@ -197,19 +197,19 @@ pub struct Library {
     several: bool,
     universes: u8,
     view: watch::Receiver<Arc<View>>,
-    wishes: mpsc::Sender<Asked>,
+    requests: mpsc::Sender<Request>,
     stopper: Arc<Stopper>,
     expected: Expected,
 }
 
 /// Starts the librarian in `tasks`; it ends when the library is closed, or with its last clone.
-pub async fn start(parts: Parts, tasks: &mut Tasks) -> Library {
-    let (wishes, wished) = mpsc::channel(WISHES);
-    let (several, universes) = (parts.several, parts.universes);
-    let (librarian, view) = Librarian::open(parts).await;
+pub async fn start(deps: LibraryDeps, tasks: &mut Tasks) -> Library {
+    let (requests, received) = mpsc::channel(MAX_WAITING);
+    let (several, universes) = (deps.several, deps.universes);
+    let (librarian, view) = Librarian::open(deps).await;
     let (stopper, stop) = stop::channel();
-    tasks.spawn("librarian", librarian.run(wished, stop));
-    Library { several, universes, view, wishes, stopper: Arc::new(stopper), expected: Expected::Anything }
+    tasks.spawn("librarian", librarian.run(received, stop));
+    Library { several, universes, view, requests, stopper: Arc::new(stopper), expected: Expected::Anything }
 }
 
 impl Library {
@@ -219,7 +219,7 @@ impl Library {
         self.several
     }
 
-    /// No wish is taken any more; those that wait are done.
+    /// No job is taken any more; those that wait are done.
     pub fn close(&self) {
         self.stopper.stop();
     }
@@ -236,7 +236,7 @@ impl Library {
         self.view.borrow().clone()
     }
 
-    /// The same library for one edit of a document that must be what the client expects: else it is [`Fault::Outdated`].
+    /// The same library for one edit of a document that must be what the client expects: else it is [`EditError::Outdated`].
     #[must_use]
     pub fn expecting(&self, expected: Expected) -> Self {
         Self { expected, ..self.clone() }
@@ -246,48 +246,48 @@ impl Library {
     ///
     /// # Errors
     /// No such template, or a limit.
-    pub async fn create(&self, edit: ProjectEdit) -> Result<Arc<View>, Fault> {
-        self.wish(|reply| Wish::Create { edit, reply }).await
+    pub async fn create(&self, edit: ProjectEdit) -> Result<Arc<View>, EditError> {
+        self.job(|reply| Job::Create { edit, reply }).await
     }
 
     /// Changes what is known about a project.
     ///
     /// # Errors
     /// There is none.
-    pub async fn edit(&self, id: String, edit: ProjectEdit) -> Result<Project, Fault> {
-        self.wish(|reply| Wish::Edit { id, edit, reply }).await
+    pub async fn edit(&self, id: String, edit: ProjectEdit) -> Result<Project, EditError> {
+        self.job(|reply| Job::Edit { id, edit, reply }).await
     }
 
     /// Makes a project the active one; all of them.
     ///
     /// # Errors
     /// There is none.
-    pub async fn select(&self, id: String) -> Result<Arc<View>, Fault> {
-        self.wish(|reply| Wish::Select { id, reply }).await
+    pub async fn select(&self, id: String) -> Result<Arc<View>, EditError> {
+        self.job(|reply| Job::Select { id, reply }).await
     }
 
     /// Deletes a project that is not active; those that are left.
     ///
     /// # Errors
     /// There is none, or it is active.
-    pub async fn delete(&self, id: String) -> Result<Arc<View>, Fault> {
-        self.wish(|reply| Wish::Delete { id, reply }).await
+    pub async fn delete(&self, id: String) -> Result<Arc<View>, EditError> {
+        self.job(|reply| Job::Delete { id, reply }).await
     }
 
     /// Replaces the scenes of the active project; everything since.
     ///
     /// # Errors
     /// A limit.
-    pub async fn put_scenes(&self, scenes: Vec<Scene>) -> Result<Arc<View>, Fault> {
-        self.wish(|reply| Wish::PutScenes { scenes, reply }).await
+    pub async fn put_scenes(&self, scenes: Vec<Scene>) -> Result<Arc<View>, EditError> {
+        self.job(|reply| Job::PutScenes { scenes, reply }).await
     }
 
     /// Edits one scene of the active project.
     ///
     /// # Errors
     /// No such scene, what it would be is wrong, or a limit.
-    pub async fn edit_scenes(&self, edit: SceneEdit) -> Result<EditedScene, SceneFault> {
-        self.order_scene(edit, None).await.await.unwrap_or(Err(Fault::Stopping.into()))
+    pub async fn edit_scenes(&self, edit: SceneEdit) -> Result<EditedScene, SceneError> {
+        self.order_scene(edit, None).await.await.unwrap_or(Err(EditError::Stopping.into()))
     }
 
     /// The same for a door that goes on meanwhile. With a command, only if that is no duplicate, and in one step with it.
@@ -295,10 +295,10 @@ impl Library {
         &self,
         edit: SceneEdit,
         command: Option<Command>,
-    ) -> oneshot::Receiver<Result<EditedScene, SceneFault>> {
+    ) -> oneshot::Receiver<Result<EditedScene, SceneError>> {
         let (reply, done) = oneshot::channel();
-        let wish = Wish::EditScenes { edit, command: command.map(Box::new), reply };
-        let _ = self.ask(wish).await; // Err: it stops, which the receiver hears
+        let job = Job::EditScenes { edit, command: command.map(Box::new), reply };
+        let _ = self.ask(job).await; // Err: it stops, which the receiver hears
         done
     }
 
@@ -306,50 +306,50 @@ impl Library {
     ///
     /// # Errors
     /// A limit.
-    pub async fn import(&self, file: ShowFile, mode: ImportMode, dry: bool) -> Result<Imported, Fault> {
-        self.wish(|reply| Wish::Import { file, mode, dry, reply }).await
+    pub async fn import(&self, file: ShowFile, mode: ImportMode, dry: bool) -> Result<Imported, EditError> {
+        self.job(|reply| Job::Import { file, mode, dry, reply }).await
     }
 
     /// A project as one document.
     ///
     /// # Errors
     /// There is none, or it cannot be read.
-    pub async fn snapshot(&self, project: ProjectId) -> Result<Document, Fault> {
-        self.wish(|reply| Wish::Snapshot { project, reply }).await
+    pub async fn snapshot(&self, project: ProjectId) -> Result<Document, EditError> {
+        self.job(|reply| Job::Snapshot { project, reply }).await
     }
 
     /// Replaces light, scenes and show of a project in one step, if its documents are of that edition.
     ///
     /// # Errors
     /// It is not the active one, another edition, or a limit.
-    pub async fn adopt(&self, project: ProjectId, snapshot: Snapshot, edition: u64) -> Result<(), Fault> {
-        self.wish(|reply| Wish::Adopt { project, snapshot, edition, reply }).await
+    pub async fn adopt(&self, project: ProjectId, snapshot: Snapshot, edition: u64) -> Result<(), EditError> {
+        self.job(|reply| Job::Adopt { project, snapshot, edition, reply }).await
     }
 
     /// Takes notice of what could not be taken over; everything since.
     ///
     /// # Errors
     /// The database cannot be read now.
-    pub async fn acknowledge_takeover(&self) -> Result<Arc<View>, Fault> {
-        self.wish(|reply| Wish::AcknowledgeTakeover { reply }).await
+    pub async fn acknowledge_takeover(&self) -> Result<Arc<View>, EditError> {
+        self.job(|reply| Job::AcknowledgeTakeover { reply }).await
     }
 
     /// Notes a verified backup.
     ///
     /// # Errors
     /// There is no such project any more.
-    pub async fn backed_up(&self, project: ProjectId, at_ms: u64) -> Result<(), Fault> {
-        self.wish(|reply| Wish::BackedUp { project, at_ms, reply }).await
+    pub async fn backed_up(&self, project: ProjectId, at_ms: u64) -> Result<(), EditError> {
+        self.job(|reply| Job::BackedUp { project, at_ms, reply }).await
     }
 
-    async fn wish<T>(&self, wish: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Wish) -> Result<T, Fault> {
+    async fn job<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, EditError>>) -> Job) -> Result<T, EditError> {
         let (reply, done) = oneshot::channel();
-        self.ask(wish(reply)).await?;
-        done.await.unwrap_or(Err(Fault::Stopping))
+        self.ask(job(reply)).await?;
+        done.await.unwrap_or(Err(EditError::Stopping))
     }
 
-    async fn ask(&self, wish: Wish) -> Result<(), Fault> {
-        let asked = Asked { wish, expected: self.expected.clone() };
-        self.wishes.send(asked).await.map_err(|_| Fault::Stopping)
+    async fn ask(&self, job: Job) -> Result<(), EditError> {
+        let asked = Request { job, expected: self.expected.clone() };
+        self.requests.send(asked).await.map_err(|_| EditError::Stopping)
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use ulid::Ulid;
 
 use super::documents;
-use super::librarian::{keep, name_of};
+use super::librarian::{FORMAT, keep, name_of};
 use crate::dmx::{CommandId, Frame, ProjectId, Rgb, Source, State, UniverseId};
 use crate::engine;
 use crate::kit::clock;
@@ -111,7 +111,7 @@ impl Takeover {
     pub(super) fn kept(store: &Store) -> Option<Self> {
         let value = store.get(Tree::Projects, RECORD.as_bytes())?;
         // Before there was more to say it was the time alone.
-        Some(serde_json::from_slice(&value).unwrap_or_default())
+        Some(store.parse(RECORD.as_bytes(), &value, FORMAT).unwrap_or_default())
     }
 
     /// Whether it is what earlier builds noted, that alone.
@@ -180,7 +180,7 @@ impl Wanted {
 }
 
 /// One project of the predecessor, as far as its files were wanted and there.
-struct Found {
+struct OldProject {
     project: Project,
     /// What stands before the names of its files.
     prefix: String,
@@ -194,7 +194,7 @@ struct Found {
     ids: Vec<(CommandId, u64)>,
 }
 
-impl Found {
+impl OldProject {
     fn has_something(&self) -> bool {
         self.light.is_some() || self.scenes.is_some() || self.show.is_some() || !self.ids.is_empty()
     }
@@ -210,7 +210,7 @@ struct Light {
 /// What was found, and what was wrong with it.
 #[derive(Default)]
 struct Legacy {
-    projects: Vec<Found>,
+    projects: Vec<OldProject>,
     active: Option<ProjectId>,
     wrong: Takeover,
 }
@@ -222,7 +222,8 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
     }
     let untouched = engine::projects(store).is_empty() && store.scan(Tree::Projects, b"").is_empty();
     let before = Takeover::kept(store);
-    let known: Vec<_> = store.scan(Tree::Projects, b"").iter().filter_map(|(_, value)| project_of(value)).collect();
+    let known = store.scan(Tree::Projects, b"");
+    let known: Vec<Project> = known.iter().filter_map(|(key, value)| store.parse(key, value, FORMAT)).collect();
     let told_nothing = before.is_some() && Takeover::is_a_time(store);
     let wanted = match &before {
         None if untouched => Wanted::All,
@@ -258,7 +259,7 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
         let _ = written.await; // Err is the signal: the sender was dropped by the release
         store.sync().await;
     }
-    let came = |found: &&Found| first || found.has_something();
+    let came = |found: &&OldProject| first || found.has_something();
     let names: Vec<_> = legacy.projects.iter().filter(came).map(|found| found.project.id.as_str()).collect();
     if !names.is_empty() {
         tracing::info!(projects = ?names, seq, "predecessor_imported");
@@ -293,9 +294,9 @@ fn perhaps_unread(store: &Store, folders: &Folders, known: &[Project]) -> BTreeS
 }
 
 /// Puts a project beside what is there of it.
-async fn take(store: &Store, batch: &mut Batch, found: &Found, seq: u64, keep_ids: usize, wrong: &mut Takeover) {
+async fn take(store: &Store, batch: &mut Batch, found: &OldProject, seq: u64, keep_ids: usize, wrong: &mut Takeover) {
     let id = &found.project.id;
-    let known = store.get(Tree::Projects, id.as_str().as_bytes()).and_then(|value| project_of(&value));
+    let known = store.value::<Project>(Tree::Projects, id.as_str().as_bytes(), FORMAT);
     // Nobody has said anything about a project that a start has made.
     let made = |known: &Project| {
         known.name == name_of(id) && known.venue.is_none() && known.event_date.is_none() && known.notes.is_none()
@@ -344,20 +345,16 @@ const NO_LIGHT: Light = Light { rgb: Rgb { r: 0, g: 0, b: 0 }, seq: 0, ts: None,
 /// already.
 async fn beside(
     store: &Store,
-    found: &Found,
-) -> Result<(ShowFile, (Vec<wire::LeftOut>, Vec<wire::LeftOut>)), super::Fault> {
+    found: &OldProject,
+) -> Result<(ShowFile, (Vec<wire::LeftOut>, Vec<wire::LeftOut>)), super::EditError> {
     let stored = documents::read(store, &found.project.id).await?;
     if stored.damaged {
-        return Err(super::Fault::Damaged);
+        return Err(super::EditError::Damaged);
     }
     let now = documents::file(&stored.scenes, &stored.show)?;
     let mut old = ShowFile { show: found.show.clone().unwrap_or_default(), scenes: found.scenes.clone() };
     let left = old.make_fit(&now);
     Ok((now.over(&old, ImportMode::Merge), left))
-}
-
-fn project_of(value: &[u8]) -> Option<Project> {
-    serde_json::from_slice(value).ok()
 }
 
 fn read(folders: &Folders, several: bool, ids: Ids, wanted: &Wanted, known: Vec<Project>) -> Legacy {
@@ -468,7 +465,7 @@ impl Legacy {
     fn add(&mut self, project: Project, folder: Option<(&str, &Path)>, ids: Ids, wanted: &Wanted) {
         let now = clock::now_ms();
         let prefix = folder.map_or("", |(prefix, _)| prefix).to_owned();
-        let mut found = Found {
+        let mut found = OldProject {
             project,
             prefix,
             folder: folder.map(|(_, folder)| folder.to_owned()).unwrap_or_default(),

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Fault;
+use super::EditError;
 use crate::kit::fingerprint::fingerprint;
 use crate::wire::Project;
 
@@ -62,14 +62,14 @@ impl fmt::Display for Tag {
 impl Expected {
     /// # Errors
     /// None of `tags`, of which the first is the document's own, was expected.
-    pub(super) fn meet<'a>(&self, tags: impl IntoIterator<Item = &'a Tag>) -> Result<(), Fault> {
+    pub(super) fn meet<'a>(&self, tags: impl IntoIterator<Item = &'a Tag>) -> Result<(), EditError> {
         let Self::OneOf(expected) = self else { return Ok(()) };
         // Weakly: a proxy that compresses turns our tags into weak ones, and a print of content is as good either way.
         let given =
             |tag: &Tag| expected.iter().any(|given| edited(given.trim_start_matches("W/")) == edited(tag.as_str()));
         let mut tags = tags.into_iter().peekable();
         let own = tags.peek().map(|&tag| tag.clone());
-        if tags.any(given) { Ok(()) } else { Err(Fault::Outdated(own)) }
+        if tags.any(given) { Ok(()) } else { Err(EditError::Outdated(own)) }
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
         }
         assert!(Expected::OneOf(vec![before.to_string()]).meet([&other.beside(&other)]).is_err());
         for given in [&[][..], &["\"x\""], &["now"], &[now.as_str().trim_matches('"')]] {
-            assert_eq!(meets(given), Err(Fault::Outdated(Some(now.clone()))), "{given:?}");
+            assert_eq!(meets(given), Err(EditError::Outdated(Some(now.clone()))), "{given:?}");
         }
     }
 }

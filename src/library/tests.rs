@@ -43,10 +43,10 @@ impl House {
         let project = active_at_start(&store, several);
         let engine = engine::start(&config::Engine::default(), store.clone(), 0, project, &metrics).await;
         let (handle, feed) = (engine.handle.clone(), engine.feed.clone());
-        let parts =
-            Parts { several, store: store.clone(), engine: handle, feed, universes: 64, health: health.clone() };
+        let deps =
+            LibraryDeps { several, store: store.clone(), engine: handle, feed, universes: 64, health: health.clone() };
         let mut tasks = Tasks::default();
-        let library = start(parts, &mut tasks).await;
+        let library = start(deps, &mut tasks).await;
         Self { store, engine, library, health, tasks }
     }
 
@@ -130,7 +130,7 @@ async fn a_project_made_from_another_starts_with_its_light_and_documents() {
     assert_eq!((house.lamp(), house.level_of_scene()), ([7, 8, 9], Some(33)));
     assert_eq!(view.catalogue.get(&copy).unwrap().venue.as_deref(), Some("here"));
     let none = ProjectEdit { name: Some("x".into()), template: "none".parse().ok(), ..ProjectEdit::default() };
-    assert_eq!(house.library.create(none).await.unwrap_err(), Fault::NotFound("none".into()));
+    assert_eq!(house.library.create(none).await.unwrap_err(), EditError::NotFound("none".into()));
 }
 
 #[tokio::test]
@@ -146,10 +146,10 @@ async fn a_deleted_project_leaves_nothing_and_the_active_one_stays() {
     let copy = house.create(json!({"name": "Copy", "templateId": "default"})).await;
     assert_ne!(keys(&house), before);
     let active = house.library.view().catalogue.active.clone();
-    assert_eq!(house.library.delete("default".into()).await.unwrap_err(), Fault::Active(active));
+    assert_eq!(house.library.delete("default".into()).await.unwrap_err(), EditError::Active(active));
     let left = house.library.delete(copy.clone()).await.unwrap();
     assert_eq!((left.catalogue.projects.len(), keys(&house)), (1, before));
-    assert_eq!(house.library.delete(copy.clone()).await.unwrap_err(), Fault::NotFound(copy));
+    assert_eq!(house.library.delete(copy.clone()).await.unwrap_err(), EditError::NotFound(copy));
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn what_is_adopted_replaces_light_scenes_and_show_in_one_change() {
     assert_eq!(project.as_deref(), Some("default"));
     let (_, mut news) = house.engine.feed.subscribe();
     let stale = house.library.adopt(document.project.clone(), snapshot.clone(), document.edition).await;
-    assert_eq!(stale, Err(Fault::Changed), "scenes were edited after it was made");
+    assert_eq!(stale, Err(EditError::Changed), "scenes were edited after it was made");
     let edition = house.library.view().edition;
     house.library.adopt(document.project.clone(), snapshot.clone(), edition).await.unwrap();
     assert_eq!(news.recv().await.unwrap().change.seq, 3);
@@ -173,7 +173,7 @@ async fn what_is_adopted_replaces_light_scenes_and_show_in_one_change() {
     let again = house.library.snapshot(ProjectId::default_project()).await.unwrap();
     assert_eq!(Snapshot::from_json(&again.bytes, 0).unwrap().0, snapshot);
     let other: ProjectId = "other".parse().unwrap();
-    assert_eq!(house.library.adopt(other.clone(), snapshot, edition).await, Err(Fault::NotActive(other)));
+    assert_eq!(house.library.adopt(other.clone(), snapshot, edition).await, Err(EditError::NotActive(other)));
     house.close().await;
     let house = House::open(folder.path(), true).await;
     assert_eq!((house.lamp(), house.level_of_scene()), ([1, 2, 3], Some(5)));
@@ -199,14 +199,14 @@ async fn documents_have_limits() {
     let house = House::open(folder.path(), true).await;
     let file = |mib: usize| ShowFile::from_json(json!({"x": "y".repeat(mib << 20)}).to_string().as_bytes(), 0).unwrap();
     let import = async |mib| house.library.import(file(mib), ImportMode::Replace, false).await;
-    assert!(matches!(import(9).await, Err(Fault::TooMuch(_))), "of one project");
+    assert!(matches!(import(9).await, Err(EditError::TooMuch(_))), "of one project");
     import(7).await.unwrap();
     import(7).await.unwrap(); // in the place of the first
     let copy = || ProjectEdit { name: Some("x".into()), template: "default".parse().ok(), ..ProjectEdit::default() };
     for _ in 0..8 {
         house.library.create(copy()).await.unwrap();
     }
-    assert!(matches!(house.library.create(copy()).await, Err(Fault::TooMuch(_))), "of all together");
+    assert!(matches!(house.library.create(copy()).await, Err(EditError::TooMuch(_))), "of all together");
     assert!(house.health.problems().is_empty(), "{:?}", house.health.problems());
 }
 
@@ -221,7 +221,7 @@ async fn a_merge_beyond_the_limit_of_scenes_changes_nothing() {
     };
     house.library.import(file(0), ImportMode::Merge, false).await.unwrap();
     let before = house.library.view().scenes.clone();
-    assert!(matches!(house.library.import(file(1_500), ImportMode::Merge, false).await, Err(Fault::TooMuch(_))));
+    assert!(matches!(house.library.import(file(1_500), ImportMode::Merge, false).await, Err(EditError::TooMuch(_))));
     assert_eq!(house.library.view().scenes, before);
     assert_eq!(house.library.view().file().unwrap().scenes.unwrap().len(), 1_500);
 }
@@ -239,14 +239,14 @@ async fn damaged_documents_are_nothing_to_build_on_and_can_be_replaced_as_a_whol
     let house = House::open(folder.path(), true).await;
     assert_eq!(house.health.problems()[0].code, "DOCUMENT_DAMAGED");
     let default = ProjectId::default_project();
-    assert_eq!(house.library.snapshot(default.clone()).await, Err(Fault::Damaged), "no backup of it");
+    assert_eq!(house.library.snapshot(default.clone()).await, Err(EditError::Damaged), "no backup of it");
     let none = ShowFile::from_json(b"{}", 0).unwrap();
     let all = ShowFile::from_json(br#"{"scenes": []}"#, 0).unwrap();
     for (file, mode) in [(&all, ImportMode::Merge), (&none, ImportMode::Replace)] {
-        assert_eq!(house.library.import(file.clone(), mode, false).await, Err(Fault::Damaged), "{mode:?}");
+        assert_eq!(house.library.import(file.clone(), mode, false).await, Err(EditError::Damaged), "{mode:?}");
     }
     let copy = ProjectEdit { name: Some("x".into()), template: Some(default.clone()), ..ProjectEdit::default() };
-    assert!(matches!(house.library.create(copy).await, Err(Fault::Damaged)));
+    assert!(matches!(house.library.create(copy).await, Err(EditError::Damaged)));
     house.library.import(all, ImportMode::Replace, false).await.unwrap();
     house.library.snapshot(default).await.unwrap();
 }
@@ -417,4 +417,24 @@ async fn what_an_earlier_build_could_not_read_is_tried_once_more_where_nothing_w
         assert_eq!(house.scene_ids(), Vec::<String>::new(), "made since: {made_since}");
         house.close().await;
     }
+}
+
+#[tokio::test]
+async fn what_tomorrows_build_stored_of_a_project_is_named_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path(), true).await;
+    let entry = r#"{"v":2,"id":"default","title":"Hamlet"}"#;
+    let mut batch = Batch::default();
+    batch.put(Tree::Projects, "default", entry);
+    batch.put(Tree::Projects, "@predecessor", r#"{"v":3}"#);
+    batch.put(Tree::Documents, "default/scenes", "\u{9}later");
+    house.store.commit(batch, Box::new(|| {})).await;
+    house.close().await;
+    let house = House::open(folder.path(), true).await;
+    let told: Vec<_> = house.health.problems().into_iter().map(|problem| problem.message).collect();
+    for said in ["default has format 2,", "@predecessor has format 3,", "default/scenes was damaged"] {
+        assert!(told.iter().any(|message| message.starts_with(said)), "{said}: {told:?}");
+    }
+    assert_eq!(house.store.get(Tree::Projects, b"default").as_deref(), Some(entry.as_bytes()));
+    house.close().await;
 }

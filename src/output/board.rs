@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Spec;
-use super::driver::{Fault, FaultKind, Proof};
+use super::driver::{OutputError, OutputErrorKind, Proof};
 use crate::kit::clock;
 use crate::kit::health::Health;
 use crate::kit::rate::Rate;
@@ -33,7 +33,7 @@ pub(super) struct Board {
     status: watch::Sender<PortStatus>,
     health: Health,
     /// What it suffers from; `None` also before the first try.
-    fault: Option<FaultKind>,
+    fault: Option<OutputErrorKind>,
     /// Why frames may not be seen, and how many the present wire has taken.
     doubt: Option<&'static str>,
     taken: u32,
@@ -54,7 +54,7 @@ impl Board {
     pub(super) fn new(spec: &Spec, target: String, health: Health, metrics: &metrics::Output) -> Self {
         let name = [spec.name.as_str()];
         let status = PortStatus::new(spec.name.as_str(), spec.universe.index(), target);
-        for kind in FaultKind::ALL {
+        for kind in OutputErrorKind::ALL {
             metrics.errors.with_label_values(&[spec.name.as_str(), kind.label()]); // shown from the start, at 0
         }
         metrics.reconnects.with_label_values(&name);
@@ -160,7 +160,7 @@ impl Board {
     }
 
     /// A try failed; it looks for `target` again.
-    pub(super) fn failed(&mut self, fault: &Fault, target: String) {
+    pub(super) fn failed(&mut self, fault: &OutputError, target: String) {
         self.connected.set(0);
         self.fps.set(0.0);
         self.rate_of_frames = Rate::default();

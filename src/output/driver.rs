@@ -22,7 +22,7 @@ pub(super) trait Driver: Send + 'static {
     }
 
     /// One try, bounded in time. Dropped in the middle, it leaves nothing open.
-    fn open(&mut self) -> impl Future<Output = Result<Self::Wire, Fault>> + Send;
+    fn open(&mut self) -> impl Future<Output = Result<Self::Wire, OutputError>> + Send;
 }
 
 /// An open wire. After an error it is dropped and opened anew.
@@ -42,7 +42,7 @@ pub(super) trait Wire: Send {
     }
 
     /// Puts a whole frame on the wire, bounded in time. Never dropped in the middle.
-    fn send(&mut self, frame: &Frame) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn send(&mut self, frame: &Frame) -> impl Future<Output = Result<(), OutputError>> + Send;
 
     /// Closes it when what was sent is out.
     fn close(self) -> impl Future<Output = ()> + Send;
@@ -60,16 +60,16 @@ pub(super) enum Proof {
 /// Why nothing went out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Fault {
+pub struct OutputError {
     /// For programs.
-    pub kind: FaultKind,
+    pub kind: OutputErrorKind,
     /// What was being done, what went wrong and what to do.
     pub message: String,
 }
 
 /// Kinds of faults, as the metric's label tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
+pub enum OutputErrorKind {
     /// There is no such device.
     Absent,
     /// It is there and cannot be opened or reached.
@@ -82,7 +82,7 @@ pub enum FaultKind {
     Answer,
 }
 
-impl FaultKind {
+impl OutputErrorKind {
     /// Every kind.
     pub(super) const ALL: [Self; 5] = [Self::Absent, Self::Open, Self::Write, Self::Timeout, Self::Answer];
 
@@ -99,9 +99,9 @@ impl FaultKind {
     }
 }
 
-impl Fault {
+impl OutputError {
     /// A fault in words that say what to do.
-    pub(super) fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+    pub(super) fn new(kind: OutputErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 }

@@ -31,7 +31,7 @@ use board::Board;
 use driver::Driver;
 use port::{Order, Port};
 
-pub use driver::{Fault, FaultKind};
+pub use driver::{OutputError, OutputErrorKind};
 
 /// Every family; each starts the ports that the settings ask for.
 const FAMILIES: [fn(&mut Starter<'_>); 2] = [enttec::start, ola::start];
@@ -44,7 +44,7 @@ const LAST_FRAMES: Duration = Duration::from_millis(1_600);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the outputs need from the rest of the house.
-pub struct Parts<'a> {
+pub struct OutputDeps<'a> {
     /// All settings: each family has a section of its own.
     pub config: &'a Config,
     /// Where the light comes from.
@@ -65,15 +65,15 @@ pub struct Outputs {
 
 /// Starts every output that the settings ask for. The present light is sent at once.
 #[must_use]
-pub fn start(parts: Parts<'_>) -> Outputs {
+pub fn start(deps: OutputDeps<'_>) -> Outputs {
     let (stop, stopped) = stop::channel();
-    let mut starter = Starter { parts, tasks: Tasks::default(), statuses: Vec::new(), usb: Usb(None), stopped };
+    let mut starter = Starter { deps, tasks: Tasks::default(), statuses: Vec::new(), usb: Usb(None), stopped };
     for family in FAMILIES {
         family(&mut starter);
     }
     let carried: BTreeSet<_> = starter.carried();
     if !carried.is_empty() {
-        let Parts { feed, health, .. } = &starter.parts;
+        let OutputDeps { feed, health, .. } = &starter.deps;
         let watch = unsent::watch(feed.watch(), carried, health.clone(), starter.stopped.clone());
         starter.tasks.spawn("what is not sent", watch);
     }
@@ -122,8 +122,8 @@ impl Usb {
     ///
     /// # Errors
     /// It is absent, it cannot be opened, or the output is switched off.
-    pub async fn reopen(&self) -> Result<String, Fault> {
-        let absent = |message| Fault::new(FaultKind::Absent, message);
+    pub async fn reopen(&self) -> Result<String, OutputError> {
+        let absent = |message| OutputError::new(OutputErrorKind::Absent, message);
         let Some(port) = &self.0 else {
             return Err(absent("the USB output is switched off (set usb.enabled, DMX_USB_ENABLED=true)"));
         };
@@ -136,7 +136,7 @@ impl Usb {
 
 /// What a family starts its ports with.
 struct Starter<'a> {
-    parts: Parts<'a>,
+    deps: OutputDeps<'a>,
     tasks: Tasks,
     statuses: Vec<watch::Receiver<PortStatus>>,
     usb: Usb,
@@ -161,7 +161,7 @@ struct Spec {
 
 impl Starter<'_> {
     fn config(&self) -> &Config {
-        self.parts.config
+        self.deps.config
     }
 
     /// The universes that outputs send.
@@ -178,8 +178,8 @@ impl Starter<'_> {
 
     /// Starts one. The sender takes a person's orders.
     fn port<D: Driver>(&mut self, spec: Spec, driver: D) -> mpsc::Sender<Order> {
-        let park = self.parts.config.output.park;
-        let Parts { feed, health, metrics, .. } = &self.parts;
+        let park = self.deps.config.output.park;
+        let OutputDeps { feed, health, metrics, .. } = &self.deps;
         let board = Board::new(&spec, driver.target(), health.clone(), &metrics.output);
         self.statuses.push(board.status());
         let (port, orders) = Port::new(&spec, driver, park, feed.watch(), board);

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::board::Board;
-use super::driver::{Driver, Fault, FaultKind, Proof, Wire};
+use super::driver::{Driver, OutputError, OutputErrorKind, Proof, Wire};
 use super::pace::Pace;
 use super::{LONGEST_PAUSE, Spec};
 use crate::config::Park;
@@ -52,7 +52,7 @@ pub(super) enum Order {
 }
 
 /// Who waits for the answer to `Reopen`.
-type Asker = oneshot::Sender<Result<String, Fault>>;
+type Asker = oneshot::Sender<Result<String, OutputError>>;
 
 /// One output of one universe.
 pub(super) struct Port<D> {
@@ -87,7 +87,7 @@ struct Sent {
 
 /// Why a wire is no longer served.
 enum End {
-    Failed(FaultKind),
+    Failed(OutputErrorKind),
     /// Its device is elsewhere.
     Strayed,
     Ordered(Asker),
@@ -151,7 +151,7 @@ impl<D: Driver> Port<D> {
                     fault.kind
                 }
             };
-            let pause = if kind == FaultKind::Absent { self.scan.pause() } else { self.pause.pause() };
+            let pause = if kind == OutputErrorKind::Absent { self.scan.pause() } else { self.pause.pause() };
             tokio::select! {
                 biased;
                 () = stop.requested() => break,
@@ -217,7 +217,7 @@ impl<D: Driver> Port<D> {
     }
 
     /// Sends the newest frame, unless it is on the wire already and needs no refresh.
-    async fn send(&mut self, wire: &mut D::Wire, sent: &mut Option<Sent>) -> Result<(), Fault> {
+    async fn send(&mut self, wire: &mut D::Wire, sent: &mut Option<Sent>) -> Result<(), OutputError> {
         let mut fresh = self.light.differs_from(sent.as_ref(), &self.board);
         if !fresh && sent.as_ref().is_some_and(|sent| Instant::now() < sent.at + REFRESH) {
             return Ok(()); // it has changed back meanwhile

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::board::Board;
-use super::driver::{Driver, Fault, FaultKind, Proof, Wire};
+use super::driver::{Driver, OutputError, OutputErrorKind, Proof, Wire};
 use super::port::{Order, Port};
 use super::{LONGEST_PAUSE, Spec};
 use crate::config::Park;
@@ -28,7 +28,7 @@ const LEAST_GAP: Duration = Duration::from_micros(1_000_000 / FPS as u64 - 1_000
 
 /// One frame as the far end saw it begin.
 #[derive(Clone, Debug)]
-struct Taken {
+struct SentFrame {
     at: Instant,
     connection: u32,
     frame: Frame,
@@ -47,7 +47,7 @@ struct World {
     proof_takes: Option<Duration>,
     proofs: u32,
     connection: u32,
-    taken: Vec<Taken>,
+    taken: Vec<SentFrame>,
 }
 
 #[derive(Clone)]
@@ -63,11 +63,11 @@ impl Driver for Fake {
         "nothing yet".into()
     }
 
-    async fn open(&mut self) -> Result<Self, Fault> {
+    async fn open(&mut self) -> Result<Self, OutputError> {
         let mut world = self.world.lock();
         if world.opens_that_fail > 0 {
             world.opens_that_fail -= 1;
-            return Err(Fault::new(FaultKind::Absent, "not there; plug it in"));
+            return Err(OutputError::new(OutputErrorKind::Absent, "not there; plug it in"));
         }
         world.connection += 1;
         Ok(self.clone())
@@ -90,18 +90,19 @@ impl Wire for Fake {
         Some(Proof::Ours)
     }
 
-    async fn send(&mut self, frame: &Frame) -> Result<(), Fault> {
+    async fn send(&mut self, frame: &Frame) -> Result<(), OutputError> {
         let (takes, whole) = {
             let newest = (*self.latest.borrow().state.light(UniverseId::LAMP)).clone();
             let mut world = self.world.lock();
             let whole = world.sends_that_fail == 0;
             world.sends_that_fail = world.sends_that_fail.saturating_sub(1);
-            let taken = Taken { at: Instant::now(), connection: world.connection, frame: frame.clone(), newest, whole };
+            let taken =
+                SentFrame { at: Instant::now(), connection: world.connection, frame: frame.clone(), newest, whole };
             world.taken.push(taken);
             (world.send_takes, whole)
         };
         sleep(takes).await;
-        if whole { Ok(()) } else { Err(Fault::new(FaultKind::Write, "cut; check the cable")) }
+        if whole { Ok(()) } else { Err(OutputError::new(OutputErrorKind::Write, "cut; check the cable")) }
     }
 
     async fn close(self) {}
@@ -153,7 +154,7 @@ impl Stage {
         self.latest.send_replace(Latest { state: Arc::new(self.state.clone()), at: std::time::Instant::now() });
     }
 
-    fn taken(&self) -> Vec<Taken> {
+    fn taken(&self) -> Vec<SentFrame> {
         self.world.lock().taken.clone()
     }
 
@@ -165,7 +166,7 @@ impl Stage {
         self.metrics.output.skipped.with_label_values(&["fake", reason]).get()
     }
 
-    async fn stop(self) -> Vec<Taken> {
+    async fn stop(self) -> Vec<SentFrame> {
         self.stopper.stop();
         self.task.await.unwrap();
         self.world.lock().taken.clone()
@@ -365,7 +366,7 @@ async fn a_slow_answer_of_what_is_shown_holds_up_neither_a_fade_nor_a_change() {
         stage.set(0, 1, (n % 256) as u8);
         pass(10).await;
     }
-    let (taken, gaps) = (stage.taken(), |a: &Taken, b: &Taken| b.at - a.at);
+    let (taken, gaps) = (stage.taken(), |a: &SentFrame, b: &SentFrame| b.at - a.at);
     let late: Vec<_> =
         taken.windows(2).map(|pair| gaps(&pair[0], &pair[1])).filter(|gap| gap.as_millis() > 25).collect();
     assert!(late.len() <= 1 && late.iter().all(|gap| gap.as_millis() <= 50), "{late:?}");

@@ -241,19 +241,21 @@ class Desk {
    * @param {object | undefined} body
    * @param {string} words Told when it is done.
    * @param {string} [below] The rest of the path.
-   * @returns {Promise<boolean>} False: it is not as it was shown.
+   * @returns {Promise<{ look: Scene, done: boolean }>} The look as people know of it since; not done: it was not as it was shown.
    */
   async editLook(method, shown, body, words, below = "") {
     await this.loadScenes(); // if there is no link, the edit itself will say so
-    const now = this.scenes.find(({ id }) => id === shown.id);
+    const find = () => this.scenes.find(({ id }) => id === shown.id);
+    const now = find();
     if (now && differs(now, shown, body)) {
       this.notify(t("changed.look", { name: now.name }));
-      return false;
+      return { look: now, done: false };
     }
     const path = `/scenes/${encodeURIComponent(shown.id)}${below}`;
-    await this.ask(api.json(method, path, { body, match: this.#looksTag }), words);
+    const answer = await this.ask(/** @type {Promise<Scene>} */ (api.json(method, path, { body, match: this.#looksTag })), words);
     await this.loadScenes();
-    return true;
+    // The answer, not the list: another tablet may have changed it in between.
+    return { look: answer?.id === shown.id ? answer : (find() ?? shown), done: true };
   }
 
   /**

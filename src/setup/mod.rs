@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use self::plan::{FILE, Found, Plan};
+use self::plan::{FILE, Inputs, Plan};
 pub(crate) use self::report::read_out;
 use self::report::{Kind, Note};
 use crate::config;
@@ -53,7 +53,7 @@ pub fn run(base: Option<&Path>, variables: &[(OsString, OsString)], places: &Pla
         Ok(text) => (text, None),
         Err(fault) => (None, Some(fault.to_string())),
     };
-    let found = Found { file: file.as_ref().map(|file| file.as_deref().map_err(Clone::clone)), kept: kept.as_deref() };
+    let found = Inputs { file: file.as_ref().map(|file| file.as_deref().map_err(Clone::clone)), kept: kept.as_deref() };
     let mut plan = plan::plan(&found, |path, text, edition| {
         config::prepare(base, render::APPLIANCE, (path, text, edition), variables.iter().cloned())
     });

@@ -11,7 +11,7 @@ pub(super) const FILE: &str = "dmxd.toml";
 
 /// What was found.
 #[derive(Default)]
-pub(super) struct Found<'a> {
+pub(super) struct Inputs<'a> {
     /// The file on the boot partition, or why it cannot be read, with its name.
     pub(super) file: Option<Result<&'a str, String>>,
     /// The last good one, with its secrets.
@@ -36,7 +36,7 @@ pub(super) struct Plan {
 }
 
 /// Decides. `check` holds a text, called by the given path, against everything else that is in force.
-pub(super) fn plan(found: &Found<'_>, check: impl Fn(&Path, &str, Edition) -> Result<Prepared, ConfigError>) -> Plan {
+pub(super) fn plan(found: &Inputs<'_>, check: impl Fn(&Path, &str, Edition) -> Result<Prepared, ConfigError>) -> Plan {
     let mut plan = Plan::default();
     match &found.file {
         Some(Ok(text)) => {
@@ -158,7 +158,7 @@ mod tests {
     const NONE: [(&str, &str); 0] = [];
 
     fn planned(file: Option<&str>, kept: Option<&str>) -> Plan {
-        let found = Found { file: file.map(Ok), kept };
+        let found = Inputs { file: file.map(Ok), kept };
         plan(&found, |path, text, edition| {
             config::prepare(Some(Path::new("/dev/null")), "", (path, text, edition), NONE)
         })

@@ -84,22 +84,27 @@ impl Store {
     /// The document of a key. May read files.
     #[must_use]
     pub fn document(&self, key: &str) -> Kept {
-        let Some(head) = self.head(key.as_bytes()) else { return Kept::Absent };
+        let Some(head) = self.get(Tree::Documents, key.as_bytes()) else { return Kept::Absent };
+        // A head of another shape is one that is not known.
+        if let Some(bytes) = Head::decode(&head).and_then(|head| self.whole(&head)) {
+            return Kept::Whole(bytes);
+        }
+        let core = &self.0.core;
+        core.metrics.errors.inc();
+        let message =
+            format!("{key} was damaged and counts as empty: restore a backup of that project; check the card");
+        if core.health.raise_for(DAMAGED, key, message) {
+            tracing::error!(document = key, "document_damaged");
+        }
+        Kept::Damaged
+    }
+
+    fn whole(&self, head: &Head) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         for n in 0..head.pieces {
             bytes.extend(self.get(Tree::Pieces, &piece_key(&head.id, n)).unwrap_or_default());
         }
-        let whole = bytes.len() as u64 == head.length && crc32fast::hash(&bytes) == head.crc;
-        if !whole {
-            let core = &self.0.core;
-            core.metrics.errors.inc();
-            let message =
-                format!("{key} was damaged and counts as empty: restore a backup of that project; check the card");
-            if core.health.raise_for(DAMAGED, key, message) {
-                tracing::error!(document = key, "document_damaged");
-            }
-        }
-        if whole { Kept::Whole(bytes) } else { Kept::Damaged }
+        (bytes.len() as u64 == head.length && crc32fast::hash(&bytes) == head.crc).then_some(bytes)
     }
 
     /// Length of the document of a key, without reading it.
@@ -158,11 +163,12 @@ impl Head {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
-        Some(Self {
+        let head = Self {
             id: reader.bytes()?.to_vec(),
             pieces: u32::try_from(reader.number()?).ok()?,
             length: reader.number()?,
             crc: u32::try_from(reader.number()?).ok()?,
-        })
+        };
+        reader.0.is_empty().then_some(head)
     }
 }

@@ -10,6 +10,7 @@ mod debt;
 mod document;
 mod entries;
 mod folder;
+mod format;
 mod guard;
 mod head;
 mod journal;
@@ -38,7 +39,7 @@ pub use batch::{Batch, Tree};
 pub use document::{Ahead, Kept};
 
 use self::core::{Core, Ending, Mode, Waiting};
-use self::overlay::Found;
+use self::overlay::Lookup;
 use crate::config;
 use crate::kit::health::Health;
 use crate::metrics::Metrics;
@@ -124,9 +125,9 @@ impl Store {
     pub fn get(&self, tree: Tree, key: &[u8]) -> Option<Vec<u8>> {
         let shared = self.0.core.lock();
         match shared.layers.find(tree, key) {
-            Found::Value(value) => Some(value),
-            Found::Nothing => None,
-            Found::Below => {
+            Lookup::Value(value) => Some(value),
+            Lookup::Nothing => None,
+            Lookup::Below => {
                 let base = shared.base.clone();
                 drop(shared); // the database may have to read a page
                 self.read(base.get(tree, key)).flatten()
@@ -237,7 +238,7 @@ impl Store {
 pub fn fuzz_records(bytes: &[u8], generation: u64) -> usize {
     let content = page::content(bytes.to_vec(), generation);
     let records = record::scan(&content.bytes, content.page, generation).records.len();
-    let found = [replay::Found { generation, content, cut: false }];
+    let found = [replay::GenerationFile { generation, content, cut: false }];
     let mark = base::Mark { through: 0, first_needed: generation };
     let _ = replay::replay(&found, mark, Default::default(), false, "", |_, _| None);
     records

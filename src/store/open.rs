@@ -15,7 +15,7 @@ use super::journal::{self, Journal};
 use super::keeper::{Keeper, Start};
 use super::overlay::Light;
 use super::record::{Kind, Record};
-use super::replay::{Found, Replayed, replay};
+use super::replay::{GenerationFile, Replayed, replay};
 use super::seal::{self, Sealed};
 use super::snapshot::{self, Loaded, Snapshot};
 use super::{StoreError, folder, guard, page, reserve, syncer, writer};
@@ -24,7 +24,7 @@ use crate::kit::health::Health;
 use crate::metrics::Metrics;
 
 /// What `seq` jumps after a power cut or damage: above all that `flush_ms` (1 s) of the fastest flood can have taken back
-/// (measured 20,000 commands a second), and recognised at a glance. CONTRACT.md: a fixed block.
+/// (measured 20,000 commands a second), and recognised at a scan. CONTRACT.md: a fixed block.
 const SEQ_JUMP: u64 = 100_000;
 
 /// Problem: the database was damaged, renamed and rebuilt.
@@ -210,12 +210,12 @@ fn find(dir: &Path, health: &Health, boot: &str) -> Past {
 }
 
 /// Reads the generations from `first` on; those below are not needed and not read.
-fn read(dir: &Path, first: u64) -> Vec<Found> {
+fn read(dir: &Path, first: u64) -> Vec<GenerationFile> {
     let needed = journal::list(dir).into_iter().filter(|generation| *generation >= first);
     let read = |generation| {
         let bytes = std::fs::read(journal::path(dir, generation)).unwrap_or_default();
         let cut = bytes.is_empty() || !(bytes.len() as u64).is_multiple_of(journal::SIZE);
-        Found { generation, content: page::content(bytes, generation), cut }
+        GenerationFile { generation, content: page::content(bytes, generation), cut }
     };
     needed.map(read).collect()
 }

@@ -133,7 +133,7 @@ pub(super) struct Layers {
 
 /// What the layers know of a key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Lookup {
     Value(Vec<u8>),
     Nothing,
     /// The database knows.
@@ -149,9 +149,9 @@ impl Layers {
                 Op::Delete { tree, key } => self.set((tree, key), None),
                 Op::Patch { tree, key, len, bytes } => {
                     let mut value = match self.find(tree, &key) {
-                        Found::Value(value) => value,
-                        Found::Nothing => Vec::new(),
-                        Found::Below => below(tree, &key).unwrap_or_default(),
+                        Lookup::Value(value) => value,
+                        Lookup::Nothing => Vec::new(),
+                        Lookup::Below => below(tree, &key).unwrap_or_default(),
                     };
                     value.resize(usize::from(len), 0);
                     for (offset, byte) in bytes {
@@ -193,16 +193,16 @@ impl Layers {
     }
 
     /// Looks a key up.
-    pub(super) fn find(&self, tree: Tree, key: &[u8]) -> Found {
+    pub(super) fn find(&self, tree: Tree, key: &[u8]) -> Lookup {
         let key = (tree, key.to_vec());
         if tree.is_vital() {
-            return self.light.get(&key).cloned().map_or(Found::Nothing, Found::Value);
+            return self.light.get(&key).cloned().map_or(Lookup::Nothing, Lookup::Value);
         }
         let old = || self.old.as_ref().and_then(|old| old.values.get(&key));
         match self.new.values.get(&key).or_else(old) {
-            Some(Some(value)) => Found::Value(value.clone()),
-            Some(None) => Found::Nothing,
-            None => Found::Below,
+            Some(Some(value)) => Lookup::Value(value.clone()),
+            Some(None) => Lookup::Nothing,
+            None => Lookup::Below,
         }
     }
 

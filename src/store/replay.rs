@@ -14,7 +14,7 @@ use super::record::{Kind, Record, Rest, Scan, scan};
 const NUMBERS_LOST: u64 = 1 << 32;
 
 /// One generation as it was found.
-pub(super) struct Found {
+pub(super) struct GenerationFile {
     pub(super) generation: u64,
     pub(super) content: Content,
     /// Its size is none that we make.
@@ -42,7 +42,7 @@ pub(super) struct Replayed {
 }
 
 struct Part<'a> {
-    found: &'a Found,
+    found: &'a GenerationFile,
     scan: Scan<'a>,
     head: Option<Head>,
 }
@@ -50,7 +50,7 @@ struct Part<'a> {
 /// Replays `files` (oldest first, none below the first one needed) over a database at `mark` that holds `light`.
 /// `rebuilt`: the database is older than the journal expects.
 pub(super) fn replay(
-    files: &[Found],
+    files: &[GenerationFile],
     mark: Mark,
     light: Light,
     rebuilt: bool,
@@ -93,7 +93,7 @@ pub(super) fn replay(
     done
 }
 
-fn part(found: &Found) -> Part<'_> {
+fn part(found: &GenerationFile) -> Part<'_> {
     let mut scan = scan(&found.content.bytes, found.content.page, found.generation);
     if found.content.stained && scan.rest != Rest::Newer {
         scan.rest = Rest::Foreign;
@@ -306,12 +306,12 @@ mod tests {
     const SECTOR: usize = 512;
 
     /// The files as they lie there: what did not arrive has left what was in its place.
-    fn found(files: &[Vec<u8>; 2]) -> Vec<Found> {
+    fn found(files: &[Vec<u8>; 2]) -> Vec<GenerationFile> {
         torn(files, [usize::MAX; 2], &[Sector::Arrived])
     }
 
     /// The same after a power cut inside of pages.
-    fn torn(files: &[Vec<u8>; 2], synced: [usize; 2], sectors: &[Sector]) -> Vec<Found> {
+    fn torn(files: &[Vec<u8>; 2], synced: [usize; 2], sectors: &[Sector]) -> Vec<GenerationFile> {
         let mut sectors = sectors.iter().cycle();
         let mut found = |(n, content): (usize, &Vec<u8>)| {
             let generation = FIRST + n as u64;
@@ -333,7 +333,7 @@ mod tests {
                     }
                 }
             }
-            Found { generation, content: page::content(file, generation), cut: false }
+            GenerationFile { generation, content: page::content(file, generation), cut: false }
         };
         files.iter().enumerate().map(&mut found).collect()
     }

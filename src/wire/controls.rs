@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::refusal::{Faults, pointer};
 use super::scene_edit::milliseconds;
-use super::{Glance, Refusal, document};
+use super::{JsonScan, Refusal, document};
 
 /// A body of `POST /master`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -47,7 +47,7 @@ impl MasterOrder {
     /// # Errors
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
-        Glance::over(body).each_key_once()?;
+        JsonScan::over(body).each_key_once()?;
         let fields = document::object(body)?;
         let mut faults = Faults::default();
         let level = fields.get("level").and_then(serde_json::Value::as_u64).and_then(|level| u8::try_from(level).ok());
@@ -68,7 +68,7 @@ impl BlackoutOrder {
     /// # Errors
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
-        Glance::over(body).each_key_once()?;
+        JsonScan::over(body).each_key_once()?;
         let fields = document::object(body)?;
         let mut faults = Faults::default();
         let on = fields.get("on").and_then(serde_json::Value::as_bool);

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::StateUpdate;
 use crate::dmx::{
-    Change, Channel, Command, Easing, Frame, Intensity, KeptDesk, Now, Patch, Source, State, Told, UniverseId,
+    Change, Channel, Command, Easing, Frame, Intensity, KeptDesk, Now, Patch, Publish, Source, State, UniverseId,
 };
 
 /// Universes and channels that scripts use: few, so that they meet. Of universe 1 only channels 1 and 2 are intensity.
@@ -258,7 +258,7 @@ proptest! {
             for change in &changes {
                 hear(&mut picture, change, &state);
             }
-            let told = changes.iter().any(|change| change.lamp > Told::No);
+            let told = changes.iter().any(|change| change.lamp > Publish::No);
             prop_assert!(told || state.lamp_light() == lamp, "another light of the lamp is told");
             prop_assert_eq!(state.seq, model.seq);
             prop_assert_eq!(state.desk().kept().master, model.master);
@@ -285,7 +285,7 @@ proptest! {
             model.pass(at(tick, false));
             let lamp = state.lamp_light();
             let change = state.step(time(at(tick, false)));
-            prop_assert_eq!(change.is_some_and(|change| change.lamp > Told::No), state.lamp_light() != lamp);
+            prop_assert_eq!(change.is_some_and(|change| change.lamp > Publish::No), state.lamp_light() != lamp);
         }
         for (id, frame) in state.universes() {
             prop_assert_eq!(settled.frame(id), Some(frame));

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::refusal::pointer;
-use super::{Faults, Glance, Reason, Refusal, document};
+use super::{Faults, JsonScan, Reason, Refusal, document};
 use crate::dmx;
 
 /// A JSON object with its values still text; of a name given twice the last one stands.
@@ -37,7 +37,7 @@ impl<'a> Object<'a> {
         let object = Self::parse(body)?;
         let id = || object.string("cmdId").or_else(|| object.string("id"));
         let named = |refusal| Refusal { cmd_id: id().filter(|id| id.chars().count() <= ECHOED_ID_CHARS), ..refusal };
-        Glance::over(body).each_key_once().map_err(named)?;
+        JsonScan::over(body).each_key_once().map_err(named)?;
         Ok(object)
     }
 

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::document;
+use super::lenient::LeftOut;
 use super::refusal::{Faults, Reason, Refusal, pointer};
-use super::salvage::LeftOut;
 use super::scene::{MAX_SCENES, Scene, SceneBody, list_of_scenes};
 
 /// Lists of a show beside its scenes.

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::document;
+use super::lenient;
 use super::project::{Project, TEXT_CHARS};
 use super::refusal::{Faults, Reason, Refusal, pointer};
-use super::salvage;
 use super::scene::{Scene, list_of_scenes};
 use super::show::{ListChanges, Show, ShowFile};
 use super::{FieldError, RgbState};
@@ -89,7 +89,7 @@ impl Snapshot {
             None | Some(Value::Null) => ShowFile::default(),
             Some(Value::Object(mut show)) => {
                 if let Some(Value::Array(list)) = show.get_mut("scenes") {
-                    salvage::clamp(list);
+                    lenient::clamp(list);
                 }
                 ShowFile::from_fields(show, "/show", now_ms, &mut faults)
             }
@@ -101,7 +101,7 @@ impl Snapshot {
         let scenes = match fields.remove("scenes") {
             None | Some(Value::Null) => shown.unwrap_or_default(),
             Some(Value::Array(mut list)) => {
-                salvage::clamp(&mut list); // the predecessor accepted levels beyond 255, and sealed them
+                lenient::clamp(&mut list); // the predecessor accepted levels beyond 255, and sealed them
                 list_of_scenes(list, "/scenes", now_ms, &mut faults)
             }
             Some(_) => {

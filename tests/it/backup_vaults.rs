@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use dmxd::backup::{self, Backups, Fault, FaultKind, NotTaken, Parts, Shows, Version};
+use dmxd::backup::{self, BackupDeps, BackupError, BackupErrorKind, Backups, NotTaken, Shows, Version};
 use dmxd::config;
 use dmxd::dmx::{ProjectId, VersionId};
 use dmxd::kit::{health::Health, secret::Secret};
@@ -63,21 +63,21 @@ impl Edge {
     fn new(settings: config::Backup, ballast: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let stage = Arc::new(Stage { ballast: "x".repeat(ballast), adopted: Mutex::default() });
-        let parts = Parts {
+        let deps = BackupDeps {
             settings,
             data_dir: dir.path().to_owned(),
             shows: stage.clone(),
             health: Health::default(),
             metrics: Metrics::new().unwrap().backup,
         };
-        Self { stage, backups: backup::start(parts).unwrap(), dir }
+        Self { stage, backups: backup::start(deps).unwrap(), dir }
     }
 
-    async fn create(&self, label: &str) -> Result<Version, Fault> {
+    async fn create(&self, label: &str) -> Result<Version, BackupError> {
         self.backups.handle.create(&project(), Some(label.parse().unwrap())).await
     }
 
-    async fn restore(&self, version: &VersionId) -> Result<(), Fault> {
+    async fn restore(&self, version: &VersionId) -> Result<(), BackupError> {
         self.backups.handle.restore(&project(), None, version, false).await
     }
 
@@ -130,7 +130,7 @@ async fn a_backup_in_a_bucket_is_made_listed_restored_and_deleted_with_keys_that
     assert_eq!(listed.len(), 2, "the state that was replaced is kept in the local folder");
     assert!(edge.dir.path().join("backups/default/index.json").exists());
     edge.backups.handle.delete(&project(), &made.version_id).await.unwrap();
-    assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, FaultKind::NotFound);
+    assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, BackupErrorKind::NotFound);
 }
 
 #[tokio::test]
@@ -147,12 +147,12 @@ async fn wrong_keys_a_missing_bucket_and_a_dead_endpoint_say_what_to_do_and_show
     let dead = settings("127.0.0.1:1");
     let no_tls = config::Backup { s3_endpoint: format!("https://{}", fresh.address), ..settings(fresh.address) };
     for (settings, kind, words) in [
-        (wrong_secret, FaultKind::Refused, "backup.s3_secret_key"),
-        (unknown_key, FaultKind::Refused, "backup.s3_access_key"),
-        (no_bucket, FaultKind::Refused, "backup.s3_bucket"),
-        (no_keys, FaultKind::Refused, "set backup.s3_access_key"),
-        (dead, FaultKind::Unreachable, "refused"),
-        (no_tls, FaultKind::Unreachable, "backup.s3_endpoint"),
+        (wrong_secret, BackupErrorKind::Refused, "backup.s3_secret_key"),
+        (unknown_key, BackupErrorKind::Refused, "backup.s3_access_key"),
+        (no_bucket, BackupErrorKind::Refused, "backup.s3_bucket"),
+        (no_keys, BackupErrorKind::Refused, "set backup.s3_access_key"),
+        (dead, BackupErrorKind::Unreachable, "refused"),
+        (no_tls, BackupErrorKind::Unreachable, "backup.s3_endpoint"),
     ] {
         let edge = Edge::new(settings, 0);
         let fault = edge.create("x").await.unwrap_err();
@@ -167,7 +167,7 @@ const PAGE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: cl
                     <title>Welcome to the hotel</title></html>";
 
 /// Every job that speaks to a bucket: what it says of whoever answers there.
-async fn told(edge: &Edge) -> Vec<Fault> {
+async fn told(edge: &Edge) -> Vec<BackupError> {
     let version = "01J".parse().unwrap();
     let handle = &edge.backups.handle;
     vec![
@@ -196,7 +196,7 @@ async fn nobody_is_followed_elsewhere_and_a_login_page_is_called_one() {
         let edge = Edge::new(config::Backup { s3_session_token: token, ..settings(moved.address) }, 0);
         for fault in told(&edge).await {
             let to = format!("sends us on to http://{} (status {}", target.address, &status[..3]);
-            assert!(fault.kind == FaultKind::Refused && fault.message.contains(&to), "{fault}");
+            assert!(fault.kind == BackupErrorKind::Refused && fault.message.contains(&to), "{fault}");
             assert!(!fault.message.contains("geheim") && !fault.message.contains("login?"), "{fault}");
         }
         assert!(!moved.requests().is_empty());
@@ -205,7 +205,10 @@ async fn nobody_is_followed_elsewhere_and_a_login_page_is_called_one() {
 
     let edge = Edge::new(settings(target.address), 0);
     for fault in told(&edge).await {
-        assert!(fault.kind == FaultKind::Refused && fault.message.contains("a web page answers there"), "{fault}");
+        assert!(
+            fault.kind == BackupErrorKind::Refused && fault.message.contains("a web page answers there"),
+            "{fault}"
+        );
         assert!(fault.message.contains("login page") && !fault.message.contains("hotel"), "{fault}");
     }
     assert_eq!(edge.adopted(), 0);
@@ -229,13 +232,13 @@ async fn an_answer_without_end_has_one() {
     {
         let edge = Edge::new(settings(impostor.address), 0);
         let fault = edge.backups.handle.list(&project()).await.unwrap_err();
-        assert!(fault.kind == FaultKind::Refused && fault.message.contains(words), "{fault}");
+        assert!(fault.kind == BackupErrorKind::Refused && fault.message.contains(words), "{fault}");
     }
     // A backup that never ends.
     let object = Impostor::start("HTTP/1.1 200 OK\r\netag: 1\r\nconnection: close\r\n\r\n{", " ".repeat(1 << 20)).await;
     let edge = Edge::new(settings(object.address), 0);
     let fault = edge.backups.handle.download(&project(), &"01J".parse().unwrap()).await.unwrap_err();
-    assert!(fault.kind == FaultKind::Unreadable && fault.message.contains("too large"), "{fault}");
+    assert!(fault.kind == BackupErrorKind::Unreadable && fault.message.contains("too large"), "{fault}");
 }
 
 #[tokio::test]
@@ -277,12 +280,12 @@ async fn what_passes_by_itself_is_waited_for_and_what_does_not_is_told() {
 
     let before = proxy.connections();
     proxy.set(Weather::Answer(500));
-    assert_eq!(edge.create("x").await.unwrap_err().kind, FaultKind::Unreachable);
-    assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, FaultKind::Unreachable);
+    assert_eq!(edge.create("x").await.unwrap_err().kind, BackupErrorKind::Unreachable);
+    assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, BackupErrorKind::Unreachable);
     proxy.set(Weather::Answer(403));
-    assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, FaultKind::Refused);
+    assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, BackupErrorKind::Refused);
     proxy.set(Weather::CutAnswer(30_000));
-    assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, FaultKind::Unreachable);
+    assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, BackupErrorKind::Unreachable);
     assert!(proxy.connections() > before);
     proxy.set(Weather::Pass);
     assert_eq!((moto.keys().await.len(), edge.adopted()), (keys, adopted), "nothing was made or changed");
@@ -302,7 +305,7 @@ async fn a_silent_network_holds_up_neither_other_questions_nor_the_stop() {
         (serde_json::to_value(status).unwrap()["phase"] == "upload").then_some(())
     };
     eventually("the upload", uploads).await;
-    assert_eq!(backups.handle.create(&project(), None).await.unwrap_err().kind, FaultKind::Busy);
+    assert_eq!(backups.handle.create(&project(), None).await.unwrap_err().kind, BackupErrorKind::Busy);
     assert_eq!(backups.close().await, ["backups"]);
     made.await.unwrap().unwrap_err();
 }
@@ -337,6 +340,6 @@ async fn a_predecessors_objects_are_listed_and_restored_and_a_damaged_one_of_our
     let sha256 = moto.head(&object).await["x-amz-meta-sha256"].to_str().unwrap().to_owned();
     let text = moto.get(&object).await.text.replace("Stage", "stage");
     moto.put(&object, text.into_bytes(), &[("sha256", &sha256)]).await;
-    assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, FaultKind::Unreadable);
+    assert_eq!(edge.restore(&made.version_id).await.unwrap_err().kind, BackupErrorKind::Unreadable);
     assert_eq!(edge.adopted(), 1);
 }

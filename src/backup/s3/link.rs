@@ -16,7 +16,7 @@ use s3::{Bucket, Region};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::words::{Trouble, code};
-use crate::backup::fault::{Fault, FaultKind};
+use crate::backup::error::{BackupError, BackupErrorKind};
 use crate::backup::vault::Progress;
 use crate::config;
 use crate::kit::backoff::Backoff;
@@ -72,8 +72,8 @@ pub(super) struct Listed {
 }
 
 impl Link {
-    pub(super) fn new(settings: &config::Backup) -> Result<Self, Fault> {
-        let wrong = |what: String| Fault::new(FaultKind::Refused, format!("setting up S3: {what}"));
+    pub(super) fn new(settings: &config::Backup) -> Result<Self, BackupError> {
+        let wrong = |what: String| BackupError::new(BackupErrorKind::Refused, format!("setting up S3: {what}"));
         let region = Some(settings.s3_region.as_str()).filter(|region| !region.is_empty()).unwrap_or(REGION);
         let own = settings.s3_endpoint.trim_end_matches('/');
         let endpoint = if own.is_empty() { amazons(region) } else { own.to_owned() };
@@ -104,7 +104,7 @@ impl Link {
     }
 
     /// Stores an object. A further try overwrites what the one before may have left.
-    pub(super) async fn put(&self, key: &str, content: &[u8], headers: &HeaderMap) -> Result<(), Fault> {
+    pub(super) async fn put(&self, key: &str, content: &[u8], headers: &HeaderMap) -> Result<(), BackupError> {
         let limit = time_for(content.len());
         let command = || Command::PutObject {
             content,
@@ -125,7 +125,7 @@ impl Link {
         key: &str,
         most: u64,
         progress: Progress<'_>,
-    ) -> Result<Option<(HeaderMap, Vec<u8>)>, Fault> {
+    ) -> Result<Option<(HeaderMap, Vec<u8>)>, BackupError> {
         let got = self.tried("fetching a backup from", || async {
             let answer = match self.send(Method::GET, key, Command::GetObject, ANSWER).await {
                 Err(trouble) if trouble.is_missing_key() => return Ok(None),
@@ -137,12 +137,12 @@ impl Link {
         match got.await? {
             None => Ok(None),
             Some((headers, Some(bytes))) => Ok(Some((headers, bytes))),
-            Some((_, None)) => Err(Fault::unreadable(format!("{key} is too large for a backup"))),
+            Some((_, None)) => Err(BackupError::unreadable(format!("{key} is too large for a backup"))),
         }
     }
 
     /// What is known about an object; `None` when it is not there.
-    pub(super) async fn head(&self, key: &str) -> Result<Option<HeaderMap>, Fault> {
+    pub(super) async fn head(&self, key: &str) -> Result<Option<HeaderMap>, BackupError> {
         let asked = self.tried("asking for a backup in", || async {
             let headers = match self.send(Method::HEAD, key, Command::HeadObject, ANSWER).await {
                 Err(trouble) if trouble.is_missing_key() => return Ok(None),
@@ -156,7 +156,7 @@ impl Link {
     }
 
     /// Deletes an object. That it is gone already is no fault.
-    pub(super) async fn delete(&self, key: &str) -> Result<(), Fault> {
+    pub(super) async fn delete(&self, key: &str) -> Result<(), BackupError> {
         let done = self.tried("deleting a backup in", || async {
             match self.send(Method::DELETE, key, Command::DeleteObject, ANSWER).await {
                 Err(trouble) if trouble.is_missing_key() => Ok(()),
@@ -167,7 +167,7 @@ impl Link {
     }
 
     /// The newest objects right below a folder.
-    pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>, Fault> {
+    pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>, BackupError> {
         let (mut all, mut count) = (Vec::new(), 0);
         let mut token = None;
         for _ in 0..PAGES {
@@ -197,7 +197,7 @@ impl Link {
              ones, or check backup.s3_endpoint",
             self.place
         );
-        Err(Fault::new(FaultKind::Refused, message))
+        Err(BackupError::new(BackupErrorKind::Refused, message))
     }
 
     async fn page(&self, folder: &str, continuation_token: Option<String>) -> Result<ListBucketResult, Trouble> {
@@ -245,7 +245,7 @@ impl Link {
         })
     }
 
-    async fn tried<T, F>(&self, doing: &str, attempt: impl Fn() -> F) -> Result<T, Fault>
+    async fn tried<T, F>(&self, doing: &str, attempt: impl Fn() -> F) -> Result<T, BackupError>
     where
         F: Future<Output = Result<T, Trouble>>,
     {
@@ -370,7 +370,7 @@ mod tests {
             let link = Link::new(&config::Backup { s3_bucket: "b".into(), s3_endpoint, ..config::Backup::default() });
             let (link, began) = (link.unwrap(), Instant::now());
             let told = link.get("key", 2_000_000, &|_, _| ()).await.unwrap_err();
-            assert_eq!(told.kind, FaultKind::Unreachable, "{told}");
+            assert_eq!(told.kind, BackupErrorKind::Unreachable, "{told}");
             assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
             assert!(told.message.contains("no answer for 10 s"), "{told}");
         }

@@ -17,10 +17,10 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::timeout;
 
 use super::bundle::MOST_STORED;
-use super::fault::{Fault, FaultKind};
+use super::error::{BackupError, BackupErrorKind};
 use super::index::MOST_ORDER;
 use super::percent;
-use super::vault::{Progress, Stored, Vault};
+use super::vault::{Progress, StoredVersion, Vault};
 use super::version::{Provider, Version};
 use crate::config;
 use crate::dmx::{ProjectId, VersionId};
@@ -59,7 +59,7 @@ impl S3 {
     ///
     /// # Errors
     /// Settings that cannot be used, whatever happens later.
-    pub(super) fn new(settings: &config::Backup) -> Result<Self, Fault> {
+    pub(super) fn new(settings: &config::Backup) -> Result<Self, BackupError> {
         let prefix = settings.s3_prefix.trim_matches('/').to_owned();
         Ok(Self { link: Link::new(settings)?, prefix, known: Mutex::default(), places: Mutex::default() })
     }
@@ -72,7 +72,7 @@ impl S3 {
         format!("{}{version}{BIN}", self.folder(project))
     }
 
-    async fn listed(&self, project: &ProjectId) -> Result<Vec<Version>, Fault> {
+    async fn listed(&self, project: &ProjectId) -> Result<Vec<Version>, BackupError> {
         let folder = self.folder(project);
         let mut objects = self.link.list(&folder).await?;
         // The newest are asked about first: should that end early, the last place in the order is known.
@@ -99,7 +99,7 @@ impl S3 {
         project: &ProjectId,
         id: VersionId,
         object: Listed,
-    ) -> Result<Option<(String, Version)>, Fault> {
+    ) -> Result<Option<(String, Version)>, BackupError> {
         let before = self.known.lock().get(project).and_then(|known| known.get(&object.key)).cloned();
         if let Some((_, version)) = before.filter(|(mark, _)| *mark == object.mark) {
             return Ok(Some((object.key, version)));
@@ -164,7 +164,7 @@ impl Vault for S3 {
         project: &'a ProjectId,
         version: &'a Version,
         bytes: Bytes,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
+    ) -> BoxFuture<'a, Result<(), BackupError>> {
         Box::pin(async move {
             let key = self.key(project, &version.version_id);
             self.link.put(&key, &bytes, &metadata(version)).await?;
@@ -178,34 +178,34 @@ impl Vault for S3 {
         project: &'a ProjectId,
         version: &'a VersionId,
         progress: Progress<'a>,
-    ) -> BoxFuture<'a, Result<Stored, Fault>> {
+    ) -> BoxFuture<'a, Result<StoredVersion, BackupError>> {
         Box::pin(async move {
             let key = self.key(project, version);
             let got = self.link.get(&key, MOST_STORED, progress).await?;
-            let (headers, bytes) = got.ok_or_else(|| Fault::no_version(version))?;
+            let (headers, bytes) = got.ok_or_else(|| BackupError::no_version(version))?;
             let sha256 = headers.get(SHA256).and_then(|value| value.to_str().ok()).map(str::to_owned);
-            Ok(Stored { bytes, sha256 })
+            Ok(StoredVersion { bytes, sha256 })
         })
     }
 
-    fn has<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<bool, Fault>> {
+    fn has<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<bool, BackupError>> {
         Box::pin(async move { Ok(self.link.head(&self.key(project, version)).await?.is_some()) })
     }
 
-    fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
+    fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, BackupError>> {
         Box::pin(async move {
             timeout(LISTING, self.listed(project)).await.unwrap_or_else(|_| {
                 let message = format!(
                     "listing backups in the bucket took more than {} s; is the network there?",
                     LISTING.as_secs()
                 );
-                Err(Fault::new(FaultKind::Unreachable, message))
+                Err(BackupError::new(BackupErrorKind::Unreachable, message))
             })
         })
     }
 
     /// A listing that fails, or may not be asked for, is no reason not to store: what was seen before is enough.
-    fn next_order<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Option<u64>, Fault>> {
+    fn next_order<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Option<u64>, BackupError>> {
         Box::pin(async move {
             match self.list(project).await {
                 Ok(all) => Ok(Some(Version::next_order(&all))),
@@ -217,7 +217,7 @@ impl Vault for S3 {
         })
     }
 
-    fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), Fault>> {
+    fn delete<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<(), BackupError>> {
         Box::pin(async move { self.link.delete(&self.key(project, version)).await })
     }
 }
@@ -261,7 +261,7 @@ mod tests {
         let silent = vec!["default/v000003.bin".to_owned()];
         let (far, settings) = far_end::Bucket { silent, ..bucket(40) }.start().await;
         let s3 = S3::new(&config::Backup { s3_prefix: String::new(), ..settings }).unwrap();
-        assert_eq!(s3.list(&project()).await.unwrap_err().kind, FaultKind::Unreachable);
+        assert_eq!(s3.list(&project()).await.unwrap_err().kind, BackupErrorKind::Unreachable);
         let asked = far.lock().heads;
         assert_eq!(s3.next_order(&project()).await.unwrap(), Some(41), "the newest are asked about first");
         far.lock().silent.clear();

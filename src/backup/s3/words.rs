@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use s3::error::S3Error;
 
-use crate::backup::fault::{Fault, FaultKind};
+use crate::backup::error::{BackupError, BackupErrorKind};
 
 /// Why one try failed.
 #[derive(Debug)]
@@ -71,11 +71,11 @@ impl Trouble {
     }
 
     /// In an operator's words. `place` is the bucket and its endpoint; `keys` whether there are any.
-    pub(super) fn fault(self, doing: &str, place: &str, keys: bool) -> Fault {
+    pub(super) fn fault(self, doing: &str, place: &str, keys: bool) -> BackupError {
         let kind = match &self {
-            Self::Answer { status, .. } | Self::Page { status } if *status < 500 => FaultKind::Refused,
-            Self::Odd(_) | Self::Redirect { .. } => FaultKind::Refused,
-            Self::Answer { .. } | Self::Page { .. } | Self::Silent(_) | Self::Cut(_) => FaultKind::Unreachable,
+            Self::Answer { status, .. } | Self::Page { status } if *status < 500 => BackupErrorKind::Refused,
+            Self::Odd(_) | Self::Redirect { .. } => BackupErrorKind::Refused,
+            Self::Answer { .. } | Self::Page { .. } | Self::Silent(_) | Self::Cut(_) => BackupErrorKind::Unreachable,
         };
         let told = match self {
             Self::Answer { status, code } => meaning(status, &code, keys),
@@ -93,7 +93,7 @@ impl Trouble {
             Self::Cut(why) => format!("{why}; is the network there, is it the right endpoint (backup.s3_endpoint)?"),
             Self::Odd(why) => format!("{why}; check backup.s3_endpoint and the other settings of backup"),
         };
-        Fault::new(kind, format!("{doing} {place}: {told}"))
+        BackupError::new(kind, format!("{doing} {place}: {told}"))
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
         let trouble = Trouble::Answer { status: 403, code: code(body) };
         assert!(!trouble.may_pass());
         let fault = trouble.fault("storing a backup in", "bucket b", true);
-        assert_eq!(fault.kind, FaultKind::Refused);
+        assert_eq!(fault.kind, BackupErrorKind::Refused);
         assert_eq!(
             fault.message,
             "storing a backup in bucket b: the access key is not known there; check backup.s3_access_key (403 InvalidAccessKeyId)"

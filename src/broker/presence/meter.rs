@@ -1,4 +1,4 @@
-//! What one client has sent and been sent. Its session counts without a lock; the roll reads once a second.
+//! What one client has sent and been sent. Its session counts without a lock; the roster reads once a second.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! Who is there: fed by the front's own events, read by REST, WebSocket and metrics; and dmxd's word for devices that
 //! went without one of their own.
 //!
-//! The roll is shared under a lock that is never held across a wait, nor while a message is published.
+//! The roster is shared under a lock that is never held across a wait, nor while a message is published.
 
 mod meter;
-mod roll;
+mod roster;
 mod word;
 
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use self::roll::{Leaving, Roll};
+use self::roster::{Leaving, Roster};
 use super::codec::{Connect, Publish, QoS};
 use super::hub::{Hub, Phase, reached};
 use super::topic::Filter;
 use crate::kit::clock;
-use crate::kit::seldom::Seldom;
+use crate::kit::log_limiter::LogLimiter;
 use crate::metrics;
 use crate::wire;
 
@@ -29,7 +29,7 @@ pub(super) use self::meter::Meter;
 /// Between two looks at the meters, and at least between two lists of devices that are given out.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The roll, and whom to tell.
+/// The roster, and whom to tell.
 pub(super) struct Presence {
     inner: Mutex<Inner>,
     changed: Notify,
@@ -38,35 +38,35 @@ pub(super) struct Presence {
 }
 
 struct Inner {
-    roll: Roll,
+    roster: Roster,
     /// The log's patience with devices that are too many.
-    seldom: Seldom,
+    limiter: LogLimiter,
 }
 
 impl Presence {
     /// Of at most `most` devices.
     pub(super) fn new(most: usize, metrics: &metrics::Broker) -> Self {
         Self {
-            inner: Mutex::new(Inner { roll: Roll::new(most), seldom: Seldom::default() }),
+            inner: Mutex::new(Inner { roster: Roster::new(most), limiter: LogLimiter::default() }),
             changed: Notify::new(),
             list: watch::Sender::default(),
             metrics: metrics.clone(),
         }
     }
 
-    fn with<T>(&self, look: impl FnOnce(&mut Roll) -> T) -> T {
+    fn with<T>(&self, look: impl FnOnce(&mut Roster) -> T) -> T {
         let mut inner = self.inner.lock();
-        let Inner { roll, seldom } = &mut *inner;
-        let seen = look(roll);
-        if roll.take_changed() {
-            self.metrics.devices_known.set(roll.known() as i64);
-            self.metrics.devices_online.set(roll.online() as i64);
+        let Inner { roster, limiter } = &mut *inner;
+        let seen = look(roster);
+        if roster.take_changed() {
+            self.metrics.devices_known.set(roster.known() as i64);
+            self.metrics.devices_online.set(roster.online() as i64);
             self.changed.notify_one();
         }
-        let forgotten = roll.take_forgotten();
+        let forgotten = roster.take_forgotten();
         if forgotten > 0 {
             self.metrics.devices_forgotten.inc_by(forgotten);
-            if let Some(more) = seldom.due() {
+            if let Some(more) = limiter.due() {
                 tracing::warn!(more, "device_forgotten: there are more than mqtt.max_devices");
             }
         }
@@ -77,7 +77,7 @@ impl Presence {
     pub(super) fn published(&self, client: &str, publish: &Publish) {
         let deletes = publish.retain && publish.payload.is_empty();
         if let Some(id) = word::device_of(&publish.topic).filter(|_| !deletes) {
-            self.with(|roll| roll.published(id, client, clock::now_ms()));
+            self.with(|roster| roster.published(id, client, clock::now_ms()));
         }
     }
 
@@ -86,23 +86,25 @@ impl Presence {
         let Some(id) = word::device_of(topic) else { return };
         let now = clock::now_ms();
         self.with(
-            |roll| if payload.is_empty() { roll.deleted(id, now) } else { roll.say(id, word::says(payload), now) },
+            |roster| {
+                if payload.is_empty() { roster.deleted(id, now) } else { roster.say(id, word::says(payload), now) }
+            },
         );
     }
 
     /// A client's command was refused.
     pub(super) fn rejected(&self, client: &str) {
-        self.with(|roll| roll.rejected(client));
+        self.with(|roster| roster.rejected(client));
     }
 
     /// A client's message went nowhere.
     pub(super) fn denied(&self, client: &str) {
-        self.with(|roll| roll.denied(client));
+        self.with(|roster| roster.denied(client));
     }
 
     /// Everything as it is now.
     pub(super) fn now(&self) -> wire::Presence {
-        self.with(|roll| wire::Presence { devices: roll.devices(), clients: roll.clients() })
+        self.with(|roster| wire::Presence { devices: roster.devices(), clients: roster.clients() })
     }
 
     pub(super) fn devices(&self) -> watch::Receiver<Arc<Vec<wire::Device>>> {
@@ -110,7 +112,7 @@ impl Presence {
     }
 
     fn give_out(&self) {
-        let devices = self.with(|roll| roll.devices());
+        let devices = self.with(|roster| roster.devices());
         self.list.send_if_modified(|list| {
             let differs = **list != devices;
             if differs {
@@ -130,7 +132,7 @@ pub(super) async fn start(hub: &Arc<Hub>) {
         let (page, more) = hub.retained_page(&filter, number, after.as_deref());
         for (topic, message) in page {
             if let Some(id) = word::device_of(&topic) {
-                hub.presence.with(|roll| roll.found(id, word::says(&message.payload), now));
+                hub.presence.with(|roster| roster.found(id, word::says(&message.payload), now));
             }
         }
         after = more;
@@ -138,7 +140,7 @@ pub(super) async fn start(hub: &Arc<Hub>) {
             break;
         }
     }
-    let left = hub.presence.with(|roll| roll.found_online());
+    let left = hub.presence.with(|roster| roster.found_online());
     speak_for(hub, &left, None).await;
     hub.presence.give_out();
 }
@@ -156,7 +158,7 @@ pub(super) async fn run(hub: Arc<Hub>) {
             () = reached(&mut phase, Phase::Closing) => return,
             () = hub.presence.changed.notified() => changed = true,
             at = tick.tick() => {
-                hub.presence.with(|roll| roll.look(at.duration_since(last_look)));
+                hub.presence.with(|roster| roster.look(at.duration_since(last_look)));
                 last_look = at;
             }
             () = sleep_until(next), if changed => {
@@ -183,7 +185,7 @@ async fn speak_for(hub: &Arc<Hub>, devices: &[Arc<str>], client: Option<&Arc<str
         // and a start makes the same of either.
         let (device, client) = (id.clone(), client.cloned());
         let still = move |hub: &Hub| {
-            let left = hub.presence.with(|roll| roll.is_left_online(&device, client.as_deref()));
+            let left = hub.presence.with(|roster| roster.is_left_online(&device, client.as_deref()));
             if left {
                 hub.metrics.devices_spoken_for.inc();
                 tracing::info!(device = &*device, clientId = client.as_deref(), "device_spoken_for");
@@ -223,7 +225,7 @@ impl Visit {
     pub(super) fn begin(hub: &Arc<Hub>, connect: &Connect, peer: &str) -> Self {
         let device = connect.will.as_ref().and_then(|will| word::device_of(&will.topic)).map(str::to_owned);
         let (id, now) = (connect.client_id.as_str(), clock::now_ms());
-        let (number, meter) = hub.presence.with(|roll| roll.connected(id, peer, device.as_deref(), now));
+        let (number, meter) = hub.presence.with(|roster| roster.connected(id, peer, device.as_deref(), now));
         Self { hub: hub.clone(), client: id.into(), number, device, meter }
     }
 
@@ -232,9 +234,9 @@ impl Visit {
     pub(super) async fn end(self, why: String, will_published: bool, next: Next) {
         let leaving = Leaving { why, will_published, stays: next == Next::TakenOver };
         let willed = self.device.as_deref().filter(|_| will_published);
-        let left = self.hub.presence.with(|roll| {
-            roll.left(&self.client, self.number, &leaving, clock::now_ms());
-            if next == Next::Gone { roll.left_online(&self.client, willed) } else { Vec::new() }
+        let left = self.hub.presence.with(|roster| {
+            roster.left(&self.client, self.number, &leaving, clock::now_ms());
+            if next == Next::Gone { roster.left_online(&self.client, willed) } else { Vec::new() }
         });
         speak_for(&self.hub, &left, Some(&self.client)).await;
     }
@@ -244,6 +246,6 @@ impl Drop for Visit {
     fn drop(&mut self) {
         let leaving = Leaving { why: "its session has ended".into(), will_published: false, stays: false };
         let (client, number) = (&self.client, self.number);
-        self.hub.presence.with(|roll| roll.left(client, number, &leaving, clock::now_ms())); // nothing after `end`
+        self.hub.presence.with(|roster| roster.left(client, number, &leaving, clock::now_ms())); // nothing after `end`
     }
 }

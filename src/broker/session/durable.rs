@@ -36,7 +36,7 @@ const CLOCK_WAS_SET: u64 = 1_704_067_200_000;
 
 /// Value of `Tree::Sessions`.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredSession {
     v: u8,
     /// Filter and QoS.
     filters: Vec<(String, u8)>,
@@ -64,7 +64,7 @@ impl Record {
 pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
     let now = clock::now_ms();
     let read = |(key, value): (Vec<u8>, Vec<u8>)| {
-        let stored: Stored = serde_json::from_slice(&value).ok()?;
+        let stored: StoredSession = store.parse(&key, &value, FORMAT)?;
         let filter = |(text, qos): (String, u8)| Some((Filter::new(&text)?, QoS::new(qos)?));
         // One that was connected has been away since the process ended, which was no age ago.
         let known = !stored.connected && stored.since >= CLOCK_WAS_SET && now >= stored.since;
@@ -125,7 +125,7 @@ impl Session {
             return;
         }
         let filters = self.subscriptions.wanted().map(|(filter, qos)| (filter.as_str().to_owned(), qos.bits()));
-        let stored = Stored { v: FORMAT, filters: filters.collect(), connected, since: clock::now_ms() };
+        let stored = StoredSession { v: FORMAT, filters: filters.collect(), connected, since: clock::now_ms() };
         let mut batch = Batch::default();
         batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
         commit(&self.hub, batch).await;
@@ -227,11 +227,14 @@ impl Session {
         for (found, value) in store.scan(Tree::Letters, &key(&self.id, LETTER, b"")) {
             let number =
                 found.get(self.id.len() + 2..).and_then(|number| Some(u64::from_be_bytes(number.try_into().ok()?)));
-            if let (Some(number), Some(kept)) = (number, decode(&value)) {
+            if let (Some(number), Some(kept)) = (number, store.behind_format(&found, &value, FORMAT).and_then(decode)) {
                 self.outbound.recall(number, kept);
             }
         }
-        for (found, _) in store.scan(Tree::Letters, &key(&self.id, TAKEN, b"")) {
+        for (found, value) in store.scan(Tree::Letters, &key(&self.id, TAKEN, b"")) {
+            if store.behind_format(&found, &value, FORMAT).is_none() {
+                continue;
+            }
             let pkid = found.get(self.id.len() + 2..).and_then(|pkid| Some(u16::from_be_bytes(pkid.try_into().ok()?)));
             self.inbound.recall(pkid);
         }
@@ -257,8 +260,9 @@ fn encode(kept: &Kept<'_>) -> Vec<u8> {
     bytes
 }
 
+/// What stands behind the format.
 fn decode(bytes: &[u8]) -> Option<(u8, u16, Letter)> {
-    let [FORMAT, awaited, pkid @ ..] = bytes else { return None };
+    let (awaited, pkid) = bytes.split_first()?;
     let (pkid, rest) = pkid.split_first_chunk::<2>()?;
     let (qos, rest) = rest.split_first()?;
     let (length, rest) = rest.split_first_chunk::<2>()?;
@@ -270,15 +274,40 @@ fn decode(bytes: &[u8]) -> Option<(u8, u16, Letter)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
+    use crate::kit::health::Health;
+    use crate::metrics::Metrics;
 
     #[test]
     fn a_letter_comes_back_as_it_was_and_nothing_else_is_read_as_one() {
         let letter = Letter::new("é/t".into(), "payload".into(), QoS::ExactlyOnce, false);
         let bytes = encode(&Kept { letter: &letter, awaited: 2, pkid: 513 });
-        assert_eq!(decode(&bytes), Some((2, 513, letter)));
-        for cut in 0..11 {
+        let bytes = &bytes[1..];
+        assert_eq!(decode(bytes), Some((2, 513, letter)));
+        for cut in 0..10 {
             assert_eq!(decode(&bytes[..cut]), None, "{cut}");
         }
         assert_eq!(decode(&[9; 40]), None);
+    }
+
+    #[tokio::test]
+    async fn a_session_of_tomorrows_format_is_named_and_not_read() {
+        let (dir, health) = (tempfile::tempdir().unwrap(), Health::default());
+        let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
+        let store = Store::open(&storage, &health, &Metrics::new().unwrap()).unwrap().store;
+        let mut batch = Batch::default();
+        for (id, v) in [("a", 1), ("b", 2)] {
+            let session = StoredSession { v, filters: vec![("x/#".into(), 1)], connected: false, since: 0 };
+            batch.put(Tree::Sessions, id, serde_json::to_vec(&session).unwrap());
+        }
+        store.commit(batch, Box::new(|| {})).await;
+        assert_eq!(records(&store).iter().map(Record::id).collect::<Vec<_>>(), ["a"]);
+        assert!(health.problems()[0].message.starts_with("b has format 2,"));
+        let letter =
+            encode(&Kept { letter: &Letter::new("t".into(), "".into(), QoS::AtMostOnce, false), awaited: 0, pkid: 1 });
+        assert!(store.behind_format(b"c", &letter, FORMAT).and_then(decode).is_some());
+        assert!(store.behind_format(b"c", &letter, FORMAT + 1).is_none());
+        assert!(health.problems()[1].message.starts_with("c has format 1,"));
+        store.close().await;
     }
 }

@@ -9,10 +9,10 @@ use tokio::sync::oneshot;
 
 use super::durable;
 use crate::broker::codec::{self, Ack, Publish, QoS};
-use crate::broker::commands::{Outcome, Taken};
+use crate::broker::commands::{Outcome, PendingCommand};
 use crate::broker::hub::{Hub, Message};
 use crate::broker::policy::{CommandTopic, Publishing};
-use crate::kit::seldom::Seldom;
+use crate::kit::log_limiter::LogLimiter;
 
 /// Messages of one client that may wait for their outcome, and their bytes; at more, its socket is not read.
 const MOST: usize = 256;
@@ -22,7 +22,7 @@ const MOST_BYTES: usize = 1 << 20;
 enum Wait {
     Nothing,
     /// What becomes of a command.
-    Command(Taken),
+    Command(PendingCommand),
     /// Its turn: a message to be retained goes to the store when those before it are done.
     Turn,
     /// The retained message is written, and handed on by that.
@@ -65,7 +65,7 @@ pub(super) struct Inbound {
     /// Whose QoS 2 handshakes survive the process; `None`: nobody's.
     keeper: Option<String>,
     /// The log's patience with this client.
-    seldom: Seldom,
+    limiter: LogLimiter,
 }
 
 impl Inbound {
@@ -170,7 +170,7 @@ impl Inbound {
         }
         match hub.commands.take(topic, client, &publish.payload).await {
             Ok(taken) => return Wait::Command(taken),
-            Err(refusal) => hub.commands.refuse(hub, client, topic, refusal, self.seldom.due()),
+            Err(refusal) => hub.commands.refuse(hub, client, topic, refusal, self.limiter.due()),
         }
         Wait::Nothing
     }
@@ -205,7 +205,7 @@ impl Inbound {
 
     /// Tells the log, at most once a second for one client.
     fn tell(&mut self, client: &str, topic: &str, what: &'static str) {
-        if let Some(more) = self.seldom.due() {
+        if let Some(more) = self.limiter.due() {
             tracing::warn!(clientId = client, topic = short(topic), more, "{what}");
         }
     }

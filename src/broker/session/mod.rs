@@ -30,7 +30,7 @@ use super::inbox::Inbox;
 use super::ledger::Place;
 use super::presence::Visit;
 use super::register::{Entered, Entry, Seat};
-use super::router::{Delivery, Router, RouterGone, Tap};
+use super::router::{Delivery, LinkLease, Router, RouterGone};
 use super::topic::Filter;
 
 pub(super) use self::connection::Stream;
@@ -102,7 +102,7 @@ struct Session {
     id: String,
     hub: Arc<Hub>,
     routers: watch::Receiver<Arc<Router>>,
-    tap: Tap,
+    tap: LinkLease,
     /// The tap's router answers, as far as is known.
     tap_lives: bool,
     /// Since when the client does not take what the router has for it.

@@ -10,14 +10,14 @@ use tokio::time::timeout;
 use super::Session;
 use crate::broker::hub::Hub;
 use crate::broker::recent::Recent;
-use crate::broker::router::{Delivery, Router, RouterGone, Tap};
+use crate::broker::router::{Delivery, LinkLease, Router, RouterGone};
 use crate::broker::topic::Filter;
 
 /// How long a session waits for a router that works: the guardian takes up to 6 s to see that one does not.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A link to the present router, or to the one after it when that is dead.
-pub(super) async fn tap(hub: &Hub, routers: &mut watch::Receiver<Arc<Router>>) -> Result<Tap, RouterGone> {
+pub(super) async fn tap(hub: &Hub, routers: &mut watch::Receiver<Arc<Router>>) -> Result<LinkLease, RouterGone> {
     let tried = async {
         loop {
             let router = routers.borrow_and_update().clone();
@@ -95,7 +95,7 @@ impl Session {
         self.tap.subscribe(filter, id).await
     }
 
-    async fn subscribe_all(&self, tap: &mut Tap) -> Result<(), RouterGone> {
+    async fn subscribe_all(&self, tap: &mut LinkLease) -> Result<(), RouterGone> {
         for (id, filter) in self.subscriptions.all() {
             tap.subscribe(filter, id).await?;
         }

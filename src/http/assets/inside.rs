@@ -78,7 +78,7 @@ mod tests {
         let other = all().filter(|&(address, _)| address != "/");
         for (address, _) in other {
             let found = crate::http::routes::find(&warp::http::Method::GET, address);
-            assert!(matches!(found, crate::http::routes::Found::Nothing), "{address} would never be seen");
+            assert!(matches!(found, crate::http::routes::RouteMatch::Nothing), "{address} would never be seen");
         }
     }
 

@@ -52,7 +52,7 @@ pub(in super::super) struct Hub {
 }
 
 /// What a hub needs of the house.
-pub(in super::super) struct Parts {
+pub(in super::super) struct HubDeps {
     pub(in super::super) feed: Feed,
     pub(in super::super) devices: watch::Receiver<Arc<Vec<Device>>>,
     pub(in super::super) intake: Intake,
@@ -61,8 +61,8 @@ pub(in super::super) struct Parts {
 }
 
 impl Hub {
-    pub(in super::super) fn new(parts: Parts) -> Self {
-        let Parts { feed, mut devices, intake, budget, metrics } = parts;
+    pub(in super::super) fn new(deps: HubDeps) -> Self {
+        let HubDeps { feed, mut devices, intake, budget, metrics } = deps;
         let devices_text = watch::Sender::new(wire::devices(&devices.borrow_and_update()));
         let (news, connections, sessions) = (broadcast::Sender::new(NEWS), Arc::default(), Sessions::default());
         Self { feed, news, devices, devices_text, intake, connections, sessions, budget, metrics }

@@ -17,7 +17,7 @@ use warp::ws::{Message, WebSocket};
 use super::server::Peer;
 use crate::kit::stop::Stop;
 
-pub(super) use hub::{Hub, Parts};
+pub(super) use hub::{Hub, HubDeps};
 pub(super) use sessions::LONGEST as LONGEST_SESSION;
 
 /// The largest message a client may send: as a REST body. A larger one gets an `err` and the close code 1009

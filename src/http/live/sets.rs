@@ -13,7 +13,7 @@ use warp::ws::Message;
 use super::hub::Hub;
 use super::wire;
 use crate::engine::PATIENCE;
-use crate::intake::{self, Asked, Sender, Taken};
+use crate::intake::{self, Asked, PendingOutcome, Sender};
 use crate::kit::budget::Share;
 use crate::kit::clock;
 use crate::wire::{Ack, Object, Refusal};
@@ -42,7 +42,7 @@ pub(super) enum Kind {
 }
 
 /// What was handed in.
-pub(super) type Given = (Kind, Result<Taken, Refusal>);
+pub(super) type Given = (Kind, Result<PendingOutcome, Refusal>);
 
 /// Hands in what comes until `commands` is closed. What was put into the queue is in `given` before the client's task does
 /// anything else, and so before it hears of the change.

@@ -143,7 +143,7 @@ fn ping(object: &Object<'_>) -> Result<Incoming, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dmx::{Frame, Source, Told, UniverseId, What};
+    use crate::dmx::{Frame, Publish, Source, UniverseId, What};
     use serde_json::{Value, json};
 
     fn json_of(message: &Message) -> Value {
@@ -175,18 +175,18 @@ mod tests {
             let what = What::Levels(vec![(UniverseId::LAMP, Vec::new())]);
             Change { seq: 10, ts: 6, what, lamp, desk }
         };
-        assert_eq!(change(&made(Told::Now, true), &state()).len(), 2);
-        assert!(changed_desk(&made(Told::Now, true), &state()).is_some());
-        let alone = change(&made(Told::No, false), &state());
+        assert_eq!(change(&made(Publish::Now, true), &state()).len(), 2);
+        assert!(changed_desk(&made(Publish::Now, true), &state()).is_some());
+        let alone = change(&made(Publish::No, false), &state());
         assert_eq!(json_of(&alone[0])["type"], "state.update");
-        assert!(changed_desk(&made(Told::No, false), &state()).is_none());
+        assert!(changed_desk(&made(Publish::No, false), &state()).is_none());
         assert_eq!((alone.len(), json_of(&alone[0])["full"].as_bool()), (1, Some(false)));
     }
 
     #[test]
     fn another_project_is_a_whole_snapshot_and_an_end_of_universes_that_are_gone() {
         let gone = vec![UniverseId::new(9).unwrap()];
-        let made = Change { seq: 9, ts: 5, what: What::Whole { gone }, lamp: Told::Now, desk: true };
+        let made = Change { seq: 9, ts: 5, what: What::Whole { gone }, lamp: Publish::Now, desk: true };
         let messages = change(&made, &state());
         assert_eq!(messages[..3], snapshot(&state())[..3]);
         let end = json!({"type":"state.update","rev":9,"ts":5,"universe":9,"delta":[],"full":true});

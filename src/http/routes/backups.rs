@@ -17,7 +17,7 @@ use super::documents::{DRY_RUN, dry_run};
 use super::projects::several;
 use super::route::octets;
 use super::{Route, blocking, delete, get, post};
-use crate::backup::{Fault, FaultKind, Label, Status, Version};
+use crate::backup::{BackupError, BackupErrorKind, Label, Status, Version};
 use crate::dmx::{ProjectId, UniverseId, VersionId};
 use crate::kit::budget::{Kind, Share};
 use crate::wire::{BackupOrder, ListChanges, RestoreOrder, SnapshotChanges};
@@ -254,14 +254,14 @@ fn version(id: &str) -> Result<VersionId, Problem> {
     id.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is no backup with such an id"))
 }
 
-impl From<Fault> for Problem {
-    fn from(fault: Fault) -> Self {
+impl From<BackupError> for Problem {
+    fn from(fault: BackupError) -> Self {
         let status = match fault.kind {
-            FaultKind::Off | FaultKind::NotFound => StatusCode::NOT_FOUND,
-            FaultKind::NotActive | FaultKind::Busy | FaultKind::Foreign => StatusCode::CONFLICT,
-            FaultKind::NotNow => return Self::unavailable(fault.message),
-            FaultKind::Unreadable => StatusCode::UNPROCESSABLE_ENTITY,
-            FaultKind::Refused | FaultKind::Full | FaultKind::Unreachable => StatusCode::BAD_GATEWAY,
+            BackupErrorKind::Off | BackupErrorKind::NotFound => StatusCode::NOT_FOUND,
+            BackupErrorKind::NotActive | BackupErrorKind::Busy | BackupErrorKind::Foreign => StatusCode::CONFLICT,
+            BackupErrorKind::NotNow => return Self::unavailable(fault.message),
+            BackupErrorKind::Unreadable => StatusCode::UNPROCESSABLE_ENTITY,
+            BackupErrorKind::Refused | BackupErrorKind::Full | BackupErrorKind::Unreachable => StatusCode::BAD_GATEWAY,
         };
         Self::new(status, fault.message)
     }

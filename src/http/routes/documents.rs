@@ -17,11 +17,11 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{DOCUMENT, Held, MAX_BODY, Request};
 use super::{Etag, Query, Route, blocking, get, post, refused};
-use crate::backup::Fault;
+use crate::backup::BackupError;
 use crate::kit::budget::{Budget, Kind, Share};
 use crate::kit::clock;
 use crate::library::{self, Expected, Tag};
-use crate::wire::{Glance, ImportMode, ListChanges, ShowBody, ShowFile};
+use crate::wire::{ImportMode, JsonScan, ListChanges, ShowBody, ShowFile};
 
 /// Asks what would change instead of changing it.
 pub(super) const DRY_RUN: Query =
@@ -150,13 +150,13 @@ pub(super) async fn body<'a>(app: &'a App, request: &mut Request) -> Result<(Hel
     }
     let body = request.bytes(DOCUMENT).await?;
     let turn = turn(app).await?;
-    let (body, glance) = blocking(move || {
-        let glance = Glance::over(&body);
-        Ok((body, glance))
+    let (body, scan) = blocking(move || {
+        let scan = JsonScan::over(&body);
+        Ok((body, scan))
     })
     .await?;
-    let needs = glance.values * VALUE_BYTES + 2 * body.len();
-    glance.each_key_once()?;
+    let needs = scan.values * VALUE_BYTES + 2 * body.len();
+    scan.each_key_once()?;
     let share = app.budget.draw(Kind::Documents, request.peer.addr.ip(), needs)?;
     Ok((body, Some(Turn((turn, share)))))
 }
@@ -201,11 +201,11 @@ async fn taken(
             Expected::OneOf(_) => expected.clone(), // the client has said what it may take away
         };
         match app.library.expecting(expecting).import(file, mode, false).await {
-            Err(library::Fault::Outdated(_)) if *expected == Expected::Anything => {}
+            Err(library::EditError::Outdated(_)) if *expected == Expected::Anything => {}
             other => return Ok((other?, not_kept)),
         }
     }
-    Err(library::Fault::Changed.into())
+    Err(library::EditError::Changed.into())
 }
 
 /// Keeps the project as a local version when the file takes scenes or fixtures away, or is perhaps meant for the project
@@ -228,7 +228,7 @@ async fn kept_safe(app: &App, file: ShowFile, mode: ImportMode) -> Result<(ShowF
         Err(fault) if !app.backups.is_on() => Ok((file, tag, Some(fault.message))),
         Err(fault) => {
             let message = format!("nothing was imported, because the current state could not be saved first: {fault}");
-            Err(Fault { message, ..fault }.into())
+            Err(BackupError { message, ..fault }.into())
         }
     }
 }

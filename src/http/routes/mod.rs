@@ -69,7 +69,7 @@ static RESOURCES: &[Resource] = &[
 ];
 
 /// What stands at a path.
-pub(super) enum Found {
+pub(super) enum RouteMatch {
     /// The row, and what stood in the place of each `{…}`.
     Route(&'static Route, Vec<String>),
     /// Rows of other methods, as `Allow` lists them.
@@ -101,26 +101,26 @@ fn refused(name: &str, msg: impl Into<String>) -> Problem {
 
 /// Looks a request up; a slash too many at its end does not matter. The app's files are not found here: they come
 /// after everything else.
-pub(super) fn find(method: &Method, path: &str) -> Found {
+pub(super) fn find(method: &Method, path: &str) -> RouteMatch {
     let at = |path| pick(method, rows().filter_map(|route| Some((route, parameters(route.path, path)?))));
     match (at(path), path.strip_suffix('/').filter(|path| !path.ends_with('/'))) {
-        (Found::Nothing, Some(path)) => at(path),
+        (RouteMatch::Nothing, Some(path)) => at(path),
         (found, _) => found,
     }
 }
 
 /// The row of the app's files, for a path where there is one.
-pub(super) fn file(method: &Method) -> Found {
+pub(super) fn file(method: &Method) -> RouteMatch {
     pick(method, [(&ui::FILE, Vec::new())])
 }
 
 /// The row of this method among those of one path.
-fn pick<'a>(method: &Method, rows: impl IntoIterator<Item = (&'static Route, Vec<&'a str>)>) -> Found {
+fn pick<'a>(method: &Method, rows: impl IntoIterator<Item = (&'static Route, Vec<&'a str>)>) -> RouteMatch {
     let mut others: Vec<&str> = Vec::new();
     for (route, values) in rows {
         match route.verb {
             verb if verb.takes(method) => {
-                return Found::Route(route, values.into_iter().map(str::to_owned).collect());
+                return RouteMatch::Route(route, values.into_iter().map(str::to_owned).collect());
             }
             // Two rows of one verb may stand for one path, `/a/b` and `/a/{b}`.
             verb if others.contains(&verb.as_str()) => {}
@@ -129,10 +129,10 @@ fn pick<'a>(method: &Method, rows: impl IntoIterator<Item = (&'static Route, Vec
         }
     }
     if others.is_empty() {
-        return Found::Nothing;
+        return RouteMatch::Nothing;
     }
     others.push("OPTIONS");
-    Found::OtherMethods(others.join(", "))
+    RouteMatch::OtherMethods(others.join(", "))
 }
 
 /// What stands in the place of each `{…}` of a template; `None` when the path is another one.
@@ -176,11 +176,14 @@ mod tests {
         for route in rows() {
             let method = route.verb.as_str().parse().unwrap();
             let path = route.path.replace(['{', '}'], "");
-            assert!(matches!(find(&method, &path), Found::Route(found, _) if std::ptr::eq(found, route)), "{path}");
+            assert!(
+                matches!(find(&method, &path), RouteMatch::Route(found, _) if std::ptr::eq(found, route)),
+                "{path}"
+            );
         }
-        let Found::OtherMethods(methods) = find(&Method::DELETE, "/rgb") else { panic!("not a 405") };
+        let RouteMatch::OtherMethods(methods) = find(&Method::DELETE, "/rgb") else { panic!("not a 405") };
         assert_eq!(methods, "GET, HEAD, POST, OPTIONS");
-        assert!(matches!(find(&Method::GET, "/nothing"), Found::Nothing));
+        assert!(matches!(find(&Method::GET, "/nothing"), RouteMatch::Nothing));
     }
 
     #[test]
@@ -188,8 +191,10 @@ mod tests {
         for route in rows().filter(|route| route.path != "/") {
             let path = format!("{}/", route.path.replace(['{', '}'], ""));
             let method = route.verb.as_str().parse().unwrap();
-            assert!(matches!(find(&method, &path), Found::Route(found, _) if found.path == route.path), "{path}");
-            let Found::OtherMethods(methods) = find(&Method::OPTIONS, &path) else { panic!("{path} has no methods") };
+            assert!(matches!(find(&method, &path), RouteMatch::Route(found, _) if found.path == route.path), "{path}");
+            let RouteMatch::OtherMethods(methods) = find(&Method::OPTIONS, &path) else {
+                panic!("{path} has no methods")
+            };
             let mut once: Vec<_> = methods.split(", ").collect();
             let all = once.len();
             once.sort_unstable();
@@ -197,7 +202,7 @@ mod tests {
             assert_eq!(once.len(), all, "{path}: {methods}");
         }
         for path in ["/nothing/", "//", "/rgb//"] {
-            assert!(matches!(find(&Method::GET, path), Found::Nothing), "{path}");
+            assert!(matches!(find(&Method::GET, path), RouteMatch::Nothing), "{path}");
         }
     }
 }

@@ -13,7 +13,7 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
 use super::{Etag, Route, delete, get, post, put};
-use crate::library::{Fault, Tag, View};
+use crate::library::{EditError, Tag, View};
 use crate::wire::{NewProject, Project, ProjectBody, ProjectEdit};
 
 /// The rows.
@@ -95,7 +95,7 @@ async fn list(app: Arc<App>, request: Request) -> Result<Response, Problem> {
 async fn read(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     several(&app)?;
     let (view, id) = (app.library.view(), request.parameter(0));
-    one(view.catalogue.get(id).ok_or_else(|| Fault::NotFound(id.to_owned()))?)
+    one(view.catalogue.get(id).ok_or_else(|| EditError::NotFound(id.to_owned()))?)
 }
 
 /// No 304 by this tag: it says nothing about the times.
@@ -136,22 +136,24 @@ pub(super) fn several(app: &App) -> Result<(), Problem> {
     ))
 }
 
-impl From<Fault> for Problem {
-    fn from(fault: Fault) -> Self {
+impl From<EditError> for Problem {
+    fn from(fault: EditError) -> Self {
         let status = match &fault {
-            Fault::NotFound(_) => StatusCode::NOT_FOUND,
-            Fault::Active(_) | Fault::NotActive(_) | Fault::TooMuch(_) | Fault::Changed | Fault::Damaged => {
-                StatusCode::CONFLICT
-            }
-            Fault::Outdated(tag) => {
+            EditError::NotFound(_) => StatusCode::NOT_FOUND,
+            EditError::Active(_)
+            | EditError::NotActive(_)
+            | EditError::TooMuch(_)
+            | EditError::Changed
+            | EditError::Damaged => StatusCode::CONFLICT,
+            EditError::Outdated(tag) => {
                 let problem = Self::new(StatusCode::PRECONDITION_FAILED, fault.to_string());
                 return match tag.as_ref().and_then(|tag| HeaderValue::try_from(tag.as_str()).ok()) {
                     Some(tag) => problem.with(ETAG, tag),
                     None => problem,
                 };
             }
-            Fault::NotNow => return Self::unavailable(fault.to_string()),
-            Fault::Stopping => return crate::intake::stopping().into(),
+            EditError::NotNow => return Self::unavailable(fault.to_string()),
+            EditError::Stopping => return crate::intake::stopping().into(),
         };
         Self::new(status, fault.to_string())
     }

@@ -83,7 +83,7 @@ pub(super) async fn done(app: &App, asked: Asked<'_>, sender: Sender) -> Result<
 }
 
 /// Hands in what a request asks for.
-pub(super) async fn take(app: &App, asked: Asked<'_>, sender: Sender) -> Result<intake::Taken, Refusal> {
+pub(super) async fn take(app: &App, asked: Asked<'_>, sender: Sender) -> Result<intake::PendingOutcome, Refusal> {
     if app.stop.is_requested() {
         return Err(intake::stopping());
     }
@@ -91,7 +91,7 @@ pub(super) async fn take(app: &App, asked: Asked<'_>, sender: Sender) -> Result<
 }
 
 /// Waits for the outcome.
-pub(super) async fn outcome(taken: &mut intake::Taken) -> Result<Result<Done, Refusal>, Problem> {
+pub(super) async fn outcome(taken: &mut intake::PendingOutcome) -> Result<Result<Done, Refusal>, Problem> {
     timeout(OUTCOME, taken.done())
         .await
         .map_err(|_| Problem::internal("the engine did not say what became of a command"))

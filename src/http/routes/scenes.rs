@@ -14,7 +14,7 @@ use super::documents::body;
 use super::{Etag, Route, blocking, delete, get, patch, post, put, rgb};
 use crate::intake::Asked;
 use crate::kit::clock;
-use crate::library::{EditedScene, SceneFault, View};
+use crate::library::{EditedScene, SceneError, View};
 use crate::wire::{DeskView, NewScene, NotEdited, RecallOrder, SceneBody, SceneEdit, SceneFields, scenes};
 
 const JSON: &str = "application/json";
@@ -135,12 +135,12 @@ fn no_scene(id: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("there is no scene {id}"))
 }
 
-impl From<SceneFault> for Problem {
-    fn from(fault: SceneFault) -> Self {
+impl From<SceneError> for Problem {
+    fn from(fault: SceneError) -> Self {
         match fault {
-            SceneFault::Edit(NotEdited::NoScene(id)) => no_scene(&id),
-            SceneFault::Edit(NotEdited::Refused(refusal)) => refusal.into(),
-            SceneFault::Library(fault) => fault.into(),
+            SceneError::Edit(NotEdited::NoScene(id)) => no_scene(&id),
+            SceneError::Edit(NotEdited::Refused(refusal)) => refusal.into(),
+            SceneError::Library(fault) => fault.into(),
         }
     }
 }

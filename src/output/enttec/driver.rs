@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
-use super::super::driver::{Driver, Fault, FaultKind, Wire};
+use super::super::driver::{Driver, OutputError, OutputErrorKind, Wire};
 use super::packet::{ASK, Answers, FramePacket, LONGEST};
 use super::search::{Auto, Search};
 use crate::dmx::Frame;
@@ -75,7 +75,7 @@ impl Driver for Enttec {
         }
     }
 
-    async fn open(&mut self) -> Result<EnttecWire, Fault> {
+    async fn open(&mut self) -> Result<EnttecWire, OutputError> {
         let devices = usb::devices().await;
         let torn = self.torn.load(Ordering::Relaxed);
         let (line, port, answered) = match &mut self.search {
@@ -104,7 +104,7 @@ async fn open_named(
     devices: &[Device],
     baud: u32,
     torn: bool,
-) -> Result<(Line, String, bool), Fault> {
+) -> Result<(Line, String, bool), OutputError> {
     let port = named.whereabouts(devices);
     let opened = Line::open(&port, baud).await;
     let mut line = opened.map_err(|error| fault(&error.unless_ours("input.port", input)))?;
@@ -120,7 +120,7 @@ async fn open_named(
 }
 
 /// Opens the first candidate that answers like a widget.
-async fn open_found(auto: &mut Auto, devices: &[Device], baud: u32, torn: bool) -> Result<(Line, String), Fault> {
+async fn open_found(auto: &mut Auto, devices: &[Device], baud: u32, torn: bool) -> Result<(Line, String), OutputError> {
     let (mut failed, mut silent) = (None, Vec::new());
     for device in auto.candidates(devices, Instant::now()) {
         let mut line = match Line::open(&device.port, baud).await {
@@ -198,11 +198,14 @@ async fn ask(line: &mut Line, torn: bool) -> io::Result<bool> {
     timeout(ANSWER, answered).await.unwrap_or(Ok(false))
 }
 
-fn gone(port: &str, error: &io::Error) -> Fault {
-    Fault::new(FaultKind::Open, format!("asking {port} whether it is a DMX USB PRO: {error} (was it unplugged?)"))
+fn gone(port: &str, error: &io::Error) -> OutputError {
+    OutputError::new(
+        OutputErrorKind::Open,
+        format!("asking {port} whether it is a DMX USB PRO: {error} (was it unplugged?)"),
+    )
 }
 
-fn nothing_found(auto: &Auto) -> Fault {
+fn nothing_found(auto: &Auto) -> OutputError {
     let strangers: Vec<_> = auto.strangers().map(|device| device.port.as_str()).collect();
     let message = if strangers.is_empty() {
         "looking for a DMX USB PRO: none is plugged in (GET /usb/devices lists what is; other ids go into \
@@ -215,12 +218,12 @@ fn nothing_found(auto: &Auto) -> Fault {
             strangers.join(", ")
         )
     };
-    Fault::new(FaultKind::Absent, message)
+    OutputError::new(OutputErrorKind::Absent, message)
 }
 
-fn fault(error: &OpenError) -> Fault {
-    let kind = if error.is_absent() { FaultKind::Absent } else { FaultKind::Open };
-    Fault::new(kind, error.to_string())
+fn fault(error: &OpenError) -> OutputError {
+    let kind = if error.is_absent() { OutputErrorKind::Absent } else { OutputErrorKind::Open };
+    OutputError::new(kind, error.to_string())
 }
 
 impl Wire for EnttecWire {
@@ -232,7 +235,7 @@ impl Wire for EnttecWire {
         if self.answered { None } else { Some(SILENT) }
     }
 
-    async fn send(&mut self, frame: &Frame) -> Result<(), Fault> {
+    async fn send(&mut self, frame: &Frame) -> Result<(), OutputError> {
         let packet = FramePacket::new(frame);
         let write = async {
             // Frames that queue up in the kernel would be shown late, one after the other.
@@ -241,11 +244,11 @@ impl Wire for EnttecWire {
         };
         let (kind, why) = match timeout(WRITE, write).await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => (FaultKind::Write, format!("{error} (was it unplugged?)")),
+            Ok(Err(error)) => (OutputErrorKind::Write, format!("{error} (was it unplugged?)")),
             Err(_) => {
                 let limit = WRITE.as_millis();
                 (
-                    FaultKind::Timeout,
+                    OutputErrorKind::Timeout,
                     format!("it took no whole frame within {limit} ms (unplug it and plug it in again)"),
                 )
             }
@@ -253,7 +256,7 @@ impl Wire for EnttecWire {
         // Where the widget is in its frame is not known now.
         self.torn.store(true, Ordering::Relaxed);
         self.line.discard();
-        Err(Fault::new(kind, format!("sending to {}: {why}", self.port)))
+        Err(OutputError::new(kind, format!("sending to {}: {why}", self.port)))
     }
 
     async fn close(self) {
@@ -325,18 +328,18 @@ mod tests {
         });
         let fault = named(&path).open().await.err().unwrap();
         unplugged.join().unwrap();
-        assert_eq!(fault.kind, FaultKind::Open);
+        assert_eq!(fault.kind, OutputErrorKind::Open);
         assert!(fault.message.contains("was it unplugged?"), "{fault}");
     }
 
     #[tokio::test]
     async fn a_named_port_that_is_not_there_is_absent_and_one_that_is_held_cannot_be_opened() {
         let fault = named("/dev/ttyNone").open().await.err().unwrap();
-        assert_eq!(fault.kind, FaultKind::Absent);
+        assert_eq!(fault.kind, OutputErrorKind::Absent);
         let (_far, path) = widget();
         let _held = Line::open(&path, 57_600).await.unwrap();
         let fault = named(&path).open().await.err().unwrap();
-        assert_eq!(fault.kind, FaultKind::Open);
+        assert_eq!(fault.kind, OutputErrorKind::Open);
         assert!(fault.message.contains("another program uses it"), "{fault}");
     }
 }

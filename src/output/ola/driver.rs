@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Error, Response, Url, redirect};
 
-use super::super::driver::{Driver, Fault, FaultKind, Proof, Wire};
+use super::super::driver::{Driver, OutputError, OutputErrorKind, Proof, Wire};
 use super::form;
 use crate::dmx::Frame;
 
@@ -65,9 +65,12 @@ impl Driver for Ola {
     }
 
     /// The first frame makes the connection.
-    async fn open(&mut self) -> Result<OlaWire, Fault> {
+    async fn open(&mut self) -> Result<OlaWire, OutputError> {
         let client = self.client.clone().ok_or_else(|| {
-            Fault::new(FaultKind::Open, "the system gave no HTTP client for OLA; restart dmxd and look at its log")
+            OutputError::new(
+                OutputErrorKind::Open,
+                "the system gave no HTTP client for OLA; restart dmxd and look at its log",
+            )
         })?;
         Ok(OlaWire { client, place: self.place.clone(), body: String::new() })
     }
@@ -91,7 +94,7 @@ impl Wire for OlaWire {
         self.place.shown.clone()
     }
 
-    async fn send(&mut self, frame: &Frame) -> Result<(), Fault> {
+    async fn send(&mut self, frame: &Frame) -> Result<(), OutputError> {
         form::write(&mut self.body, self.place.universe, frame);
         let (status, body) = self.post().await.map_err(|error| self.place.fault(&error))?;
         form::judge(&self.place.shown, self.place.universe, status, &body)
@@ -106,16 +109,16 @@ impl Wire for OlaWire {
 }
 
 impl Place {
-    fn fault(&self, error: &Error) -> Fault {
+    fn fault(&self, error: &Error) -> OutputError {
         let (kind, why) = if error.is_timeout() {
             let limit = TIME_OUT.as_millis();
-            (FaultKind::Timeout, format!("no answer within {limit} ms; is OLA overloaded or out of reach?"))
+            (OutputErrorKind::Timeout, format!("no answer within {limit} ms; is OLA overloaded or out of reach?"))
         } else if error.is_connect() {
-            (FaultKind::Open, "nobody answers there; start olad, or correct ola.url".to_owned())
+            (OutputErrorKind::Open, "nobody answers there; start olad, or correct ola.url".to_owned())
         } else {
-            (FaultKind::Write, format!("the connection broke off ({}); look at OLA's own log", root(error)))
+            (OutputErrorKind::Write, format!("the connection broke off ({}); look at OLA's own log", root(error)))
         };
-        Fault::new(kind, format!("sending to {}: {why}", self.shown))
+        OutputError::new(kind, format!("sending to {}: {why}", self.shown))
     }
 }
 

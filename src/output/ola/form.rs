@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Deserialize;
 
-use super::super::driver::{Fault, FaultKind, Proof};
+use super::super::driver::{OutputError, OutputErrorKind, Proof};
 use crate::dmx::{CHANNELS, Frame};
 
 /// Writes `u=<universe>&d=v1,…,v512` over `body`. Always all 512: OLA makes a universe as short as what it is sent.
@@ -20,7 +20,7 @@ pub(super) fn write(body: &mut String, universe: u32, frame: &Frame) {
 
 /// Whether OLA took the frame. An unknown universe is a 500, and a request that OLA does not understand is sent to a
 /// help page (302); only 200 with the word `ok` is success.
-pub(super) fn judge(target: &str, universe: u32, status: u16, body: &[u8]) -> Result<(), Fault> {
+pub(super) fn judge(target: &str, universe: u32, status: u16, body: &[u8]) -> Result<(), OutputError> {
     let what = match status {
         200 if body.trim_ascii() == b"ok" => return Ok(()),
         200 => "answered 200 without the word ok: is ola.url really OLA's set_dmx?".to_owned(),
@@ -30,7 +30,7 @@ pub(super) fn judge(target: &str, universe: u32, status: u16, body: &[u8]) -> Re
         404 => "answered 404: ola.url must end in /set_dmx".to_owned(),
         _ => format!("answered {status}: look at its own log"),
     };
-    Err(Fault::new(FaultKind::Answer, format!("sending to {target}: OLA {what}")))
+    Err(OutputError::new(OutputErrorKind::Answer, format!("sending to {target}: OLA {what}")))
 }
 
 /// What `get_dmx` answers.
@@ -117,7 +117,7 @@ mod tests {
             (503, "", "log"),
         ] {
             let fault = judge("http://h:9090/set_dmx", 7, status, body.as_bytes()).unwrap_err();
-            assert_eq!(fault.kind, FaultKind::Answer);
+            assert_eq!(fault.kind, OutputErrorKind::Answer);
             assert!(fault.message.contains(advice), "{status}: {fault}");
         }
     }

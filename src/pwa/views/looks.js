@@ -113,8 +113,8 @@ function editor(scene) {
   const edit = (/** @type {string} */ method, /** @type {object | undefined} */ body, words = "", below = "") => {
     turn = turn.then(async () => {
       const before = shown;
-      const done = await desk.editLook(method, shown, body, words, below);
-      shown = desk.scenes.find((other) => other.id === id) ?? shown;
+      const { look, done } = await desk.editLook(method, shown, body, words, below);
+      shown = look;
       renew(before, done ? {} : (body ?? {}));
     });
     return turn;

@@ -36,7 +36,7 @@ const FILTERS: [&str; 8] = ["a", "a/#", "+/b", "#", "$SYS/#", "v1/#", "a/+/#", "
 struct Stage {
     runtime: Runtime,
     address: SocketAddr,
-    _parts: (Broker, Engine, Tasks, tempfile::TempDir),
+    _house: (Broker, Engine, Tasks, tempfile::TempDir),
 }
 
 static STAGE: OnceLock<Stage> = OnceLock::new();
@@ -46,7 +46,7 @@ fn stage() -> Stage {
     // SAFETY: nothing else sets this signal's handler.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let (address, parts) = runtime.block_on(async {
+    let (address, house) = runtime.block_on(async {
         let data = tempfile::tempdir().unwrap();
         let (metrics, health, mut config) = (Metrics::new().unwrap(), Health::default(), Config::default());
         config.mqtt.bind = Ipv4Addr::LOCALHOST.into();
@@ -57,7 +57,7 @@ fn stage() -> Stage {
         let project = ProjectId::default_project();
         let engine = engine::start(&config.engine, opened.store.clone(), 0, project, &metrics).await;
         let mut tasks = Tasks::default();
-        let parts = library::Parts {
+        let deps = library::LibraryDeps {
             several: false,
             store: opened.store.clone(),
             engine: engine.handle.clone(),
@@ -65,14 +65,14 @@ fn stage() -> Stage {
             universes: config.engine.universes,
             health: health.clone(),
         };
-        let library = library::start(parts, &mut tasks).await;
-        let parts = intake::Parts { settings: &config.engine, engine: engine.handle.clone(), library };
-        let intake = Intake::new(parts, &mut tasks);
+        let library = library::start(deps, &mut tasks).await;
+        let deps = intake::IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library };
+        let intake = Intake::new(deps, &mut tasks);
         let memory = budget::default_memory();
         let budget = Budget::new(memory, config.limits.per_address, health.clone(), metrics.memory.clone());
         let listener = broker::bind(&config.mqtt).unwrap();
         let address = listener.local_addr().unwrap();
-        let parts = broker::Parts {
+        let deps = broker::BrokerDeps {
             settings: config.mqtt,
             intake,
             feed: engine.feed.clone(),
@@ -81,10 +81,10 @@ fn stage() -> Stage {
             health,
             metrics,
         };
-        let broker = broker::start(listener, parts).await.unwrap();
+        let broker = broker::start(listener, deps).await.unwrap();
         (address, (broker, engine, tasks, data))
     });
-    Stage { runtime, address, _parts: parts }
+    Stage { runtime, address, _house: house }
 }
 
 fuzz_target!(|bytes: &[u8]| {

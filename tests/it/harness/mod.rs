@@ -58,7 +58,7 @@ pub use small_card::SmallCard;
 pub use strangers::{Stranger, esphome, mosquitto_pub, mosquitto_sub, node, python};
 pub use usb_bus::{UsbBus, UsbDevice};
 pub use web::{Answer, Web};
-pub use widget::{Manner, Taken, Tape, Widget};
+pub use widget::{Manner, ReceivedFrame, Tape, Widget};
 pub use ws_watcher::{Ending, Picture, WsWatcher};
 
 /// Where commands go.

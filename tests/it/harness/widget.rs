@@ -40,14 +40,14 @@ pub enum Manner {
 
 /// One frame that came whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct ReceivedFrame {
     /// When its first byte was read.
     pub at: Instant,
     /// Channels 1..=512.
     pub levels: Vec<u8>,
 }
 
-impl Taken {
+impl ReceivedFrame {
     /// The lamp.
     pub fn rgb(&self) -> [u8; 3] {
         [self.levels[0], self.levels[1], self.levels[2]]
@@ -58,7 +58,7 @@ impl Taken {
 #[derive(Clone, Debug, Default)]
 pub struct Tape {
     /// Every frame, in order.
-    pub frames: Vec<Taken>,
+    pub frames: Vec<ReceivedFrame>,
     /// Every byte, in order.
     pub bytes: Vec<u8>,
     /// What broke the framing.
@@ -180,7 +180,7 @@ impl Widget {
     }
 
     /// Every frame.
-    pub fn frames(&self) -> Vec<Taken> {
+    pub fn frames(&self) -> Vec<ReceivedFrame> {
         self.tape().frames
     }
 
@@ -191,7 +191,7 @@ impl Widget {
     }
 
     /// Waits until so many frames were taken since it was made.
-    pub async fn taken(&self, count: usize) -> Vec<Taken> {
+    pub async fn taken(&self, count: usize) -> Vec<ReceivedFrame> {
         self.wait(&format!("{count} frames"), |tape| tape.frames.len() >= count).await.frames
     }
 
@@ -233,7 +233,7 @@ impl Drop for Widget {
         self.unplug();
         if std::thread::panicking() {
             let Tape { frames, bytes, faults, asked, closes, .. } = self.tape();
-            let lamps: Vec<_> = frames.iter().rev().take(5).map(Taken::rgb).collect();
+            let lamps: Vec<_> = frames.iter().rev().take(5).map(ReceivedFrame::rgb).collect();
             let path = self.path.display();
             eprintln!(
                 "--- {path}: asked {asked}×, closed {closes}×, {} bytes, {} frames, the last {lamps:?}, faults {faults:?}",
@@ -369,7 +369,7 @@ impl Firmware {
             SEND_DMX => match data.split_first() {
                 Some((0, levels)) if levels.len() == 512 => {
                     let at = self.begun.expect("a message has begun");
-                    behaviour.tape.frames.push(Taken { at, levels: levels.to_vec() });
+                    behaviour.tape.frames.push(ReceivedFrame { at, levels: levels.to_vec() });
                 }
                 _ => behaviour.tape.faults.push(format!(
                     "a frame of {} bytes that begins {:?}",

@@ -10,7 +10,7 @@ use super::{
     output, problem, said, with_widget,
 };
 use crate::harness::{
-    CMD, Connect, HEADROOM, Home, LATE, Link, Manner, Taken, Widget, WsWatcher, assert_apart, colour, command,
+    CMD, Connect, HEADROOM, Home, LATE, Link, Manner, ReceivedFrame, Widget, WsWatcher, assert_apart, colour, command,
     eventually, eventually_within, fresh_id, index_of,
 };
 
@@ -164,7 +164,7 @@ pub async fn refreshes(seconds: u64) {
     let watch = Duration::from_secs(seconds) + Duration::from_millis(500);
     let watched = async || (first.at.elapsed() > watch).then(|| widget.frames());
     let all = eventually_within(watch * 2, "the end of the watch", watched).await;
-    let is_watched = |frame: &Taken| frame.at > first.at && frame.at - first.at <= watch;
+    let is_watched = |frame: &ReceivedFrame| frame.at > first.at && frame.at - first.at <= watch;
     let refreshes: Vec<_> = all.into_iter().filter(is_watched).collect();
     assert!(refreshes.iter().all(|frame| frame.levels == first.levels));
     let times: Vec<_> = std::iter::once(&first).chain(&refreshes).map(|frame| frame.at).collect();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Appliance, HEADROOM, Home, LATE, Taken, Web, Widget, command, eventually};
+use crate::harness::{Appliance, HEADROOM, Home, LATE, ReceivedFrame, Web, Widget, command, eventually};
 
 /// A change is on an idle wire within a slot of 25 ms, and then within what a loaded machine needs.
 const SOON: Duration = Duration::from_millis(100 * HEADROOM as u64);
@@ -108,7 +108,7 @@ async fn all_counted(web: &Web, widget: &Widget, output: &str) {
 
 /// Frames keep the pace: in any stretch of time no more of them than it allows. How densely they leave is tested under
 /// paused time, with the runner; here the first of a stretch may have been read late, and the rest in time.
-fn assert_paced(frames: &[Taken], fps: u32) {
+fn assert_paced(frames: &[ReceivedFrame], fps: u32) {
     for (n, first) in frames.iter().enumerate() {
         for (m, last) in frames.iter().enumerate().skip(n) {
             let allowed = (last.at - first.at + LATE).as_secs_f64() * f64::from(fps) + 3.0;
@@ -119,7 +119,7 @@ fn assert_paced(frames: &[Taken], fps: u32) {
 }
 
 /// Nothing is sent twice, unless a second has passed; what is left of that when the first was read late.
-fn assert_only_refreshes_repeat(frames: &[Taken]) {
+fn assert_only_refreshes_repeat(frames: &[ReceivedFrame]) {
     for pair in frames.windows(2) {
         let gap = pair[1].at - pair[0].at;
         assert!(gap + LATE > REFRESH || pair[0].levels != pair[1].levels, "the same frame again after {gap:?}");

@@ -345,7 +345,7 @@ async fn the_output_comes_home_when_its_named_widget_is_back() {
     widget.shows([4, 5, 6]).await;
     assert_eq!(connected(&appliance.web(), "enttec", true).await["target"], "/dev/ttyUSB0");
     light(&appliance, &widget, [7, 8, 9]).await;
-    assert_ne!(twin.frames().last().map(crate::harness::Taken::rgb), Some([7, 8, 9]));
+    assert_ne!(twin.frames().last().map(crate::harness::ReceivedFrame::rgb), Some([7, 8, 9]));
     assert_eq!(problem(&appliance.web(), "OUTPUT_DOWN").await, None);
     // Now it is known that they are two.
     bus.unlist("ttyUSB0");

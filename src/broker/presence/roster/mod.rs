@@ -1,4 +1,4 @@
-//! The roll of devices and clients, pure: who stands for which device, who is online, whom dmxd speaks for.
+//! The roster of devices and clients, pure: who stands for which device, who is online, whom dmxd speaks for.
 //!
 //! Everything is bounded: devices by the setting, connected clients by `mqtt.max_connections`, those that are gone by
 //! the devices they stand for and [`PASSERS`].
@@ -57,7 +57,7 @@ pub(super) struct Leaving {
     pub(super) stays: bool,
 }
 
-pub(super) struct Roll {
+pub(super) struct Roster {
     most: usize,
     /// Rises; the wall clock may go back, so nothing is ordered by it.
     turn: u64,
@@ -72,7 +72,7 @@ pub(super) struct Roll {
     forgotten: u64,
 }
 
-impl Roll {
+impl Roster {
     pub(super) fn new(most: usize) -> Self {
         Self {
             most,

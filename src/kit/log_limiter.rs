@@ -7,12 +7,12 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Whether it is time to speak again.
 #[derive(Debug, Default)]
-pub struct Seldom {
+pub struct LogLimiter {
     last: Option<Instant>,
     held_back: u64,
 }
 
-impl Seldom {
+impl LogLimiter {
     /// `Some` when the line is to be written, with the number of those held back since the last one.
     pub fn due(&mut self) -> Option<u64> {
         if self.last.is_some_and(|last| last.elapsed() < EVERY) {
@@ -30,10 +30,10 @@ mod tests {
 
     #[test]
     fn the_first_line_is_written_and_those_right_behind_it_are_counted() {
-        let mut seldom = Seldom::default();
-        assert_eq!(seldom.due(), Some(0));
-        assert_eq!((seldom.due(), seldom.due()), (None, None));
-        seldom.last = Instant::now().checked_sub(EVERY);
-        assert_eq!(seldom.due(), Some(2));
+        let mut limiter = LogLimiter::default();
+        assert_eq!(limiter.due(), Some(0));
+        assert_eq!((limiter.due(), limiter.due()), (None, None));
+        limiter.last = Instant::now().checked_sub(EVERY);
+        assert_eq!(limiter.due(), Some(2));
     }
 }

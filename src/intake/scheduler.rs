@@ -15,7 +15,7 @@ use crate::engine::{Handle, Reply, Submission};
 use crate::wire::Refusal;
 
 /// Shared between the intake and its task.
-pub(super) struct Turns {
+pub(super) struct Scheduler {
     engine: Handle,
     order: Mutex<Order>,
     /// Something waits, or the intake was closed. One waiter: the task.
@@ -29,7 +29,7 @@ struct Order {
     closed: bool,
 }
 
-impl Turns {
+impl Scheduler {
     pub(super) fn new(engine: Handle) -> Self {
         Self { engine, order: Mutex::default(), waits: Notify::new() }
     }

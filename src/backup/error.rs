@@ -5,16 +5,16 @@ use std::fmt;
 /// A backup, restore or look that did not succeed. Nothing was changed by it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Fault {
+pub struct BackupError {
     /// Its kind.
-    pub kind: FaultKind,
+    pub kind: BackupErrorKind,
     /// What was being done, what went wrong, what to do.
     pub message: String,
 }
 
 /// Kinds of faults, each with its status in REST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
+pub enum BackupErrorKind {
     /// Backups are switched off (404).
     Off,
     /// There is no such project or version (404).
@@ -37,7 +37,7 @@ pub enum FaultKind {
     Unreachable,
 }
 
-impl FaultKind {
+impl BackupErrorKind {
     /// All of them.
     pub const ALL: [Self; 10] = [
         Self::Off,
@@ -78,37 +78,45 @@ impl FaultKind {
     }
 }
 
-impl Fault {
-    pub(super) fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+impl BackupError {
+    pub(super) fn new(kind: BackupErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
     pub(super) fn off() -> Self {
-        Self::new(FaultKind::Off, "backups are switched off (set backup.enabled, DMX_CLOUD_BACKUP_ENABLED=true)")
+        Self::new(BackupErrorKind::Off, "backups are switched off (set backup.enabled, DMX_CLOUD_BACKUP_ENABLED=true)")
     }
 
     pub(super) fn busy() -> Self {
-        Self::new(FaultKind::Busy, "another backup or restore is under way; try again when it is done")
+        Self::new(BackupErrorKind::Busy, "another backup or restore is under way; try again when it is done")
     }
 
     pub(super) fn not_active(project: impl fmt::Display) -> Self {
-        Self::new(FaultKind::NotActive, format!("{project} is not the active project; select it first"))
+        Self::new(BackupErrorKind::NotActive, format!("{project} is not the active project; select it first"))
     }
 
     pub(super) fn no_version(version: impl fmt::Display) -> Self {
-        Self::new(FaultKind::NotFound, format!("there is no backup {version}"))
+        Self::new(BackupErrorKind::NotFound, format!("there is no backup {version}"))
     }
 
     pub(super) fn foreign(from: impl fmt::Display, owner: impl fmt::Display, project: impl fmt::Display) -> Self {
         let message = format!("the backup {from} is of project {owner}; set force to restore it into {project}");
-        Self::new(FaultKind::Foreign, message)
+        Self::new(BackupErrorKind::Foreign, message)
     }
 
     pub(super) fn unreadable(why: impl Into<String>) -> Self {
-        Self::new(FaultKind::Unreadable, why)
+        Self::new(BackupErrorKind::Unreadable, why)
+    }
+
+    pub(super) fn damaged(why: &str) -> Self {
+        Self::unreadable(format!("the backup is damaged or cut short ({why}); restore another version"))
+    }
+
+    pub(super) fn too_large(most: usize) -> Self {
+        Self::unreadable(format!("the backup is larger than {most} bytes: it is none of a project"))
     }
 
     pub(super) fn stopping() -> Self {
-        Self::new(FaultKind::NotNow, "the appliance is stopping; look at the outcome when it is back")
+        Self::new(BackupErrorKind::NotNow, "the appliance is stopping; look at the outcome when it is back")
     }
 }

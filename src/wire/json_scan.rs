@@ -14,7 +14,7 @@ const DEEPEST: usize = 128;
 
 /// What there is to see.
 #[derive(Debug)]
-pub struct Glance {
+pub struct JsonScan {
     /// Lists, objects, texts, numbers and words, one inside of another counted each. Not all of them when keys are given twice.
     pub values: usize,
     twice: Faults,
@@ -26,11 +26,11 @@ enum Open<'a> {
     Object { keys: HashSet<Cow<'a, str>>, key: Cow<'a, str>, at_key: bool },
 }
 
-impl Glance {
+impl JsonScan {
     /// Looks over a text.
     #[must_use]
     pub fn over(text: &[u8]) -> Self {
-        let mut glance = Self { values: 0, twice: Faults::default() };
+        let mut scan = Self { values: 0, twice: Faults::default() };
         let mut open: Vec<Open<'_>> = Vec::new();
         let mut at = 0;
         while let Some(&byte) = text.get(at) {
@@ -49,27 +49,27 @@ impl Glance {
                 (b'"', Some(Open::Object { keys, key, at_key })) if *at_key => {
                     (*key, *at_key) = (name(token), false);
                     if !keys.insert(key.clone()) {
-                        glance.twice.add(path(&open), "is given twice");
-                        if glance.twice.is_full() {
+                        scan.twice.add(path(&open), "is given twice");
+                        if scan.twice.is_full() {
                             break;
                         }
                     }
                 }
                 (b'{', _) => {
-                    glance.values += 1;
+                    scan.values += 1;
                     open.push(Open::Object { keys: HashSet::new(), key: Cow::Borrowed(""), at_key: true });
                 }
                 (b'[', _) => {
-                    glance.values += 1;
+                    scan.values += 1;
                     open.push(Open::List(0));
                 }
-                _ => glance.values += 1,
+                _ => scan.values += 1,
             }
             if open.len() > DEEPEST {
                 break;
             }
         }
-        glance
+        scan
     }
 
     /// # Errors
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn twice(text: &str) -> Vec<String> {
-        let refused = Glance::over(text.as_bytes()).each_key_once();
+        let refused = JsonScan::over(text.as_bytes()).each_key_once();
         refused.err().map(|refusal| refusal.errors.into_iter().map(|e| e.path).collect()).unwrap_or_default()
     }
 
@@ -182,7 +182,7 @@ mod tests {
         for (bytes, most) in [(64 << 10, 1), (256 << 10, 3), (8 << 20, 30)] {
             for (what, text) in worst(bytes) {
                 let start = Instant::now();
-                let _ = Glance::over(text.as_bytes()).each_key_once();
+                let _ = JsonScan::over(text.as_bytes()).each_key_once();
                 let took = start.elapsed();
                 println!("{what}, {bytes} bytes: {took:?}");
                 assert!(took < Duration::from_secs(most), "{what}, {bytes} bytes: {took:?}");
@@ -213,15 +213,15 @@ mod tests {
         #[test]
         fn every_value_is_counted_once_however_it_is_written(value in values()) {
             for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
-                let glance = Glance::over(text.as_bytes());
-                prop_assert_eq!(glance.values, count(&value), "{}", text);
-                prop_assert!(glance.each_key_once().is_ok());
+                let scan = JsonScan::over(text.as_bytes());
+                prop_assert_eq!(scan.values, count(&value), "{}", text);
+                prop_assert!(scan.each_key_once().is_ok());
             }
         }
 
         #[test]
         fn no_bytes_are_too_odd(bytes: Vec<u8>) {
-            let _ = Glance::over(&bytes);
+            let _ = JsonScan::over(&bytes);
         }
     }
 }
