@@ -11,8 +11,8 @@ use super::signals::Signals;
 use super::{addresses, banner, mdns};
 use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
-use crate::config::Config;
-use crate::http::{self, Devices, NotOpened, Ports, UsbOutput};
+use crate::config::{Config, Loaded};
+use crate::http::{self, Devices, NotOpened, Ports, SettingsFile, UsbOutput};
 use crate::input::{self, Input};
 use crate::intake::{self, Intake};
 use crate::kit::budget::{self, Budget};
@@ -107,9 +107,9 @@ struct House {
 }
 
 /// Runs the appliance until a signal asks for its end.
-pub(super) async fn run(config: Config, metrics: Metrics, setup_report: Option<&Path>) -> Result<(), AppError> {
+pub(super) async fn run(loaded: Loaded, metrics: Metrics, setup_report: Option<&Path>) -> Result<(), AppError> {
     let mut signals = Signals::new().map_err(|source| AppError::System { doing: "listening for signals", source })?;
-    let mut house = House::open(config, metrics, setup_report).await?;
+    let mut house = House::open(loaded, metrics, setup_report).await?;
     systemd::ready();
     let ended = tokio::select! {
         signal = signals.next() => {
@@ -135,15 +135,17 @@ pub(super) async fn run(config: Config, metrics: Metrics, setup_report: Option<&
 }
 
 impl House {
-    async fn open(config: Config, metrics: Metrics, setup_report: Option<&Path>) -> Result<Self, AppError> {
+    async fn open(loaded: Loaded, metrics: Metrics, setup_report: Option<&Path>) -> Result<Self, AppError> {
+        let Loaded { config, file, .. } = loaded;
         let Config { http: web, mqtt, storage, auth, .. } = config.clone();
         // Ports first: a port in use is the commonest fault, and must not touch the data.
         let web_listener = http::bind(&web)?;
         let mqtt_listener = broker::bind(&mqtt)?;
         let health = Health::default();
-        if let Some(path) = setup_report {
-            setup::read_out(path, &health);
-        }
+        let settings_file = match setup_report.is_some_and(|path| setup::read_out(path, &health)) {
+            true => SettingsFile::OnCard,
+            false => SettingsFile::Here(file),
+        };
         let memory = config.limits.memory.map_or_else(budget::default_memory, |size| size.0);
         let budget = Budget::new(memory, config.limits.per_address, health.clone(), metrics.memory.clone());
         let also_listener = http::bind_also(&web, &health);
@@ -210,6 +212,7 @@ impl House {
             ports: Ports { outputs: outputs.statuses(), inputs: vec![input.status()], usb: Arc::new(outputs.usb()) },
             library,
             backups: backups.handle.clone(),
+            settings_file,
             addresses: Arc::new(move || addresses::for_others(web_door, mqtt_door, &addresses::own())),
             name: Arc::new(move || {
                 let name = name.clone();

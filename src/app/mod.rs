@@ -77,7 +77,7 @@ fn start(loaded: Loaded, setup_report: Option<&Path>) -> Result<(), Box<dyn std:
     }
     limits::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(house::run(loaded.config, metrics, setup_report));
+    let ended = runtime.block_on(house::run(loaded, metrics, setup_report));
     // Whatever still runs was told to end and is late: nobody waits for it any longer.
     runtime.shutdown_background();
     ended.inspect_err(|fault| tracing::error!(%fault, "failed")).map_err(Into::into)

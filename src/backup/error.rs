@@ -84,7 +84,7 @@ impl BackupError {
     }
 
     pub(super) fn off() -> Self {
-        Self::new(BackupErrorKind::Off, "backups are switched off (set backup.enabled, DMX_CLOUD_BACKUP_ENABLED=true)")
+        Self::new(BackupErrorKind::Off, "backups are switched off (set backup.enabled; GET /about names the file)")
     }
 
     pub(super) fn busy() -> Self {

@@ -152,8 +152,8 @@ impl Board {
         let same = "backup.local_path is on the same medium as the data, so you lose both if that card fails: check that the \
                     stick is plugged in and mounted, and that the folder is on it";
         let changed = "backup.local_path is on a different medium than at the last backup, and the earlier versions are on \
-                       that one: plug it in and mount it. If you changed it on purpose, confirm with \
-                       POST /projects/default/backups/medium";
+                       that one: plug it in and mount it. If you changed it on purpose, say so in the \
+                       app under Devices, or by POST /projects/default/backups/medium";
         for (code, is, message) in [(SAME_MEDIUM, look.same, same), (MEDIUM_CHANGED, look.changed, changed)] {
             if is && self.health.raise(code, message) {
                 tracing::warn!(code, "backup_medium");

@@ -27,11 +27,7 @@ const HEADS: [&str; 2] = ["unclosed table", "unclosed array table"];
 
 /// Finds and reads the file: the one named by `--config`, the one in `DMX_CONFIG`, or the default one if it is there.
 pub(crate) fn find(option: Option<&Path>, variable: Option<&OsStr>) -> Result<Option<(PathBuf, String)>, Diagnostic> {
-    let (path, named_by) = match (option, variable) {
-        (Some(path), _) => (path, "--config: "),
-        (None, Some(path)) => (Path::new(path), "DMX_CONFIG: "),
-        (None, None) => (Path::new(DEFAULT), ""),
-    };
+    let (path, named_by) = named(option, variable);
     match text(path, named_by) {
         Ok(Some(text)) => Ok(Some((path.to_owned(), text))),
         Ok(None) if named_by.is_empty() => Ok(None),
@@ -40,6 +36,15 @@ pub(crate) fn find(option: Option<&Path>, variable: Option<&OsStr>) -> Result<Op
             Err(Diagnostic::new(about, "there is no such file", "name one that is there, or none"))
         }
         Err(fault) => Err(fault),
+    }
+}
+
+/// The file to read, and what named it.
+pub(crate) fn named<'a>(option: Option<&'a Path>, variable: Option<&'a OsStr>) -> (&'a Path, &'static str) {
+    match (option, variable) {
+        (Some(path), _) => (path, "--config: "),
+        (None, Some(path)) => (Path::new(path), "DMX_CONFIG: "),
+        (None, None) => (Path::new(DEFAULT), ""),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{self, Path, PathBuf};
 
 use super::diagnostic::{ConfigError, Diagnostic, Origin};
 use super::table::Setting;
@@ -21,6 +21,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// Where each setting that is not a built-in default comes from, by key (`mqtt.port`).
     pub origins: Origins,
+    /// The file of settings, whether it is there or not.
+    pub file: PathBuf,
 }
 
 /// Where settings come from, by key; what is not in here is a built-in default.
@@ -37,6 +39,8 @@ pub fn load<K: Into<OsString>, V: Into<OsString>>(
 ) -> Result<Loaded, ConfigError> {
     let variables = Variables::ours(variables);
     let mut draft = Draft::default();
+    let file = file::named(named, variables.file()).0;
+    let file = path::absolute(file).unwrap_or_else(|_| file.to_owned()); // Err: the working folder is gone
     match file::find(named, variables.file()) {
         Ok(Some((path, text))) => {
             file::read(&mut draft, &path, &text);
@@ -47,7 +51,7 @@ pub fn load<K: Into<OsString>, V: Into<OsString>>(
     }
     variables.read(&mut draft);
     secrets::read(&mut draft, &variables);
-    finish(draft)
+    finish(draft).map(|loaded| Loaded { file, ..loaded })
 }
 
 /// The same without a disk, so without secrets of files: `text` is what stands in appliance.toml. Must not panic, whatever it is given (fuzzed).
@@ -82,7 +86,11 @@ pub(crate) fn drop_ins(draft: &mut Draft, path: &Path, left_out: Option<&str>) {
 pub(crate) fn finish(mut draft: Draft) -> Result<Loaded, ConfigError> {
     check::check(&mut draft);
     let Draft { config, origins, faults, warnings, unclear: _ } = draft;
-    if faults.is_empty() { Ok(Loaded { config, warnings, origins }) } else { Err(ConfigError { faults, warnings }) }
+    if faults.is_empty() {
+        Ok(Loaded { config, warnings, origins, file: file::DEFAULT.into() })
+    } else {
+        Err(ConfigError { faults, warnings })
+    }
 }
 
 /// A configuration while it is being read.

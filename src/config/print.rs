@@ -114,7 +114,7 @@ mod tests {
     const NO_VARIABLES: [(&str, &str); 0] = [];
 
     fn printed_and_read_back(config: Config) -> Config {
-        let loaded = Loaded { config, warnings: Vec::new(), origins: [].into() };
+        let loaded = Loaded { config, warnings: Vec::new(), origins: [].into(), file: "".into() };
         let text = in_force(&loaded);
         parse(&text, NO_VARIABLES).unwrap_or_else(|faults| panic!("{faults}\n{text}")).config
     }
@@ -170,7 +170,8 @@ mod tests {
         config.mqtt.password = Some(Secret::new("geheim"));
         config.auth.keys = vec![Secret::new("geheim")];
         config.backup.old_keys = vec![Secret::new("passphrase:geheim")];
-        let text = in_force(&Loaded { config: config.clone(), warnings: Vec::new(), origins: [].into() });
+        let text =
+            in_force(&Loaded { config: config.clone(), warnings: Vec::new(), origins: [].into(), file: "".into() });
         assert!(!text.contains("geheim"), "{text}");
         assert_eq!(text.matches(MASK).count(), 3, "{text}");
 

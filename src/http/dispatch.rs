@@ -149,7 +149,7 @@ fn allow(methods: String) -> Option<HeaderValue> {
 }
 
 fn foreign() -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "pages of this Origin are not allowed (http.allow_origins, DMX_ALLOW_ORIGINS)")
+    Problem::new(StatusCode::FORBIDDEN, "pages of this Origin are not allowed (http.allow_origins)")
 }
 
 /// A method as a metric label: a client cannot make new ones.

@@ -59,7 +59,7 @@ impl Hosts {
             StatusCode::MISDIRECTED_REQUEST,
             format!(
                 "this appliance does not answer to the name {host}: use its IP address or its .local name, or add {host} to \
-                 http.allow_hosts (DMX_HTTP_ALLOW_HOSTS)"
+                 http.allow_hosts"
             ),
         ))
     }

@@ -24,6 +24,7 @@ mod testing;
 mod ws_tests;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -70,10 +71,31 @@ pub struct HttpDeps {
     pub library: Library,
     /// Their backups.
     pub backups: backup::Handle,
+    /// The file that people write settings into.
+    pub settings_file: SettingsFile,
     /// Where other machines reach this one now.
     pub addresses: Arc<dyn Fn() -> Addresses + Send + Sync>,
     /// What they call this one, when anybody knows.
     pub name: Arc<dyn Fn() -> Naming + Send + Sync>,
+}
+
+/// The file that people write settings into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingsFile {
+    /// `dmxd.toml` on the card's boot partition, which `dmxd setup` reads at each start.
+    OnCard,
+    /// A file of this machine, read when dmxd starts.
+    Here(PathBuf),
+}
+
+impl SettingsFile {
+    /// Its name on the card, else its path.
+    fn name(&self) -> String {
+        match self {
+            Self::OnCard => "dmxd.toml".to_owned(),
+            Self::Here(path) => path.display().to_string(),
+        }
+    }
 }
 
 /// Asks what this machine is called.
@@ -142,6 +164,7 @@ struct App {
     ports: Ports,
     library: Library,
     backups: backup::Handle,
+    settings_file: SettingsFile,
     addresses: Arc<dyn Fn() -> Addresses + Send + Sync>,
     name: Arc<dyn Fn() -> Naming + Send + Sync>,
     /// The turn of whoever works on a large document: read, 8 MiB may need ten times that.
@@ -174,6 +197,7 @@ impl App {
             ports: deps.ports,
             library: deps.library,
             backups: deps.backups,
+            settings_file: deps.settings_file,
             addresses: deps.addresses,
             name: deps.name,
             imports: Semaphore::new(1),

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use warp::hyper::body::Bytes;
 
 use super::dispatch::Response;
-use super::{Addresses, App, Devices, HttpDeps, NotOpened, Ports, UsbOutput, bind, server};
+use super::{Addresses, App, Devices, HttpDeps, NotOpened, Ports, SettingsFile, UsbOutput, bind, server};
 use crate::backup;
 use crate::config::{self, Config};
 use crate::dmx::ProjectId;
@@ -104,6 +104,7 @@ impl Web {
             library,
             backups: backup::Handle::off(),
             addresses: Arc::new(|| Addresses { web: vec!["http://192.0.2.7/".into()], mqtt: Vec::new() }),
+            settings_file: SettingsFile::Here("/etc/dmxd/appliance.toml".into()),
             name: Arc::new(|| Box::pin(async { Some("dmx-2.local".to_owned()) })),
         };
         let (stopper, stop) = stop::channel();

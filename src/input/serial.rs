@@ -28,7 +28,7 @@ const HEALTHY: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InputError {
     /// The settings name none.
-    #[error("no port is named; set input.port (DMX_INPUT_PORT), /dev/ttyUSB1 for example")]
+    #[error("no port is named; set input.port, /dev/ttyUSB1 for example")]
     NoPort,
     /// It cannot be opened.
     #[error(transparent)]

@@ -125,7 +125,7 @@ impl Usb {
     pub async fn reopen(&self) -> Result<String, OutputError> {
         let absent = |message| OutputError::new(OutputErrorKind::Absent, message);
         let Some(port) = &self.0 else {
-            return Err(absent("the USB output is switched off (set usb.enabled, DMX_USB_ENABLED=true)"));
+            return Err(absent("the USB output is switched off (set usb.enabled; GET /about names the file)"));
         };
         let (answer, opened) = tokio::sync::oneshot::channel();
         let ended = || absent("the USB output is stopping");

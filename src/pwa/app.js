@@ -51,7 +51,7 @@ async function start() {
   applyTheme();
   desk.start(); // while the words come
   await loadWords();
-  desk.notify = (words) => notices.tell(words);
+  desk.notify = (words, detail) => notices.tell(words, detail);
   void offerKey(brought);
   frame();
   addEventListener("hashchange", () => {

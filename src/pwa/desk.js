@@ -30,6 +30,8 @@ class Desk {
   looks = null;
   /** Null: they are switched off. Undefined: nobody knows. @type {Projects | null | undefined} */
   projects = undefined;
+  /** What the appliance last said of itself. @type {About | null} */
+  appliance = null;
   /** Names the content of the list of projects. */
   projectsTag = "";
   /** Names the content of the list of looks. */
@@ -44,7 +46,7 @@ class Desk {
   #frame = 0;
   #scenesAt = -Infinity;
   #refusedAt = -Infinity;
-  /** @type {(words: string) => void} Tells people something; the app sets it. */
+  /** @type {(words: string, detail?: string) => void} Tells people something; the app sets it. */
   notify = () => {};
   /** A connection has come up, and everything is known again. */
   onBack = () => {};
@@ -263,8 +265,16 @@ class Desk {
    * looks like a fault in a browser's console.
    * @param {AbortSignal} [signal]
    */
-  about(signal) {
-    return this.ask(/** @type {Promise<About>} */ (api.json("GET", "/about", { signal })), null);
+  async about(signal) {
+    const about = await this.ask(/** @type {Promise<About>} */ (api.json("GET", "/about", { signal })), null);
+    if (about) this.appliance = about;
+    return about;
+  }
+
+  /** Where people write settings, in a sentence. */
+  get settingsFile() {
+    const { settings } = this.appliance ?? {};
+    return settings?.onCard ? t("setting.card") : (settings?.file ?? t("setting.unknown"));
   }
 
   async loadProjects() {
@@ -284,16 +294,18 @@ class Desk {
    * @template T
    * @param {Promise<T>} promise
    * @param {string | null} [done] Words for when it worked; null: not a word, neither way.
+   * @param {Record<number, string>} [known] Why it may have failed, by status; else the words of `why`.
    * @returns {Promise<T | null>}
    */
-  async ask(promise, done = "") {
+  async ask(promise, done = "", known = {}) {
     if (done !== null) this.notify(""); // what was said of an earlier try
     try {
       const answer = await promise;
       if (done) this.notify(done);
       return answer;
     } catch (error) {
-      if (done !== null) this.notify(t("failed", { why: why(error) }));
+      const own = error instanceof api.Refused ? known[error.status] : undefined;
+      if (done !== null) this.notify(t("failed", { why: own ?? why(error) }), own ? "" : detail(error));
       return null;
     }
   }
@@ -439,14 +451,23 @@ function differs(now, shown, body) {
 }
 
 /**
- * Why something did not work. What the appliance says in its own English is for who can use it.
+ * Why something did not work.
  * @param {unknown} error
  */
 export function why(error) {
   if (!(error instanceof api.Refused) || error.status === 0) return t("failed.nolink");
   const key = `failed.${error.status}`;
-  return t(knows(key) ? key : "failed.reason", { detail: error.message });
+  return t(knows(key) ? key : "failed.fault");
 }
+
+/** Statuses of which the app's own words say everything. */
+const SAID = [0, 401, 412, 413];
+
+/**
+ * What the appliance says beyond that in its own English, which is shown apart; empty when that is nothing.
+ * @param {unknown} error
+ */
+export const detail = (error) => (error instanceof api.Refused && !SAID.includes(error.status) ? error.message : "");
 
 /** A name until somebody gives one: the kind of device, and two letters so that two tablets are two. */
 function firstName() {

@@ -30,14 +30,18 @@ impl Note {
     }
 }
 
-/// Hangs everything up on the board. No report is no trouble: this machine has no `dmxd setup`.
-pub(crate) fn read_out(path: &Path, health: &Health) {
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-        Err(error) => return tracing::warn!(%error, path = %path.display(), "setup_report"),
-    };
-    let notes: Vec<Note> = match serde_json::from_slice(&text) {
+/// Raises every note as a problem. False: there is no report, since `dmxd setup` does not run on this machine.
+pub(crate) fn read_out(path: &Path, health: &Health) -> bool {
+    match std::fs::read(path) {
+        Ok(text) => raise(path, &text, health),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return false,
+        Err(error) => tracing::warn!(%error, path = %path.display(), "setup_report"),
+    }
+    true
+}
+
+fn raise(path: &Path, text: &[u8], health: &Health) {
+    let notes: Vec<Note> = match serde_json::from_slice(text) {
         Ok(notes) => notes,
         Err(error) => return tracing::warn!(%error, path = %path.display(), "setup_report"),
     };

@@ -221,5 +221,7 @@ async fn the_appliance_starts_whatever_was_found_and_readyz_tells_it() {
     let appliance = Home::new().started_by(starter.chain([report.into_os_string()])).start().await;
     assert_eq!(appliance.web().accepted(&command([1, 2, 3])).await, 1);
     assert_eq!(appliance.web().problems().await, ["DATA_MISSING", "SETUP_FAULT"]);
+    let settings = appliance.web().get("/about").await.json()["settings"].clone();
+    assert_eq!(settings, serde_json::json!({ "file": "dmxd.toml", "onCard": true }));
     appliance.terminate().await;
 }

@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use warp::http::StatusCode;
 
-use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
+use super::super::{App, SettingsFile};
 use super::{Route, get};
 
 /// The row.
@@ -28,6 +28,8 @@ struct About {
     projects: bool,
     /// Whether backups are made: else `/projects/{id}/backups` and all below it are 404.
     backups: bool,
+    /// Where its settings are.
+    settings: Settings,
     /// What this machine is called on its network (mDNS), `dmx-2.local` when another one has taken `dmx.local`; `null`
     /// where nobody says so.
     name: Option<String>,
@@ -41,12 +43,27 @@ struct About {
     key_known: bool,
 }
 
+/// Where the settings are.
+#[derive(Serialize, JsonSchema)]
+#[schemars(
+    title = "Settings",
+    description = "Where people write the appliance's settings; a restart puts them in force."
+)]
+struct Settings {
+    /// `dmxd.toml` on the card of the image, else the path of `appliance.toml`, which need not exist.
+    file: String,
+    /// Whether it is on the card's first partition, which any computer can open.
+    #[serde(rename = "onCard")]
+    on_card: bool,
+}
+
 async fn read(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let addresses = (app.addresses)();
     let about = About {
         version: env!("CARGO_PKG_VERSION"),
         projects: app.library.several(),
         backups: app.backups.is_on(),
+        settings: Settings { file: app.settings_file.name(), on_card: app.settings_file == SettingsFile::OnCard },
         name: (app.name)().await,
         addresses: addresses.web,
         mqtt: addresses.mqtt,

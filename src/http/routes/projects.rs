@@ -132,7 +132,7 @@ pub(super) fn several(app: &App) -> Result<(), Problem> {
     }
     Err(Problem::new(
         StatusCode::NOT_FOUND,
-        "projects are switched off (set projects.enabled, DMX_PROJECTS_ENABLED=true)",
+        "projects are switched off (set projects.enabled; GET /about names the file)",
     ))
 }
 

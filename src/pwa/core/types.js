@@ -31,7 +31,7 @@
  *   lastDisconnect: { at: number, why: string, willPublished: boolean } | null }} Client
  * @typedef {{ port: string, vendorId: number, productId: number, manufacturer?: string | null, product?: string | null,
  *   serialNumber?: string | null }} UsbDevice
- * @typedef {{ version: string, projects: boolean, backups: boolean, name: string | null, addresses: string[], mqtt: string[], keyKnown: boolean }} About
+ * @typedef {{ version: string, projects: boolean, backups: boolean, settings: { file: string, onCard: boolean }, name: string | null, addresses: string[], mqtt: string[], keyKnown: boolean }} About
  * @typedef {{ ready: boolean, mqttConnected: boolean, queueDepth: number, problems: { code: string, message: string }[] }} Ready
  * @typedef {{ added: string[], changed: string[], removed: string[] }} ListChanges
  * @typedef {{ dryRun: boolean, channels: number, changes: Record<string, ListChanges>, universesLeftOut?: number[] }} RestoreDryRun

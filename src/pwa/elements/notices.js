@@ -15,12 +15,15 @@ export class Notices extends HTMLElement {
     if (!this.#note.parentNode) this.prepend(this.#note);
   }
 
-  /** @param {string} words Empty: nothing more is to be said. */
-  tell(words) {
+  /**
+   * @param {string} words Empty: nothing more is to be said.
+   * @param {string} [detail] What the appliance said, in its own English.
+   */
+  tell(words, detail = "") {
     clearTimeout(this.#timer);
-    this.#note.replaceChildren(...(words ? [h("span", null, words)] : []));
+    this.#note.replaceChildren(...(words ? [h("span", null, words)] : []), ...(detail ? [h("small", { class: "quiet", lang: "en" }, detail)] : []));
     if (!words) return;
-    this.#timer = setTimeout(() => this.#note.replaceChildren(), Math.max(STAY_MS, words.length * LETTER_MS));
+    this.#timer = setTimeout(() => this.#note.replaceChildren(), Math.max(STAY_MS, (words.length + detail.length) * LETTER_MS));
   }
 }
 

@@ -3,8 +3,8 @@
 import * as api from "../core/api.js";
 import { h, keep, mark, reveal, say } from "../core/dom.js";
 import { beginning, moment, percent, size, t } from "../core/words.js";
-import { desk } from "../desk.js";
-import { field, poll, section, would } from "./parts.js";
+import { desk, detail, why } from "../desk.js";
+import { field, poll, section, switchOn, would } from "./parts.js";
 
 /** @import { BackupStatus, RestoreDryRun, Version } from "../core/types.js" */
 
@@ -30,14 +30,15 @@ export function backups(project, signal) {
     const about = await desk.about(signal);
     if (signal.aborted || !about) return;
     if (!about.backups) {
-      body.replaceChildren(h("p", null, t("backups.off")), h("pre", null, "[backup]\nenabled = true"), h("p", { class: "quiet" }, t("backups.off.kept")));
+      body.replaceChildren(h("p", null, t("backups.off")), switchOn("backup"), h("p", { class: "quiet" }, t("backups.off.kept")));
       return;
     }
     const response = await desk.ask(api.call("GET", `${base}/backups`, { signal }), null);
     if (signal.aborted || !response) return;
     if (!response.ok && list.isConnected) return; // what is known is better than a fault that passes
     if (!response.ok) {
-      body.replaceChildren(h("p", null, t("failed", { why: (await response.json()).detail })));
+      const error = new api.Refused(response.status, (await response.json().catch(() => ({}))).detail ?? "");
+      body.replaceChildren(h("p", null, t("failed", { why: why(error) })), h("p", { class: "quiet detail", lang: "en" }, detail(error)));
       return;
     }
     /** @type {{ versions: Version[] }} */

@@ -5,11 +5,14 @@ import { h, keep, mark, say } from "../core/dom.js";
 import { age, count, knows, t } from "../core/words.js";
 import { desk, why } from "../desk.js";
 import { icon } from "../elements/icons.js";
-import { poll, section } from "./parts.js";
+import { poll, section, sure, switchOn } from "./parts.js";
 
 /** @import { Client, Device, Port, Ready, UsbDevice } from "../core/types.js" */
 
 const EVERY_MS = 2000;
+
+/** Sections of the settings that switch a port on. */
+const SECTIONS = /** @type {const} */ ({ enttec: "usb", ola: "ola", input: "input" });
 
 /** How the appliance's words for the end of a connection begin. */
 const GONE = /** @type {const} */ ({
@@ -24,6 +27,7 @@ export function devices(signal) {
   const ports = h("div", { class: "cards" });
   const noPorts = h("p", { class: "quiet" });
   const lamps = h("div", { class: "cards" });
+  const off = h("details", { hidden: true }, h("summary", null, t("devices.off")));
   const noLamps = h("p", { class: "quiet" });
   const clients = h("div", { class: "cards" });
   const noClients = h("p", { class: "quiet" });
@@ -34,7 +38,17 @@ export function devices(signal) {
   const come = (/** @type {HTMLElement} */ place, words = "") => waiting.delete(place) && say(place, words);
 
   const failed = h("p", { class: "wrong", role: "status" });
+  /** Says how what is switched off is switched on. @param {string[]} names */
+  const offered = (names) => {
+    const missing = desk.appliance ? names.filter((name) => name in SECTIONS) : [];
+    off.hidden = missing.length === 0;
+    const [summary, ...others] = off.children;
+    if (!summary || others.length === missing.length) return; // it takes a restart to change them
+    off.replaceChildren(summary, ...missing.map((name) =>
+      h("div", { class: "stack off" }, h("h3", null, t(`devices.name.${name}`)), switchOn(SECTIONS[/** @type {keyof typeof SECTIONS} */ (name)]))));
+  };
   const look = async () => {
+    if (!desk.appliance) await desk.about(signal); // the words name its file of settings
     const [ready, outputs, presence, plugged] = await all(failed, [
       /** @type {Promise<Ready>} */ (api.json("GET", "/readyz", { signal, also: [503] })),
       /** @type {Promise<{ outputs: Port[], inputs: Port[] }>} */ (api.json("GET", "/outputs", { signal })),
@@ -49,6 +63,7 @@ export function devices(signal) {
       keep(ports, both, ({ name }) => name, makeCard, (card, port) => paintPort(card, port, now));
       come(noPorts, t("devices.outputs.none"));
       noPorts.hidden = outputs.outputs.some(({ enabled }) => enabled);
+      offered([...outputs.outputs, ...outputs.inputs].filter(({ enabled }) => !enabled).map(({ name }) => name));
     }
     if (presence) {
       const behind = new Map(presence.clients.map((client) => [client.clientId, client]));
@@ -75,12 +90,12 @@ export function devices(signal) {
     await look().catch(() => {});
   };
   const reconnect = async () => {
-    const opened = await desk.ask(/** @type {Promise<{ port: string }>} */ (api.json("POST", "/usb/reconnect", { patience: 15_000 })));
+    const opened = await desk.ask(/** @type {Promise<{ port: string }>} */ (api.json("POST", "/usb/reconnect", { patience: 15_000 })), "", { 404: t("devices.usb.absent"), 502: t("devices.usb.failed") });
     if (opened) desk.notify(t("devices.usb.opened", { port: opened.port }));
   };
   return h("div", { class: "page columns" }, h("h1", { class: "unseen" }, t("nav.devices")),
     h("div", { class: "wide" }, section(t("devices.problems"), failed, problems)),
-    section(t("devices.outputs"), noPorts, ports,
+    section(t("devices.outputs"), noPorts, ports, off,
       h("div", { class: "row usb" }, h("h3", null, t("devices.usb")), h("button", { type: "button", onclick: refresh }, icon("refresh"), t("devices.usb.refresh")),
         h("button", { type: "button", onclick: reconnect }, t("devices.usb.reconnect"))), usb),
     section(t("devices.lamps"), noLamps, lamps),
@@ -116,9 +131,10 @@ function makeProblem({ code, message }) {
   const port = /^(ola|enttec)\b/.exec(message)?.[1];
   const key = [`problem.${code}.${port}`, `problem.${code}`].find(knows) ?? "problem.OTHER";
   return h("article", { class: "problem" }, icon("warn"),
-    h("div", null, h("h3", null, t(key)), h("p", null, t(`${key}.do`)),
+    h("div", null, h("h3", null, t(key)), h("p", null, t(`${key}.do`, { file: desk.settingsFile })),
       code === "IMPORT_INCOMPLETE" ? acknowledgement() : null,
-      h("details", null, h("summary", { class: "quiet" }, t("problem.detail")), h("p", { class: "quiet" }, message))));
+      code === "BACKUP_MEDIUM_CHANGED" ? acceptance() : null,
+      h("details", null, h("summary", { class: "quiet" }, t("problem.detail")), h("p", { class: "quiet", lang: "en" }, message))));
 }
 
 /** Takes notice of what a predecessor's files lack; the problem goes with the next look, or says what is left of it. */
@@ -131,7 +147,13 @@ function acknowledgement() {
   return button;
 }
 
-const makeCard = () => h("article", { class: "card" }, h("h3", null), h("p", { class: "state" }), h("p", { class: "quiet" }), h("p", { class: "quiet" }));
+/** Takes the medium that backups go to now for the right one. */
+function acceptance() {
+  const accept = () => desk.ask(api.json("POST", `/projects/${encodeURIComponent(desk.projects?.activeId ?? "default")}/backups/medium`, { patience: 15_000 }));
+  return sure(t("problem.medium"), t("problem.medium.sure"), () => void accept());
+}
+
+const makeCard = () => h("article", { class: "card" }, h("h3", null), h("p", { class: "state" }), h("p", { class: "quiet" }), h("p", { class: "quiet" }), h("p", { class: "quiet detail", lang: "en" }));
 
 /**
  * Why a client went, in people's words.
@@ -145,7 +167,7 @@ function gone(why) {
 /**
  * @param {HTMLElement} card
  * @param {"good" | "bad" | "off"} how
- * @param {string[]} words Name, state, and up to two further lines.
+ * @param {string[]} words Name, state, and up to three further lines, the last one in the appliance's own English.
  */
 function paintCard(card, how, words) {
   mark(card, "data-how", how);
@@ -165,8 +187,8 @@ function paintPort(card, port, now) {
   const name = knows(`devices.name.${kind}`) ? t(`devices.name.${kind}`) : port.name;
   const rate = count(port.input ? "devices.commands" : "devices.fps", Math.round(port.fps));
   const state = port.connected ? `${t(port.input ? "devices.listening" : "devices.running")} · ${rate}` : t("devices.down");
-  const fault = port.lastError && port.lastErrorAt ? t("devices.error.before", { age: age(now - port.lastErrorAt), why: port.lastError }) : "";
-  paintCard(card, port.connected ? "good" : "bad", [`${name} · ${t("devices.universe", { n: port.universe })}`, state, port.target, fault]);
+  const fault = port.lastError && port.lastErrorAt ? t("devices.error.before", { age: age(now - port.lastErrorAt) }) : "";
+  paintCard(card, port.connected ? "good" : "bad", [`${name} · ${t("devices.universe", { n: port.universe })}`, state, port.target, fault, fault && (port.lastError ?? "")]);
 }
 
 /**

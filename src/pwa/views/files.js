@@ -3,7 +3,7 @@
 import * as api from "../core/api.js";
 import { h, reveal } from "../core/dom.js";
 import { t } from "../core/words.js";
-import { desk, why } from "../desk.js";
+import { desk, detail, why } from "../desk.js";
 import { section, would } from "./parts.js";
 
 /** @import { ListChanges } from "../core/types.js" */
@@ -58,7 +58,7 @@ async function consider(raw, plan, then) {
     const asked = api.json("POST", `/import?mode=${mode}`, { raw, match: seen, patience: 60_000 });
     const done = await desk.ask(asked);
     if (!done) return void look(); // it may be another show by now
-    desk.notify(done.notKept ? t("files.notKept", { why: done.notKept }) : t("files.done"));
+    desk.notify(t(done.notKept ? "files.notKept" : "files.done"), done.notKept);
     plan.replaceChildren();
     void desk.loadScenes();
     then();
@@ -70,7 +70,7 @@ async function consider(raw, plan, then) {
     /** @type {ReturnType<typeof api.tagged<{ changes: Record<string, ListChanges> }>>} */
     const asked = api.tagged("POST", `/import?mode=${mode}&dryRun=1`, { raw });
     const dry = await asked.catch((error) => {
-      desk.notify(t("failed", { why: why(error) })); // else what was said before stays: perhaps why it has to be looked at again
+      desk.notify(t("failed", { why: why(error) }), detail(error)); // else what was said before stays: perhaps why it has to be looked at again
       return null;
     });
     if (looked !== mode) return true;
@@ -102,5 +102,5 @@ async function refused(asked) {
   if (!(error instanceof api.Refused) || !(error.status in KNOWN)) return null;
   const known = KNOWN[/** @type {keyof typeof KNOWN} */ (error.status)];
   return h("div", { class: "stack", role: "alert" }, h("p", { class: "wrong" }, t(`files.${known}`)),
-    h("details", null, h("summary", { class: "quiet" }, t("problem.detail")), h("p", { class: "quiet detail" }, error.message)));
+    h("details", null, h("summary", { class: "quiet" }, t("problem.detail")), h("p", { class: "quiet detail", lang: "en" }, error.message)));
 }

@@ -13,6 +13,11 @@ const ASK_MS = 4000;
 /** Looks that are named in a line of changes; the rest is an ellipsis. */
 const NAMED = 8;
 
+/** The lines that switch a feature on, by section of the settings. */
+const LINES = /** @type {const} */ ({
+  projects: "enabled = true", backup: "enabled = true", usb: "enabled = true", ola: "enabled = true", input: 'enabled = true\nport = "/dev/ttyUSB0"',
+});
+
 let sections = 0;
 let controls = 0;
 
@@ -23,6 +28,23 @@ let controls = 0;
 export function section(title, ...children) {
   const id = `s${sections++}`;
   return h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, title), ...children);
+}
+
+/**
+ * How to switch a feature on where this appliance runs: which lines go into which file.
+ * @param {keyof typeof LINES} name A section of the settings.
+ */
+export function switchOn(name) {
+  const head = `[${name}]`;
+  const lines = h("pre", null, `${head}\n${LINES[name]}`);
+  const copy = () => {
+    getSelection()?.selectAllChildren(lines);
+    // Pages by plain http have no navigator.clipboard. Where this fails too, the lines are selected.
+    if (document.execCommand("copy")) desk.notify(t("setting.copied"));
+  };
+  return h("div", { class: "stack" },
+    h("p", null, t(desk.appliance?.settings.onCard ? "setting.on.card" : "setting.on.file", { file: desk.settingsFile })), lines,
+    h("div", { class: "row" }, h("button", { type: "button", "data-here": true, onclick: copy }, t("setting.copy")), h("small", { class: "quiet" }, t("setting.section", { head }))));
 }
 
 /**

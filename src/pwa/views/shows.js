@@ -6,7 +6,7 @@ import { desk } from "../desk.js";
 import { backups } from "./backups.js";
 import { files } from "./files.js";
 import { projectList, projectForm } from "./projects.js";
-import { section } from "./parts.js";
+import { section, switchOn } from "./parts.js";
 
 /** The project there is while they are switched off. */
 const ONE = "default";
@@ -16,7 +16,6 @@ export function shows(signal) {
   const page = h("div", { class: "page columns" });
   const title = h("h1", { class: "unseen" }, t("shows.title"));
   const waiting = h("p", { class: "quiet" }, t("loading"));
-  const off = section(t("shows.off.title"), h("p", null, t("shows.off")), h("pre", null, "[projects]\nenabled = true"));
   /** @type {string | null | undefined} What the page was made for. */
   let made;
   let within = new AbortController();
@@ -27,7 +26,8 @@ export function shows(signal) {
     if (active === undefined) return page.replaceChildren(title, waiting);
     const kept = backups(active ?? ONE, inside);
     const file = files(() => void kept.load());
-    if (active === null) return page.replaceChildren(title, h("div", { class: "stack" }, off, file), h("div", { class: "stack" }, kept.panel));
+    const off = () => section(t("shows.off.title"), h("p", null, t("shows.off")), switchOn("projects"));
+    if (active === null) return page.replaceChildren(title, h("div", { class: "stack" }, off(), file), h("div", { class: "stack" }, kept.panel));
     const about = h("div", null);
     let shown = new AbortController();
     inside.addEventListener("abort", () => shown.abort(), { once: true });

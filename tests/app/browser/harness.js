@@ -33,14 +33,19 @@ export const PATIENCE_MS = 20_000;
 export class Appliance {
   #folder = mkdtempSync(join(tmpdir(), "dmxd-app-"));
   #variables;
+  #args;
   #child;
   #said = "";
   port = 0;
   mqttPort = 0;
 
-  /** @param {Record<string, string>} variables settings, as `DMX_` variables */
-  constructor(variables = {}) {
+  /**
+   * @param {Record<string, string>} variables settings, as `DMX_` variables
+   * @param {string[]} args of its command line
+   */
+  constructor(variables = {}, args = []) {
     this.#variables = variables;
+    this.#args = args;
   }
 
   /** Starts it, again on the same port, and waits until its doors are open. */
@@ -49,7 +54,7 @@ export class Appliance {
       DMX_HOST: "127.0.0.1", DMX_PORT: String(this.port), DMX_MQTT_BIND: "127.0.0.1", DMX_MQTT_PORT: "0", DMX_DATA_DIR: "data",
     };
     // Nothing of the developer's own environment may decide a test.
-    const child = spawn(DMXD, { cwd: this.#folder, env: { ...own, ...this.#variables }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(DMXD, this.#args, { cwd: this.#folder, env: { ...own, ...this.#variables }, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     process.once("exit", () => child.kill("SIGKILL")); // whatever ends the test must not leave it behind
     child.stderr.on("data", (text) => (this.#said += text));

@@ -20,6 +20,10 @@ async fn about_names_addresses_that_other_machines_can_dial() {
     assert_eq!(about["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!((&about["addresses"], &about["mqtt"]), (&json!([]), &json!([])), "both doors are on the loopback");
 
+    let file = about["settings"]["file"].as_str().unwrap();
+    assert!(file.starts_with('/') && file.ends_with("/appliance.toml"), "where dmxd would read it: {file}");
+    assert_eq!(about["settings"]["onCard"], false);
+
     // Not private, but nothing for those whom the appliance does not know.
     let required = Home::new().set("DMX_AUTH_MODE", "required").set("DMX_AUTH_KEYS", "right").start().await;
     required.web().get("/about").await.problem(401);
