@@ -69,7 +69,7 @@ impl BackupErrorKind {
         }
     }
 
-    /// Whether whoever asked asked for the wrong thing: not worth a line in the log.
+    /// Whether the request itself was wrong: not worth a line in the log.
     pub(super) fn is_the_askers(self) -> bool {
         match self {
             Self::Off | Self::NotFound | Self::NotActive | Self::Busy | Self::Foreign => true,

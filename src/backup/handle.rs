@@ -230,7 +230,7 @@ impl Inner {
     ) -> Result<T, BackupError> {
         let (answer, outcome) = oneshot::channel();
         let order = Order { task: task(answer), turn };
-        // Whoever has the turn finds the line empty.
+        // The holder of the turn finds the line empty.
         self.orders.try_send(order).map_err(|_| BackupError::stopping())?;
         outcome.await.unwrap_or_else(|_| Err(BackupError::stopping()))
     }

@@ -45,7 +45,7 @@ pub(super) trait Vault: Send + Sync {
 
     /// The place of the next version in the order of making; `None` when nothing tells.
     fn next_order<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Option<u64>, BackupError>> {
-        // Whoever does not answer now will not take a version either.
+        // A vault that does not answer now will not take a version either.
         Box::pin(async move { Ok(Some(Version::next_order(&self.list(project).await?))) })
     }
 

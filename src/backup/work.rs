@@ -27,7 +27,7 @@ const SAFETY: usize = 5;
 /// Tries to keep what a restore replaces, while it is being edited.
 const EDITED: usize = 3;
 
-/// So long it is tried to remove what did not come out well: whoever asked waits for the bad news.
+/// How long removing a failed version may take: its sender waits for the bad news.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
 /// No job takes longer, whatever the place where backups are kept does: the largest one takes this at 32 kB a second.

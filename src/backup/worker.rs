@@ -53,7 +53,7 @@ impl Worker {
             rules: Rules::new(&settings),
         });
         let schedule = Schedule::new(settings.auto_interval_minutes, Instant::now());
-        // Room for one: whoever has the turn sends one order.
+        // Room for one: the holder of the turn sends one order.
         let (orders, line) = mpsc::channel(1);
         let turn = Arc::new(Semaphore::new(1));
         let handle = Handle::new(settings.enabled, Arc::clone(&work), orders, turn);
@@ -122,7 +122,7 @@ impl Worker {
                 let outcome = in_time(self.work.create(&project, label)).await;
                 self.note(&project, Doing::Creating, &outcome);
                 drop(turn);
-                let _ = answer.send(outcome.map(|made| made.version)); // whoever asked may have gone
+                let _ = answer.send(outcome.map(|made| made.version)); // Err: nobody waits for it any more
             }
             Task::Restore(project, source, answer) => {
                 let outcome = self.work.restore(&project, source).await;
@@ -203,7 +203,7 @@ impl Worker {
             }
             Err(fault) => {
                 self.work.board.failed(project, doing, fault);
-                // Whoever asked for the wrong thing has tried nothing.
+                // A wrong request has tried nothing.
                 if let Some(schedule) = self.schedule.as_mut().filter(|_| !fault.kind.is_the_askers()) {
                     schedule.failed(now);
                 }

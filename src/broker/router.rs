@@ -61,7 +61,7 @@ impl From<LinkError> for RouterGone {
     }
 }
 
-/// Events that may wait for the router, of the 1,000 that its line holds: with more, whoever has time waits, so that
+/// Events that may wait for the router, of the 1,000 that its line holds: beyond that, those who have time wait, so that
 /// nobody's thread is held up by a router that is stuck.
 const EVENTS: usize = 900;
 

@@ -1,4 +1,4 @@
-//! What a single value cannot show: settings that need each other, and features that this version has not got.
+//! What a single value cannot show: settings that depend on each other, and features that this version lacks.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,12 +9,12 @@ use super::table::settings;
 use super::{AuthMode, BackupProvider, Config, this_machine};
 use crate::kit::usb::same_file;
 
-/// More cannot be mapped: r, g, b.
+/// r, g, b: no more can be mapped
 const INPUT_CHANNELS: u16 = 3;
 
 /// A rule about one setting and others that it looks at.
 struct Rule {
-    /// The settings it looks at; the first one that somebody set is told, for it can be found.
+    /// The settings it looks at. A fault names the first one that somebody set, since that one can be found.
     keys: &'static [&'static str],
     broken: fn(&Config) -> bool,
     /// What is wrong; `{}` stands for the value.
@@ -103,7 +103,7 @@ const RULES: &[Rule] = &[
     },
 ];
 
-/// Features that are parsed and checked already, and refused while they cannot be had.
+/// Features that are parsed and checked but not available yet, and therefore refused.
 const NOT_YET: &[Rule] = &[
     Rule {
         keys: &["mqtt.host"],
@@ -126,7 +126,7 @@ const ODD: &[Rule] = &[
         wrong: "the input has no port, so nothing is read",
         right: "name it in input.port, /dev/ttyUSB0 for example",
     },
-    // No fault: links and numbers move with what is plugged in, and one of the two works all the same.
+    // Not a fault: links and numbers change with what is plugged in, and one of the two works anyway.
     Rule {
         keys: &["input.port", "usb.port"],
         broken: |c| both_named(c) && c.usb.port != c.input.port && same_file(&c.usb.port, &c.input.port),
@@ -135,12 +135,12 @@ const ODD: &[Rule] = &[
     },
 ];
 
-/// Whether both the USB output and the input run and are told where.
+/// Whether both the USB output and the input run on named ports.
 fn both_named(c: &Config) -> bool {
     c.usb_runs() && c.input.enabled && !c.input.port.is_empty()
 }
 
-/// Holds the whole draft against the rules and settles what the contract settles.
+/// Checks the whole draft against the rules and fills in what follows from other settings.
 pub(crate) fn check(draft: &mut Draft) {
     draft.config.input.channels = draft.config.input.channels.min(INPUT_CHANNELS);
     let faults: Vec<_> = RULES.iter().chain(NOT_YET).filter_map(|rule| rule.hold_against(draft)).collect();
@@ -162,12 +162,12 @@ impl Rule {
     }
 }
 
-/// Whether two listeners on one port would meet.
+/// Whether two listeners on one port would collide.
 fn overlap(a: IpAddr, b: IpAddr) -> bool {
     a == b || a.is_unspecified() || b.is_unspecified()
 }
 
-/// Multicast, and the broadcast address of every net.
+/// Multicast, and the broadcast address of every network.
 fn is_of_many(address: IpAddr) -> bool {
     address.is_multicast() || address == IpAddr::from(Ipv4Addr::BROADCAST)
 }

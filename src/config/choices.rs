@@ -5,9 +5,9 @@ use super::{AuthMode, BackupProvider, LogLevel, OutputMode, Park};
 
 /// One of a few words, in any case.
 pub(crate) trait Choice: Copy + PartialEq + 'static {
-    /// Every word; of several for one value the first is written.
+    /// Every word; if several mean one value, the first is the one written.
     const WORDS: &'static [(&'static str, Self)];
-    /// The words as an operator should know them.
+    /// The words, for messages.
     const RIGHT: &'static str;
 }
 
@@ -32,7 +32,7 @@ impl Choice for AuthMode {
 }
 
 impl Choice for LogLevel {
-    /// `warning` and `critical` are Python's names, which the predecessor took.
+    /// `warning` and `critical` are Python's names, which the predecessor accepted.
     const WORDS: &'static [(&'static str, Self)] = &[
         ("trace", Self::Trace),
         ("debug", Self::Debug),

@@ -29,9 +29,9 @@ impl fmt::Display for Origin {
 pub struct Diagnostic {
     /// What it is about: `appliance.toml:12: mqtt.port` or `DMX_MQTT_PORT`.
     pub about: String,
-    /// What is wrong: `70000 is out of range`.
+    /// The fault: `70000 is out of range`.
     pub wrong: String,
-    /// What would be right: `use a whole number from 0 to 65535`.
+    /// The remedy: `use a whole number from 0 to 65535`.
     pub right: String,
 }
 
@@ -49,12 +49,12 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Everything that is wrong: the one message that ends the start.
+/// Everything that is wrong: the one message that ends a failed start.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigError {
     /// What keeps dmxd from starting; at least one.
     pub faults: Vec<Diagnostic>,
-    /// What would not have.
+    /// What does not.
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -68,11 +68,11 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// The candidate that `word` was most likely meant to be.
+/// The candidate that `word` most likely stands for.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let far = |candidate: &str| strsim::damerau_levenshtein(&word, &candidate.to_lowercase());
-    // A third of the letters wrong is a typing error; more is another word.
+    // a third of the letters wrong is a typing error; more is another word
     let near = candidates.map(|c| (far(c), c)).filter(|(distance, c)| distance * 3 <= c.chars().count());
     near.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }

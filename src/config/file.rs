@@ -1,4 +1,4 @@
-//! Settings from appliance.toml. Every fault names its line; of one line that is not TOML only the first is told.
+//! Settings from appliance.toml. Every fault names its line; a line that is not TOML gives only its first fault.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -18,10 +18,10 @@ use super::table::{SECTIONS, Section, settings};
 /// The file that is read when none is named.
 pub(crate) const DEFAULT: &str = "appliance.toml";
 
-/// Ours has some 6 kB; more than this is another file, or a device that never ends.
+/// Ours has some 6 kB; more than this is another file, or a device that never ends
 const LARGEST_BYTES: u64 = 1024 * 1024;
 
-/// What the parser says of a name that is given twice, and of a section's head without its end.
+/// How the parser words a name that stands twice, and a section's head without its end.
 const TWICE: &str = "duplicate key";
 const HEADS: [&str; 2] = ["unclosed table", "unclosed array table"];
 
@@ -80,10 +80,10 @@ pub(crate) fn text(path: &Path, named_by: &str) -> Result<Option<String>, Diagno
     text_of(path, path, named_by)
 }
 
-/// The text of a file that messages call by another name.
+/// The same; messages call the file by another name.
 ///
 /// # Errors
-/// In the words of `--check`.
+/// As `--check` words them.
 pub fn text_called(path: &Path, shown_as: &Path) -> Result<Option<String>, Diagnostic> {
     text_of(path, shown_as, "")
 }
@@ -106,15 +106,15 @@ fn text_of(path: &Path, shown_as: &Path, named_by: &str) -> Result<Option<String
     })
 }
 
-/// Bytes that are no text.
+/// Bytes that are not text.
 struct NotText {
-    /// Where that begins, from 1.
+    /// The line of the first such byte, from 1.
     line: usize,
     wrong: &'static str,
 }
 
 /// The text of bytes: UTF-8, or what Windows calls "Unicode", UTF-16 with a mark. The mark stays as a character, which TOML
-/// skips. In which of its many other codes Windows has saved a file ("ANSI") cannot be told.
+/// skips. Text in another code page of Windows ("ANSI") cannot be recognised.
 fn decode(bytes: Vec<u8>) -> Result<String, NotText> {
     match bytes.as_slice() {
         [0xff, 0xfe, ..] => return utf_16(&bytes, u16::from_le_bytes),
@@ -147,7 +147,7 @@ impl NotText {
     }
 }
 
-/// The line in which a text ends, from 1.
+/// The line where a text ends, from 1.
 fn line_behind(text: &str) -> usize {
     1 + text.matches('\n').count()
 }
@@ -164,7 +164,7 @@ pub(crate) fn read(draft: &mut Draft, path: &Path, text: &str) {
     read_all(draft, None, path, text);
 }
 
-/// Lays the text of a file over the draft, and over `machine` what is the machine's.
+/// Lays the text of a file over the draft; the machine's own settings go into `machine`.
 pub(crate) fn read_with_machine(draft: &mut Draft, machine: &mut Machine, path: &Path, text: &str) {
     read_all(draft, Some(machine), path, text);
 }
@@ -175,7 +175,7 @@ fn read_all(draft: &mut Draft, machine: Option<&mut Machine>, path: &Path, text:
     let mut reader = Reader { draft, machine, path, breaks, broken: BTreeSet::new(), faults: Vec::new() };
     let (twice, broken): (Vec<_>, Vec<_>) = errors.into_iter().partition(|error| error.message() == TWICE);
     for error in &broken {
-        // Without a place it is the end of the text that is missing something.
+        // without a place: the end of the text lacks something
         reader.syntax(text, error.span().unwrap_or(text.len()..text.len()), error.message());
     }
     for head in broken.iter().filter(|error| HEADS.iter().any(|broken| error.message().starts_with(broken))) {
@@ -194,12 +194,12 @@ fn read_all(draft: &mut Draft, machine: Option<&mut Machine>, path: &Path, text:
 
 struct Reader<'a> {
     draft: &'a mut Draft,
-    /// Only when the file may have sections of the machine.
+    /// Only if the file may have sections of the machine.
     machine: Option<&'a mut Machine>,
     path: &'a Path,
     /// Offsets of the line breaks.
     breaks: Vec<usize>,
-    /// Lines that are not TOML, and those below a head that is not: what else seems wrong there is only an echo.
+    /// Lines that are not TOML, and those below a broken head: what else seems wrong there only follows from it.
     broken: BTreeSet<usize>,
     /// With their lines.
     faults: Vec<(usize, Diagnostic)>,
@@ -223,8 +223,8 @@ impl Reader<'_> {
         self.broken.insert(line);
     }
 
-    /// What stands below a broken head, up to the next one, is of a section that nobody knows: nothing is said of it, and no
-    /// check draws conclusions from what is missing elsewhere.
+    /// What stands below a broken head, up to the next one, belongs to an unknown section: it gets no messages, and no check
+    /// draws conclusions from what is missing elsewhere.
     fn no_section(&mut self, text: &str, head: usize) {
         let lines = (1..).zip(text.lines()).skip(self.line(head));
         let below = lines.take_while(|(_, line)| !line.trim_start().starts_with('['));

@@ -1,4 +1,4 @@
-//! Forms that texts must have: what is not of the form would fail later, when nobody looks.
+//! The form that a text must have: a text of another form would fail later, when nobody watches.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use hyper::Uri;
 pub(crate) struct Form {
     /// Completes "… is not".
     pub(crate) name: &'static str,
-    /// What would be right.
+    /// The remedy.
     pub(crate) right: &'static str,
     /// Whether a text has it.
     pub(crate) fits: fn(&str) -> bool,
@@ -22,11 +22,11 @@ impl fmt::Debug for Form {
     }
 }
 
-/// Anything but nothing.
+/// Anything but an empty text.
 pub(crate) const FOLDER: Form =
     Form { name: "a folder", right: "name a folder, \"data\" for example", fits: |text| !text.is_empty() };
 
-/// Where OLA is asked.
+/// OLA's address for frames.
 pub(crate) const HTTP_URL: Form = Form {
     name: "an http:// or https:// URL",
     right: "use one like http://localhost:9090/set_dmx",
@@ -54,7 +54,7 @@ fn is_server(text: &str) -> bool {
     (HTTP_URL.fits)(bare) && bare.matches('/').count() == 2 && !bare.contains(['?', '#', '@'])
 }
 
-/// A name that the web may be asked for by.
+/// A name by which browsers may ask for the web.
 pub(crate) const WEB_HOST: Form = Form {
     name: "a host name",
     right: "use one like dmx.example.com, without scheme and port, or * for any",
@@ -74,7 +74,7 @@ pub(crate) const ORIGIN: Form = Form {
     },
 };
 
-/// Has a host and, if a port, one that can be.
+/// Has a host, and a valid port if any.
 fn has_host(url: &Uri) -> bool {
     let Some(authority) = url.authority() else { return false };
     let place = authority.as_str().rsplit('@').next().unwrap_or_default();
@@ -83,14 +83,14 @@ fn has_host(url: &Uri) -> bool {
     !authority.host().is_empty() && port_can_be
 }
 
-/// What stands before `/rgb/cmd`. MQTT 3.1.1, 4.7: no wildcards in names, `$…` is the broker's.
+/// The part before `/rgb/cmd`. MQTT 3.1.1, 4.7: no wildcards in names; `$…` belongs to the broker.
 pub(crate) const TOPIC_PREFIX: Form = Form {
     name: "a legal topic prefix",
     right: "use one like v1/demo: without + and #, no / at either end, not $…, not in v1/devices or dmx",
     fits: |text| {
         let within =
             |place: &str| text.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        // A topic name has at most 65,535 bytes; a quarter of a kilobyte leaves room for all that follows.
+        // a topic name has at most 65,535 bytes; 256 leave room for everything that follows
         let sized = (1..=256).contains(&text.len());
         let plain = !text.contains(['+', '#', '\0']) && !text.starts_with(['$', '/']) && !text.ends_with('/');
         sized && plain && !within("v1/devices") && !within("dmx")
@@ -128,7 +128,7 @@ pub(crate) const BACKUP_KEY: Form = Form {
     fits: |text| is_age_identity(text) || is_passphrase(text) || is_fernet_key(text),
 };
 
-/// age's identities have a checksum: a typing error is found here, and not in the night of the first backup.
+/// age's identities have a checksum, so a typing error is found here and not in the night of the first backup.
 fn is_age_identity(text: &str) -> bool {
     text.starts_with("AGE-SECRET-KEY-1") && text.parse::<age::x25519::Identity>().is_ok()
 }
@@ -137,7 +137,7 @@ fn is_passphrase(text: &str) -> bool {
     text.strip_prefix("passphrase:").is_some_and(|phrase| !phrase.is_empty())
 }
 
-/// 32 bytes in base64url are 43 characters and one of padding, which Python's `Fernet` insists on.
+/// 32 bytes are 43 characters of base64url and one of padding, which Python's `Fernet` insists on.
 fn is_fernet_key(text: &str) -> bool {
     let Some(data) = text.strip_suffix('=') else { return false };
     data.len() == 43 && data.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))

@@ -1,4 +1,4 @@
-//! Single values: switches, numbers, texts, folders, addresses, secrets, and what may be missing.
+//! Single values: switches, numbers, texts, folders, addresses, secrets, and optional ones.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ impl Parse for bool {
     }
 }
 
-/// Reads a whole number: `number` is `None` when `shown` is none at all.
+/// Reads a whole number: `number` is `None` when `shown` is not a number.
 fn whole<T: TryFrom<u64>>(shown: String, number: Option<i128>, limits: Limits) -> Result<T, Wrong> {
     let right = format!("use {}", whole_in(limits));
     let Some(number) = number else {
@@ -85,10 +85,10 @@ macro_rules! whole_numbers {
 
 whole_numbers!(u8, u16, u32, u64, usize);
 
-/// Units of memory, as powers of two: what people mean by them.
+/// Units of memory as powers of two: that is what people mean by them.
 const UNITS: [(&str, u64); 4] = [("GB", 30), ("MB", 20), ("kB", 10), ("B", 0)];
 
-/// A terabyte: nothing that runs this has more, and sums stay far from overflow.
+/// 1 TB: no machine that runs this has more, and sums stay far from overflow.
 const MOST_MEMORY: u64 = 1 << 40;
 
 impl Parse for Size {
@@ -144,7 +144,7 @@ impl Parse for PathBuf {
     }
 
     fn to_toml(&self) -> String {
-        // It came from text, so nothing gets lost.
+        // it came from text, so nothing is lost
         quoted(&self.to_string_lossy())
     }
 }
@@ -168,7 +168,7 @@ impl Parse for IpAddr {
 impl Parse for Secret {
     const SECRET: bool = true;
 
-    /// Takes the text as it is: a blank may belong to it.
+    /// Takes the text as it is: a blank may be part of it.
     fn from_text(text: &str, limits: Limits) -> Result<Self, Wrong> {
         fit("the value (not shown)", text, limits).map(|()| Self::new(text))
     }

@@ -1,4 +1,4 @@
-//! Lists: comma text or a JSON array in a variable, an array (or either of these in quotes) in the file.
+//! Lists: comma text or a JSON array in a variable; an array, or either of these in quotes, in the file.
 
 use toml::de::DeValue;
 
@@ -9,15 +9,15 @@ use crate::kit::secret::Secret;
 
 /// What a list may hold. Numbers in lists are USB ids, the only ones we have.
 pub(crate) trait Item: Sized {
-    /// Whether it may not be shown.
+    /// Whether it must not be shown.
     const SECRET: bool = false;
-    /// Whether TOML's hexadecimal numbers are as good as texts.
+    /// Whether TOML's hexadecimal numbers are accepted beside texts.
     const HEXADECIMAL: bool = false;
     /// What a list looks like.
     const LIKE: &'static str = r#"["…", "…"]"#;
-    /// Reads one; never an empty one.
+    /// Reads an item that is not empty.
     fn read(text: &str, limits: Limits) -> Result<Self, Wrong>;
-    /// As it stands in a file's array.
+    /// As it is written in a file's array.
     fn written(&self) -> String;
 }
 
@@ -66,7 +66,7 @@ impl Item for u16 {
 impl Item for UniversePair {
     const LIKE: &'static str = r#"["1:2", "2:3"]"#;
 
-    /// Ours, a colon, OLA's.
+    /// Our universe, a colon, OLA's.
     fn read(text: &str, _: Limits) -> Result<Self, Wrong> {
         let pair = text.split_once(':').and_then(|(ours, olas)| {
             let ours = ours.trim().parse().ok().filter(|&ours| usize::from(ours) < UNIVERSES)?;
@@ -86,7 +86,7 @@ impl Item for UniversePair {
 impl Item for MasterChannels {
     const LIKE: &'static str = r#"["1:1-24", "1:30"]"#;
 
-    /// Universe, a colon, a channel or a range of them.
+    /// A universe, a colon, and a channel or a range of channels.
     fn read(text: &str, _: Limits) -> Result<Self, Wrong> {
         let read = text.split_once(':').and_then(|(universe, channels)| {
             let universe = universe.trim().parse().ok().and_then(UniverseId::new)?;
@@ -143,7 +143,7 @@ impl<T: Item> Parse for Vec<T> {
     }
 }
 
-/// An empty key in a list would let everybody in.
+/// an empty key in a list would let everybody in
 fn not_empty<T: Item>(text: &str, limits: Limits) -> Result<T, Wrong> {
     if text.trim().is_empty() {
         let right = "leave it out".to_owned();

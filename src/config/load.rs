@@ -1,6 +1,6 @@
 //! Reads the configuration: built-in defaults, the file over them, variables over both, then the checks.
 //!
-//! Nothing stops at the first fault: an operator gets all of them at once.
+//! It does not stop at the first fault: an operator gets all of them at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use super::value::Wrong;
 use super::variables::Variables;
 use super::{Config, check, file, secrets};
 
-/// A configuration that can be started.
+/// A configuration that can run.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The settings in force.
@@ -25,11 +25,11 @@ pub struct Loaded {
     pub file: PathBuf,
 }
 
-/// Where settings come from, by key; what is not in here is a built-in default.
+/// Where settings come from, by key; a setting that is not in here is a built-in default.
 pub type Origins = BTreeMap<&'static str, Origin>;
 
 /// Loads the file `named` on the command line, else the one in `DMX_CONFIG`, else `appliance.toml` when there is one;
-/// and of `variables` those that are ours.
+/// and our part of `variables`.
 ///
 /// # Errors
 /// All faults of the file and the variables.
@@ -40,7 +40,7 @@ pub fn load<K: Into<OsString>, V: Into<OsString>>(
     let variables = Variables::ours(variables);
     let mut draft = Draft::default();
     let file = file::named(named, variables.file()).0;
-    let file = path::absolute(file).unwrap_or_else(|_| file.to_owned()); // Err: the working folder is gone
+    let file = path::absolute(file).unwrap_or_else(|_| file.to_owned()); // Err: the working folder was deleted
     match file::find(named, variables.file()) {
         Ok(Some((path, text))) => {
             file::read(&mut draft, &path, &text);
@@ -54,7 +54,7 @@ pub fn load<K: Into<OsString>, V: Into<OsString>>(
     finish(draft).map(|loaded| Loaded { file, ..loaded })
 }
 
-/// The same without a disk, so without secrets of files: `text` is what stands in appliance.toml. Must not panic, whatever it is given (fuzzed).
+/// The same without a disk, so without secrets from files: `text` is the content of appliance.toml. Never panics (fuzzed).
 ///
 /// # Errors
 /// All faults of the text and the variables.
@@ -68,7 +68,7 @@ pub fn parse<K: Into<OsString>, V: Into<OsString>>(
     finish(draft)
 }
 
-/// Lays the files beside `path` over the draft, in the order of their names, but for the one that is left out.
+/// Lays the files beside `path` over the draft in the order of their names, without `left_out`.
 pub(crate) fn drop_ins(draft: &mut Draft, path: &Path, left_out: Option<&str>) {
     let files = match file::drop_ins(path) {
         Ok(files) => files,
@@ -100,12 +100,12 @@ pub(crate) struct Draft {
     pub(crate) origins: Origins,
     pub(crate) faults: Vec<Diagnostic>,
     pub(crate) warnings: Vec<Diagnostic>,
-    /// Settings that had a fault: no check draws conclusions from their defaults.
+    /// Settings with a fault: no check draws conclusions from their defaults.
     pub(crate) unclear: BTreeSet<&'static str>,
 }
 
 impl Draft {
-    /// Notes the outcome of reading a setting from `origin`.
+    /// Records the outcome of reading a setting from `origin`.
     pub(crate) fn note(&mut self, setting: &'static Setting, origin: Origin, outcome: Result<(), Wrong>) {
         if let Err(Wrong { wrong, right }) = outcome {
             self.faults.push(Diagnostic::new(about(setting.key, Some(&origin)), wrong, right));
@@ -115,7 +115,7 @@ impl Draft {
     }
 }
 
-/// What a fault of a setting is about: its line and key, its variable, or its key alone.
+/// How a fault names a setting: its line and key, its variable, or its key alone.
 pub(crate) fn about(key: &str, origin: Option<&Origin>) -> String {
     match origin {
         Some(Origin::File(..)) | None => origin.map_or_else(|| key.to_owned(), |origin| format!("{origin}: {key}")),
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(read("", &[("OUTPUT_MODE", "ola"), ("DMX_OUTPUT_MODE", "null")]).warnings.len(), 1);
     }
 
-    /// The names that its code read, where they are others than those of its table.
+    /// Names that its code read although its table has others.
     #[test]
     fn the_other_names_of_the_predecessor_are_taken_too() {
         let loaded = read(
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!((backup.auto_interval_minutes, usb.scan_interval_seconds), (30, 9));
         assert_eq!((input.enabled, input.port.as_str(), input.src.as_str()), (true, "/dev/ttyUSB7", "console"));
         assert_eq!((input.baudrate, input.channels, input.universe), (9600, 2, 4));
-        // The name of the table wins, and that is said.
+        // the name of the table wins, with a warning
         let both = read("", &[("DMX_USB_SCAN_INTERVAL", "7"), ("DMX_USB_SCAN_INTERVAL_SEC", "9")]);
         assert_eq!((both.config.usb.scan_interval_seconds, both.warnings.len()), (7, 1));
     }

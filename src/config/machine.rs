@@ -1,5 +1,5 @@
-//! Settings of the machine below the appliance: its name, its networks, who may log in. They stand in `dmxd.toml` on the
-//! boot partition only, and are no business of a running `dmxd`.
+//! Settings of the machine below the appliance: its name, its networks, who may log in. They are in `dmxd.toml` on the
+//! boot partition only; a running `dmxd` does not use them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use super::value::Limits::{self, Any, Text};
 use super::value::{Parse, Wrong, fit, quoted, shown};
 use crate::kit::secret::Secret;
 
-/// Everything of the machine.
+/// All settings of the machine.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Machine {
     /// `[host]`
@@ -36,33 +36,33 @@ pub struct Host {
 /// The network by cable.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Network {
-    /// Fixed address with the length of its prefix; empty = DHCP.
+    /// Fixed address with prefix length; empty = DHCP.
     pub address: String,
-    /// Way out of the network; `None` = none is needed.
+    /// Gateway; `None` = no need for one.
     pub gateway: Option<IpAddr>,
     /// Name servers.
     pub dns: Vec<String>,
 }
 
-/// The network without one.
+/// The wireless network.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Wifi {
     /// Name of the network; empty = no Wi-Fi.
     pub name: Ssid,
     /// Its key; `None` = an open network.
     pub key: Option<Secret>,
-    /// Two letters of the country, whose law says which channels may be used.
+    /// Two-letter code of the country, whose law says which channels may be used.
     pub country: String,
-    /// Fixed address with the length of its prefix; empty = DHCP.
+    /// Fixed address with prefix length; empty = DHCP.
     pub address: String,
-    /// Way out of the network; `None` = none is needed.
+    /// Gateway; `None` = no need for one.
     pub gateway: Option<IpAddr>,
     /// Name servers.
     pub dns: Vec<String>,
 }
 
-/// Name of a Wi-Fi network. Unlike other texts it keeps the blanks at its ends: `"Stage "` is another network than
-/// `"Stage"`.
+/// Name of a Wi-Fi network. Unlike other texts it keeps blanks at its ends: `"Stage "` and `"Stage"` are different
+/// networks.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Ssid(String);
 
@@ -97,7 +97,7 @@ impl Parse for Ssid {
 /// Who may log in.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Ssh {
-    /// Whether anybody.
+    /// Whether anybody may.
     pub enabled: bool,
     /// Public keys, as they stand in `authorized_keys`.
     pub keys: Vec<String>,

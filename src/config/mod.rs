@@ -82,7 +82,7 @@ pub struct Http {
     pub host: IpAddr,
     /// Port; 0 = any free one.
     pub port: u16,
-    /// A second port; one that cannot be had is a warning.
+    /// A second port; if it is taken, dmxd logs a warning.
     pub also_port: Option<u16>,
     /// Origins that browsers may come from; `local` = those of this network, `*` = any.
     pub allow_origins: Vec<String>,

@@ -77,7 +77,7 @@ fn line(setting: &Setting, config: &Config) -> String {
     format!("{}{} = {value}", if masked { "# " } else { "" }, setting.name())
 }
 
-/// Where a value comes from and, if it is no variable yet, the one that would win.
+/// Where a value comes from and, unless it is a variable, which variable would override it.
 fn origin(setting: &Setting, loaded: &Loaded) -> String {
     let variables = setting.variables.join(" or ");
     match loaded.origins.get(setting.key) {

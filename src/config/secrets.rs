@@ -1,6 +1,6 @@
 //! Secrets from files: the one that `<VARIABLE>_FILE` names, or a systemd credential called like the setting
-//! (`LoadCredential=backup.encryption_key:/…`). They stand above the file of settings, like variables; of two ways to
-//! give one secret neither is preferred. No message shows what is in them.
+//! (`LoadCredential=backup.encryption_key:/…`). Like variables they win over the file of settings; if a secret is given in
+//! two ways, that is a fault. No message shows their content.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ pub(crate) fn is_one(variable: &str) -> bool {
     settings().any(|setting| setting.variables.contains(&name) && setting.is_secret(&defaults))
 }
 
-/// Files that give a setting, by the name that messages use.
+/// Files that hold a setting, by the name that messages use.
 fn files(setting: &Setting, variables: &Variables) -> Vec<(String, PathBuf)> {
     let named = setting.variables.iter().filter_map(|variable| {
         let name = format!("{variable}{ENDING}");
@@ -75,7 +75,7 @@ fn text(name: &str, path: &Path) -> Result<String, Diagnostic> {
     let Ok(text) = String::from_utf8(bytes) else {
         return fault("it is not UTF-8".to_owned(), "put nothing but the secret into it");
     };
-    let text = text.trim_start_matches('\u{feff}'); // Notepad's
+    let text = text.trim_start_matches('\u{feff}'); // Notepad writes one
     let line = text.strip_suffix('\n').unwrap_or(text);
     match line.strip_suffix('\r').unwrap_or(line) {
         "" => fault("it is empty".to_owned(), "put the secret into it, or do not name it"),

@@ -1,5 +1,5 @@
-//! `dmxd.toml` of the boot partition as text: where its values are, so that one can be replaced and all around it stays as
-//! it was; and the check of the whole, as `--check` would do it.
+//! `dmxd.toml` of the boot partition as text: where each value stands, so that one can be replaced and the rest stays as it
+//! was; and a check of the whole, as by `--check`.
 
 use std::ffi::OsString;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use super::table::SECTIONS;
 use super::variables::Variables;
 use super::{Config, file, secrets};
 
-/// Stands where a secret was, once the appliance has it.
+/// Stands in for a secret that the appliance has taken.
 pub const IMPORTED: &str = "<imported>";
 
 /// A value in a text.
@@ -24,9 +24,9 @@ pub struct Piece {
     pub key: &'static str,
     /// Whether it must not stay in the file.
     pub is_secret: bool,
-    /// Whether it stands for a secret that was imported before.
+    /// Whether it stands for a secret that was imported earlier.
     pub is_imported: bool,
-    /// Whether it is nothing.
+    /// Whether it is empty.
     pub is_empty: bool,
     /// Whether it belongs to the machine and not to the appliance.
     pub is_machines: bool,
@@ -34,17 +34,17 @@ pub struct Piece {
     pub span: Range<usize>,
 }
 
-/// How much is asked of a text.
+/// How strict a check is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edition {
-    /// All: its writer can correct it.
+    /// Strict: the writer can correct the text.
     New,
-    /// It was in force before, perhaps when less was asked: addresses that are of no use are only warned about, since
-    /// the built-in settings would take the good ones away as well.
+    /// Lenient: the text was in force before, perhaps under laxer rules. Useless addresses only give a warning, since falling
+    /// back to the built-in settings would lose the good ones too.
     Accepted,
 }
 
-/// What a text says, checked.
+/// A text, checked.
 pub struct Prepared {
     /// The settings of the appliance, all sources together.
     pub loaded: Loaded,
@@ -52,7 +52,7 @@ pub struct Prepared {
     pub machine: Machine,
 }
 
-/// The values of known settings in a text, in its order. A text that is not TOML has those that can be told.
+/// The values of known settings in a text, in its order. From a text that is not TOML, as many as can be found.
 #[must_use]
 pub fn pieces(text: &str) -> Vec<Piece> {
     let (table, _) = DeTable::parse_recoverable(text);
@@ -78,7 +78,7 @@ pub fn pieces(text: &str) -> Vec<Piece> {
     pieces
 }
 
-/// The settings of the appliance that a text has, as a file of `appliance.d`.
+/// The settings of the appliance in a text, as a file of `appliance.d`.
 #[must_use]
 pub fn appliance_part(text: &str) -> String {
     let mut part = String::new();
@@ -96,10 +96,10 @@ pub fn appliance_part(text: &str) -> String {
     part
 }
 
-/// Checks a text called `path` as it would be in force: over the file `base` and its folder without `left_out`, below the
+/// Checks a text called `path` as it would be in force: over the file `base` and its folder without `left_out`, and under
 /// variables.
 ///
-/// # Errors
+/// All faults of all of these.
 /// All faults of all of these.
 pub fn prepare<K: Into<OsString>, V: Into<OsString>>(
     base: Option<&Path>,

@@ -23,7 +23,7 @@ pub(crate) struct Section<C: 'static = Config> {
 pub(crate) struct Setting<C = Config> {
     /// `mqtt.port`
     pub(crate) key: &'static str,
-    /// `DMX_MQTT_PORT`; of several the last one counts, and those before it are the predecessor's other names.
+    /// `DMX_MQTT_PORT`; the last of several wins, and those before it are the predecessor's other names.
     pub(crate) variables: &'static [&'static str],
     /// What it does.
     pub(crate) doc: &'static str,
@@ -38,17 +38,17 @@ impl<C> Setting<C> {
         self.key.split_once('.').map_or(self.key, |(_, name)| name)
     }
 
-    /// Takes a variable's text.
+    /// Reads a variable's text.
     pub(crate) fn set_text(&self, config: &mut C, text: &str) -> Result<(), Wrong> {
         (self.field_mut)(config).set_text(text, self.limits)
     }
 
-    /// Takes a value of the file.
+    /// Reads a value of the file.
     pub(crate) fn set_toml(&self, config: &mut C, raw: &DeValue<'_>) -> Result<(), Wrong> {
         (self.field_mut)(config).set_toml(raw, self.limits)
     }
 
-    /// Its value as it stands in a file; a secret masked.
+    /// Its value as written in a file; a secret is masked.
     pub(crate) fn to_toml(&self, config: &C) -> String {
         (self.field)(config).to_toml()
     }
@@ -106,12 +106,12 @@ sections! {
         port: ["DMX_PORT"], Range(0, 65_535), "Port; 0 = any free one, named in the log line `listening`.";
         also_port: ["DMX_HTTP_ALSO_PORT"], Range(1, 65_535), "A second port, 80 for example; if it is taken, dmxd logs a warning. Empty = none.";
         allow_origins: ["DMX_ALLOW_ORIGINS"], Text(form::ORIGIN), "Origins that browsers may come from; local = those of this network, * = any.";
-        allow_hosts: ["DMX_HTTP_ALLOW_HOSTS"], Text(form::WEB_HOST), "Further names that the web answers to, beside addresses, names of this network and the machine's own; * = any.";
+        allow_hosts: ["DMX_HTTP_ALLOW_HOSTS"], Text(form::WEB_HOST), "Further names that the web answers to, besides addresses, names of this network and the machine's own; * = any.";
         max_connections: ["DMX_HTTP_MAX_CONNECTIONS"], Range(1, 65_535), "Most connections open at one time; a further one waits.";
         ui_dir: ["DMX_HTTP_UI_DIR"], Any, "Folder to serve the app from while you work on it; empty = the app inside the program.";
     }
 
-    [mqtt] Mqtt "The embedded MQTT broker, and the other broker it may join." {
+    [mqtt] Mqtt "The embedded MQTT broker, and another broker that it may join." {
         bind: ["DMX_MQTT_BIND"], Any, "Address to listen on; 0.0.0.0 = every IPv4 address of this machine, :: = every IPv6 one too.";
         port: ["DMX_MQTT_PORT"], Range(0, 65_535), "Port; 0 = any free one, named in the log line `listening`.";
         host: ["DMX_MQTT_HOST"], Text(form::HOST), "Another broker to join as well; empty, localhost or this machine = none.";
@@ -135,12 +135,12 @@ sections! {
         max_devices: ["DMX_MQTT_MAX_DEVICES"], Range(1, 100_000), "Most devices whose presence is known; beyond that, those longest offline are forgotten.";
     }
 
-    [engine] Engine "The heart: commands become light." {
+    [engine] Engine "The engine, which turns commands into light." {
         queue_size: ["DMX_QUEUE_SIZE"], Range(1, 1_000_000), "Commands that may wait.";
         dedupe_ttl_seconds: ["DMX_CMD_DEDUPE_TTL_SECONDS"], Range(1, LONGEST), "Seconds a command id is remembered.";
-        dedupe_capacity: ["DMX_CMD_DEDUPE_CAPACITY"], Range(1, 10_000_000), "Command ids remembered at the most.";
+        dedupe_capacity: ["DMX_CMD_DEDUPE_CAPACITY"], Range(1, 10_000_000), "Most command ids remembered.";
         universes: ["DMX_ENGINE_UNIVERSES"], Range(1, UNIVERSES as u64), "Universes that may be commanded: those from 0 on.";
-        max_age_ms: ["DMX_ENGINE_MAX_AGE_MS"], Any, "Milliseconds after which a command that a tablet sent is too late, and refused (blackout on never is); 0 = none is.";
+        max_age_ms: ["DMX_ENGINE_MAX_AGE_MS"], Any, "Age in milliseconds from which a tablet's command is refused as too late (blackout on never is); 0 = no limit.";
         master_channels: ["DMX_ENGINE_MASTER_CHANNELS"], Any, "Universes of which only these channels follow master and blackout, [\"1:1-24\", \"1:30\"] for example; \"2:\" = none.";
     }
 
@@ -149,8 +149,8 @@ sections! {
         flush_ms: ["DMX_STORAGE_FLUSH_MS"], Range(1, 3_600_000), "Milliseconds of light that a power cut may take back.";
     }
 
-    [limits] Shares "What clients can make the process hold: half-sent packets, bodies, documents at work, waiting messages, backups." {
-        memory: ["DMX_LIMITS_MEMORY"], Any, "All of it together, \"256 MB\" for example; a bare number is in MB. Empty = 40 % of the machine, at most 512 MB.";
+    [limits] Shares "Memory that clients can make the process hold: half-sent packets, bodies, documents at work, waiting messages, backups." {
+        memory: ["DMX_LIMITS_MEMORY"], Any, "All of it, \"256 MB\" for example; a bare number is in MB. Empty = 40 % of the machine, at most 512 MB.";
         per_address: ["DMX_LIMITS_PER_ADDRESS"], Range(1, 25), "How much of a kind's share one address may hold, in percent.";
     }
 
@@ -192,7 +192,7 @@ sections! {
         port: ["DMX_DMX_INPUT_PORT", "DMX_INPUT_PORT"], Any, "Serial port, /dev/ttyUSB1 for example.";
         baudrate: ["DMX_DMX_INPUT_BAUDRATE", "DMX_INPUT_BAUDRATE"], Range(1, u32::MAX as u64), "Baud rate of the serial port.";
         channels: ["DMX_DMX_INPUT_CHANNELS", "DMX_INPUT_CHANNELS"], Range(1, 65_535), "Channels that are read as r, g, b; more than 3 count as 3.";
-        dead_band: ["DMX_INPUT_DEAD_BAND"], Range(0, 255), "Levels that a noisy fader may waver by without being sent; where it rests for 200 ms is sent all the same.";
+        dead_band: ["DMX_INPUT_DEAD_BAND"], Range(0, 255), "How far a noisy fader may waver without being sent; a level it keeps for 200 ms is sent anyway.";
         universe: ["DMX_DMX_INPUT_UNIVERSE", "DMX_INPUT_UNIVERSE"], Range(0, 63), "Universe the channels go to.";
         src: ["DMX_DMX_INPUT_SRC", "DMX_INPUT_SRC"], Text(form::SRC), "Source label of its commands.";
     }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, UdpSocket};
 
-/// True for nothing, `localhost`, a loopback or own address, and this machine's name with or without `.local`.
+/// True for an empty text, `localhost`, a loopback or own address, and this machine's name with or without `.local`.
 pub(crate) fn is(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_lowercase();
     match host.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -11,7 +11,7 @@ pub(crate) fn is(host: &str) -> bool {
     }
 }
 
-/// The kernel lets us bind own addresses only.
+/// the kernel binds own addresses only
 fn is_own(address: IpAddr) -> bool {
     address.is_loopback() || address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok()
 }
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn another_address_or_name_is_not() {
-        // 192.0.2.0/24 and .invalid are kept free for examples (RFC 5737, RFC 2606).
+        // 192.0.2.0/24 and .invalid are reserved for examples (RFC 5737, RFC 2606)
         for host in ["192.0.2.7", "broker.invalid", "localhost.invalid"] {
             assert!(!is(host), "{host}");
         }

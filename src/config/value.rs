@@ -1,12 +1,12 @@
-//! What a kind of value must be able to do: be read from a variable's text and from TOML, and be written as TOML.
+//! What every kind of value can do: be read from a variable's text and from TOML, and be written as TOML.
 //!
-//! What is refused says what is wrong and what would be right. A secret never gets into either.
+//! A refusal names the fault and the remedy, and never shows a secret.
 
 use toml::de::DeValue;
 
 use super::form::Form;
 
-/// Stands where a secret would.
+/// Stands in for a secret.
 pub(crate) const MASK: &str = "********";
 
 /// Longest piece of a wrong value that a message shows: enough to recognise it.
@@ -15,13 +15,13 @@ const SHOWN_CHARACTERS: usize = 60;
 /// Why a value is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wrong {
-    /// What is wrong: `70000 is out of range`.
+    /// The fault: `70000 is out of range`.
     pub(crate) wrong: String,
-    /// What would be right: `use a whole number from 0 to 65535`.
+    /// The remedy: `use a whole number from 0 to 65535`.
     pub(crate) right: String,
 }
 
-/// What a setting allows beyond its kind.
+/// What a setting allows within its kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Limits {
     /// All that its kind allows.
@@ -40,7 +40,7 @@ pub(crate) trait Parse: Sized {
     /// Reads a variable, or a text of the file.
     fn from_text(text: &str, limits: Limits) -> Result<Self, Wrong>;
 
-    /// Reads a value of the file; kinds that TOML has no type for are texts there.
+    /// Reads a value of the file; a kind that TOML has no type for is a text there.
     fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, Wrong> {
         match raw {
             DeValue::String(text) => Self::from_text(text, limits),
@@ -48,7 +48,7 @@ pub(crate) trait Parse: Sized {
         }
     }
 
-    /// As it stands in a file; a secret masked, nothing as `""`.
+    /// As written in a file; a secret is masked, an empty value is `""`.
     fn to_toml(&self) -> String;
 }
 
@@ -58,7 +58,7 @@ pub(crate) trait Value {
     fn set_text(&mut self, text: &str, limits: Limits) -> Result<(), Wrong>;
     /// Takes a value of the file.
     fn set_toml(&mut self, raw: &DeValue<'_>, limits: Limits) -> Result<(), Wrong>;
-    /// As it stands in a file; a secret masked.
+    /// As written in a file; a secret is masked.
     fn to_toml(&self) -> String;
     /// Whether it must not be shown.
     fn is_secret(&self) -> bool;
@@ -82,7 +82,7 @@ impl<T: Parse> Value for T {
     }
 }
 
-/// Holds a text against the form its setting asks for.
+/// Checks a text against the form that its setting requires.
 pub(crate) fn fit(shown: &str, text: &str, limits: Limits) -> Result<(), Wrong> {
     match limits {
         Limits::Text(form) if !(form.fits)(text) => {
@@ -106,12 +106,12 @@ pub(crate) fn unfit(secret: bool, raw: &DeValue<'_>, right: &str) -> Wrong {
     Wrong { wrong: format!("{} is {kind}", shown_unless(secret, || shown_toml(raw))), right: format!("use {right}") }
 }
 
-/// Keeps a secret out of a message.
+/// Keeps a secret out of messages.
 pub(crate) fn shown_unless(secret: bool, shown: impl FnOnce() -> String) -> String {
     if secret { "the value (not shown)".to_owned() } else { shown() }
 }
 
-/// A wrong text as a message may show it: quoted, escaped, short.
+/// A wrong text for a message: quoted, escaped, short.
 pub(crate) fn shown(text: &str) -> String {
     let mut start: String = text.chars().take(SHOWN_CHARACTERS).collect();
     if start.len() < text.len() {
@@ -120,7 +120,7 @@ pub(crate) fn shown(text: &str) -> String {
     format!("{start:?}")
 }
 
-/// A wrong value of the file as a message may show it.
+/// A wrong value of the file, for a message.
 pub(crate) fn shown_toml(raw: &DeValue<'_>) -> String {
     match raw {
         DeValue::String(text) => shown(text),
@@ -132,7 +132,7 @@ pub(crate) fn shown_toml(raw: &DeValue<'_>) -> String {
     }
 }
 
-/// A TOML basic string. JSON's escapes are TOML's too; DEL, which JSON leaves bare, is refused on the way in.
+/// A TOML basic string. JSON's escapes are TOML's too; DEL, which JSON does not escape, is refused when read.
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,4 +1,4 @@
-//! Settings from `DMX_` variables. An empty one counts as unset, one that we do not know is a warning.
+//! Settings from `DMX_` variables. An empty one counts as unset; an unknown one gives a warning.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -8,14 +8,14 @@ use super::load::Draft;
 use super::secrets;
 use super::table::{Setting, settings};
 
-/// Names the file; no setting of its own.
+/// Names the file; not a setting itself.
 const FILE: &str = "DMX_CONFIG";
 
 /// Variables that are meant for us, by name.
 pub(crate) struct Variables(BTreeMap<String, OsString>);
 
 impl Variables {
-    /// Picks ours. Names in small letters count as ours too, so that they get a warning and not silence.
+    /// Picks ours. Names in lower case count as ours too, so that they get a warning instead of silence.
     pub(crate) fn ours<K: Into<OsString>, V: Into<OsString>>(all: impl IntoIterator<Item = (K, V)>) -> Self {
         let all = all.into_iter().map(|(name, value)| (name.into().to_string_lossy().into_owned(), value.into()));
         let is_ours = |name: &str| {
@@ -77,7 +77,7 @@ fn setting_of(variable: &str) -> Option<&'static Setting> {
     settings().find(|setting| setting.variables.contains(&variable))
 }
 
-/// `DMX_HTTP_PORT` for `http.port`: what someone who knows the file will try first.
+/// `DMX_HTTP_PORT` for `http.port`: the first guess of someone who knows the file.
 fn guessed(setting: &Setting) -> String {
     format!("DMX_{}", setting.key.replace('.', "_").to_uppercase())
 }

@@ -23,7 +23,7 @@ impl ChannelSet {
         self.0.get(index / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
     }
 
-    /// Puts a channel in.
+    /// Adds a channel.
     pub fn add(&mut self, channel: Channel) {
         let index = channel.index();
         if let Some(word) = self.0.get_mut(index / 64) {
@@ -31,7 +31,7 @@ impl ChannelSet {
         }
     }
 
-    /// Puts all channels of another set in.
+    /// Adds all channels of another set.
     pub fn add_all(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine |= theirs);
     }
@@ -76,7 +76,7 @@ impl fmt::Debug for ChannelSet {
     }
 }
 
-/// Why a text is no set of channels.
+/// Why a text is not a set of channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be channels 1 to 512, such as 1-24,30")]
 pub struct NotChannels;

@@ -1,30 +1,30 @@
-//! A command: what the state takes.
+//! A command: a request to change light.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CommandId, Easing, Look, Patch, ProjectId, Source};
 
-/// A request to change light, checked.
+/// A request to change light, already checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// What makes it one command, by whatever door and however often it comes.
+    /// Its id: the same command has the same one, whatever door it comes through and however often.
     pub id: CommandId,
-    /// Who asks.
+    /// Who sent it.
     pub source: Source,
     /// When, by the client's clock, Unix milliseconds; `None` when it does not say.
     pub ts: Option<u64>,
-    /// What for: at most one patch a universe. None: only the id is remembered.
+    /// The levels: at most one patch per universe. Empty: only the id is remembered.
     pub patches: Vec<Patch>,
-    /// The time that the levels take to get there; zero: at once.
+    /// How long the levels take to get there; zero: at once.
     pub over: Duration,
-    /// How they get there.
+    /// The curve on the way.
     pub easing: Easing,
     /// The scene whose levels these are.
     pub scene: Option<Arc<str>>,
-    /// The project that the scene was looked up in: in another one the command does nothing.
+    /// The project in which the scene was looked up; in another project the command does nothing.
     pub project: Option<ProjectId>,
-    /// A scene that becomes this look with the command: in effect, it is so no more, unless the light is that look.
+    /// A scene that becomes this look with the command; if it is in effect, it stays so only if the light is that look.
     pub saves: Option<Look>,
 }
 
@@ -45,14 +45,14 @@ impl Command {
         }
     }
 
-    /// Whether it sets every channel that `other` sets, so that after both only this one is seen.
+    /// Whether it sets every channel that `other` sets, so that after both only this one shows.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         !other.patches.is_empty()
             && other.patches.iter().all(|theirs| self.patches.iter().any(|mine| mine.covers(theirs)))
     }
 
-    /// Whether this is one step of a finger on a tablet, which a newer one may replace. A scene, kept or recalled, is none.
+    /// Whether this is one step of a finger on a tablet, which a newer one may replace. A scene never is.
     #[must_use]
     pub fn is_ui_drag(&self) -> bool {
         self.source.is_ui() && self.scene.is_none() && !self.patches.is_empty()

@@ -1,4 +1,4 @@
-//! What stands over the levels: grand master, blackout, the scene in effect. Nothing here is ever written into levels.
+//! What stands over the levels: grand master, blackout, the scene in effect. None of it is ever written into levels.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use std::time::Duration;
 use super::fade::{Channels, Course};
 use super::{Channel, ChannelSet, Easing, Frame, UniverseId};
 
-/// All the light there is: what blackout leaves while it is off.
+/// How much light is left without blackout: all of it.
 const FULL: u16 = u16::MAX;
 
-/// Which channels carry intensity, by universe: they follow master and blackout. Of a universe that is not named here
-/// all do. The lamp always does.
+/// Which channels carry intensity, by universe, and so follow master and blackout. In a universe that is not listed, all
+/// do. The lamp always does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Intensity(Arc<BTreeMap<UniverseId, ChannelSet>>);
 
 impl Intensity {
-    /// Of the universes named only these channels (the lamp's are added).
+    /// Of the listed universes only these channels (and the lamp's).
     pub fn only(channels: impl IntoIterator<Item = (UniverseId, ChannelSet)>) -> Self {
         let mut by_universe = BTreeMap::new();
         for (universe, set) in channels {
@@ -33,7 +33,7 @@ impl Intensity {
     }
 }
 
-/// A scene that was recalled and of which no channel was commanded elsewhere since.
+/// A scene that was recalled and none of whose channels has been commanded elsewhere since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InEffect {
     /// Its id.
@@ -47,17 +47,17 @@ pub struct InEffect {
 pub struct Desk {
     /// Grand master, 0..=255.
     pub(super) master: u8,
-    /// Whether everything is dark, or on its way there.
+    /// Whether everything is dark, or on the way there.
     pub(super) blackout: bool,
-    /// How much of the light blackout leaves now.
+    /// How much of the light blackout leaves at the moment.
     left: u16,
-    /// Its way to dark or back, and where that began.
+    /// The way to dark or back, and where it began.
     course: Option<(Course, u16)>,
     pub(super) scene: Option<Arc<InEffect>>,
     intensity: Intensity,
 }
 
-/// What of a desk survives a restart.
+/// The part of a desk that survives a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptDesk {
     /// Grand master, 0..=255.
@@ -80,7 +80,7 @@ impl Desk {
         Self { master, blackout, left: end(blackout), course: None, scene, intensity }
     }
 
-    /// What survives a restart.
+    /// The part that survives a restart.
     #[must_use]
     pub fn kept(&self) -> KeptDesk {
         KeptDesk { master: self.master, blackout: self.blackout, scene: self.scene.clone() }
@@ -109,7 +109,7 @@ impl Desk {
         }
     }
 
-    /// Goes on with blackout's way; whether it moved.
+    /// Moves blackout along its way; true if it moved.
     pub(super) fn step(&mut self, at: Duration) -> bool {
         let Some((course, from)) = self.course else { return false };
         let left = course.between(from, end(self.blackout), at);
@@ -141,7 +141,7 @@ impl Desk {
         })
     }
 
-    /// Another scene is in effect, or none.
+    /// Puts another scene in effect, or none.
     pub(super) fn recall(&mut self, scene: Option<Arc<str>>, channels: Channels) {
         self.scene = scene.map(|scene| Arc::new(InEffect { scene, channels }));
     }

@@ -1,5 +1,5 @@
-//! Fades: levels on their way. Pure; where a level is follows from start, end and time alone, so that a late step makes no
-//! wrong light.
+//! Fades: levels on their way. Pure; start, end and time alone say where a level is, so a late step never makes wrong
+//! light.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Easing {
     pub const WORDS: [(&'static str, Self); 3] =
         [("linear", Self::Linear), ("s_curve", Self::SCurve), ("expo", Self::Expo)];
 
-    /// Its word on the wire.
+    /// The word on the wire.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ impl Easing {
     }
 }
 
-/// A way from one 16-bit value to another in a time.
+/// The way from one 16-bit value to another within a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Course {
     /// On the steady clock.
@@ -77,7 +77,7 @@ impl Course {
         self.easing.at(t)
     }
 
-    /// Where it is between two values.
+    /// The value between two others at this time.
     pub(super) fn between(&self, from: u16, to: u16, at: Duration) -> u16 {
         between(from, to, self.progress(at))
     }
@@ -85,7 +85,7 @@ impl Course {
 
 fn between(from: u16, to: u16, progress: f64) -> u16 {
     let (from, to) = (f64::from(from), f64::from(to));
-    // Towards the start, so that the end is reached at the end. Between two u16: the cast cannot lose.
+    // towards the start, so that the end is reached at the end; between two u16 the cast loses nothing
     (from + ((to - from) * progress).trunc()) as u16
 }
 
@@ -95,7 +95,7 @@ struct Moving {
     universe: UniverseId,
     channel: Channel,
     from: u16,
-    /// What was to be seen when it began.
+    /// The level shown when it began.
     seen: u8,
     to: u8,
 }
@@ -105,14 +105,14 @@ impl Moving {
         between(self.from, fine(self.to), progress)
     }
 
-    /// What is to be seen: a level is left only when it is passed, so that the last one comes at the end of the time.
+    /// The level to show. A channel drops a level only once it has moved past it, so the last one comes at the end of the time.
     fn level(&self, progress: f64) -> u8 {
         let fine = self.fine(progress);
         if self.to > self.seen { self.seen.max(low(fine)) } else { self.seen.min(high(fine)) }
     }
 }
 
-/// A level in 16 bits.
+/// An 8-bit level in 16 bits.
 fn fine(level: u8) -> u16 {
     u16::from(level) * FINE
 }
@@ -127,10 +127,10 @@ fn high(fine: u16) -> u8 {
     u8::try_from(fine.div_ceil(FINE)).unwrap_or(u8::MAX)
 }
 
-/// The shortest fade that goes on after a power cut: a shorter one would be over before anybody has light again.
+/// The shortest fade that goes on after a power cut: a shorter one would be over before the light is back.
 const KEPT_FROM: Duration = Duration::from_secs(5);
 
-/// A fade as it is stored beside the levels it goes to. Times are milliseconds of the engine's clock.
+/// A fade as it is stored beside its target levels. Times are milliseconds of the engine's clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptFade {
     id: String,
@@ -140,7 +140,7 @@ pub struct KeptFade {
     start: u64,
     over: u64,
     easing: Easing,
-    /// Universe, channel, from (16 bits), seen, to.
+    /// Universe, channel, from (16 bits), shown, to.
     channels: Vec<(u8, u16, u16, u8, u8)>,
 }
 
@@ -159,7 +159,7 @@ impl KeptFade {
         }
     }
 
-    /// The fade as it was; `None` for what is none of ours.
+    /// The fade as it was; `None` for a value that dmxd does not write.
     fn fade(self) -> Option<Fade> {
         let course = Course {
             start: Duration::from_millis(self.start),
@@ -175,12 +175,12 @@ impl KeptFade {
     }
 }
 
-/// Channels that go somewhere together.
+/// A group of channels that move together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fade {
     /// The command that asked for it.
     pub id: CommandId,
-    /// Who asked.
+    /// Who sent it.
     pub source: Source,
     /// Unix milliseconds.
     pub started_at: u64,
@@ -188,7 +188,7 @@ pub struct Fade {
     moving: Vec<Moving>,
 }
 
-/// A channel that is taken out of its fade.
+/// A channel taken out of its fade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Released {
     /// Where it is, in 16 bits.
@@ -200,13 +200,13 @@ pub(super) struct Released {
 /// Channels by universe.
 pub type Channels = BTreeMap<UniverseId, ChannelSet>;
 
-/// Where channels are going, by universe.
+/// The targets of channels, by universe.
 pub(super) type Targets = BTreeMap<UniverseId, BTreeMap<Channel, u8>>;
 
 /// A change of level that a step makes.
 pub(super) type Moved = (UniverseId, Channel, u8);
 
-/// All fades that run, oldest first; a channel is in one of them at most (latest takes precedence). Cheap to clone.
+/// All running fades, oldest first; a channel is in one at most (the latest takes precedence). Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fades(Arc<Vec<Arc<Fade>>>);
 
@@ -228,12 +228,12 @@ impl Fades {
         Arc::ptr_eq(&self.0, &clone.0)
     }
 
-    /// Those that a power cut must not put at their end.
+    /// Those that a power cut must not jump to their end.
     pub(super) fn kept(&self) -> Vec<KeptFade> {
         self.iter().filter(|fade| fade.course.over >= KEPT_FROM).map(KeptFade::of).collect()
     }
 
-    /// Those that were kept, as far as they are not over at this time and still go where `to` says.
+    /// Those that were kept, unless they are over at this time or no longer lead to what `to` says.
     pub(super) fn resume(kept: Vec<KeptFade>, at: Duration, to: impl Fn(UniverseId, Channel) -> Option<u8>) -> Self {
         let mut fades = Self::default();
         for mut fade in kept.into_iter().filter_map(KeptFade::fade).filter(|fade| !fade.course.is_over(at)) {
@@ -243,7 +243,7 @@ impl Fades {
         fades
     }
 
-    /// Where the channels that are on their way are going.
+    /// Where moving channels are going.
     pub(super) fn targets(&self) -> Targets {
         let mut targets = Targets::new();
         for moving in self.iter().flat_map(|fade| &fade.moving) {
@@ -252,7 +252,7 @@ impl Fades {
         targets
     }
 
-    /// Takes channels out of whatever fade they are in.
+    /// Takes channels out of their fades.
     pub(super) fn release(&mut self, channels: &Channels, at: Duration) -> BTreeMap<(UniverseId, Channel), Released> {
         let mut released = BTreeMap::new();
         if self.0.is_empty() {
@@ -278,14 +278,14 @@ impl Fades {
         released
     }
 
-    /// Lets a fade begin, if anything is to move.
+    /// Begins a fade, if anything is to move.
     pub(super) fn begin(&mut self, fade: Fade) {
         if !fade.moving.is_empty() {
             Arc::make_mut(&mut self.0).push(Arc::new(fade));
         }
     }
 
-    /// What is to be seen at this time where `seen` says what is seen now; fades that are over end.
+    /// The levels to show at this time, given the ones shown now in `seen`; ends fades that are over.
     pub(super) fn step(&mut self, at: Duration, seen: impl Fn(UniverseId, Channel) -> u8) -> Vec<Moved> {
         let mut moved = Vec::new();
         for fade in self.iter() {
@@ -303,7 +303,7 @@ impl Fades {
         moved
     }
 
-    /// Ends all; the channels that were on their way.
+    /// Ends all fades; gives the channels that were moving.
     pub(super) fn stop(&mut self) -> Channels {
         std::mem::take(self).iter().fold(Channels::new(), |mut all, fade| {
             for (universe, channels) in fade.channels() {
@@ -319,7 +319,7 @@ impl Fade {
         Self { id, source, started_at, course, moving: Vec::new() }
     }
 
-    /// Takes a channel along that is seen at `seen` (`released`: where exactly, when it was on its way).
+    /// Adds a channel that now shows `seen` (`released`: its exact place, if it was moving).
     pub(super) fn take(
         &mut self,
         universe: UniverseId,
@@ -346,7 +346,7 @@ impl Fade {
         self.course.easing
     }
 
-    /// The channels that are on their way.
+    /// Its moving channels.
     #[must_use]
     pub fn channels(&self) -> Channels {
         let mut channels = Channels::new();
@@ -361,7 +361,7 @@ impl Fade {
         self.moving.iter().any(|moving| moving.universe == UniverseId::LAMP && Channel::LAMP.contains(&moving.channel))
     }
 
-    /// How many there are.
+    /// How many fades run.
     #[must_use]
     pub fn count(&self) -> usize {
         self.moving.len()

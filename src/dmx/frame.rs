@@ -25,7 +25,7 @@ impl Frame {
         self.0.get(channel.index()).copied().unwrap_or(0)
     }
 
-    /// Sets levels; returns those that differ from before.
+    /// Sets levels; gives those that changed.
     pub fn set(&mut self, levels: &[(Channel, u8)]) -> Levels {
         let mut changed = Levels::new();
         for &(channel, level) in levels {
@@ -39,7 +39,7 @@ impl Frame {
         changed
     }
 
-    /// The same with another level on each channel.
+    /// The same frame with the level of each channel replaced.
     #[must_use]
     pub fn map(&self, level: impl Fn(Channel, u8) -> u8) -> Self {
         let mut mapped = self.clone();
@@ -83,9 +83,9 @@ impl std::fmt::Debug for Frame {
 /// What a command asks for: levels of some channels of one universe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patch {
-    /// Where.
+    /// The universe.
     pub universe: UniverseId,
-    /// Different channels, in the order they were asked for.
+    /// Distinct channels, in the order given.
     pub levels: Levels,
 }
 
@@ -102,7 +102,7 @@ impl Patch {
         self.universe == UniverseId::LAMP && self.levels.iter().any(|(channel, _)| Rgb::CHANNELS.contains(channel))
     }
 
-    /// Whether `self` sets every channel that `other` sets, so that after both only `self` is seen.
+    /// Whether `self` sets every channel that `other` sets, so that after both only `self` shows.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         if self.universe != other.universe {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// Channels of one universe (ANSI E1.11: 512 slots after the start code).
 pub const CHANNELS: usize = 512;
 
-/// Universes one appliance knows.
+/// Universes of one appliance.
 pub const UNIVERSES: usize = 64;
 
 /// The longest `src`, in characters.
@@ -94,7 +94,7 @@ impl CommandId {
     }
 }
 
-/// Why a text is no ULID.
+/// Why a text is not a ULID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a ULID: 26 characters of 0-9 A-Z without I, L, O, U, the first 0..7")]
 pub struct NotAUlid;
@@ -104,8 +104,8 @@ impl FromStr for CommandId {
 
     fn from_str(text: &str) -> Result<Self, NotAUlid> {
         let upper = text.to_ascii_uppercase();
-        // The ulid crate wraps a first character above 7 and reads I, L, O as digits; what does not
-        // print back as itself is refused.
+        // the ulid crate wraps a first character above 7 and reads I, L, O as digits; whatever does not
+        // print back unchanged is refused
         match ulid::Ulid::from_string(&upper) {
             Ok(id) if id.to_string() == upper => Ok(Self(upper.into_boxed_str())),
             _ => Err(NotAUlid),
@@ -130,7 +130,7 @@ impl fmt::Display for CommandId {
 pub struct Source(Box<str>);
 
 impl Source {
-    /// The source of a state nobody has commanded yet.
+    /// The source of a state that nobody has commanded yet.
     #[must_use]
     pub fn init() -> Self {
         Self("init".into())
@@ -149,7 +149,7 @@ impl Source {
     }
 }
 
-/// Why a text is no source.
+/// Why a text is not a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must have 1 to {SOURCE_CHARS} characters")]
 pub struct NotASource;

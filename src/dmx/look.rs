@@ -13,16 +13,16 @@ pub struct Look {
     pub id: Arc<str>,
     /// Its name.
     pub name: String,
-    /// Its own time.
+    /// The scene's own fade time.
     pub over: Duration,
-    /// Universes of which it is the whole look.
+    /// Universes that it sets completely.
     pub whole: Vec<UniverseId>,
-    /// The levels that have a key, one patch a universe.
+    /// The levels that are named, one patch per universe.
     pub keyed: Vec<Patch>,
 }
 
 impl Look {
-    /// All its levels, one patch a universe.
+    /// All its levels, one patch per universe.
     #[must_use]
     pub fn patches(&self) -> Vec<Patch> {
         let mut frames: BTreeMap<UniverseId, BTreeMap<Channel, u8>> = BTreeMap::new();
@@ -36,7 +36,7 @@ impl Look {
         frames.into_iter().map(patch).collect()
     }
 
-    /// Whether there is no light in it.
+    /// Whether it holds no light.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.whole.is_empty() && self.keyed.is_empty()

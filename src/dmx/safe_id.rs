@@ -1,4 +1,4 @@
-//! Ids that are file names and parts of URLs too: of projects and of backups.
+//! Ids of projects and backups, which are also file names and parts of URLs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,13 +6,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
-/// Longest id: a slug and its ending; predecessors made their own.
+/// Longest id: a slug with its ending; predecessors made ids of their own.
 const ID_CHARS: usize = 128;
 
 /// Characters of a slug that are taken from the name.
 const SLUG_CHARS: usize = 40;
 
-/// Characters of a ULID behind the slug. The last ones: they are the random ones.
+/// Characters of a ULID behind the slug: its last ones, which are the random ones.
 const ENDING: usize = 6;
 
 /// An id that is safe as a file name and in a URL: letters, digits, `-`, `_`, and `.` but not at its start.
@@ -25,19 +25,19 @@ pub type ProjectId = SafeId;
 /// Id of a backup.
 pub type VersionId = SafeId;
 
-/// Why a text is no id.
+/// Why a text is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 128 letters, digits, - or _ (and . but not first)")]
 pub struct NotAnId;
 
 impl SafeId {
-    /// The project there is while projects are off, and the first one.
+    /// The only project while projects are off, and the first one otherwise.
     #[must_use]
     pub fn default_project() -> Self {
         Self("default".into())
     }
 
-    /// An id for a new project: of its name what fits the alphabet, and the end of a fresh ULID.
+    /// An id for a new project: what of its name fits the alphabet, and the end of a fresh ULID.
     #[must_use]
     pub fn for_name(name: &str, fresh: Ulid) -> Self {
         let mut slug = String::new();

@@ -8,16 +8,16 @@ use super::desk::{Desk, Intensity, KeptDesk};
 use super::fade::{Channels, Course, Fade, Fades, KeptFade, Targets};
 use super::{Channel, ChannelSet, Command, Frame, Levels, Patch, Rgb, Source, UniverseId};
 
-/// Every level of every known universe, what stands over them, and which change made it so.
+/// Every level of every known universe, what stands over them, and which change made them so.
 ///
 /// Cheap to clone: frames and fades are shared until one of them changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    /// Number of the last published change; the appliance's own, it never repeats.
+    /// Number of the last published change; counted by the appliance alone, and never repeated.
     pub seq: u64,
     /// When that change was made, Unix milliseconds by the server's clock; may go back.
     pub ts: u64,
-    /// Who asked for it.
+    /// Who sent the command behind it.
     pub updated_by: Source,
     universes: BTreeMap<UniverseId, Arc<Frame>>,
     fades: Fades,
@@ -29,7 +29,7 @@ pub struct State {
 pub struct Now {
     /// The server's clock, Unix milliseconds; may go back.
     pub ms: u64,
-    /// Since some fixed moment; never goes back.
+    /// Time since some fixed moment; never goes back.
     pub at: Duration,
 }
 
@@ -42,37 +42,37 @@ pub struct Change {
     pub ts: u64,
     /// What it changed.
     pub what: What,
-    /// Whether the lamp's state has to be told.
+    /// Whether the lamp's state has to be published.
     pub lamp: Publish,
-    /// Whether the desk is another one.
+    /// Whether the desk changed.
     pub desk: bool,
 }
 
-/// What a change changed.
+/// What a change concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// By universe, the levels that differ from before; those of a universe are empty when the same was asked again.
+    /// By universe, the levels that changed; a universe that was commanded to what it shows already has none.
     Levels(Vec<(UniverseId, Levels)>),
-    /// Another project, or another light of this one: everything is new.
+    /// Another project, or other light for this one: everything is new.
     Whole {
-        /// Universes that were known before and are not any more.
+        /// Universes that were known before and no longer are.
         gone: Vec<UniverseId>,
     },
 }
 
-/// Whether something has to be told.
+/// Whether the lamp's state has to be published, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Publish {
-    /// It is as it was.
+    /// No: it is as it was.
     No,
-    /// It is on its way: a later change may tell more, so this one can wait a moment.
+    /// Soon: it is moving, and a later change may bring more.
     Later,
     /// At once.
     Now,
 }
 
 impl Change {
-    /// Whether the lamp's state has to be told, now or with a later change.
+    /// Whether the lamp's state has to be published, now or with a later change.
     #[must_use]
     pub fn concerns_lamp(&self) -> bool {
         self.lamp > Publish::No
@@ -120,7 +120,7 @@ impl State {
         Self { desk: Desk::new(desk, intensity), ..self }
     }
 
-    /// The same with fades that were on their way at `at`: levels are where they were then, not where they go.
+    /// The same with fades that were running at `at`: levels are where they were then, not where they were going.
     #[must_use]
     pub fn resuming(mut self, kept: Vec<KeptFade>, at: Duration) -> Self {
         let universes = &self.universes;
@@ -134,19 +134,19 @@ impl State {
         self
     }
 
-    /// The fades that a power cut must not put at their end.
+    /// The fades that a power cut must not jump to their end.
     #[must_use]
     pub fn kept_fades(&self) -> Vec<KeptFade> {
         self.fades.kept()
     }
 
-    /// Whether the same fades are on their way as in a clone that was made before.
+    /// Whether the same fades run as in a clone made earlier.
     #[must_use]
     pub fn fades_as(&self, clone: &Self) -> bool {
         self.fades.are_same(&clone.fades)
     }
 
-    /// Takes a command that is no duplicate: levels or a fade to them, `seq` + 1, the new time and source.
+    /// Applies a command that is not a duplicate: levels or a fade to them, `seq` + 1, the new time and source.
     pub fn apply(&mut self, command: &Command, now: Now) -> Change {
         let channels: Channels = command.patches.iter().fold(Channels::new(), |mut all, patch| {
             let set: ChannelSet = patch.levels.iter().map(|&(channel, _)| channel).collect();
@@ -197,7 +197,7 @@ impl State {
         self.desk.scene.as_ref().is_some_and(|effect| *effect.scene == *scene)
     }
 
-    /// Whether the scene in effect stays so: no channel of it goes elsewhere.
+    /// Whether the scene in effect stays in effect: none of its channels goes elsewhere.
     fn keeps_scene(&self, command: &Command) -> bool {
         let Some(scene) = &self.desk.scene else { return true };
         let targets = self.fades.targets();
@@ -208,7 +208,7 @@ impl State {
         })
     }
 
-    /// Whether these levels are all there, or on their way.
+    /// Whether all these levels are reached, or on their way.
     #[must_use]
     pub fn is_at(&self, patches: &[Patch]) -> bool {
         let targets = self.fades.targets();
@@ -223,7 +223,7 @@ impl State {
         targets.get(&universe).and_then(|levels| levels.get(&channel)).copied().unwrap_or_else(here)
     }
 
-    /// Goes on with what is on its way; nothing when no level moved.
+    /// Moves whatever is on its way; nothing when no level moved.
     pub fn step(&mut self, now: Now) -> Option<Change> {
         let fades = self.fades.len();
         let universes = &self.universes;
@@ -252,7 +252,7 @@ impl State {
         Some(self.changed(What::Levels(by_universe.into_iter().collect()), lamp, desk, now.ms))
     }
 
-    /// The state once everything that is on its way has arrived: as it is stored.
+    /// The state once everything moving has arrived: this is what is stored.
     #[must_use]
     pub fn settled(&self) -> Self {
         let mut settled = self.clone();
@@ -266,7 +266,7 @@ impl State {
         settled
     }
 
-    /// Whether anything is on its way.
+    /// Whether anything moves.
     #[must_use]
     pub fn is_moving(&self) -> bool {
         !self.fades.is_empty() || self.desk.is_moving()
@@ -276,7 +276,7 @@ impl State {
         self.fades.iter().any(|fade| fade.moves_lamp())
     }
 
-    /// Ends all fades where they are, and with them the scene they were to reach; nothing when none runs.
+    /// Ends all fades where they are, and with them the scene they were leading to; nothing when none runs.
     pub fn stop_fades(&mut self, now: Now) -> Option<(Change, Vec<(UniverseId, Levels)>)> {
         if self.fades.is_empty() {
             return None;
@@ -312,7 +312,7 @@ impl State {
         self.desk_changed(before, now)
     }
 
-    /// A scene is not in effect any more; nothing when it was not.
+    /// Takes a scene out of effect; nothing when it was not in effect.
     pub fn end_scene(&mut self, scene: &str, now: Now) -> Option<Change> {
         self.desk.scene.take_if(|effect| *effect.scene == *scene)?;
         Some(self.changed(What::Levels(Vec::new()), Publish::No, true, now.ms))
@@ -323,8 +323,8 @@ impl State {
         self.changed(What::Levels(Vec::new()), lamp, true, now.ms)
     }
 
-    /// Takes another light as a whole, and whoever asked for that one last (`None`: as before). `seq` goes on; fades
-    /// end, master and blackout stay.
+    /// Takes other light as a whole, and who last commanded it (`None`: as before). `seq` goes on; fades end, master and
+    /// blackout stay.
     pub fn replace(
         &mut self,
         frames: impl IntoIterator<Item = (UniverseId, Frame)>,
@@ -359,8 +359,7 @@ impl State {
         self.universes.get(&universe).map(|frame| &**frame)
     }
 
-    /// One universe as it is sent to the outputs: its levels under master and blackout; dark when nobody has commanded
-    /// it yet.
+    /// One universe as the outputs send it: its levels under master and blackout; dark if nobody has commanded it yet.
     #[must_use]
     pub fn light(&self, universe: UniverseId) -> Arc<Frame> {
         match self.universes.get(&universe) {
@@ -390,7 +389,7 @@ impl State {
         &self.desk
     }
 
-    /// All fades that run, oldest first.
+    /// All running fades, oldest first.
     pub fn fades(&self) -> impl ExactSizeIterator<Item = &Fade> {
         self.fades.iter()
     }

@@ -17,15 +17,15 @@ use crate::kit::clock;
 use crate::metrics::{self, Metrics};
 use crate::store::{Batch, Store};
 
-/// Steps of what is on its way: as many as a DMX line carries full frames (ANSI E1.11: 44.1 a second at 512 slots).
+/// Steps of whatever moves: as many as a DMX line carries full frames (ANSI E1.11: 44.1 a second at 512 slots).
 const STEPS_A_SECOND: u128 = 44;
 
 const NANOS: u128 = 1_000_000_000;
 
-/// Controls that may wait; at more, whoever asks waits. Each is taken before any command.
+/// Controls that may wait; beyond that, the sender waits. They are taken before any command.
 const CONTROLS: usize = 16;
 
-/// Commands taken from the queue at once; between two takes the task answers probes.
+/// Commands taken from the queue in one go; in between the task answers probes.
 const TAKEN_AT_ONCE: usize = 64;
 
 /// A running engine.
@@ -35,12 +35,12 @@ pub struct Engine {
     /// The way out.
     pub feed: Feed,
     inbox: Arc<Inbox>,
-    /// Until it was seen to end.
+    /// Until it is known to have ended.
     task: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Engine {
-    /// Takes no more commands, finishes those that wait and ends when the last one is written.
+    /// Takes no more commands, finishes those that wait, and ends when the last one is written.
     pub async fn drain(mut self) {
         self.inbox.close();
         self.ended().await;
@@ -56,8 +56,8 @@ impl Engine {
     }
 }
 
-/// Starts the engine from what the store holds. A jump of `seq` is on the medium when this returns, so that nobody is
-/// ever shown a number that could come again.
+/// Starts the engine from what the store holds. A jump of `seq` is on the medium when this returns, so nobody ever sees a
+/// number that could come again.
 pub async fn start(
     settings: &config::Engine,
     store: Store,
@@ -65,15 +65,15 @@ pub async fn start(
     project: ProjectId,
     metrics: &Metrics,
 ) -> Engine {
-    // What was on its way is at its end now, which nobody was told. Nor was it after a power cut: then light was away, and comes
-    // back where it was. A sunrise must not come up full.
+    // Whatever was moving is at its end now, which nobody was told. After a power cut it is not: light was away, and comes
+    // back where it was, since a sunrise must not come up full.
     let arrived = u64::from(memory::was_moving(&store, &project));
     let intensity = Intensity::only(settings.master_channels.iter().map(|of| (of.universe, of.channels)));
     let desk = memory::desk(&store, &project);
     let state = memory::state(&store, &project, seq_jump + arrived).within(settings.universes).under(desk, intensity);
     let (fades, clock) = memory::fades(&store, &project).filter(|_| seq_jump > 0).unwrap_or_default();
     let state = state.resuming(fades, clock);
-    // What a first start publishes is the same at the next one. While the database cannot be read nobody knows.
+    // A first start publishes the same at the next one. While the database cannot be read, nobody knows.
     let first = !memory::is_known(&store, &project) && store.is_whole();
     if first || seq_jump + arrived > 0 {
         store.commit(memory::begun(&project, &state, clock), Box::new(|| {})).await;
@@ -112,7 +112,7 @@ pub async fn start(
     Engine { handle, feed, inbox, task: Some(task) }
 }
 
-/// What the task reads.
+/// What the task receives.
 struct Doors {
     inbox: Arc<Inbox>,
     probes: mpsc::Receiver<oneshot::Sender<()>>,
@@ -120,26 +120,26 @@ struct Doors {
     controls: mpsc::Receiver<Ordered>,
 }
 
-/// A control, and who wants to know.
+/// A control, and who waits for the outcome.
 type Ordered = (Control, oneshot::Sender<Arc<State>>);
 
 struct Actor {
-    /// The active one; state and ids are its.
+    /// The active project, whose state and ids these are.
     project: ProjectId,
     state: State,
     dedupe: Dedupe,
     keep_ids: usize,
-    /// Those from 0 on that may be commanded.
+    /// Universes from 0 on that may be commanded.
     universes: u8,
     ttl: Duration,
     started: Instant,
-    /// What the steady clock showed at the start: it goes on where the run before it ended in a fade.
+    /// The steady clock at the start: it goes on where a run that ended during a fade left it.
     clock: Duration,
     /// Number of the last step on the grid.
     stepped: u64,
-    /// The desk as it is kept.
+    /// The desk as stored.
     kept_desk: KeptDesk,
-    /// With the fades as they are kept.
+    /// The fades as stored.
     kept_fades: State,
     store: Store,
     feed: Feed,
@@ -150,16 +150,16 @@ impl Actor {
     async fn run(mut self, mut doors: Doors) {
         loop {
             let next = self.next_step();
-            // Each arm is cancel-safe: receivers, a moment, a queue that is taken from at once.
+            // Each arm is cancel-safe: receivers, a timer, and a queue that is read in one step.
             tokio::select! {
                 biased;
                 Some(control) = doors.controls.recv() => self.control(control).await,
-                Some(probe) = doors.probes.recv() => { let _ = probe.send(()); } // Err: it got tired of waiting
+                Some(probe) = doors.probes.recv() => { let _ = probe.send(()); } // Err: the prober no longer waits
                 Some(switch) = doors.switches.recv() => self.switch(switch).await,
                 () = until(next) => self.step().await,
                 taken = doors.inbox.take(TAKEN_AT_ONCE) => match taken {
                     Some(entries) => for entry in entries {
-                        // Blackout waits for no command.
+                        // Blackout never waits behind commands.
                         while let Ok(control) = doors.controls.try_recv() {
                             self.control(control).await;
                         }
@@ -175,7 +175,7 @@ impl Actor {
         let _ = written.await; // Err is the signal: the sender was dropped by the release
     }
 
-    /// When what is on its way goes on: steps lie on one grid, and one that comes late is made up by the next.
+    /// When things move next: steps lie on one grid, and the next step makes up for a late one.
     fn next_step(&self) -> Option<Instant> {
         let steps = self.steps_until(self.started.elapsed()) + 1;
         self.state.is_moving().then(|| self.started + step_at(steps.max(self.stepped + 1)))
@@ -185,7 +185,7 @@ impl Actor {
         u64::try_from(at.as_nanos() * STEPS_A_SECOND / NANOS).unwrap_or(u64::MAX)
     }
 
-    /// Goes on with what is on its way, to where it is at the last moment of the grid.
+    /// Moves everything to where it is at the last moment of the grid.
     async fn step(&mut self) {
         self.stepped = self.steps_until(self.started.elapsed());
         let now = Now { ms: clock::now_ms(), at: self.clock + step_at(self.stepped) };
@@ -210,14 +210,14 @@ impl Actor {
             }),
         };
         let Some(change) = change else {
-            let _ = reply.send(Arc::new(self.state.clone())); // Err: whoever asked does not wait any more
+            let _ = reply.send(Arc::new(self.state.clone())); // Err: nobody waits for it any more
             return;
         };
         note(change.seq, &control);
         self.keep_and_tell(batch, change, |state| drop(reply.send(state))).await; // Err: as above
     }
 
-    /// Keeps a change that no command made, and tells it once it is written.
+    /// Stores a change that no command made, and publishes it once it is written.
     async fn keep_and_tell(
         &mut self,
         mut batch: Batch,
@@ -232,13 +232,13 @@ impl Actor {
         self.store.commit(batch, Box::new(release)).await;
     }
 
-    /// Keeps the light, and of desk and fades what is not kept.
+    /// Stores the light, and of desk and fades what has changed.
     fn keep_light(&mut self, batch: &mut Batch) {
         memory::keep_light(batch, &self.project, &self.state, self.time().at);
         self.keep_over(batch);
     }
 
-    /// Keeps what stands over the levels, where it is not what is kept.
+    /// Stores what stands over the levels, if it has changed.
     fn keep_over(&mut self, batch: &mut Batch) {
         if !self.state.fades_as(&self.kept_fades) {
             memory::keep_fades(batch, &self.project, self.state.kept_fades());
@@ -257,18 +257,18 @@ impl Actor {
         let now = self.now();
         if self.dedupe.has(&command.id, now) {
             self.metrics.deduped.inc();
-            // Behind its original: nobody may learn of a duplicate of what kill -9 could still take back.
+            // behind its original: nobody may learn of a duplicate of something that kill -9 could still take back
             let release = move || {
                 let _ = reply.send(Outcome::Duplicate);
             };
             return self.store.commit(Batch::default(), Box::new(release)).await;
         }
         if overtaken {
-            let _ = reply.send(Outcome::Overtaken); // Err: the door does not wait any more
+            let _ = reply.send(Outcome::Overtaken); // Err: the door no longer waits
             return;
         }
         if command.project.as_ref().is_some_and(|project| *project != self.project) {
-            let _ = reply.send(Outcome::OtherProject); // Err: the door does not wait any more
+            let _ = reply.send(Outcome::OtherProject); // Err: the door no longer waits
             return;
         }
         let mut batch = batch.map(|batch| *batch).unwrap_or_default();
@@ -282,11 +282,11 @@ impl Actor {
             let mut latency = Duration::ZERO;
             feed.publish(change, state, || {
                 latency = arrived.elapsed();
-                // Before the answer: who has it finds it counted.
+                // before the answer, so that whoever gets it finds it counted
                 metrics.processed.inc();
                 metrics.apply_seconds.observe(latency.as_secs_f64());
                 metrics.last_latency_ms.set(latency.as_secs_f64() * 1000.0);
-                let _ = reply.send(Outcome::Applied { seq }); // Err: the door does not wait any more
+                let _ = reply.send(Outcome::Applied { seq }); // Err: the door no longer waits
             });
             let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
             tracing::info!(seq, cmdId = %command.id, src = %command.source, latencyUs = latency_us, "command_applied");
@@ -294,7 +294,7 @@ impl Actor {
         self.store.commit(batch, Box::new(release)).await;
     }
 
-    /// Takes another project or another light as a whole, together with what the asker wants to be kept with it.
+    /// Takes another project or other light as a whole, together with what the sender wants stored with it.
     async fn switch(&mut self, switch: Switch) {
         let Switch { project, to, mut batch, first, reply } = switch;
         let change = match to {
@@ -308,7 +308,7 @@ impl Actor {
                 self.recall_ids();
                 change
             }
-            To::Frames(_) if project != self.project => return, // no answer: it is not the active one
+            To::Frames(_) if project != self.project => return, // no answer: that project is not active
             To::Frames(mut frames) => {
                 self.leave_out_unknown(&mut frames);
                 let change = self.state.replace(frames, None, self.time());
@@ -323,18 +323,18 @@ impl Actor {
             first();
             tracing::info!(seq, %project, "light_switched");
             feed.publish(change, state, || {
-                let _ = reply.send(seq); // Err: whoever asked does not wait any more
+                let _ = reply.send(seq); // Err: nobody waits for it any more
             });
         };
         self.store.commit(batch, Box::new(release)).await;
     }
 
-    /// Universes that may not be commanded have no light either: nobody could take it back. What is stored of them stays.
+    /// Universes that may not be commanded have no light: nobody could change it. What is stored of them stays.
     fn leave_out_unknown(&self, frames: &mut Vec<(UniverseId, Frame)>) {
         frames.retain(|(universe, _)| universe.index() < self.universes);
     }
 
-    /// Takes the project's ids from the store.
+    /// Reads the project's ids from the store.
     fn recall_ids(&mut self) {
         let now = self.now();
         self.dedupe.clear();
@@ -360,12 +360,12 @@ async fn until(then: Option<Instant>) {
     }
 }
 
-/// When a step of the grid is, since the start.
+/// When a step of the grid happens, since the start.
 fn step_at(step: u64) -> Duration {
     Duration::from_nanos(u64::try_from((u128::from(step) * NANOS).div_ceil(STEPS_A_SECOND)).unwrap_or(u64::MAX))
 }
 
-/// Tells the log how the desk was moved.
+/// Logs how the desk was moved.
 fn note(seq: u64, control: &Control) {
     match control {
         Control::Master(level) => tracing::info!(seq, control = "master", master = level, "desk_changed"),

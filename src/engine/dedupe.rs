@@ -1,9 +1,9 @@
-//! Which command ids were seen: for a time (TTL), at most so many (the least recently accepted one goes).
+//! Which command ids were seen: for a time (TTL), and at most so many (the one accepted longest ago goes first).
 //!
-//! Being asked for does not make an id younger: so the ids in memory are those in the store, which keeps them in the
-//! order of acceptance.
-//! Age is counted on a clock that only goes forward, given by the caller: a wall clock set back or forward
-//! neither forgets nor keeps ids. How old an id of an earlier run is, no such clock tells: it lives for a TTL from here.
+//! A repeat does not refresh an id: so the ids in memory are those in the store, which keeps them in the order of
+//! acceptance.
+//! Age is counted on the caller's clock, which only goes forward: setting the wall clock neither forgets nor keeps ids. That
+//! clock cannot tell how old the ids of earlier runs are: each lives for one more TTL.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use lru::LruCache;
 
 use crate::dmx::CommandId;
 
-/// Ids with the time they were seen at.
+/// Ids with the time they were accepted at.
 pub(super) struct Dedupe {
     ttl: Duration,
     seen: LruCache<CommandId, Duration>,
@@ -21,7 +21,7 @@ pub(super) struct Dedupe {
 impl Dedupe {
     pub(super) fn new(ttl: Duration, capacity: usize) -> Self {
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
-        // Grows with use: a fixed table of a large capacity would cost memory at every start.
+        // grows with use: a fixed table of large capacity would cost memory at every start
         let mut seen = LruCache::unbounded();
         seen.resize(capacity);
         Self { ttl, seen }

@@ -1,4 +1,4 @@
-//! The only way out of the heart.
+//! The only way out of the engine.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::dmx::{Change, State};
 
-/// Changes that a reader may be behind before it is told to take a fresh state instead: 0.4 s at 20,000 commands a second.
+/// Changes that a reader may lag before it has to take a fresh state: 0.4 s at 20,000 commands a second.
 const NEWS: usize = 8192;
 
 /// One change and the state after it.
@@ -15,7 +15,7 @@ const NEWS: usize = 8192;
 pub struct Update {
     /// What changed.
     pub change: Change,
-    /// Everything as it is since.
+    /// The state after it.
     pub state: Arc<State>,
     /// When it was written.
     pub at: Instant,
@@ -24,13 +24,13 @@ pub struct Update {
 /// The newest state.
 #[derive(Clone, Debug)]
 pub struct Latest {
-    /// Everything as it is.
+    /// The state.
     pub state: Arc<State>,
     /// When it was written.
     pub at: Instant,
 }
 
-/// Hears of each change in the writer's own line.
+/// Hears of each change on the writer's thread.
 type Listener = Box<dyn Fn(&Update) + Send + Sync>;
 
 /// Where changes are read. Clones share one feed.
@@ -57,7 +57,7 @@ impl Feed {
     }
 
     /// The present state and every change after it, none missing, none twice: a reader skips changes whose `seq` is
-    /// not above the state's. A reader that is told `Lagged` takes `state()` again.
+    /// not above the state's. A reader that gets `Lagged` calls `state()` again.
     #[must_use]
     pub fn subscribe(&self) -> (Arc<State>, broadcast::Receiver<Arc<Update>>) {
         let news = self.news.subscribe();
@@ -70,14 +70,14 @@ impl Feed {
         self.latest.subscribe()
     }
 
-    /// Has every change told to `listener` first, in order, none left out, by the thread that wrote it: what it does
+    /// Sets the listener, which the writing thread calls with every change before anybody else, in order, none left out. It
     /// must be short and never wait. There is room for one; false when it is taken.
     pub fn on_change(&self, listener: impl Fn(&Update) + Send + Sync + 'static) -> bool {
         self.first.set(Box::new(listener)).is_ok()
     }
 
-    /// Called in order of `seq`, after the write. `answer` tells whoever asked for it, when the state is there for all to
-    /// look at and before anybody hears of the change: its ack comes first.
+    /// Called in order of `seq`, after the write. `answer` acknowledges the command once the state is visible, and before
+    /// anybody hears of the change.
     pub(super) fn publish(&self, change: Change, state: Arc<State>, answer: impl FnOnce()) {
         let at = Instant::now();
         self.latest.send_replace(Latest { state: state.clone(), at });

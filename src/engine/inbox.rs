@@ -1,4 +1,4 @@
-//! Where doors put commands: the queue, shared between them and the engine's task.
+//! Where doors put commands: the queue between them and the engine's task.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::dmx::{Command, Frame, ProjectId, State, UniverseId};
 use crate::metrics;
 use crate::store::Batch;
 
-/// A command on its way, and who wants to know.
+/// A command on its way, and who waits for the outcome.
 pub(super) struct Entry {
     pub(super) command: Command,
-    /// What is kept with it, in one step.
+    /// Stored with it, in one batch.
     pub(super) batch: Option<Box<Batch>>,
     pub(super) arrived: Instant,
-    /// A newer one was here first: it is only asked whether its id is known.
+    /// A newer one has overtaken it: the engine only checks whether its id is known.
     pub(super) overtaken: bool,
     pub(super) reply: oneshot::Sender<Outcome>,
 }
@@ -30,23 +30,23 @@ impl Queued for Entry {
     }
 }
 
-/// The outcome to come. An engine that is gone means `Stopping`.
+/// The outcome to come. If the engine is gone, it is `Stopping`.
 #[derive(Debug)]
 pub struct Submission(oneshot::Receiver<Outcome>);
 
-/// Where the outcome of a command that waits for its turn is told; dropped, it tells of a stop.
+/// Reports the outcome of a command that waits its turn; dropped, it reports a stop.
 #[derive(Debug)]
 pub struct Reply(oneshot::Sender<Outcome>);
 
 impl Reply {
     /// A newer command has taken all its channels.
     pub fn replaced(self) {
-        let _ = self.0.send(Outcome::Replaced); // Err: the door does not wait any more
+        let _ = self.0.send(Outcome::Replaced); // Err: the door no longer waits
     }
 }
 
 impl Submission {
-    /// Of a command that has to wait before it may be queued.
+    /// For a command that has to wait before it may be queued.
     #[must_use]
     pub fn waiting() -> (Reply, Self) {
         let (reply, outcome) = oneshot::channel();
@@ -58,7 +58,7 @@ impl Submission {
         (&mut self.0).await.unwrap_or(Outcome::Stopping)
     }
 
-    /// The outcome, when it is known already. Not to be asked again after that.
+    /// The outcome, if it is known already. Do not ask again after that.
     pub fn outcome_already(&mut self) -> Option<Outcome> {
         match self.0.try_recv() {
             Ok(outcome) => Some(outcome),
@@ -77,7 +77,7 @@ struct Waiting {
 
 pub(super) struct Inbox {
     waiting: Mutex<Waiting>,
-    /// Something is there, or the inbox was closed. One waiter: the engine's task.
+    /// Something waits, or the inbox was closed. One waiter: the engine's task.
     arrived: Notify,
     /// There is room again. Waiters: doors.
     room: Notify,
@@ -116,7 +116,7 @@ impl Inbox {
         }
     }
 
-    /// No more commands; what waits is still taken.
+    /// Takes no more commands; those that wait are still handled.
     pub(super) fn close(&self) {
         self.waiting.lock().closed = true;
         self.arrived.notify_one();
@@ -126,7 +126,7 @@ impl Inbox {
     fn push(&self, entry: Entry) -> Result<(), Box<Entry>> {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
-            let _ = entry.reply.send(Outcome::Stopping); // Err: the door does not wait any more.
+            let _ = entry.reply.send(Outcome::Stopping); // Err: the door no longer waits
             return Ok(());
         }
         match waiting.queue.push(entry) {
@@ -154,7 +154,7 @@ pub struct Handle {
     pub(super) controls: mpsc::Sender<(Control, oneshot::Sender<Arc<State>>)>,
 }
 
-/// What moves the desk. Taken before everything else that waits.
+/// Moves the desk. Taken before everything else that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
     /// Everything dark or as it was, over a time.
@@ -168,48 +168,48 @@ pub enum Control {
     Master(u8),
     /// All fades end where they are.
     StopFades,
-    /// This scene is not in effect any more.
+    /// Takes this scene out of effect.
     EndScene(Arc<str>),
 }
 
-/// Another light as a whole. Taken before the commands that wait.
+/// Other light as a whole. Taken before the commands that wait.
 pub(super) struct Switch {
     pub(super) project: ProjectId,
     pub(super) to: To,
-    /// What is kept with it, in one step.
+    /// Stored with it, in one batch.
     pub(super) batch: Batch,
-    /// Done once it is written, before anybody is told: who hears of the change finds what goes with it.
+    /// Runs once it is written and before anybody is told: whoever hears of the change finds what belongs to it.
     pub(super) first: Box<dyn FnOnce() + Send>,
-    /// Publish the `seq` once it is written; dropped when nothing was done.
+    /// Gets the `seq` once it is written; dropped when nothing was done.
     pub(super) reply: oneshot::Sender<u64>,
 }
 
 /// Which light.
 #[derive(Debug)]
 pub(super) enum To {
-    /// What the store holds of that project, which is the active one from now on.
+    /// What the store holds of that project, which becomes the active one.
     Stored,
-    /// This one, for that project if it is the active one.
+    /// This light, if that project is the active one.
     Frames(Vec<(UniverseId, Frame)>),
 }
 
 impl Handle {
-    /// Queues a command, waiting for room as long as it takes (MQTT, serial: the door's own back-pressure).
+    /// Queues a command, waiting for room as long as it takes (MQTT, serial: that slows the door down).
     pub async fn submit(&self, command: Command) -> Submission {
         self.give(command, None).await
     }
 
-    /// The same, and `batch` is kept with it in one step if it is applied.
+    /// The same; `batch` is stored with it in one step if it is applied.
     pub async fn submit_with(&self, command: Command, batch: Batch) -> Submission {
         self.give(command, Some(Box::new(batch))).await
     }
 
-    /// The same for a command that has waited for its turn.
+    /// The same for a command that has waited its turn.
     pub async fn submit_for(&self, command: Command, reply: Reply) {
         self.enter(Entry { command, batch: None, arrived: Instant::now(), overtaken: false, reply: reply.0 }).await;
     }
 
-    /// Queues a command that a newer one has overtaken on its way: a duplicate is told so, and nothing is done.
+    /// Queues a command that a newer one has overtaken: it is only checked for being a duplicate.
     pub async fn submit_overtaken(&self, command: Command) -> Submission {
         let (reply, outcome) = oneshot::channel();
         self.enter(Entry { command, batch: None, arrived: Instant::now(), overtaken: true, reply }).await;
@@ -227,7 +227,7 @@ impl Handle {
         loop {
             let room = self.inbox.room.notified();
             tokio::pin!(room);
-            room.as_mut().enable(); // from here on no room made is missed
+            room.as_mut().enable(); // from here on no notice of room is missed
             match self.inbox.push(entry) {
                 Ok(()) => return,
                 Err(back) => entry = *back,
@@ -236,7 +236,7 @@ impl Handle {
         }
     }
 
-    /// Queues a command and waits for its outcome; `Full` when there was no room for `patience` (REST, WebSocket).
+    /// Queues a command and waits for its outcome; `Full` if there was no room within `patience` (REST, WebSocket).
     pub async fn submit_within(&self, command: Command, patience: Duration) -> Outcome {
         match timeout(patience, self.submit(command)).await {
             Ok(mut submission) => submission.outcome().await,
@@ -244,14 +244,14 @@ impl Handle {
         }
     }
 
-    /// Makes a project the active one, `batch` with it in one step; the `seq` of that change, `None` while stopping. `first`
-    /// is done right before the change is told to anybody.
+    /// Makes a project the active one, and stores `batch` in the same step; gives the `seq` of that change, `None` while
+    /// stopping. `first` runs right before anybody is told of the change.
     pub async fn select(&self, project: ProjectId, batch: Batch, first: impl FnOnce() + Send + 'static) -> Option<u64> {
         self.switch(project, To::Stored, batch, Box::new(first)).await
     }
 
-    /// Takes other levels for a project, `batch` with it in one step; the `seq` of that change, `None` when it is not
-    /// the active one, and while stopping. `first` as in [`Handle::select`].
+    /// Takes other levels for a project, and stores `batch` in the same step; gives the `seq` of that change, `None` if the
+    /// project is not active, and while stopping. `first` as in [`Handle::select`].
     pub async fn replace(
         &self,
         project: ProjectId,
@@ -268,15 +268,15 @@ impl Handle {
         done.await.ok()
     }
 
-    /// Moves the desk; the state since, `None` while stopping.
+    /// Moves the desk; gives the state after it, `None` while stopping.
     pub async fn control(&self, control: Control) -> Option<Arc<State>> {
         self.order(control).await.await.ok()
     }
 
-    /// The same for a door that goes on meanwhile: the receiver hears of the state since, or of the stop.
+    /// The same for a door that does not wait: the receiver gets the state after it, or learns of the stop.
     pub async fn order(&self, control: Control) -> oneshot::Receiver<Arc<State>> {
         let (reply, done) = oneshot::channel();
-        let _ = self.controls.send((control, reply)).await; // Err: it stops, which the receiver hears
+        let _ = self.controls.send((control, reply)).await; // Err: the engine stops, which the receiver learns
         done
     }
 
@@ -286,7 +286,7 @@ impl Handle {
         self.inbox.waiting.lock().queue.len()
     }
 
-    /// For how long the queue has not been empty.
+    /// How long the queue has not been empty.
     #[must_use]
     pub fn busy_for(&self) -> Duration {
         self.inbox.waiting.lock().busy_since.map(|since| since.elapsed()).unwrap_or_default()

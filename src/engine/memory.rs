@@ -1,4 +1,4 @@
-//! What the heart keeps in the store, and how it is read back.
+//! What the engine keeps in the store, and how it is read back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use crate::dmx::{
 use crate::kit::clock;
 use crate::store::{Batch, Store, Tree};
 
-/// Key of `Tree::Light` under which the active project stands: beside the light, because it is part of it. No project
-/// has an id like this.
+/// Key in `Tree::Light` of the active project: beside the light, because it is part of it. No project has an id like
+/// this.
 const ACTIVE: &str = "@active";
 
-/// Key of `Tree::Light` under which the desk stands: the appliance's, whatever project is active.
+/// Key in `Tree::Light` of the desk, which belongs to the appliance, whatever project is active.
 const DESK: &str = "@desk";
 
-/// Key of `Tree::Light` under which long fades stand, beside the levels that they go to.
+/// Key in `Tree::Light` of long fades, beside their target levels.
 const FADES: &str = "@fades";
 
 /// Format of the values below.
@@ -33,7 +33,7 @@ struct Light {
     seq: u64,
     ts: u64,
     by: String,
-    /// Something was on its way: the levels beside this are where it was going.
+    /// Something was moving: the levels beside this are where it was going.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     moving: bool,
     /// When that was, in milliseconds of the engine's clock.
@@ -67,7 +67,7 @@ struct KeptScene {
     channels: BTreeMap<String, String>,
 }
 
-/// Entry of the dedupe log.
+/// An entry of the dedupe log.
 #[derive(Serialize, Deserialize)]
 struct Seen {
     id: String,
@@ -81,14 +81,14 @@ pub(super) struct StoredLight {
     pub(super) frames: Vec<(UniverseId, Frame)>,
 }
 
-/// What keeps a `seq` that has jumped, and the time of a first start.
+/// Stores a `seq` that has jumped, and the time of a first start.
 pub(super) fn begun(project: &ProjectId, state: &State, at: Duration) -> Batch {
     let mut batch = Batch::default();
     keep_light(&mut batch, project, state, at);
     batch
 }
 
-/// Keeps `seq`, `ts` and source of a state as a project's, and where on the engine's clock that was.
+/// Stores `seq`, `ts` and source of a project's state, and the time on the engine's clock.
 pub(super) fn keep_light(batch: &mut Batch, project: &ProjectId, state: &State, at: Duration) {
     let by = state.updated_by.as_str().into();
     let moving = state.is_moving();
@@ -97,7 +97,7 @@ pub(super) fn keep_light(batch: &mut Batch, project: &ProjectId, state: &State, 
     batch.put(Tree::Light, project.as_str(), json(&light));
 }
 
-/// Keeps the long fades of a project in the place of those that were kept.
+/// Stores the long fades of a project, in place of the earlier ones.
 pub(super) fn keep_fades(batch: &mut Batch, project: &ProjectId, fades: Vec<KeptFade>) {
     if fades.is_empty() {
         batch.delete(Tree::Light, FADES);
@@ -106,14 +106,14 @@ pub(super) fn keep_fades(batch: &mut Batch, project: &ProjectId, fades: Vec<Kept
     }
 }
 
-/// The long fades of a project that were on their way when its light was last written, and when that was.
+/// The long fades of a project that were running when its light was last written, and when that was.
 pub(super) fn fades(store: &Store, project: &ProjectId) -> Option<(Vec<KeptFade>, Duration)> {
     let at = light(store, project)?.at?;
     let kept = store.value::<KeptFades>(Tree::Light, FADES.as_bytes(), FORMAT)?;
     (kept.project == project.as_str()).then(|| (kept.fades, Duration::from_millis(at)))
 }
 
-/// Keeps a whole state as that of a project which has none yet.
+/// Stores a whole state for a project that has none yet.
 pub fn keep(batch: &mut Batch, project: &ProjectId, state: &State) {
     keep_light(batch, project, state, Duration::ZERO);
     for (universe, frame) in state.universes() {
@@ -121,8 +121,8 @@ pub fn keep(batch: &mut Batch, project: &ProjectId, state: &State) {
     }
 }
 
-/// Keeps a whole state in the place of the project's present one. What it has in universes from this one on stays: nobody
-/// sees it now.
+/// Stores a whole state for a project in place of its present one. Stored universes from this one on stay: nobody sees
+/// them now.
 pub(super) fn keep_instead(store: &Store, batch: &mut Batch, project: &ProjectId, state: &State, universes: u8) {
     let prefix = levels_prefix(project);
     for (key, _) in store.scan(Tree::Levels, prefix.as_bytes()) {
@@ -133,19 +133,19 @@ pub(super) fn keep_instead(store: &Store, batch: &mut Batch, project: &ProjectId
     keep(batch, project, state);
 }
 
-/// What is kept of a project's light in universes from this one on, which may not be commanded.
+/// What is stored of a project's light in universes that may not be commanded.
 #[must_use]
 pub fn hidden(store: &Store, project: &ProjectId, universes: u8) -> Vec<(UniverseId, Frame)> {
     stored(store, project).frames.into_iter().filter(|(id, _)| id.index() >= universes).collect()
 }
 
-/// Forgets a project's light and ids.
+/// Deletes a project's light and ids.
 pub fn forget(store: &Store, batch: &mut Batch, project: &ProjectId) {
     batch.delete(Tree::Light, project.as_str());
     for (key, _) in store.scan(Tree::Levels, levels_prefix(project).as_bytes()) {
         batch.delete(Tree::Levels, key);
     }
-    batch.append(ids_log(project), 1, ""); // an id that is none pushes the others out
+    batch.append(ids_log(project), 1, ""); // an invalid id pushes the others out
 }
 
 /// Remembers ids that a predecessor has accepted: id and Unix milliseconds, oldest first.
@@ -166,7 +166,7 @@ pub fn active(store: &Store) -> Option<ProjectId> {
     id
 }
 
-/// Has a project be the active one at the next start.
+/// Makes a project the active one at the next start.
 pub fn keep_active(batch: &mut Batch, project: &ProjectId) {
     batch.put(Tree::Light, ACTIVE, project.as_str());
 }
@@ -178,7 +178,7 @@ pub fn projects(store: &Store) -> Vec<ProjectId> {
     keys.filter_map(|key| key.parse().ok()).collect()
 }
 
-/// What one accepted command keeps beside the light: where its levels go and its id, together or not at all.
+/// What one accepted command stores: its target levels and its id, together or not at all.
 pub(super) fn keep_command(batch: &mut Batch, project: &ProjectId, state: &State, command: &Command, keep_ids: usize) {
     for patch in &command.patches {
         keep_levels(batch, project, patch.universe, &patch.levels);
@@ -186,13 +186,13 @@ pub(super) fn keep_command(batch: &mut Batch, project: &ProjectId, state: &State
     append_id(batch, project, &command.id, state.ts, keep_ids);
 }
 
-/// Keeps single levels.
+/// Stores single levels.
 pub(super) fn keep_levels(batch: &mut Batch, project: &ProjectId, universe: UniverseId, levels: &Levels) {
     let bytes = levels.iter().map(|&(channel, level)| (channel.number() - 1, level)).collect();
     batch.patch(Tree::Levels, levels_key(project, universe), CHANNELS as u16, bytes);
 }
 
-/// Keeps the desk.
+/// Stores the desk.
 pub(super) fn keep_desk(batch: &mut Batch, desk: &dmx::KeptDesk, project: &ProjectId) {
     let scene = desk.scene.as_ref().map(|scene| KeptScene {
         project: project.as_str().into(),
@@ -203,7 +203,7 @@ pub(super) fn keep_desk(batch: &mut Batch, desk: &dmx::KeptDesk, project: &Proje
     batch.put(Tree::Light, DESK, json(&kept));
 }
 
-/// The desk as it was last written, under this project.
+/// The desk as last written, under this project.
 pub(super) fn desk(store: &Store, project: &ProjectId) -> dmx::KeptDesk {
     let kept = store.value::<KeptDesk>(Tree::Light, DESK.as_bytes(), FORMAT);
     let Some(KeptDesk { master, blackout, scene, .. }) = kept else { return dmx::KeptDesk::default() };
@@ -215,7 +215,7 @@ pub(super) fn desk(store: &Store, project: &ProjectId) -> dmx::KeptDesk {
     dmx::KeptDesk { master, blackout, scene }
 }
 
-/// Whether something was on its way when a project's light was last written: what was published then is not what is kept.
+/// Whether something was moving when a project's light was last written: then the last published light is not the stored one.
 pub(super) fn was_moving(store: &Store, project: &ProjectId) -> bool {
     light(store, project).is_some_and(|light| light.moving)
 }
@@ -234,8 +234,7 @@ pub(super) fn is_known(store: &Store, project: &ProjectId) -> bool {
     store.get(Tree::Light, project.as_str().as_bytes()).is_some()
 }
 
-/// A project's state as it was last written, `seq_jump` added to the highest `seq` of all; of one that has none yet it is
-/// as of now.
+/// A project's state as last written, with `seq_jump` added to the highest `seq` of all; a project without one starts now.
 #[must_use]
 pub fn state(store: &Store, project: &ProjectId, seq_jump: u64) -> State {
     let lights = store.scan(Tree::Light, b"");
@@ -260,8 +259,8 @@ pub(super) fn stored(store: &Store, project: &ProjectId) -> StoredLight {
     StoredLight { updated_by, frames: frames.collect() }
 }
 
-/// The ids that were accepted before, each as if it had just been: the clock may have been set meanwhile, and a command
-/// that comes twice is worse than an id that is remembered for longer.
+/// The ids that were accepted before, each as if accepted just now: the clock may have been set meanwhile, and doing a
+/// command twice is worse than remembering an id for longer.
 pub(super) fn seen(store: &Store, project: &ProjectId, dedupe: &mut Dedupe, now: Duration) {
     for entry in store.log(ids_log(project).as_bytes()) {
         let Some(seen) = store.parse::<Seen>(ids_log(project).as_bytes(), &entry, FORMAT) else { continue };
@@ -287,7 +286,7 @@ fn ids_log(project: &ProjectId) -> String {
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
-    // These types have no map with foreign keys and no failing Serialize: an error cannot happen.
+    // these types have neither maps with foreign keys nor a failing Serialize, so there is no error
     serde_json::to_vec(value).unwrap_or_default()
 }
 

@@ -1,7 +1,7 @@
 //! The heart: one task that owns the state, a bounded queue before it, one feed after it.
 //!
-//! Doors submit commands and get an outcome; everybody else reads the feed. A change is seen by anybody only
-//! after the store has written it.
+//! Doors submit commands and get an outcome; everybody else reads the feed. Nobody sees a change before the store has
+//! written it.
 
 mod actor;
 mod dedupe;
@@ -30,15 +30,15 @@ pub enum Outcome {
     },
     /// Its id was seen before; nothing happened.
     Duplicate,
-    /// It was a UI drag and made room in a full queue.
+    /// It was a UI drag, and was dropped to make room in a full queue.
     Dropped,
     /// The queue stayed full for as long as the door would wait.
     Full,
-    /// A newer command of the same client was here first.
+    /// A newer command of the same client had arrived before it.
     Overtaken,
-    /// It waited for its turn, and a newer command has all its channels.
+    /// It waited its turn, and a newer command has taken all its channels.
     Replaced,
-    /// Its scene is of another project than the active one; nothing happened.
+    /// Its scene belongs to another project than the active one; nothing happened.
     OtherProject,
     /// The appliance is stopping.
     Stopping,

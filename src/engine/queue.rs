@@ -1,10 +1,10 @@
-//! The command queue, pure: bounded, and what gives way when it is full.
+//! The command queue, pure: bounded; and what is dropped when it is full.
 
 use std::collections::VecDeque;
 
 use crate::dmx::Command;
 
-/// What the queue needs to know of what waits in it.
+/// What the queue needs to know of its entries.
 pub(super) trait Queued {
     fn command(&self) -> &Command;
 }
@@ -13,18 +13,18 @@ pub(super) trait Queued {
 pub(super) struct Queue<T> {
     size: usize,
     items: VecDeque<T>,
-    /// Waiting UI drags, so that a queue without any is known to be full at once.
+    /// Waiting UI drags, so that a queue without any is at once known to be full.
     drags: usize,
 }
 
-/// What came of a push.
+/// The outcome of a push.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pushed<T> {
     /// It waits.
     Queued,
-    /// It waits, and this UI drag made room.
+    /// It waits; this UI drag was dropped for it.
     Displaced(T),
-    /// No room and no UI drag to drop.
+    /// There is no room, and no UI drag to drop.
     Full(T),
 }
 
@@ -80,7 +80,7 @@ impl<T: Queued> Queue<T> {
     }
 }
 
-/// How far the search for a replaced drag looks, so that a full queue of 10,000 costs microseconds, not a frame.
+/// How far to search for a replaced drag, so that a full queue of 10,000 costs microseconds, not a frame.
 const REPLACED_SEARCH: usize = 64;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! How old a command is, pure: by the client's own clock for what overtook something newer on its way, by the clock that its
-//! pings tell for what was held up on its way.
+//! How old a command is, pure: by the client's own clock, for commands that a newer one overtook; by the clock that its pings
+//! show, for commands that were held up.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -11,16 +11,16 @@ use tokio::time::Instant;
 use super::Client;
 use crate::dmx::{Channel, Command, Source, UniverseId};
 
-/// How much older than the newest a level may say it is to count as overtaken. Older still: a clock that was set back.
+/// A level counts as overtaken if it is older than the newest by up to this. Older still: a clock that was set back.
 const OVERTAKEN_MS: u64 = 2000;
 
 /// How long a channel's newest `ts` matters. Requests that overtake each other arrive within a second or two.
 const REMEMBERED: Duration = Duration::from_secs(10);
 
-/// Clients and universes that are known at one time; the one that was quiet longest is forgotten.
+/// Clients and universes known at one time; beyond that, the one quiet for longest is forgotten.
 const KNOWN: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
-/// The newest `ts` of each channel, for each client and source.
+/// The newest `ts` of each channel, by client and source.
 pub(super) struct Newest(LruCache<(Client, Source, UniverseId), Vec<Seen>>);
 
 struct Seen {
@@ -36,7 +36,7 @@ impl Default for Newest {
 }
 
 impl Newest {
-    /// Takes the levels out of a command that a newer one of the same client has overtaken; whether that was all of it.
+    /// Takes the levels out of a command that a newer one of the same client has overtaken; true if that was all of them.
     pub(super) fn overtakes(&mut self, client: &Client, command: &mut Command, now: Instant) -> bool {
         let Some(ts) = command.ts.filter(|_| !command.patches.is_empty()) else { return false };
         for patch in &mut command.patches {
@@ -64,14 +64,14 @@ impl Newest {
     }
 }
 
-/// Pings that a client's clock is told by: the one that was under way for the shortest time is right.
+/// Pings by which a client's clock is known: the one that was on its way for the shortest time is right.
 const PINGS: usize = 8;
 
-/// How far two clocks may seem apart because of a radio that was dead; a WebSocket is closed long before that. More: the
+/// How far apart two clocks may seem because a radio was dead; a WebSocket is closed long before that. More: the
 /// client's clock was set.
 const CLOCK_WAS_SET_MS: i64 = 60_000;
 
-/// What a client's pings tell of its clock.
+/// What a client's pings say of its clock.
 #[derive(Debug, Default)]
 pub struct Clock(VecDeque<i64>);
 
@@ -88,7 +88,7 @@ impl Clock {
         self.0.push_back(behind);
     }
 
-    /// How far the client's clock is behind ours; `None` without a ping that says so.
+    /// How far the client's clock is behind ours; `None` before the first ping.
     #[must_use]
     pub fn behind_ms(&self) -> Option<i64> {
         self.0.iter().min().copied()
@@ -99,7 +99,7 @@ fn behind(ts: u64, now_ms: u64) -> Option<i64> {
     Some(i64::try_from(now_ms).ok()? - i64::try_from(ts).ok()?)
 }
 
-/// How long ago a client sent what says `ts`, whose clock is `behind_ms` behind ours.
+/// How long ago a client sent a message with this `ts`, if its clock is `behind_ms` behind ours.
 pub(super) fn since(ts: u64, behind_ms: i64, now_ms: u64) -> Duration {
     let age = behind(ts, now_ms).map_or(0, |age| age - behind_ms);
     Duration::from_millis(u64::try_from(age).unwrap_or(0))

@@ -30,7 +30,7 @@ use outcome::Wait;
 use pace::{Budget, PER_SECOND};
 use scheduler::Scheduler;
 
-/// Who asks.
+/// Who sends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Client {
     /// A REST client's address.
@@ -54,7 +54,7 @@ impl Client {
         }
     }
 
-    /// The client as far as the order of its commands goes: a page that came back is the same one.
+    /// The client, as far as the order of its commands goes: a page that reconnected is still the same one.
     fn person(&self) -> Self {
         match self {
             Self::Socket(_, address) => Self::Socket(0, *address),
@@ -63,12 +63,12 @@ impl Client {
     }
 }
 
-/// Who sent something, and what is known of its clock.
+/// Who sent something, and what is known of the sender's clock.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    /// Who.
+    /// The sender.
     pub client: Client,
-    /// How far its clock is behind [`Intake::now_ms`], where its pings tell.
+    /// How far the sender's clock is behind [`Intake::now_ms`], if its pings show that.
     pub behind_ms: Option<i64>,
 }
 
@@ -93,13 +93,13 @@ pub enum Asked<'a> {
     Master(&'a [u8]),
     /// All fades end where they are.
     StopFades,
-    /// The scene with this id becomes light; its own time if none is given.
+    /// The scene with this id becomes light; with its own time if none is given.
     Recall(&'a str, Option<Duration>),
     /// What a console has moved.
     Levels(Source, Patch),
 }
 
-/// Where commands are taken. Clones share one intake.
+/// Where commands are handed in. Clones share one intake.
 #[derive(Clone)]
 pub struct Intake(Arc<Inner>);
 
@@ -108,7 +108,7 @@ struct Inner {
     library: Library,
     /// Universes from 0 on that may be commanded.
     universes: u8,
-    /// What is older is too late; zero: nothing is.
+    /// Older commands are too late; zero: none is.
     max_age: Duration,
     started: Instant,
     scheduler: Arc<Scheduler>,
@@ -125,7 +125,7 @@ pub struct IntakeDeps<'a> {
 }
 
 impl Intake {
-    /// Its task, which gives those their turn that came too fast, ends when the intake is closed.
+    /// Its task, which sends commands that came too fast when their turn comes, ends when the intake is closed.
     #[must_use]
     pub fn new(deps: IntakeDeps<'_>, tasks: &mut Tasks) -> Self {
         let IntakeDeps { settings, engine, library } = deps;
@@ -135,7 +135,7 @@ impl Intake {
         Self(Arc::new(Inner { engine, library, universes, max_age, started: Instant::now(), scheduler }))
     }
 
-    /// No turn is waited for any more: what waits goes to the engine at once.
+    /// Ends all waiting: what waits its turn goes to the engine at once.
     pub fn close(&self) {
         self.0.scheduler.close();
     }
@@ -146,7 +146,7 @@ impl Intake {
         u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Takes what a door read, waiting for room in the queue as long as it takes.
+    /// Takes what a door has read, and waits for room in the queue as long as it takes.
     ///
     /// # Errors
     /// Why it was not taken; nothing else happened.
@@ -158,7 +158,7 @@ impl Intake {
             Asked::Blackout(body) => {
                 let order = BlackoutOrder::from_json(body)?;
                 if !order.on {
-                    self.in_time(order.ts, sender)?; // a blackout that comes late is better than none
+                    self.in_time(order.ts, sender)?; // a late blackout is better than none
                 }
                 Ok(self.control(Control::Blackout { on: order.on, over: order.over() }).await)
             }
@@ -175,7 +175,7 @@ impl Intake {
         }
     }
 
-    /// The same for a door that waits for room until a moment only (REST, WebSocket).
+    /// The same for a door that waits for room only until a moment (REST, WebSocket).
     ///
     /// # Errors
     /// As above, and `QUEUE_FULL`.
@@ -268,7 +268,7 @@ impl Intake {
         Ok(Wait::Engine(self.0.scheduler.take(command, &sender.client, Some(of)).await?))
     }
 
-    /// Refuses what was held up on its way: whoever sent it has seen it fail, and may have changed their mind.
+    /// Refuses a command that was held up: the sender has seen it fail, and may have changed their mind.
     fn in_time(&self, ts: Option<u64>, sender: &Sender) -> Result<(), Refusal> {
         let (Some(ts), Some(behind), longest) = (ts, sender.behind_ms, self.0.max_age) else { return Ok(()) };
         let age = age::since(ts, behind, self.now_ms());

@@ -1,4 +1,4 @@
-//! What became of what a door handed in, in one place: when it is known, and what it is called on the wire.
+//! The outcome of what a door handed in, in one place: when it is known, and what it is called on the wire.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::kit::clock;
 use crate::library::{self, EditedScene, SceneError};
 use crate::wire::{Ack, NotEdited, Reason, Refusal};
 
-/// Something that was taken, and whose outcome is to come.
+/// Something that was accepted, and whose outcome is to come.
 pub struct PendingOutcome {
     id: String,
     wait: Wait,
 }
 
-/// Who says what became of it.
+/// Who reports the outcome.
 pub(super) enum Wait {
     /// A command.
     Engine(Submission),
@@ -36,7 +36,7 @@ pub enum Done {
     },
     /// Its id was seen before; nothing happened.
     Duplicate,
-    /// It moved the desk; the state since.
+    /// It moved the desk; the state after it.
     Desk(Arc<State>),
 }
 
@@ -51,7 +51,7 @@ impl PendingOutcome {
         &self.id
     }
 
-    /// What became of it. Cancel-safe; not to be asked again after that.
+    /// The outcome. Cancel-safe; do not ask again after that.
     ///
     /// # Errors
     /// Why it was not done.
@@ -64,7 +64,7 @@ impl PendingOutcome {
         self.named(done)
     }
 
-    /// The same, when it is known already.
+    /// The same, if it is known already.
     pub fn done_already(&mut self) -> Option<Result<Done, Refusal>> {
         let done = match &mut self.wait {
             Wait::Engine(submission) => of_engine(submission.outcome_already()?),
@@ -79,7 +79,7 @@ impl PendingOutcome {
     }
 }
 
-/// The ack of a unified command; none while the appliance is stopping: it was not taken.
+/// The ack of a unified command; none while the appliance is stopping, since it was not taken.
 #[must_use]
 pub fn ack(id: &str, done: Result<Done, Refusal>) -> Option<Ack> {
     let now = clock::now_ms();
@@ -101,7 +101,7 @@ pub fn stopping() -> Refusal {
     Refusal::whole(Reason::Stopping, "the appliance is stopping")
 }
 
-/// The words for what the engine says.
+/// The words for the engine's outcomes.
 fn of_engine(outcome: Outcome) -> Result<Done, Refusal> {
     Err(match outcome {
         Outcome::Applied { seq } => return Ok(Done::Applied { seq }),
@@ -121,12 +121,12 @@ fn of_engine(outcome: Outcome) -> Result<Done, Refusal> {
     })
 }
 
-/// Nobody who answers any more is a stop.
+/// If nobody is left to answer, the appliance is stopping.
 fn of_desk(state: Option<Arc<State>>) -> Result<Done, Refusal> {
     state.map(Done::Desk).ok_or_else(stopping)
 }
 
-/// The words for what the library says; nobody who answers any more is a stop.
+/// The words for the library's outcomes; if nobody is left to answer, the appliance is stopping.
 fn of_library(edited: Option<Result<EditedScene, SceneError>>) -> Result<Done, Refusal> {
     let failed = |reason, fault: &dyn std::fmt::Display| Err(Refusal::whole(reason, fault.to_string()));
     match edited {
@@ -141,7 +141,7 @@ fn of_library(edited: Option<Result<EditedScene, SceneError>>) -> Result<Done, R
     }
 }
 
-/// What a receiver was told already; `None`: nothing yet.
+/// What a receiver has got already; `None`: nothing yet.
 fn already<T>(receiver: &mut oneshot::Receiver<T>) -> Option<Option<T>> {
     match receiver.try_recv() {
         Ok(told) => Some(Some(told)),

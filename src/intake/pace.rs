@@ -1,5 +1,5 @@
 //! How fast one client may command one universe, pure: a budget that fills evenly, and a place for the newest level of each
-//! channel that came too fast. So a fader that moves too fast still ends where it was let go.
+//! channel that came too fast. So a fader that moves too fast still ends where it was released.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use crate::dmx::{ChannelSet, Command, UniverseId};
 /// Commands a second from one client to one universe (CONTRACT, section 5), and as many at once after a quiet second.
 pub(super) const PER_SECOND: u32 = 60;
 
-/// How long a command waits for the budget at most; then it goes all the same. An ack may wait for a second
-/// (CONTRACT, section 5); the rest of it is for the engine.
+/// How long a command waits for the budget at most; then it goes anyway. An ack may wait for a second
+/// (CONTRACT, section 5); the rest of that is for the engine.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(900);
 
-/// Clients and universes whose budget is known at one time; with more, the one that was quiet longest starts anew.
+/// Clients and universes whose budget is known at one time; beyond that, the one quiet for longest starts anew.
 const KNOWN: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-/// Commands that may wait, in all and of one client. A newer one takes the place of an older one for the same channels. Full:
-/// refused at once.
+/// Commands that may wait, in all and of one client. A newer one takes the place of an older one for the same channels. When
+/// full, further ones are refused at once.
 const WAITING: usize = 4096;
 const WAITING_OF_ONE: usize = 1024;
 
@@ -34,13 +34,13 @@ pub(super) enum Budget {
     Scenes,
 }
 
-/// Whose budget.
+/// Whose budget it is.
 type Key = (Client, Budget);
 
-/// The budgets, and what waits for them.
+/// The budgets, and the commands that wait for them.
 pub(super) struct Pace<R> {
     budgets: LruCache<Key, Bucket>,
-    /// In the order they came.
+    /// In order of arrival.
     waiting: Vec<Waiting<R>>,
 }
 
@@ -52,18 +52,18 @@ struct Bucket {
 struct Waiting<R> {
     key: Key,
     command: Command,
-    /// Who is to be told.
+    /// Who gets the outcome.
     reply: R,
-    /// When it goes whatever the budget says.
+    /// When it goes, whatever the budget says.
     latest: Instant,
 }
 
-/// What comes of a command.
+/// The outcome for a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Offered<R> {
     /// It may go now.
     Goes(Box<Command>, R),
-    /// It waits for its turn.
+    /// It waits its turn.
     Waits,
     /// There is no place to wait.
     NoPlace(R),
@@ -76,7 +76,7 @@ impl<R> Default for Pace<R> {
 }
 
 impl<R> Pace<R> {
-    /// Takes one of the budget for scenes, for what cannot wait.
+    /// Spends one of the budget for scenes, for a command that cannot wait.
     pub(super) fn may(&mut self, client: &Client, now: Instant) -> bool {
         self.takes(&(client.clone(), Budget::Scenes), now)
     }
@@ -91,7 +91,7 @@ impl<R> Pace<R> {
         now: Instant,
     ) -> Offered<R> {
         let key = (client.clone(), of);
-        // Behind those that wait already, so that what one client asks for is done in order.
+        // behind those that wait already, so that one client's commands are done in order
         if !self.waiting.iter().any(|waiting| waiting.key == key) && self.takes(&key, now) {
             return Offered::Goes(Box::new(command), reply);
         }
@@ -103,8 +103,8 @@ impl<R> Pace<R> {
         Offered::Waits
     }
 
-    /// A newer command, whoever asks for it, has the channels it names: what waits loses them. Those that are left without
-    /// any are handed back.
+    /// A newer command takes the channels it names, whoever sends it: commands that wait lose them. Those left without any
+    /// are handed back.
     pub(super) fn replace(&mut self, newer: &Command) -> Vec<R> {
         let mut replaced = Vec::new();
         if self.waiting.is_empty() {
@@ -129,7 +129,7 @@ impl<R> Pace<R> {
         replaced
     }
 
-    /// Those whose turn has come, oldest first.
+    /// Commands whose turn has come, oldest first.
     pub(super) fn due(&mut self, now: Instant) -> Vec<(Command, R)> {
         let mut due = Vec::new();
         let mut behind: Vec<Key> = Vec::new();
@@ -176,7 +176,7 @@ impl<R> Pace<R> {
     }
 }
 
-/// What rounding may take from a budget that has just become full enough.
+/// How much rounding may take from a budget that has just filled up.
 const EPSILON: f64 = 1e-6;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which of several commands stands, and the task that gives those their turn that came too fast.
+//! Decides which of several commands stands, and runs the task that sends those that came too fast when their turn comes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Scheduler {
         Self { engine, order: Mutex::default(), waits: Notify::new() }
     }
 
-    /// Takes a command. One that has a budget goes to the engine now or when its turn comes, any other one now.
+    /// Takes a command. One with a budget goes to the engine now or when its turn comes, any other at once.
     pub(super) async fn take(
         &self,
         mut command: Command,
@@ -62,18 +62,18 @@ impl Scheduler {
         }
     }
 
-    /// Whether the budget has one for what cannot wait, which it then has.
+    /// Whether the budget has one for a command that cannot wait; if so, it is spent.
     pub(super) fn may(&self, client: &Client) -> bool {
         self.order.lock().pace.may(client, Instant::now())
     }
 
-    /// No more commands; those that wait have their turn at once.
+    /// Takes no more commands; those that wait get their turn at once.
     pub(super) fn close(&self) {
         self.order.lock().closed = true;
         self.waits.notify_one();
     }
 
-    /// Gives those their turn that wait, until it is closed and none is left.
+    /// Sends commands that wait when their turn comes, until it is closed and none is left.
     pub(super) async fn give(self: Arc<Self>) {
         loop {
             let waits = self.waits.notified();

@@ -1,4 +1,4 @@
-//! Growing pauses between tries, with jitter so that many do not try in step.
+//! Growing pauses between attempts, with jitter so that many clients do not retry in step.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl Backoff {
     pub fn pause(&mut self) -> Duration {
         let whole = self.first.saturating_mul(1 << self.tries.min(16)).min(self.longest);
         self.tries = self.tries.saturating_add(1);
-        // xorshift64: spread is all that is asked of it.
+        // xorshift64: it only has to spread.
         self.seed ^= self.seed << 13;
         self.seed ^= self.seed >> 7;
         self.seed ^= self.seed << 17;

@@ -1,7 +1,7 @@
 //! What clients can make the process hold, drawn from one budget in bytes (`limits.memory`): each kind of thing has a share
-//! of it, and in each kind one address has a part of that. Whoever holds something holds a [`Share`], which gives it back.
+//! of it, and in each kind one address has a part of that. A holder keeps a [`Share`], which gives the bytes back.
 //!
-//! Full means: the newcomer is refused in words, the board says which kind and which address, nobody waits.
+//! Full means: the newcomer is refused, the board names the kind and the address, and nobody waits.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,19 +17,19 @@ use crate::metrics;
 /// Problem in `/readyz` while a kind is full, and for a while after.
 const PROBLEM: &str = "MEMORY_FULL";
 
-/// How long the board tells of it: long enough to be seen by who looks once a minute.
+/// How long the board shows it: long enough for somebody who looks once a minute.
 const TOLD_FOR: Duration = Duration::from_secs(90);
 
 /// What is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// MQTT packets of which only a part has come.
+    /// MQTT packets that have arrived only in part.
     Packets,
     /// Bodies of requests, and of large answers on their way.
     Bodies,
     /// Documents while they are read and stored. One at a time, so no address has a part of its own.
     Documents,
-    /// WebSockets, and their messages that wait for their turn.
+    /// WebSockets, and their messages that wait their turn.
     Sockets,
     /// Backups and restores at work. One at a time, too.
     Backups,
@@ -38,7 +38,7 @@ pub enum Kind {
 impl Kind {
     const ALL: [Self; 5] = [Self::Packets, Self::Bodies, Self::Documents, Self::Sockets, Self::Backups];
 
-    /// As in metrics and on the board.
+    /// Its name in metrics and on the board.
     const fn name(self) -> &'static str {
         match self {
             Self::Packets => "packets",
@@ -49,7 +49,7 @@ impl Kind {
         }
     }
 
-    /// As people are told.
+    /// Its name for people.
     const fn words(self) -> &'static str {
         match self {
             Self::Packets => "MQTT packets that are still arriving",
@@ -60,8 +60,8 @@ impl Kind {
         }
     }
 
-    /// Its share, in sixteenths of the whole. Together they are more than that: not all are full at once, and none takes
-    /// what another needs.
+    /// Its share, in sixteenths of the whole. The shares add up to more than the whole, since not all are full at once; a full
+    /// one leaves the others what they need.
     const fn sixteenths(self) -> u64 {
         match self {
             Self::Packets | Self::Bodies | Self::Sockets | Self::Backups => 4,
@@ -80,7 +80,7 @@ pub struct Budget(Arc<Inner>);
 
 struct Inner {
     total: u64,
-    /// Of a kind's share, for one address; percent.
+    /// What one address may hold of a kind's share, in percent.
     per_address: u64,
     health: Health,
     metrics: metrics::Memory,
@@ -100,12 +100,12 @@ struct Used {
     refused_at: Option<Instant>,
 }
 
-/// Who counts as one.
+/// Who counts as one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Holder {
-    /// This machine. It may take a whole share, of which an eighth is kept for it.
+    /// This machine. It may hold a whole share, and an eighth of it is reserved for it.
     Loopback,
-    /// An IPv4 address, however it is written; an IPv6 network of 64 bits, which one machine may fill; a link-local one.
+    /// An IPv4 address, however it is written; an IPv6 /64 network, which one machine may fill; a link-local address.
     Address(IpAddr),
 }
 
@@ -121,27 +121,27 @@ impl From<IpAddr> for Holder {
     }
 }
 
-/// Why there is no more.
+/// Why the budget gave nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Full {
     message: String,
-    /// It asked for more than it could ever get.
+    /// More was asked for than can ever be had.
     pub never: bool,
 }
 
-/// Which limit was met.
+/// Which limit was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {
-    /// The address's own.
+    /// The limit of the address.
     Address,
-    /// The kind's.
+    /// The limit of the kind.
     Kind,
-    /// Of everything together.
+    /// The limit of everything together.
     All,
 }
 
-/// Bytes as people read them.
+/// Bytes, for people.
 fn shown(bytes: u64) -> String {
     match bytes {
         0..0x10_0000 => format!("{} kB", bytes.div_ceil(1 << 10)),
@@ -164,23 +164,23 @@ impl Budget {
         Self(Arc::new(Inner { total: memory, per_address, health, metrics, held: Mutex::default() }))
     }
 
-    /// Nothing yet, to grow.
+    /// An empty share that may grow.
     #[must_use]
     pub fn share(&self, kind: Kind, address: IpAddr) -> Share {
         Share { budget: self.clone(), kind, address, bytes: 0 }
     }
 
-    /// So many bytes.
+    /// A share of this many bytes.
     ///
     /// # Errors
-    /// There are no more for this kind or address.
+    /// This kind or address has no more.
     pub fn draw(&self, kind: Kind, address: IpAddr, bytes: usize) -> Result<Share, Full> {
         let mut share = self.share(kind, address);
         share.grow_to(bytes)?;
         Ok(share)
     }
 
-    /// The most that an address may hold of a kind.
+    /// The most that one address may hold of a kind.
     #[must_use]
     pub fn most(&self, kind: Kind, address: IpAddr) -> u64 {
         let share = self.of_kind(kind);
@@ -195,7 +195,7 @@ impl Budget {
         self.0.total / 16 * kind.sixteenths()
     }
 
-    /// `whole` is what whoever asks will hold with it.
+    /// `whole` is what the caller will hold in total.
     fn take(&self, kind: Kind, address: IpAddr, more: u64, whole: u64) -> Result<(), Full> {
         let holder = Holder::from(address);
         let mut held = self.0.held.lock();
@@ -260,7 +260,7 @@ impl Budget {
         self.0.metrics.held.with_label_values(&[kind.name()]).set(i64::try_from(used.bytes).unwrap_or(i64::MAX));
     }
 
-    /// Takes troubles down that are over; for who is about to read the board.
+    /// Clears problems that are over, before the board is read.
     pub fn review(&self) {
         let mut held = self.0.held.lock();
         for kind in Kind::ALL {
@@ -274,10 +274,10 @@ impl Budget {
 }
 
 impl Share {
-    /// Makes it so large, if it is smaller.
+    /// Grows the share to this size, if it is smaller.
     ///
     /// # Errors
-    /// There is not so much; it stays as it was.
+    /// There is not that much; the share stays as it was.
     pub fn grow_to(&mut self, bytes: usize) -> Result<(), Full> {
         let bytes = bytes as u64;
         if let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) {
@@ -287,7 +287,7 @@ impl Share {
         Ok(())
     }
 
-    /// Whether it is of nothing.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes == 0
@@ -315,7 +315,7 @@ pub fn default_memory() -> u64 {
     (machine / 5 * 2).clamp(16 << 20, 512 << 20)
 }
 
-/// Bytes of memory that this process may have: the machine's, or its container's or unit's when that is less.
+/// Memory that this process may have, in bytes: the machine's, or its container's or unit's where that is less.
 fn machine_memory() -> Option<u64> {
     let number = |text: &str| text.trim().parse::<u64>().ok();
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
@@ -327,9 +327,9 @@ fn machine_memory() -> Option<u64> {
     let groups = [
         format!("/sys/fs/cgroup{}/memory.max", own.trim_end_matches('/')),
         "/sys/fs/cgroup/memory.max".to_owned(),
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned(), // the first version's
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned(), // cgroup v1
     ];
-    // "max" is no number.
+    // "max" is not a number
     let groups = groups.iter().filter_map(|path| number(&fs::read_to_string(path).ok()?));
     groups.chain(machine).min()
 }

@@ -1,4 +1,4 @@
-//! The wall clock. It may go back: nothing is ordered by it.
+//! The wall clock. It may go back, so nothing is ordered by it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

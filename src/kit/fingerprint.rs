@@ -1,8 +1,8 @@
-//! What tells two contents apart. Not for secrets, and not against somebody who makes two of one print.
+//! Tells two contents apart. Not for secrets, and not against somebody who forges a collision.
 
 use sha2::{Digest, Sha256};
 
-/// 64 bits of SHA-256 in hexadecimal, over all parts one behind the other.
+/// 64 bits of SHA-256 in hexadecimal, over all parts in order.
 #[must_use]
 pub fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut digest = Sha256::new();

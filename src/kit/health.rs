@@ -1,4 +1,4 @@
-//! The board of present troubles: who has one hangs it up, `GET /readyz` reads it out.
+//! The board of present problems: whoever has one raises it, and `GET /readyz` lists them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-/// One trouble, in words an operator can act on.
+/// One problem, in words an operator can act on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Kind, for programs: `STORAGE_IN_RAM`, ….
@@ -15,32 +15,32 @@ pub struct Problem {
     pub message: String,
 }
 
-/// All present troubles, one of a kind for each subject. Clones share one board.
+/// All present problems, at most one per code and subject. Clones share one board.
 #[derive(Clone, Debug, Default)]
 pub struct Health(Arc<Mutex<BTreeMap<(&'static str, String), String>>>);
 
 impl Health {
-    /// Hangs up a trouble; true when it was not there before.
+    /// Raises a problem; true when it is new.
     pub fn raise(&self, code: &'static str, message: impl Into<String>) -> bool {
         self.raise_for(code, "", message)
     }
 
-    /// Hangs up a trouble of one of several things that may have it, an output for example.
+    /// The same for one of several subjects, an output for example.
     pub fn raise_for(&self, code: &'static str, subject: &str, message: impl Into<String>) -> bool {
         self.0.lock().insert((code, subject.to_owned()), message.into()).is_none()
     }
 
-    /// Takes a trouble down; true when it was there.
+    /// Clears a problem; true when there was one.
     pub fn clear(&self, code: &'static str) -> bool {
         self.clear_for(code, "")
     }
 
-    /// Takes the trouble of one subject down; true when it was there.
+    /// Clears the problem of one subject; true when there was one.
     pub fn clear_for(&self, code: &'static str, subject: &str) -> bool {
         self.0.lock().remove(&(code, subject.to_owned())).is_some()
     }
 
-    /// What hangs there now, by code and subject.
+    /// All present problems, by code and subject.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         self.0.lock().iter().map(|(&(code, _), message)| Problem { code, message: message.clone() }).collect()

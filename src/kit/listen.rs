@@ -1,4 +1,4 @@
-//! Listening sockets as both doors want them, and the addresses of those who come.
+//! Listening sockets as both doors want them, and the addresses of peers.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,20 +7,20 @@ use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
 
-/// Connections the kernel keeps until they are taken: a venue's lamps that all come back after a power cut. Linux cuts it
+/// Connections that the kernel keeps until dmxd accepts them: all lamps of a venue come back after a power cut. Linux cuts it
 /// to net.core.somaxconn.
 const BACKLOG: u32 = 1024;
 
-/// Every IPv6 address, and with it every IPv4 one: bindv6only(7) may say otherwise, so it is asked for.
+/// Every IPv6 address, and with it every IPv4 one: asked for, since bindv6only(7) may say otherwise.
 const EVERYWHERE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
-/// Listens at an address; accepted sockets have the given send buffer, or the kernel's. Must run inside tokio.
+/// Listens at an address; accepted sockets get this send buffer, or the kernel's. Must run inside tokio.
 ///
 /// # Errors
-/// As the system says; the caller knows what the port is for.
+/// As the system reports; the caller knows what the port is for.
 pub fn listen(address: SocketAddr, send_buffer: Option<u32>) -> io::Result<TcpListener> {
     match open(address, send_buffer) {
-        // A kernel without IPv6 has IPv4 alone, which is everywhere then.
+        // without IPv6 in the kernel, all IPv4 addresses are everywhere
         Err(error) if address.ip() == EVERYWHERE && lacks_ipv6(&error) => {
             open(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()), send_buffer)
         }
@@ -45,7 +45,7 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// The address of a peer as people know it: an IPv4 one that came to an IPv6 socket is an IPv4 one.
+/// The address of a peer as people know it: IPv4 on an IPv6 socket is shown as IPv4.
 #[must_use]
 pub fn canonical(peer: SocketAddr) -> SocketAddr {
     match peer.ip().to_canonical() {

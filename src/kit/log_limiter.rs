@@ -1,11 +1,11 @@
-//! A voice that does not repeat itself: for log lines that a stranger could call forth without end.
+//! Limits log lines that a client could provoke without end.
 
 use std::time::{Duration, Instant};
 
 /// How often one kind of line may come from one source.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Whether it is time to speak again.
+/// When the next line may be written.
 #[derive(Debug, Default)]
 pub struct LogLimiter {
     last: Option<Instant>,
@@ -13,7 +13,7 @@ pub struct LogLimiter {
 }
 
 impl LogLimiter {
-    /// `Some` when the line is to be written, with the number of those held back since the last one.
+    /// `Some` when the line may be written, with the number of those held back since the last one.
     pub fn due(&mut self) -> Option<u64> {
         if self.last.is_some_and(|last| last.elapsed() < EVERY) {
             self.held_back += 1;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What a rate is measured over.
+/// The window of a rate.
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Counts events. The first one begins a second.
@@ -12,7 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub struct Rate(Option<(Instant, u32)>);
 
 impl Rate {
-    /// One happened; the rate of the second that is over by then, to one decimal.
+    /// Counts one event; gives the rate of the second that has ended, to one decimal.
     pub fn count(&mut self, at: Instant) -> Option<f64> {
         let over = self.over(at);
         let (_, events) = self.0.get_or_insert((at, 0));
@@ -20,7 +20,7 @@ impl Rate {
         over
     }
 
-    /// Nothing happened until now; the rate when a second is over. After a second without events there is no next.
+    /// No event until now: gives the rate if a second has ended. After a second without events there is nothing to give.
     pub fn over(&mut self, at: Instant) -> Option<f64> {
         let (since, events) = self.0?;
         let passed = at.duration_since(since);
@@ -31,7 +31,7 @@ impl Rate {
         Some((f64::from(events) / passed.as_secs_f64() * 10.0).round() / 10.0)
     }
 
-    /// When the present second is over.
+    /// When the present second ends.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         self.0.map(|(since, _)| since + SECOND)

@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text.
+    /// Wraps the text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -19,7 +19,7 @@ impl Secret {
         &self.0
     }
 
-    /// Compares in a time that does not tell how much was right.
+    /// Compares in a time that does not depend on how much is right.
     #[must_use]
     pub fn matches(&self, other: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(other).into()

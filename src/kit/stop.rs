@@ -1,8 +1,8 @@
-//! The stop signal: asked for once, seen by every task that holds a `Stop`.
+//! The stop signal: requested once, seen by every task that holds a `Stop`.
 
 use tokio::sync::watch;
 
-/// Asks for the stop. Dropping it asks too.
+/// Requests the stop. Dropping it does too.
 #[derive(Debug)]
 pub struct Stopper(watch::Sender<bool>);
 
@@ -18,20 +18,20 @@ pub fn channel() -> (Stopper, Stop) {
 }
 
 impl Stopper {
-    /// Every `Stop` of this pair wakes.
+    /// Wakes every `Stop` of this pair.
     pub fn stop(&self) {
         self.0.send_replace(true);
     }
 }
 
 impl Stop {
-    /// Ends when the stop was asked for. Cancel-safe.
+    /// Ends when the stop is requested. Cancel-safe.
     pub async fn requested(&mut self) {
-        // Err: the stopper is gone, which asks for the stop as well.
+        // Err: the stopper was dropped, which requests the stop too
         let _ = self.0.wait_for(|stop| *stop).await;
     }
 
-    /// Whether it was asked for.
+    /// Whether the stop was requested.
     #[must_use]
     pub fn is_requested(&self) -> bool {
         *self.0.borrow() || self.0.has_changed().is_err()

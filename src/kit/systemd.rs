@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// Doors are open.
+/// The doors are open.
 pub fn ready() {
     send(NotifyState::Ready);
 }
@@ -14,7 +14,7 @@ pub fn stopping() {
     send(NotifyState::Stopping);
 }
 
-/// The heart answered.
+/// The engine has answered.
 pub fn alive() {
     send(NotifyState::Watchdog);
 }

@@ -21,7 +21,7 @@ impl Tasks {
         self.names.insert(handle.id(), name);
     }
 
-    /// Waits for the first task to end and names it; for ever when there is none. Cancel-safe.
+    /// Waits until the first task ends and names it; for ever when there is none. Cancel-safe.
     pub async fn ended(&mut self) -> &'static str {
         match self.set.join_next_with_id().await {
             Some(Ok((id, ()))) => self.names.remove(&id).unwrap_or_default(),
@@ -36,7 +36,7 @@ impl Tasks {
         }
     }
 
-    /// Waits for all, at most `deadline`; names those that were late, which are then aborted.
+    /// Waits for all until `deadline`; names those that were late, which are then aborted.
     pub async fn join(mut self, deadline: Duration) -> Vec<&'static str> {
         let all = async {
             while !self.names.is_empty() {

@@ -1,7 +1,7 @@
 //! A serial line that never blocks: opened exclusively, read and written with the runtime's readiness.
 //!
-//! `serialport` sets the line up and holds its locks, but its own reads and writes block a thread, for ever when a device
-//! does not take its bytes. So the bytes go through a second, non-blocking descriptor of the same device.
+//! `serialport` sets up and locks the line, but its own reads and writes block a thread: for ever when a device does not
+//! take its bytes. So the bytes go through a second, non-blocking descriptor of the same device.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -27,13 +27,13 @@ pub enum OpenError {
         /// The device.
         path: String,
     },
-    /// Not allowed.
+    /// The user may not open it.
     #[error("opening {path}: permission denied (add the user to group dialout)")]
     Denied {
         /// The device.
         path: String,
     },
-    /// Somebody else has it.
+    /// Another program has it.
     #[error(
         "opening {path}: another program uses it (end that one: olad's usbpro plugin and ModemManager are usual \
          suspects; a port that hung may take half a minute to close)"
@@ -42,18 +42,18 @@ pub enum OpenError {
         /// The device.
         path: String,
     },
-    /// We have it ourselves.
+    /// dmxd itself has it.
     #[error(
-        "opening {path}: it is the device of {other} as well, which has it (dmxd itself, by another name); name \
+        "opening {path}: {other} leads to the same device and has it (dmxd itself, by another name); name \
          two different devices in usb.port and input.port"
     )]
     Ours {
         /// The device.
         path: String,
-        /// The setting that names it too.
+        /// The setting that names the same device.
         other: &'static str,
     },
-    /// It does not open.
+    /// Opening it does not return.
     #[error("opening {path}: nothing happens for {OPEN:?} (unplug it and plug it in again)")]
     Hung {
         /// The device.
@@ -70,7 +70,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// The same, when the program that uses it may be this one: `setting` names a device too.
+    /// The same, but the other program may be this one: `setting` names a device too.
     #[must_use]
     pub fn unless_ours(self, setting: &'static str, named: &str) -> Self {
         match self {
@@ -79,7 +79,7 @@ impl OpenError {
         }
     }
 
-    /// Whether there is no such device, rather than one that cannot be had.
+    /// Whether the device is missing, rather than present but unusable.
     #[must_use]
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent { .. })
@@ -89,13 +89,13 @@ impl OpenError {
 /// How long opening may take. Drivers open in some milliseconds; one that hangs does so for ever.
 const OPEN: Duration = Duration::from_secs(2);
 
-/// Between two looks whether everything is sent; a frame takes 23 ms.
+/// How often to ask whether everything is sent; a frame takes 23 ms.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// An open serial line, 8N1, raw, ours alone.
 ///
-/// Closing one waits for the device, up to half a minute when that is stuck (`closing_wait` of the kernel's drivers), so
-/// it is always done beside the runtime, also by dropping it.
+/// Closing waits for the device, up to half a minute if that is stuck (`closing_wait` of the kernel's drivers), so it is
+/// always done off the runtime, also on drop.
 #[derive(Debug)]
 pub struct Line(Option<Open>);
 
@@ -107,14 +107,14 @@ struct Open {
 }
 
 impl Line {
-    /// Opens a line for us alone, within 2 s.
+    /// Opens a line exclusively, within 2 s.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(path: &str, baud: u32) -> Result<Self, OpenError> {
         let path = path.to_owned();
         let asked = path.clone();
-        // Opening can take its time: a driver may wait for its device.
+        // opening may take a while: a driver may wait for its device
         let opened = spawn_blocking(move || {
             let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
             let file =
@@ -139,7 +139,7 @@ impl Line {
         }
     }
 
-    /// Writes all of it. Cut short (by a time-out, say) an unknown part of it is on its way: [`Line::discard`] then.
+    /// Writes all of it. If cut short (by a time-out, say), an unknown part is on its way: call [`Line::discard`] then.
     ///
     /// # Errors
     /// The device is gone or broken.
@@ -153,7 +153,7 @@ impl Line {
         Ok(())
     }
 
-    /// Reads what is there, at least one byte. Cancel-safe.
+    /// Reads what has arrived, at least one byte. Cancel-safe.
     ///
     /// # Errors
     /// The device is gone or broken.
@@ -164,17 +164,17 @@ impl Line {
         }
     }
 
-    /// Throws away what the device has not taken yet, as far as its driver can.
+    /// Discards what the device has not taken yet, as far as its driver can.
     pub fn discard(&self) {
         if let Some(open) = &self.0 {
             let _ = open.port.clear(ClearBuffer::All); // Err: the device is gone, and with it its buffers
         }
     }
 
-    /// Closes the line when the device has taken what was written.
+    /// Closes the line once the device has taken what was written.
     pub async fn close(mut self) {
         let open = self.0.take();
-        let _ = spawn_blocking(move || drop(open)).await; // Err: the runtime is ending, and closes it as well
+        let _ = spawn_blocking(move || drop(open)).await; // Err: the runtime is ending, and closes the line too
     }
 }
 
@@ -193,7 +193,7 @@ fn watched(file: File) -> io::Result<AsyncFd<File>> {
     AsyncFd::new(file)
 }
 
-/// `serialport` says "no device" of one that somebody else holds; that it is there, our own opening has shown.
+/// `serialport` says "no device" when another program holds it; our own opening has shown that it is there
 fn locked(error: serialport::Error) -> io::Error {
     match error.kind() {
         serialport::ErrorKind::NoDevice => ErrorKind::ResourceBusy.into(),
@@ -201,9 +201,9 @@ fn locked(error: serialport::Error) -> io::Error {
     }
 }
 
-/// What an error at opening means.
+/// What an error on opening means.
 fn because(path: String, source: io::Error) -> OpenError {
-    // EBUSY: somebody has set TIOCEXCL. ENXIO, ENODEV: a device that is leaving.
+    // EBUSY: another program has set TIOCEXCL. ENXIO, ENODEV: the device is being unplugged.
     match source.kind() {
         ErrorKind::NotFound => OpenError::Absent { path },
         ErrorKind::PermissionDenied => OpenError::Denied { path },

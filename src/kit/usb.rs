@@ -1,5 +1,5 @@
-//! The USB serial devices that are plugged in, and how one is found again that comes back under another path. Plain
-//! serial ports and ptys are not among them.
+//! USB serial devices that are plugged in, and how one is found again when it comes back under another path. Plain serial
+//! ports and ptys are not included.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,24 +22,24 @@ pub struct Device {
     pub vendor_id: u16,
     /// USB product id.
     pub product_id: u16,
-    /// As the device says.
+    /// As the device reports.
     pub manufacturer: Option<String>,
-    /// As the device says.
+    /// As the device reports.
     pub product: Option<String>,
-    /// As the device says; stays when it is plugged in elsewhere.
+    /// As the device reports; stays the same when it is plugged in elsewhere.
     pub serial_number: Option<String>,
-    /// Number of its node in the file system: another one after each time it was plugged in.
+    /// Number of its node in the file system, a new one each time it is plugged in.
     #[serde(skip)]
     pub node: u64,
 }
 
 impl Device {
-    /// What it says that it is. One without a serial number cannot be told from its kind.
+    /// What it says it is. Without a serial number it cannot be told from others of its kind.
     fn identity(&self) -> Option<Identity<'_>> {
         Some((self.vendor_id, self.product_id, self.serial_number.as_deref()?))
     }
 
-    /// Whether `path` leads to it, by whatever links.
+    /// Whether `path` leads to it, through any links.
     #[must_use]
     pub fn is_at(&self, path: &str) -> bool {
         same_file(path, &self.port)
@@ -49,8 +49,8 @@ impl Device {
 /// Vendor, product and serial number.
 type Identity<'a> = (u16, u16, &'a str);
 
-/// Tells devices by their serial numbers, and knows which numbers tell nothing: cheap adapters share one (`0001` of a CP2102,
-/// clones), and what was seen twice is no identity any more.
+/// Tells devices apart by serial number, and knows which numbers mean nothing: cheap adapters share one (`0001` of a CP2102,
+/// clones), so a number seen twice no longer identifies a device.
 #[derive(Debug, Default)]
 pub struct Register {
     twins: BTreeSet<(u16, u16, String)>,
@@ -67,7 +67,7 @@ impl Register {
         }
     }
 
-    /// Whether it is the same piece of hardware, wherever it is plugged in.
+    /// Whether both are the same piece of hardware, wherever it is plugged in.
     #[must_use]
     pub fn is_same(&self, one: &Device, other: &Device) -> bool {
         let Some(identity @ (vendor, product, serial)) = one.identity() else { return false };
@@ -75,7 +75,7 @@ impl Register {
     }
 }
 
-/// A port that a person named, which is its home. The device that was there is looked for elsewhere when it has moved.
+/// A port that a person named: its home. If the device that was there has moved, it is looked for elsewhere.
 #[derive(Debug)]
 pub struct Named {
     path: String,
@@ -90,14 +90,14 @@ impl Named {
         Self { path: path.into(), device: None, register: Register::default() }
     }
 
-    /// As it was named.
+    /// As the person wrote it.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Where it is now: the path it was named by, unless the device that was there is elsewhere now and what is at the
-    /// path is nothing or another USB device.
+    /// Where it is now: the path it was named by, unless its device is elsewhere and the path holds nothing or another USB
+    /// device.
     pub fn whereabouts(&mut self, devices: &[Device]) -> String {
         self.register.look(devices);
         let Some(known) = &self.device else { return self.path.clone() };
@@ -108,13 +108,13 @@ impl Named {
         moved.map_or_else(|| self.path.clone(), |device| device.port.clone())
     }
 
-    /// Whether what was opened at `port` belongs elsewhere by now: home, when the device has come back there, or when the
-    /// one that was followed turns out to be another. Looks at what is plugged in.
+    /// Whether what was opened at `port` no longer belongs there: the device is back home, or the one that was followed turns
+    /// out to be another. Looks at what is plugged in.
     pub async fn has_strayed(&mut self, port: &str) -> bool {
         self.device.is_some() && self.whereabouts(&devices().await) != port
     }
 
-    /// It was opened there; what that is will be recognised.
+    /// It was opened there; remembers which device that is.
     pub fn opened(&mut self, at: &str, devices: &[Device]) {
         if let Some(device) = devices.iter().find(|device| device.is_at(at)) {
             self.device = Some(device.clone());
@@ -122,13 +122,13 @@ impl Named {
     }
 }
 
-/// Whether two paths lead to one file, by whatever links.
+/// Whether two paths lead to one file, through any links.
 #[must_use]
 pub fn same_file(a: &str, b: &str) -> bool {
     a == b || matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Between two looks at whether an open port is still the right one.
+/// How often an open port is checked.
 pub const LOOK: Duration = Duration::from_secs(2);
 
 /// Where Linux lists serial ports; a container may lack it.
@@ -189,7 +189,7 @@ mod tests {
         std::os::unix::fs::symlink(&first, &link).unwrap();
         let mut named = Named::new(at(&link));
         named.opened(&at(&link), &[device(&second, Some("B")), device(&first, Some("A"))]);
-        named.opened(&at(&link), &[]); // the list was older
+        named.opened(&at(&link), &[]); // the list was out of date
         fs::rename(&first, &second).unwrap();
         assert_eq!(named.whereabouts(&[device(&second, Some("A"))]), at(&second));
         for stranger in [Some("B"), None] {

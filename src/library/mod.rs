@@ -51,7 +51,7 @@ pub enum EditError {
     /// A limit.
     #[error("{0}")]
     TooMuch(String),
-    /// Scenes or show are another edition than whoever asks thinks.
+    /// Scenes or show are not the edition that the request expects.
     #[error("scenes or show were edited meanwhile")]
     Changed,
     /// The document is another one than the client expected; its tag now.

@@ -5,7 +5,7 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
-/// Every metric. Clones share one registry; two in one process do not meet.
+/// Every metric. Clones share one registry; two registries in one process are separate.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -44,7 +44,7 @@ macro_rules! group {
 }
 
 group! {
-    /// The heart.
+    /// The engine.
     Engine {
         processed: IntCounter("dmx_engine_processed_total", "Accepted commands."),
         deduped: IntCounter("dmx_engine_deduped_total", "Commands whose id was seen before."),
@@ -56,7 +56,7 @@ group! {
 }
 
 group! {
-    /// The memory.
+    /// The store.
     Store {
         commits: IntCounter("dmx_store_commits_total", "Batches handed to the journal."),
         journal_bytes: IntCounter("dmx_store_journal_bytes_total", "Bytes written to the journal."),
@@ -73,11 +73,11 @@ group! {
     /// The embedded broker.
     Broker {
         serving: IntGauge("dmx_mqtt_connected", "1 while the embedded broker serves."),
-        uplink: IntGauge("dmx_uplink_connected", "1 while joined to another broker; this version joins none."),
+        uplink: IntGauge("dmx_uplink_connected", "1 while connected to another broker; this version connects to none."),
         clients: IntGauge("dmx_broker_clients", "Connected MQTT clients."),
         sessions: IntGauge("dmx_broker_sessions", "Sessions, connected or kept for a return."),
         sessions_evicted: IntCounter("dmx_broker_sessions_evicted_total", "Sessions of absent clients ended because there were too many."),
-        sessions_expired: IntCounter("dmx_broker_sessions_expired_total", "Sessions given up because their clients did not come back for mqtt.session_expiry_days."),
+        sessions_expired: IntCounter("dmx_broker_sessions_expired_total", "Sessions ended because their clients did not come back for mqtt.session_expiry_days."),
         laggards: IntCounter("dmx_broker_laggards_total", "Times a connected subscriber lagged so far that publishers were slowed for it."),
         letters_stored: IntCounter("dmx_broker_letters_stored_total", "Messages stored for sessions that are away."),
         subscriptions: IntGauge("dmx_broker_subscriptions", "Subscriptions of all sessions."),
@@ -114,7 +114,7 @@ group! {
 }
 
 group! {
-    /// Each output, by its name as in `GET /outputs`.
+    /// Each output, by its name in `GET /outputs`.
     Output {
         frames: IntCounterVec["output"]("dmx_output_frames_total", "Frames sent."),
         skipped: IntCounterVec["output", "reason"]("dmx_output_skipped_total", "Changes that needed no frame of their own: `identical` left this universe as it was, `rate` was overtaken by a newer one before its turn."),
@@ -159,11 +159,11 @@ group! {
     }
 }
 
-/// Around the service levels: 100 ms for an apply, 50 ms for a broadcast, 25 ms between frames.
+/// Around the targets: 100 ms to apply, 50 ms to broadcast, 25 ms between frames.
 const BUCKETS: [f64; 12] = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
 
-/// A kind of metric that can be made from its name, help and labels. Each label has few values: outputs, kinds of
-/// error, rows of the route table, known methods, statuses.
+/// A kind of metric, made from its name, help and labels. Each label has few values: outputs, kinds of error, rows of
+/// the route table, known methods, statuses.
 trait Kind: Sized {
     fn register(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<Self>;
 }
@@ -194,7 +194,7 @@ impl Metrics {
     /// A fresh registry with every metric at zero.
     ///
     /// # Errors
-    /// Two metrics of one name: a fault of this file.
+    /// Two metrics have one name: a bug in this file.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;

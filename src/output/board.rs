@@ -91,7 +91,7 @@ impl Board {
 
     /// A frame went out whole. `age` is how old its change was.
     ///
-    /// Here and in `failed` the status is told last and what counts after what it counts: whoever has seen the one finds
+    /// Here and in `failed` the status is told last and what counts after what it counts: a reader that has seen the one finds
     /// the other in the metrics and in `/readyz`.
     pub(super) fn sent(&mut self, at: Instant, age: Option<Duration>) {
         self.taken = self.taken.saturating_add(1);

@@ -130,7 +130,7 @@ impl<D: Driver> Port<D> {
                 () = late(&mut stop) => return,
             };
             if let Some(asker) = asker.take() {
-                // Err: whoever asked does not wait any longer.
+                // Err: nobody waits for it any more.
                 let _ = asker.send(opened.as_ref().map(Wire::target).map_err(Clone::clone));
             }
             let kind = match opened {
@@ -225,7 +225,7 @@ impl<D: Driver> Port<D> {
         if let Some(last) = sent
             && self.proves(fresh)
         {
-            // Right before the next frame: behind one, whoever writes there too has had no time to.
+            // Right before the next frame: right after one, another program has had no time to write.
             let proof = self.read_back(wire, last, fresh).await;
             let told = matches!(proof, Read::Told(_) | Read::Overtaken);
             self.prove = Instant::now() + if told { PROOF } else { NO_PROOF };

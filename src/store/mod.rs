@@ -1,7 +1,7 @@
 //! Memory that survives: a journal in front of sled, behind typed trees.
 //!
 //! A change is *written* once one `write(2)` has put it into the journal: from then on kill -9 cannot take it
-//! back, and only then is it released to whoever waits for it, in the order of commits.
+//! back, and only then is it released to those who wait for it, in the order of commits.
 
 mod base;
 mod batch;

@@ -126,7 +126,7 @@ pub(super) fn open(
         Some(why) if !dir.join("db").exists() => Err(why.clone()),
         _ => Journal::create(&dir, next_generation, Some(&first)).map_err(|error| format!("making a journal: {error}")),
     };
-    // Whoever could not write here before may have had changes in memory only, and nowhere to note it.
+    // An earlier run that could not write here may have had changes in memory only, and nowhere to note it.
     if journal.is_err() && found.replayed.boot.is_some() && !found.replayed.clean {
         jump = SEQ_JUMP;
     }

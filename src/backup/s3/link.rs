@@ -181,7 +181,7 @@ impl Link {
             }));
             let next = page.next_continuation_token;
             if next.is_some() && next == token {
-                break; // whoever answers goes round in a circle
+                break; // the server's pages go round in a circle
             }
             token = next;
             if all.len() > MOST_OBJECTS {
@@ -282,7 +282,7 @@ async fn body(mut answer: Response, most: u64, progress: Progress<'_>) -> Result
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    // Neither a silence nor a trickle: whoever sends a byte now and then would never end.
+    // Neither silence nor a trickle may last: a server that sends a byte now and then would never end.
     while let Some(piece) = timeout_at(began + time_for(bytes.len()), answer.chunk())
         .await
         .map_err(|_| Trouble::Silent(began.elapsed()))??

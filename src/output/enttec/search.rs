@@ -83,7 +83,7 @@ impl Search {
 }
 
 impl Auto {
-    /// Whom to ask now: the widget of before first, then those with the right ids, then those with the right name.
+    /// Which ports to ask now: the earlier widget first, then those with the right ids, then those with the right name.
     pub(super) fn candidates(&mut self, devices: &[Device], now: Instant) -> Vec<Device> {
         self.register.look(devices);
         self.strangers.retain(|stranger| devices.contains(&stranger.device));
@@ -115,7 +115,7 @@ impl Auto {
         self.last = Some(device);
     }
 
-    /// It did not answer. The widget of before is asked at each look all the same.
+    /// It did not answer. The earlier widget is still asked at each look.
     pub(super) fn silent(&mut self, device: &Device, now: Instant) {
         let at = match self.strangers.iter().position(|stranger| stranger.device == *device) {
             Some(at) => at,

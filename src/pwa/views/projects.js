@@ -99,7 +99,7 @@ export function projectForm(id, signal) {
     const theirs = now && Object.keys(body).filter((key) => (now[/** @type {keyof Project} */ (key)] ?? "") !== before[key]);
     for (const [, field] of fields) beside(field, "");
     if (now && theirs?.length) {
-      // Seen now; whoever saves once more means it.
+      // Seen now; saving once more is meant.
       for (const [key] of fields) read[key] = now[key] ?? "";
       for (const [key, field] of fields) if (theirs.includes(key)) compare(field, now[key] ?? "");
       const list = theirs.map((key) => `“${now[/** @type {keyof Project} */ (key)] ?? ""}”`).join(", ");
