@@ -1,7 +1,9 @@
 //! The edge as a whole, with a stage in the place of the house: every way to make, keep, find and restore a backup.
 
+use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,7 +174,7 @@ impl Edge {
     }
 }
 
-fn id(text: &str) -> ProjectId {
+fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
     text.parse().unwrap()
 }
 

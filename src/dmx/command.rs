@@ -1,9 +1,8 @@
 //! A command: a request to change light.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CommandId, Easing, Look, Patch, ProjectId, Source};
+use super::{CommandId, Easing, Look, Patch, ProjectId, SceneId, Source};
 
 /// A request to change light, already checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub struct Command {
     /// The curve on the way.
     pub easing: Easing,
     /// The scene whose levels these are.
-    pub scene: Option<Arc<str>>,
+    pub scene: Option<SceneId>,
     /// The project in which the scene was looked up; in another project the command does nothing.
     pub project: Option<ProjectId>,
     /// A scene that becomes this look with the command; if it is in effect, it stays so only if the light is that look.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fade::{Channels, Course};
-use super::{Channel, ChannelSet, Easing, Frame, UniverseId};
+use super::{Channel, ChannelSet, Easing, Frame, SceneId, UniverseId};
 
 /// How much light is left without blackout: all of it.
 const FULL: u16 = u16::MAX;
@@ -37,7 +37,7 @@ impl Intensity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InEffect {
     /// Its id.
-    pub scene: Arc<str>,
+    pub scene: SceneId,
     /// Its channels.
     pub channels: BTreeMap<UniverseId, ChannelSet>,
 }
@@ -142,7 +142,7 @@ impl Desk {
     }
 
     /// Puts another scene in effect, or none.
-    pub(super) fn recall(&mut self, scene: Option<Arc<str>>, channels: Channels) {
+    pub(super) fn recall(&mut self, scene: Option<SceneId>, channels: Channels) {
         self.scene = scene.map(|scene| Arc::new(InEffect { scene, channels }));
     }
 }

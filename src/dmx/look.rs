@@ -1,16 +1,15 @@
 //! A scene as light.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Channel, ChannelSet, Patch, UniverseId};
+use super::{Channel, ChannelSet, Patch, SceneId, UniverseId};
 
 /// A scene as light.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// The scene's id.
-    pub id: Arc<str>,
+    /// Its id.
+    pub id: SceneId,
     /// Its name.
     pub name: String,
     /// The scene's own fade time.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::desk::{Desk, Intensity, KeptDesk};
 use super::fade::{Channels, Course, Fade, Fades, KeptFade, Targets};
-use super::{Channel, ChannelSet, Command, Frame, Levels, Patch, Rgb, Source, UniverseId};
+use super::{Channel, ChannelSet, Command, Frame, Levels, Patch, Rgb, SceneId, Source, UniverseId};
 
 /// Every level of every known universe, what stands over them, and which change made them so.
 ///
@@ -193,8 +193,8 @@ impl State {
         self.changed(What::Levels(deltas), lamp, desk, now.ms)
     }
 
-    fn is_in_effect(&self, scene: &str) -> bool {
-        self.desk.scene.as_ref().is_some_and(|effect| *effect.scene == *scene)
+    fn is_in_effect(&self, scene: &SceneId) -> bool {
+        self.desk.scene.as_ref().is_some_and(|effect| effect.scene == *scene)
     }
 
     /// Whether the scene in effect stays in effect: none of its channels goes elsewhere.
@@ -313,8 +313,8 @@ impl State {
     }
 
     /// Takes a scene out of effect; nothing when it was not in effect.
-    pub fn end_scene(&mut self, scene: &str, now: Now) -> Option<Change> {
-        self.desk.scene.take_if(|effect| *effect.scene == *scene)?;
+    pub fn end_scene(&mut self, scene: &SceneId, now: Now) -> Option<Change> {
+        self.desk.scene.take_if(|effect| effect.scene == *scene)?;
         Some(self.changed(What::Levels(Vec::new()), Publish::No, true, now.ms))
     }
 

@@ -374,7 +374,7 @@ fn note(seq: u64, control: &Control) {
             tracing::info!(seq, control = "blackout", on, fadeMs = fade_ms, "desk_changed");
         }
         Control::StopFades => tracing::info!(seq, control = "fades.stop", "desk_changed"),
-        Control::EndScene(scene) => tracing::info!(seq, control = "scene.end", scene = &**scene, "desk_changed"),
+        Control::EndScene(scene) => tracing::info!(seq, control = "scene.end", %scene, "desk_changed"),
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Outcome;
 use super::queue::{Pushed, Queue, Queued};
-use crate::dmx::{Command, Frame, ProjectId, State, UniverseId};
+use crate::dmx::{Command, Frame, ProjectId, SceneId, State, UniverseId};
 use crate::metrics;
 use crate::store::Batch;
 
@@ -169,7 +169,7 @@ pub enum Control {
     /// All fades end where they are.
     StopFades,
     /// Takes this scene out of effect.
-    EndScene(Arc<str>),
+    EndScene(SceneId),
 }
 
 /// Other light as a whole. Taken before the commands that wait.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::dedupe::Dedupe;
 use crate::dmx::{
-    self, CHANNELS, Command, CommandId, Frame, InEffect, KeptFade, Levels, ProjectId, Source, State, UniverseId,
+    self, CHANNELS, Command, CommandId, Frame, InEffect, KeptFade, Levels, ProjectId, SceneId, Source, State,
+    UniverseId,
 };
 use crate::kit::clock;
 use crate::store::{Batch, Store, Tree};
@@ -45,7 +46,7 @@ struct Light {
 #[derive(Serialize, Deserialize)]
 struct KeptFades {
     v: u8,
-    project: String,
+    project: ProjectId,
     fades: Vec<KeptFade>,
 }
 
@@ -62,8 +63,8 @@ struct KeptDesk {
 /// The scene in effect, and its channels by universe.
 #[derive(Serialize, Deserialize)]
 struct KeptScene {
-    project: String,
-    id: String,
+    project: ProjectId,
+    id: SceneId,
     channels: BTreeMap<String, String>,
 }
 
@@ -102,7 +103,7 @@ pub(super) fn keep_fades(batch: &mut Batch, project: &ProjectId, fades: Vec<Kept
     if fades.is_empty() {
         batch.delete(Tree::Light, FADES);
     } else {
-        batch.put(Tree::Light, FADES, json(&KeptFades { v: FORMAT, project: project.as_str().into(), fades }));
+        batch.put(Tree::Light, FADES, json(&KeptFades { v: FORMAT, project: project.clone(), fades }));
     }
 }
 
@@ -110,7 +111,7 @@ pub(super) fn keep_fades(batch: &mut Batch, project: &ProjectId, fades: Vec<Kept
 pub(super) fn fades(store: &Store, project: &ProjectId) -> Option<(Vec<KeptFade>, Duration)> {
     let at = light(store, project)?.at?;
     let kept = store.value::<KeptFades>(Tree::Light, FADES.as_bytes(), FORMAT)?;
-    (kept.project == project.as_str()).then(|| (kept.fades, Duration::from_millis(at)))
+    (kept.project == *project).then(|| (kept.fades, Duration::from_millis(at)))
 }
 
 /// Stores a whole state for a project that has none yet.
@@ -195,8 +196,8 @@ pub(super) fn keep_levels(batch: &mut Batch, project: &ProjectId, universe: Univ
 /// Stores the desk.
 pub(super) fn keep_desk(batch: &mut Batch, desk: &dmx::KeptDesk, project: &ProjectId) {
     let scene = desk.scene.as_ref().map(|scene| KeptScene {
-        project: project.as_str().into(),
-        id: scene.scene.to_string(),
+        project: project.clone(),
+        id: scene.scene.clone(),
         channels: scene.channels.iter().map(|(id, set)| (id.to_string(), set.to_string())).collect(),
     });
     let kept = KeptDesk { v: FORMAT, master: desk.master, blackout: desk.blackout, scene };
@@ -207,10 +208,10 @@ pub(super) fn keep_desk(batch: &mut Batch, desk: &dmx::KeptDesk, project: &Proje
 pub(super) fn desk(store: &Store, project: &ProjectId) -> dmx::KeptDesk {
     let kept = store.value::<KeptDesk>(Tree::Light, DESK.as_bytes(), FORMAT);
     let Some(KeptDesk { master, blackout, scene, .. }) = kept else { return dmx::KeptDesk::default() };
-    let scene = scene.filter(|scene| scene.project == project.as_str()).map(|KeptScene { id, channels, .. }| {
+    let scene = scene.filter(|scene| scene.project == *project).map(|KeptScene { id, channels, .. }| {
         let read =
             |(universe, set): (String, String)| Some((UniverseId::new(universe.parse().ok()?)?, set.parse().ok()?));
-        Arc::new(InEffect { scene: id.into(), channels: channels.into_iter().filter_map(read).collect() })
+        Arc::new(InEffect { scene: id, channels: channels.into_iter().filter_map(read).collect() })
     });
     dmx::KeptDesk { master, blackout, scene }
 }

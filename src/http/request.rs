@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -170,6 +171,11 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// Reads an id; a text that is none names nothing.
+pub(super) fn id<T: FromStr>(text: &str, of: &str) -> Result<T, Problem> {
+    text.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, format!("there is no {of} with such an id")))
+}
+
 impl Request {
     /// The whole body.
     ///
@@ -237,6 +243,11 @@ impl Request {
     /// What stood in the place of the route's `n`th `{…}`.
     pub(super) fn parameter(&self, n: usize) -> &str {
         self.parameters.get(n).map_or("", String::as_str)
+    }
+
+    /// The id that stood there.
+    pub(super) fn id<T: FromStr>(&self, n: usize, of: &str) -> Result<T, Problem> {
+        id(self.parameter(n), of)
     }
 
     /// The first value of a name in the query, percent-decoded.

@@ -18,7 +18,7 @@ pub use age::Clock;
 pub use outcome::{Done, PendingOutcome, ack, stopping};
 
 use crate::config;
-use crate::dmx::{Command, CommandId, Look, Patch, Source, UniverseId};
+use crate::dmx::{Command, CommandId, Look, Patch, SceneId, Source, UniverseId};
 use crate::engine::{Control, Handle};
 use crate::kit::tasks::Tasks;
 use crate::library::{Library, View};
@@ -94,7 +94,7 @@ pub enum Asked<'a> {
     /// All fades end where they are.
     StopFades,
     /// The scene with this id becomes light; with its own time if none is given.
-    Recall(&'a str, Option<Duration>),
+    Recall(SceneId, Option<Duration>),
     /// What a console has moved.
     Levels(Source, Patch),
 }
@@ -168,7 +168,7 @@ impl Intake {
                 Ok(self.control(Control::Master(order.level)).await)
             }
             Asked::StopFades => Ok(self.control(Control::StopFades).await),
-            Asked::Recall(scene, over) => self.recall(scene, over, sender).await,
+            Asked::Recall(scene, over) => self.recall(&scene, over, sender).await,
             Asked::Levels(source, patch) => {
                 self.lamp(Command::set(ulid::Ulid::generate().into(), source, patch), sender).await
             }
@@ -238,17 +238,22 @@ impl Intake {
                 if !self.0.scheduler.may(&sender.client) {
                     return Err(too_fast());
                 }
-                let edit = SceneEdit::Save { name, levels, id: ulid::Ulid::generate() };
+                let edit = SceneEdit::Save { name, levels, id: ulid::Ulid::generate().into() };
                 Ok(Wait::Library(self.0.library.order_scene(edit, Some(nothing(id, source))).await))
             }
         }
     }
 
-    async fn recall(&self, scene: &str, over: Option<Duration>, sender: &Sender) -> Result<PendingOutcome, Refusal> {
+    async fn recall(
+        &self,
+        scene: &SceneId,
+        over: Option<Duration>,
+        sender: &Sender,
+    ) -> Result<PendingOutcome, Refusal> {
         let door = sender.client.source().parse();
         let source = door.map_err(|e| Refusal::whole(Reason::Internal, format!("{e}")))?;
         let view = self.0.library.view();
-        let look = view.looks().iter().find(|look| *look.id == *scene);
+        let look = view.looks().iter().find(|look| look.id == *scene);
         let look = look.ok_or_else(|| Refusal::whole(Reason::NoScene, format!("there is no scene {scene}")))?;
         if look.is_empty() {
             return Err(Refusal::whole(Reason::ValidationFailed, "this scene has no channels"));

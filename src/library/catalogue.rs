@@ -21,8 +21,8 @@ impl Catalogue {
 
     /// The project with that id.
     #[must_use]
-    pub fn get(&self, id: &str) -> Option<&Project> {
-        self.projects.iter().find(|project| project.id.as_str() == id)
+    pub fn get(&self, id: &ProjectId) -> Option<&Project> {
+        self.projects.iter().find(|project| project.id == *id)
     }
 
     /// Which content the list is: what people say in it, and its times, which backups and kept looks move.
@@ -32,7 +32,7 @@ impl Catalogue {
         Tag::of_json(&(self.active.as_str(), said)).beside(&Tag::of_json(&self.projects))
     }
 
-    pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Project> {
-        self.projects.iter_mut().find(|project| project.id.as_str() == id)
+    pub(super) fn get_mut(&mut self, id: &ProjectId) -> Option<&mut Project> {
+        self.projects.iter_mut().find(|project| project.id == *id)
     }
 }

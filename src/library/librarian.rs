@@ -39,16 +39,16 @@ pub(super) enum Job {
         reply: Reply<Arc<View>>,
     },
     Edit {
-        id: String,
+        id: ProjectId,
         edit: ProjectEdit,
         reply: Reply<Project>,
     },
     Select {
-        id: String,
+        id: ProjectId,
         reply: Reply<Arc<View>>,
     },
     Delete {
-        id: String,
+        id: ProjectId,
         reply: Reply<Arc<View>>,
     },
     PutScenes {
@@ -189,7 +189,7 @@ impl Librarian {
         let name = edit.name.clone().unwrap_or_default();
         let mut project = Project::new(ProjectId::for_name(&name, Ulid::generate()), name, clock::now_ms());
         let template = match &edit.template {
-            Some(id) => Some(self.known(id.as_str())?.id.clone()),
+            Some(id) => Some(self.known(id)?.id.clone()),
             None => None,
         };
         project.edit(edit, clock::now_ms());
@@ -210,7 +210,7 @@ impl Librarian {
         Ok(self.publish(after))
     }
 
-    async fn edit(&self, id: &str, edit: ProjectEdit, expected: &Expected) -> Result<Project, EditError> {
+    async fn edit(&self, id: &ProjectId, edit: ProjectEdit, expected: &Expected) -> Result<Project, EditError> {
         let view = self.view();
         expected.meet([&Tag::of_project(&self.known(id)?), &view.catalogue.tag()])?;
         self.change(id, |project| project.edit(edit, clock::now_ms())).await
@@ -231,14 +231,14 @@ impl Librarian {
     }
 
     async fn backed_up(&self, id: &ProjectId, at_ms: u64) -> Result<(), EditError> {
-        self.change(id.as_str(), |project| project.last_backup_at = Some(at_ms)).await.map(drop)
+        self.change(id, |project| project.last_backup_at = Some(at_ms)).await.map(drop)
     }
 
     /// Changes what is known about a project.
-    async fn change(&self, id: &str, change: impl FnOnce(&mut Project)) -> Result<Project, EditError> {
+    async fn change(&self, id: &ProjectId, change: impl FnOnce(&mut Project)) -> Result<Project, EditError> {
         self.whole()?;
         let mut after = (*self.view()).clone();
-        let project = after.catalogue.get_mut(id).ok_or_else(|| EditError::NotFound(id.to_owned()))?;
+        let project = after.catalogue.get_mut(id).ok_or_else(|| EditError::NotFound(id.clone()))?;
         change(project);
         let project = project.clone();
         let mut batch = Batch::default();
@@ -248,7 +248,7 @@ impl Librarian {
         Ok(project)
     }
 
-    async fn select(&self, id: &str, expected: &Expected) -> Result<Arc<View>, EditError> {
+    async fn select(&self, id: &ProjectId, expected: &Expected) -> Result<Arc<View>, EditError> {
         self.whole()?;
         let project = self.known(id)?.clone();
         expected.meet([&self.view().catalogue.tag()])?;
@@ -267,7 +267,7 @@ impl Librarian {
         Ok(view)
     }
 
-    async fn delete(&self, id: &str, expected: &Expected) -> Result<Arc<View>, EditError> {
+    async fn delete(&self, id: &ProjectId, expected: &Expected) -> Result<Arc<View>, EditError> {
         self.whole()?;
         let project = self.known(id)?.id.clone();
         let mut after = (*self.view()).clone();
@@ -425,7 +425,7 @@ impl Librarian {
 
     async fn snapshot(&self, id: &ProjectId) -> Result<Document, EditError> {
         self.whole()?;
-        let project = self.known(id.as_str())?;
+        let project = self.known(id)?;
         let (state, mut view) = (self.state_of(id), (*self.view()).clone());
         if *id != view.catalogue.active {
             view.take(documents::read(&self.deps.store, id).await?, self.deps.universes).await;
@@ -458,8 +458,8 @@ impl Librarian {
         Ok(documents::write_ahead(store, scenes, show).await)
     }
 
-    fn known(&self, id: &str) -> Result<Project, EditError> {
-        self.view().catalogue.get(id).cloned().ok_or_else(|| EditError::NotFound(id.to_owned()))
+    fn known(&self, id: &ProjectId) -> Result<Project, EditError> {
+        self.view().catalogue.get(id).cloned().ok_or_else(|| EditError::NotFound(id.clone()))
     }
 
     fn state_of(&self, project: &ProjectId) -> State {
@@ -474,7 +474,7 @@ impl Librarian {
     /// The active project has changed.
     fn touch(&self, catalogue: &mut Catalogue, batch: &mut Batch) {
         let active = catalogue.active.clone();
-        if let Some(project) = catalogue.get_mut(active.as_str()) {
+        if let Some(project) = catalogue.get_mut(&active) {
             project.updated_at = clock::now_ms();
             keep(batch, project);
         }

@@ -41,7 +41,7 @@ const MAX_WAITING: usize = 16;
 pub enum EditError {
     /// There is no such project.
     #[error("there is no project {0}")]
-    NotFound(String),
+    NotFound(ProjectId),
     /// It cannot be deleted.
     #[error("{0} is the active project; select another one first")]
     Active(ProjectId),
@@ -149,7 +149,7 @@ impl View {
     #[must_use]
     pub fn look(&self, name: &str) -> Option<&Look> {
         let found = self.looks.iter().find(|look| look.name == name);
-        found.or_else(|| self.looks.iter().find(|look| *look.id == *name))
+        found.or_else(|| self.looks.iter().find(|look| look.id.as_str() == name))
     }
 }
 
@@ -254,7 +254,7 @@ impl Library {
     ///
     /// # Errors
     /// There is none.
-    pub async fn edit(&self, id: String, edit: ProjectEdit) -> Result<Project, EditError> {
+    pub async fn edit(&self, id: ProjectId, edit: ProjectEdit) -> Result<Project, EditError> {
         self.job(|reply| Job::Edit { id, edit, reply }).await
     }
 
@@ -262,7 +262,7 @@ impl Library {
     ///
     /// # Errors
     /// There is none.
-    pub async fn select(&self, id: String) -> Result<Arc<View>, EditError> {
+    pub async fn select(&self, id: ProjectId) -> Result<Arc<View>, EditError> {
         self.job(|reply| Job::Select { id, reply }).await
     }
 
@@ -270,7 +270,7 @@ impl Library {
     ///
     /// # Errors
     /// There is none, or it is active.
-    pub async fn delete(&self, id: String) -> Result<Arc<View>, EditError> {
+    pub async fn delete(&self, id: ProjectId) -> Result<Arc<View>, EditError> {
         self.job(|reply| Job::Delete { id, reply }).await
     }
 

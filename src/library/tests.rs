@@ -71,12 +71,12 @@ impl House {
         [r, g, b]
     }
 
-    async fn create(&self, body: Value) -> String {
+    async fn create(&self, body: Value) -> ProjectId {
         let edit = ProjectEdit::from_json(body.to_string().as_bytes(), true).unwrap();
         let before = self.library.view();
         let after = self.library.create(edit).await.unwrap();
-        let new = after.catalogue.projects.iter().find(|project| before.catalogue.get(project.id.as_str()).is_none());
-        new.unwrap().id.to_string()
+        let new = after.catalogue.projects.iter().find(|project| before.catalogue.get(&project.id).is_none());
+        new.unwrap().id.clone()
     }
 
     async fn put(&self, level: u8) {
@@ -105,10 +105,10 @@ async fn each_project_has_its_own_light_ids_and_documents_also_after_a_restart()
     house.close().await;
 
     let house = House::open(folder.path(), true).await;
-    assert_eq!(house.library.view().catalogue.active.as_str(), other);
+    assert_eq!(house.library.view().catalogue.active, other);
     assert_eq!((house.lamp(), house.level_of_scene()), ([2, 2, 2], Some(22)));
     assert_eq!(house.set(1, [9, 9, 9]).await, Outcome::Duplicate);
-    house.library.select("default".into()).await.unwrap();
+    house.library.select(ProjectId::default_project()).await.unwrap();
     assert_eq!((house.lamp(), house.level_of_scene()), ([1, 1, 1], Some(11)));
     assert_eq!(house.engine.feed.state().seq, 4);
     assert_eq!(house.set(1, [9, 9, 9]).await, Outcome::Duplicate);
@@ -130,7 +130,7 @@ async fn a_project_made_from_another_starts_with_its_light_and_documents() {
     assert_eq!((house.lamp(), house.level_of_scene()), ([7, 8, 9], Some(33)));
     assert_eq!(view.catalogue.get(&copy).unwrap().venue.as_deref(), Some("here"));
     let none = ProjectEdit { name: Some("x".into()), template: "none".parse().ok(), ..ProjectEdit::default() };
-    assert_eq!(house.library.create(none).await.unwrap_err(), EditError::NotFound("none".into()));
+    assert_eq!(house.library.create(none).await.unwrap_err(), EditError::NotFound("none".parse().unwrap()));
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_deleted_project_leaves_nothing_and_the_active_one_stays() {
     let copy = house.create(json!({"name": "Copy", "templateId": "default"})).await;
     assert_ne!(keys(&house), before);
     let active = house.library.view().catalogue.active.clone();
-    assert_eq!(house.library.delete("default".into()).await.unwrap_err(), EditError::Active(active));
+    assert_eq!(house.library.delete(active.clone()).await.unwrap_err(), EditError::Active(active));
     let left = house.library.delete(copy.clone()).await.unwrap();
     assert_eq!((left.catalogue.projects.len(), keys(&house)), (1, before));
     assert_eq!(house.library.delete(copy.clone()).await.unwrap_err(), EditError::NotFound(copy));
@@ -281,7 +281,7 @@ async fn a_predecessors_projects_are_taken_over_once_and_left_as_they_are() {
     write(&root.join("b-2/cmd_seen.json"), &json!({ id: now - 5.0, "not an id": 1.0 }));
     let house = House::open(folder.path(), true).await;
     let view = house.library.view();
-    let project = view.catalogue.get("b-2").unwrap();
+    let project = view.catalogue.get(&"b-2".parse().unwrap()).unwrap();
     assert_eq!((project.name.as_str(), project.venue.as_deref(), project.updated_at), ("Druhý", Some("Brno"), 3));
     assert_eq!((view.catalogue.active.as_str(), view.catalogue.projects.len()), ("b-2", 2));
     let now = house.engine.feed.state();

@@ -112,7 +112,7 @@ fn scenes(list: Vec<Value>, now_ms: u64, left: &mut Vec<LeftOut>) -> Vec<Scene> 
             continue;
         }
         let Some(scene) = scene(value, &shown, &ids, now_ms, left) else { continue };
-        ids.insert(scene.id().to_owned());
+        ids.insert(scene.id().to_string());
         kept.push(scene);
     }
     kept

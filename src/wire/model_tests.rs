@@ -1,7 +1,6 @@
 //! The state against a small model: one record a channel, computed anew at each step by the formulas of CONTRACT.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -185,7 +184,7 @@ fn patch(universe: u8, levels: &[(u16, u8)]) -> Patch {
 
 fn command(n: usize, patch: Patch, ms: u64, easing: Easing, scene: bool) -> Command {
     let id = ulid::Ulid::from(n as u128).into();
-    let scene = scene.then(|| Arc::from(format!("scene-{n}")));
+    let scene = scene.then(|| format!("scene-{n}").parse().unwrap());
     Command { over: Duration::from_millis(ms), easing, scene, ..Command::set(id, "t".parse().unwrap(), patch) }
 }
 

@@ -10,10 +10,7 @@ use serde_json::{Map, Value};
 use super::document;
 use super::project::TEXT_CHARS;
 use super::refusal::{Faults, Reason, Refusal, pointer};
-use crate::dmx::{Channel, LONGEST_FADE, Look, Patch, UniverseId};
-
-/// Longest id of a scene.
-pub(super) const ID_CHARS: usize = 128;
+use crate::dmx::{Channel, LONGEST_FADE, Look, Patch, SCENE_ID_CHARS, SceneId, UniverseId};
 
 /// Scenes of one project at the most.
 pub(super) const MAX_SCENES: usize = 2000;
@@ -21,7 +18,12 @@ pub(super) const MAX_SCENES: usize = 2000;
 /// One scene, checked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Scene(Map<String, Value>);
+pub struct Scene {
+    /// As it stands in the fields.
+    #[serde(skip_serializing)]
+    id: SceneId,
+    fields: Map<String, Value>,
+}
 
 /// A scene as its schema shows it; [`scenes`] reads it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -29,7 +31,7 @@ pub struct Scene(Map<String, Value>);
 #[schemars(title = "Scene", description = "A look that was kept under a name. Fields that are not known are kept.")]
 pub struct SceneBody {
     /// Its own within the project.
-    #[schemars(length(min = 1, max = ID_CHARS))]
+    #[schemars(length(min = 1, max = SCENE_ID_CHARS))]
     pub id: String,
     /// What people call it.
     #[schemars(length(min = 1, max = TEXT_CHARS))]
@@ -63,14 +65,14 @@ pub struct SceneBody {
 impl Scene {
     /// Its id.
     #[must_use]
-    pub fn id(&self) -> &str {
-        self.0.get("id").and_then(Value::as_str).unwrap_or_default() // checked when it was read
+    pub fn id(&self) -> &SceneId {
+        &self.id
     }
 
     /// What people call it.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.get("name").and_then(Value::as_str).unwrap_or_default() // as above
+        self.fields.get("name").and_then(Value::as_str).unwrap_or_default() // checked when it was read
     }
 
     /// A scene of these fields, and what is wrong with them.
@@ -79,17 +81,17 @@ impl Scene {
     }
 
     pub(super) fn fields(&self) -> &Map<String, Value> {
-        &self.0
+        &self.fields
     }
 
     /// What a recall of it does. Keys that are no channel, and universes beyond `universes`, are not light.
     #[must_use]
     pub fn look(&self, universes: u8) -> Look {
         let known = |id: UniverseId| id.index() < universes;
-        let whole = self.0.get("universes").and_then(Value::as_array).into_iter().flatten();
+        let whole = self.fields.get("universes").and_then(Value::as_array).into_iter().flatten();
         let whole: BTreeSet<UniverseId> = whole.filter_map(universe).filter(|&id| known(id)).collect();
         let mut levels: BTreeMap<UniverseId, BTreeMap<Channel, u8>> = BTreeMap::new();
-        let values = self.0.get("channelValues").and_then(Value::as_object).into_iter().flatten();
+        let values = self.fields.get("channelValues").and_then(Value::as_object).into_iter().flatten();
         for (key, value) in values {
             let level = value.as_u64().and_then(|level| u8::try_from(level).ok());
             if let (Some((universe, channel)), Some(level)) = (channel(key), level)
@@ -99,9 +101,9 @@ impl Scene {
             }
         }
         let patch = |(universe, levels): (_, BTreeMap<_, _>)| Patch { universe, levels: levels.into_iter().collect() };
-        let over = self.0.get("fadeMs").and_then(Value::as_u64).map(Duration::from_millis).unwrap_or_default();
+        let over = self.fields.get("fadeMs").and_then(Value::as_u64).map(Duration::from_millis).unwrap_or_default();
         Look {
-            id: self.id().into(),
+            id: self.id.clone(),
             name: self.name().to_owned(),
             over,
             whole: whole.into_iter().collect(),
@@ -152,7 +154,7 @@ pub(super) fn list_of_scenes(list: Vec<Value>, at: &str, now_ms: u64, faults: &m
     for (n, value) in list.into_iter().enumerate() {
         let at = pointer(at, &n.to_string());
         let Some(scene) = scene(value, &at, now_ms, faults) else { continue };
-        if !ids.insert(scene.id().to_owned()) {
+        if !ids.insert(scene.id().clone()) {
             faults.add(pointer(&at, "id"), "is the id of another scene too");
         }
         scenes.push(scene);
@@ -165,6 +167,8 @@ fn scene(value: Value, at: &str, now_ms: u64, faults: &mut Faults) -> Option<Sce
         faults.add(at, "must be a scene: an object");
         return None;
     };
+    let id = fields.get("id").and_then(Value::as_str).unwrap_or_default().parse::<SceneId>();
+    let id = id.map_err(|wrong| faults.add(pointer(at, "id"), wrong.to_string())).ok();
     let mut check = |name: &str, right: &str, fits: &dyn Fn(Option<&Value>) -> bool| {
         if !fits(fields.get(name)) {
             faults.add(pointer(at, name), right);
@@ -175,7 +179,6 @@ fn scene(value: Value, at: &str, now_ms: u64, faults: &mut Faults) -> Option<Sce
             value.and_then(Value::as_str).is_some_and(|text| (1..=most).contains(&text.chars().count()))
         }
     };
-    check("id", "must be a text of 1 to 128 characters", &text(ID_CHARS));
     check("name", "must be a text of 1 to 2000 characters", &text(TEXT_CHARS));
     check("timestamp", "must be an integer (Unix milliseconds)", &or_none(|value| value.as_u64().is_some()));
     check("description", "must be a text", &or_none(Value::is_string));
@@ -207,7 +210,7 @@ fn scene(value: Value, at: &str, now_ms: u64, faults: &mut Faults) -> Option<Sce
     if fields.get("timestamp").is_none_or(Value::is_null) {
         fields.insert("timestamp".to_owned(), now_ms.into());
     }
-    Some(Scene(fields))
+    Some(Scene { id: id?, fields })
 }
 
 /// Absent and `null` are the same for fields that need not be there: predecessors wrote both.

@@ -6,13 +6,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use ulid::Ulid;
 
 use super::project::TEXT_CHARS;
 use super::refusal::{Faults, pointer};
-use super::scene::{ID_CHARS, MAX_SCENES, key};
+use super::scene::{MAX_SCENES, key};
 use super::{FieldError, Reason, Refusal, Scene, document};
-use crate::dmx::{LONGEST_FADE, State};
+use crate::dmx::{LONGEST_FADE, SCENE_ID_CHARS, SceneId, State};
 
 /// One edit of the list of scenes.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +21,7 @@ pub enum SceneEdit {
     /// Fields of a scene, checked with those it has.
     Change {
         /// Which scene.
-        id: String,
+        id: SceneId,
         /// What is set; `null` takes a field away.
         fields: Map<String, Value>,
         /// Its new place, from 0.
@@ -31,7 +30,7 @@ pub enum SceneEdit {
     /// One scene less.
     Delete {
         /// Which.
-        id: String,
+        id: SceneId,
     },
     /// Levels under a name: of the scene that has it, else of a new one.
     Save {
@@ -40,7 +39,7 @@ pub enum SceneEdit {
         /// Scene keys and levels.
         levels: Vec<(String, u8)>,
         /// Of a new one.
-        id: Ulid,
+        id: SceneId,
     },
 }
 
@@ -49,7 +48,7 @@ pub enum SceneEdit {
 pub enum NotEdited {
     /// There is no such scene.
     #[error("there is no scene {0}")]
-    NoScene(String),
+    NoScene(SceneId),
     /// What is wrong with the scene that would be.
     #[error("{0}")]
     Refused(Refusal),
@@ -60,10 +59,10 @@ impl SceneEdit {
     ///
     /// # Errors
     /// Every fault of the body; nothing else happens.
-    pub fn add(body: &[u8], state: &State, id: Ulid, now_ms: u64) -> Result<Self, Refusal> {
+    pub fn add(body: &[u8], state: &State, id: &SceneId, now_ms: u64) -> Result<Self, Refusal> {
         let mut fields = document::object_within(body, document::SCENES_DEPTH)?;
         if fields.get("id").is_none_or(Value::is_null) {
-            fields.insert("id".into(), scene_id(id).into());
+            fields.insert("id".into(), id.as_str().into());
         }
         if fields.get("channelValues").is_none_or(Value::is_null) {
             capture(&mut fields, state);
@@ -84,7 +83,7 @@ impl SceneEdit {
     ///
     /// # Errors
     /// Faults that show without the scene; nothing else happens.
-    pub fn change(id: String, body: &[u8]) -> Result<Self, Refusal> {
+    pub fn change(id: SceneId, body: &[u8]) -> Result<Self, Refusal> {
         let mut fields = document::object_within(body, document::SCENES_DEPTH)?;
         let mut faults = Faults::default();
         let position = match fields.remove("position") {
@@ -111,7 +110,7 @@ impl SceneEdit {
 
     /// Captures the light of `state` into a scene that is there.
     #[must_use]
-    pub fn capture(id: String, state: &State) -> Self {
+    pub fn capture(id: SceneId, state: &State) -> Self {
         let mut fields = Map::new();
         capture(&mut fields, state);
         Self::Change { id, fields, position: None }
@@ -132,7 +131,7 @@ impl SceneEdit {
                 let mut changed = scenes.get(at).map(|scene| scene.fields().clone()).unwrap_or_default();
                 if let Some(name) = fields.get("name").filter(|&name| changed.get("name") != Some(name)) {
                     only_of_its_name(
-                        scenes.iter().filter(|scene| scene.id() != id),
+                        scenes.iter().filter(|scene| *scene.id() != id),
                         name.as_str().unwrap_or_default(),
                     )?;
                 }
@@ -157,7 +156,7 @@ impl SceneEdit {
                 let known = scenes.iter_mut().find(|scene| scene.name() == name);
                 let mut fields = match &known {
                     Some(scene) => scene.fields().clone(),
-                    None => Map::from_iter([("id".into(), scene_id(id).into()), ("name".into(), name.into())]),
+                    None => Map::from_iter([("id".into(), id.as_str().into()), ("name".into(), name.into())]),
                 };
                 fields.insert("channelValues".into(), values.into());
                 fields.insert("timestamp".into(), now_ms.into());
@@ -216,8 +215,8 @@ fn add(scenes: &mut Vec<Scene>, scene: Scene) -> Result<Scene, NotEdited> {
     Ok(scene)
 }
 
-fn place(scenes: &[Scene], id: &str) -> Result<usize, NotEdited> {
-    scenes.iter().position(|scene| scene.id() == id).ok_or_else(|| NotEdited::NoScene(id.to_owned()))
+fn place(scenes: &[Scene], id: &SceneId) -> Result<usize, NotEdited> {
+    scenes.iter().position(|scene| scene.id() == id).ok_or_else(|| NotEdited::NoScene(id.clone()))
 }
 
 fn checked(fields: Map<String, Value>, now_ms: u64) -> Result<Scene, NotEdited> {
@@ -231,17 +230,13 @@ fn checked(fields: Map<String, Value>, now_ms: u64) -> Result<Scene, NotEdited> 
     }
 }
 
-fn scene_id(id: Ulid) -> String {
-    format!("scene-{id}").to_lowercase()
-}
-
 /// A body of `POST /scenes` as its schema shows it; [`SceneEdit::add`] reads it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "NewScene", description = "A new scene. Fields that are not known are kept.")]
 pub struct NewScene {
     /// Made when absent.
-    #[schemars(length(min = 1, max = ID_CHARS))]
+    #[schemars(length(min = 1, max = SCENE_ID_CHARS))]
     pub id: Option<String>,
     /// What people call it, as no other scene.
     #[schemars(length(min = 1, max = TEXT_CHARS), regex(pattern = NOT_BLANK))]

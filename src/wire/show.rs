@@ -202,7 +202,7 @@ impl ShowFile {
             file.show.0.get("fixtures").and_then(Value::as_array).into_iter().flatten().map(item_key).collect()
         };
         let scenes = |file: &Self| -> HashSet<String> {
-            file.scenes.iter().flatten().map(|scene| scene.id().to_owned()).collect()
+            file.scenes.iter().flatten().map(|scene| scene.id().to_string()).collect()
         };
         mode == ImportMode::Replace
             && (!fixtures(now).is_subset(&fixtures(self))
@@ -228,14 +228,14 @@ impl ShowFile {
             show.0.insert(name, merged);
         }
         let mut scenes = now.scenes.clone().unwrap_or_default();
-        merge(&mut scenes, self.scenes.unwrap_or_default(), |scene| Some(scene.id().to_owned()));
+        merge(&mut scenes, self.scenes.unwrap_or_default(), |scene| Some(scene.id().to_string()));
         Self { show, scenes: Some(scenes) }
     }
 
     /// Leaves out what would have no room beside `now` after a merge of that over `self`, list by list; answers what, of the
     /// scenes and of everything else.
     pub fn make_fit(&mut self, now: &Self) -> (Vec<LeftOut>, Vec<LeftOut>) {
-        let scene = |scene: &Scene| (true, scene.id().to_owned());
+        let scene = |scene: &Scene| (true, scene.id().to_string());
         let shown = |scene: &Scene| format!("scene {:?}", scene.name());
         let (mut scenes, mut items) = (Vec::new(), Vec::new());
         if let Some(list) = &mut self.scenes {
@@ -297,7 +297,7 @@ impl ShowFile {
             }
         }
         for scene in self.scenes.iter().flatten() {
-            items.insert(("scenes".to_owned(), scene.id().to_owned()), serde_json::json!(scene));
+            items.insert(("scenes".to_owned(), scene.id().to_string()), serde_json::json!(scene));
         }
         items
     }

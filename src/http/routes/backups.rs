@@ -12,7 +12,7 @@ use super::super::App;
 use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
-use super::super::request::Request;
+use super::super::request::{Request, id};
 use super::documents::{DRY_RUN, dry_run};
 use super::projects::several;
 use super::route::octets;
@@ -20,6 +20,7 @@ use super::{Route, blocking, delete, get, post};
 use crate::backup::{BackupError, BackupErrorKind, Label, Status, Version};
 use crate::dmx::{ProjectId, UniverseId, VersionId};
 use crate::kit::budget::{Kind, Share};
+use crate::library::EditError;
 use crate::wire::{BackupOrder, ListChanges, RestoreOrder, SnapshotChanges};
 
 /// Media type of a version's bytes, sealed or not.
@@ -151,7 +152,7 @@ async fn list(app: Arc<App>, request: Request) -> Result<Response, Problem> {
 
 async fn versions(app: &App, project: &ProjectId) -> Result<Response, Problem> {
     let versions = app.backups.list(project).await?;
-    if versions.is_empty() && app.library.view().catalogue.get(project.as_str()).is_none() {
+    if versions.is_empty() && app.library.view().catalogue.get(project).is_none() {
         return Err(Problem::new(
             StatusCode::NOT_FOUND,
             format!("there is no project {project}, and no backup of one"),
@@ -189,7 +190,7 @@ async fn accept_medium(app: Arc<App>, request: Request) -> Result<Response, Prob
 }
 
 async fn download(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let (project, version) = (named(&app, &request)?, version(request.parameter(1))?);
+    let (project, version) = (named(&app, &request)?, request.id::<VersionId>(1, "backup")?);
     let body = app.backups.download(&project, &version).await?;
     let mut response = reply::held(MEDIA, &app.budget, request.peer.addr.ip(), body)?;
     if let Ok(name) = HeaderValue::try_from(format!("attachment; filename=\"{project}-{version}.bin\"")) {
@@ -199,7 +200,7 @@ async fn download(app: Arc<App>, request: Request) -> Result<Response, Problem> 
 }
 
 async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let (project, version) = (named(&app, &request)?, version(request.parameter(1))?);
+    let (project, version) = (named(&app, &request)?, request.id::<VersionId>(1, "backup")?);
     app.backups.delete(&project, &version).await?;
     versions(&app, &project).await
 }
@@ -207,9 +208,8 @@ async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
 async fn restore(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let project = known(&app, &request)?;
     let order = RestoreOrder::from_json(&request.json().await?)?;
-    let version = version(&order.version_id)?;
-    let owner = order.project_id.map(|id| id.parse::<ProjectId>()).transpose();
-    let owner = owner.map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is no project with such an id"))?;
+    let version = id(&order.version_id, "backup")?;
+    let owner = order.project_id.map(|owner| id(&owner, "project")).transpose()?;
     let force = order.force.unwrap_or(false);
     let _share = at_work(&app, &request)?;
     if dry_run(&request)? {
@@ -231,27 +231,19 @@ async fn restore(app: Arc<App>, mut request: Request) -> Result<Response, Proble
 
 /// The project that the path names.
 fn known(app: &App, request: &Request) -> Result<ProjectId, Problem> {
-    served(app, request.parameter(0))?;
-    let view = app.library.view();
-    let project = view.catalogue.get(request.parameter(0)).map(|project| project.id.clone());
-    project.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no project {}", request.parameter(0))))
+    let id = named(app, request)?;
+    if app.library.view().catalogue.get(&id).is_some() { Ok(id) } else { Err(EditError::NotFound(id).into()) }
 }
 
 /// The project that the path names, also one that is not here any more: its backups are.
 fn named(app: &App, request: &Request) -> Result<ProjectId, Problem> {
-    let id = request.parameter(0);
-    served(app, id)?;
-    id.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, format!("there is no project {id}")))
+    served(app, request.parameter(0))?;
+    request.id(0, "project")
 }
 
 /// Without projects there is the one, whose backups are served all the same.
 fn served(app: &App, id: &str) -> Result<(), Problem> {
     if app.library.view().catalogue.active.as_str() == id { Ok(()) } else { several(app) }
-}
-
-/// An id that is none names nothing.
-fn version(id: &str) -> Result<VersionId, Problem> {
-    id.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is no backup with such an id"))
 }
 
 impl From<BackupError> for Problem {

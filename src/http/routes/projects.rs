@@ -94,8 +94,8 @@ async fn list(app: Arc<App>, request: Request) -> Result<Response, Problem> {
 
 async fn read(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     several(&app)?;
-    let (view, id) = (app.library.view(), request.parameter(0));
-    one(view.catalogue.get(id).ok_or_else(|| EditError::NotFound(id.to_owned()))?)
+    let (view, id) = (app.library.view(), request.id(0, "project")?);
+    one(view.catalogue.get(&id).ok_or(EditError::NotFound(id))?)
 }
 
 /// No 304 by this tag: it says nothing about the times.
@@ -112,17 +112,17 @@ async fn create(app: Arc<App>, mut request: Request) -> Result<Response, Problem
 async fn edit(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     several(&app)?;
     let edit = ProjectEdit::from_json(&request.json().await?, false)?;
-    one(&app.library.expecting(request.expected()).edit(request.parameter(0).to_owned(), edit).await?)
+    one(&app.library.expecting(request.expected()).edit(request.id(0, "project")?, edit).await?)
 }
 
 async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     several(&app)?;
-    answer(StatusCode::OK, &*app.library.expecting(request.expected()).delete(request.parameter(0).to_owned()).await?)
+    answer(StatusCode::OK, &*app.library.expecting(request.expected()).delete(request.id(0, "project")?).await?)
 }
 
 async fn select(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     several(&app)?;
-    answer(StatusCode::OK, &*app.library.expecting(request.expected()).select(request.parameter(0).to_owned()).await?)
+    answer(StatusCode::OK, &*app.library.expecting(request.expected()).select(request.id(0, "project")?).await?)
 }
 
 /// Whether there is anything here at all.

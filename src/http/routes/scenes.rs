@@ -101,44 +101,40 @@ fn one(status: StatusCode, edited: &EditedScene) -> Result<Response, Problem> {
 async fn add(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let library = app.library.expecting(request.expected());
     let (body, _turn) = body(&app, &mut request).await?;
-    let edit = SceneEdit::add(&body, &app.hub.state(), ulid::Ulid::generate(), clock::now_ms())?;
+    let edit = SceneEdit::add(&body, &app.hub.state(), &ulid::Ulid::generate().into(), clock::now_ms())?;
     one(StatusCode::CREATED, &library.edit_scenes(edit).await?)
 }
 
 async fn change(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let library = app.library.expecting(request.expected());
     let (body, _turn) = body(&app, &mut request).await?;
-    let edit = SceneEdit::change(request.parameter(0).to_owned(), &body)?;
+    let edit = SceneEdit::change(request.id(0, "scene")?, &body)?;
     one(StatusCode::OK, &library.edit_scenes(edit).await?)
 }
 
 async fn capture(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let library = app.library.expecting(request.expected());
-    let edit = SceneEdit::capture(request.parameter(0).to_owned(), &app.hub.state());
+    let edit = SceneEdit::capture(request.id(0, "scene")?, &app.hub.state());
     one(StatusCode::OK, &library.edit_scenes(edit).await?)
 }
 
 async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let edit = SceneEdit::Delete { id: request.parameter(0).to_owned() };
+    let edit = SceneEdit::Delete { id: request.id(0, "scene")? };
     let edited = app.library.expecting(request.expected()).edit_scenes(edit).await?;
     Ok(all(&edited.view))
 }
 
 async fn recall(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let order = RecallOrder::from_json(&request.json().await?)?;
-    let (id, sender) = (request.parameter(0).to_owned(), rgb::sender(&request));
-    rgb::done(&app, Asked::Recall(&id, order.over()), sender).await?;
+    let (id, sender) = (request.id(0, "scene")?, rgb::sender(&request));
+    rgb::done(&app, Asked::Recall(id, order.over()), sender).await?;
     desk::desk(&app.hub.state())
-}
-
-fn no_scene(id: &str) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("there is no scene {id}"))
 }
 
 impl From<SceneError> for Problem {
     fn from(fault: SceneError) -> Self {
         match fault {
-            SceneError::Edit(NotEdited::NoScene(id)) => no_scene(&id),
+            SceneError::Edit(gone @ NotEdited::NoScene(_)) => Self::new(StatusCode::NOT_FOUND, gone.to_string()),
             SceneError::Edit(NotEdited::Refused(refusal)) => refusal.into(),
             SceneError::Library(fault) => fault.into(),
         }
