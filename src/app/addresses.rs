@@ -1,10 +1,10 @@
-//! Where this machine's doors are reached.
+//! The addresses of this machine's doors.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::http::Addresses;
 
-/// This machine's addresses, loopback first, without the link-local ones that need a zone to be of use.
+/// This machine's addresses, loopback first, without the link-local ones that are useless without a zone.
 pub(super) fn own() -> Vec<IpAddr> {
     let mut all: Vec<_> = if_addrs::get_if_addrs().unwrap_or_default().into_iter().map(|i| i.ip()).collect();
     all.retain(|ip| match ip {
@@ -23,7 +23,7 @@ pub(super) fn of(door: SocketAddr, own: &[IpAddr]) -> Vec<SocketAddr> {
     fit.map(|&host| SocketAddr::new(host, door.port())).collect()
 }
 
-/// What other machines may dial now: addresses come and go with cables.
+/// What other machines can dial now: addresses come and go with cables.
 pub(super) fn for_others(web: SocketAddr, mqtt: SocketAddr, own: &[IpAddr]) -> Addresses {
     let own: Vec<_> = own.iter().copied().filter(|ip| !ip.is_loopback()).collect();
     let dialled = |door: SocketAddr| of(door, &own).into_iter().filter(|address| !address.ip().is_loopback());

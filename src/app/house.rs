@@ -1,4 +1,4 @@
-//! The wiring: everything is built in order and closed in the reverse of it.
+//! The wiring: everything is built in order and closed in reverse.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,8 +25,8 @@ use crate::output::{self, OutputErrorKind, Outputs};
 use crate::setup;
 use crate::store::StoreError;
 
-/// Web requests that were under way may take this long at the stop. With the commands' 600 ms, the outputs' 1.6 s and the
-/// store's last sync the whole stop stays below 4 s, whoever does not listen.
+/// How long open web requests may take at the stop. With the commands' 600 ms, the outputs' 1.6 s and the store's last sync
+/// the whole stop stays below 4 s, whoever is slow.
 const LAST_REQUESTS: Duration = Duration::from_millis(600);
 
 /// How long the engine may be silent before systemd is no longer told that all is well.
@@ -66,10 +66,10 @@ pub(super) enum AppError {
     /// The backups' key or bucket.
     #[error("{0}")]
     Backup(#[from] backup::BackupError),
-    /// A bundle that somebody brought.
+    /// An uploaded bundle.
     #[error("reading {}: {source}", path.display())]
     Bundle {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -85,7 +85,7 @@ pub(super) enum AppError {
         /// What the system said.
         source: io::Error,
     },
-    /// A second signal came before the stop was done. Nothing that was acknowledged is lost by that.
+    /// A second signal came before the stop was done. Nothing acknowledged is lost.
     #[error("stopped at once by a second signal, before everything was closed")]
     Hurried,
     /// A part that must run for ever has ended; the log says more.
@@ -119,14 +119,14 @@ pub(super) async fn run(loaded: Loaded, metrics: Metrics, setup_report: Option<&
         part = house.ended() => Some(part),
     };
     systemd::stopping();
-    // A task of its own, which a second signal leaves behind: given up here it would drop sled, which waits for the card.
+    // a task of its own, which a second signal leaves behind: dropped here, it would drop sled, which waits for the card
     let mut closing = tokio::spawn(house.close());
     tokio::select! {
         closed = &mut closing => {
             closed.map_err(|source| AppError::System { doing: "closing", source: io::Error::other(source) })?;
             ended.map_or(Ok(()), |part| Err(AppError::Ended(part)))
         }
-        // Whoever asks twice does not want to wait.
+        // whoever asks twice does not want to wait
         signal = signals.next() => {
             tracing::warn!(signal, "stopped_at_once");
             Err(AppError::Hurried)
@@ -257,7 +257,7 @@ impl House {
         }
     }
 
-    /// Doors stop taking, the heart is emptied, the last words go out, the memory is closed.
+    /// Doors stop reading, the engine is drained, the last words are sent, the store is closed.
     async fn close(self) {
         let Self { memory, broker, outputs, input, backups, intake, scheduler, web, web_stop } = self;
         broker.quiet();
@@ -297,12 +297,12 @@ impl UsbOutput for output::Usb {
     }
 }
 
-/// Longer silences than this are not needed however patient the unit is.
+/// However patient the unit is, longer silences are not needed.
 const MOST_BETWEEN_BEATS: Duration = Duration::from_secs(10);
 
-/// Tells who was late at the stop.
+/// Logs who was late at the stop.
 pub(super) fn late(floor: &'static str, names: &[&'static str]) {
     if !names.is_empty() {
-        tracing::warn!(floor, ?names, "stop_late");
+        tracing::warn!(floor, names = names.join(", "), "stop_late");
     }
 }

@@ -1,4 +1,4 @@
-//! The log: one JSON object a line on stdout. Nobody ever waits for it: a reader that sleeps costs lines, not light.
+//! The log: one JSON object a line on stdout. Nobody ever waits for it: a slow reader costs lines, not light.
 
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
@@ -19,11 +19,11 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::LogLevel;
 
-/// Lines that may wait for stdout: some 2 MB of usual ones, 0.2 s of 40,000 commands a second. Full means: the line is
+/// Lines that may wait for stdout: some 2 MB of usual ones, 0.2 s at 40,000 commands a second. When full, the line is
 /// dropped and counted.
 const WAITING_LINES: usize = 8192;
 
-/// How long the end of the process waits for the last lines to get out.
+/// How long the end of the process waits for the last lines.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// Keeps the log running; dropping it writes the last lines.
@@ -36,7 +36,7 @@ pub struct Log(Option<WorkerGuard>);
 /// The process has a log already.
 pub fn start(level: LogLevel, dropped: IntCounter) -> Result<Log, TryInitError> {
     let (lines, guard) = lines(io::stdout(), dropped);
-    // Also takes in what `log` users (sled) write.
+    // also takes what users of `log` write (sled)
     subscriber(level, lines).try_init()?;
     log_panics();
     Ok(Log(Some(guard)))
@@ -49,13 +49,13 @@ fn lines(out: impl Write + Send + 'static, dropped: IntCounter) -> (Lines, Worke
     (Lines { lines, lost, counted: Arc::default(), dropped }, guard)
 }
 
-/// Our own words at `level`; other crates' only from a warning on, for they speak to their builders.
+/// Our own words at `level`; other crates' only from warnings on, since they are for their developers.
 fn subscriber(level: LogLevel, lines: Lines) -> impl Subscriber + Send + Sync {
     let level = LevelFilter::from(level);
     let words = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(env!("CARGO_CRATE_NAME"), level);
     let json =
         tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
-    // rumqttd opens several spans for each message, which nobody reads and everybody would wait for.
+    // rumqttd opens several spans per message, which nobody reads and everybody would wait for
     let no_spans = filter_fn(|metadata| metadata.is_event());
     tracing_subscriber::registry().with(words).with(no_spans).with(json.with_writer(lines))
 }
@@ -72,8 +72,8 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// Logs every panic as one line, besides what stderr gets. That of a router is how its thread ends, also when another one
-/// took its place in peace (BROKER K5): what is wrong then, the guardian says.
+/// Logs every panic as one line, besides stderr. A router's thread ends by a panic even when another router has taken its
+/// place in peace (BROKER K5): if something is wrong, the guardian reports it.
 fn log_panics() {
     let to_stderr = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -88,7 +88,7 @@ fn log_panics() {
     }));
 }
 
-/// Whether this is the name that rumqttd gives a router's thread.
+/// Whether rumqttd gives a router's thread this name.
 fn is_router(thread: &str) -> bool {
     thread.strip_prefix("router-").is_some_and(|number| number.parse::<usize>().is_ok())
 }
@@ -109,13 +109,13 @@ impl Drop for Log {
             drop(done);
         });
         if last.is_ok() {
-            // Either answer means that there is nothing left to wait for.
+            // either answer means that nothing is left to wait for
             let _ = written.recv_timeout(LAST_LINES);
         }
     }
 }
 
-/// Where log lines go: the bounded queue to stdout, with what it had to drop counted at once.
+/// Where log lines go: the bounded queue to stdout, with what it dropped counted at once.
 #[derive(Clone, Debug)]
 struct Lines {
     lines: NonBlocking,
@@ -128,7 +128,7 @@ impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let written = self.lines.write(line)?;
         let lost = self.lost.dropped_lines();
-        // `fetch_max` tells each lost line to one thread only.
+        // `fetch_max` reports each lost line to one thread only
         let counted = self.counted.fetch_max(lost, Ordering::Relaxed);
         self.dropped.inc_by(lost.saturating_sub(counted) as u64);
         Ok(written)

@@ -11,7 +11,7 @@ use roff::{Roff, bold, roman};
 use super::args::{Args, EXAMPLES};
 use crate::config::manual::{DATE, SOURCE};
 
-/// What the command line does not know of itself: section, and its entries as term and text.
+/// What the command line does not contain: a section, and its entries as term and text.
 const SECTIONS: [(&str, &[(&str, &str)]); 5] = [
     ("EXAMPLES", &EXAMPLES),
     (
@@ -48,7 +48,7 @@ fn pages() -> Vec<(String, Vec<u8>)> {
     let mut pages = vec![("dmxd.1".to_owned(), whole(&command))];
     for job in command.get_subcommands() {
         let name = format!("dmxd-{}", job.get_name());
-        // Its name on the page is that of the file, as with git's.
+        // its name on the page is that of the file, as with git
         let page = Man::new(job.clone().display_name(name.clone()).disable_version_flag(true))
             .title(name.clone())
             .date(DATE)
@@ -61,7 +61,7 @@ fn pages() -> Vec<(String, Vec<u8>)> {
 }
 
 fn whole(command: &clap::Command) -> Vec<u8> {
-    // Its examples and ports have sections of their own here.
+    // examples and ports have sections of their own here
     let page = Man::new(command.clone().after_help(None::<&str>)).date(DATE).source(SOURCE);
     let mut text = Vec::new();
     page.render_title(&mut text).unwrap();

@@ -1,5 +1,5 @@
-//! What this machine is called on its network. That is avahi's to say: when two machines have one name, it gives one of
-//! them another.
+//! What this machine is called on its network. avahi decides: if two machines have one name, it gives one of them
+//! another.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -12,30 +12,30 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-/// Where avahi answers questions of one line (avahi-core, simple-protocol.c): nss-mdns asks here too.
+/// Where avahi answers one-line questions (avahi-core, simple-protocol.c); nss-mdns asks here too.
 const SOCKET: &str = "/run/avahi-daemon/socket";
 
-/// Avahi knows its own names at once; for an address that is not its own it asks the network for 5 s.
+/// avahi knows its own names at once; for an address that is not its own it asks the network for 5 s.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// An answer is a name of at most 255 bytes with two numbers in front.
 const LONGEST_ANSWER: u64 = 512;
 
-/// How long an answer serves everybody who asks. A name changes when a machine comes, and a page that asks each second must
-/// not make avahi busy.
+/// How long an answer serves everybody. A name changes when a machine joins, and a page that asks every second must not keep
+/// avahi busy.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// A name, or that there is none, and when that was said.
+/// The name, or that there is none, and when avahi said so.
 type Said = (Instant, Option<String>);
 
-/// What avahi said last. Clones share it.
+/// avahi's last answer. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Name(Arc<Mutex<Option<Said>>>);
 
 impl Name {
-    /// The name, `dmx-2.local` for example; nothing where no avahi says one.
+    /// The name, `dmx-2.local` for example; nothing without avahi.
     pub(super) async fn now(&self, own: Vec<IpAddr>) -> Option<String> {
-        // Held over the question, so that there is one at a time: whoever comes meanwhile wants its answer.
+        // Held during the question, so that there is one at a time: whoever comes meanwhile wants its answer.
         let mut known = self.0.lock().await;
         if let Some((at, name)) = &*known
             && at.elapsed() < FRESH

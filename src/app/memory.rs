@@ -1,5 +1,4 @@
-//! Store, engine and library: what every task of the house begins with, be it serving or one job on a box that does not
-//! start.
+//! Store, engine and library: what every run begins with, whether it serves or does one job on a box that does not start.
 
 use std::io;
 use std::path::Path;
@@ -16,14 +15,14 @@ use crate::library::{self, Library, predecessor};
 use crate::metrics::Metrics;
 use crate::store::{Opened, Store};
 
-/// The commands that wait may take this long at the stop: a full queue of 10,000 takes 0.15 s at the 65,000 a second of
-/// docs/figures.md. What is late was not acknowledged, so its clients send it again.
+/// How long waiting commands may take at the stop: a full queue of 10,000 takes 0.15 s at the 65,000 a second of
+/// docs/figures.md. Commands that are late were not acknowledged, so their clients send them again.
 const LAST_COMMANDS: Duration = Duration::from_millis(600);
 
-/// An edit that was under way may take this long at the stop: a select or restore has to be on the medium.
+/// How long an edit under way may take at the stop: a select or restore has to reach the medium.
 const LAST_WISHES: Duration = Duration::from_millis(600);
 
-/// The memory and the heart.
+/// Store, library and engine.
 pub(super) struct Memory {
     pub(super) store: Store,
     pub(super) engine: Engine,
@@ -33,7 +32,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Opens the data folder and takes a predecessor's files over.
+    /// Opens the data folder and imports a predecessor's files.
     pub(super) async fn open(config: &Config, health: &Health, metrics: &Metrics) -> Result<(Self, Library), AppError> {
         let Config { engine, storage, projects, .. } = config;
         let opened = {
@@ -69,7 +68,7 @@ impl Memory {
         }
     }
 
-    /// Everything that waits is done, while `last_words` go out behind it; then the store is closed.
+    /// Finishes everything that waits, sends `last_words` behind it, then closes the store.
     pub(super) async fn close(self, last_words: impl Future<Output = ()>) {
         let Self { store, engine, library, shelves } = self;
         library.close();

@@ -33,7 +33,7 @@ pub fn run_setup<K: Into<OsString>, V: Into<OsString>>(
     setup::run(base, &variables, places).iter().for_each(|note| tell(note));
 }
 
-/// Runs the appliance until it is told to stop. What ends it otherwise stands on stderr and in the log.
+/// Runs the appliance until it is told to stop. Any other end is reported on stderr and in the log.
 #[must_use]
 pub fn run(loaded: Loaded, setup_report: Option<&Path>) -> ExitCode {
     match start(loaded, setup_report) {
@@ -45,7 +45,7 @@ pub fn run(loaded: Loaded, setup_report: Option<&Path>) -> ExitCode {
     }
 }
 
-/// Does one job without doors and tells how it went: on stdout what was done, on stderr what is wrong.
+/// Does one job without doors: reports what was done on stdout, and what is wrong on stderr.
 #[must_use]
 pub fn run_offline(loaded: Loaded, job: args::Offline) -> ExitCode {
     match offline(loaded, job) {
@@ -78,12 +78,12 @@ fn start(loaded: Loaded, setup_report: Option<&Path>) -> Result<(), Box<dyn std:
     limits::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(house::run(loaded, metrics, setup_report));
-    // Whatever still runs was told to end and is late: nobody waits for it any longer.
+    // Whatever still runs was told to end and is late: nobody waits for it.
     runtime.shutdown_background();
     ended.inspect_err(|fault| tracing::error!(%fault, "failed")).map_err(Into::into)
 }
 
-/// Tells people. Nobody may be there to read it, which is no fault.
+/// Tells people. Nobody may be there to read it, which is fine.
 fn tell(fault: &dyn Display) {
     let _ = writeln!(io::stderr(), "dmxd: {fault}");
 }

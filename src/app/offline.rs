@@ -1,5 +1,5 @@
-//! One job without doors: a backup, a restore or a look at what is kept, for a box that does not start. Whether backups
-//! are switched on does not matter here: whoever calls wants one.
+//! One job without doors: backing up, restoring or checking, for a box that does not start. It does not matter whether backups
+//! are switched on: whoever calls wants one.
 
 use std::fmt::Write;
 use std::fs;
@@ -17,11 +17,11 @@ use crate::library::Library;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
-/// How it went.
+/// The outcome.
 pub(super) struct JobReport {
     /// For stdout.
     pub(super) text: String,
-    /// What is wrong with the box beside, for stderr.
+    /// What else is wrong with the box, for stderr.
     pub(super) problems: Vec<Problem>,
     /// Whether all went well.
     pub(super) good: bool,
@@ -31,7 +31,7 @@ pub(super) struct JobReport {
 pub(super) async fn run(config: Config, metrics: Metrics, job: Offline) -> Result<JobReport, AppError> {
     match job {
         Offline::Backup { label } => {
-            // An empty show is a backup of nothing, and would be taken for one of something.
+            // an empty show is a backup of nothing, and would be taken for one of something
             let folder = data_folder(&config)?;
             if !Store::is_in(folder) {
                 return Err(AppError::NeverUsed(whole(folder)));
@@ -82,18 +82,18 @@ pub(super) async fn run(config: Config, metrics: Metrics, job: Offline) -> Resul
     }
 }
 
-/// The data folder, which no job makes: one that is not there is another than was meant.
+/// The data folder, which no job creates: if it is missing, another one was meant.
 fn data_folder(config: &Config) -> Result<&Path, AppError> {
     let folder = config.storage.data_dir.as_path();
     fs::read_dir(folder).map(|_| folder).map_err(|source| AppError::DataFolder { path: whole(folder), source })
 }
 
-/// A path as it reads from anywhere.
+/// An absolute path.
 fn whole(folder: &Path) -> path::PathBuf {
     path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
 }
 
-/// With everything that a running appliance has behind its doors; the active project is worked on.
+/// Runs with everything that a running appliance has behind its doors, on the active project.
 async fn with_library(
     config: Config,
     metrics: Metrics,
@@ -124,7 +124,7 @@ fn start(config: Config, library: Library, health: &Health, metrics: Metrics) ->
     })
 }
 
-/// Opens and validates what is named, or every version of the project, and tells of each.
+/// Opens and validates the named versions, or every version of the project, and reports on each.
 async fn verify(vaults: &Vaults, what: Vec<What>, project: &ProjectId) -> Result<JobReport, AppError> {
     let mut told = JobReport { text: String::new(), problems: Vec::new(), good: true };
     let all = if what.is_empty() { vaults.list(project).await? } else { Vec::new() };
@@ -157,7 +157,7 @@ fn about(version: &Version) -> String {
     format!("{} bytes, {}, {seal}{label}", version.size, version.provider.name())
 }
 
-/// The bytes of a bundle; one that is too large for one is refused when it is opened.
+/// The bytes of a bundle; one that is too large is refused when it is opened.
 fn read(path: &Path) -> Result<Vec<u8>, AppError> {
     backup::read_bundle(path).map_err(|source| AppError::Bundle { path: path.to_owned(), source })
 }

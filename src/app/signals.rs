@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Both signals that ask for the end.
+/// The two signals that request the end.
 pub(super) struct Signals {
     term: Signal,
     int: Signal,

@@ -1,4 +1,4 @@
-//! A bundle: a project's snapshot as it is put away. Its bounds, its checksum, and what tells whether anything changed.
+//! A bundle: a project's snapshot as it is stored. Its bounds, its checksum, and its fingerprint.
 
 use std::fmt::Write;
 
@@ -9,11 +9,11 @@ use super::error::BackupError;
 use crate::kit::clock;
 use crate::wire::{Snapshot, without_mark};
 
-/// Largest bundle: 64 full universes in 300 scenes are 20 MB, a show is at most 8 MiB (CONTRACT, section 3). It is
-/// opened in memory, of which a Pi has 1 GB, a few times over.
+/// Largest bundle: 64 full universes in 300 scenes are 20 MB, and a show has at most 8 MiB (CONTRACT, section 3). Opening one
+/// takes a few times that in memory, of which a Pi has 1 GB.
 pub(super) const MOST: usize = 64 << 20;
 
-/// Largest stored bundle: a Fernet token is base64 of it.
+/// Largest stored bundle: a Fernet token is its base64.
 pub(super) const MOST_STORED: u64 = (MOST as u64) / 3 * 4 + 4096;
 
 /// SHA-256 in hexadecimal.
@@ -24,17 +24,17 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
     })
 }
 
-/// Reads a snapshot, and the id of the project it says it is of.
+/// Reads a snapshot and its project's id.
 ///
 /// # Errors
-/// Unreadable, with the places of its faults.
+/// Unreadable; names the faulty places.
 pub(super) fn read(plain: &[u8]) -> Result<(Snapshot, Option<String>), BackupError> {
     let read = Snapshot::from_json(plain, clock::now_ms());
     read.map_err(|refusal| BackupError::unreadable(format!("the backup is not a snapshot of a project: {refusal}")))
 }
 
-/// Equal for two snapshots when a restore of either gives the same project: times of writing, the last backup and the
-/// count of changes say nothing about that. `None` for what is no snapshot.
+/// Equal for two snapshots if restoring either gives the same project: times of writing, the last backup and the count of
+/// changes do not matter. `None` if it is not a snapshot.
 pub(super) fn fingerprint(plain: &[u8]) -> Option<[u8; 32]> {
     let Ok(Value::Object(mut fields)) = serde_json::from_slice(without_mark(plain)) else { return None };
     fields.remove("timestamp");
@@ -43,7 +43,7 @@ pub(super) fn fingerprint(plain: &[u8]) -> Option<[u8; 32]> {
             project.remove(time);
         }
     }
-    // Levels of every universe are elsewhere, except in a predecessor's.
+    // levels of every universe are elsewhere, except in a predecessor's snapshot
     if fields.contains_key("universes") {
         fields.remove("state");
     }

@@ -1,5 +1,5 @@
-//! How a bundle lies in a vault: an age file, a Fernet token, or plain JSON with its checksum behind it. Knows which by the
-//! first bytes, and refuses what is too large. Pure.
+//! How a bundle is stored in a vault: an age file, a Fernet token, or plain JSON followed by its checksum. Recognises each by
+//! its first bytes, and refuses what is too large. Pure.
 
 use super::bundle::{MOST, MOST_STORED};
 use super::error::{BackupError, BackupErrorKind};
@@ -43,7 +43,7 @@ impl Keys {
     /// Opens a bundle with the first key that fits, verified to its end.
     ///
     /// # Errors
-    /// Unreadable: no key fits, it is damaged, too large, or nothing that we know.
+    /// Unreadable: no key fits, or it is damaged, too large, or something else.
     pub(super) fn open(&self, stored: &[u8]) -> Result<Vec<u8>, BackupError> {
         if stored.len() as u64 > MOST_STORED {
             return Err(BackupError::too_large(MOST));
@@ -74,7 +74,7 @@ impl Kind {
     }
 }
 
-/// Whether bytes are of a sealed bundle, by their beginning.
+/// Whether bytes are a sealed bundle, by their beginning.
 pub(super) fn is_sealed(beginning: &[u8]) -> bool {
     matches!(Kind::of(beginning), Some(Kind::Age | Kind::Fernet))
 }

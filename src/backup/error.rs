@@ -1,8 +1,8 @@
-//! What can go wrong with a backup: a kind for programs, a sentence with the remedy for people. Never shows a key.
+//! What can go wrong with a backup: a kind for programs, a sentence with the remedy for people. Never contains a key.
 
 use std::fmt;
 
-/// A backup, restore or look that did not succeed. Nothing was changed by it.
+/// A backup, restore or check that failed. It changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct BackupError {
@@ -12,7 +12,7 @@ pub struct BackupError {
     pub message: String,
 }
 
-/// Kinds of faults, each with its status in REST.
+/// Kinds of errors, each with its status in REST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackupErrorKind {
     /// Backups are switched off (404).
@@ -25,20 +25,20 @@ pub enum BackupErrorKind {
     Busy,
     /// The version is another project's, and `force` was not set (409).
     Foreign,
-    /// The stored bytes cannot be read: wrong key, damaged, truncated, of a foreign shape (422).
+    /// The stored bytes cannot be read: wrong key, damaged, truncated, of an unknown shape (422).
     Unreadable,
-    /// What is kept cannot be read now, or the appliance is stopping (503).
+    /// What is stored cannot be read now, or the appliance is stopping (503).
     NotNow,
-    /// The place where backups are kept said no (502).
+    /// The vault refused (502).
     Refused,
-    /// There is no room where backups are kept (502).
+    /// The vault has no room (502).
     Full,
-    /// The place where backups are kept did not answer (502).
+    /// The vault did not answer (502).
     Unreachable,
 }
 
 impl BackupErrorKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 10] = [
         Self::Off,
         Self::NotFound,
@@ -52,7 +52,7 @@ impl BackupErrorKind {
         Self::Unreachable,
     ];
 
-    /// Its word in metrics and the log.
+    /// Its word in metrics and in the log.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -113,7 +113,7 @@ impl BackupError {
     }
 
     pub(super) fn too_large(most: usize) -> Self {
-        Self::unreadable(format!("the backup is larger than {most} bytes: it is none of a project"))
+        Self::unreadable(format!("the backup is larger than {most} bytes, so it is not one of a project"))
     }
 
     pub(super) fn stopping() -> Self {

@@ -1,4 +1,4 @@
-//! The way in for REST and the command line. A caller that goes away leaves the job it started running to its end.
+//! The way in for REST and the command line. If the caller goes away, a job that has started still runs to its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::work::{Source, Work};
 use crate::dmx::{ProjectId, UniverseId, VersionId};
 use crate::wire::Snapshot;
 
-/// So long an import waits for a job that is under way.
+/// How long an import waits for a job that is under way.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks for backups and restores. Clones ask the same worker.
@@ -22,20 +22,20 @@ pub struct Handle(Result<Inner, BackupError>);
 
 #[derive(Clone)]
 struct Inner {
-    /// Else only what an import takes away is kept.
+    /// If off, only what an import takes away is kept.
     on: bool,
     work: Arc<Work>,
     orders: mpsc::Sender<Order>,
     turn: Arc<Semaphore>,
 }
 
-/// What the worker is asked for, and where the outcome goes. It holds the one turn until it is done.
+/// An order for the worker, and where the outcome goes. It holds the one turn until it is done.
 pub(super) struct Order {
     pub(super) task: Task,
     pub(super) turn: OwnedSemaphorePermit,
 }
 
-/// What takes the one turn: it changes things, or opens a bundle, for which there is memory once.
+/// What needs the one turn: changes, and opening a bundle, for which there is memory only once.
 pub(super) enum Task {
     Create(ProjectId, Option<Label>, oneshot::Sender<Result<Version, BackupError>>),
     Restore(ProjectId, Source, oneshot::Sender<Result<Vec<UniverseId>, BackupError>>),
@@ -44,11 +44,11 @@ pub(super) enum Task {
     Delete(ProjectId, VersionId, oneshot::Sender<Result<(), BackupError>>),
 }
 
-/// A version that was opened to be looked at. It holds the one turn as long as it takes memory.
+/// A version opened for a look. It holds the one turn as long as it takes memory.
 pub struct Opened {
-    /// What is in it.
+    /// Its content.
     pub snapshot: Snapshot,
-    /// Universes in which it has light that would not be taken.
+    /// Universes for which it has light that a restore would leave out.
     pub left_out: Vec<UniverseId>,
     pub(super) _turn: OwnedSemaphorePermit,
 }
@@ -60,7 +60,7 @@ impl Handle {
         Self::broken(BackupError::off())
     }
 
-    /// Refuses everything, and says this where something should have been kept.
+    /// Refuses everything, and gives this reason where something should have been kept.
     pub(super) fn broken(fault: BackupError) -> Self {
         Self(Err(fault))
     }
@@ -75,8 +75,8 @@ impl Handle {
         Self(Ok(Inner { on, work, orders, turn }))
     }
 
-    /// Keeps the active project in the local folder before something of it is taken away, at most once a minute; `why` is
-    /// the version's label. Waits for a job that is under way. While backups are off it is done all the same.
+    /// Keeps the active project in the local folder before an import takes something away, at most once a minute; `why` is
+    /// the version's label. Waits for a job that is under way. Works even while backups are off.
     ///
     /// # Errors
     /// It could not be kept.
@@ -92,17 +92,17 @@ impl Handle {
     /// Makes a backup of the active project, reads it back and verifies it.
     ///
     /// # Errors
-    /// Off, no such project, not the active one, busy, or the place where backups are kept.
+    /// Off, no such project, not the active one, busy, or the vault failed.
     pub async fn create(&self, project: &ProjectId, label: Option<Label>) -> Result<Version, BackupError> {
         self.order(|answer| Task::Create(project.clone(), label, answer)).await
     }
 
-    /// Replaces state, scenes and show of the active project by a version's. One of another project's folder (`owner`,
-    /// when it is known; it need not be here any more) needs `force`. The universes that were left out, since they may not be
-    /// commanded: what is there stays.
+    /// Replaces state, scenes and show of the active project by a version's. A version of another project (`owner`, if known;
+    /// it may have been deleted) needs `force`. Gives the universes that were left out because they may not be commanded: they
+    /// stay as they are.
     ///
     /// # Errors
-    /// As [`Handle::create`]; no such version, a foreign one, one that cannot be read. Nothing has changed then.
+    /// As [`Handle::create`]; no such version, one of another project, or one that cannot be read. Nothing has changed then.
     pub async fn restore_and_tell(
         &self,
         project: &ProjectId,
@@ -114,7 +114,7 @@ impl Handle {
         self.order(|answer| Task::Restore(project.clone(), source, answer)).await
     }
 
-    /// The same without a word on what was left out.
+    /// The same, without what was left out.
     ///
     /// # Errors
     /// As [`Handle::restore_and_tell`].
@@ -128,7 +128,7 @@ impl Handle {
         self.restore_and_tell(project, owner, version, force).await.map(drop)
     }
 
-    /// What [`Handle::restore`] would put in the place of the active project. Changes nothing.
+    /// What [`Handle::restore`] would put in place of the active project. Changes nothing.
     ///
     /// # Errors
     /// As [`Handle::restore`].
@@ -143,7 +143,7 @@ impl Handle {
         self.order(|answer| Task::LookInto(project.clone(), source, answer)).await
     }
 
-    /// Replaces state, scenes and show of the active project by a bundle that was brought; `from` names it.
+    /// Replaces state, scenes and show of the active project by an uploaded bundle; `from` names it.
     ///
     /// # Errors
     /// As [`Handle::restore`].
@@ -161,15 +161,15 @@ impl Handle {
     /// Deletes a version.
     ///
     /// # Errors
-    /// Off, no such version, busy, or the place where backups are kept.
+    /// Off, no such version, busy, or the vault failed.
     pub async fn delete(&self, project: &ProjectId, version: &VersionId) -> Result<(), BackupError> {
         self.order(|answer| Task::Delete(project.clone(), version.clone(), answer)).await
     }
 
-    /// All versions of a project, the newest first.
+    /// All versions of a project, newest first.
     ///
     /// # Errors
-    /// Off, or the place where backups are kept.
+    /// Off, or the vault failed.
     pub async fn list(&self, project: &ProjectId) -> Result<Vec<Version>, BackupError> {
         self.inner()?.work.vaults.list(project).await
     }
@@ -177,20 +177,20 @@ impl Handle {
     /// A version's bytes as they are stored, sealed or not.
     ///
     /// # Errors
-    /// Off, no such version, or the place where backups are kept.
+    /// Off, no such version, or the vault failed.
     pub async fn download(&self, project: &ProjectId, version: &VersionId) -> Result<Vec<u8>, BackupError> {
         self.inner()?.work.vaults.download(project, version).await
     }
 
-    /// Fetches a version, opens and validates it, and changes nothing.
+    /// Fetches, opens and validates a version. Changes nothing.
     ///
     /// # Errors
-    /// Off, no such version, one that cannot be read, or the place where backups are kept.
+    /// Off, no such version, one that cannot be read, or the vault failed.
     pub async fn verify(&self, project: &ProjectId, version: &VersionId) -> Result<(), BackupError> {
         self.inner()?.work.vaults.verify(project, version).await
     }
 
-    /// Takes the medium that the folder of local backups is on now for the right one.
+    /// Accepts the medium that the folder of local backups is on now.
     ///
     /// # Errors
     /// Off, or the folder does not answer.
@@ -200,7 +200,7 @@ impl Handle {
         Ok(())
     }
 
-    /// What is under way for a project, and how the last job went.
+    /// What is under way for a project, and the outcome of its last job.
     ///
     /// # Errors
     /// Off.
@@ -230,7 +230,7 @@ impl Inner {
     ) -> Result<T, BackupError> {
         let (answer, outcome) = oneshot::channel();
         let order = Order { task: task(answer), turn };
-        // The holder of the turn finds the line empty.
+        // the holder of the turn finds the queue empty
         self.orders.try_send(order).map_err(|_| BackupError::stopping())?;
         outcome.await.unwrap_or_else(|_| Err(BackupError::stopping()))
     }

@@ -1,5 +1,5 @@
-//! index.json of a project's folder: a list of version records. Pure; keeps records and fields it does not know, and
-//! takes a predecessor's, which have neither `sha256` nor `provider` and may have `null` for what is optional.
+//! index.json of a project's folder: a list of version records. Pure; keeps unknown records and fields, and reads a
+//! predecessor's, which have neither `sha256` nor `provider`, and `null` for optional fields.
 
 use serde_json::{Value, json};
 
@@ -7,26 +7,26 @@ use super::version::{Provider, Version};
 use crate::dmx::VersionId;
 use crate::wire::without_mark;
 
-/// A larger place in the order of making is none: JavaScript and Python's floats do not count further one by one.
+/// Highest position in the order of making: beyond it, JavaScript and Python's floats cannot count by one.
 pub(super) const MOST_ORDER: u64 = 1 << 53;
 
-/// The records, as they stand in the file.
+/// The records as in the file.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Index(Vec<Value>);
 
-/// What the folder knows about a version's file, for what its record does not tell.
+/// What the folder knows of a version's file, for what its record lacks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct VersionFile {
     /// Bytes.
     pub(super) size: u64,
     /// Unix milliseconds.
     pub(super) modified: u64,
-    /// By its beginning.
+    /// By its first bytes.
     pub(super) sealed: bool,
 }
 
 impl Index {
-    /// `None`: it is no list of records.
+    /// `None`: not a list of records.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         match serde_json::from_slice(without_mark(bytes)) {
             Ok(Value::Array(records)) => Some(Self(records)),
@@ -40,14 +40,14 @@ impl Index {
         text.into_bytes()
     }
 
-    /// What is known about the last so many versions whose file `found` finds.
+    /// The last versions, at most `most`, whose files `found` finds.
     pub(super) fn versions(&self, most: usize, found: impl Fn(&VersionId) -> Option<VersionFile>) -> Vec<Version> {
         let spare = self.0.len().saturating_sub(most);
         let named = self.0.iter().enumerate().skip(spare).filter_map(|(at, record)| Some((at, record, id(record)?)));
         named.filter_map(|(at, record, id)| Some(described(&id, Some((at, record)), found(&id)?))).collect()
     }
 
-    /// Adds a version, or takes the place of the one of its id.
+    /// Adds a version, or replaces the one with its id.
     pub(super) fn add(&mut self, version: &Version) {
         self.remove(&version.version_id);
         let mut record = json!(version);
@@ -63,14 +63,14 @@ impl Index {
         self.0.push(record);
     }
 
-    /// Takes a version out; true when it was there.
+    /// Removes a version; true if it was there.
     pub(super) fn remove(&mut self, version: &VersionId) -> bool {
         let before = self.0.len();
         self.0.retain(|record| id(record).as_ref() != Some(version));
         self.0.len() < before
     }
 
-    /// What is known about a version; of its file if there is no record.
+    /// What is known of a version; from its file if there is no record.
     pub(super) fn version(&self, version: &VersionId, found: VersionFile) -> Version {
         let mut records = self.0.iter().enumerate();
         described(version, records.find(|(_, record)| id(record).as_ref() == Some(version)), found)
@@ -95,7 +95,7 @@ fn described(version: &VersionId, record: Option<(usize, &Value)>, found: Versio
     }
 }
 
-/// Whether a build of dmxd wrote the record. Those that did not number versions yet appended each one.
+/// Whether a build of dmxd wrote the record. Builds that did not number versions yet appended each one.
 fn is_ours(record: &Value) -> bool {
     record.get("sha256").is_some_and(Value::is_string) && record.get("provider").is_some()
 }

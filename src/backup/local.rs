@@ -1,8 +1,8 @@
 //! Backups in a folder: `<root>/<projectId>/<versionId>.bin` and `index.json`. Each file is written aside, synced and
-//! renamed; what a crash leaves behind is never taken for a version.
+//! renamed; what a crash leaves behind never counts as a version.
 //!
-//! The folder may be on a stick that somebody else has had, or on a share that hangs. So only plain files are read, no
-//! link is followed, and each task has a deadline. No message names a path: messages are answers to the network.
+//! The folder may be on a stick that others have used, or on a share that hangs. So only plain files are read, no link is
+//! followed, and each task has a deadline. No message names a path, since messages go to the network.
 
 use std::fmt::Display;
 use std::fs::{self, File};
@@ -30,10 +30,10 @@ use crate::dmx::{ProjectId, VersionId};
 
 const INDEX: &str = "index.json";
 
-/// Ending of versions.
+/// Ending of a version's file.
 const BIN: &str = ".bin";
 
-/// Ending of files that are being written.
+/// Ending of a file that is being written.
 const ASIDE: &str = ".tmp";
 
 /// Enough of a file to see whether it is sealed.
@@ -42,24 +42,24 @@ const BEGINNING: u64 = 64;
 /// The largest index that is read: a record has some 300 bytes.
 const MOST_INDEX: u64 = 16 << 20;
 
-/// A question, and a transfer, may take so long: a tired stick writes a megabyte a second.
+/// How long a question, and a transfer, may take: a worn-out stick writes a megabyte a second.
 const ANSWER: Duration = Duration::from_secs(20);
 const TRANSFER: Duration = Duration::from_secs(150);
 
-/// Tasks at once. One that hangs in the system keeps its place and its thread for good; when all do, that is said.
+/// Tasks at one time. One that hangs in the system keeps its place and its thread; when all hang, that is reported.
 const AT_ONCE: usize = 4;
 
 /// Versions of a project that are listed: those made last.
 const MOST_VERSIONS: usize = 10_000;
 
-/// What an index may take beside the version that is written.
+/// What an index may take beside the version being written.
 const BESIDE: u64 = 128 << 10;
 
 /// A folder of backups. Clones are the same one.
 #[derive(Clone)]
 pub(super) struct Local {
     medium: Arc<Medium>,
-    /// Held while an index is read and written anew.
+    /// Held while an index is read and rewritten.
     editing: Arc<Mutex<()>>,
     places: Arc<Semaphore>,
 }
@@ -69,13 +69,13 @@ impl Local {
         Self { medium, editing: Arc::default(), places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// Looks at the medium.
+    /// Checks the medium.
     pub(super) async fn look(&self) -> Result<Look, BackupError> {
         self.blocking(ANSWER, |local| local.medium.look().map_err(|error| refused("looking at", "the medium", &error)))
             .await
     }
 
-    /// From now on the present medium is the known one.
+    /// Accepts the present medium.
     pub(super) async fn accept(&self) -> Result<Look, BackupError> {
         self.blocking(ANSWER, |local| {
             local.medium.accept();
@@ -85,7 +85,7 @@ impl Local {
         self.look().await
     }
 
-    /// Whether the medium is worth a look.
+    /// Whether the medium should be checked.
     pub(super) fn is_named(&self) -> bool {
         self.medium.is_named()
     }
@@ -103,7 +103,7 @@ impl Local {
                 drop(place); // not when the wait ends: the thread is busy until here
                 outcome
             });
-            outcome.await.unwrap_or_else(|_| Err(BackupError::stopping())) // a panic is told by its hook
+            outcome.await.unwrap_or_else(|_| Err(BackupError::stopping())) // the panic hook reports it
         };
         timeout(limit, done).await.unwrap_or_else(|_| {
             Err(BackupError::new(
@@ -150,14 +150,14 @@ impl Local {
         })
     }
 
-    /// Reads, edits and replaces the index. One that is damaged is kept beside it, and made anew from the files.
+    /// Reads, edits and replaces the index. A damaged one is set aside, and made anew from the files.
     fn edit(&self, project: &ProjectId, edit: impl FnOnce(&mut Index)) -> Result<(), BackupError> {
         let folder = self.folder(project);
         let mut index = match self.index(project)? {
             Some(index) => index,
             None => {
                 let aside = format!("{INDEX}.bad-{}", ulid::Ulid::generate());
-                let _ = fs::rename(folder.join(INDEX), folder.join(aside)); // it may simply not be there
+                let _ = fs::rename(folder.join(INDEX), folder.join(aside)); // it may not be there at all
                 let mut index = Index::default();
                 let (all, none) = (self.versions(project)?, Index::default());
                 all.iter().for_each(|(id, found)| index.add(&none.version(id, *found)));
@@ -168,7 +168,7 @@ impl Local {
         put(&folder, INDEX, &index.to_bytes())
     }
 
-    /// The index; `None` when it is not there or damaged.
+    /// The index; `None` if it is missing or damaged.
     fn index(&self, project: &ProjectId) -> Result<Option<Index>, BackupError> {
         let name = self.folder(project).join(INDEX);
         let bytes = match plain(&name).and_then(|file| read(file, MOST_INDEX)) {
@@ -200,7 +200,7 @@ impl Local {
         Ok(ids.take(MOST_VERSIONS).filter_map(|id| self.found(project, &id).map(|found| (id, found))).collect())
     }
 
-    /// What the file of a version tells; `None` when there is none, or something else in its place.
+    /// What the file of a version shows; `None` if there is none, or something else in its place.
     fn found(&self, project: &ProjectId, version: &VersionId) -> Option<VersionFile> {
         let file = plain(&self.file(project, version)).ok()?;
         let known = file.metadata().ok()?;
@@ -270,7 +270,7 @@ impl Vault for Local {
 
     fn has<'a>(&'a self, project: &'a ProjectId, version: &'a VersionId) -> BoxFuture<'a, Result<bool, BackupError>> {
         let (project, version) = (project.clone(), version.clone());
-        // Also one that is no plain file: reading it says so.
+        // even if it is not a plain file: reading it reports that
         Box::pin(self.blocking(ANSWER, move |local| Ok(fs::symlink_metadata(local.file(&project, &version)).is_ok())))
     }
 
@@ -285,7 +285,7 @@ impl Vault for Local {
     }
 }
 
-/// Makes a folder and its name lasting.
+/// Makes a folder, and its name lasting.
 fn make(folder: &Path) -> io::Result<()> {
     match fs::symlink_metadata(folder) {
         Ok(known) if known.is_dir() => return Ok(()),
@@ -303,11 +303,11 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
     replace(folder, name, bytes).map_err(|error| refused("writing", name, &error))
 }
 
-/// Writes a file aside and puts it into its place: the old one or the new one is there, whatever happens.
+/// Writes a file aside and moves it into place: the old one or the new one is there, whatever happens.
 pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let (file, aside) = (folder.join(name), folder.join(format!(".{name}{ASIDE}")));
     let write = || {
-        let _ = fs::remove_file(&aside); // what a crash left; a new one must be made, lest a link be followed
+        let _ = fs::remove_file(&aside); // what a crash left; the file must be a new one, lest a link be followed
         let mut new = File::options().write(true).create_new(true).mode(0o600).open(&aside)?;
         new.write_all(bytes)?;
         new.sync_all()?;
@@ -315,35 +315,35 @@ pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()>
         sync(folder)
     };
     write().inspect_err(|_| {
-        let _ = fs::remove_file(&aside); // the next one removes it if this did not
+        let _ = fs::remove_file(&aside); // if this did not remove it, the next one does
     })
 }
 
-/// Removes what a crash left half written.
+/// Removes what a crash left half-written.
 fn remove_leftovers(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries {
         let name = entry.file_name();
         if name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(ASIDE)) {
-            let _ = fs::remove_file(entry.path()); // it harms nobody
+            let _ = fs::remove_file(entry.path()); // it does no harm
         }
     }
 }
 
-/// Opens a plain file: no link is followed, and a FIFO, which would wait for somebody who writes, is not opened.
+/// Opens a plain file: follows no link, and opens no FIFO, which would wait for a writer.
 fn plain(name: &Path) -> io::Result<File> {
     let not_plain = || odd("it is a link, a folder or something else, and no plain file");
     let folder = name.parent().map(fs::symlink_metadata).transpose()?;
     if !fs::symlink_metadata(name)?.is_file() || folder.is_some_and(|folder| !folder.is_dir()) {
         return Err(not_plain());
     }
-    // Again with what was opened: it may have been replaced meanwhile.
+    // once more on the open file: it may have been replaced meanwhile
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(name)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_plain()) }
 }
 
-/// Reads a file of at most so many bytes.
+/// Reads a file of at most this many bytes.
 pub(super) fn read(file: File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let length = file.take(most + 1).read_to_end(&mut bytes)?;
@@ -353,7 +353,7 @@ pub(super) fn read(file: File, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Something is there, and it is not what it should be.
+/// Something is there that should not be.
 fn odd(what: &'static str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, what)
 }

@@ -1,5 +1,5 @@
 //! The medium under the folder of local backups: whether it is the one that the light is kept on, whether it is the one
-//! of the last backup, and what must stay free on it. Knows no versions.
+//! of the last backup, and how much must stay free on it.
 
 use std::fs;
 use std::io;
@@ -10,31 +10,31 @@ use rustix::fs::{major, minor, stat, statfs, statvfs};
 use super::error::{BackupError, BackupErrorKind};
 use super::local;
 
-/// The file in the data folder that says which medium the last backups went to.
+/// The file in the data folder that names the medium of the last backups.
 const RECORD: &str = "backup-medium";
 
-/// What backups leave to the light on its own medium: the database grows to several times its content, and one show may
-/// have 8 MiB. On a small card half of it.
+/// Room that backups leave to the light on its own medium: the database grows to several times its content, and one show may
+/// have 8 MiB. On a small card, half of it.
 const RESERVE: u64 = 128 << 20;
 
-/// What a state leaves that is kept before it is replaced: it stands for the light itself, so it only has to leave room for
-/// what replaces it. DESIGN.md: a generation of the journal has 1 MiB, its spare as much.
+/// The same for a state that is kept before it is replaced: it need only leave room for what replaces it. DESIGN.md: a
+/// generation of the journal has 1 MiB, its spare as much.
 const SAFETY_RESERVE: u64 = 4 << 20;
 
 /// Where local backups go.
 pub(super) struct Medium {
     root: PathBuf,
     data_dir: PathBuf,
-    /// Whether the settings name the folder: then it is meant to be somewhere else.
+    /// Whether the settings name the folder: then it should be on another medium.
     named: bool,
 }
 
-/// What a look at the medium tells.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Look {
-    /// It is the data folder's own, and was not meant to be.
+    /// It is the data folder's own, and should not be.
     pub(super) same: bool,
-    /// It is another one than that of the last backup.
+    /// It is not that of the last backup.
     pub(super) changed: bool,
 }
 
@@ -47,12 +47,12 @@ impl Medium {
         &self.root
     }
 
-    /// Whether there is anything to look at.
+    /// Whether there is anything to check.
     pub(super) fn is_named(&self) -> bool {
         self.named
     }
 
-    /// Looks at it now.
+    /// Checks it now.
     pub(super) fn look(&self) -> io::Result<Look> {
         if !self.named {
             return Ok(Look::default());
@@ -62,14 +62,14 @@ impl Medium {
         Ok(Look { same: disk(here)? == disk(&self.data_dir)?, changed })
     }
 
-    /// A backup was put there. The first one on a medium of its own makes it the known one.
+    /// Records that a backup was made there. The first one on another medium makes that the known one.
     pub(super) fn used(&self) {
         if self.last().is_none() && self.look().is_ok_and(|look| !look.same) {
             self.accept();
         }
     }
 
-    /// From now on the present medium is the known one.
+    /// Makes the present medium the known one.
     pub(super) fn accept(&self) {
         if !self.named {
             return;
@@ -77,14 +77,14 @@ impl Medium {
         let noted =
             identity(nearest(&self.root)).and_then(|now| local::replace(&self.data_dir, RECORD, now.as_bytes()));
         if let Err(error) = noted {
-            tracing::warn!(%error, "backup_medium_not_noted"); // said again at the next backup
+            tracing::warn!(%error, "backup_medium_not_noted"); // the next backup reports it again
         }
     }
 
-    /// Makes sure that so many bytes can be written and the light keeps its room; of `safety` versions it needs less.
+    /// Makes sure that this many bytes leave the light its room; `safety` versions have to leave less.
     ///
     /// # Errors
-    /// They cannot.
+    /// They do not.
     pub(super) fn room_for(&self, bytes: u64, safety: bool) -> Result<(), BackupError> {
         let here = nearest(&self.root);
         let (Ok(there), Ok(data), Ok(space)) = (stat(here), stat(&self.data_dir), statvfs(here)) else { return Ok(()) };
@@ -116,8 +116,8 @@ fn nearest(folder: &Path) -> &Path {
     folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."))
 }
 
-/// Tells file systems apart, also after a restart: by their UUID where udev tells it, else by what the file system
-/// itself gives. Numbers of devices alone do not: every stick is the first one.
+/// Tells file systems apart, even after a restart: by their UUID if udev knows it, else by what the file system itself
+/// gives. Device numbers do not suffice: every stick is the first one.
 fn identity(path: &Path) -> io::Result<String> {
     let (dev, space) = (stat(path)?.st_dev, statvfs(path)?);
     let names = fs::read_dir("/dev/disk/by-uuid").into_iter().flatten().flatten();
@@ -127,12 +127,12 @@ fn identity(path: &Path) -> io::Result<String> {
     Ok(match uuid {
         Some(uuid) => format!("uuid {uuid}"),
         None if space.f_fsid != 0 => format!("file system {:x}", space.f_fsid),
-        // A share's numbers are given anew at each mount; its kind still tells it from the card below.
+        // a share gets new numbers at each mount; its kind still tells it from the card below
         None => format!("kind {:x}", statfs(path)?.f_type),
     })
 }
 
-/// The disk, of which there may be several partitions; the file system, where there is none.
+/// The disk, which may have several partitions; the file system if there is no disk.
 fn disk(path: &Path) -> io::Result<PathBuf> {
     let dev = stat(path)?.st_dev;
     let number = format!("/sys/dev/block/{}:{}", major(dev), minor(dev));

@@ -1,7 +1,7 @@
-//! Backups of projects: made, sealed, put away, read back; restored in one step or not at all.
+//! Backups of projects: made, sealed, stored, read back; restored in one step or not at all.
 //!
-//! A backup counts once its stored bytes were read back, opened and validated. Nothing here changes light: what a
-//! restore brings is handed to the library ([`Shows::adopt`]) as a whole.
+//! A backup counts once its stored bytes were read back, opened and validated. Nothing here changes light: a restore hands
+//! its project to the library ([`Shows::adopt`]) as a whole.
 
 mod bundle;
 mod container;
@@ -45,7 +45,7 @@ pub use status::Status;
 pub use vaults::Vaults;
 pub use version::{Label, NotALabel, Provider, Version};
 
-/// Reads a bundle that somebody brought.
+/// Reads an uploaded bundle.
 ///
 /// # Errors
 /// It cannot be read, or is too large for one.
@@ -53,18 +53,18 @@ pub fn read_bundle(path: &Path) -> io::Result<Vec<u8>> {
     local::read(File::open(path)?, bundle::MOST_STORED)
 }
 
-/// How long a job may take to its end at the stop. What is cut off then changed nothing, and is never taken for good.
+/// How long a job may still take at the stop. A job that is cut off has changed nothing, and is never taken for complete.
 const LAST_JOB: Duration = Duration::from_millis(600);
 
-/// What backups are made with.
+/// What backups need.
 pub struct BackupDeps {
-    /// Where to, sealed how, how often, how many.
+    /// Where, how sealed, how often, how many.
     pub settings: config::Backup,
-    /// Folder of everything that is kept; local backups are in `backups` below it unless the settings say otherwise.
+    /// The data folder; local backups are in `backups` below it unless the settings say otherwise.
     pub data_dir: PathBuf,
     /// The projects.
     pub shows: Arc<dyn Shows>,
-    /// What `GET /readyz` reads out.
+    /// What `GET /readyz` reports.
     pub health: Health,
     /// What `GET /metrics` shows.
     pub metrics: metrics::Backup,
@@ -78,10 +78,10 @@ pub struct Backups {
     stop: Stopper,
 }
 
-/// Starts them; while they are switched off every request is answered so, and only what an import takes away is kept.
+/// Starts them. While they are off, every request is answered with that, and only what an import takes away is kept.
 ///
 /// # Errors
-/// A key or a bucket that cannot be used, whatever happens later.
+/// A key or bucket that can never work.
 pub fn start(deps: BackupDeps) -> Result<Backups, BackupError> {
     let (stop, stopped) = stop::channel();
     let mut tasks = Tasks::default();
@@ -93,13 +93,13 @@ pub fn start(deps: BackupDeps) -> Result<Backups, BackupError> {
             handle
         }
         Err(fault) if on => return Err(fault),
-        Err(fault) => Handle::broken(fault), // nobody asked for the key or whatever it is; an import says it
+        Err(fault) => Handle::broken(fault), // nobody asked for the key or bucket; an import reports it
     };
     Ok(Backups { handle, tasks, stop })
 }
 
 impl BackupDeps {
-    /// The local folder and no clock.
+    /// The local folder without a schedule.
     fn for_safety_alone(self) -> Self {
         let settings =
             config::Backup { provider: config::BackupProvider::Local, auto_interval_minutes: 0, ..self.settings };
@@ -113,7 +113,7 @@ impl Backups {
         self.tasks.ended().await
     }
 
-    /// Lets a job that is nearly done end. Names what was late.
+    /// Lets a job that is nearly done finish. Names what was late.
     pub async fn close(self) -> Vec<&'static str> {
         self.stop.stop();
         self.tasks.join(LAST_JOB).await

@@ -1,11 +1,11 @@
-//! Labels as they travel in HTTP headers: as they are when they are plain ASCII, else percent-encoded (RFC 3986).
+//! Labels in HTTP headers: plain ASCII as it is, anything else percent-encoded (RFC 3986).
 
 use std::fmt::Write;
 
-/// Bytes of metadata that S3 takes are 2 kB in all; 200 characters of four bytes would be more.
+/// S3 takes 2 kB of metadata in all; 200 characters of four bytes would be more.
 const MOST: usize = 1500;
 
-/// As it goes into a header. What would be too long is cut at a character.
+/// The text for a header. One that would be too long is cut at a character.
 pub(super) fn encode(label: &str) -> String {
     let plain = label.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'%') && label.trim() == label;
     if plain {
@@ -29,7 +29,7 @@ pub(super) fn encode(label: &str) -> String {
     out
 }
 
-/// Back again; what was never encoded stays as it is.
+/// Decodes it; a text that was never encoded stays as it is.
 pub(super) fn decode(text: &str) -> String {
     let mut out = Vec::new();
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! Which versions need not be kept any longer. Pure; never the one made last, and none at all unless a setting asks.
+//! Which versions need not be kept any longer. Pure; never the last one made, and none at all unless a setting asks.
 
 use std::collections::HashSet;
 
@@ -33,8 +33,8 @@ impl Rules {
         self.last == 0 && self.daily == 0 && self.weekly == 0
     }
 
-    /// Those that may go. `made` is the one that was just made. The times that versions tell group them into days and
-    /// weeks, and decide nothing else: what is kept is what was made last. Those that restores made are not looked at.
+    /// Those that may be deleted. `made` is the one just made. The recorded times only group versions into days and weeks:
+    /// what is kept is what was made last. Versions made by restores are left out.
     pub(super) fn spare(self, versions: &[Version], made: &VersionId, now_ms: u64) -> Vec<VersionId> {
         if self.keep_all() {
             return Vec::new();

@@ -1,5 +1,5 @@
-//! When the next automatic backup is due, and when the last good one has become too old. Pure; knows the monotonic
-//! clock only, for the other one may go back.
+//! When the next automatic backup is due, and when the last good one is too old. Pure; uses the monotonic clock, since the
+//! other one may go back.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use tokio::time::Instant;
 
 use crate::kit::backoff::Backoff;
 
-/// Before the first one: the house has settled, and a box that runs for short evenings gets its backup.
+/// Before the first one: the house has settled, and a box that only runs for short evenings still gets its backup.
 const FIRST: Duration = Duration::from_secs(60);
 
 /// First and longest pause after a failure.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(1800));
 
-/// So many intervals without a good one are too many.
+/// How many intervals may pass without a good one.
 const OLD: u32 = 2;
 
-/// The schedule, when there is one.
+/// The schedule, if there is one.
 pub(super) struct Schedule {
     every: Duration,
     next: Instant,
-    /// When the last good one was; at first, when the run began.
+    /// When the last good one was made; at first, when the run began.
     good: Instant,
     backoff: Backoff,
 }
@@ -59,7 +59,7 @@ impl Schedule {
         self.next = now + self.backoff.pause();
     }
 
-    /// Somebody else has the turn.
+    /// Another job has the turn.
     pub(super) fn later(&mut self, now: Instant) {
         self.next = now + Duration::from_secs(1);
     }

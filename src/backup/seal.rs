@@ -1,5 +1,5 @@
-//! Encrypts backups and decrypts them, with age or Fernet, whichever key is set. Pure; never shows a key, and gives out no
-//! byte that was not verified to its end.
+//! Encrypts and decrypts backups, with age or Fernet, whichever key is set. Pure; never shows a key, and gives out no byte
+//! before everything is verified.
 
 use std::io::{self, Read, Write};
 
@@ -11,11 +11,11 @@ use super::error::{BackupError, BackupErrorKind};
 use crate::config;
 use crate::kit::secret::Secret;
 
-/// Work factor of passphrases, as a power of two: 32 MiB and a third of a second on a Pi. The crate's own calibration
-/// makes files on a fast machine that a Pi refuses.
+/// Work factor of passphrases, as a power of two: 32 MiB and a third of a second on a Pi. The crate's own calibration on a
+/// fast machine makes files that a Pi refuses.
 const WORK: u8 = 15;
 
-/// The most work that is done for a file that was made elsewhere: 256 MiB.
+/// The most work done for a file made elsewhere: 256 MiB.
 const MOST_WORK: u8 = 18;
 
 /// A key, by its form.
@@ -35,7 +35,7 @@ impl Keys {
     /// Takes the keys of the settings.
     ///
     /// # Errors
-    /// One is of no known form.
+    /// One has no known form.
     pub(super) fn new(settings: &config::Backup) -> Result<Self, BackupError> {
         let current = settings.encryption_key.as_ref().map(|key| Key::parse("backup.encryption_key", key));
         let old = settings.old_keys.iter().map(|key| Key::parse("backup.old_keys", key));
@@ -69,11 +69,11 @@ impl Keys {
         let keys: Vec<_> = self.all().filter_map(Key::fernet).collect();
         let token =
             std::str::from_utf8(stored.trim_ascii_end()).map_err(|_| BackupError::damaged("not a Fernet token"))?;
-        // The crate reads one whose padding was cut off, which no writer of tokens leaves out (Fernet Spec: base64url with padding).
+        // The crate accepts a token without its padding, which no writer leaves out (Fernet Spec: base64url with padding).
         if token.len() % 4 != 0 {
             return Err(BackupError::damaged("its padding is missing"));
         }
-        // Told the end of time, it takes tokens of any age: ours may be older than the clock of a Pi says.
+        // given the end of time, it accepts tokens of any age: the clock of a Pi may be behind
         let open = |key: &&Fernet| key.decrypt_at_time(token, None, u64::MAX - 3600).ok();
         match keys.iter().find_map(open) {
             Some(plain) if plain.len() > MOST => Err(BackupError::too_large(MOST)),
@@ -127,7 +127,7 @@ impl Key {
         }
     }
 
-    /// For an age file that was sealed by a passphrase or not.
+    /// For an age file, whether sealed by a passphrase or not.
     fn identity(&self, by_passphrase: bool) -> Option<Box<dyn age::Identity + '_>> {
         match self {
             Self::Age(identity) if !by_passphrase => Some(Box::new((**identity).clone())),
@@ -141,7 +141,7 @@ impl Key {
     }
 }
 
-/// A Fernet key whose 43rd character has no bits beyond the 256th. Python does not look at those, the crate does.
+/// A Fernet key whose 43rd character has no bits beyond the 256th, which Python ignores and the crate does not.
 fn canonical(key: &str) -> String {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let whole =

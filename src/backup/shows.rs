@@ -1,4 +1,4 @@
-//! What backups need of the library, and that it gives it.
+//! What backups need from the library, and its implementation.
 
 use futures_util::future::BoxFuture;
 
@@ -6,40 +6,40 @@ use crate::dmx::{ProjectId, UNIVERSES};
 use crate::library::{Document, EditError, Library};
 use crate::wire::Snapshot;
 
-/// Where projects come from and go to. The library; in tests a stage.
+/// Where projects come from and go to: the library, or a stage in tests.
 pub trait Shows: Send + Sync {
     /// The active project now.
     fn active(&self) -> ProjectId;
     /// All known projects, the active one among them.
     fn known(&self) -> Vec<ProjectId>;
-    /// Universes that may be commanded: those from 0 on. Of the others [`Shows::adopt`] leaves the light as it is.
+    /// Universes from 0 on that may be commanded. [`Shows::adopt`] leaves the light of all others as it is.
     fn universes(&self) -> u8 {
         UNIVERSES as u8
     }
-    /// A known project as one document, consistent.
+    /// A known project as one consistent document.
     fn snapshot<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Document, NotTaken>>;
     /// Replaces state, scenes and show of `project` in one atomic step, if it is still the active one and its documents
-    /// are those of that edition.
+    /// are of that edition.
     fn adopt<'a>(
         &'a self,
         project: &'a ProjectId,
         snapshot: Snapshot,
         edition: u64,
     ) -> BoxFuture<'a, Result<(), NotTaken>>;
-    /// A backup of it was made then (Unix milliseconds) and verified: lasting when this ends.
+    /// Records that a backup of it was made (Unix milliseconds) and verified; lasting when this ends.
     fn backed_up<'a>(&'a self, project: &'a ProjectId, at_ms: u64) -> BoxFuture<'a, ()>;
 }
 
-/// Why a snapshot was not made or not taken; nothing has changed.
+/// Why a snapshot was not made or adopted; nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotTaken {
-    /// Another project is the active one now, or there is none of this name.
+    /// Another project is active, or there is none with this id.
     NotActive,
     /// Scenes or show were edited meanwhile.
     Changed,
     /// A limit of the library, in words for people.
     TooMuch(String),
-    /// What is kept cannot be read now, in words for people.
+    /// What is stored cannot be read now, in words for people.
     NotNow(String),
     /// The appliance is stopping.
     Stopping,
@@ -85,7 +85,7 @@ impl Shows for Library {
 
     fn backed_up<'a>(&'a self, project: &'a ProjectId, at_ms: u64) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            // Err: it was deleted meanwhile, or the appliance is stopping; the backup is there all the same.
+            // Err: the project was deleted meanwhile, or the appliance is stopping; the backup exists anyway
             let _ = self.backed_up(project.clone(), at_ms).await;
         })
     }

@@ -1,4 +1,4 @@
-//! How backups fare, told once to everybody who asks: REST, metrics, `/readyz` and the log.
+//! The state of backups, told once to everybody who asks: REST, metrics, `/readyz` and the log.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const FAILING: &str = "BACKUP_FAILING";
 const SAME_MEDIUM: &str = "BACKUP_ON_SAME_MEDIUM";
 const MEDIUM_CHANGED: &str = "BACKUP_MEDIUM_CHANGED";
 
-/// What a job was for.
+/// The purpose of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doing {
     Creating,
@@ -41,44 +41,44 @@ impl Doing {
     }
 }
 
-/// What is being done for a project, and how it went before.
+/// What is under way for a project, and the outcome of earlier jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "BackupStatus", description = "The backup or restore of a project that is under way.")]
 pub struct Status {
-    /// Whether one is under way.
+    /// Whether a job is under way.
     pub running: bool,
-    /// What is being done.
+    /// Its phase.
     pub phase: Option<Phase>,
     /// Bytes of this phase that are done.
     pub bytes_done: u64,
-    /// Bytes of this phase; 0 while that is not known.
+    /// Bytes of this phase; 0 while unknown.
     pub bytes_total: u64,
     /// Unix milliseconds.
     pub started_at: Option<u64>,
-    /// When the last backup that was read back and verified was made (Unix milliseconds), as far as this run knows.
+    /// When the last verified backup was made (Unix milliseconds), as far as this run knows.
     pub last_backup_at: Option<u64>,
-    /// Why the last job failed; nothing when it did not.
+    /// Why the last job failed; nothing if it succeeded.
     pub last_error: Option<String>,
 }
 
-/// What is being done.
+/// A phase of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// The project is written down.
+    /// The project is serialised.
     Snapshot,
     /// It is sealed.
     Seal,
-    /// It is put away.
+    /// It is stored.
     Upload,
-    /// What was put away is read back and opened.
+    /// The stored bytes are read back and opened.
     Verify,
     /// A version is fetched.
     Download,
     /// It is opened and validated.
     Open,
-    /// The present state is kept, before it is replaced.
+    /// The present state is saved before it is replaced.
     Safety,
     /// The project is replaced.
     Adopt,
@@ -86,7 +86,7 @@ pub enum Phase {
     Retention,
 }
 
-/// The board. Only the worker writes on it.
+/// The board. Only the worker writes to it.
 pub(super) struct Board {
     projects: Mutex<HashMap<ProjectId, Status>>,
     health: Health,
@@ -101,19 +101,19 @@ impl Board {
         Self { projects: Mutex::default(), health, metrics }
     }
 
-    /// How it fares with a project.
+    /// The state of a project's backups.
     pub(super) fn status(&self, project: &ProjectId) -> Status {
         self.projects.lock().get(project).cloned().unwrap_or_default()
     }
 
-    /// A job begins. It ends when what is returned is dropped, also when its task is ended early.
+    /// Begins a job, which ends when the returned value is dropped, even if its task is aborted.
     pub(super) fn begin<'a>(&'a self, project: &'a ProjectId) -> Job<'a> {
         let started_at = Some(clock::now_ms());
         self.edit(project, |status| *status = Status { running: true, started_at, ..status.clone() });
         Job { board: self, project }
     }
 
-    /// A backup was made and verified in so long.
+    /// A backup was made and verified within this time.
     pub(super) fn made(&self, project: &ProjectId, version: &Version, took: Duration) {
         self.metrics.made.inc();
         self.metrics.bytes.inc_by(version.size);
@@ -139,7 +139,7 @@ impl Board {
         }
     }
 
-    /// A project is not here any more: nothing of it can fail.
+    /// Forgets deleted projects, so that they no longer count as failing.
     pub(super) fn keep_only(&self, known: &[ProjectId]) {
         let gone = self.projects.lock().keys().filter(|project| !known.contains(project)).cloned().collect::<Vec<_>>();
         for project in gone {
@@ -147,7 +147,7 @@ impl Board {
         }
     }
 
-    /// What a look at the medium of local backups has told.
+    /// Reports a check of the medium of local backups.
     pub(super) fn medium(&self, look: Look) {
         let same = "backup.local_path is on the same medium as the data, so you lose both if that card fails: check that the \
                     stick is plugged in and mounted, and that the folder is on it";
@@ -163,7 +163,7 @@ impl Board {
         }
     }
 
-    /// A version has replaced the state of a project.
+    /// A version has replaced a project's state.
     pub(super) fn restored(&self, project: &ProjectId, from: &str) {
         self.metrics.restored.inc();
         self.edit(project, |status| status.last_error = None);
@@ -184,7 +184,7 @@ impl Board {
         }
     }
 
-    /// The last good backup is older than it may be.
+    /// The last good backup is too old.
     pub(super) fn old(&self, project: &ProjectId, age: Duration, every: Duration) {
         let why = self.status(project).last_error.unwrap_or_else(|| "none was tried".to_owned());
         let (age, every) = (age.as_secs() / 60, every.as_secs() / 60);
@@ -209,14 +209,14 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The next thing to do, and how many bytes it is about (0: not known).
+    /// Begins the next phase, of this many bytes (0: unknown).
     pub(super) fn phase(&self, phase: Phase, bytes_total: u64) {
         self.board.edit(self.project, |status| {
             (status.phase, status.bytes_done, status.bytes_total) = (Some(phase), 0, bytes_total);
         });
     }
 
-    /// So many bytes of it are done, of so many if that is known.
+    /// This many bytes of it are done, of this total if it is known.
     pub(super) fn progress(&self, done: u64, total: Option<u64>) {
         self.board.edit(self.project, |status| {
             status.bytes_done = done;

@@ -1,8 +1,8 @@
-//! The checksum at the end of a plain version: a line of 256 blanks and tabs, the bits of the SHA-256 of all that stands
-//! before that line. Pure.
+//! The checksum at the end of a plain version: a line of 256 blanks and tabs, the bits of the SHA-256 of everything before
+//! that line. Pure.
 //!
-//! The fields of a version are fixed (CONTRACT, section 6), and whoever reads plain versions today must read these too.
-//! JSON lets blanks follow; every reader skips them, and who edits a version by hand or formats it anew drops them.
+//! The fields of a version are fixed (CONTRACT, section 6), and readers of plain versions must still understand it. JSON
+//! lets blanks follow, so every reader skips them; editing or reformatting a version drops them.
 
 use sha2::{Digest, Sha256};
 
@@ -12,7 +12,7 @@ const BITS: usize = 256;
 /// Bytes of the line.
 pub(super) const LENGTH: usize = 1 + BITS;
 
-/// So many blanks at the end are what is left of a damaged checksum: nobody else leaves as many.
+/// More blanks at the end than this are a damaged checksum: nobody else leaves as many.
 const TOO_MANY: usize = BITS / 4;
 
 /// Adds the checksum.
@@ -22,14 +22,14 @@ pub(super) fn add(mut plain: Vec<u8>) -> Vec<u8> {
     plain
 }
 
-/// The version without its checksum, which was compared; as it is if it has none. `None`: it is damaged.
+/// The version without its checksum, once checked; unchanged if it has none. `None`: it is damaged.
 pub(super) fn check(stored: &[u8]) -> Option<&[u8]> {
     let bare = stored.trim_ascii_end();
     let blanks = stored.get(bare.len()..)?;
     if blanks.len() < TOO_MANY {
         return Some(stored);
     }
-    // What is checked need not end in a brace: blanks of its own may stand before the line.
+    // the checked part need not end in a brace: it may end in blanks of its own
     let (plain, found) = stored.split_at_checked(stored.len().checked_sub(LENGTH)?)?;
     line(plain).eq(found.iter().copied()).then_some(plain)
 }

@@ -1,4 +1,4 @@
-//! A vault: where backups are kept. What all of them can do.
+//! A vault: where backups are stored, and what every kind of it can do.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -7,21 +7,21 @@ use super::error::BackupError;
 use super::version::{Provider, Version};
 use crate::dmx::{ProjectId, VersionId};
 
-/// Told how many bytes are done, and of how many if that is known.
+/// Gets how many bytes are done, and the total if it is known.
 pub(super) type Progress<'a> = &'a (dyn Fn(u64, Option<u64>) + Send + Sync);
 
-/// Stored bytes, and what they should hash to if that was noted.
+/// Stored bytes, and their checksum if one was recorded.
 pub(super) struct StoredVersion {
     pub(super) bytes: Vec<u8>,
     pub(super) sha256: Option<String>,
 }
 
-/// Where backups are kept. Ids are safe as names by their type.
+/// Where backups are stored. The type of ids makes them safe as names.
 pub(super) trait Vault: Send + Sync {
-    /// Of which kind it is.
+    /// Its kind.
     fn provider(&self) -> Provider;
 
-    /// Keeps bytes as a new version; lasting when this ends.
+    /// Stores bytes as a new version; lasting when this ends.
     fn put<'a>(
         &'a self,
         project: &'a ProjectId,
@@ -43,7 +43,7 @@ pub(super) trait Vault: Send + Sync {
     /// All versions of a project, in any order.
     fn list<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Vec<Version>, BackupError>>;
 
-    /// The place of the next version in the order of making; `None` when nothing tells.
+    /// The position of the next version in the order of making; `None` if nothing tells.
     fn next_order<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Option<u64>, BackupError>> {
         // A vault that does not answer now will not take a version either.
         Box::pin(async move { Ok(Some(Version::next_order(&self.list(project).await?))) })

@@ -1,5 +1,5 @@
-//! Every vault there is, and the keys that open what is in them. Reads only, and needs no library: what is kept can be
-//! looked at beside a running appliance, and on a box that does not start.
+//! Every vault there is, and the keys that open its content. Read-only and without the library, so backups can be inspected
+//! beside a running appliance, and on a box that does not start.
 
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
@@ -23,17 +23,17 @@ pub struct Vaults {
     pub(super) keys: Arc<Keys>,
     /// Where backups go.
     pub(super) main: Arc<dyn Vault>,
-    /// The local folder, when that is another one: restores keep there what they replace.
+    /// The local folder, if that is another one: restores keep there what they replace.
     pub(super) local: Option<Arc<dyn Vault>>,
-    /// The local folder as such, for looks at its medium.
+    /// The local folder itself, for checks of its medium.
     pub(super) folder: Local,
 }
 
 impl Vaults {
-    /// Those of the settings; `data_dir` is the folder of everything that is kept.
+    /// The vaults of the settings; `data_dir` is the data folder.
     ///
     /// # Errors
-    /// A key or a bucket that cannot be used, whatever happens later.
+    /// A key or bucket that can never work.
     pub fn new(settings: &config::Backup, data_dir: &Path) -> Result<Self, BackupError> {
         let root = settings.local_path.clone().unwrap_or_else(|| data_dir.join("backups"));
         let medium = Medium::new(root, data_dir.to_owned(), settings.local_path.is_some());
@@ -46,10 +46,10 @@ impl Vaults {
         Ok(Self { keys: Arc::new(Keys::new(settings)?), main, local, folder })
     }
 
-    /// All versions of a project, the newest first.
+    /// All versions of a project, newest first.
     ///
     /// # Errors
-    /// The place where backups go.
+    /// The vault that backups go to failed.
     pub async fn list(&self, project: &ProjectId) -> Result<Vec<Version>, BackupError> {
         let now = clock::now_ms();
         let newest_first = |mut all: Vec<Version>| {
@@ -71,21 +71,21 @@ impl Vaults {
     /// A version's bytes as they are stored.
     ///
     /// # Errors
-    /// No such version, or the place where it is kept.
+    /// No such version, or its vault failed.
     pub async fn download(&self, project: &ProjectId, id: &VersionId) -> Result<Vec<u8>, BackupError> {
         Ok(self.own(project, id).await?.get(project, id, &|_, _| ()).await?.bytes)
     }
 
-    /// Fetches a version, opens and validates it.
+    /// Fetches, opens and validates a version.
     ///
     /// # Errors
-    /// No such version, one that cannot be read, or the place where it is kept.
+    /// No such version, one that cannot be read, or its vault failed.
     pub async fn verify(&self, project: &ProjectId, id: &VersionId) -> Result<(), BackupError> {
         let stored = self.own(project, id).await?.get(project, id, &|_, _| ()).await?;
         self.open(stored).await.map(drop)
     }
 
-    /// Opens and validates a bundle that was brought.
+    /// Opens and validates an uploaded bundle.
     ///
     /// # Errors
     /// It cannot be read.
@@ -98,8 +98,8 @@ impl Vaults {
         &**self.local.as_ref().unwrap_or(&self.main)
     }
 
-    /// The vault that has a version of this project. The local one first: asking it costs nothing. A vault that does not
-    /// answer hides nothing that another one has.
+    /// The vault with a version of this project. The local one is asked first, since that costs nothing. If a vault does not
+    /// answer, the other is still asked.
     pub(super) async fn own(&self, project: &ProjectId, id: &VersionId) -> Result<&dyn Vault, BackupError> {
         let mut unasked = None;
         for vault in self.local.iter().chain([&self.main]) {
@@ -112,12 +112,12 @@ impl Vaults {
         Err(unasked.unwrap_or_else(|| BackupError::no_version(id)))
     }
 
-    /// The project in a stored bundle, and whose it says it is.
+    /// The project in a stored bundle, and its id there.
     pub(super) async fn open(&self, stored: StoredVersion) -> Result<(Snapshot, Option<String>), BackupError> {
         self.opened(stored, bundle::read).await?
     }
 
-    /// Compares stored bytes with what they should be, opens them, and gives them to `read`.
+    /// Checks stored bytes against their checksum, opens them, and hands them to `read`.
     pub(super) async fn opened<T: Send + 'static>(
         &self,
         stored: StoredVersion,
@@ -136,7 +136,7 @@ impl Vaults {
     }
 }
 
-/// Two vaults' versions in one list. Each keeps its order, which says nothing about the other: between them time decides.
+/// Two vaults' versions in one list. Each keeps its order, which means nothing to the other: between them, time decides.
 fn merged(a: Vec<Version>, b: Vec<Version>) -> Vec<Version> {
     let (mut a, mut b) = (VecDeque::from(a), VecDeque::from(b));
     let mut all = Vec::with_capacity(a.len() + b.len());
@@ -149,7 +149,7 @@ fn merged(a: Vec<Version>, b: Vec<Version>) -> Vec<Version> {
     all
 }
 
-/// Work for the processor, off the threads that serve.
+/// Work for the processor, off the runtime.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
 ) -> Result<T, BackupError> {

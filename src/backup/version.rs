@@ -1,4 +1,4 @@
-//! A version: one backup of a project, as it is listed.
+//! A version: one backup of a project, as listed.
 
 use std::cmp::Ordering;
 use std::str::FromStr;
@@ -19,40 +19,40 @@ pub struct Version {
     pub version_id: VersionId,
     /// Unix milliseconds.
     pub created_at: u64,
-    /// Bytes as they are stored.
+    /// Bytes as stored.
     pub size: u64,
-    /// What people call it.
+    /// Its label.
     pub label: Option<String>,
-    /// Where it is.
+    /// Its vault.
     pub provider: Provider,
     /// Whether it is sealed.
     pub encrypted: bool,
-    /// Of the stored bytes, hexadecimal; a predecessor's has none.
+    /// Of the stored bytes, hexadecimal; a predecessor's versions have none.
     #[serde(skip)]
     pub sha256: Option<String>,
-    /// Whether it was made by a restore of the state that it replaced.
+    /// Whether a restore made it, of the state that it replaced.
     #[serde(skip)]
     pub safety: bool,
-    /// Its place in the order of making of its vault: one more than the highest there was. Others' versions have none.
+    /// Its position in the order of making in its vault: one above the highest. Versions of other tools have none.
     #[serde(skip)]
     pub order: Option<u64>,
 }
 
 impl Version {
-    /// The place of the next one in a vault that has these.
+    /// The next position in a vault with these versions.
     pub(super) fn next_order(all: &[Self]) -> u64 {
         all.iter().filter_map(|version| version.order).max().map_or(1, |last| last.saturating_add(1))
     }
 
-    /// Order of making in one vault. Who has no place there stands before all that have one, by the time it tells; one
-    /// that tells a time after `now_ms` first of all: its clock was wrong, or ours is.
+    /// Order of making in one vault. Versions without a position come before all others, by their times; a time after
+    /// `now_ms` comes first of all, since some clock was wrong.
     pub(super) fn made_before(&self, other: &Self, now_ms: u64) -> Ordering {
         let key = |version: &Self| (version.order, version.created_at <= now_ms, version.created_at);
         key(self).cmp(&key(other)).then_with(|| self.version_id.cmp(&other.version_id))
     }
 }
 
-/// Where a backup is.
+/// A kind of vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
@@ -77,7 +77,7 @@ impl Provider {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label(String);
 
-/// Why a text is no label.
+/// Why a text is not a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must have at most {LABEL_CHARS} characters")]
 pub struct NotALabel;

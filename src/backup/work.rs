@@ -1,5 +1,5 @@
-//! What is done: a backup made and verified, a version found, opened, restored. Knows no schedule and no line of
-//! orders; each of these changes everything it is for, or nothing.
+//! The jobs: making and verifying a backup; finding, opening and restoring a version. Knows neither schedule nor queue; each
+//! job does everything it is for, or nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,19 +21,19 @@ use crate::kit::clock;
 use crate::library::Document;
 use crate::wire::Snapshot;
 
-/// States that restores and imports have replaced: so many of a project are kept.
+/// States replaced by restores and imports: how many are kept for each project.
 const SAFETY: usize = 5;
 
-/// Tries to keep what a restore replaces, while it is being edited.
+/// Attempts to keep what a restore replaces while somebody edits it.
 const EDITED: usize = 3;
 
 /// How long removing a failed version may take: its sender waits for the bad news.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
-/// No job takes longer, whatever the place where backups are kept does: the largest one takes this at 32 kB a second.
+/// No job takes longer, whatever the vault does: the largest one takes this at 32 kB a second.
 const JOB: Duration = Duration::from_secs(3600);
 
-/// Everything that backups and restores are made with.
+/// What backups and restores are made with.
 pub(super) struct Work {
     pub(super) shows: Arc<dyn Shows>,
     pub(super) board: Board,
@@ -41,11 +41,11 @@ pub(super) struct Work {
     pub(super) rules: Rules,
 }
 
-/// What is restored.
+/// The source of a restore.
 pub(super) enum Source {
-    /// A version; one of another project's folder only if told to. `owner`: whose, if that is known.
+    /// A version; one of another project only with `force`. `owner`: its project, if known.
     Version { owner: Option<ProjectId>, id: VersionId, force: bool },
-    /// Bytes that somebody brought, and where from; another project's only if told to.
+    /// Uploaded bytes and where they came from; those of another project only with `force`.
     Bundle { bytes: Vec<u8>, from: String, force: bool },
 }
 
@@ -53,7 +53,7 @@ pub(super) enum Source {
 #[derive(Clone, Copy)]
 enum Why<'a> {
     Backup,
-    /// Something is about to replace what it holds: perhaps the version here, which must stay.
+    /// Something is about to replace what it holds, perhaps with the version here, which must stay.
     Safety(Option<&'a VersionId>),
 }
 
@@ -66,10 +66,10 @@ pub(super) struct Made {
 /// A source that was fetched, opened and validated.
 struct Opened {
     snapshot: Snapshot,
-    /// Universes of it that have light and cannot be taken.
+    /// Its universes that have light and cannot be commanded.
     left_out: Vec<UniverseId>,
     from: String,
-    /// The version, which must not make room for what is kept before it is restored.
+    /// The version, which must not be deleted for what is saved before it is restored.
     spared: Option<VersionId>,
 }
 
@@ -92,7 +92,7 @@ impl Work {
     ) -> Result<Made, BackupError> {
         let (project, began) = (document.project, Instant::now());
         let fingerprint = bundle::fingerprint(&document.bytes);
-        let label = label.map(String::from).filter(|label| !label.is_empty()); // metadata cannot tell it from none
+        let label = label.map(String::from).filter(|label| !label.is_empty()); // metadata cannot tell it from no label
         let version = self.keep(&*self.vaults.main, job, &project, document.bytes, label, Why::Backup).await?;
         self.shows.backed_up(&project, version.created_at).await;
         self.board.made(&project, &version, began.elapsed());
@@ -110,7 +110,7 @@ impl Work {
         Ok(left_out)
     }
 
-    /// Keeps the active project before something of it is taken away by other means than a restore.
+    /// Saves the active project before an import takes something away.
     pub(super) async fn keep_active_safe(&self, project: &ProjectId, why: &str) -> Result<(), BackupError> {
         self.active(project)?;
         let job = self.board.begin(project);
@@ -119,7 +119,7 @@ impl Work {
         kept.map(drop)
     }
 
-    /// What a restore would put in the place of the active project.
+    /// What a restore would put in place of the active project.
     pub(super) async fn look_into(
         &self,
         project: &ProjectId,
@@ -135,7 +135,7 @@ impl Work {
         let (stored, from, spared, foreign) = match source {
             Source::Version { owner, id, force } => {
                 let stored = self.fetch(job, project, owner, &id, force).await?;
-                (stored, id.to_string(), Some(id), true) // whose it is, its folder has told
+                (stored, id.to_string(), Some(id), true) // its folder shows whose it is
             }
             Source::Bundle { bytes, from, force } => (StoredVersion { bytes, sha256: None }, from, None, force),
         };
@@ -148,7 +148,7 @@ impl Work {
         Ok(Opened { snapshot, left_out, from, spared })
     }
 
-    /// Keeps what is there, and replaces just that: what is edited in between is kept in another try.
+    /// Saves the present state, and replaces exactly that: if it is edited in between, it is saved once more.
     async fn adopt(
         &self,
         job: &Job<'_>,
@@ -182,8 +182,8 @@ impl Work {
         Ok(())
     }
 
-    /// The fingerprint of the newest backup in the vault, and its id; nothing when there is none, or it cannot be found or
-    /// read: then a backup is made that may not be needed.
+    /// The fingerprint and id of the newest backup in the vault; nothing if there is none, or if it cannot be found or read:
+    /// then a backup is made, needed or not.
     pub(super) async fn newest(&self, project: &ProjectId) -> Option<(VersionId, [u8; 32])> {
         let vault = &self.vaults.main;
         let all = vault.list(project).await.ok()?;
@@ -210,7 +210,7 @@ impl Work {
         self.shows.snapshot(project).await.map_err(|why| not_taken(why, project))
     }
 
-    /// Seals a document and puts it away, then reads it back, compares, opens and validates it.
+    /// Seals and stores a document, then reads it back, compares, opens and validates it.
     async fn keep(
         &self,
         vault: &dyn Vault,
@@ -247,7 +247,7 @@ impl Work {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = verified {
-            // What is not known to be good must not be found by somebody in need.
+            // an unverified backup must not be found by somebody in need
             match timeout(CLEAN_UP, vault.delete(project, &version.version_id)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(gone)) if gone.kind == BackupErrorKind::NotFound => {}
@@ -259,7 +259,7 @@ impl Work {
         Ok(version)
     }
 
-    /// Puts a version away; when there is no room for it, in the place of some that need not stay.
+    /// Stores a version; if there is no room, in place of some that need not stay.
     async fn put(
         &self,
         vault: &dyn Vault,
@@ -277,8 +277,8 @@ impl Work {
         }
     }
 
-    /// Deletes what may go before `next` is there, never the newest of its kind: of backups what the rules would let go
-    /// after it, of safety versions the oldest. Whether there was any.
+    /// Deletes what may go before `next` is stored, never the newest of its kind: of backups what the rules would delete
+    /// after it, of safety versions the oldest. True if there was any.
     async fn made_room(&self, vault: &dyn Vault, project: &ProjectId, next: &Version, why: Why<'_>) -> bool {
         let (Ok(mut all), now) = (vault.list(project).await, clock::now_ms()) else { return false };
         all.retain(|version| version.safety == next.safety && version.version_id != next.version_id);
@@ -321,7 +321,7 @@ impl Work {
         })
     }
 
-    /// Keeps what a restore or an import replaces. `spared` is the version that is being restored.
+    /// Saves what a restore or import replaces. `spared` is the version being restored.
     async fn keep_safe(
         &self,
         job: &Job<'_>,
@@ -388,7 +388,7 @@ impl Work {
         vault.get(&owner, id, &|done, total| job.progress(done, total)).await
     }
 
-    /// Whose a version is, and where: this project's if its folder has it, whatever the bundle says.
+    /// Whose a version is, and in which vault: this project's if its folder has it, whatever the bundle says.
     async fn find(&self, project: &ProjectId, id: &VersionId) -> Result<(ProjectId, &dyn Vault), BackupError> {
         let others = self.shows.known().into_iter().filter(|other| other != project);
         let mut unasked = None;
@@ -403,7 +403,7 @@ impl Work {
     }
 }
 
-/// The outcome of a job, or that it took too long. Never around the swap itself, the outcome of which must be known.
+/// The outcome of a job, or that it took too long. Never around the swap itself, whose outcome must be known.
 pub(super) async fn in_time<T>(job: impl Future<Output = Result<T, BackupError>>) -> Result<T, BackupError> {
     timeout(JOB, job).await.unwrap_or_else(|_| {
         let message =

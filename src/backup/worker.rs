@@ -1,5 +1,5 @@
-//! The backups' task: one order at a time, automatic backups when they are due, and an eye on the age of the last good
-//! one. What was backed up last is known to it alone.
+//! The backups' task: one order at a time, automatic backups when they are due, and a watch on the age of the last good
+//! one. Only it knows what was backed up last.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,27 +19,27 @@ use super::work::{Made, Work, in_time};
 use crate::dmx::{ProjectId, VersionId};
 use crate::kit::stop::Stop;
 
-/// Between looks at the medium of local backups: a stick is plugged in, and whoever did it looks whether that helped.
+/// How often the medium of local backups is checked: somebody plugs a stick in and looks whether that helped.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// What the last good backup of a project holds.
+/// The content of the last good backup of a project.
 struct Last {
     version: VersionId,
     fingerprint: [u8; 32],
 }
 
-/// Between two versions that are kept before an import: the five must not be used up by one evening's tries.
+/// Least time between two versions saved before imports: the five must not be used up in one evening.
 const SAFE: Duration = Duration::from_secs(60);
 
-/// The one who does it.
+/// The task's state.
 pub(super) struct Worker {
     work: Arc<Work>,
     orders: mpsc::Receiver<Order>,
     schedule: Option<Schedule>,
     last: HashMap<ProjectId, Last>,
-    /// When a project was kept before an import.
+    /// When a project was last saved before an import.
     kept_safe: HashMap<ProjectId, Instant>,
-    /// Else nobody is told about the medium: there are no backups on it.
+    /// If off, nobody is told of the medium: there are no backups on it.
     on: bool,
 }
 
@@ -53,7 +53,7 @@ impl Worker {
             rules: Rules::new(&settings),
         });
         let schedule = Schedule::new(settings.auto_interval_minutes, Instant::now());
-        // Room for one: the holder of the turn sends one order.
+        // room for one: the holder of the turn sends one order
         let (orders, line) = mpsc::channel(1);
         let turn = Arc::new(Semaphore::new(1));
         let handle = Handle::new(settings.enabled, Arc::clone(&work), orders, turn);
@@ -70,7 +70,7 @@ impl Worker {
         ))
     }
 
-    /// Works until the stop, and to the end of what is under way then.
+    /// Works until the stop, and then finishes the present job.
     pub(super) async fn run(mut self, mut stop: Stop) {
         let mut watching = true;
         let mut looks = interval(LOOK);
@@ -95,7 +95,7 @@ impl Worker {
                 () = at(due) => {
                     let late = self.automatic().await;
                     if let Some(order) = late {
-                        self.obey(order).await; // people do not wait for the clock
+                        self.obey(order).await; // people need not wait for the schedule
                     }
                     watching = true;
                 }
@@ -107,11 +107,11 @@ impl Worker {
         }
     }
 
-    /// Looks at the medium, which somebody may have plugged in or out.
+    /// Checks the medium, which may have been plugged in or out.
     async fn look(&self) {
         match self.work.vaults.folder.look().await {
             Ok(look) => self.work.board.medium(look),
-            Err(error) => tracing::debug!(%error, "backup_medium"), // a backup will say so
+            Err(error) => tracing::debug!(%error, "backup_medium"), // a backup will report it
         }
     }
 
@@ -157,7 +157,7 @@ impl Worker {
         }
     }
 
-    /// Backups by the clock, of every project that has changed. An order breaks it off, and is given back.
+    /// Automatic backups of every project that has changed. An order interrupts them, and is handed back.
     async fn automatic(&mut self) -> Option<Order> {
         let known = self.work.shows.known();
         self.work.board.keep_only(&known);
@@ -181,7 +181,7 @@ impl Worker {
                     {
                         schedule.failed(Instant::now());
                     }
-                    return None; // the others are looked at in the next try, too
+                    return None; // the next attempt checks the others too
                 }
             }
         }
@@ -191,7 +191,7 @@ impl Worker {
         None
     }
 
-    /// Notes how a backup went.
+    /// Records the outcome of a backup.
     fn note(&mut self, project: &ProjectId, doing: Doing, outcome: &Result<Made, BackupError>) {
         let now = Instant::now();
         match outcome {
@@ -203,7 +203,7 @@ impl Worker {
             }
             Err(fault) => {
                 self.work.board.failed(project, doing, fault);
-                // A wrong request has tried nothing.
+                // a wrong request has tried nothing
                 if let Some(schedule) = self.schedule.as_mut().filter(|_| !fault.kind.is_the_askers()) {
                     schedule.failed(now);
                 }
@@ -219,7 +219,7 @@ impl Worker {
     }
 }
 
-/// Ends then; never for none.
+/// Ends at that moment; never without one.
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
@@ -227,7 +227,7 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-/// `None`: the last good backup holds just this, and is still there.
+/// `None`: the last good backup has exactly this content, and still exists.
 async fn made_unless_unchanged(
     work: &Work,
     last: &mut HashMap<ProjectId, Last>,

@@ -1,4 +1,4 @@
-//! How the input fares, told once to everybody who asks: REST, metrics, `/readyz` and the log.
+//! The state of the input, told once to everybody who asks: REST, metrics, `/readyz` and the log.
 
 use std::time::Duration;
 
@@ -16,18 +16,18 @@ use crate::wire::PortStatus;
 const DOWN: &str = "INPUT_DOWN";
 const UNREADABLE: &str = "INPUT_UNREADABLE";
 
-/// Bytes that make no line for this long are told.
+/// Bytes that make no line for this long are reported.
 const UNREADABLE_AFTER: Duration = Duration::from_secs(5);
 
-/// The board. Only the input's task writes on it.
+/// The board. Only the input's task writes to it.
 #[derive(Debug)]
 pub(super) struct Board {
     status: watch::Sender<PortStatus>,
     health: Health,
     pub(super) metrics: metrics::Input,
-    /// What it suffers from; `None` also before the first try.
+    /// Its present problem; `None` also before the first attempt.
     fault: Option<&'static str>,
-    /// Since when bytes have come without a reading, and when the last of them did.
+    /// Since when bytes have come without a reading, and when the last of them came.
     noise: Option<(Instant, Instant)>,
     rate: Rate,
 }
@@ -45,7 +45,7 @@ impl Board {
         self.status.subscribe()
     }
 
-    /// The port is open, there.
+    /// The port was opened there.
     pub(super) fn opened(&mut self, target: &str) {
         self.metrics.connected.set(1);
         self.health.clear(DOWN);
@@ -59,7 +59,7 @@ impl Board {
         tracing::info!(to = target, "input_connected");
     }
 
-    /// A try to open or to read failed.
+    /// An attempt to open or to read failed.
     pub(super) fn failed(&mut self, fault: &InputError) {
         let kind = fault.kind();
         self.metrics.errors.with_label_values(&[kind]).inc();
@@ -74,7 +74,7 @@ impl Board {
         }
     }
 
-    /// A line said a level.
+    /// A line gave a level.
     pub(super) fn reading(&mut self) {
         self.metrics.readings.inc();
         self.noise = None;
@@ -83,7 +83,7 @@ impl Board {
         }
     }
 
-    /// Bytes came. Those of a line that says nothing are noise when no other line comes for a while; a pause begins anew.
+    /// Bytes came. Those of a line without meaning are noise if no good line comes for a while; a pause starts anew.
     pub(super) fn heard(&mut self, at: Instant) {
         let (since, _) = self.noise.filter(|(_, last)| at < *last + UNREADABLE_AFTER).unwrap_or((at, at));
         self.noise = Some((since, at));
@@ -101,12 +101,12 @@ impl Board {
         }
     }
 
-    /// When noise has ended if nothing more comes.
+    /// When noise is over if nothing more comes.
     pub(super) fn noise_over(&self) -> Option<Instant> {
         self.noise.map(|(_, last)| last + UNREADABLE_AFTER)
     }
 
-    /// It is time to look: bytes that do not come are no noise.
+    /// It is time to look: without bytes there is no noise.
     pub(super) fn hush(&mut self, at: Instant) {
         if self.noise_over().is_some_and(|over| over <= at) {
             self.noise = None;
@@ -124,12 +124,12 @@ impl Board {
         });
     }
 
-    /// When the rate is to be looked at again.
+    /// When to look at the rate again.
     pub(super) fn second_over(&self) -> Option<Instant> {
         self.rate.due()
     }
 
-    /// It is time to.
+    /// That time has come.
     pub(super) fn tell_rate(&mut self) {
         if let Some(fps) = self.rate.over(Instant::now()) {
             self.status.send_modify(|status| status.fps = fps);
@@ -150,7 +150,7 @@ mod tests {
         let told = || health.problems().iter().any(|problem| problem.code == UNREADABLE);
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        // A boot message now and then is no noise.
+        // a boot message now and then is not noise
         for ms in [0, 6_000, 12_000] {
             board.heard(at(ms));
             board.hush(at(ms));
@@ -166,7 +166,7 @@ mod tests {
         assert!(told());
         board.hush(at(22_000));
         assert!(!told() && board.noise_over().is_none());
-        // A line that says something ends it at once.
+        // a good line ends it at once
         for ms in [30_000, 33_000, 36_000] {
             board.heard(at(ms));
         }

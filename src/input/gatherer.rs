@@ -1,4 +1,4 @@
-//! Makes one colour of readings that belong together, and tells it only when the console has changed it. Pure.
+//! Makes one colour of readings that belong together, and gives it only when the console has changed it. Pure.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use crate::dmx::{Channel, Frame, Levels, Rgb};
 /// one they would flash colours that nobody asked for.
 const TOGETHER: Duration = Duration::from_millis(10);
 
-/// A level that has not changed for this long is where the fader came to rest; it is told whatever the dead band.
+/// A level that has not changed for this long is where the fader came to rest; it is sent whatever the dead band.
 const REST: Duration = Duration::from_millis(200);
 
-/// What the console says, and what of it was told already.
+/// What the console shows, and what of it was sent.
 #[derive(Debug)]
 pub(super) struct Gatherer {
     channels: Vec<Reading>,
-    /// A fader that moves by this much or less is noisy, and is told only where it comes to rest.
+    /// A fader that moves by this much or less is noisy, and is sent only where it comes to rest.
     dead_band: u8,
-    /// When what was read is told, also when it is not complete.
+    /// When to send what was read, even if it is not complete.
     due: Option<Instant>,
-    /// The reading before: when, and of which channel.
+    /// The previous reading: when, and of which channel.
     last: Option<(Instant, Channel)>,
-    /// This colour followed the one before it without a pause.
+    /// This colour followed the previous one without a pause.
     close_behind: bool,
 }
 
@@ -32,28 +32,28 @@ struct Reading {
     channel: Channel,
     /// The newest level since the port was opened, and since when it has been that.
     level: Option<(u8, Instant)>,
-    /// The level that was told last.
+    /// The level that was sent last.
     told: Option<u8>,
-    /// Read since the last colour was told.
+    /// Read since the last colour was sent.
     fresh: bool,
 }
 
 impl Gatherer {
-    /// Reads so many channels, at most 3.
+    /// Reads this many channels, at most 3.
     pub(super) fn new(channels: u16, dead_band: u8) -> Self {
         let channels = Rgb::CHANNELS.into_iter().take(channels.into());
         let unread = |channel| Reading { channel, level: None, told: None, fresh: false };
         Self { channels: channels.map(unread).collect(), dead_band, due: None, last: None, close_behind: false }
     }
 
-    /// Whether a reading of this channel begins the next colour, so that what was read before has to be told first. In a
-    /// stream without pauses the channels rise within a colour; behind a pause they may come in any order.
+    /// Whether a reading of this channel begins the next colour, so that the present one must be sent first. In a stream
+    /// without pauses the channels rise within a colour; after a pause they may come in any order.
     pub(super) fn ends_before(&self, channel: Channel) -> bool {
         let known = self.channels.iter().any(|reading| reading.channel == channel);
         known && self.due.is_some() && self.close_behind && self.last.is_some_and(|(_, last)| channel <= last)
     }
 
-    /// A level was read; true when the colour is complete and need not wait.
+    /// Takes a level; true when the colour is complete and need not wait.
     pub(super) fn read(&mut self, channel: Channel, level: u8, now: Instant) -> bool {
         let Some(reading) = self.channels.iter_mut().find(|reading| reading.channel == channel) else { return false };
         reading.level = reading.level.filter(|(before, _)| *before == level).or(Some((level, now)));
@@ -71,9 +71,9 @@ impl Gatherer {
         self.due.or_else(|| self.channels.iter().filter_map(Reading::rests_at).min())
     }
 
-    /// The levels that the console has changed, and no others: whoever else has moved a channel keeps it. A channel is
-    /// held against `light` when it is told for the first time, later against itself: a console that stands still takes
-    /// nothing back.
+    /// The levels that the console has changed, and no others: whoever else has moved a channel keeps it. A channel is compared
+    /// with `light` when it is sent for the first time, later with itself: a console that stands still takes nothing
+    /// back.
     pub(super) fn tell(&mut self, light: &Frame, now: Instant) -> Option<Levels> {
         self.due = None;
         let mut levels = Levels::new();
@@ -88,7 +88,7 @@ impl Gatherer {
         (!levels.is_empty()).then_some(levels)
     }
 
-    /// What was told was taken.
+    /// What was sent was accepted.
     pub(super) fn taken(&mut self, levels: &Levels) {
         for &(channel, level) in levels {
             let told = self.channels.iter_mut().find(|reading| reading.channel == channel);
@@ -96,14 +96,14 @@ impl Gatherer {
         }
     }
 
-    /// What was told was not taken: it is told again, or what is read meanwhile.
+    /// What was sent was refused: it is sent again, or what is read meanwhile.
     pub(super) fn refused(&mut self, now: Instant) {
         self.due = Some(now + TOGETHER);
     }
 }
 
 impl Reading {
-    /// When a level that was not told will have come to rest.
+    /// When a level that was held back will have come to rest.
     fn rests_at(&self) -> Option<Instant> {
         let ((level, since), told) = (self.level?, self.told?);
         (level != told).then(|| since + REST)

@@ -1,7 +1,7 @@
 //! Light in: the serial line of a SparkFun DMX shield (or anything that writes the same lines) as a door for commands.
 //!
-//! parser (bytes → readings) → gatherer (readings → colours that changed) → serial (the task). It never changes light
-//! but by a command, and never takes back what somebody else has changed while the console stands still.
+//! parser (bytes → readings) → gatherer (readings → colours that changed) → serial (the task). It changes light only by
+//! commands, and never takes back what somebody else has changed while the console stands still.
 
 mod board;
 mod gatherer;
@@ -28,14 +28,14 @@ use serial::Serial;
 
 const NAME: &str = "input";
 
-/// How long the task may take to hear of the stop. It waits for nothing then but for a port that is being opened.
+/// How long the task may take to notice the stop. By then it waits for nothing but a port that is being opened.
 const LAST_LINE: Duration = Duration::from_millis(200);
 
 /// What the input needs from the rest of the house.
 pub struct InputDeps {
     /// `[input]`
     pub settings: config::Input,
-    /// The port that the settings name for the USB output; empty when they name none, or it does not run.
+    /// The port that the settings name for the USB output; empty if they name none, or that output is off.
     pub usb_port: String,
     /// Where commands go.
     pub intake: Intake,
@@ -84,7 +84,7 @@ pub fn start(deps: InputDeps) -> Input {
 }
 
 impl Input {
-    /// How it fares.
+    /// Its state.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<PortStatus> {
         self.status.clone()

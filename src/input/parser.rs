@@ -2,43 +2,43 @@
 
 use crate::dmx::Channel;
 
-/// No line that means something is longer: one that is counts as ignored each time it has grown by so much, so that noise
-/// without line ends is seen.
+/// No meaningful line is longer. A longer one counts as ignored each time it has grown by this much, so that noise without
+/// line ends is seen.
 const LONGEST: usize = 256;
 
 const ESCAPE: u8 = 0x1B;
 
-/// What a line said.
+/// The meaning of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// The level of a channel.
     Reading(Channel, u8),
-    /// Something else.
+    /// Anything else.
     Ignored,
 }
 
-/// Cuts bytes into lines and reads them. A line counts when it has ended: until then `12` may become `123`.
+/// Cuts bytes into lines and reads them. A line counts once it has ended: until then `12` may become `123`.
 #[derive(Debug, Default)]
 pub struct Parser {
     line: Vec<u8>,
-    /// The line was too long: what is left of it says nothing.
+    /// The line was too long: the rest of it means nothing.
     overlong: bool,
     escape: Escape,
 }
 
-/// Where in an escape sequence it is (ECMA-48): ESP-IDF colours its log, `\x1b[0;32m`.
+/// Where it is in an escape sequence (ECMA-48): ESP-IDF colours its log, `\x1b[0;32m`.
 #[derive(Clone, Copy, Debug, Default)]
 enum Escape {
     #[default]
     Outside,
-    /// Behind ESC.
+    /// After ESC.
     Begun,
-    /// Behind `ESC [`, until the final byte.
+    /// After `ESC [`, until the final byte.
     Control,
 }
 
 impl Parser {
-    /// Takes what came over the line and tells what each line said that has ended.
+    /// Takes bytes from the line, and gives the meaning of each line that has ended.
     pub fn take(&mut self, bytes: &[u8], mut heard: impl FnMut(Heard)) {
         for &byte in bytes {
             if matches!(byte, b'\n' | b'\r') {
@@ -58,7 +58,7 @@ impl Parser {
         }
     }
 
-    /// Whether a byte belongs to an escape sequence, which says nothing.
+    /// Whether a byte belongs to an escape sequence, which means nothing.
     fn escaped(&mut self, byte: u8) -> bool {
         let (next, escaped) = match (self.escape, byte) {
             (_, ESCAPE) => (Escape::Begun, true),
@@ -76,7 +76,7 @@ impl Parser {
 
 fn reading(line: &[u8]) -> Heard {
     let read = || {
-        // The last one: what stands before it is junk, or a line that lost its end.
+        // the last one: anything before it is junk, or a line that lost its end
         let start = line.windows(3).rposition(|word| word.eq_ignore_ascii_case(b"dmx"))?;
         let mut rest = Words(line.get(start..)?);
         for word in ["dmx", ":", "read", "value", "from", "channel"] {
@@ -90,7 +90,7 @@ fn reading(line: &[u8]) -> Heard {
     read().unwrap_or(Heard::Ignored)
 }
 
-/// What is left of a line.
+/// The rest of a line.
 struct Words<'a>(&'a [u8]);
 
 impl Words<'_> {

@@ -1,4 +1,4 @@
-//! The input's task: opens the line, reads it, submits what the console changed, and comes back after an unplug.
+//! The input's task: opens the line, reads it, submits what the console has changed, and comes back after an unplug.
 
 use std::future::pending;
 use std::io;
@@ -17,7 +17,7 @@ use crate::kit::stop::Stop;
 use crate::kit::tty::{Line, OpenError};
 use crate::kit::usb::{self, Named};
 
-/// Pauses between tries to open, as for outputs (CONTRACT, section 8).
+/// Pauses between attempts to open, as for outputs (CONTRACT, section 8).
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -33,7 +33,7 @@ pub(super) enum InputError {
     /// It cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It broke off.
+    /// It was cut off.
     #[error("reading {port}: {source} (was it unplugged?)")]
     Read {
         /// Where it was.
@@ -58,13 +58,13 @@ impl InputError {
     }
 }
 
-/// The port that is open is not the right one any more.
+/// The open port is no longer the right one.
 struct Strayed;
 
 /// The input at work.
 pub(super) struct Serial {
     pub(super) port: Named,
-    /// The port that the settings name for the USB output; empty when they name none.
+    /// The port that the settings name for the USB output; empty if they name none.
     pub(super) usb_port: String,
     pub(super) baud: u32,
     pub(super) channels: u16,
@@ -98,11 +98,11 @@ impl Serial {
         }
     }
 
-    /// Opens the port and reads it for as long as it works and is the right one.
+    /// Opens the port, and reads it as long as it works and is the right one.
     async fn listen(&mut self) -> Result<Strayed, InputError> {
         let devices = usb::devices().await;
         let port = self.port.whereabouts(&devices);
-        // Whichever came first would have it, another one after each start: light goes before what reads it.
+        // Otherwise whichever came first would have it, a different one after each start: light goes before its input.
         if !self.usb_port.is_empty() && usb::same_file(&port, &self.usb_port) {
             return Err(OpenError::Ours { path: port, other: "usb.port" }.into());
         }
@@ -114,7 +114,7 @@ impl Serial {
         let mut look = Instant::now() + usb::LOOK;
         loop {
             tokio::select! {
-                biased; // what has arrived is read before time decides; after each read time has its say below
+                biased; // what has arrived is read before timers count; after each read they get their turn below
                 read = line.read(&mut buffer) => {
                     let read = read.map_err(|source| InputError::Read { port: port.clone(), source })?;
                     self.board.heard(Instant::now());
@@ -145,7 +145,7 @@ impl Serial {
         }
     }
 
-    /// Takes what a line said.
+    /// Takes the meaning of a line.
     async fn hear(&mut self, heard: Heard, gatherer: &mut Gatherer) {
         let Heard::Reading(channel, level) = heard else { return self.board.metrics.ignored.inc() };
         self.board.reading();
@@ -157,7 +157,7 @@ impl Serial {
         }
     }
 
-    /// Submits what the console has changed. Meanwhile nothing is read: that is this door's way to wait.
+    /// Submits what the console has changed. Nothing is read meanwhile, which slows this door down.
     async fn tell(&mut self, gatherer: &mut Gatherer) {
         let state = self.feed.state();
         let now = state.frame(self.universe).unwrap_or(&Frame::DARK);
@@ -173,7 +173,7 @@ impl Serial {
                 gatherer.taken(&levels);
                 self.board.commanded();
             }
-            // It had to make room (with a `src` of `ui`), or the end is near.
+            // it had to make room (with a `src` of `ui`), or the appliance is stopping
             Err(_) => gatherer.refused(Instant::now()),
         }
     }

@@ -1,4 +1,4 @@
-//! The projects there are, and which one is active. Pure.
+//! The list of projects, and which one is active. Pure.
 
 use super::Tag;
 use crate::dmx::ProjectId;
@@ -7,7 +7,7 @@ use crate::wire::Project;
 /// All projects, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalogue {
-    /// The active one; it is among the projects.
+    /// The active one, which is in the list.
     pub active: ProjectId,
     /// Never empty.
     pub projects: Vec<Project>,
@@ -25,7 +25,7 @@ impl Catalogue {
         self.projects.iter().find(|project| project.id == *id)
     }
 
-    /// Which content the list is: what people say in it, and its times, which backups and kept looks move.
+    /// The content that this list is: what people have written, and times, which backups and scenes change.
     #[must_use]
     pub fn tag(&self) -> Tag {
         let said = self.projects.iter().map(|project| Tag::of_project(project).to_string()).collect::<Vec<_>>();

@@ -1,21 +1,22 @@
-//! How a project's documents are kept: scenes and show, each a document of the store.
+//! How a project's documents are stored: scenes and show, each a document of the store.
 
 use super::EditError;
 use crate::dmx::ProjectId;
 use crate::store::{Ahead, Batch, Kept, Store};
 use crate::wire::{Scene, Show, ShowFile, scenes};
 
-/// Documents of all projects together: what the snapshot of the store, which is read whole at a start, may have on a Pi
-/// with 1 GiB.
+/// Documents of all projects together. The store's snapshot, which is read whole at a start, must fit into a Pi with
+/// 1 GiB.
 pub(super) const MAX_BYTES: u64 = 64 << 20;
 
-/// Scenes and show of one project: as much as comes in by one `/import` (CONTRACT, section 3), so that an export can.
+/// Scenes and show of one project: as much as one `/import` takes (CONTRACT, section 3), so that one
+/// takes every export.
 pub(super) const MAX_PROJECT_BYTES: u64 = 8 << 20;
 
-/// Of a project without scenes.
+/// The scenes of a project without any.
 pub(super) const NO_SCENES: &[u8] = b"[]";
 
-/// Of a project without a show.
+/// The show of a project without one.
 pub(super) const NO_SHOW: &[u8] = b"{}";
 
 fn scenes_key(project: &ProjectId) -> String {
@@ -26,12 +27,12 @@ fn show_key(project: &ProjectId) -> String {
     format!("{project}/show")
 }
 
-/// Scenes and show as they are stored.
+/// Scenes and show as stored.
 #[derive(Clone, Debug)]
 pub(super) struct Documents {
     pub(super) scenes: Vec<u8>,
     pub(super) show: Vec<u8>,
-    /// One of them cannot be read any more and is given as empty.
+    /// One of them can no longer be read, and is given as empty.
     pub(super) damaged: bool,
 }
 
@@ -41,10 +42,10 @@ impl Documents {
     }
 }
 
-/// Documents as words.
+/// The documents as JSON.
 ///
 /// # Errors
-/// They are not what was checked when it came in.
+/// They are not what was checked when they were stored.
 pub(super) fn file(scenes_bytes: &[u8], show: &[u8]) -> Result<ShowFile, EditError> {
     let show = ShowFile::from_json(show, 0).map_err(|_| EditError::Damaged)?.show;
     Ok(ShowFile { show, scenes: Some(scenes(scenes_bytes, 0).map_err(|_| EditError::Damaged)?) })
@@ -56,11 +57,11 @@ pub(super) fn file(scenes_bytes: &[u8], show: &[u8]) -> Result<ShowFile, EditErr
 /// The database cannot be read now.
 pub(super) async fn read(store: &Store, project: &ProjectId) -> Result<Documents, EditError> {
     let stored = read_anyway(store, project).await?;
-    // Request afterwards: what was read while it went away is not what is kept.
+    // ask afterwards: what was read while the database failed may be out of date
     if store.is_whole() { Ok(stored) } else { Err(EditError::NotNow) }
 }
 
-/// Reads them as they are in what can be read now. Beside the runtime: they may come from files.
+/// Reads them from whatever can be read now, off the runtime, since they may come from files.
 ///
 /// # Errors
 /// The runtime is ending.
@@ -81,12 +82,12 @@ fn bytes(kept: Kept, otherwise: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Bytes that a project's documents have.
+/// Size of a project's documents in bytes.
 pub(super) fn length(store: &Store, project: &ProjectId) -> u64 {
     store.document_length(&scenes_key(project)) + store.document_length(&show_key(project))
 }
 
-/// Documents that are written and not valid yet; `None`: that one stays as it is.
+/// Documents that are written but not valid yet; `None`: that one stays as it is.
 pub(super) struct Pending {
     scenes: Option<Ahead>,
     show: Option<Ahead>,
@@ -104,7 +105,7 @@ pub(super) async fn write_ahead(store: &Store, scenes: Option<&[u8]>, show: Opti
     pending
 }
 
-/// Has the batch make them the project's.
+/// Makes them the project's with this batch.
 pub(super) fn replace(store: &Store, batch: &mut Batch, project: &ProjectId, pending: Pending) {
     if let Some(scenes) = pending.scenes {
         store.replace_document(batch, &scenes_key(project), Some(scenes));
@@ -114,13 +115,13 @@ pub(super) fn replace(store: &Store, batch: &mut Batch, project: &ProjectId, pen
     }
 }
 
-/// Has the batch forget them.
+/// Drops them with this batch.
 pub(super) fn forget(store: &Store, batch: &mut Batch, project: &ProjectId) {
     store.replace_document(batch, &scenes_key(project), None);
     store.replace_document(batch, &show_key(project), None);
 }
 
 pub(super) fn json(value: &impl serde::Serialize) -> Vec<u8> {
-    // JSON values and plain structs: an error cannot happen.
+    // JSON values and plain structs never fail to serialise
     serde_json::to_vec(value).unwrap_or_default()
 }

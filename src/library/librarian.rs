@@ -1,4 +1,4 @@
-//! The librarian: does every edit of projects and documents, one after the other, each whole or not at all.
+//! The librarian: makes every edit of projects and documents, one after the other, each as a whole or not at all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,19 +20,19 @@ use crate::kit::stop::Stop;
 use crate::store::{Batch, Store, Tree};
 use crate::wire::{ImportMode, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot, scenes};
 
-/// Projects at the most: the light of each is written whole at the head of every journal, 512 bytes a universe.
+/// Most projects: the light of each is written whole at the head of every journal, 512 bytes per universe.
 const MAX_PROJECTS: usize = 100;
 
-/// Format of what is kept of a project.
+/// Format of what is stored for a project.
 pub(super) const FORMAT: u8 = 1;
 
-/// Between two looks whether the database can be read again.
+/// How often to check whether the database can be read again.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Where the caller gets its answer.
 type Reply<T> = oneshot::Sender<Result<T, EditError>>;
 
-/// What the librarian can be asked to do.
+/// What the librarian can do.
 pub(super) enum Job {
     Create {
         edit: ProjectEdit,
@@ -92,14 +92,14 @@ pub(super) struct Request {
     pub(super) expected: Expected,
 }
 
-/// The project that is active at a start.
+/// The project that is active at the start.
 #[must_use]
 pub fn active_at_start(store: &Store, several: bool) -> ProjectId {
     let kept = if several { engine::active(store) } else { None };
     kept.unwrap_or_else(ProjectId::default_project)
 }
 
-/// The one who edits.
+/// The editor.
 pub(super) struct Librarian {
     deps: LibraryDeps,
     view: watch::Sender<Arc<View>>,
@@ -118,7 +118,7 @@ impl Librarian {
         (Self { deps, view, stale }, read)
     }
 
-    /// Runs until nobody can ask any more.
+    /// Runs until the library is closed and no job is left.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut stop: Stop) {
         loop {
             let job = tokio::select! {
@@ -159,18 +159,18 @@ impl Librarian {
         }
     }
 
-    /// Whether anything may be edited: not over what is older than it should be.
+    /// Whether edits are possible: not on top of something older than it should be.
     fn whole(&self) -> Result<(), EditError> {
         if self.deps.store.is_whole() && !self.stale { Ok(()) } else { Err(EditError::NotNow) }
     }
 
-    /// Once the database can be read: what is kept, in the place of what the last snapshot of it held.
+    /// Once the database can be read again: shows what is stored instead of what the last snapshot held.
     async fn read_again(&mut self) {
         if self.stale && self.deps.store.is_whole() {
             let now = self.view();
             if let Ok(view) = read(&self.deps, now.catalogue.active.clone(), now.edition + 1).await {
                 self.publish(view);
-                self.stale = !self.deps.store.is_whole(); // it may have gone while it was read
+                self.stale = !self.deps.store.is_whole(); // it may have failed while it was read
             }
         }
     }
@@ -234,7 +234,7 @@ impl Librarian {
         self.change(id, |project| project.last_backup_at = Some(at_ms)).await.map(drop)
     }
 
-    /// Changes what is known about a project.
+    /// Changes what people have written about a project.
     async fn change(&self, id: &ProjectId, change: impl FnOnce(&mut Project)) -> Result<Project, EditError> {
         self.whole()?;
         let mut after = (*self.view()).clone();
@@ -290,7 +290,7 @@ impl Librarian {
         self.put_documents(Some(json(&scenes)), None).await
     }
 
-    /// Edits one scene, in one step with a command if there is one.
+    /// Edits one scene, together with a command if there is one.
     async fn edit_scenes(
         &self,
         edit: SceneEdit,
@@ -340,7 +340,7 @@ impl Librarian {
         let now = view.clone();
         let replaces_all = mode == ImportMode::Replace && file.scenes.is_some();
         let work = move || {
-            // What is damaged can be replaced as a whole, and is nothing to build on.
+            // a damaged document can be replaced as a whole, but not edited
             let now = if now.damaged && replaces_all && !dry { ShowFile::default() } else { now.file()? };
             let file = file.over(&now, mode);
             file.check().map_err(|refusal| EditError::TooMuch(refusal.to_string()))?;
@@ -364,7 +364,7 @@ impl Librarian {
         Ok(self.documents_replaced(after, scenes, show).await)
     }
 
-    /// What replaces documents of the active project once it is kept, and the view to build on.
+    /// The batch that replaces documents of the active project, and the view after it.
     async fn prepare(&self, scenes: Option<&[u8]>, show: Option<&[u8]>) -> Result<(Batch, View), EditError> {
         let after = (*self.view()).clone();
         let active = &after.catalogue.active;
@@ -374,7 +374,7 @@ impl Librarian {
         Ok((batch, after))
     }
 
-    /// Documents of the active project are other ones since.
+    /// The documents of the active project have changed.
     async fn documents_replaced(&self, mut after: View, scenes: Option<Vec<u8>>, show: Option<Vec<u8>>) -> Arc<View> {
         after.damaged &= scenes.is_none() || show.is_none();
         after.show = show.map_or(after.show, Bytes::from);
@@ -390,13 +390,13 @@ impl Librarian {
         view
     }
 
-    /// A scene in effect that is gone, or another light, is not in effect.
+    /// A scene in effect that was deleted, or whose light changed, is no longer in effect.
     async fn end_scene_unless_kept(&self, view: &View) {
         let state = self.deps.feed.state();
         let Some(effect) = state.desk().scene_in_effect() else { return };
         let kept = view.looks().iter().find(|look| look.id == effect.scene);
         if !kept.is_some_and(|look| state.is_at(&look.patches())) {
-            self.deps.engine.control(Control::EndScene(effect.scene.clone())).await; // None: the end is near
+            self.deps.engine.control(Control::EndScene(effect.scene.clone())).await; // None: the appliance is stopping
         }
     }
 
@@ -435,7 +435,7 @@ impl Librarian {
         Ok(Document { project: id.clone(), bytes: blocking(work).await?, edition })
     }
 
-    /// Writes documents ahead, if they fit beside all others.
+    /// Writes documents ahead, if there is room for them beside all others.
     async fn write_ahead(
         &self,
         project: &ProjectId,
@@ -488,7 +488,7 @@ impl Librarian {
         self.deps.store.sync().await;
     }
 
-    /// A view, and what publishes it: with the light that belongs to it, since who hears of that asks for the documents.
+    /// A view, and what publishes it together with its light, since whoever hears of the light asks for the documents.
     fn to_publish(&self, view: View) -> (Arc<View>, impl FnOnce() + Send + 'static) {
         let view = Arc::new(view);
         let (sender, new) = (self.view.clone(), view.clone());
@@ -508,12 +508,12 @@ async fn read(deps: &LibraryDeps, active: ProjectId, edition: u64) -> Result<Vie
     let stored = documents::read_anyway(store, &active).await?;
     let kept = store.scan(Tree::Projects, b"").into_iter();
     let mut projects: Vec<Project> = kept.filter_map(|(key, value)| store.parse(&key, &value, FORMAT)).collect();
-    // Light without a project (its entry was damaged) gets a name, so that nobody loses a show.
+    // Light without a project (whose entry was damaged) gets a name, so that nobody loses a show.
     let mut batch = Batch::default();
     for id in engine::projects(store).into_iter().chain([active.clone()]) {
         if !projects.iter().any(|project| project.id == id) {
             projects.push(Project::new(id.clone(), name_of(&id), clock::now_ms()));
-            // What another dmxd wrote is not replaced.
+            // a value of another dmxd is not replaced
             let entry = store.get(Tree::Projects, id.as_str().as_bytes());
             if entry.is_none_or(|value| store.knows(id.as_str().as_bytes(), &value, FORMAT)) {
                 projects.last().into_iter().for_each(|project| keep(&mut batch, project));
@@ -530,13 +530,13 @@ async fn read(deps: &LibraryDeps, active: ProjectId, edition: u64) -> Result<Vie
     Ok(view)
 }
 
-/// Scenes as light; none when they cannot be read.
+/// Scenes as light; none if they cannot be read.
 async fn looks(bytes: Bytes, universes: u8) -> Arc<Vec<Look>> {
     let work = move || Ok(scenes(&bytes, 0).unwrap_or_default().iter().map(|scene| scene.look(universes)).collect());
     Arc::new(blocking(work).await.unwrap_or_default())
 }
 
-/// Work for the processor, off the threads that serve.
+/// Work for the processor, off the runtime.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EditError> + Send + 'static,
 ) -> Result<T, EditError> {
@@ -544,7 +544,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 impl View {
-    /// Of a project whose documents cannot be read yet.
+    /// For a project whose documents cannot be read yet.
     fn empty(active: ProjectId) -> Self {
         let project = Project::new(active.clone(), name_of(&active), clock::now_ms());
         let (scenes, show) = (Bytes::from_static(documents::NO_SCENES), Bytes::from_static(documents::NO_SHOW));
@@ -562,7 +562,7 @@ impl View {
         }
     }
 
-    /// Other documents.
+    /// The same with other documents.
     async fn take(&mut self, stored: Documents, universes: u8) {
         (self.scenes, self.show, self.damaged) = (stored.scenes.into(), stored.show.into(), stored.damaged);
         self.looks = looks(self.scenes.clone(), universes).await;
@@ -570,7 +570,7 @@ impl View {
         self.edition += 1;
     }
 
-    /// Tags for its documents. With the project: the same list in another one is another document.
+    /// Tags for its documents. The project is part of them: the same list in another project is another document.
     async fn tag(&mut self) {
         let (project, scenes, show) = (self.catalogue.active.clone(), self.scenes.clone(), self.show.clone());
         let tags = move || {
@@ -584,7 +584,7 @@ impl View {
     }
 }
 
-/// What a project is called that has no other name.
+/// The name of a project that has no other.
 pub(super) fn name_of(id: &ProjectId) -> &str {
     if *id == ProjectId::default_project() { "Default" } else { id.as_str() }
 }

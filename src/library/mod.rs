@@ -1,7 +1,7 @@
 //! Projects, scenes and show: reading and editing what the store keeps of them.
 //!
-//! One task, the librarian, does every edit, one after the other, so that two clients never meet in the middle; everybody
-//! reads the view it publishes. Light it never touches but through the engine.
+//! One task, the librarian, makes every edit, one after the other, so that two clients never collide; everybody reads the
+//! view it publishes. It changes light only through the engine.
 
 mod catalogue;
 mod documents;
@@ -33,10 +33,10 @@ pub use tag::{Expected, Tag};
 use librarian::{Job, Librarian, Request};
 use predecessor::Takeover;
 
-/// Requests that may wait; with more, the caller waits.
+/// Jobs that may wait; beyond that, the caller waits.
 const MAX_WAITING: usize = 16;
 
-/// Why an edit was not made. Nothing has changed then.
+/// Why an edit was refused. Nothing has changed then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
     /// There is no such project.
@@ -54,13 +54,13 @@ pub enum EditError {
     /// Scenes or show are not the edition that the request expects.
     #[error("scenes or show were edited meanwhile")]
     Changed,
-    /// The document is another one than the client expected; its tag now.
+    /// The document is not the one that the client expected; its present tag.
     #[error("it has changed since you read it: read it again and repeat your change")]
     Outdated(Option<Tag>),
-    /// Scenes or show are damaged, so that nothing can be built on them.
+    /// Scenes or show are damaged, so nothing can be edited in them.
     #[error("scenes or show of this project are damaged; restore a backup, or replace both by /import with scenes")]
     Damaged,
-    /// What is kept cannot be read now.
+    /// What is stored cannot be read now.
     #[error("the database cannot be read now, so nothing may be changed; /readyz says why")]
     NotNow,
     /// The appliance is stopping.
@@ -68,22 +68,22 @@ pub enum EditError {
     Stopping,
 }
 
-/// What is read: the projects, and the documents of the active one.
+/// What readers see: the projects, and the documents of the active one.
 #[derive(Clone, Debug)]
 pub struct View {
     /// All projects.
     pub catalogue: Catalogue,
-    /// Scenes of the active one: a JSON list.
+    /// Scenes of the active project: a JSON list.
     pub scenes: Bytes,
     /// Its show without the scenes: a JSON object.
     pub show: Bytes,
-    /// One of them was damaged and is shown as empty.
+    /// One of them was damaged, and is shown as empty.
     pub damaged: bool,
-    /// Which content the scenes are.
+    /// The tag of the scenes.
     pub scenes_tag: Tag,
-    /// Which content scenes and show are together.
+    /// The tag of scenes and show together.
     pub file_tag: Tag,
-    /// What of a predecessor's files is not here.
+    /// What of a predecessor's files was not imported.
     pub takeover: Arc<Takeover>,
     /// Rises with each change of scenes, show or active project.
     pub edition: u64,
@@ -96,10 +96,10 @@ pub struct View {
 /// Why a scene was not edited.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SceneError {
-    /// By itself.
+    /// The scene itself is at fault.
     #[error(transparent)]
     Edit(#[from] NotEdited),
-    /// By the library.
+    /// The library refused.
     #[error(transparent)]
     Library(#[from] EditError),
 }
@@ -107,16 +107,16 @@ pub enum SceneError {
 /// A scene that was edited.
 #[derive(Clone, Debug)]
 pub struct EditedScene {
-    /// As it is since; as it was when it was deleted.
+    /// The scene now; as it last was if it was deleted.
     pub scene: Scene,
-    /// What became of the command; `Applied` with the newest `seq` when there was none.
+    /// The outcome of the command; `Applied` with the newest `seq` without one.
     pub outcome: Outcome,
-    /// Everything since.
+    /// The view after it.
     pub view: Arc<View>,
 }
 
 impl View {
-    /// The documents as words. Takes its time for large ones.
+    /// The documents as JSON. Takes a while for large ones.
     ///
     /// # Errors
     /// They are damaged.
@@ -133,19 +133,19 @@ impl View {
         self.scenes == documents::NO_SCENES && self.show == documents::NO_SHOW
     }
 
-    /// Whether another project became the active one within that time.
+    /// Whether another project became active within that time.
     #[must_use]
     pub fn switched_within(&self, time: Duration) -> bool {
         self.switched.is_some_and(|at| at.elapsed() < time)
     }
 
-    /// The scenes as light, in their order.
+    /// The scenes as light, in order.
     #[must_use]
     pub fn looks(&self) -> &[Look] {
         &self.looks
     }
 
-    /// The scene of that name, else the one of that id.
+    /// The scene of that name, else the one with that id.
     #[must_use]
     pub fn look(&self, name: &str) -> Option<&Look> {
         let found = self.looks.iter().find(|look| look.name == name);
@@ -160,34 +160,34 @@ pub struct Imported {
     pub file: ShowFile,
     /// By list.
     pub changes: BTreeMap<String, ListChanges>,
-    /// Which content the project holds now.
+    /// The project's tag now.
     pub tag: Tag,
 }
 
 /// The active project as one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// Whose.
+    /// The project.
     pub project: ProjectId,
     /// Snapshot JSON.
     pub bytes: Vec<u8>,
-    /// Which edition of scenes and show this is; another one after each edit, in one run.
+    /// Edition of scenes and show: within one run, another one after each edit.
     pub edition: u64,
 }
 
 /// What the library needs from the rest of the house.
 pub struct LibraryDeps {
-    /// Whether there may be several projects; else there is `default` alone.
+    /// Whether there may be several projects; else there is only `default`.
     pub several: bool,
-    /// Where everything is kept.
+    /// The store.
     pub store: Store,
-    /// Where light is switched.
+    /// Where light is changed.
     pub engine: engine::Handle,
-    /// Where the light is read.
+    /// Where light is read.
     pub feed: Feed,
     /// Universes that may be commanded: those from 0 on.
     pub universes: u8,
-    /// Where it hangs that a predecessor's files could not all be taken over.
+    /// Reports files of a predecessor that could not be imported.
     pub health: Health,
 }
 
@@ -219,7 +219,7 @@ impl Library {
         self.several
     }
 
-    /// No job is taken any more; those that wait are done.
+    /// Takes no more jobs; those that wait are done.
     pub fn close(&self) {
         self.stopper.stop();
     }
@@ -230,19 +230,19 @@ impl Library {
         self.universes
     }
 
-    /// As it is now.
+    /// The present view.
     #[must_use]
     pub fn view(&self) -> Arc<View> {
         self.view.borrow().clone()
     }
 
-    /// The same library for one edit of a document that must be what the client expects: else it is [`EditError::Outdated`].
+    /// The same library for one edit of a document that must be what the client expects: else [`EditError::Outdated`].
     #[must_use]
     pub fn expecting(&self, expected: Expected) -> Self {
         Self { expected, ..self.clone() }
     }
 
-    /// Makes a project; all of them.
+    /// Creates a project; gives all of them.
     ///
     /// # Errors
     /// No such template, or a limit.
@@ -250,7 +250,7 @@ impl Library {
         self.job(|reply| Job::Create { edit, reply }).await
     }
 
-    /// Changes what is known about a project.
+    /// Changes what people have written about a project.
     ///
     /// # Errors
     /// There is none.
@@ -258,7 +258,7 @@ impl Library {
         self.job(|reply| Job::Edit { id, edit, reply }).await
     }
 
-    /// Makes a project the active one; all of them.
+    /// Makes a project the active one; gives all of them.
     ///
     /// # Errors
     /// There is none.
@@ -266,7 +266,7 @@ impl Library {
         self.job(|reply| Job::Select { id, reply }).await
     }
 
-    /// Deletes a project that is not active; those that are left.
+    /// Deletes a project that is not active; gives the rest.
     ///
     /// # Errors
     /// There is none, or it is active.
@@ -274,7 +274,7 @@ impl Library {
         self.job(|reply| Job::Delete { id, reply }).await
     }
 
-    /// Replaces the scenes of the active project; everything since.
+    /// Replaces the scenes of the active project; gives the new view.
     ///
     /// # Errors
     /// A limit.
@@ -285,12 +285,12 @@ impl Library {
     /// Edits one scene of the active project.
     ///
     /// # Errors
-    /// No such scene, what it would be is wrong, or a limit.
+    /// There is no such scene, its new content is invalid, or a limit is reached.
     pub async fn edit_scenes(&self, edit: SceneEdit) -> Result<EditedScene, SceneError> {
         self.order_scene(edit, None).await.await.unwrap_or(Err(EditError::Stopping.into()))
     }
 
-    /// The same for a door that goes on meanwhile. With a command, only if that is no duplicate, and in one step with it.
+    /// The same for a door that does not wait. With a command, only if that is not a duplicate, and in one batch with it.
     pub async fn order_scene(
         &self,
         edit: SceneEdit,
@@ -298,11 +298,11 @@ impl Library {
     ) -> oneshot::Receiver<Result<EditedScene, SceneError>> {
         let (reply, done) = oneshot::channel();
         let job = Job::EditScenes { edit, command: command.map(Box::new), reply };
-        let _ = self.ask(job).await; // Err: it stops, which the receiver hears
+        let _ = self.ask(job).await; // Err: the library stops, which the receiver learns
         done
     }
 
-    /// Takes a show file into the active project, or with `dry` only says what that would change.
+    /// Takes a show file into the active project; with `dry` it only reports what would change.
     ///
     /// # Errors
     /// A limit.
@@ -321,12 +321,12 @@ impl Library {
     /// Replaces light, scenes and show of a project in one step, if its documents are of that edition.
     ///
     /// # Errors
-    /// It is not the active one, another edition, or a limit.
+    /// It is not the active one, not that edition, or a limit is reached.
     pub async fn adopt(&self, project: ProjectId, snapshot: Snapshot, edition: u64) -> Result<(), EditError> {
         self.job(|reply| Job::Adopt { project, snapshot, edition, reply }).await
     }
 
-    /// Takes notice of what could not be taken over; everything since.
+    /// Dismisses what could not be imported; gives the new view.
     ///
     /// # Errors
     /// The database cannot be read now.
@@ -334,10 +334,10 @@ impl Library {
         self.job(|reply| Job::AcknowledgeTakeover { reply }).await
     }
 
-    /// Notes a verified backup.
+    /// Records a verified backup.
     ///
     /// # Errors
-    /// There is no such project any more.
+    /// The project no longer exists.
     pub async fn backed_up(&self, project: ProjectId, at_ms: u64) -> Result<(), EditError> {
         self.job(|reply| Job::BackedUp { project, at_ms, reply }).await
     }

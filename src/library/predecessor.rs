@@ -1,7 +1,7 @@
-//! What the predecessor left in its folders, taken over at the first start. Its files are read and left as they are.
+//! The predecessor's files, imported at the first start. They are read and left as they are.
 //!
-//! A file that cannot be read then is tried again at each start; what it holds comes in beside what is there by then, and
-//! never over it. What was left out of a file is named until somebody acknowledges that.
+//! A file that cannot be read then is tried again at each start; its content comes in beside what is there by then, never
+//! over it. Whatever was left out of a file is reported until somebody acknowledges it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,57 +25,57 @@ use crate::store::{Batch, Store, Tree};
 use crate::wire::{self, ImportMode, Project, Scene, Show, ShowFile};
 use crate::wire::{salvage_lamp, salvage_scenes, salvage_show};
 
-/// Key in `Tree::Projects` of what is known of the takeover: it is there once one was tried. No project has such an id.
+/// Key in `Tree::Projects` of what is known of the import: present once one was tried. No project has such an id.
 const RECORD: &str = "@predecessor";
 
 /// Problem in `/readyz`.
 const INCOMPLETE: &str = "IMPORT_INCOMPLETE";
 
-/// The list of projects, as files are named here: below the root; those of the data folder have no slash in their names.
+/// The list of projects, as files are named here: relative to the root; names of files in the data folder have no slash.
 const LIST: &str = "projects.json";
 
-/// Items that are kept by name at the most: a record is one value of the store.
+/// Most items recorded by name: a record is one value of the store.
 const NAMED: usize = 100;
 
-/// Why a file is unread that is not at fault itself.
+/// Why a file was not read although nothing is wrong with it.
 const OURS: &str = "dmxd cannot add to this project now";
 
-/// Bytes of a project's documents that an earlier build wrote for one without any: `[]` and `{}`.
+/// Size of the documents that an earlier build wrote for a project without any: `[]` and `{}`.
 const EMPTY: u64 = 4;
 
-/// Items that stand in a message; the rest is asked for.
+/// Items named in a message; a request gives the rest.
 const TOLD: usize = 5;
 
-/// Where the predecessor's files are looked for.
+/// Where to look for the predecessor's files.
 #[derive(Clone, Debug)]
 pub struct Folders {
-    /// `state.json` and `cmd_seen.json` of the one project there was without projects.
+    /// `state.json` and `cmd_seen.json` of the only project there was while projects were off.
     pub data: PathBuf,
     /// `projects.json`, and a folder for each project.
     pub projects: PathBuf,
-    /// Somebody has named that folder, so that it should be there.
+    /// Somebody has named that folder, so it should be there.
     pub named: bool,
 }
 
-/// How its ids are taken over.
+/// How its command ids are imported.
 #[derive(Clone, Copy, Debug)]
 pub struct Ids {
-    /// Older ones are forgotten.
+    /// Older ones are left out.
     pub ttl: Duration,
-    /// At most so many, the newest.
+    /// At most this many, the newest.
     pub most: usize,
 }
 
-/// What of the predecessor's is not here.
+/// What of the predecessor's files is not here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(title = "Takeover", description = "What of the predecessor's files could not be taken over.")]
 pub struct Takeover {
     /// Files that could not be read; each start tries again.
     pub unread: Vec<Unread>,
-    /// Single things that were left out of files that could be read, until somebody acknowledges that.
+    /// Items that were left out of readable files, until somebody acknowledges that.
     pub left_out: Vec<LeftOut>,
-    /// So many more were left out than are named.
+    /// Items left out beyond those named.
     pub more: usize,
 }
 
@@ -84,25 +84,25 @@ pub struct Takeover {
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "UnreadFile", description = "A file of the predecessor's that could not be read.")]
 pub struct Unread {
-    /// Which one: below the folder of projects, or without a slash in the data folder.
+    /// Its name: relative to the folder of projects, or without a slash in the data folder.
     pub file: String,
-    /// Its path when it was tried last.
+    /// Its path at the last attempt.
     pub path: String,
     /// Why not.
     pub why: String,
-    /// It may be whole: the system refuses it, or dmxd's own store did. It is not acknowledged away.
+    /// It may be intact: the system or dmxd's own store refused it. Acknowledging does not dismiss it.
     pub refused: bool,
 }
 
-/// A thing that was left out.
+/// An item that was left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "LeftOut", description = "A thing of a predecessor's file that was left out.")]
 pub struct LeftOut {
     /// Path of the file.
     pub path: String,
-    /// Which thing.
+    /// The item.
     pub item: String,
-    /// What would have been right.
+    /// What would have been valid.
     pub why: String,
 }
 
@@ -110,11 +110,11 @@ impl Takeover {
     /// What the store knows.
     pub(super) fn kept(store: &Store) -> Option<Self> {
         let value = store.get(Tree::Projects, RECORD.as_bytes())?;
-        // Before there was more to say it was the time alone.
+        // earlier builds recorded the time alone
         Some(store.parse(RECORD.as_bytes(), &value, FORMAT).unwrap_or_default())
     }
 
-    /// Whether it is what earlier builds noted, that alone.
+    /// Whether earlier builds recorded it, without details.
     fn is_a_time(store: &Store) -> bool {
         store.get(Tree::Projects, RECORD.as_bytes()).is_some_and(|value| serde_json::from_slice::<u64>(&value).is_ok())
     }
@@ -123,13 +123,13 @@ impl Takeover {
         batch.put(Tree::Projects, RECORD, documents::json(self));
     }
 
-    /// What is left when somebody has taken notice: files that may still be read.
+    /// What is left once somebody has acknowledged it: files that may still be read.
     pub(super) fn acknowledged(&self) -> Self {
         let unread = self.unread.iter().filter(|file| file.refused).cloned().collect();
         Self { unread, ..Self::default() }
     }
 
-    /// Has the board say it.
+    /// Raises the problem.
     pub(super) fn tell(&self, health: &Health) {
         if self == &Self::default() {
             health.clear(INCOMPLETE);
@@ -157,7 +157,7 @@ impl Takeover {
     }
 }
 
-/// Which files are to be read.
+/// Which files to read.
 enum Wanted {
     /// It is the first start.
     All,
@@ -169,7 +169,7 @@ impl Wanted {
     fn has(&self, file: &str) -> bool {
         match self {
             Self::All => true,
-            // Without the list nothing of what it names was tried.
+            // without the list, nothing that it names was tried
             Self::These(files) => files.contains(file) || (file.contains('/') && files.contains(LIST)),
         }
     }
@@ -182,11 +182,11 @@ impl Wanted {
 /// One project of the predecessor, as far as its files were wanted and there.
 struct OldProject {
     project: Project,
-    /// What stands before the names of its files.
+    /// Prefix of the names of its files.
     prefix: String,
-    /// Where they are.
+    /// Their folder.
     folder: PathBuf,
-    /// The one that the scenes come from.
+    /// The file its scenes come from.
     scenes_in: &'static str,
     light: Option<Light>,
     scenes: Option<Vec<Scene>>,
@@ -215,7 +215,7 @@ struct Legacy {
     wrong: Takeover,
 }
 
-/// Takes over what is there and was not taken over before: all of it or, when it is stopped in the middle, nothing.
+/// Imports what is there and was not imported before: all of it or, when stopped halfway, nothing.
 pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, health: &Health) {
     if !store.is_whole() {
         return;
@@ -227,7 +227,7 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
     let told_nothing = before.is_some() && Takeover::is_a_time(store);
     let wanted = match &before {
         None if untouched => Wanted::All,
-        None => return, // light that has outlived the database: it is later than any file
+        None => return, // light that has outlived the database is newer than any file
         Some(_) if told_nothing => Wanted::These(perhaps_unread(store, &folders, &known)),
         Some(before) if before.unread.is_empty() => return before.tell(health),
         Some(before) => Wanted::These(before.unread.iter().map(|unread| unread.file.clone()).collect()),
@@ -237,7 +237,7 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
     let Ok(mut legacy) = tokio::task::spawn_blocking(read).await else { return }; // the runtime is ending
     let mut batch = Batch::default();
     let now = engine::state(store, &ProjectId::default_project(), 0);
-    // Above the highest, so that no number of the predecessor's comes again.
+    // above the highest, so that no number of the predecessor comes again
     let highest = legacy.projects.iter().filter_map(|found| Some(found.light.as_ref()?.seq)).max();
     let seq = highest.map_or(0, |seq| seq + 1).max(if first { 0 } else { now.seq + 1 });
     for found in &legacy.projects {
@@ -262,7 +262,7 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
     let came = |found: &&OldProject| first || found.has_something();
     let names: Vec<_> = legacy.projects.iter().filter(came).map(|found| found.project.id.as_str()).collect();
     if !names.is_empty() {
-        tracing::info!(projects = ?names, seq, "predecessor_imported");
+        tracing::info!(projects = names.join(", "), seq, "predecessor_imported");
     }
     for Unread { path, why, .. } in &new.unread {
         tracing::warn!(file = path, why, "predecessor_file_unread");
@@ -273,8 +273,8 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
     after.tell(health);
 }
 
-/// What an earlier build may not have been able to read, since nothing of it is here: files of projects without scenes and
-/// show, and the list when there is no other project.
+/// What an earlier build may have failed to read, since nothing of it is here: files of projects without scenes and show,
+/// and the list if there is no other project.
 fn perhaps_unread(store: &Store, folders: &Folders, known: &[Project]) -> BTreeSet<String> {
     let default = ProjectId::default_project();
     let empty = |id: &ProjectId| documents::length(store, id) <= EMPTY;
@@ -282,7 +282,7 @@ fn perhaps_unread(store: &Store, folders: &Folders, known: &[Project]) -> BTreeS
     for Project { id, .. } in known.iter().filter(|project| empty(&project.id)) {
         files.extend(FILES.map(|name| format!("{id}/{name}")));
     }
-    // When the system does not even tell whether it is there, that may be why it was not read.
+    // if the system cannot even tell whether it is there, that may be why it was not read
     let listed = !matches!(folders.projects.join(LIST).try_exists(), Ok(false));
     if listed && empty(&default) && known.iter().all(|project| project.id == default) {
         files.insert(LIST.to_owned());
@@ -293,11 +293,11 @@ fn perhaps_unread(store: &Store, folders: &Folders, known: &[Project]) -> BTreeS
     files
 }
 
-/// Puts a project beside what is there of it.
+/// Adds a project to what is there of it.
 async fn take(store: &Store, batch: &mut Batch, found: &OldProject, seq: u64, keep_ids: usize, wrong: &mut Takeover) {
     let id = &found.project.id;
     let known = store.value::<Project>(Tree::Projects, id.as_str().as_bytes(), FORMAT);
-    // Nobody has said anything about a project that a start has made.
+    // nobody has named a project that a start has made
     let made = |known: &Project| {
         known.name == name_of(id) && known.venue.is_none() && known.event_date.is_none() && known.notes.is_none()
     };
@@ -325,7 +325,7 @@ async fn take(store: &Store, batch: &mut Batch, found: &OldProject, seq: u64, ke
             let pending = documents::write_ahead(store, Some(&scenes), Some(&show)).await;
             documents::replace(store, batch, id, pending);
         }
-        // The files are whole: they wait until there is something to put them beside.
+        // The files are intact: they wait until there is something to add them to.
         Err(fault) => {
             let names = [found.scenes.as_ref().map(|_| found.scenes_in), found.show.as_ref().map(|_| "show.json")];
             let names: BTreeSet<_> = names.into_iter().flatten().collect();
@@ -341,8 +341,8 @@ async fn take(store: &Store, batch: &mut Batch, found: &OldProject, seq: u64, ke
 
 const NO_LIGHT: Light = Light { rgb: Rgb { r: 0, g: 0, b: 0 }, seq: 0, ts: None, by: None };
 
-/// The documents of a project with what was found in them, and what of that has no room there: of the same id what is there
-/// already.
+/// The documents of a project with what was found added, and what had no room there: if an id is taken, the present item
+/// stays.
 async fn beside(
     store: &Store,
     found: &OldProject,
@@ -369,7 +369,7 @@ fn read(folders: &Folders, several: bool, ids: Ids, wanted: &Wanted, known: Vec<
         let entries = list.as_ref().and_then(|list| list.get("projects")).cloned().unwrap_or_default();
         legacy.list(entries, &path, folders, ids, wanted);
     } else {
-        // The list was read before; of its projects those that are still here.
+        // the list was read before: those of its projects that are still here
         for project in known {
             let folder = folders.projects.join(project.id.as_str());
             let prefix = format!("{}/", project.id);
@@ -379,7 +379,7 @@ fn read(folders: &Folders, several: bool, ids: Ids, wanted: &Wanted, known: Vec<
     let active = list.as_ref().and_then(|list| list.get("activeId")?.as_str());
     let active = active.and_then(|id| legacy.projects.iter().find(|found| found.project.id.as_str() == id));
     legacy.active = active.map(|found| found.project.id.clone());
-    // Without projects there was one state; it is the one in use, unless projects are, and there are some.
+    // Without projects there was one state; it is used unless projects are on and there are some.
     let default = ProjectId::default_project();
     let alone = !several || legacy.projects.is_empty();
     let state_is_there = folders.data.join("state.json").exists();
@@ -405,7 +405,7 @@ impl Legacy {
         self.wrong.leave_out(path, left);
     }
 
-    /// Reads a file, when it is there; what is wrong with it is noted.
+    /// Reads a file if it is there; records what is wrong with it.
     fn parsed<T>(
         &mut self,
         file: &str,
@@ -423,7 +423,7 @@ impl Legacy {
                 return None;
             }
         };
-        // Editors of Windows put a mark in front.
+        // editors on Windows put a mark in front
         match parse(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes), &mut left) {
             Ok(read) => {
                 self.left_out(path, left);
@@ -454,14 +454,14 @@ impl Legacy {
                 self.left_out(path, vec![wire::LeftOut { item, why }]);
                 continue;
             };
-            // Its folder has the name it had, whatever we call it.
+            // its folder keeps its name, whatever we call it
             let folder = entry.get("id").and_then(Value::as_str).filter(|id| id.parse::<ProjectId>().is_ok());
             let folder = folder.map(|id| (format!("{id}/"), folders.projects.join(id)));
             self.add(project, folder.as_ref().map(|(prefix, folder)| (prefix.as_str(), folder.as_path())), ids, wanted);
         }
     }
 
-    /// A project and what of its files is wanted; its folder comes with what stands before their names.
+    /// A project and which of its files are wanted; its folder, and the prefix of their names.
     fn add(&mut self, project: Project, folder: Option<(&str, &Path)>, ids: Ids, wanted: &Wanted) {
         let now = clock::now_ms();
         let prefix = folder.map_or("", |(prefix, _)| prefix).to_owned();
@@ -534,7 +534,7 @@ impl Takeover {
         self.left_out.extend(left);
     }
 
-    /// What is wrong since, behind what was left out before.
+    /// What is wrong now, after what was left out before.
     fn behind(self, before: Self) -> Self {
         let mut left_out = before.left_out;
         left_out.extend(self.left_out);
@@ -548,7 +548,7 @@ impl Takeover {
 fn recent(seen: &Map<String, Value>, ids: Ids, now_ms: u64) -> Vec<(CommandId, u64)> {
     let ttl = u64::try_from(ids.ttl.as_millis()).unwrap_or(u64::MAX);
     let known = seen.iter().filter_map(|(id, at)| {
-        let at = (at.as_f64()? * 1000.0) as u64; // a float below zero or not finite is 0: long ago
+        let at = (at.as_f64()? * 1000.0) as u64; // a float below zero or not finite becomes 0: long ago
         Some((id.parse::<CommandId>().ok()?, at))
     });
     let mut known: Vec<_> = known.filter(|(_, at)| at.saturating_add(ttl) > now_ms).collect();

@@ -12,10 +12,10 @@ use crate::wire::Project;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag(Arc<str>);
 
-/// Which content a client expects to edit (`If-Match`).
+/// The content that a client expects to edit (`If-Match`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Expected {
-    /// Whatever is there.
+    /// Any content.
     #[default]
     Anything,
     /// One of these, as the client wrote them.
@@ -23,25 +23,25 @@ pub enum Expected {
 }
 
 impl Tag {
-    /// Of everything that the parts say, one behind the other.
+    /// The tag of all parts in order.
     pub(super) fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         Self(format!("\"{}\"", fingerprint(parts)).into())
     }
 
-    /// Of what serialises as JSON.
+    /// The tag of a JSON value.
     pub(super) fn of_json(value: &impl serde::Serialize) -> Self {
         Self::of([&super::documents::json(value)[..]])
     }
 
-    /// Of what people say about a project. A backup or a kept scene, which move its times, is no edit of that.
+    /// The tag of what people have written about a project. A backup or a saved scene changes its times, but is no edit of that.
     #[must_use]
     pub fn of_project(project: &Project) -> Self {
         let Project { id, name, venue, event_date, notes, created_at: _, updated_at: _, last_backup_at: _ } = project;
         Self::of_json(&(id, name, venue, event_date, notes))
     }
 
-    /// This with what changes without anybody's edit: a reader who asks for news (`If-None-Match`) sees both, for an editor
-    /// (`If-Match`) this counts alone.
+    /// This tag, joined with what changes without an edit: readers who ask for news (`If-None-Match`) see both, for an editor
+    /// (`If-Match`) only this one counts.
     pub(super) fn beside(&self, unedited: &Self) -> Self {
         Self(format!("{}.{}", self.0.trim_end_matches('"'), unedited.0.trim_start_matches('"')).into())
     }
@@ -61,10 +61,10 @@ impl fmt::Display for Tag {
 
 impl Expected {
     /// # Errors
-    /// None of `tags`, of which the first is the document's own, was expected.
+    /// None of `tags`, the first of which is the document's own, was expected.
     pub(super) fn meet<'a>(&self, tags: impl IntoIterator<Item = &'a Tag>) -> Result<(), EditError> {
         let Self::OneOf(expected) = self else { return Ok(()) };
-        // Weakly: a proxy that compresses turns our tags into weak ones, and a print of content is as good either way.
+        // Compared weakly: a proxy that compresses makes our tags weak, and a fingerprint of content serves as well.
         let given =
             |tag: &Tag| expected.iter().any(|given| edited(given.trim_start_matches("W/")) == edited(tag.as_str()));
         let mut tags = tags.into_iter().peekable();
@@ -73,7 +73,7 @@ impl Expected {
     }
 }
 
-/// What of a tag an edit changes.
+/// The part of a tag that an edit changes.
 fn edited(tag: &str) -> &str {
     tag.split_once('.').map_or(tag, |(edited, _)| edited)
 }

@@ -1,4 +1,4 @@
-//! How one output fares, told once to everybody who asks: REST, metrics, `/readyz` and the log.
+//! The state of one output, told once to everybody who asks: REST, metrics, `/readyz` and the log.
 
 use std::time::Duration;
 
@@ -19,22 +19,22 @@ const DOWN: &str = "OUTPUT_DOWN";
 const UNSURE: &str = "OUTPUT_UNSURE";
 const OVERRULED: &str = "OUTPUT_OVERRULED";
 
-/// Answers of one kind in a row that count: a single one may be a frame that was just going by.
+/// How many equal answers in a row count: a single one may be a frame that was just passing.
 const IN_A_ROW: u32 = 2;
 
-/// A wire that gives no answer is believed to be back after a fault when it has taken so many frames: a stuck widget's
-/// port still takes some 4 KiB, which are 7 frames.
+/// A wire without answers counts as working again after a fault once it has taken this many frames: a stuck widget's port
+/// still takes some 4 KiB, which are 7 frames.
 const BELIEVED: u32 = 10;
 
-/// One output's board. Only its runner writes on it.
+/// One output's board. Only its runner writes to it.
 pub(super) struct Board {
     name: String,
     event: &'static str,
     status: watch::Sender<PortStatus>,
     health: Health,
-    /// What it suffers from; `None` also before the first try.
+    /// Its present problem; `None` also before the first attempt.
     fault: Option<OutputErrorKind>,
-    /// Why frames may not be seen, and how many the present wire has taken.
+    /// Why frames may not be visible, and how many the present wire has taken.
     doubt: Option<&'static str>,
     taken: u32,
     /// What was read back last, and how often in a row.
@@ -50,7 +50,7 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// An output that looks for `target`.
+    /// The board of an output that looks for `target`.
     pub(super) fn new(spec: &Spec, target: String, health: Health, metrics: &metrics::Output) -> Self {
         let name = [spec.name.as_str()];
         let status = PortStatus::new(spec.name.as_str(), spec.universe.index(), target);
@@ -83,16 +83,16 @@ impl Board {
         self.status.subscribe()
     }
 
-    /// A wire was opened; frames through it will tell whether it works.
+    /// A wire was opened; frames through it will show whether it works.
     pub(super) fn opened(&mut self, target: String, doubt: Option<&'static str>) {
         (self.doubt, self.taken) = (doubt, 0);
         self.status.send_modify(|status| status.target = target);
     }
 
-    /// A frame went out whole. `age` is how old its change was.
+    /// A frame was sent completely. `age` is how old its change was.
     ///
-    /// Here and in `failed` the status is told last and what counts after what it counts: a reader that has seen the one finds
-    /// the other in the metrics and in `/readyz`.
+    /// Here and in `failed` the status comes last, and a counter before what it counts: whoever has seen the status finds the
+    /// rest in the metrics and in `/readyz`.
     pub(super) fn sent(&mut self, at: Instant, age: Option<Duration>) {
         self.taken = self.taken.saturating_add(1);
         let believed = self.doubt.is_none() || self.fault.is_none() || self.taken >= BELIEVED;
@@ -123,7 +123,7 @@ impl Board {
         }
     }
 
-    /// What is shown there was read back.
+    /// What the output shows was read back.
     pub(super) fn proved(&mut self, proof: Proof) {
         let ours = proof == Proof::Ours;
         let times = self.proof.filter(|(before, _)| *before == ours).map_or(1, |(_, times)| times.saturating_add(1));
@@ -159,7 +159,7 @@ impl Board {
         }
     }
 
-    /// A try failed; it looks for `target` again.
+    /// An attempt failed; the output looks for `target` again.
     pub(super) fn failed(&mut self, fault: &OutputError, target: String) {
         self.connected.set(0);
         self.fps.set(0.0);
@@ -178,12 +178,12 @@ impl Board {
         }
     }
 
-    /// Changes that left this universe as it was.
+    /// Counts changes that left this universe as it was.
     pub(super) fn skipped_identical(&self, changes: u64) {
         self.identical.inc_by(changes);
     }
 
-    /// Changes that were overtaken by a newer one before their turn.
+    /// Counts changes that a newer one overtook before their turn.
     pub(super) fn skipped_rate(&self, changes: u64) {
         self.rate.inc_by(changes);
     }

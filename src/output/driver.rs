@@ -1,5 +1,5 @@
-//! What a family of outputs has to bring: how to open its wire and how to put a frame on it. A driver knows bytes and
-//! people's words; time, retries and health are the runner's.
+//! What a family of outputs must provide: how to open its wire, and how to put a frame on it. A driver knows bytes and
+//! words for people; time, retries and health are the runner's.
 
 use std::future::{Future, ready};
 
@@ -7,21 +7,21 @@ use crate::dmx::Frame;
 
 /// Finds and opens the wire of one output.
 pub(super) trait Driver: Send + 'static {
-    /// What frames are put on.
+    /// Carries the frames.
     type Wire: Wire;
 
-    /// What is looked for, for people: a device, an address.
+    /// What it looks for, for people: a device, an address.
     fn target(&self) -> String;
 
-    /// A person asks for a look: the next try leaves out nothing that was found unfit before.
+    /// A person asks for a new search: the next attempt leaves out nothing that was unsuitable before.
     fn look_again(&mut self) {}
 
-    /// Whether an open wire is not the right one any more: what it is to be is elsewhere. Asked now and then.
+    /// Whether an open wire is no longer the right one, since its device is elsewhere. Asked now and then.
     fn has_strayed(&mut self, _wire: &Self::Wire) -> impl Future<Output = bool> + Send {
         ready(false)
     }
 
-    /// One try, bounded in time. Dropped in the middle, it leaves nothing open.
+    /// One attempt, bounded in time. Dropped halfway, it leaves nothing open.
     fn open(&mut self) -> impl Future<Output = Result<Self::Wire, OutputError>> + Send;
 }
 
@@ -30,34 +30,34 @@ pub(super) trait Wire: Send {
     /// What was found, for people.
     fn target(&self) -> String;
 
-    /// Why it is not sure that what is sent there is seen, in words that say what to do.
+    /// Why it is uncertain that frames are visible, and what to do about it.
     fn doubt(&self) -> Option<&'static str> {
         None
     }
 
-    /// Reads back whether `frame`, the last one that was sent, is what is shown there; `None` when that cannot be told.
-    /// Bounded in time, and dropped in the middle when a frame cannot wait.
+    /// Reads back whether `frame`, the last one sent, is shown; `None` if that cannot be found out. Bounded in time, and dropped
+    /// halfway when a frame cannot wait.
     fn proof(&mut self, _frame: &Frame) -> impl Future<Output = Option<Proof>> + Send {
         ready(None)
     }
 
-    /// Puts a whole frame on the wire, bounded in time. Never dropped in the middle.
+    /// Puts a whole frame on the wire, bounded in time. Never dropped halfway.
     fn send(&mut self, frame: &Frame) -> impl Future<Output = Result<(), OutputError>> + Send;
 
-    /// Closes it when what was sent is out.
+    /// Closes it once everything is sent.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
 
-/// What was read back of an output.
+/// What reading back has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     /// It shows what was sent.
     Ours,
-    /// It shows something else; in words that say what to do.
+    /// It shows something else; says what to do.
     Others(String),
 }
 
-/// Why nothing went out.
+/// Why nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct OutputError {
@@ -67,18 +67,18 @@ pub struct OutputError {
     pub message: String,
 }
 
-/// Kinds of faults, as the metric's label tells them.
+/// Kinds of errors, as in the metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputErrorKind {
     /// There is no such device.
     Absent,
-    /// It is there and cannot be opened or reached.
+    /// It is there, but cannot be opened or reached.
     Open,
-    /// What was sent did not go out whole.
+    /// A frame was not sent completely.
     Write,
     /// It took too long.
     Timeout,
-    /// It answered something else than it should.
+    /// Its answer was wrong.
     Answer,
 }
 

@@ -36,11 +36,11 @@ pub use driver::{OutputError, OutputErrorKind};
 /// Every family; each starts the ports that the settings ask for.
 const FAMILIES: [fn(&mut Starter<'_>); 2] = [enttec::start, ola::start];
 
-/// How long the last frames may take at the stop: a post to OLA that is under way, the last light and the dark, 500 ms
-/// each at the most.
+/// How long the last frames may take at the stop: a post to OLA under way, the last light and the dark, at most 500 ms
+/// each.
 const LAST_FRAMES: Duration = Duration::from_millis(1_600);
 
-/// Longest pause between tries (CONTRACT, section 8), when the settings name no other.
+/// Longest pause between attempts (CONTRACT, section 8), unless the settings name another.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the outputs need from the rest of the house.
@@ -63,7 +63,7 @@ pub struct Outputs {
     usb: Usb,
 }
 
-/// Starts every output that the settings ask for. The present light is sent at once.
+/// Starts every output that the settings ask for, and sends the present light at once.
 #[must_use]
 pub fn start(deps: OutputDeps<'_>) -> Outputs {
     let (stop, stopped) = stop::channel();
@@ -82,13 +82,13 @@ pub fn start(deps: OutputDeps<'_>) -> Outputs {
 }
 
 impl Outputs {
-    /// How each fares, those that are switched off among them.
+    /// The state of each, including those that are off.
     #[must_use]
     pub fn statuses(&self) -> Vec<watch::Receiver<PortStatus>> {
         self.statuses.clone()
     }
 
-    /// The USB output's ear.
+    /// Takes orders for the USB output.
     #[must_use]
     pub fn usb(&self) -> Usb {
         self.usb.clone()
@@ -106,22 +106,22 @@ impl Outputs {
     }
 }
 
-/// Tells the USB output what a person wants.
+/// Hands a person's orders to the USB output.
 #[derive(Clone, Debug)]
 pub struct Usb(Option<mpsc::Sender<Order>>);
 
 impl Usb {
-    /// Looks for a widget now instead of at the end of the pause.
+    /// Searches for a widget now instead of at the end of the pause.
     pub fn rescan(&self) {
         if let Some(port) = &self.0 {
-            let _ = port.try_send(Order::Rescan); // Err: it has orders enough and will look anyway
+            let _ = port.try_send(Order::Rescan); // Err: enough orders wait, so it will search anyway
         }
     }
 
-    /// Closes and opens the widget; where it was found.
+    /// Closes and reopens the widget; gives where it was found.
     ///
     /// # Errors
-    /// It is absent, it cannot be opened, or the output is switched off.
+    /// It is absent, it cannot be opened, or the output is off.
     pub async fn reopen(&self) -> Result<String, OutputError> {
         let absent = |message| OutputError::new(OutputErrorKind::Absent, message);
         let Some(port) = &self.0 else {
@@ -143,15 +143,15 @@ struct Starter<'a> {
     stopped: stop::Stop,
 }
 
-/// One output as its family wants it.
+/// One output as its family defines it.
 struct Spec {
-    /// As `GET /outputs` calls it.
+    /// Its name in `GET /outputs`.
     name: String,
-    /// Of its task.
+    /// The name of its task.
     task: &'static str,
-    /// Log message of its faults, the words of the predecessor's runbook.
+    /// The log message of its faults, as in the predecessor's runbook.
     event: &'static str,
-    /// Ours.
+    /// Our universe.
     universe: UniverseId,
     /// Frames a second at the most.
     fps: u32,
@@ -170,7 +170,7 @@ impl Starter<'_> {
         running.filter_map(|status| UniverseId::new(status.universe)).collect()
     }
 
-    /// Lists an output that is switched off.
+    /// Lists an output that is off.
     fn off(&mut self, name: &str, universe: UniverseId, target: impl Into<String>) {
         let status = PortStatus::new(name, universe.index(), target);
         self.statuses.push(watch::channel(PortStatus { enabled: false, ..status }).1);

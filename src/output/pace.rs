@@ -25,12 +25,12 @@ impl Pace {
         self.slot
     }
 
-    /// Between two slots.
+    /// The time between two slots.
     pub(super) fn gap(&self) -> Duration {
         self.gap
     }
 
-    /// A frame went.
+    /// A frame was sent.
     pub(super) fn sent(&mut self, at: Instant) {
         self.slot = (self.slot + self.gap).max(at + self.gap - GRAIN.min(self.gap / 8));
     }

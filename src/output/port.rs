@@ -1,5 +1,5 @@
-//! The one runner of all outputs: connect, send the newest frame, keep the pace, leave out what is the same, refresh,
-//! back off, and at the stop send the last frame and park. It never shows anybody an older frame than it could.
+//! The one runner of all outputs: connect, send the newest frame, keep the pace, skip what is the same, refresh, back off,
+//! and at the stop send the last frame and park. It never shows an older frame than it could.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::kit::backoff::Backoff;
 use crate::kit::stop::Stop;
 use crate::kit::usb;
 
-/// An unchanged frame is sent again this long after it was sent: fixtures are power-cycled in the middle of a show, and
-/// OLA forgets a source after 2.5 s.
+/// An unchanged frame is sent again after this long: fixtures are power-cycled in the middle of a show, and OLA forgets a
+/// source after 2.5 s.
 const REFRESH: Duration = Duration::from_secs(1);
 
 /// The first pause after a fault (CONTRACT, section 8).
@@ -29,25 +29,25 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// An output that worked this long starts with the first pause again.
 const HEALTHY: Duration = Duration::from_secs(1);
 
-/// Between two times that what is shown is read back, and after one that told nothing.
+/// How often the output is read back, and how soon again after an unclear answer.
 const PROOF: Duration = Duration::from_secs(2);
 const NO_PROOF: Duration = Duration::from_secs(30);
 
 /// How long the last frame waits for its slot at most: a slow output must not hold up the stop.
 const LAST_SLOT: Duration = Duration::from_millis(100);
 
-/// How long a try to open may still take at the stop: enough for a device that answers, not for one that is waited for.
+/// How long an attempt to open may still take at the stop: enough for a device that answers.
 const LAST_TRY: Duration = Duration::from_millis(500);
 
-/// Orders that may wait; each is taken within one try to open.
+/// Orders that may wait; each is taken within one attempt to open.
 const ORDERS: usize = 4;
 
-/// What a person wants of an output.
+/// What a person wants from an output.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// End the pause and look now.
+    /// End the pause and search now.
     Rescan,
-    /// Close it and open it anew; told where it was found.
+    /// Close and reopen it; gives where it was found.
     Reopen(Asker),
 }
 
@@ -66,11 +66,11 @@ pub(super) struct Port<D> {
     pause: Backoff,
     /// While there is no device.
     scan: Backoff,
-    /// When the wire is to be read back.
+    /// When the wire is read back next.
     prove: Instant,
 }
 
-/// What came of reading back.
+/// The outcome of reading back.
 enum Read {
     Told(Proof),
     /// The light changed before there was an answer.
@@ -85,7 +85,7 @@ struct Sent {
     at: Instant,
 }
 
-/// Why a wire is no longer served.
+/// Why a wire is given up.
 enum End {
     Failed(OutputErrorKind),
     /// Its device is elsewhere.
@@ -95,7 +95,7 @@ enum End {
 }
 
 impl<D: Driver> Port<D> {
-    /// The port, and where its orders are given.
+    /// The port, and where to give it orders.
     pub(super) fn new(
         spec: &Spec,
         driver: D,
@@ -123,7 +123,7 @@ impl<D: Driver> Port<D> {
     pub(super) async fn run(mut self, mut stop: Stop) {
         let mut asker: Option<Asker> = None;
         loop {
-            // Not dropped at once at the stop: a try that is under way has the device.
+            // not dropped at once at the stop: an attempt under way holds the device
             let opened = tokio::select! {
                 biased;
                 opened = self.driver.open() => opened,
@@ -164,7 +164,7 @@ impl<D: Driver> Port<D> {
                 () = sleep(pause) => {}
             }
         }
-        // It was down when the stop came: one more try to leave the right light behind.
+        // It was down when the stop came: one more attempt to leave the right light behind.
         if let Ok(Ok(wire)) = timeout(LAST_TRY, self.driver.open()).await {
             self.park(wire, None).await;
         }
@@ -236,7 +236,7 @@ impl<D: Driver> Port<D> {
         }
         let at = Instant::now();
         let (frame, written) = self.light.take(fresh, &self.board);
-        // A frame after opening is late for other reasons than ours, a refresh is not late at all.
+        // a frame after opening is late for other reasons, and a refresh is never late
         let age = (fresh && sent.is_some()).then(|| written.elapsed());
         self.pace.sent(at);
         if let Err(fault) = wire.send(&frame).await {
@@ -248,8 +248,8 @@ impl<D: Driver> Port<D> {
         Ok(())
     }
 
-    /// Reads back what is shown. A frame that is due waits for that no longer than for its slot, a change that comes
-    /// meanwhile not at all.
+    /// Reads back what is shown. A frame that is due waits for this only until its slot, a change that comes meanwhile not at
+    /// all.
     async fn read_back(&mut self, wire: &mut D::Wire, sent: &Sent, fresh: bool) -> Read {
         let patience = if fresh { self.pace.gap() } else { REFRESH };
         let overtaken = async {
@@ -268,15 +268,15 @@ impl<D: Driver> Port<D> {
         }
     }
 
-    /// Whether the wire is to be read back now. That takes a moment, so it waits for a frame that is not in a hurry, for a
+    /// Whether to read the wire back now. That takes a moment, so for a while it waits for a frame that is in no hurry.
     /// while.
     fn proves(&self, fresh: bool) -> bool {
         Instant::now() >= if fresh { self.prove + REFRESH } else { self.prove }
     }
 
-    /// The last frame, then what the settings want to be left.
+    /// The last frame, then whatever the settings want to leave.
     async fn park(&mut self, mut wire: D::Wire, mut sent: Option<Sent>) {
-        self.prove = Instant::now() + NO_PROOF; // it is late for that
+        self.prove = Instant::now() + NO_PROOF; // too late for that
         if self.light.differs_from(sent.as_ref(), &self.board) {
             until(self.pace.slot().min(Instant::now() + LAST_SLOT)).await;
             if self.send(&mut wire, &mut sent).await.is_err() {
@@ -297,12 +297,12 @@ impl<D: Driver> Port<D> {
 struct Light {
     latest: watch::Receiver<Latest>,
     universe: UniverseId,
-    /// The last change that was sent or counted as skipped.
+    /// The last change that was sent, or counted as skipped.
     accounted: u64,
 }
 
 impl Light {
-    /// Whether the newest light is another one than that on the wire. Changes that are not are counted.
+    /// Whether the newest light differs from that on the wire. Changes that make no difference are counted.
     fn differs_from(&mut self, sent: Option<&Sent>, board: &Board) -> bool {
         let state = self.latest.borrow_and_update().state.clone();
         let differs = sent.is_none_or(|sent| sent.frame != state.light(self.universe));
@@ -331,13 +331,13 @@ impl Light {
     }
 }
 
-/// When a try to open has had its time since the stop.
+/// When an attempt to open has had its time since the stop.
 async fn late(stop: &mut Stop) {
     stop.requested().await;
     sleep(LAST_TRY).await;
 }
 
-/// The next order; never, when nobody gives orders. Cancel-safe.
+/// The next order; never if nobody gives orders. Cancel-safe.
 async fn next(orders: &mut mpsc::Receiver<Order>) -> Order {
     match orders.recv().await {
         Some(order) => order,
@@ -345,7 +345,7 @@ async fn next(orders: &mut mpsc::Receiver<Order>) -> Order {
     }
 }
 
-/// Sleeps until then, and not at all when that is past: a timer would round up to the next millisecond.
+/// Sleeps until then, and not at all if that is past: a timer would round up to the next millisecond.
 async fn until(then: Instant) {
     if Instant::now() < then {
         sleep_until(then).await;

@@ -1,5 +1,5 @@
-//! Light that nobody sends: it is on a universe that no output carries. Told to `/readyz`, so that a map of universes which
-//! does not fit what is commanded is seen.
+//! Light that nobody sends, on a universe that no output carries. Reported in `/readyz`, so that a map of universes that does
+//! not fit the commands is noticed.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -16,7 +16,7 @@ use crate::kit::stop::Stop;
 /// Code of the problem in `/readyz`.
 const NOT_SENT: &str = "UNIVERSE_NOT_SENT";
 
-/// Between two looks: light may change a thousand times a second.
+/// How often to look: light may change a thousand times a second.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Looks at the light until the stop. `carried`: what the outputs send.
@@ -42,7 +42,7 @@ pub(super) async fn watch(
     }
 }
 
-/// Universes with light that nobody sends. The lamp needs no output: it hears of its light by MQTT.
+/// Universes with light that nobody sends. The lamp needs no output: it gets its light by MQTT.
 fn unsent(state: &State, carried: &BTreeSet<UniverseId>) -> Vec<UniverseId> {
     let lit = |universe: UniverseId, frame: &Frame| {
         frame.lit().any(|(channel, _)| universe != UniverseId::LAMP || !Channel::LAMP.contains(&channel))

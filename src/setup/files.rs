@@ -1,4 +1,4 @@
-//! Files that are whole or not there: written beside, synced, renamed.
+//! Files that are complete or absent: written aside, synced, renamed.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount_remount};
 
-/// Files of a folder that have one of these names, in whatever case. A folder that cannot be read has none.
+/// Files of a folder with one of these names, in upper or lower case. An unreadable folder has none.
 pub(super) fn named(folder: &Path, names: &[&str]) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let found = entries.filter_map(|entry| entry.file_name().into_string().ok());
@@ -17,19 +17,19 @@ pub(super) fn named(folder: &Path, names: &[&str]) -> Vec<String> {
     found
 }
 
-/// Whether a folder is where a file system is mounted.
+/// Whether a folder is a mount point.
 pub(super) fn is_mounted(folder: &Path) -> bool {
     let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev());
     let parent = folder.join("..");
     matches!((device(folder), device(&parent)), (Ok(own), Ok(parents)) if own != parents)
 }
 
-/// Makes a folder that only its owner may look into.
+/// Makes a folder that only its owner can read.
 pub(super) fn folder_for_root(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Writes a file, and its folder when that is missing.
+/// Writes a file, and its folder if that is missing.
 pub(super) fn replace_with_folder(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
@@ -37,7 +37,7 @@ pub(super) fn replace_with_folder(path: &Path, text: &str, mode: u32) -> io::Res
     replace(path, text, mode)
 }
 
-/// Writes a file, unless it is like this already. It belongs to the group of its folder.
+/// Writes a file unless it has this content already. It belongs to the group of its folder.
 pub(super) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
         return Ok(());
@@ -48,7 +48,7 @@ pub(super) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let beside = Path::new(&beside);
     let _ = remove(beside); // left by a power cut
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(beside)?;
-    // FAT has neither modes nor groups, and says so.
+    // FAT has neither modes nor groups, and reports that
     let _ = std::os::unix::fs::fchown(&file, None, fs::metadata(folder).map(|folder| folder.gid()).ok());
     let _ = file.set_permissions(fs::Permissions::from_mode(mode));
     file.write_all(text.as_bytes())?;
@@ -57,7 +57,7 @@ pub(super) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The same on the boot partition, which is mounted for reading only: it can be written just as long as it takes.
+/// The same on the boot partition, which is mounted read-only: it is writable just for as long as this takes.
 pub(super) fn replace_on_boot(boot: &Path, name: &str, text: &str) -> io::Result<()> {
     let write = || replace(&boot.join(name), text, 0o644);
     match write() {
@@ -72,7 +72,7 @@ pub(super) fn replace_on_boot(boot: &Path, name: &str, text: &str) -> io::Result
     }
 }
 
-/// Removes a file, if there is one.
+/// Removes a file if it is there.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),

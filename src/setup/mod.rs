@@ -1,5 +1,5 @@
 //! `dmxd setup`: settings from the boot partition, before the appliance starts. Whatever it finds, the machine goes on:
-//! what cannot be read or written is told and left as it is.
+//! what cannot be read or written is reported and left as it is.
 
 mod files;
 mod plan;
@@ -16,10 +16,10 @@ pub(crate) use self::report::read_out;
 use self::report::{Kind, Note};
 use crate::config;
 
-/// Its name on the boot partition.
+/// The status file on the boot partition.
 const STATUS: &str = "dmxd-status.txt";
 
-/// Names that editors give the file where endings are hidden, or text has to have one.
+/// Names that editors give the file where extensions are hidden, or texts must have one.
 const MISNAMED: [&str; 4] = ["dmxd.toml.txt", "dmxd.toml.toml", "dmxd.toml.rtf", "dmxd.txt"];
 
 /// Where it reads and writes.
@@ -80,7 +80,7 @@ fn misnamed(name: &str) -> String {
     )
 }
 
-/// Keeps the last good settings; whether what stands in the file may be taken out of it.
+/// Keeps the last good settings; true if secrets may now be removed from the file.
 fn keep(plan: &mut Plan, places: &Places, kept_in: &Path) -> bool {
     if !files::is_mounted(&places.data) {
         let message =
@@ -98,7 +98,7 @@ fn put_in_force(plan: &mut Plan, places: &Places) {
         let path = places.etc.join(written.path);
         let done = match &written.text {
             Some(text) => files::replace_with_folder(&path, text, written.mode),
-            // A name is taken back by the image, which is read-only: at each start everything else is as it was made.
+            // The read-only image takes a name back: after each start everything else is as it was made.
             None if ["hostname", "hosts"].contains(&written.path) => Ok(()),
             None => files::remove(&path),
         };

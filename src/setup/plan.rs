@@ -1,4 +1,4 @@
-//! What follows from the file on the boot partition and from what was kept of earlier ones. Pure: texts in, texts out.
+//! What to do about the file on the boot partition, given what was kept of earlier ones. Pure: texts in, texts out.
 
 use std::path::Path;
 
@@ -12,16 +12,16 @@ pub(super) const FILE: &str = "dmxd.toml";
 /// What was found.
 #[derive(Default)]
 pub(super) struct Inputs<'a> {
-    /// The file on the boot partition, or why it cannot be read, with its name.
+    /// The file on the boot partition, or why it cannot be read; with its name.
     pub(super) file: Option<Result<&'a str, String>>,
     /// The last good one, with its secrets.
     pub(super) kept: Option<&'a str>,
 }
 
-/// What is to be done.
+/// What to do.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// To be kept as the last good one, secrets and all; nothing when what is kept stays.
+    /// What to keep as the last good one, secrets included; nothing if the kept one stays.
     pub(super) keep: Option<String>,
     /// The file without its secrets, to be written once the kept one is on the medium.
     pub(super) file: Option<String>,
@@ -31,11 +31,11 @@ pub(super) struct Plan {
     pub(super) notes: Vec<Note>,
     /// For `dmxd-status.txt`.
     pub(super) status: String,
-    /// Name of the host, when one is set.
+    /// The host name, if one is set.
     pub(super) host: Option<String>,
 }
 
-/// Decides. `check` holds a text, called by the given path, against everything else that is in force.
+/// Decides. `check` checks a text, under the given path, against everything else that is in force.
 pub(super) fn plan(found: &Inputs<'_>, check: impl Fn(&Path, &str, Edition) -> Result<Prepared, ConfigError>) -> Plan {
     let mut plan = Plan::default();
     match &found.file {
@@ -100,7 +100,7 @@ impl Plan {
         }
     }
 
-    /// Adds what was found while the plan was carried out.
+    /// Adds what was found while carrying out the plan.
     pub(super) fn add(&mut self, kind: Kind, message: String) {
         self.status = self.status.replace("Nothing is wrong.\n", "\nWhat is wrong:\n");
         self.status += &format!("- {message}\n");
@@ -112,7 +112,7 @@ fn lost_secret(key: &str) -> String {
     format!("{FILE}: {key}: {IMPORTED} stands for what the appliance had, which is gone; write it anew")
 }
 
-/// The text with the kept secrets in the places of those that were imported, and the keys of those that are gone.
+/// The text with the kept secrets in place of those that were imported, and the keys of secrets that are gone.
 fn with_secrets(text: &str, kept: &str) -> (String, Vec<&'static str>) {
     let had = config::pieces(kept);
     let mut lost = Vec::new();
@@ -130,7 +130,7 @@ fn with_secrets(text: &str, kept: &str) -> (String, Vec<&'static str>) {
     (whole.unwrap_or_else(|| text.to_owned()), lost)
 }
 
-/// The text with a word in the place of each secret; nothing when it has none.
+/// The text with a placeholder for each secret; nothing if there is none.
 fn without_secrets(text: &str) -> Option<String> {
     replaced(text, |piece| {
         let goes = piece.is_secret && !piece.is_imported && !piece.is_empty;
@@ -138,7 +138,7 @@ fn without_secrets(text: &str) -> Option<String> {
     })
 }
 
-/// The text with other values in some places; nothing when there is none.
+/// The text with other values in some places; nothing if there are no such places.
 fn replaced(text: &str, mut by: impl FnMut(&Piece) -> Option<String>) -> Option<String> {
     let changes: Vec<_> =
         config::pieces(text).into_iter().filter_map(|piece| by(&piece).map(|value| (piece.span, value))).collect();

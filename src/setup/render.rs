@@ -7,15 +7,15 @@ use crate::config::{Machine, Wifi};
 /// A file below /etc.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Written {
-    /// Where, from /etc on.
+    /// Its path below /etc.
     pub(super) path: &'static str,
-    /// What is in it; nothing = it must not be there.
+    /// Its content; nothing = it must not exist.
     pub(super) text: Option<String>,
     /// Who may read it.
     pub(super) mode: u32,
 }
 
-/// Settings of the appliance; above the image's own in the order of names.
+/// Settings of the appliance; they come after the image's own in the order of names.
 pub(super) const APPLIANCE: &str = "50-setup.toml";
 
 const FOR_ALL: u32 = 0o644;
@@ -23,7 +23,7 @@ const FOR_ALL: u32 = 0o644;
 const FOR_THE_APPLIANCE: u32 = 0o640;
 const FOR_ROOT: u32 = 0o600;
 
-/// Every file that there may be.
+/// Every file that may exist.
 pub(super) fn all(appliance: &str, machine: &Machine) -> Vec<Written> {
     let Machine { host, network, wifi, ssh } = machine;
     let name = Some(&host.name).filter(|name| !name.is_empty());
@@ -64,7 +64,7 @@ pub(super) fn all(appliance: &str, machine: &Machine) -> Vec<Written> {
 const HEAD: &str =
     "# Written by dmxd setup from dmxd.toml of the boot partition; changes here are lost at the next start.\n";
 
-/// systemd.network(5); `None` = by DHCP, as the image's own file has it.
+/// systemd.network(5); `None` = DHCP, as in the image's own file.
 fn fixed(matches: &str, address: &str, gateway: Option<IpAddr>, dns: &[String]) -> Option<String> {
     if address.is_empty() {
         return None;
@@ -76,23 +76,23 @@ fn fixed(matches: &str, address: &str, gateway: Option<IpAddr>, dns: &[String]) 
     for server in dns {
         text += &format!("DNS={server}\n");
     }
-    // Lamps reach the address when the cable is plugged in later, and nothing waits for it.
+    // lamps reach the address even if the cable is plugged in later, and nothing waits for it
     Some(text + "ConfigureWithoutCarrier=yes\n\n[Link]\nRequiredForOnline=no\n")
 }
 
 /// wpa_supplicant.conf(5).
 fn wpa_supplicant(wifi: &Wifi) -> String {
-    // In digits, so that no character of a name can end the line or the quotes.
+    // as hex digits, so that no character of a name can end the line or the quotes
     let name: String = wifi.name.bytes().map(|byte| format!("{byte:02x}")).collect();
     let key = match &wifi.key {
-        // Quotes in a phrase need no escape: the last one on the line ends it.
+        // quotes in a phrase need no escape: the last one on the line ends it
         Some(key) if !crate::config::is_raw_key(key.reveal()) => {
             format!("key_mgmt=WPA-PSK\n\tpsk=\"{}\"", key.reveal())
         }
         Some(key) => format!("key_mgmt=WPA-PSK\n\tpsk={}", key.reveal()),
         None => "key_mgmt=NONE".to_owned(),
     };
-    // scan_ssid finds networks that hide their name as well.
+    // scan_ssid also finds hidden networks
     format!("{HEAD}country={}\nnetwork={{\n\tssid={name}\n\tscan_ssid=1\n\t{key}\n}}\n", wifi.country)
 }
 

@@ -1,4 +1,4 @@
-//! What `dmxd setup` has found before the appliance starts, for `GET /readyz`: a file between two processes.
+//! What `dmxd setup` found before the start, for `GET /readyz`: a file between two processes.
 
 use std::fmt::Display;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! The database under the layers, and the only code that sees sled.
 //!
-//! sled can fail by error, by panic and by opening empty: each of the three is damage, and none leaves this file.
+//! sled can fail by error, by panic and by opening empty: all three count as damage, and none leaves this file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -21,7 +21,7 @@ use crate::kit::backoff::Backoff;
 /// Format of everything in here. A migration is a step from one number to the next, made where this is compared.
 const FORMAT: u64 = 1;
 
-/// FACTS.md section 6: measured to be enough, and the memory of the whole appliance is 25 MB.
+/// FACTS.md section 6: measured as enough; the memory of the whole appliance is 25 MB.
 const CACHE: u64 = 16 << 20;
 
 /// How far the database has come.
@@ -29,7 +29,7 @@ const CACHE: u64 = 16 << 20;
 pub(super) struct Mark {
     /// Number of the last batch that is in it.
     pub(super) through: u64,
-    /// First generation of the journal that holds batches which are not.
+    /// First generation of the journal with batches that are not in it.
     pub(super) first_needed: u64,
 }
 
@@ -63,11 +63,11 @@ pub(super) struct Sled {
     meta: sled::Tree,
     values: sled::Tree,
     logs: sled::Tree,
-    /// Of the entries as they are now; the keeper alone writes.
+    /// Sum of the present entries; only the keeper writes.
     sum: Mutex<Sum>,
     /// Blob files that were synced.
     blobs: Mutex<BTreeSet<PathBuf>>,
-    /// Its file, as the folder named it when it was opened.
+    /// Its file, as opened by its name in the folder.
     file: Option<File>,
 }
 
@@ -75,11 +75,11 @@ pub(super) struct Sled {
 pub(super) enum Base {
     /// The database.
     Sled(Sled),
-    /// What the snapshot held, while the database cannot be opened.
+    /// The content of the snapshot, while the database cannot be opened.
     Ram(Overlay),
 }
 
-/// Runs what may panic inside sled.
+/// Runs code that may panic inside sled.
 fn guarded<T>(call: impl FnOnce() -> Result<T, BaseError>) -> Result<T, BaseError> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(BaseError::Panicked))
 }
@@ -99,7 +99,7 @@ fn log_key(log: &[u8], first: u64) -> Vec<u8> {
 }
 
 impl Sled {
-    /// Opens an existing database and reads every entry once, so that damage shows now; gives the light in it too.
+    /// Opens an existing database and reads every entry once, so that damage shows now; also gives the light in it.
     pub(super) fn open(dir: &Path) -> Result<(Self, Light), BaseError> {
         guarded(|| {
             let db = open_db(dir)?;
@@ -129,7 +129,7 @@ impl Sled {
                 sum.add(&key, &value);
                 decode_piece(&value).ok_or(BaseError::Shape)?;
             }
-            // A checkpoint that a kill stopped has no sum; the journal still holds all of it.
+            // a checkpoint that a kill stopped has no sum; the journal still holds all of it
             if sled.sum_of_mark()?.is_some_and(|written| written != sum) {
                 return Err(BaseError::Missing);
             }
@@ -138,7 +138,7 @@ impl Sled {
         })
     }
 
-    /// Makes a database that holds `content`, so that a kill at any moment leaves either none or a whole one.
+    /// Makes a database that holds `content`; a kill at any moment leaves either none or a whole one.
     pub(super) fn create(parent: &Path, name: &str, content: &Overlay, mark: Mark) -> Result<(), BaseError> {
         let unfinished = parent.join(format!("{name}.new"));
         if unfinished.exists() {
@@ -160,7 +160,7 @@ impl Sled {
         Ok(Self { dir: dir.to_owned(), db, meta, values, logs, sum: Mutex::default(), blobs: Mutex::default(), file })
     }
 
-    /// Whether nobody has deleted or replaced its file.
+    /// Whether its file is still in place, neither deleted nor replaced.
     pub(super) fn is_there(&self) -> bool {
         self.file.as_ref().is_none_or(|file| folder::is_at(file, &self.dir.join("db")))
     }
@@ -179,7 +179,7 @@ impl Sled {
         })
     }
 
-    /// The sum that was written with the mark; `None` while a checkpoint is at work.
+    /// The sum written with the mark; `None` while a checkpoint is at work.
     fn sum_of_mark(&self) -> Result<Option<Sum>, BaseError> {
         let mark = self.meta.get(b"mark")?.ok_or(BaseError::Shape)?;
         let (entries, crcs) = (u64_at(&mark, 16), u64_at(&mark, 24));
@@ -197,7 +197,7 @@ impl Sled {
         Ok(())
     }
 
-    /// Changes entries of one table, and the sum with them.
+    /// Changes entries of one table, and their sum.
     fn change(&self, table: &sled::Tree, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), BaseError> {
         let mut sum = self.sum.lock();
         let mut batch = sled::Batch::default();
@@ -216,10 +216,10 @@ impl Sled {
         Ok(table.apply_batch(batch)?)
     }
 
-    /// Puts a layer in, the mark last, and everything onto the medium.
+    /// Puts a layer in, the mark last, and all of it onto the medium.
     pub(super) fn checkpoint(&self, layer: &Overlay, mark: Mark) -> Result<(), BaseError> {
         guarded(|| {
-            // Its sum is void from here on. sled's log keeps order: no entry below is there without this.
+            // its sum is void from here on; sled's log keeps order, so no entry below is there without this
             self.set_mark(self.mark()?, None)?;
             self.write(layer, mark)
         })
@@ -237,11 +237,11 @@ impl Sled {
         self.sync()
     }
 
-    /// Puts a period's entries in, in pieces keyed by their first number, and drops pieces too old to be kept.
+    /// Adds a period's entries in pieces keyed by their first number, and drops pieces too old to keep.
     fn write_log(&self, name: &[u8], log: &Log) -> Result<(), BaseError> {
         let Some((first, _)) = log.entries.front() else { return Ok(()) };
         let mut changes = BTreeMap::new();
-        // Pieces of a checkpoint that was interrupted: the same entries, perhaps cut elsewhere.
+        // pieces of an interrupted checkpoint: the same entries, perhaps cut elsewhere
         for key in self.logs.range(log_key(name, *first)..log_key(name, u64::MAX)).keys() {
             changes.insert(key?.to_vec(), None);
         }
@@ -281,8 +281,8 @@ impl Sled {
         *synced = present;
         let file = File::open(self.dir.join("db"))?;
         file.sync_data()?;
-        // sled has its own cache. What the kernel keeps of the file is memory twice, and since Linux 6.16 it lies there in
-        // pieces of 64 KiB and more, which are dirtied as a whole by sled's writes of 24 bytes.
+        // sled has its own cache. The kernel's copy of the file is memory used twice, and since Linux 6.16 it lies there in
+        // pieces of 64 KiB and more, which sled's writes of 24 bytes dirty as a whole.
         let _ = fadvise(&file, 0, None, Advice::DontNeed); // nothing depends on it
         Ok(())
     }
@@ -290,7 +290,7 @@ impl Sled {
 
 fn open_db(dir: &Path) -> Result<sled::Db, BaseError> {
     let config = sled::Config::new().path(dir).cache_capacity(CACHE).flush_every_ms(None);
-    // A dropped database gives its lock back a little later.
+    // A dropped database releases its lock a little later.
     let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
     for _ in 0..20 {
         match config.open() {
@@ -344,7 +344,7 @@ impl Base {
         }
     }
 
-    /// Hands out everything, piece by piece, as layers that make it up when laid over each other.
+    /// Gives everything, piece by piece, as layers that add up to it.
     pub(super) fn export(&self, mut each: impl FnMut(Overlay) -> std::io::Result<()>) -> Result<(), BaseError> {
         let sled = match self {
             Self::Ram(content) => return Ok(each(content.clone())?),

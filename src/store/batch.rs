@@ -1,4 +1,4 @@
-//! What one change keeps: values, never increments, so that applying a batch twice is harmless.
+//! What one change stores: values, never increments, so that applying a batch twice is harmless.
 
 use super::wire::{Reader, put_bytes, put_number};
 
@@ -24,7 +24,7 @@ pub enum Tree {
 }
 
 impl Tree {
-    /// Its byte on disk: never to be given another meaning.
+    /// Its byte on disk, which must never get another meaning.
     pub(super) fn tag(self) -> u8 {
         match self {
             Self::Light => 1,
@@ -52,7 +52,7 @@ impl Tree {
         all.into_iter().find(|tree| tree.tag() == tag)
     }
 
-    /// Whether it is part of the light: held in memory whole and written whole at the head of every generation.
+    /// Whether it is part of the light: held in memory as a whole, and written as a whole at the head of every generation.
     pub(super) fn is_vital(self) -> bool {
         match self {
             Self::Light | Self::Levels => true,
@@ -88,7 +88,7 @@ pub(super) enum Op {
     },
 }
 
-/// What one change keeps; all of it or nothing survives.
+/// What one change stores; all of it survives, or nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     pub(super) ops: Vec<Op>,

@@ -1,4 +1,4 @@
-//! What the store's threads share, and the one rule they share it by: every batch is released once, in order.
+//! What the store's threads share, and its one rule: every batch is released once, in order.
 //!
 //! The lock is held for microseconds and never across I/O on the journal or a release.
 
@@ -20,7 +20,7 @@ use super::overlay::Layers;
 use crate::kit::health::Health;
 use crate::metrics;
 
-/// Code of the problem that is up while changes are kept in memory only.
+/// Code of the problem that is raised while changes are in memory only.
 pub(super) const IN_RAM: &str = "STORAGE_IN_RAM";
 
 /// Whether batches go through the journal.
@@ -38,20 +38,20 @@ pub(super) struct Waiting {
     /// Empty: nothing to write, only to be released in its turn.
     pub(super) payload: Vec<u8>,
     pub(super) release: Release,
-    /// Given back after the release.
+    /// Returned after the release.
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
-/// What the writer has in hand.
+/// What the writer is writing.
 pub(super) struct Writing {
     pub(super) since: Instant,
     pub(super) batches: Vec<Waiting>,
 }
 
-/// How far the writer's move to the next generation is.
+/// How far the writer's move to the next generation has come.
 #[derive(Debug)]
 pub(super) enum Move {
-    /// None is wanted.
+    /// No move is wanted.
     Idle,
     /// The keeper made a generation.
     Asked(Journal),
@@ -63,7 +63,7 @@ pub(super) enum Move {
     Failed,
 }
 
-/// Mark of a clean stop: last thing the writer writes.
+/// Mark of a clean stop, the last thing that the writer writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// The store runs.
@@ -79,7 +79,7 @@ pub(super) enum Ending {
 pub(super) struct Progress {
     /// Number of the last batch that survives a power cut.
     pub(super) synced: u64,
-    /// Batches are kept in memory only.
+    /// Changes are in memory only.
     pub(super) in_ram: bool,
     /// `close` is done.
     pub(super) closed: bool,
@@ -93,22 +93,22 @@ pub(super) struct Shared {
     pub(super) mode: Mode,
     /// Number of the last batch.
     pub(super) number: u64,
-    /// The jump of `seq` that the start found necessary is not committed yet.
+    /// The start found a jump of `seq` necessary, and it is not committed yet.
     pub(super) owed: bool,
     /// At most as many as there are permits.
     pub(super) waiting: Vec<Waiting>,
     pub(super) writing: Option<Writing>,
-    /// The writer is inside a write, also after the guard took its batches over.
+    /// The writer is inside a write, even if the guard has taken its batches over.
     pub(super) writer_busy: bool,
     /// At most as many as there are permits.
     ready: VecDeque<Waiting>,
     releasing: bool,
     pub(super) moving: Move,
     pub(super) ending: Ending,
-    /// File of the present generation, and which that is.
+    /// File and number of the present generation.
     pub(super) file: Option<Arc<File>>,
     pub(super) generation: u64,
-    /// Files of earlier generations that are not synced to their end: one, two after a quick checkpoint.
+    /// Files of earlier generations that are not synced to their end: one, or two after a quick checkpoint.
     pub(super) behind: Vec<Arc<File>>,
     /// Bytes used of the present generation.
     pub(super) used: u64,
@@ -117,13 +117,13 @@ pub(super) struct Shared {
     pub(super) synced_writes: u64,
     pub(super) written: u64,
     pub(super) synced: u64,
-    /// A sync began after the last write: the next one takes a fresh page.
+    /// A sync began after the last write: the next write takes a fresh page.
     pub(super) fresh_page: bool,
     pub(super) unsynced_since: Option<Instant>,
     pub(super) sync_now: bool,
-    /// Since when there is something that is not in the database.
+    /// Since when something is not in the database.
     pub(super) dirty_since: Option<Instant>,
-    /// A checkpoint is wanted without waiting for its time.
+    /// A checkpoint is wanted at once.
     pub(super) checkpoint_now: bool,
     pub(super) guard_parked: bool,
     pub(super) closing: bool,
@@ -165,7 +165,7 @@ impl Shared {
         }
     }
 
-    /// Queues a batch for release: at once when nothing before it waits for the disk, else in its turn.
+    /// Queues a batch for release: at once if nothing before it waits for the disk, else in its turn.
     pub(super) fn queue(&mut self, batch: Waiting) {
         if batch.payload.is_empty() && self.waiting.is_empty() && self.writing.is_none() {
             self.ready.push_back(batch);
@@ -174,7 +174,7 @@ impl Shared {
         }
     }
 
-    /// What the writer had in hand is written.
+    /// The writer's present batches are written.
     pub(super) fn written(&mut self) {
         if let Some(writing) = self.writing.take() {
             self.ready.extend(writing.batches);
@@ -197,16 +197,16 @@ pub(super) struct Core {
     pub(super) metrics: metrics::Store,
     /// The writer is inside `write(2)`.
     pub(super) at_disk: AtomicBool,
-    /// Where the system tells how the writer's thread fares.
+    /// Where the system reports the state of the writer's thread.
     pub(super) writer_stat: OnceLock<PathBuf>,
-    /// The folder is ours as long as any thread may write to it.
+    /// The folder stays locked as long as any thread may write to it.
     pub(super) lock: Mutex<Option<File>>,
-    /// Taken before `shared`, never under it.
+    /// Taken before `shared`, never while holding it.
     pub(super) debt: Mutex<Option<Debt>>,
-    /// Held by a test that wants the disk to hang.
+    /// Held by a test to make the disk hang.
     #[cfg(test)]
     pub(super) disk: Mutex<()>,
-    /// Set by a test that wants the writer to need the processor for long.
+    /// Set by a test to make the writer need the processor for long.
     #[cfg(test)]
     pub(super) busy: AtomicBool,
 }
@@ -216,8 +216,8 @@ impl Core {
         self.shared.lock()
     }
 
-    /// Runs the releases that are ready. One thread at a time does it, so that they keep their order; the others leave
-    /// theirs to it.
+    /// Runs the releases that are ready, one thread at a time, so that they keep their order; other threads leave theirs to
+    /// it.
     pub(super) fn release<'a>(&'a self, mut shared: MutexGuard<'a, Shared>) {
         if shared.releasing {
             return;
@@ -238,8 +238,8 @@ impl Core {
         shared.releasing = false;
     }
 
-    /// Notes how many changes are not in the journal, if there are any. Before they are released, where that can be: the next
-    /// start must know that it has to jump.
+    /// Notes how many changes are not in the journal, if any; where possible before they are released, since the next start
+    /// must know that it has to jump.
     pub(super) fn note_debt(&self) {
         let mut debt = self.debt.lock();
         let shared = self.lock();
@@ -252,7 +252,7 @@ impl Core {
         }
     }
 
-    /// The disk does not take the light any more: everything that waits is ready, later batches are at once.
+    /// The disk takes no more writes: everything that waits is ready, and later batches are ready at once.
     pub(super) fn fall_to_ram(&self, shared: &mut Shared, why: &str) {
         self.metrics.errors.inc();
         shared.written();
@@ -270,7 +270,7 @@ impl Core {
         self.syncer.notify_all();
     }
 
-    /// Says that changes are in memory only.
+    /// Reports that changes are in memory only.
     pub(super) fn report_ram(&self, why: &str) {
         let message = format!(
             "changes are kept in memory only and would be lost with the power: {why}; check the card and the free space \
@@ -284,7 +284,7 @@ impl Core {
         self.progress.send_modify(|progress| progress.in_ram = true);
     }
 
-    /// Says that changes are on the disk again.
+    /// Reports that changes are on the disk again.
     pub(super) fn report_disk(&self) {
         self.progress.send_modify(|progress| progress.in_ram = false);
         self.metrics.in_ram.set(0);

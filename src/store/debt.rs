@@ -1,8 +1,8 @@
-//! The debt: how many changes are in memory only, in bytes that the card keeps for it. Writing over them needs no space, so a
-//! full card takes them too.
+//! The debt: how many changes are in memory only, in bytes reserved for it on the card. Overwriting them needs no space, so it
+//! works on a full card too.
 //!
-//! It is for the start after a kill. After a power cut `seq` jumps whatever this says, so nothing here is synced but the file
-//! itself.
+//! It is for the start after a kill. After a power cut `seq` jumps in any case, so only the file itself is synced, and no
+//! note in it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -19,19 +19,19 @@ const NAME: &str = "debt";
 const MARK: [u8; 8] = *b"dmxdebt\x01";
 const CRC_AT: usize = 16;
 
-/// The bytes that are kept.
+/// The reserved bytes.
 #[derive(Debug)]
 pub(super) struct Debt {
     file: File,
-    /// Times that it was noted.
+    /// How often it was noted.
     pub(super) notes: u64,
-    /// Set by a test that wants the card to be slow.
+    /// Set by a test to make the card slow.
     #[cfg(test)]
     pub(super) takes: std::time::Duration,
 }
 
 impl Debt {
-    /// Opens the bytes, and makes them where there are none.
+    /// Opens the bytes, or makes them.
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
         let path = dir.join(NAME);
         let found = OpenOptions::new().read(true).write(true).open(&path);
@@ -49,12 +49,12 @@ impl Debt {
         })
     }
 
-    /// Whether nobody has deleted or replaced them.
+    /// Whether they are still in place, neither deleted nor replaced.
     pub(super) fn is_in(&self, dir: &Path) -> bool {
         folder::is_at(&self.file, &dir.join(NAME))
     }
 
-    /// So many changes would be taken back by a kill.
+    /// Notes how many changes a kill would take back.
     pub(super) fn note(&mut self, changes: u64) -> io::Result<()> {
         self.notes += 1;
         #[cfg(test)]
@@ -65,7 +65,7 @@ impl Debt {
         self.file.write_all_at(&page, 0)
     }
 
-    /// Everything is on the disk.
+    /// Notes that everything is on the disk.
     pub(super) fn settle(&self) -> io::Result<()> {
         self.file.write_all_at(&[0; PAGE], 0)
     }
@@ -80,12 +80,12 @@ fn make(dir: &Path) -> io::Result<File> {
         folder::sync(dir)
     });
     if made.is_err() {
-        let _ = fs::remove_file(&unfinished); // it is made anew at the next try
+        let _ = fs::remove_file(&unfinished); // the next try makes it anew
     }
     made.map(|()| file)
 }
 
-/// How many changes the last run had in memory only when it ended; `None` when it had none there.
+/// How many changes the last run had in memory only when it ended; `None` for none.
 pub(super) fn read(dir: &Path) -> Option<u64> {
     let page = fs::read(dir.join(NAME)).ok()?;
     let noted = page.get(..CRC_AT)?;

@@ -1,4 +1,4 @@
-//! Large values: scenes and shows. Their bytes are written ahead, in pieces that nobody sees; one small batch makes them
+//! Large values: scenes and shows. Their bytes are written ahead in pieces that nobody sees; one small batch makes them
 //! valid, together with whatever else belongs to that change. So no write is long, and a change is whole or none.
 
 use ulid::Ulid;
@@ -7,19 +7,19 @@ use super::batch::{Batch, Tree};
 use super::wire::{Reader, put_bytes, put_number};
 use super::{Release, Store};
 
-/// Size of a piece. As for logs: a node of sled with 16 of them stays below the 128 KiB that leave its file.
+/// Size of a piece. As for logs, a node of sled with 16 of them stays below the 128 KiB at which it leaves the log.
 const PIECE: usize = 4 << 10;
 
-/// Problem: a document cannot be read any more.
+/// Problem: a document can no longer be read.
 const DAMAGED: &str = "DOCUMENT_DAMAGED";
 
 /// Pieces of one batch: 64 KiB, a quarter of the journal's longest write.
 const PIECES: usize = 16;
 
-/// Before the id of bytes that are being written ahead; no document's key starts so.
+/// Prefix of the id of bytes written ahead; no document's key starts like this.
 const AHEAD: &[u8] = b"~";
 
-/// Bytes that are written and not valid yet.
+/// Bytes that are written but not valid yet.
 #[derive(Debug)]
 pub struct Ahead {
     id: Vec<u8>,
@@ -28,14 +28,14 @@ pub struct Ahead {
     crc: u32,
 }
 
-/// What there is of a document.
+/// A document as found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// There is none.
     Absent,
     /// Its bytes.
     Whole(Vec<u8>),
-    /// It cannot be read any more; `/readyz` says so.
+    /// It can no longer be read; `/readyz` reports it.
     Damaged,
 }
 
@@ -49,7 +49,7 @@ struct Head {
 }
 
 impl Store {
-    /// Writes the bytes of a document. They count when a batch that [`Store::replace_document`] went into is written; a
+    /// Writes the bytes of a document ahead. They become valid with the batch that [`Store::replace_document`] went into; a
     /// kill before that leaves nothing.
     pub async fn write_ahead(&self, bytes: &[u8]) -> Ahead {
         let id = Ulid::generate().to_bytes().to_vec();
@@ -67,7 +67,7 @@ impl Store {
         Ahead { id, pieces, length: bytes.len() as u64, crc: crc32fast::hash(bytes) }
     }
 
-    /// Has the batch make `new` the document of a key (`None`: there is none any more), and forget the old one.
+    /// Makes `new` the document of a key with this batch (`None`: deletes it), and forgets the old one.
     pub fn replace_document(&self, batch: &mut Batch, key: &str, new: Option<Ahead>) {
         if let Some(old) = self.head(key.as_bytes()) {
             forget(batch, &old.id, old.pieces);
@@ -85,7 +85,7 @@ impl Store {
     #[must_use]
     pub fn document(&self, key: &str) -> Kept {
         let Some(head) = self.get(Tree::Documents, key.as_bytes()) else { return Kept::Absent };
-        // A head of another shape is one that is not known.
+        // a head of an unknown shape
         if let Some(bytes) = Head::decode(&head).and_then(|head| self.whole(&head)) {
             return Kept::Whole(bytes);
         }
@@ -113,7 +113,7 @@ impl Store {
         self.head(key.as_bytes()).map_or(0, |head| head.length)
     }
 
-    /// Forgets what an earlier run wrote ahead and never made valid. Without the database that is not known.
+    /// Forgets what an earlier run wrote ahead and never made valid. Without the database nobody knows what that is.
     pub async fn forget_unfinished(&self) {
         if !self.is_whole() {
             return;

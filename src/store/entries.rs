@@ -1,4 +1,4 @@
-//! Entries of the database, pure: how a log is cut into them, and the sum that tells whether all are there.
+//! Entries of the database, pure: how a log is cut into pieces, and the sum that shows whether all entries are there.
 
 use super::overlay::Log;
 use super::wire::{Reader, put_number, u64_at};
@@ -14,7 +14,7 @@ pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Cuts a log into pieces; entries of one number stay together.
+/// Cuts a log into pieces; entries with one number stay together.
 pub(super) fn pieces(log: &Log) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut last = None;
@@ -34,7 +34,7 @@ pub(super) fn pieces(log: &Log) -> Vec<Piece> {
         }
         last = Some(*number);
     }
-    // The number of a piece's first entry is its key's; here it is put in front so that the value stands alone.
+    // The number of a piece's first entry is in its key; it is repeated in front, so that the value stands alone.
     for piece in &mut pieces {
         let mut bytes = piece.first.to_le_bytes().to_vec();
         bytes.append(&mut piece.bytes);
@@ -43,7 +43,7 @@ pub(super) fn pieces(log: &Log) -> Vec<Piece> {
     pieces
 }
 
-/// Reads the bytes of a piece; `None` when they are anything else.
+/// Reads a piece; `None` when it is malformed.
 pub(super) fn decode_piece(bytes: &[u8]) -> Option<Log> {
     let first = u64_at(bytes, 0)?;
     let mut reader = Reader(bytes.get(8..)?);
@@ -54,7 +54,7 @@ pub(super) fn decode_piece(bytes: &[u8]) -> Option<Log> {
     Some(log)
 }
 
-/// What all entries add up to. sled can lose a damaged page and open without a word; this tells.
+/// The sum of all entries. sled can lose a damaged page and still open without an error; this shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sum {
     pub(super) entries: u64,

@@ -9,22 +9,22 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{StoreError, journal};
 
-/// Things of one name that are kept when they were found damaged.
+/// How many damaged things of one name are kept.
 const KEPT_BAD: usize = 3;
 
-/// Takes the folder for this process; `None` when it cannot be used at all now.
+/// Locks the folder for this process; `None` when it cannot be used at all now.
 ///
 /// # Errors
 /// Another process holds it.
 pub(super) fn take(dir: &Path) -> Result<Option<File>, StoreError> {
     let name = dir.join("lock");
-    // A folder that became read-only is still held by its lock file.
+    // a folder that became read-only is still held by its lock file
     let made = fs::create_dir_all(dir).and_then(|()| OpenOptions::new().create(true).append(true).open(&name));
     let Ok(file) = made.or_else(|_| File::open(&name)) else { return Ok(None) };
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Busy(dir.display().to_string())),
-        // A file system without locks: better served unlocked than not at all.
+        // a file system without locks: better to run unlocked than not at all
         Err(error) => {
             tracing::warn!(%error, "locking the data folder");
             Ok(Some(file))
@@ -32,12 +32,12 @@ pub(super) fn take(dir: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
-/// Whether a store has ever been in this folder. One whose lock somebody has deleted, or not copied, is told by its data.
+/// Whether a store has ever been in this folder. If its lock file was deleted or not copied, its data show it.
 pub(super) fn was_used(dir: &Path) -> bool {
     dir.join("lock").exists() || dir.join("db").exists() || !journal::list(dir).is_empty()
 }
 
-/// Whether an open file is the one of that name; when that cannot be told, it is.
+/// Whether an open file is still the one of that name; true if that cannot be found out.
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
@@ -46,17 +46,17 @@ pub(super) fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Whether the folder has things of a store that this lock does not hold: somebody has put another one in its place.
+/// Whether the folder holds a store that this lock does not cover: somebody has put another folder in its place.
 pub(super) fn is_anothers(dir: &Path, lock: &File) -> bool {
     !is_at(lock, &dir.join("lock")) && (dir.join("db").exists() || !journal::list(dir).is_empty())
 }
 
-/// Makes the names of a folder survive a power cut.
+/// Makes the names in a folder survive a power cut.
 pub(super) fn sync(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Whether new bytes can be put into the folder and onto the medium.
+/// Whether new bytes can be written to the folder and reach the medium.
 pub(super) fn is_writable(dir: &Path) -> bool {
     let name = dir.join("probe");
     let wrote = fs::write(&name, [1; 64 << 10]).and_then(|()| File::open(&name)?.sync_all());
@@ -69,7 +69,7 @@ pub(super) fn set_aside(dir: &Path, name: &str, kind: &str) -> io::Result<String
     let names = fs::read_dir(dir)?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let mut bads: Vec<String> = names.filter(|name| name.starts_with(kind) && name.contains(".bad-")).collect();
     bads.sort_by(|a, b| age(a).cmp(age(b)));
-    // After those that are there, even when the clock went back.
+    // after those that exist, even if the clock went back
     let last = bads.last().and_then(|last| age(last).parse::<ulid::Ulid>().ok()?.increment().ok());
     let now = ulid::Ulid::generate();
     let bad = format!("{name}.bad-{}", last.map_or(now, |last| last.max(now)));
@@ -114,7 +114,7 @@ mod tests {
             fs::write(dir.path().join("db"), b"").unwrap();
             set_aside(dir.path(), "db", "db").unwrap()
         };
-        // Set aside when the clock was ahead: in the year 5000.
+        // Set aside while the clock was ahead, in the year 5000.
         let ahead = format!("db.bad-{}", ulid::Ulid::from_parts(95_617_584_000_000, 7));
         fs::write(dir.path().join(&ahead), b"").unwrap();
         let kept: Vec<_> = (0..3).map(|_| aside()).collect();

@@ -1,6 +1,6 @@
-//! Format numbers of stored values: what was written in another format is named, never read as if it were ours.
+//! Format numbers of stored values: a value in an unknown format is reported, and never read as if it were ours.
 //!
-//! A JSON value says its number in `v`; one without is of format 1. Of other values the first byte is the number.
+//! A JSON value has its number in `v`; one without is of format 1. Of other values the first byte is the number.
 
 use std::fmt::Display;
 
@@ -29,26 +29,26 @@ impl Store {
         self.parse(key, &self.get(tree, key)?, format)
     }
 
-    /// Reads a JSON value that stands under a key, if it is of this format.
+    /// Reads the JSON value of a key, if it is of this format.
     #[must_use]
     pub fn parse<T: DeserializeOwned>(&self, key: &[u8], value: &[u8], format: u8) -> Option<T> {
         if self.knows(key, value, format) { serde_json::from_slice(value).ok() } else { None }
     }
 
-    /// Whether a JSON value says this format, or none that could be read.
+    /// Whether a JSON value is of this format, or its format cannot be read.
     #[must_use]
     pub fn knows(&self, key: &[u8], value: &[u8], format: u8) -> bool {
         serde_json::from_slice(value).map_or(true, |Format { v }| self.is_known(key, v, format))
     }
 
-    /// What stands behind the format number of a value that is not JSON.
+    /// The part behind the format number of a value that is not JSON.
     #[must_use]
     pub fn behind_format<'a>(&self, key: &[u8], value: &'a [u8], format: u8) -> Option<&'a [u8]> {
         let (number, rest) = value.split_first()?;
         self.is_known(key, u64::from(*number), format).then_some(rest)
     }
 
-    /// Has `/readyz` and the log say that a value is not read. Until something else is stored there, it stays.
+    /// Reports in `/readyz` and the log that a value is not read. It stays until something else is stored there.
     pub fn refuse(&self, key: &[u8], why: impl Display) {
         let key = String::from_utf8_lossy(key).replace(char::is_control, " ");
         let core = &self.0.core;

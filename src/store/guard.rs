@@ -1,6 +1,6 @@
 //! The guard: when the disk does not take a write in time, it releases what waits from RAM. It costs nothing while nothing
-//! is written. It never takes a writer that is short of processor time for a dying card: what was acknowledged from RAM,
-//! kill -9 may take back.
+//! is written. It must never take a writer that is short of processor time for a dying card, since kill -9 may take back
+//! whatever was acknowledged from RAM.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 
 use super::core::Core;
 
-/// A write that takes longer is a dying card: the longest one measured on a healthy one, beside syncs, took 0.18 ms.
+/// A longer write means a dying card: the longest on a healthy one, measured beside syncs, took 0.18 ms.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// A write that takes longer is given up whatever the reason: nobody waits for ever.
+/// A longer write is given up whatever the reason, so nobody waits for ever.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Between two looks, so that a hung write is noticed after 75 ms at the most (an apply may take 100 ms).
+/// How often to look, so that a hung write is noticed after 75 ms at most (an apply may take 100 ms).
 const LOOK: Duration = Duration::from_millis(25);
 
 /// Runs until the store stops.
 pub(super) fn run(core: &Arc<Core>) {
     let mut seen = 0;
-    // When the writer was last found at work, or ready for it.
+    // when the writer was last found at work, or ready to work
     let mut works_at = None;
     let mut shared = core.lock();
     while !shared.stop {
@@ -49,12 +49,12 @@ pub(super) fn run(core: &Arc<Core>) {
     }
 }
 
-/// Whether the writer does not wait for the disk: what it needs is a processor, or our lock.
+/// Whether the writer does not wait for the disk, but for a processor or our lock.
 fn is_at_work(core: &Core) -> bool {
     !core.at_disk.load(Ordering::Relaxed) || core.writer_stat.get().is_some_and(|stat| is_runnable(stat))
 }
 
-/// Where the system tells how the calling thread fares; `None`: it does not.
+/// Where the system reports the state of the calling thread; `None`: it does not.
 pub(super) fn stat_of_this_thread() -> Option<PathBuf> {
     let thread = std::fs::read_link("/proc/thread-self").ok()?;
     Some(Path::new("/proc").join(thread).join("stat"))
@@ -62,7 +62,7 @@ pub(super) fn stat_of_this_thread() -> Option<PathBuf> {
 
 /// Whether a thread runs or waits for a processor, rather than for a disk.
 fn is_runnable(stat: &Path) -> bool {
-    // proc_pid_stat(5): the state is the field behind the name, which is in brackets and may hold some itself.
+    // proc_pid_stat(5): the state is the field behind the name, which is in brackets and may contain brackets
     let state = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'));
     std::fs::read_to_string(stat).is_ok_and(state)
 }

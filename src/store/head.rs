@@ -1,12 +1,12 @@
-//! The head of a generation: enough to be right about the light whatever happened to the files before it.
+//! The head of a generation: enough to be right about the light whatever happened to earlier files.
 
 use super::overlay::{Layers, Light, Overlay, encode_value};
 use super::wire::{Reader, put_bytes, put_number};
 
-/// The first record of a generation: boot id, how far the database has come, the light, and when earlier generations do
-/// not hold it, all that is newer than the database.
+/// The first record of a generation: boot id, how far the database has come, the light, and everything newer than the
+/// database if earlier generations do not hold it.
 ///
-/// `owed`: `seq` has still to jump, since the start that found a power cut; the first batch of that run settles it.
+/// `owed`: the start after a power cut found that `seq` has to jump; the first batch of that run settles it.
 pub(super) fn head(boot: &str, through: u64, layers: &Layers, with_overlay: bool, owed: bool) -> Vec<u8> {
     let mut head = Vec::new();
     put_bytes(&mut head, boot.as_bytes());
@@ -24,20 +24,20 @@ pub(super) fn head(boot: &str, through: u64, layers: &Layers, with_overlay: bool
     head
 }
 
-/// A head as it was read.
+/// A head as read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) boot: String,
     /// Number of the last batch that the database held.
     pub(super) through: u64,
     pub(super) light: Light,
-    /// A jump of `seq` was found necessary and not made yet.
+    /// A jump of `seq` is necessary and not made yet.
     pub(super) owed: bool,
-    /// All that was newer than the database: earlier generations are not needed.
+    /// Everything newer than the database: earlier generations are not needed.
     pub(super) overlay: Option<Overlay>,
 }
 
-/// Reads what `head` wrote; `None` when it is anything else.
+/// Reads what `head` wrote; `None` when it is malformed.
 pub(super) fn read_head(bytes: &[u8]) -> Option<Head> {
     let mut reader = Reader(bytes);
     let boot = String::from_utf8(reader.bytes()?.to_vec()).ok()?;

@@ -1,8 +1,8 @@
-//! Generations of the journal as files: `journal-<number>`, each of a fixed size, made of zeros once and then used again.
+//! Generations of the journal as files: `journal-<number>`, each of a fixed size, filled with zeros once and then reused.
 //!
-//! The next generation writes into the file of one that is not needed any more, so that a sync allocates nothing and the
-//! file system has nothing of its own to write. A file shorter than its size was cut by somebody else, never by a kill or a
-//! power cut.
+//! The next generation writes into the file of one that is no longer needed, so a sync allocates nothing and the file
+//! system has nothing of its own to write. A file shorter than its size was cut by somebody else, never by a kill or power
+//! cut.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,12 +14,12 @@ use super::folder;
 use super::page::{self, BODY, PAGE};
 use super::record::{self, Record};
 
-/// Size of a generation and of each step it grows by; also when a checkpoint is due. DESIGN.md: 1 MiB.
+/// Size of a generation, and of each step by which it grows; also when a checkpoint is due. DESIGN.md: 1 MiB.
 pub(super) const SIZE: u64 = 1 << 20;
 
 const PREFIX: &str = "journal-";
 
-/// A file that waits for its next generation, under the number of its last one: no later generation has a lower number.
+/// A file that waits for its next generation, named after its last one: no later generation has a lower number.
 const SPARE: &str = "spare-";
 
 /// The generation that is being written.
@@ -29,7 +29,7 @@ pub(super) struct Journal {
     pub(super) generation: u64,
     /// Where its head ends.
     head: u64,
-    /// The page in hand, and what stands in it.
+    /// The page being filled, and its content.
     page: u32,
     tail: Vec<u8>,
     size: u64,
@@ -53,7 +53,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Over a file of `SIZE`.
+    /// Uses a file of `SIZE` again.
     pub(super) fn on(file: File, generation: u64) -> Self {
         let file = Arc::new(file);
         Self { file, generation, head: 0, page: 0, tail: Vec::new(), size: SIZE, buffer: Vec::new() }
@@ -65,7 +65,7 @@ impl Journal {
         fresh_page: bool,
         records: impl IntoIterator<Item = Record<'a>>,
     ) -> io::Result<u64> {
-        // A page is written as a whole: what it held before is never read back for that.
+        // a page is written as a whole: its earlier content is never read back
         let (first, mut content) = match fresh_page && !self.tail.is_empty() {
             true => (self.page + 1, Vec::new()),
             false => (self.page, self.tail.clone()),
@@ -94,7 +94,7 @@ impl Journal {
         if is_head {
             self.head = self.offset();
         }
-        // A burst or a full head must not hold its memory for ever.
+        // a burst or a full head must not hold its memory for ever
         self.buffer.shrink_to(64 << 10);
         Ok((content.len() - before) as u64)
     }
@@ -103,24 +103,24 @@ impl Journal {
         u64::from(self.page) * PAGE as u64 + self.tail.len() as u64
     }
 
-    /// Bytes of the file that are used, its head not counted: a head above the size must not ask for the next one.
+    /// Bytes of the file in use, without its head: a large head must not ask for the next generation.
     pub(super) fn used(&self) -> u64 {
         self.offset().saturating_sub(self.head)
     }
 }
 
-/// The file that waits for its next generation, if nothing in it could be taken for that one's.
+/// The spare file, if nothing in it could be mistaken for the next generation's content.
 fn spare(dir: &Path, generation: u64) -> Option<(PathBuf, File)> {
     let path = spare_path(dir, numbered(dir, SPARE).pop()?);
     let usable = fs::read(&path).is_ok_and(|bytes| bytes.len() as u64 == SIZE && page::are_before(&bytes, generation));
     let file = OpenOptions::new().read(true).write(true).open(&path).ok().filter(|_| usable);
     if file.is_none() {
-        let _ = fs::remove_file(&path); // damaged; what stays is looked at again
+        let _ = fs::remove_file(&path); // damaged; what stays is checked again
     }
     Some((path, file?))
 }
 
-/// A file of zeros that are written, not only said: writing over them is all that a sync has to do.
+/// A file of zeros that are really written: a sync then only overwrites.
 fn clear(dir: &Path) -> io::Result<(PathBuf, File)> {
     let path = dir.join("journal.new");
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
@@ -133,7 +133,7 @@ fn clear(dir: &Path) -> io::Result<(PathBuf, File)> {
     Ok((path, file))
 }
 
-/// Makes a file for the next generation while there is space, so that it needs none then.
+/// Makes the spare file while there is space, so that the next generation needs none.
 ///
 /// # Errors
 /// It cannot be made.
@@ -145,7 +145,7 @@ pub(super) fn stock(dir: &Path) -> io::Result<()> {
     fs::rename(path, spare_path(dir, newest(dir)))
 }
 
-/// Where a generation is.
+/// The path of a generation.
 pub(super) fn path(dir: &Path, generation: u64) -> PathBuf {
     dir.join(format!("{PREFIX}{generation:010}"))
 }
@@ -155,7 +155,7 @@ pub(super) fn list(dir: &Path) -> Vec<u64> {
     numbered(dir, PREFIX)
 }
 
-/// The highest number that a generation has had here; 0 before the first.
+/// The highest number of any generation here; 0 before the first.
 pub(super) fn newest(dir: &Path) -> u64 {
     list(dir).into_iter().chain(numbered(dir, SPARE)).max().unwrap_or(0)
 }
@@ -168,16 +168,16 @@ fn numbered(dir: &Path, prefix: &str) -> Vec<u64> {
     numbers
 }
 
-/// Takes the generations below `first` away, as far as possible: what stays is taken away at the next start.
+/// Removes the generations below `first` as far as possible; the next start removes the rest.
 pub(super) fn put_away_before(dir: &Path, first: u64) {
-    // The newest one is kept for the next generation.
+    // the newest one is kept as the spare
     let old: Vec<u64> = list(dir).into_iter().filter(|generation| *generation < first).collect();
     for generation in old.into_iter().rev() {
         put_away(dir, generation);
     }
 }
 
-/// Takes one generation away: its file is kept for the next one, if none is yet.
+/// Removes one generation; its file becomes the spare if there is none yet.
 pub(super) fn put_away(dir: &Path, generation: u64) {
     let path = path(dir, generation);
     let kept = numbered(dir, SPARE).is_empty() && keep(&path, &spare_path(dir, generation)).is_ok();
@@ -188,7 +188,7 @@ pub(super) fn put_away(dir: &Path, generation: u64) {
 
 fn keep(old: &Path, spare: &Path) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(old)?;
-    // What a burst added goes. Nothing is said to be cleared that is not.
+    // what a burst added goes; only files that are really cleared count
     match file.metadata()?.len() {
         length if length < SIZE => return Err(io::ErrorKind::UnexpectedEof.into()),
         SIZE => {}

@@ -1,5 +1,5 @@
-//! The keeper: checkpoints, snapshots, the way back from RAM and the clean end. All of it beside writer and syncer, who
-//! never wait for it; one thing at a time.
+//! The keeper: checkpoints, snapshots, the way back from RAM and the clean end, one at a time. Writer and syncer never wait
+//! for it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// DESIGN.md: a snapshot daily. Counted on a clock that only goes forward.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The same for an appliance that is never up for a day: a day's worth of checkpoints.
+/// The same for an appliance that never runs for a whole day: a day's worth of checkpoints.
 const DAY_OF_GENERATIONS: u64 = 24 * 60;
 
 /// Problem while the journal works and the database does not.
@@ -55,9 +55,9 @@ struct Pending {
 /// What the keeper starts with.
 pub(super) struct Start {
     pub(super) next_generation: u64,
-    /// Where the database stood when the snapshot was made; `None` when there is none.
+    /// How far the database had come at the snapshot; `None` without a snapshot.
     pub(super) snapshot: Option<Mark>,
-    /// Where it stands.
+    /// How far it has come now.
     pub(super) database: Mark,
 }
 
@@ -73,14 +73,14 @@ pub(super) struct Keeper {
     not_before: Instant,
     /// `None`: the reserve is there.
     restock_at: Option<Instant>,
-    /// When to look whether the folder is still there.
+    /// When to check next whether the folder is there.
     look_at: Instant,
-    /// The last number that was noted as being in memory only.
+    /// The last number noted as being in memory only.
     noted: u64,
     /// When it may be noted again.
     note_at: Instant,
     lost: Lost,
-    /// The database has to be made of what is in memory: its files are gone.
+    /// The database has to be made from memory, since its files are gone.
     remake: bool,
 }
 
@@ -95,24 +95,24 @@ enum Task {
     Forget,
 }
 
-/// Whether the folder went away.
+/// Whether the folder is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lost {
     Not,
     /// It is not written again yet.
     Now,
-    /// It is, and that is said until then.
+    /// It is written again; the problem stays until then.
     Until(Instant),
 }
 
-/// Between two looks whether there is space for the reserve again, and whether the folder is there.
+/// How often to check whether there is space for the reserve again, and whether the folder is there.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Between two notes how many changes are in memory only: a sick card needs longer for one than it takes to the next
-/// change, and then nothing else would be tried.
+/// How often to note changes in memory only: a sick card takes longer for a note than the next change takes to arrive, and
+/// nothing else would be tried.
 const NOTE: Duration = Duration::from_millis(100);
 
-/// How long it is said that the folder had been lost.
+/// How long the problem of a lost folder stays.
 #[cfg(not(test))]
 const TOLD: Duration = Duration::from_secs(60 * 60);
 #[cfg(test)]
@@ -178,7 +178,7 @@ impl Keeper {
         }
     }
 
-    /// Whether the folder in its place is another one, with no file in it that we hold: it is left as it was put there.
+    /// Whether another folder stands in its place, without any file that we hold open: it is left as it is.
     fn is_anothers(&self) -> bool {
         let shared = self.core.lock();
         let (file, generation, base) = (shared.file.clone(), shared.generation, shared.base.clone());
@@ -191,7 +191,7 @@ impl Keeper {
         lock.as_ref().is_some_and(|lock| folder::is_anothers(&self.core.dir, lock))
     }
 
-    /// To be asked before a file is made, renamed or deleted.
+    /// Ask before making, renaming or deleting a file.
     fn is_ours(&self) -> Result<(), KeeperError> {
         if self.is_anothers() { Err(KeeperError::Anothers) } else { Ok(()) }
     }
@@ -207,7 +207,7 @@ impl Keeper {
         {
             Ok(true) => None,
             Ok(false) => Some(LOOK),
-            // A file system that cannot; trying costs writes.
+            // the file system cannot do it, and trying costs writes
             Err(error) => {
                 tracing::debug!(%error, "reserve_not_made");
                 Some(DAY)
@@ -216,8 +216,8 @@ impl Keeper {
         self.restock_at = again.map(|pause| Instant::now() + pause);
     }
 
-    /// Looks whether our files are where they belong; true when they are not. Nothing else tells: what was deleted can still
-    /// be written to.
+    /// Checks whether our files are still in place; true when they are not. Nothing else shows it: a deleted file can still be
+    /// written to.
     fn look(&mut self) -> bool {
         self.look_at = Instant::now() + LOOK;
         let shared = self.core.lock();
@@ -249,7 +249,7 @@ impl Keeper {
         true
     }
 
-    /// What was lost is written again. That is said for a while, then the next loss is news.
+    /// What was lost is written again. That stays on the board for a while; then the next loss is news.
     fn found(&mut self) {
         if self.lost != Lost::Now {
             return;
@@ -264,13 +264,13 @@ impl Keeper {
         self.lost = Lost::Until(Instant::now() + TOLD);
     }
 
-    /// Makes a database of what is in memory where its files were deleted.
+    /// Makes a database from memory after its files were deleted.
     fn remake(&mut self) -> Result<(), KeeperError> {
         let shared = self.core.lock();
         let (base, through) = (shared.base.clone(), shared.through);
         drop(shared);
         if let Base::Sled(_) = &*base {
-            // Its open files can still be read.
+            // its open files can still be read
             let mut content = Overlay::default();
             let read = base.export(|piece| {
                 content.absorb(piece);
@@ -307,7 +307,7 @@ impl Keeper {
             }
             let unnoted =
                 shared.mode == Mode::Ram && !shared.writer_busy && shared.number > self.noted.max(shared.written);
-            // The first one at once: from then on it is known that there is something.
+            // the first one at once, so that there is one
             if unnoted && self.noted <= shared.written {
                 return Task::Note;
             }
@@ -343,7 +343,7 @@ impl Keeper {
         Some((shared.dirty_since? + PERIOD).max(self.not_before))
     }
 
-    /// Everything up to now into the database; the journal before it goes.
+    /// Puts everything up to now into the database, and removes the journal before it.
     fn checkpoint(&mut self) -> Result<(), KeeperError> {
         let result = self.try_checkpoint();
         match &result {
@@ -352,10 +352,10 @@ impl Keeper {
                     tracing::info!("database_written_again");
                 }
             }
-            // A dead disk has its own problem up.
+            // a dead disk has raised its own problem
             Err(KeeperError::Journal) => {}
             Err(error) => {
-                self.core.lock().checkpoint_now = true; // what is said below holds no longer than it has to
+                self.core.lock().checkpoint_now = true; // the problem stays no longer than necessary
                 let message = format!(
                     "the database could not be written ({error}); the journal keeps every change meanwhile and grows: \
                      check the card and the free space of {}",
@@ -370,7 +370,7 @@ impl Keeper {
     }
 
     fn try_checkpoint(&mut self) -> Result<(), KeeperError> {
-        // Before anything is touched.
+        // before anything is touched
         if self.look() {
             return Err(KeeperError::Journal);
         }
@@ -386,7 +386,7 @@ impl Keeper {
             Base::Ram(_) => Err(KeeperError::Folder),
         });
         if let Err(error) = done {
-            // sled does not recover from an error: the next try opens it anew.
+            // sled does not recover from an error: the next try opens it anew
             self.core.lock().base = Arc::new(Base::Ram(Overlay::default()));
             self.pending = Some(Pending { layer, mark });
             return Err(error);
@@ -412,7 +412,7 @@ impl Keeper {
         Ok(Pending { layer, mark: Mark { through, first_needed } })
     }
 
-    /// Makes a generation, has the writer move to it and waits until its head and all before it are on the medium.
+    /// Makes a generation, lets the writer move to it, and waits until its head and everything before it are on the medium.
     fn next_generation(&mut self, from: Mode) -> Result<(u64, u64), KeeperError> {
         self.is_ours()?;
         let generation = self.next_generation.max(journal::newest(&self.core.dir) + 1);
@@ -435,7 +435,7 @@ impl Keeper {
         Ok((at, generation))
     }
 
-    /// The writer did not move to this generation: tries on a sick disk must not fill it with empty ones.
+    /// The writer did not move to this generation: attempts on a sick disk must not fill it with empty files.
     fn give_up<T>(&self, generation: u64) -> Result<T, KeeperError> {
         journal::put_away(&self.core.dir, generation);
         Err(KeeperError::Journal)
@@ -459,7 +459,7 @@ impl Keeper {
         shared
     }
 
-    /// The database, opened now if it was not.
+    /// The database, opened now if necessary.
     fn database(&self) -> Result<Arc<Base>, KeeperError> {
         let base = self.core.lock().base.clone();
         if matches!(&*base, Base::Sled(_)) {
@@ -470,14 +470,14 @@ impl Keeper {
         let base = Arc::new(Base::Sled(opened.sled));
         let mut shared = self.core.lock();
         shared.base = base.clone();
-        // A database that was not there at the start may know higher numbers than ours: ours must count as newer.
+        // A database that was missing at the start may know higher numbers than ours, but ours are the newer ones.
         if shared.mode == Mode::Ram && opened.mark.through >= shared.number {
             shared.number = opened.mark.through + 1;
         }
         Ok(base)
     }
 
-    /// Back to the disk: a generation whose head carries everything.
+    /// Back to the disk: a generation whose head holds everything.
     fn recover(&mut self) -> Result<(), KeeperError> {
         self.is_ours()?;
         let mut lock = self.core.lock.lock();
@@ -489,13 +489,13 @@ impl Keeper {
         let notes = self.debt(|debt| Ok(debt.notes));
         let base = self.core.lock().base.clone();
         if let Base::Sled(sled) = &*base {
-            self.remake = !sled.is_there(); // it may have been put back, or have gone while we were in memory
+            self.remake = !sled.is_there(); // it may have been put back, or lost, while we were in memory
         }
         drop(base);
         if self.remake {
             self.remake()?;
         }
-        // Before the journal, so that a journal without a database always means damage. The light can do without.
+        // before the journal, so that a journal without a database always means damage; the light can do without it
         if let Err(error) = self.database() {
             tracing::debug!(%error, "database_not_opened");
         }
@@ -503,7 +503,7 @@ impl Keeper {
         self.restock_at = Some(Instant::now() + LOOK); // it may have been spent
         self.core.report_disk();
         self.found();
-        // Unless there is some again.
+        // unless there is a database again
         if self.debt(|debt| Ok(debt.notes)) == notes {
             self.debt(|debt| debt.settle());
         }
@@ -511,7 +511,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// The bytes for the debt; where they are not, they are made now.
+    /// The bytes for the debt, made now if they are missing.
     fn debt<T>(&self, with: impl FnOnce(&Debt) -> std::io::Result<T>) -> Option<T> {
         let mut debt = self.core.debt.lock();
         if debt.as_ref().is_none_or(|debt| !debt.is_in(&self.core.dir)) {
@@ -532,7 +532,7 @@ impl Keeper {
 
     fn close(mut self) {
         let closed = self.try_close();
-        // Drops the database, whose lock is given back with it.
+        // drops the database, and with it its lock
         self.core.lock().base = Arc::new(Base::Ram(Overlay::default()));
         match closed {
             Ok(()) => {
@@ -568,7 +568,7 @@ impl Keeper {
                 done => done?,
             }
         }
-        // A snapshot or checkpoint that fails costs nothing that the journal does not hold: the mark is still true.
+        // if a snapshot or checkpoint fails, the journal holds it all: the mark is still true
         if (dirty || self.pending.is_some())
             && let Err(error) = self.checkpoint()
         {
@@ -582,7 +582,7 @@ impl Keeper {
                 tracing::warn!(%error, "storage_closed_without_snapshot");
             }
         }
-        // Before the mark that says so.
+        // before the mark that says so
         let shared = self.core.lock();
         let writes = shared.writes;
         self.sync(shared, writes)?;

@@ -1,7 +1,7 @@
 //! Memory that survives: a journal in front of sled, behind typed trees.
 //!
-//! A change is *written* once one `write(2)` has put it into the journal: from then on kill -9 cannot take it
-//! back, and only then is it released to those who wait for it, in the order of commits.
+//! A change is *written* once one `write(2)` has put it into the journal: kill -9 cannot take it back any more. Only then is
+//! it released to those who wait for it, in the order of commits.
 
 mod base;
 mod batch;
@@ -47,12 +47,12 @@ use crate::metrics::Metrics;
 /// What runs when a batch is written: short, and it never waits.
 pub type Release = Box<dyn FnOnce() + Send>;
 
-/// What may stand between commit and release: each batch counts one and one more for each KiB. With more, `commit`
-/// waits: that fills the command queue, whose doors then wait or refuse. Blackout overtakes that queue and nothing that stands
-/// here: 256 are 30 ms of a slow machine's 8,500 commands a second.
+/// What may stand between commit and release: each batch counts as one, plus one for each KiB. Beyond that `commit` waits,
+/// which fills the command queue, whose doors then wait or refuse. Blackout overtakes that queue, but nothing that stands
+/// here: 256 are 30 ms at a slow machine's 8,500 commands a second.
 const WAITING: u32 = 256;
 
-/// Why the data folder cannot be used at all; anything less is lived with and reported in `Health`.
+/// Why the data folder cannot be used at all; anything less is tolerated and reported in `Health`.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process holds the folder.
@@ -70,7 +70,7 @@ struct Door {
 }
 
 impl Drop for Door {
-    /// Without `close` this is an end like kill -9: what waits is written, no mark of a clean stop is.
+    /// Dropping it without `close` is an end like kill -9: what waits is written, the mark of a clean stop is not.
     fn drop(&mut self) {
         self.core.stop();
     }
@@ -80,9 +80,9 @@ impl Drop for Door {
 pub struct Opened {
     /// The store, ready for commits.
     pub store: Store,
-    /// Add this to the highest `seq` found: 0 after a clean stop or a kill, a fixed block after a power cut or damage.
-    /// The first batch committed must make it so, and be on the medium before anybody is shown it; until then the
-    /// next start finds the jump owed again.
+    /// Add this to the highest `seq` found: 0 after a clean stop or a kill, a fixed block after a power cut or damage. The
+    /// first batch committed must store it, and be on the medium before anybody sees it; until then the next start owes the
+    /// jump again.
     pub seq_jump: u64,
 }
 
@@ -93,12 +93,12 @@ impl Store {
         folder::was_used(dir)
     }
 
-    /// Opens the folder of `settings`, replays, sets damaged files aside, runs from RAM when there is no other way.
+    /// Opens the folder of `settings`, replays, sets damaged files aside, and runs from RAM if there is no other way.
     ///
     /// # Errors
     /// Only when another process holds the folder.
     pub fn open(settings: &config::Storage, health: &Health, metrics: &Metrics) -> Result<Opened, StoreError> {
-        // Without one every start counts as one after a power cut, unless the stop was clean.
+        // Without a boot id every start counts as one after a power cut, unless the stop was clean.
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .unwrap_or_else(|_| ulid::Ulid::generate().to_string());
         Self::open_at_boot(settings, health, metrics, boot.trim().to_owned())
@@ -178,7 +178,7 @@ impl Store {
         let core = &self.0.core;
         let mut payload = batch.encode();
         let size = u32::try_from(payload.len() / 1024).unwrap_or(u32::MAX).saturating_add(1).min(WAITING);
-        // The semaphore is never closed; without a permit the batch would only be beyond the bound.
+        // The semaphore is never closed; without a permit the batch would only exceed the bound.
         let permit = self.0.permits.clone().acquire_many_owned(size).await.ok();
         let mut shared = core.lock();
         if !payload.is_empty() {
@@ -190,7 +190,7 @@ impl Store {
         }
         if shared.mode == Mode::Ram || shared.ending == Ending::Ended {
             payload = Vec::new();
-            core.keeper.notify_all(); // which notes how many there are
+            core.keeper.notify_all(); // which also notes how many there are
         }
         let number = shared.number;
         let idle = shared.waiting.is_empty();
@@ -201,7 +201,7 @@ impl Store {
         core.release(shared);
     }
 
-    /// Waits until everything committed so far survives a power cut; at once when running from RAM.
+    /// Waits until everything committed so far survives a power cut; not at all while running from RAM.
     pub async fn sync(&self) {
         if let Some((number, mut progress)) = self.ask_for_sync() {
             // Err: the sender lives as long as we do.
@@ -209,7 +209,7 @@ impl Store {
         }
     }
 
-    /// The number to wait for; `None` when there is nothing to wait for.
+    /// The number to wait for, if any.
     fn ask_for_sync(&self) -> Option<(u64, watch::Receiver<core::Progress>)> {
         let core = &self.0.core;
         let mut shared = core.lock();
@@ -232,7 +232,7 @@ impl Store {
     }
 }
 
-/// For the fuzz target: reads `bytes` as a generation and gives how many records it holds.
+/// For the fuzz target: reads `bytes` as a generation and counts its records.
 #[doc(hidden)]
 #[must_use]
 pub fn fuzz_records(bytes: &[u8], generation: u64) -> usize {

@@ -1,4 +1,4 @@
-//! The start: what is found in the folder, what of it is damaged, and where the light stood.
+//! The start: what the folder holds, what of it is damaged, and how far the light had come.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -23,8 +23,8 @@ use crate::config;
 use crate::kit::health::Health;
 use crate::metrics::Metrics;
 
-/// What `seq` jumps after a power cut or damage: above all that `flush_ms` (1 s) of the fastest flood can have taken back
-/// (measured 20,000 commands a second), and recognised at a scan. CONTRACT.md: a fixed block.
+/// How far `seq` jumps after a power cut or damage: more than the fastest flood can lose in `flush_ms` (1 s; measured 20,000
+/// commands a second), and easy to recognise. CONTRACT.md: a fixed block.
 const SEQ_JUMP: u64 = 100_000;
 
 /// Problem: the database was damaged, renamed and rebuilt.
@@ -46,10 +46,10 @@ pub(super) struct Database {
     pub(super) rebuilt: bool,
 }
 
-/// Opens the database of a folder, makes it in a new one, rebuilds a damaged one from the snapshot.
+/// Opens the database of a folder; makes it in a new folder, and rebuilds a damaged one from the snapshot.
 ///
 /// # Errors
-/// It can be neither opened nor made: the folder takes no bytes.
+/// It can be neither opened nor made: the folder takes no writes.
 pub(super) fn database(dir: &Path, health: &Health, loaded: Loaded) -> Result<Database, BaseError> {
     reserve::room_to_open(dir)?;
     let there = dir.join("db");
@@ -86,19 +86,19 @@ fn open_sled(dir: &Path, sealed: Sealed, loaded: &Loaded) -> Result<Database, Ba
     }
     let (sled, light) = Sled::open(dir)?;
     let mark = sled.mark()?;
-    // A snapshot is made of what is on the medium already.
+    // a snapshot only holds what is on the medium already
     if matches!(loaded, Loaded::Good(snapshot) if snapshot.mark.through > mark.through) {
         return Err(BaseError::Behind);
     }
     Ok(Database { sled, light, mark, rebuilt: false })
 }
 
-/// What was found, put together.
+/// The findings, put together.
 struct Past {
     base: Base,
     mark: Mark,
     replayed: Replayed,
-    /// Something was there, and it was damaged or rebuilt.
+    /// There was a store, and it was damaged or rebuilt.
     damaged: bool,
     /// Why the database could not be opened.
     unusable: Option<String>,
@@ -209,7 +209,7 @@ fn find(dir: &Path, health: &Health, boot: &str) -> Past {
     Past { base, mark, replayed, damaged, unusable, snapshot }
 }
 
-/// Reads the generations from `first` on; those below are not needed and not read.
+/// Reads the generations from `first` on; earlier ones are not needed.
 fn read(dir: &Path, first: u64) -> Vec<GenerationFile> {
     let needed = journal::list(dir).into_iter().filter(|generation| *generation >= first);
     let read = |generation| {
@@ -261,7 +261,7 @@ fn seq_jump(found: &Past, boot: &str) -> u64 {
     if power_cut || found.damaged || replayed.owed { SEQ_JUMP } else { 0 }
 }
 
-/// The new generation carries everything: damaged ones are kept aside, the others go.
+/// The new generation holds everything: damaged ones are set aside, the others are removed.
 fn put_away(dir: &Path, damaged: &[u64], first: u64) {
     for generation in damaged {
         let path = journal::path(dir, *generation);
@@ -282,7 +282,7 @@ fn start(core: &Arc<Core>, journal: Option<Journal>, start: Start) {
     spawn("store-keeper", move || keeper.run());
 }
 
-/// A thread ends by itself when the store stops; nothing needs to wait for it.
+/// each thread ends by itself when the store stops; nobody has to wait for it
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) {
     if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(run) {
         tracing::error!(name, %error, "starting a thread of the store");

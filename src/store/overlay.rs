@@ -1,4 +1,4 @@
-//! What is newer than the database, pure: values, tombstones and entries of logs, laid over each other.
+//! Everything newer than the database, pure: values, tombstones and entries of logs, in layers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::wire::{Reader, put_bytes, put_number};
 /// A key and the table it is in.
 pub(super) type Key = (Tree, Vec<u8>);
 
-/// The vital trees, whole.
+/// The vital trees, as a whole.
 pub(super) type Light = BTreeMap<Key, Vec<u8>>;
 
 /// Entries of one log, oldest first, each with the number of its batch; numbers only rise.
@@ -20,7 +20,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Adds entries of a newer layer; those that both have (by number) count once. A batch is in a layer as a whole.
+    /// Adds entries of a newer layer; those in both (by number) count once. A layer holds whole batches.
     pub(super) fn absorb(&mut self, newer: Self) {
         let last = self.entries.back().map(|(number, _)| *number);
         self.entries.extend(newer.entries.into_iter().filter(|(number, _)| Some(*number) > last));
@@ -95,7 +95,7 @@ impl Overlay {
     }
 }
 
-/// One value in the form of `Overlay::encode`.
+/// One value as `Overlay::encode` writes it.
 pub(super) fn encode_value(out: &mut Vec<u8>, (tree, key): &Key, value: Option<&[u8]>) {
     out.extend([if value.is_some() { b'v' } else { b'x' }, tree.tag()]);
     put_bytes(out, key);
@@ -123,7 +123,7 @@ fn decode_log(reader: &mut Reader<'_>) -> Option<Log> {
     Some(log)
 }
 
-/// What lies over the database: the light (whole), the layer commits go to, and the one a checkpoint is writing.
+/// The layers over the database: the light (as a whole), the one that commits go to, and the one that a checkpoint writes.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     pub(super) light: Light,
@@ -136,12 +136,12 @@ pub(super) struct Layers {
 pub(super) enum Lookup {
     Value(Vec<u8>),
     Nothing,
-    /// The database knows.
+    /// Ask the database.
     Below,
 }
 
 impl Layers {
-    /// Applies a batch; `below` reads the database (only a patch of a tree that is not vital asks it).
+    /// Applies a batch; `below` reads the database (needed only for a patch in a tree that is not vital).
     pub(super) fn apply(&mut self, batch: Batch, number: u64, below: impl Fn(Tree, &[u8]) -> Option<Vec<u8>>) {
         for op in batch.ops {
             match op {
@@ -155,7 +155,7 @@ impl Layers {
                     };
                     value.resize(usize::from(len), 0);
                     for (offset, byte) in bytes {
-                        // An offset behind the end is a fault of the caller that must not cost the rest.
+                        // an offset behind the end is the caller's mistake, and must not cost the rest
                         if let Some(at) = value.get_mut(usize::from(offset)) {
                             *at = byte;
                         }
@@ -206,7 +206,7 @@ impl Layers {
         }
     }
 
-    /// What the layers say about the keys of a tree that start with `prefix`.
+    /// What the layers know of the keys of a tree that start with `prefix`.
     pub(super) fn range(&self, tree: Tree, prefix: &[u8]) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
         let start = (tree, prefix.to_vec());
         let inside = |key: &Key| key.0 == tree && key.1.starts_with(prefix);
@@ -228,12 +228,12 @@ impl Layers {
         })
     }
 
-    /// Hands the layer of commits to a checkpoint and starts an empty one.
+    /// Hands the layer of commits to a checkpoint, and starts an empty one.
     pub(super) fn rotate(&mut self) {
         let new = std::mem::take(&mut self.new);
         self.old = Some(match self.old.take() {
             None => Arc::new(new),
-            // A checkpoint that failed: its layer is done again together with this one.
+            // a checkpoint failed: its layer is written again together with this one
             Some(old) => {
                 let mut both = Arc::unwrap_or_clone(old);
                 both.absorb(new);
@@ -242,7 +242,7 @@ impl Layers {
         });
     }
 
-    /// Everything that is newer than the database.
+    /// Everything newer than the database.
     pub(super) fn whole(&self) -> Overlay {
         let mut whole = self.old.as_deref().cloned().unwrap_or_default();
         whole.absorb(self.new.clone());

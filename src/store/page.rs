@@ -1,20 +1,20 @@
-//! Pages of the journal, pure: each says whose it is, so that a file can be used again without being cleared first.
+//! Pages of the journal, pure: each names its generation, so a file can be reused without being cleared first.
 //!
-//! A page that an earlier generation left reads as zeros, whatever stands in it: replay never meets an old record.
+//! A page that an earlier generation left reads as zeros, whatever it contains: replay never meets an old record.
 
 use super::wire::{u32_at, u64_at};
 
-/// Page of the page cache and of every card's controller: what is dirtied and written as one.
+/// The unit of the page cache and of every card's controller: dirtied and written as a whole.
 pub(super) const PAGE: usize = 4096;
 
 /// mark · number of the page (u32) · generation (u64) · crc32 of these.
 const HEADER: usize = 20;
 const CRC_AT: usize = 16;
 
-/// Bytes of a page that hold content.
+/// Bytes of content on a page.
 pub(super) const BODY: usize = PAGE - HEADER;
 
-/// First bytes of a page; a generation without pages, as they were before, begins with a record's format 1.
+/// First bytes of a page; a generation from before there were pages begins with a record's format 1.
 const MARK: [u8; 4] = *b"\x02dxp";
 
 /// Appends the pages of `content` from page `first` on; zeros fill the last one.
@@ -31,7 +31,7 @@ pub(super) fn put(out: &mut Vec<u8>, generation: u64, first: u32, content: &[u8]
     }
 }
 
-/// The generation that wrote a page, when its header is right.
+/// The generation that wrote a page, if its header is right.
 fn writer(page: &[u8], at: usize) -> Option<u64> {
     let header = page.get(..CRC_AT)?;
     let right = page.starts_with(&MARK)
@@ -44,7 +44,7 @@ fn is_clear(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, |all, byte| all | byte) == 0
 }
 
-/// Whether all pages are clear or of earlier generations: what a later one writes over them is never mistaken.
+/// Whether all pages are clear or of earlier generations: what a later one writes over them cannot be mistaken.
 pub(super) fn are_before(bytes: &[u8], generation: u64) -> bool {
     let mut pages = bytes.chunks(PAGE).enumerate();
     pages.all(|(at, page)| is_clear(page) || writer(page, at).is_some_and(|writer| writer < generation))
@@ -54,13 +54,13 @@ pub(super) fn are_before(bytes: &[u8], generation: u64) -> bool {
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) bytes: Vec<u8>,
-    /// Content of one page: writes stop, and begin after a sync, at multiples of it.
+    /// Content of one page: writes end, and begin after a sync, at multiples of it.
     pub(super) page: usize,
-    /// A page is neither clear, nor the generation's, nor an earlier one's.
+    /// A page is neither clear nor of this or an earlier generation.
     pub(super) stained: bool,
 }
 
-/// The content of a file. One from before there were pages is content as it is.
+/// The content of a file. A file from before there were pages is all content.
 pub(super) fn content(file: Vec<u8>, generation: u64) -> Content {
     if !file.chunks(PAGE).enumerate().any(|(at, page)| writer(page, at).is_some()) {
         return Content { bytes: file, page: PAGE, stained: false };
@@ -71,7 +71,7 @@ pub(super) fn content(file: Vec<u8>, generation: u64) -> Content {
             Some(writer) if writer < generation => false,
             Some(writer) if writer == generation => true,
             None if is_clear(page) => false,
-            // Records tell for themselves whether they are good: one wrong bit here must not cost a page of them.
+            // records have checksums of their own: one wrong bit here must not cost a page of them
             _ => {
                 content.stained = true;
                 true

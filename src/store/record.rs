@@ -1,11 +1,11 @@
-//! Records of the journal, pure: how they are framed and what of a damaged or torn file can still be read.
+//! Records of the journal, pure: how they are framed, and what can still be read of a damaged or torn file.
 //!
-//! A generation's content is zeros at first. Records stand one behind the other; after a sync the next one begins on a
-//! fresh page, so that what is on the medium is never written again. No bytes make this code panic.
+//! A generation's content is zeros at first. Records follow each other; after a sync the next one begins on a fresh page,
+//! so that nothing on the medium is ever written again. No input makes this code panic.
 
 use super::wire::{u32_at, u64_at};
 
-/// First byte of every record. The layout of the frame is the same for all formats, so that a newer one is recognised.
+/// First byte of every record. All formats share the layout of the frame, so that a newer one is recognised.
 pub(super) const FORMAT: u8 = 1;
 
 /// format, kind, flags, 0 · length of the payload (u32) · generation (u64) · number (u64) · crc32 of all but itself.
@@ -15,14 +15,14 @@ const CRC_AT: usize = 24;
 /// Flag: everything before this record was on the medium when it was written.
 const SETTLED: u8 = 1;
 
-/// What a record is.
+/// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// First of a generation: the whole light after the batch of its number.
     Head,
     /// One batch.
     Batch,
-    /// Last of a clean stop.
+    /// Last one before a clean stop.
     Clean,
 }
 
@@ -40,7 +40,7 @@ impl Kind {
     }
 }
 
-/// One record as it was read.
+/// One record as read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Record<'a> {
     pub(super) kind: Kind,
@@ -49,16 +49,16 @@ pub(super) struct Record<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// What a file holds beside its good records.
+/// What follows the good records of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     /// Zeros.
     Clean,
-    /// At its end a record that a kill or a power cut stopped: normal.
+    /// A record that a kill or a power cut stopped: normal.
     Torn,
-    /// Something that no write of ours leaves while the machine runs.
+    /// Something that none of our writes leaves while the machine runs.
     Foreign,
-    /// Good records of a format this program does not know.
+    /// Good records of an unknown format.
     Newer,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Scan<'a> {
     pub(super) rest: Rest,
 }
 
-/// Appends a framed record to `out`; false and nothing appended when the payload is longer than a frame can say.
+/// Appends a framed record to `out`; false, and nothing appended, if the payload is too long for a frame.
 pub(super) fn frame(out: &mut Vec<u8>, generation: u64, record: &Record<'_>) -> bool {
     let Ok(len) = u32::try_from(record.payload.len()) else { return false };
     let start = out.len();
@@ -85,7 +85,7 @@ pub(super) fn frame(out: &mut Vec<u8>, generation: u64, record: &Record<'_>) -> 
     true
 }
 
-/// The whole frame and payload at `at`, when its checksum is right.
+/// The whole frame and payload at `at`, if its checksum is right.
 fn framed(bytes: &[u8], at: usize, generation: u64) -> Option<&[u8]> {
     let bytes = bytes.get(at..)?;
     if u64_at(bytes, 8)? != generation {
@@ -99,7 +99,7 @@ fn framed(bytes: &[u8], at: usize, generation: u64) -> Option<&[u8]> {
     (crc.finalize() == u32_at(record, CRC_AT)?).then_some(record)
 }
 
-/// Reads the content of a generation, so many bytes of which stand on a page.
+/// Reads the content of a generation, given how many bytes of it stand on a page.
 pub(super) fn scan(bytes: &[u8], page: usize, generation: u64) -> Scan<'_> {
     let mut scan = Scan { records: Vec::new(), rest: Rest::Clean };
     let mut at = 0;
@@ -141,10 +141,10 @@ fn parse(record: &[u8]) -> Option<Record<'_>> {
     })
 }
 
-/// Where the first byte that is not zero stands, from `at` on.
+/// The first byte from `at` on that is not zero.
 fn first_dirt(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
-    // Page by page: a generation is mostly zeros, and comparing them in bulk is what the start waits for.
+    // page by page: a generation is mostly zeros, and the start waits for this comparison
     let mut seen = 0;
     for piece in rest.chunks(4096) {
         if piece.iter().fold(0, |all, byte| all | byte) != 0 {
@@ -155,8 +155,8 @@ fn first_dirt(bytes: &[u8], at: usize) -> Option<usize> {
     None
 }
 
-/// Whether the bad record at `at` is one that a kill stopped: the kernel copies a write page by page, so it is whole up
-/// to the end of a page, zeros follow, and it claims to reach into them.
+/// Whether a kill explains the bad record at `at`: the kernel copies a write page by page, so the record is whole up to the
+/// end of a page, zeros follow, and its length reaches into them.
 fn is_torn(bytes: &[u8], at: usize, page: usize, generation: u64) -> bool {
     let Some(last) = bytes.iter().rposition(|byte| *byte != 0) else { return false };
     let data_ends = (last / page + 1) * page;

@@ -1,7 +1,7 @@
-//! What the journal says at start, pure: from the bytes of its generations to the layers over the database.
+//! What the journal holds at a start, pure: from the bytes of its generations to the layers over the database.
 //!
-//! Numbers of batches rise by one across generations. A number that is missing is damage when something tells that it was
-//! on the medium (a later record's mark, or the same boot: a kill loses nothing), else the end of what a power cut left.
+//! Numbers of batches rise by one across generations. A missing number is damage if something shows that it was on the
+//! medium (a later record's mark; or the same boot, since a kill loses nothing), else the end of what a power cut left.
 
 use super::base::Mark;
 use super::batch::{Batch, Tree};
@@ -10,18 +10,18 @@ use super::overlay::{Layers, Light};
 use super::page::Content;
 use super::record::{Kind, Record, Rest, Scan, scan};
 
-/// Between numbers of a run and those of the next one after damage, so that none comes twice.
+/// Gap between the numbers of a run and those of the next one after damage, so that none comes twice.
 const NUMBERS_LOST: u64 = 1 << 32;
 
-/// One generation as it was found.
+/// One generation as found.
 pub(super) struct GenerationFile {
     pub(super) generation: u64,
     pub(super) content: Content,
-    /// Its size is none that we make.
+    /// Its size is not one that we make.
     pub(super) cut: bool,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
     pub(super) layers: Layers,
@@ -31,11 +31,11 @@ pub(super) struct Replayed {
     pub(super) boot: Option<String>,
     /// It ended with the mark of a clean stop.
     pub(super) clean: bool,
-    /// It ended before its first batch, which was to be the jump of `seq`.
+    /// It ended before its first batch, which was to make the jump of `seq`.
     pub(super) owed: bool,
     /// Generations with damage in them.
     pub(super) damaged: Vec<u64>,
-    /// Generations that the database needs are not there.
+    /// Generations that the database needs are missing.
     pub(super) missing: bool,
     /// The database once held this number.
     pub(super) through: u64,
@@ -60,7 +60,7 @@ pub(super) fn replay(
     let mut parts: Vec<Part<'_>> = files.iter().map(part).collect();
     let all = parts.iter().flat_map(|part| &part.scan.records).map(|record| record.number);
     let number = all.max().unwrap_or(0).max(mark.through);
-    // The newest head that carries everything makes the generations before it needless.
+    // The newest head that holds everything makes the generations before it unnecessary.
     let start = parts.iter().rposition(carries_all).unwrap_or(0);
     let parts = parts.split_off(start.min(parts.len()));
     let heads = || parts.iter().filter_map(|part| part.head.as_ref());
@@ -75,7 +75,7 @@ pub(super) fn replay(
         ..Replayed::default()
     };
     let end = end(&parts);
-    // A mark that was written before all was on the medium may have got there alone.
+    // a mark that was written before everything was on the medium may be the only thing that got there
     let whole = end.is_some_and(|end| end.settled) || done.boot.as_deref() == Some(boot);
     let settled = settled(&parts, whole);
     for part in &parts {
@@ -112,7 +112,7 @@ fn carries_all(part: &Part<'_>) -> bool {
 fn is_missing(first: Option<&Part<'_>>, mark: Mark) -> bool {
     match first {
         Some(first) => !carries_all(first) && first.found.generation != mark.first_needed,
-        // A kill between making the database and making the first generation.
+        // a kill between making the database and making the first generation
         None => mark.first_needed > 1,
     }
 }
@@ -128,7 +128,7 @@ fn is_owed(parts: &[Part<'_>]) -> bool {
     last.is_some_and(|(part, head)| head.owed && part.scan.records.iter().all(|record| record.kind != Kind::Batch))
 }
 
-/// Highest number of which we know that it was on the medium.
+/// Highest number known to have been on the medium.
 fn settled(parts: &[Part<'_>], whole: bool) -> u64 {
     let records = parts.iter().flat_map(|part| &part.scan.records);
     let known = records.filter(|record| whole || record.settled).map(|record| match record.kind {
@@ -140,7 +140,7 @@ fn settled(parts: &[Part<'_>], whole: bool) -> u64 {
 }
 
 fn is_damaged(part: &Part<'_>, whole: bool, needs_head: bool) -> bool {
-    // Made, but not moved to; or stopped while its head was written.
+    // made, but never moved to; or stopped while its head was written
     let empty = part.scan.records.is_empty() && matches!(part.scan.rest, Rest::Clean | Rest::Torn);
     let headless = part.head.is_none() && (needs_head || !empty);
     let foreign = match part.scan.rest {
@@ -150,7 +150,7 @@ fn is_damaged(part: &Part<'_>, whole: bool, needs_head: bool) -> bool {
         // After a power cut pages are on the medium in any order.
         Rest::Foreign => whole,
     };
-    // After a power cut the head of a generation that was just moved to may be what did not arrive.
+    // After a power cut the head of a generation that was just moved to may be what is missing.
     part.found.cut || foreign || (headless && (whole || needs_head))
 }
 
@@ -170,7 +170,7 @@ fn apply(
                 continue;
             }
             let expected = record.kind == Kind::Head && at == 0;
-            // A batch comes next; a head and a mark stand for everything up to their own number.
+            // a batch comes next; a head and a mark stand for everything up to their own number
             let known = if record.kind == Kind::Batch { record.number - 1 } else { record.number };
             if !expected && known > last {
                 if known > settled {
@@ -188,7 +188,7 @@ fn apply(
     last
 }
 
-/// Takes one record; false when it cannot be understood.
+/// Takes one record; false if it is malformed.
 fn take(
     done: &mut Replayed,
     part: &Part<'_>,

@@ -1,5 +1,5 @@
-//! Space on the card: sled does not survive a write that finds none (it is taken for damaged afterwards), so it is never
-//! touched without room, and a file of a few megabytes is kept that gives it the room it needs to be opened.
+//! Space on the card. sled does not survive a write that finds none (it counts as damaged afterwards), so it is never touched
+//! without room, and a file of a few megabytes is kept to make the room that it needs to be opened.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,13 +17,13 @@ const OPEN: u64 = 2 << 20;
 /// Twice that, so that giving it up always helps.
 const SIZE: u64 = 4 << 20;
 
-/// What a checkpoint needs beside its entries: segments that are begun, and what others write meanwhile.
+/// What a checkpoint needs beside its entries: segments begun, and what others write meanwhile.
 const CHECKPOINT: u64 = 2 << 20;
 
 /// sled writes whole nodes for single entries, and frees old ones later.
 const AMPLIFIED: u64 = 2;
 
-/// Makes sure that a database can be opened.
+/// Makes sure that there is room to open a database.
 ///
 /// # Errors
 /// The card is full.
@@ -34,7 +34,7 @@ pub(super) fn room_to_open(dir: &Path) -> io::Result<()> {
     room(dir, OPEN)
 }
 
-/// Gives the reserve up; whether there was one.
+/// Gives the reserve up; true if there was one.
 pub(super) fn spend(dir: &Path) -> bool {
     let spent = fs::remove_file(dir.join(NAME)).is_ok();
     if spent {
@@ -43,7 +43,7 @@ pub(super) fn spend(dir: &Path) -> bool {
     spent
 }
 
-/// Makes sure that entries of so many bytes can be put into the database.
+/// Makes sure that there is room for this many bytes of entries in the database.
 ///
 /// # Errors
 /// The card is too full for that; nothing was touched.
@@ -51,7 +51,7 @@ pub(super) fn room_for(dir: &Path, bytes: u64) -> io::Result<()> {
     room(dir, CHECKPOINT + bytes.saturating_mul(AMPLIFIED))
 }
 
-/// Keeps the reserve, when there is space enough for it; whether it is there.
+/// Makes the reserve if there is space enough for it; true if it is there.
 ///
 /// # Errors
 /// It cannot be made although there is space.
@@ -71,7 +71,7 @@ pub(super) fn keep(dir: &Path) -> io::Result<bool> {
         folder::sync(dir)
     });
     if made.is_err() {
-        let _ = fs::remove_file(&unfinished); // it is made anew at the next try
+        let _ = fs::remove_file(&unfinished); // the next try makes it anew
     }
     made.map(|()| true)
 }
@@ -85,7 +85,7 @@ fn room(dir: &Path, bytes: u64) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::StorageFull, message))
 }
 
-/// Bytes that we may still write; all of them where the system does not tell.
+/// Bytes that may still be written; the maximum where the system does not tell.
 fn free(dir: &Path) -> u64 {
     statvfs(dir).map_or(u64::MAX, |space| space.f_bavail.saturating_mul(space.f_frsize))
 }

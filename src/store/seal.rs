@@ -1,5 +1,5 @@
-//! The seal of a clean stop: checksums of the database's files, so that damage done while nobody ran is noticed wherever it
-//! hit. sled itself notices only what it reads again.
+//! The seal of a clean stop: checksums of the database's files, so that any damage done while dmxd did not run is noticed.
+//! sled itself notices only what it reads again.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -11,19 +11,19 @@ use crate::kit::backoff::Backoff;
 
 const NAME: &str = "seal";
 
-/// What the seal says.
+/// The finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sealed {
     /// There is none, or it is whole.
     Fine,
-    /// The database is not what it was.
+    /// The database has changed.
     Broken,
 }
 
-/// Seals the database of `dir`, which was dropped before. No seal is better than a wrong one.
+/// Seals the database of `dir`, which must be dropped already. No seal is better than a wrong one.
 pub(super) fn put(dir: &Path) -> io::Result<()> {
     wait_for_sled(&dir.join("db/db"))?;
-    // What sled wrote while it was dropped is not on the medium yet, and the seal must not be there before it.
+    // what sled wrote while it was dropped is not on the medium yet, and must be there before the seal
     folder::sync_all(&dir.join("db"))?;
     let unfinished = dir.join("seal.new");
     fs::write(&unfinished, sums(&dir.join("db"))?)?;
@@ -32,13 +32,13 @@ pub(super) fn put(dir: &Path) -> io::Result<()> {
     folder::sync(dir)
 }
 
-/// Compares and breaks the seal: from now on the database changes, and a kill at any moment must not look like damage.
+/// Checks and breaks the seal: from now on the database changes, and a kill at any moment must not look like damage.
 pub(super) fn check(dir: &Path) -> io::Result<Sealed> {
     let seal = match fs::read(dir.join(NAME)) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Sealed::Fine);
         }
-        other => other.unwrap_or_default(), // unreadable: it is as good as broken
+        other => other.unwrap_or_default(), // unreadable: as good as broken
     };
     let same = sums(&dir.join("db")).is_ok_and(|now| now == seal);
     fs::remove_file(dir.join(NAME))?;
@@ -52,7 +52,7 @@ fn wait_for_sled(file: &Path) -> io::Result<()> {
     let mut backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(100));
     for _ in 0..20 {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(()), // given back when `file` is closed
+            Ok(()) => return Ok(()), // released when `file` is closed
             Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(backoff.pause()),
             Err(error) => return Err(error.into()),
         }

@@ -16,14 +16,14 @@ const MAGIC: &[u8] = b"dmxd snapshot\x01";
 
 const NAME: &str = "snapshot";
 
-/// What a snapshot held.
+/// The content of a snapshot.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     pub(super) content: Overlay,
     pub(super) mark: Mark,
 }
 
-/// What there is of a snapshot.
+/// A snapshot as found.
 #[derive(Debug)]
 pub(super) enum Loaded {
     None,
@@ -31,7 +31,7 @@ pub(super) enum Loaded {
     Damaged,
 }
 
-/// Replaces the snapshot by what the database holds now; whole or not at all.
+/// Replaces the snapshot by the present content of the database; whole or not at all.
 pub(super) fn write(dir: &Path, base: &Base, mark: Mark) -> Result<(), BaseError> {
     let unfinished = dir.join("snapshot.new");
     let mut out = Hashed { file: BufWriter::new(File::create(&unfinished)?), hash: Sha256::new() };

@@ -1,4 +1,4 @@
-//! The syncer: everything written is on the medium `flush_ms` later, at once when somebody waits for it.
+//! The syncer: everything written is on the medium `flush_ms` later, or at once if somebody waits for it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::core::{Core, Mode, Shared};
 
-/// Syncs whose length is remembered.
+/// How many lengths of syncs are remembered.
 const REMEMBERED: usize = 16;
 
-/// Least time a sync is started before it must be done.
+/// Least time between a sync's start and its deadline.
 const LEAST_MARGIN: Duration = Duration::from_millis(50);
 
 /// Runs until the store stops.
@@ -42,7 +42,7 @@ fn due(shared: &Shared, flush: Duration, lengths: &VecDeque<Duration>) -> Option
     Some(if shared.sync_now { since } else { since + (flush - margin) })
 }
 
-/// Syncs what is written so far.
+/// Syncs everything written so far.
 fn sync(core: &Core) -> Duration {
     let mut shared = core.lock();
     let (number, writes) = (shared.written, shared.writes);
@@ -50,7 +50,7 @@ fn sync(core: &Core) -> Duration {
     let files: Vec<_> = behind.iter().cloned().chain(shared.file.clone()).collect();
     shared.unsynced_since = None;
     shared.fresh_page = true;
-    // Somebody may wait for what is not even written yet: then the next write is synced at once too.
+    // somebody may wait for what is not even written yet: then the next write is synced at once too
     shared.sync_now &= shared.writing.is_some() || !shared.waiting.is_empty();
     drop(shared);
     let started = Instant::now();
@@ -69,7 +69,7 @@ fn sync(core: &Core) -> Duration {
             core.keeper.notify_all();
         }
         Err(error) => {
-            shared.written = shared.synced; // the rest may be read back, or not
+            shared.written = shared.synced; // the rest may or may not be readable
             core.fall_to_ram(&mut shared, &format!("syncing the journal: {error}"));
         }
     }

@@ -1,4 +1,4 @@
-//! Small binary words: how batches, overlays and heads are written and read back.
+//! Compact binary encoding of batches, overlays and heads.
 //!
 //! Reading never panics and never reserves memory that the bytes at hand do not justify.
 

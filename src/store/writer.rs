@@ -1,4 +1,4 @@
-//! The writer: one `write(2)` for all that waits, then the releases. It never syncs and never waits for who does.
+//! The writer: one `write(2)` for everything that waits, then the releases. It never syncs, nor waits for a sync.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,7 +51,7 @@ pub(super) fn run(core: &Arc<Core>, mut journal: Option<Journal>) {
         let mut shared = core.lock();
         shared.writer_busy = false;
         match result {
-            // The guard was faster: the generation ends here, the next one begins with everything.
+            // the guard was faster: the generation ends here, and the next one begins with everything
             Ok(_) if shared.mode == Mode::Ram => _ = core.keeper.notify_all(),
             Ok(done) => finish(core, &mut shared, &done, journal.as_ref()),
             Err(error) => core.fall_to_ram(&mut shared, &format!("writing the journal: {error}")),
@@ -79,7 +79,7 @@ fn take(core: &Core) -> Option<Job> {
 }
 
 fn take_all(core: &Core, mut shared: MutexGuard<'_, Shared>) -> Job {
-    // A head tells of every batch up to its number, so all of them stand before it.
+    // a head speaks for every batch up to its number, so all of them stand before it
     let mut batches = match shared.moving {
         Move::Asked(_) => std::mem::take(&mut shared.waiting),
         _ => first_of(&mut shared.waiting),
@@ -93,7 +93,7 @@ fn take_all(core: &Core, mut shared: MutexGuard<'_, Shared>) -> Job {
             let head = head(&core.boot, shared.through, &shared.layers, from_ram, shared.owed);
             if from_ram {
                 shared.mode = Mode::Disk;
-                // Syncing what failed could only fail again; the head makes it needless.
+                // syncing what failed could only fail again; the head makes it unnecessary
                 shared.file = None;
                 shared.behind.clear();
             } else {
@@ -108,7 +108,7 @@ fn take_all(core: &Core, mut shared: MutexGuard<'_, Shared>) -> Job {
             None
         }
     };
-    // The mark of a clean stop is the last record: what did not fit this write comes before it.
+    // the mark of a clean stop is the last record: batches that did not fit this write come before it
     let clean = shared.ending == Ending::Asked && shared.waiting.is_empty();
     if clean {
         shared.ending = Ending::Ended;
@@ -128,7 +128,7 @@ fn take_all(core: &Core, mut shared: MutexGuard<'_, Shared>) -> Job {
     Job { batches: payloads, synced: shared.synced, fresh_page, next, number, clean }
 }
 
-/// Takes as many batches as one write may have, one at least: a write has to be over in the guard's patience.
+/// Takes as many batches as one write may have, at least one: a write has to end within the guard's patience.
 fn first_of(waiting: &mut Vec<Waiting>) -> Vec<Waiting> {
     let mut bytes = 0;
     let fits = waiting.iter().take_while(|batch| {
@@ -140,7 +140,7 @@ fn first_of(waiting: &mut Vec<Waiting>) -> Vec<Waiting> {
     std::mem::replace(waiting, rest)
 }
 
-/// What a write did.
+/// The outcome of a write.
 struct Done {
     number: u64,
     moved: bool,

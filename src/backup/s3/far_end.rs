@@ -1,4 +1,4 @@
-//! A bucket at the far end of a socket, for tests: it stores and gives back, and is slow or silent when it is told to.
+//! A bucket for tests, at the far end of a socket: it stores and gives back, and is slow or silent on demand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::config;
 
-/// What it holds and how it behaves.
+/// Its content and behaviour.
 #[derive(Default)]
 pub(in crate::backup) struct Bucket {
-    /// Headers and bytes by key; the number of an object tells its age.
+    /// Headers and bytes by key; the number of an object gives its age.
     pub(in crate::backup) objects: BTreeMap<String, (Vec<String>, Vec<u8>, u64)>,
     /// Objects whose HEAD is never answered.
     pub(in crate::backup) silent: Vec<String>,
     /// Listings are refused with a 500.
     pub(in crate::backup) no_listing: bool,
-    /// HEADs that were asked.
+    /// HEADs that were requested.
     pub(in crate::backup) heads: usize,
 }
 
 impl Bucket {
-    /// Starts it, and tells the settings that lead to it.
+    /// Starts it, and gives the settings that lead to it.
     pub(in crate::backup) async fn start(self) -> (Arc<Mutex<Self>>, config::Backup) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let settings = config::Backup {

@@ -1,5 +1,5 @@
-//! The link to a bucket: requests with a deadline each, tried again with growing pauses while that may help. Follows
-//! nobody elsewhere, and reads no answer without an end. Knows no backups.
+//! The link to a bucket: requests, each with a deadline, repeated with growing pauses while that may help. It follows no
+//! redirect, and reads no endless answer. Knows no backups.
 
 use std::future::Future;
 use std::time::Duration;
@@ -22,36 +22,36 @@ use crate::config;
 use crate::kit::backoff::Backoff;
 use crate::kit::secret::Secret;
 
-/// A request is tried so often, with pauses from the first to the second: some 5 s in all.
+/// Attempts for a request, with pauses from the first to the second: some 5 s in all.
 const TRIES: u32 = 4;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
 
-/// A silence counts as so many tries: it is asked once more, and after 21 s it is told.
+/// Silence counts as this many attempts: one more follows, and after 21 s it is reported.
 const SILENCE: u32 = 3;
 
-/// So long an answer, or its next piece, may take.
+/// How long an answer, or its next piece, may take.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The slowest transfer that is waited for, in bytes a second.
+/// The slowest transfer that is accepted, in bytes a second.
 const SLOWEST: u64 = 16 << 10;
 
 /// The largest page of a listing: 1,000 objects with keys of 1,024 bytes, and as much again around them.
 const PAGE: u64 = 4 << 20;
 
-/// The largest answer that is no page and no backup: what it did, or why not.
+/// The largest answer that is neither a page nor a backup: the outcome of a request.
 const WORD: u64 = 64 << 10;
 
-/// Objects of a project's folder that are looked at, the newest; and pages of its listing: an end in any case.
+/// Objects of a project's folder that are considered, the newest; and pages of its listing: in any case an end.
 const MOST_OBJECTS: usize = 10_000;
 const PAGES: usize = 200;
 
-/// Where a bucket is when nothing says so.
+/// The region if nothing says so.
 const REGION: &str = "us-east-1";
 
 /// A bucket.
 pub(super) struct Link {
     bucket: Bucket,
-    /// Ours, since the crate's own follows redirects: to whoever answers there, with the show and the session token.
+    /// Our own, since the crate's follows redirects: to whoever answers there, with the show and the session token.
     client: Client,
     /// As messages name it.
     place: String,
@@ -63,7 +63,7 @@ pub(super) struct Link {
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
     pub(super) key: String,
-    /// Another one when the object is another.
+    /// Changes with the object.
     pub(super) mark: String,
     /// Bytes.
     pub(super) size: u64,
@@ -78,7 +78,7 @@ impl Link {
         let own = settings.s3_endpoint.trim_end_matches('/');
         let endpoint = if own.is_empty() { amazons(region) } else { own.to_owned() };
         let keys = settings.s3_access_key.is_some();
-        // Named keys or none: the crate's other ways ask variables, files and the metadata service.
+        // only named keys or none: the crate would also try variables, files and the metadata service
         let credentials = match (&settings.s3_access_key, &settings.s3_secret_key) {
             (Some(access), Some(secret)) => {
                 let token = settings.s3_session_token.as_ref().map(Secret::reveal);
@@ -90,7 +90,7 @@ impl Link {
         let place = format!("bucket {} at {endpoint}", settings.s3_bucket);
         let region = Region::Custom { region: region.to_owned(), endpoint };
         let mut bucket = *Bucket::new(&settings.s3_bucket, region, credentials).map_err(|e| wrong(e.to_string()))?;
-        // A name with a dot has no certificate as a host name.
+        // a name with a dot has no certificate as a host name
         if settings.s3_path_style.unwrap_or(!own.is_empty() || settings.s3_bucket.contains('.')) {
             bucket.set_path_style();
         }
@@ -103,7 +103,7 @@ impl Link {
         Ok(Self { bucket, client, place, keys })
     }
 
-    /// Stores an object. A further try overwrites what the one before may have left.
+    /// Stores an object. A further attempt overwrites what an earlier one may have left.
     pub(super) async fn put(&self, key: &str, content: &[u8], headers: &HeaderMap) -> Result<(), BackupError> {
         let limit = time_for(content.len());
         let command = || Command::PutObject {
@@ -119,7 +119,7 @@ impl Link {
         done.await
     }
 
-    /// Fetches an object of at most so many bytes; `None` when it is not there.
+    /// Fetches an object of at most this many bytes; `None` if it is not there.
     pub(super) async fn get(
         &self,
         key: &str,
@@ -141,21 +141,21 @@ impl Link {
         }
     }
 
-    /// What is known about an object; `None` when it is not there.
+    /// What is known of an object; `None` if it is not there.
     pub(super) async fn head(&self, key: &str) -> Result<Option<HeaderMap>, BackupError> {
         let asked = self.tried("asking for a backup in", || async {
             let headers = match self.send(Method::HEAD, key, Command::HeadObject, ANSWER).await {
                 Err(trouble) if trouble.is_missing_key() => return Ok(None),
                 other => other?.headers().clone(),
             };
-            // Its answer has no body to look at; every object has an ETag.
+            // its answer has no body to check, but every object has an ETag
             let page = headers.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
             if page && !headers.contains_key(ETAG) { Err(Trouble::Page { status: 200 }) } else { Ok(Some(headers)) }
         });
         asked.await
     }
 
-    /// Deletes an object. That it is gone already is no fault.
+    /// Deletes an object. It is fine if it is gone already.
     pub(super) async fn delete(&self, key: &str) -> Result<(), BackupError> {
         let done = self.tried("deleting a backup in", || async {
             match self.send(Method::DELETE, key, Command::DeleteObject, ANSWER).await {
@@ -166,7 +166,7 @@ impl Link {
         done.await
     }
 
-    /// The newest objects right below a folder.
+    /// The newest objects directly below a folder.
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>, BackupError> {
         let (mut all, mut count) = (Vec::new(), 0);
         let mut token = None;
@@ -218,7 +218,7 @@ impl Link {
         quick_xml::de::from_reader(&*body).map_err(|_| Trouble::Odd("its answer is not one of S3".to_owned()))
     }
 
-    /// A request, signed, and the answer when it is a good one.
+    /// A signed request, and its answer if that is a good one.
     async fn send(
         &self,
         method: Method,
@@ -254,9 +254,11 @@ impl Link {
         loop {
             match attempt().await {
                 Err(trouble) if trouble.may_pass() && tries < TRIES => {
-                    tracing::debug!(doing, ?trouble, tries, "backup_tried_again");
+                    let counts = if matches!(trouble, Trouble::Silent(_)) { SILENCE } else { 1 };
+                    let error = trouble.fault(doing, &self.place, self.keys);
+                    tracing::debug!(%error, tries, "backup_tried_again");
                     sleep(pauses.pause()).await;
-                    tries += if matches!(trouble, Trouble::Silent(_)) { SILENCE } else { 1 };
+                    tries += counts;
                 }
                 outcome => return outcome.map_err(|trouble| trouble.fault(doing, &self.place, self.keys)),
             }
@@ -270,12 +272,12 @@ fn amazons(region: &str) -> String {
     format!("https://s3.{region}.{domain}")
 }
 
-/// So long a transfer may take.
+/// How long a transfer may take.
 fn time_for(bytes: usize) -> Duration {
     ANSWER + Duration::from_secs(bytes as u64 / SLOWEST)
 }
 
-/// The bytes of an answer; `None` when they are more than `most`.
+/// The bytes of an answer; `None` if there are more than `most`.
 async fn body(mut answer: Response, most: u64, progress: Progress<'_>) -> Result<Option<Vec<u8>>, Trouble> {
     let (total, began) = (answer.content_length(), Instant::now());
     if total.is_some_and(|total| total > most) {
@@ -296,7 +298,7 @@ async fn body(mut answer: Response, most: u64, progress: Progress<'_>) -> Result
     Ok(Some(bytes))
 }
 
-/// The bytes of an object; `None` when they are more than `most`.
+/// The bytes of an object; `None` if there are more than `most`.
 async fn content(answer: Response, most: u64, progress: Progress<'_>) -> Result<Option<Vec<u8>>, Trouble> {
     match body(answer, most, progress).await? {
         Some(bytes) if is_page(&bytes) => Err(Trouble::Page { status: 200 }),
@@ -304,14 +306,14 @@ async fn content(answer: Response, most: u64, progress: Progress<'_>) -> Result<
     }
 }
 
-/// What was asked for is done, if it is a bucket that says so.
+/// Succeeds if a bucket has confirmed the request.
 async fn word(answer: Response) -> Result<(), Trouble> {
     let status = answer.status().as_u16();
     let said = body(answer, WORD, &|_, _| ()).await?.unwrap_or_default();
     if is_page(&said) { Err(Trouble::Page { status }) } else { Ok(()) }
 }
 
-/// Whether somebody answers with a web page: no backup, and nothing that S3 says, begins like that.
+/// Whether a web page answers: neither a backup nor anything of S3 begins like that.
 fn is_page(body: &[u8]) -> bool {
     let start = body.trim_ascii_start();
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
@@ -320,7 +322,7 @@ fn is_page(body: &[u8]) -> bool {
         .any(|begin| start.get(..begin.len()).is_some_and(|found| found.eq_ignore_ascii_case(begin)))
 }
 
-/// Unix milliseconds of a time as listings tell it: `2009-10-12T17:50:30.000Z`, always UTC.
+/// Unix milliseconds of a time in a listing: `2009-10-12T17:50:30.000Z`, always UTC.
 fn milliseconds(text: &str) -> Option<u64> {
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u64>().ok();
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
@@ -328,8 +330,8 @@ fn milliseconds(text: &str) -> Option<u64> {
     if year < 1970 || !(1..=12).contains(&month) {
         return None;
     }
-    // Days of the proleptic Gregorian calendar, in years that begin with March (Howard Hinnant, "chrono-compatible
-    // low-level date algorithms").
+    // days of the proleptic Gregorian calendar, in years that begin with March (Howard Hinnant, "chrono-compatible
+    // low-level date algorithms")
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
     let seconds = (days.checked_sub(719_469)?) * 86_400 + hour * 3600 + minute * 60 + second;

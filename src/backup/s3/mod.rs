@@ -1,5 +1,5 @@
-//! Backups in an S3 bucket: `<prefix>/<projectId>/<versionId>.bin`, what is known about each in its metadata. Asks
-//! nobody else for keys, and no proxy unless it is told to.
+//! Backups in an S3 bucket: `<prefix>/<projectId>/<versionId>.bin`, with what is known of each in its metadata. Takes keys
+//! and proxy from the settings only.
 
 #[cfg(test)]
 pub(super) mod far_end;
@@ -28,10 +28,10 @@ use link::{Link, Listed};
 
 const BIN: &str = ".bin";
 
-/// Questions about versions that are under way at once: S3 tells metadata of one object at a time.
+/// Questions about versions under way at one time: S3 gives metadata of one object per request.
 const AT_ONCE: usize = 8;
 
-/// So long the whole of a listing may take.
+/// How long a whole listing may take.
 const LISTING: Duration = Duration::from_secs(120);
 
 /// Names of metadata.
@@ -47,18 +47,18 @@ pub(super) struct S3 {
     /// Without slashes around it.
     prefix: String,
     known: Mutex<HashMap<ProjectId, Known>>,
-    /// The highest place in the order of making that was ever seen or given.
+    /// The highest position in the order of making that was ever seen or given.
     places: Mutex<HashMap<ProjectId, u64>>,
 }
 
-/// What is known of listed versions, by key, with the mark of the bytes it was asked for.
+/// What is known of listed versions, by key, with the ETag that it belongs to.
 type Known = HashMap<String, (String, Version)>;
 
 impl S3 {
-    /// Speaks to nobody yet.
+    /// Connects to nobody yet.
     ///
     /// # Errors
-    /// Settings that cannot be used, whatever happens later.
+    /// Settings that can never work.
     pub(super) fn new(settings: &config::Backup) -> Result<Self, BackupError> {
         let prefix = settings.s3_prefix.trim_matches('/').to_owned();
         Ok(Self { link: Link::new(settings)?, prefix, known: Mutex::default(), places: Mutex::default() })
@@ -75,7 +75,7 @@ impl S3 {
     async fn listed(&self, project: &ProjectId) -> Result<Vec<Version>, BackupError> {
         let folder = self.folder(project);
         let mut objects = self.link.list(&folder).await?;
-        // The newest are asked about first: should that end early, the last place in the order is known.
+        // the newest are asked about first: even if that ends early, the last position is known
         objects.sort_by(|a, b| (b.modified, &b.key).cmp(&(a.modified, &a.key)));
         let named = objects.into_iter().filter_map(|object| {
             let id = object.key.strip_prefix(&folder)?.strip_suffix(BIN)?.parse().ok()?;
@@ -92,8 +92,8 @@ impl S3 {
         Ok(all.into_values().collect())
     }
 
-    /// What is known about a listed object; `None` when it has gone meanwhile. An answer is remembered at once: a listing
-    /// that takes too long goes on from there at the next try.
+    /// What is known of a listed object; `None` if it is gone by now. Answers are remembered at once: a listing that takes too
+    /// long continues from there at the next attempt.
     async fn version(
         &self,
         project: &ProjectId,
@@ -112,7 +112,7 @@ impl S3 {
         Ok(Some((object.key, version)))
     }
 
-    /// A place in the order was seen or given; answers the highest.
+    /// Records a position that was seen or given; gives the highest.
     fn place(&self, project: &ProjectId, order: Option<u64>) -> Option<u64> {
         let mut places = self.places.lock();
         let highest = places.get(project).copied().max(order)?;
@@ -121,7 +121,7 @@ impl S3 {
     }
 }
 
-/// A version by its metadata. What a predecessor did not write is taken from the listing.
+/// A version from its metadata. What a predecessor did not write comes from the listing.
 fn described(id: VersionId, object: &Listed, headers: &HeaderMap) -> Version {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let created = text(CREATED_AT).and_then(|ms| ms.trim().parse::<f64>().ok()).filter(|ms| ms.is_finite());
@@ -204,7 +204,7 @@ impl Vault for S3 {
         })
     }
 
-    /// A listing that fails, or may not be asked for, is no reason not to store: what was seen before is enough.
+    /// A version is stored even if listing fails or is not permitted: what was seen before is enough.
     fn next_order<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<Option<u64>, BackupError>> {
         Box::pin(async move {
             match self.list(project).await {

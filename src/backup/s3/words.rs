@@ -1,5 +1,5 @@
-//! What a bucket's troubles mean to an operator, and which of them pass by themselves. No answer's body gets into a
-//! message: it may have a key in it.
+//! What a bucket's errors mean to an operator, and which of them pass by themselves. No answer's body gets into a message,
+//! since it may contain a key.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use s3::error::S3Error;
 
 use crate::backup::error::{BackupError, BackupErrorKind};
 
-/// Why one try failed.
+/// Why one attempt failed.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// It answered, with this status and S3's own code, if it told one.
+    /// It answered with this status and S3's own code, if there was one.
     Answer { status: u16, code: String },
-    /// It sent us on to somebody else.
+    /// It redirected us elsewhere.
     Redirect { status: u16, to: String },
     /// A web page answered.
     Page { status: u16 },
-    /// It did not answer for so long.
+    /// It did not answer for this long.
     Silent(Duration),
     /// The connection failed or was cut.
     Cut(String),
-    /// A fault of ours, or an answer that is not S3's.
+    /// A bug of ours, or an answer that is not S3's.
     Odd(String),
 }
 
@@ -52,7 +52,7 @@ pub(super) fn code(body: &str) -> String {
 }
 
 impl Trouble {
-    /// Whether another try may do better.
+    /// Whether another attempt may succeed.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Answer { status, code } => {
@@ -64,13 +64,13 @@ impl Trouble {
         }
     }
 
-    /// Whether it says that there is no such object. Questions without a body in the answer leave it open whether the
-    /// bucket is missing.
+    /// Whether it means that there is no such object. Without a body in the answer, it may also be the bucket that is
+    /// missing.
     pub(super) fn is_missing_key(&self) -> bool {
         matches!(self, Self::Answer { status: 404, code } if code.is_empty() || code == "NoSuchKey" || code == "NotFound")
     }
 
-    /// In an operator's words. `place` is the bucket and its endpoint; `keys` whether there are any.
+    /// In an operator's words. `place` is the bucket and its endpoint; `keys`: whether there are any.
     pub(super) fn fault(self, doing: &str, place: &str, keys: bool) -> BackupError {
         let kind = match &self {
             Self::Answer { status, .. } | Self::Page { status } if *status < 500 => BackupErrorKind::Refused,

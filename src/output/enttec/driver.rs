@@ -15,28 +15,28 @@ use crate::dmx::Frame;
 use crate::kit::tty::{Line, OpenError};
 use crate::kit::usb::{self, Device, Named};
 
-/// How long a widget may take for its answer (CONTRACT, section 8).
+/// How long a widget may take to answer (CONTRACT, section 8).
 const ANSWER: Duration = Duration::from_millis(300);
 
-/// A widget that opening resets (by DTR) is deaf for a second and more; after this long it is awake.
+/// A widget that opening resets (by DTR) is deaf for more than a second; after this long it is awake.
 const AWAKE: Duration = Duration::from_secs(2);
 
-/// How long a frame may take into the port's buffer, behind the one before it. A widget sends one in 22.7 ms; after ten times that it is stuck.
+/// How long a frame may take into the port's buffer, behind the one before it. A widget sends one in 22.7 ms; ten times that means that it is stuck.
 const WRITE: Duration = Duration::from_millis(250);
 
-/// Completes the message that a widget may still be in the middle of; it then throws that away.
+/// Completes a message that a widget may be in the middle of, which it then discards.
 const FILLER: [u8; LONGEST + 1] = [0; LONGEST + 1];
 
-/// What to make of a named port that is silent.
+/// The message about a named port that is silent.
 const SILENT: &str = "it does not answer like a DMX USB PRO and is used all the same; an Open DMX USB stays dark";
 
 /// Finds and opens the one widget.
 pub(super) struct Enttec {
     search: Search,
     baud: u32,
-    /// A named port was silent when it was last opened, and that was told.
+    /// A named port was silent when it was last opened, and that was reported.
     silence_told: bool,
-    /// The last frame went out in part only.
+    /// The last frame was sent only in part.
     torn: Arc<AtomicBool>,
 }
 
@@ -97,7 +97,7 @@ impl Driver for Enttec {
     }
 }
 
-/// Opens what a person named, and whether it answers.
+/// Opens what a person named; gives whether it answers.
 async fn open_named(
     named: &mut Named,
     input: &str,
@@ -134,14 +134,14 @@ async fn open_found(auto: &mut Auto, devices: &[Device], baud: u32, torn: bool) 
         match ask(&mut line, torn && auto.is_last(&device)).await {
             Ok(true) => return Ok(claim(auto, device, line)),
             Ok(false) => silent.push((device, line, opened)),
-            // Nothing is known of it: it is asked at the next look.
+            // nothing is known of it yet: the next search asks it
             Err(error) => {
                 failed.get_or_insert(gone(&device.port, &error));
                 line.discard();
             }
         }
     }
-    // The likeliest of those that answer comes first here, too.
+    // Here, too, the likeliest that answers comes first.
     let awake =
         silent.into_iter().map(async |(device, mut line, opened)| (ask_on(&mut line, opened).await, device, line));
     let mut found = None;
@@ -170,7 +170,7 @@ fn claim(auto: &mut Auto, device: Device, line: Line) -> (Line, String) {
     (line, port)
 }
 
-/// Asks again until a widget that was reset by being opened must be awake.
+/// Keeps asking until a widget that opening has reset must be awake.
 async fn ask_on(line: &mut Line, opened: Instant) -> io::Result<bool> {
     while opened.elapsed() < AWAKE {
         if ask(line, false).await? {
@@ -180,7 +180,7 @@ async fn ask_on(line: &mut Line, opened: Instant) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Whether a widget answers; an error when the port has gone. `torn`: it may wait for the rest of a frame first.
+/// Whether a widget answers; an error if the port is gone. `torn`: it may still wait for the rest of a frame.
 async fn ask(line: &mut Line, torn: bool) -> io::Result<bool> {
     let answered = async {
         if torn {
@@ -238,7 +238,7 @@ impl Wire for EnttecWire {
     async fn send(&mut self, frame: &Frame) -> Result<(), OutputError> {
         let packet = FramePacket::new(frame);
         let write = async {
-            // Frames that queue up in the kernel would be shown late, one after the other.
+            // frames queued in the kernel would be shown late, one after the other
             self.line.drained().await;
             self.line.write_all(packet.bytes()).await
         };
@@ -253,7 +253,7 @@ impl Wire for EnttecWire {
                 )
             }
         };
-        // Where the widget is in its frame is not known now.
+        // how far the widget is in its frame is now unknown
         self.torn.store(true, Ordering::Relaxed);
         self.line.discard();
         Err(OutputError::new(kind, format!("sending to {}: {why}", self.port)))

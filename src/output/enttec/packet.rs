@@ -26,12 +26,12 @@ const PARAMETERS_DATA: usize = 5;
 /// Start code and channels.
 const SLOTS: usize = 1 + CHANNELS;
 
-/// A frame as the widget takes it.
+/// A frame in the widget's form.
 #[derive(Debug)]
 pub(super) struct FramePacket([u8; HEAD + SLOTS + 1]);
 
 impl FramePacket {
-    /// Always all channels: some widgets show nothing when there are fewer.
+    /// Always all channels: some widgets show nothing if there are fewer.
     pub(super) fn new(frame: &Frame) -> Self {
         let mut packet = [0; HEAD + SLOTS + 1];
         let [start, label, low, high, _code, levels @ .., end] = &mut packet;
@@ -46,14 +46,14 @@ impl FramePacket {
     }
 }
 
-/// Finds a widget's answer in what comes over the line, whatever stands around it.
+/// Finds a widget's answer on the line, whatever surrounds it.
 #[derive(Debug, Default)]
 pub struct Answers {
     buffer: Vec<u8>,
 }
 
 impl Answers {
-    /// Takes more bytes; true when the answer to `ASK` has come whole.
+    /// Takes more bytes; true once the answer to `ASK` is complete.
     pub fn take(&mut self, bytes: &[u8]) -> bool {
         self.buffer.extend_from_slice(bytes);
         loop {
@@ -65,7 +65,7 @@ impl Answers {
         }
     }
 
-    /// Takes the next whole message out, and all that is none before it.
+    /// Takes out the next whole message, and all junk before it.
     fn next(&mut self) -> Next {
         let mut junk = 0;
         let next = loop {

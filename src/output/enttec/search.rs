@@ -1,4 +1,4 @@
-//! Which adapters may be widgets, and in which order they are asked. Pure: what is plugged in and the time are arguments.
+//! Which adapters may be widgets, and in which order to ask them. Pure: what is plugged in and the time are arguments.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use crate::config;
 use crate::kit::backoff::Backoff;
 use crate::kit::usb::{Device, Named, Register};
 
-/// An adapter whose product name has this word may be a widget, whatever its ids: `DMX USB PRO`, `ultraDMX Micro`.
+/// An adapter whose product name contains this word may be a widget, whatever its ids: `DMX USB PRO`, `ultraDMX Micro`.
 const WORD: &str = "dmx";
 
-/// An adapter that did not answer is probably somebody else's, and opening it may reset what hangs on it (an Arduino): it
-/// is left in peace for pauses that grow to this, until it is plugged in again or a person asks for a look.
+/// An adapter that did not answer probably serves something else, and opening it may reset what it serves (an Arduino). So
+/// it is asked again after pauses that grow to this, or once it is plugged in again or a person asks for a search.
 const LONGEST_PEACE: Duration = Duration::from_secs(60);
 
 /// Where the widget is looked for.
 #[derive(Debug)]
 pub(super) enum Search {
-    /// A person named its port: used whatever it answers.
+    /// A person named its port, which is used whatever answers there.
     Named {
         /// Its port.
         port: Named,
-        /// The serial input's; empty while that is switched off.
+        /// The serial input's port; empty while that is off.
         input: String,
     },
     /// Found by itself.
@@ -34,9 +34,9 @@ pub(super) enum Search {
 pub(super) struct Auto {
     vendors: Vec<u16>,
     products: Vec<u16>,
-    /// The serial input's port, which is never asked; empty while that is switched off.
+    /// The serial input's port, which is never asked; empty while that is off.
     input: String,
-    /// What was seen there: while it is not there, it is not asked elsewhere either.
+    /// The device seen there: while it is gone, it is not asked elsewhere either.
     shield: Option<Device>,
     /// It is there now.
     shield_is_there: bool,
@@ -74,7 +74,7 @@ impl Search {
         }))
     }
 
-    /// A person wants everything to be asked now.
+    /// A person wants every adapter asked now.
     pub(super) fn look_again(&mut self) {
         if let Self::Auto(auto) = self {
             auto.strangers.clear();
@@ -99,7 +99,7 @@ impl Auto {
         candidates.into_iter().map(|(_, device)| device.clone()).collect()
     }
 
-    /// Those that were asked, did not answer and are still there.
+    /// Those that were asked, did not answer, and are still there.
     pub(super) fn strangers(&self) -> impl Iterator<Item = &Device> {
         self.strangers.iter().map(|stranger| &stranger.device)
     }
@@ -109,7 +109,7 @@ impl Auto {
         self.last.as_ref().is_some_and(|last| last == device || self.register.is_same(last, device))
     }
 
-    /// It answered and is used.
+    /// It answered, and is used.
     pub(super) fn claimed(&mut self, device: Device) {
         self.strangers.retain(|stranger| stranger.device != device);
         self.last = Some(device);
@@ -130,7 +130,7 @@ impl Auto {
         }
     }
 
-    /// 0 is asked first; `None` is never asked.
+    /// 0 is asked first, `None` never.
     fn rank(&self, device: &Device) -> Option<u8> {
         let moved = |shield: &Device| !self.shield_is_there && self.register.is_same(shield, device);
         if self.is_input(device) || self.shield.as_ref().is_some_and(moved) {
@@ -261,7 +261,7 @@ mod tests {
         }
         assert!((60..90).contains(&times), "{times} times in an hour");
         for how in ["plugged in again", "a person asks"] {
-            asked(&mut search, &devices, now); // its pause may just be over
+            asked(&mut search, &devices, now); // its pause may just have ended
             assert_eq!(asked(&mut search, &devices, now), 0, "before: {how}");
             if how == "a person asks" {
                 search.look_again();

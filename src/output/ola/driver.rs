@@ -1,4 +1,4 @@
-//! Posts frames to OLA, one after the other, over a connection that is kept.
+//! Posts frames to OLA, one after the other, over a connection that stays open.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use crate::dmx::Frame;
 /// CONTRACT, section 8: from the first byte of a request to the last of its answer.
 const TIME_OUT: Duration = Duration::from_millis(500);
 
-/// More of an answer is not read; a good one is `ok`.
+/// No more of an answer is read; a good one is `ok`.
 const ANSWER: usize = 1024;
 
-/// The same for what a universe shows: at most 512 times `255,` and a few words.
+/// The same for reading back a universe: at most 512 times `255,` and a few words.
 const SHOWN: usize = 8 * 1024;
 
-/// How long that may take: the next frame waits.
+/// How long reading back may take: the next frame waits.
 const READ_BACK: Duration = Duration::from_millis(300);
 
 /// One universe of OLA.
 pub(super) struct Ola {
-    /// `None` when the system gave none.
+    /// `None` if the system gave none.
     client: Option<Client>,
     place: Place,
 }
 
-/// The way to it. The connection itself is the client's, which keeps it.
+/// An open way to it. The client keeps the connection itself.
 pub(super) struct OlaWire {
     client: Client,
     place: Place,
@@ -38,14 +38,14 @@ pub(super) struct OlaWire {
 #[derive(Clone)]
 struct Place {
     url: String,
-    /// Where the universe is read back, when `url` is like OLA's own.
+    /// Where the universe is read back, if `url` looks like OLA's own.
     shows: Option<Url>,
     universe: u32,
     /// For people: without the login.
     shown: String,
 }
 
-/// The client of all universes. A proxy or another page is never asked.
+/// The client of all universes. It uses no proxy and follows no redirect.
 pub(super) fn client() -> Option<Client> {
     Client::builder().redirect(redirect::Policy::none()).no_proxy().timeout(TIME_OUT).build().ok()
 }
@@ -122,7 +122,7 @@ impl Place {
     }
 }
 
-/// As much of the body as is worth reading; all of a good one, so that the connection can be kept.
+/// As much of the body as is worth reading; the whole of a good one, so that the connection can stay open.
 async fn start_of(mut response: Response, most: usize) -> Result<Vec<u8>, Error> {
     let mut start = Vec::new();
     while start.len() < most
@@ -133,7 +133,7 @@ async fn start_of(mut response: Response, most: usize) -> Result<Vec<u8>, Error>
     Ok(start)
 }
 
-/// Where a universe is read back, beside where frames are taken.
+/// Where a universe is read back, next to where frames are posted.
 fn shows(url: &str, universe: u32) -> Option<Url> {
     let mut url = Url::parse(url).ok()?;
     let path = format!("{}/get_dmx", url.path().strip_suffix("/set_dmx")?);
@@ -142,14 +142,14 @@ fn shows(url: &str, universe: u32) -> Option<Url> {
     Some(url)
 }
 
-/// A URL as it may be shown.
+/// A URL without its login.
 fn without_login(url: &str) -> String {
     let Ok(mut url) = Url::parse(url) else { return "ola.url".to_owned() };
     let plain = url.set_username("").and_then(|()| url.set_password(None));
     plain.map_or_else(|()| "ola.url".to_owned(), |()| url.to_string())
 }
 
-/// The innermost reason, which alone says something, and never the URL.
+/// The innermost reason, the only one that says something, and never the URL.
 fn root(error: &Error) -> String {
     let mut reason: &dyn std::error::Error = error;
     while let Some(source) = reason.source() {

@@ -1,4 +1,4 @@
-//! What `set_dmx` is sent, and what its answers mean.
+//! The form for `set_dmx`, and what its answers mean.
 
 use std::fmt::Write;
 
@@ -7,18 +7,18 @@ use serde::Deserialize;
 use super::super::driver::{OutputError, OutputErrorKind, Proof};
 use crate::dmx::{CHANNELS, Frame};
 
-/// Writes `u=<universe>&d=v1,…,v512` over `body`. Always all 512: OLA makes a universe as short as what it is sent.
+/// Writes `u=<universe>&d=v1,…,v512` over `body`. Always all 512: OLA makes a universe as short as what it gets.
 pub(super) fn write(body: &mut String, universe: u32, frame: &Frame) {
     body.clear();
     body.reserve("u=4294967295&d=".len() + CHANNELS * "255,".len());
-    let _ = write!(body, "u={universe}&d="); // a String takes everything
+    let _ = write!(body, "u={universe}&d="); // writing to a String cannot fail
     for (i, level) in frame.levels().iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
         let _ = write!(body, "{comma}{level}");
     }
 }
 
-/// Whether OLA took the frame. An unknown universe is a 500, and a request that OLA does not understand is sent to a
+/// Whether OLA took the frame. An unknown universe is a 500, and a request that OLA does not understand is redirected to a
 /// help page (302); only 200 with the word `ok` is success.
 pub(super) fn judge(target: &str, universe: u32, status: u16, body: &[u8]) -> Result<(), OutputError> {
     let what = match status {
@@ -33,7 +33,7 @@ pub(super) fn judge(target: &str, universe: u32, status: u16, body: &[u8]) -> Re
     Err(OutputError::new(OutputErrorKind::Answer, format!("sending to {target}: OLA {what}")))
 }
 
-/// What `get_dmx` answers.
+/// The answer of `get_dmx`.
 #[derive(Deserialize)]
 struct Shown {
     /// As many channels as were sent last; none before.
@@ -41,13 +41,13 @@ struct Shown {
     error: String,
 }
 
-/// Whether a universe shows the frame that was sent last; `None` when the answer does not tell.
+/// Whether a universe shows the last frame sent; `None` if the answer does not tell.
 pub(super) fn proof(universe: u32, frame: &Frame, status: u16, body: &[u8]) -> Option<Proof> {
     let shown: Shown = serde_json::from_slice(body).ok().filter(|_| status == 200)?;
     if !shown.error.is_empty() || shown.dmx.len() > CHANNELS {
         return None;
     }
-    // A universe is as short as what somebody has sent it: the rest is dark.
+    // a universe is as short as what it was sent: the rest is dark
     let levels = shown.dmx.iter().chain(std::iter::repeat(&0));
     Some(if levels.zip(frame.levels()).all(|(shown, sent)| shown == sent) {
         Proof::Ours

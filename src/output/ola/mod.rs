@@ -10,7 +10,7 @@ use crate::config::{OutputMode, UniversePair};
 use crate::dmx::UniverseId;
 use driver::Ola;
 
-/// One port for each universe; all share the pool of connections.
+/// One port for each universe; all share one pool of connections.
 pub(super) fn start(starter: &mut Starter<'_>) {
     let config = starter.config();
     let enabled = config.ola.enabled || config.output.mode == OutputMode::Ola;
