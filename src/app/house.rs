@@ -1,12 +1,13 @@
 //! The wiring: everything is built in order and closed in reverse.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::memory::Memory;
+use super::error::AppError;
+use super::memory::{Memory, late};
 use super::signals::Signals;
 use super::{addresses, banner, mdns};
 use crate::backup::{self, Backups};
@@ -23,7 +24,6 @@ use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
 use crate::output::{self, OutputErrorKind, Outputs};
 use crate::setup;
-use crate::store::StoreError;
 
 /// How long open web requests may take at the stop. With the commands' 600 ms, the outputs' 1.6 s and the store's last sync
 /// the whole stop stays below 4 s, whoever is slow.
@@ -31,67 +31,6 @@ const LAST_REQUESTS: Duration = Duration::from_millis(600);
 
 /// How long the engine may be silent before systemd is no longer told that all is well.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-
-/// Why the appliance did not run, or did not go on.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum AppError {
-    /// The web port.
-    #[error(transparent)]
-    Web(#[from] http::BindError),
-    /// The MQTT port.
-    #[error(transparent)]
-    Mqtt(#[from] broker::BindError),
-    /// The data folder.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The data folder of a job without doors.
-    #[error(
-        "opening the data folder {}: {source}; nothing was done (storage.data_dir names it: give --config the file that the \
-         appliance is started with)",
-        path.display()
-    )]
-    DataFolder {
-        /// Where it should be.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A data folder in which dmxd has never run.
-    #[error(
-        "there is no show in {}: dmxd has never run there (storage.data_dir names it: give --config the file that the \
-         appliance is started with)",
-        .0.display()
-    )]
-    NeverUsed(PathBuf),
-    /// The backups' key or bucket.
-    #[error("{0}")]
-    Backup(#[from] backup::BackupError),
-    /// An uploaded bundle.
-    #[error("reading {}: {source}", path.display())]
-    Bundle {
-        /// Its path.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The broker.
-    #[error(transparent)]
-    Broker(#[from] broker::StartError),
-    /// The system.
-    #[error("{doing}: {source}")]
-    System {
-        /// What was being done.
-        doing: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A second signal came before the stop was done. Nothing acknowledged is lost.
-    #[error("stopped at once by a second signal, before everything was closed")]
-    Hurried,
-    /// A part that must run for ever has ended; the log says more.
-    #[error("{0} has ended by itself, which is a fault of this program; the log says more")]
-    Ended(&'static str),
-}
 
 /// The appliance, all doors open.
 struct House {
@@ -299,10 +238,3 @@ impl UsbOutput for output::Usb {
 
 /// However patient the unit is, longer silences are not needed.
 const MOST_BETWEEN_BEATS: Duration = Duration::from_secs(10);
-
-/// Logs who was late at the stop.
-pub(super) fn late(floor: &'static str, names: &[&'static str]) {
-    if !names.is_empty() {
-        tracing::warn!(floor, names = names.join(", "), "stop_late");
-    }
-}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::house::{AppError, late};
+use super::error::AppError;
 use crate::config::{self, Config};
 use crate::engine::{self, Engine};
 use crate::kit::health::Health;
@@ -91,4 +91,11 @@ fn folders(projects: &config::Projects, data_dir: &Path) -> predecessor::Folders
 
 fn ids(engine: &config::Engine) -> predecessor::Ids {
     predecessor::Ids { ttl: Duration::from_secs(engine.dedupe_ttl_seconds), most: engine.dedupe_capacity }
+}
+
+/// Logs who was late at the stop.
+pub(super) fn late(floor: &'static str, names: &[&'static str]) {
+    if !names.is_empty() {
+        tracing::warn!(floor, names = names.join(", "), "stop_late");
+    }
 }

@@ -3,6 +3,7 @@
 mod addresses;
 pub mod args;
 mod banner;
+mod error;
 mod house;
 mod limits;
 pub mod log;

@@ -7,7 +7,7 @@ use std::path::{self, Path};
 use std::sync::Arc;
 
 use super::args::{Offline, What};
-use super::house::AppError;
+use super::error::AppError;
 use super::memory::Memory;
 use crate::backup::{self, BackupErrorKind, Backups, Vaults, Version};
 use crate::config::{Backup, BackupProvider, Config};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tokio::task::JoinError;
+
 /// A backup, restore or check that failed. It changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -118,5 +120,12 @@ impl BackupError {
 
     pub(super) fn stopping() -> Self {
         Self::new(BackupErrorKind::NotNow, "the appliance is stopping; look at the outcome when it is back")
+    }
+}
+
+impl From<JoinError> for BackupError {
+    /// Work beside the runtime was broken off: that is ending, or a panic was told by its hook.
+    fn from(_: JoinError) -> Self {
+        Self::stopping()
     }
 }

@@ -17,6 +17,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::bundle::MOST_STORED;
@@ -27,6 +28,7 @@ use super::medium::{Look, Medium};
 use super::vault::{Progress, StoredVersion, Vault};
 use super::version::{Provider, Version};
 use crate::dmx::{ProjectId, VersionId};
+use crate::kit::files::{self, sync_names};
 
 const INDEX: &str = "index.json";
 
@@ -98,12 +100,12 @@ impl Local {
         let (this, places) = (self.clone(), Arc::clone(&self.places));
         let done = async move {
             let Ok(place) = places.acquire_owned().await else { return Err(BackupError::stopping()) };
-            let outcome = tokio::task::spawn_blocking(move || {
+            let outcome = spawn_blocking(move || {
                 let outcome = task(&this);
                 drop(place); // not when the wait ends: the thread is busy until here
                 outcome
             });
-            outcome.await.unwrap_or_else(|_| Err(BackupError::stopping())) // the panic hook reports it
+            outcome.await?
         };
         timeout(limit, done).await.unwrap_or_else(|_| {
             Err(BackupError::new(
@@ -292,31 +294,14 @@ fn make(folder: &Path) -> io::Result<()> {
         Ok(_) => return Err(odd("a link or a file is in its place")),
         Err(_) => fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?,
     }
-    folder.ancestors().skip(1).take(2).filter(|parent| !parent.as_os_str().is_empty()).try_for_each(sync)
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
-    replace(folder, name, bytes).map_err(|error| refused("writing", name, &error))
+    folder.ancestors().skip(1).take(2).filter(|parent| !parent.as_os_str().is_empty()).try_for_each(sync_names)
 }
 
 /// Writes a file aside and moves it into place: the old one or the new one is there, whatever happens.
-pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
     let (file, aside) = (folder.join(name), folder.join(format!(".{name}{ASIDE}")));
-    let write = || {
-        let _ = fs::remove_file(&aside); // what a crash left; the file must be a new one, lest a link be followed
-        let mut new = File::options().write(true).create_new(true).mode(0o600).open(&aside)?;
-        new.write_all(bytes)?;
-        new.sync_all()?;
-        fs::rename(&aside, &file)?;
-        sync(folder)
-    };
-    write().inspect_err(|_| {
-        let _ = fs::remove_file(&aside); // if this did not remove it, the next one does
-    })
+    let put = files::replace(&file, &aside, 0o600, |mut file| file.write_all(bytes));
+    put.map(drop).map_err(|error| refused("writing", name, &error))
 }
 
 /// Removes what a crash left half-written.

@@ -2,16 +2,18 @@
 //! of the last backup, and how much must stay free on it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{major, minor, stat, statfs, statvfs};
 
 use super::error::{BackupError, BackupErrorKind};
-use super::local;
+use crate::kit::files;
 
 /// The file in the data folder that names the medium of the last backups.
 const RECORD: &str = "backup-medium";
+
+const ASIDE: &str = ".backup-medium.tmp";
 
 /// Room that backups leave to the light on its own medium: the database grows to several times its content, and one show may
 /// have 8 MiB. On a small card, half of it.
@@ -74,8 +76,9 @@ impl Medium {
         if !self.named {
             return;
         }
-        let noted =
-            identity(nearest(&self.root)).and_then(|now| local::replace(&self.data_dir, RECORD, now.as_bytes()));
+        let (file, aside) = (self.data_dir.join(RECORD), self.data_dir.join(ASIDE));
+        let noted = identity(nearest(&self.root))
+            .and_then(|now| files::replace(&file, &aside, 0o600, |mut file| file.write_all(now.as_bytes())));
         if let Err(error) = noted {
             tracing::warn!(%error, "backup_medium_not_noted"); // the next backup reports it again
         }

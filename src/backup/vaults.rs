@@ -5,6 +5,8 @@ use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::task::spawn_blocking;
+
 use super::bundle;
 use super::error::BackupError;
 use super::local::Local;
@@ -124,7 +126,7 @@ impl Vaults {
         read: impl FnOnce(&[u8]) -> T + Send + 'static,
     ) -> Result<T, BackupError> {
         let keys = Arc::clone(&self.keys);
-        blocking(move || {
+        spawn_blocking(move || {
             if stored.sha256.is_some_and(|noted| noted != bundle::sha256(&stored.bytes)) {
                 return Err(BackupError::unreadable(
                     "the backup's bytes are not those that were stored (SHA-256): it is damaged; restore another version",
@@ -132,7 +134,7 @@ impl Vaults {
             }
             keys.open(&stored.bytes).map(|plain| read(&plain))
         })
-        .await
+        .await?
     }
 }
 
@@ -147,11 +149,4 @@ fn merged(a: Vec<Version>, b: Vec<Version>) -> Vec<Version> {
     all.extend(a);
     all.extend(b);
     all
-}
-
-/// Work for the processor, off the runtime.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
-) -> Result<T, BackupError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(BackupError::stopping()))
 }

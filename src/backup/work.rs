@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use ulid::Ulid;
 
@@ -14,7 +15,7 @@ use super::retention::Rules;
 use super::shows::{NotTaken, Shows};
 use super::status::{Board, Job, Phase};
 use super::vault::{StoredVersion, Vault};
-use super::vaults::{Vaults, blocking};
+use super::vaults::Vaults;
 use super::version::{Label, Version};
 use crate::dmx::{ProjectId, UniverseId, VersionId};
 use crate::kit::clock;
@@ -225,9 +226,9 @@ impl Work {
         let sealing = move || {
             let sealed = keys.seal(document, created_at / 1000)?;
             let sha256 = bundle::sha256(&sealed);
-            Ok((Bytes::from(sealed), sha256))
+            Ok::<_, BackupError>((Bytes::from(sealed), sha256))
         };
-        let (sealed, sha256) = blocking(sealing).await?;
+        let (sealed, sha256) = spawn_blocking(sealing).await??;
         let size = sealed.len() as u64;
         job.phase(Phase::Upload, size);
         let version = Version {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::BackupDeps;
 use super::error::BackupError;
@@ -14,9 +15,10 @@ use super::handle::{Handle, Opened, Order, Task};
 use super::retention::Rules;
 use super::schedule::Schedule;
 use super::status::{Board, Doing, Phase};
-use super::vaults::{Vaults, blocking};
+use super::vaults::Vaults;
 use super::work::{Made, Work, in_time};
 use crate::dmx::{ProjectId, VersionId};
+use crate::kit::deadline::until;
 use crate::kit::stop::Stop;
 
 /// How often the medium of local backups is checked: somebody plugs a stick in and looks whether that helped.
@@ -92,14 +94,14 @@ impl Worker {
                     }
                     None => return,
                 },
-                () = at(due) => {
+                () = until(due) => {
                     let late = self.automatic().await;
                     if let Some(order) = late {
                         self.obey(order).await; // people need not wait for the schedule
                     }
                     watching = true;
                 }
-                () = at(old) => {
+                () = until(old) => {
                     self.complain();
                     watching = false;
                 }
@@ -219,14 +221,6 @@ impl Worker {
     }
 }
 
-/// Ends at that moment; never without one.
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// `None`: the last good backup has exactly this content, and still exists.
 async fn made_unless_unchanged(
     work: &Work,
@@ -236,7 +230,7 @@ async fn made_unless_unchanged(
     let job = work.board.begin(project);
     job.phase(Phase::Snapshot, 0);
     let document = work.snapshot(project).await?;
-    let (bytes, document) = blocking(move || Ok((super::bundle::fingerprint(&document.bytes), document))).await?;
+    let (bytes, document) = spawn_blocking(move || (super::bundle::fingerprint(&document.bytes), document)).await?;
     if !last.contains_key(project)
         && let Some((version, fingerprint)) = work.newest(project).await
     {

@@ -284,17 +284,7 @@ impl Hub {
             }
             let _ = written.send(()); // Err: the session is gone
         };
-        self.store.commit(batch, Box::new(release)).await;
-        heard
-    }
-
-    /// Has the store keep something of a session; the receiver hears when it is written.
-    pub(super) async fn note(&self, batch: Batch) -> oneshot::Receiver<()> {
-        let (written, heard) = oneshot::channel();
-        let release = move || {
-            let _ = written.send(()); // Err: nobody waits
-        };
-        self.store.commit(batch, Box::new(release)).await;
+        self.store.commit(batch, release).await;
         heard
     }
 

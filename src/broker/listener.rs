@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use ulid::Ulid;
 
 use super::codec::{self, Connect, ConnectCode, Malformed, Packet};
@@ -22,6 +22,7 @@ use super::inbox::Inbox;
 use super::session::{self, Arrival};
 use crate::kit::backoff::Backoff;
 use crate::kit::budget::Kind;
+use crate::kit::deadline::until;
 use crate::kit::listen::canonical;
 
 /// Dead peers (a lamp without power) are noticed by the kernel: first probe, then every so often, so many times.
@@ -50,7 +51,7 @@ pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: Joi
         let full_until = waiting.full_until(hub.settings.max_pending, Instant::now());
         tokio::select! {
             () = reached(&mut phase, Phase::Quiet) => break,
-            () = sleep_until(full_until.unwrap_or_else(Instant::now)), if full_until.is_some() => {}
+            () = until(full_until) => {}
             () = waiting.left.notified(), if full_until.is_some() => {}
             accepted = listener.accept(), if full_until.is_none() => match accepted {
                 Ok((socket, peer)) => {

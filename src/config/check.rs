@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::diagnostic::Diagnostic;
-use super::load::{Draft, about};
+use super::draft::{Draft, about};
 use super::table::settings;
 use super::{AuthMode, BackupProvider, Config, this_machine};
 use crate::kit::usb::same_file;

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Origin, nearest};
-use super::load::Draft;
+use super::draft::Draft;
 use super::machine::{MACHINE, Machine};
 use super::table::{SECTIONS, Section, settings};
 

@@ -2,13 +2,11 @@
 //!
 //! It does not stop at the first fault: an operator gets all of them at once.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{self, Path, PathBuf};
 
-use super::diagnostic::{ConfigError, Diagnostic, Origin};
-use super::table::Setting;
-use super::value::Wrong;
+use super::diagnostic::{ConfigError, Diagnostic};
+use super::draft::{Draft, Origins};
 use super::variables::Variables;
 use super::{Config, check, file, secrets};
 
@@ -24,9 +22,6 @@ pub struct Loaded {
     /// The file of settings, whether it is there or not.
     pub file: PathBuf,
 }
-
-/// Where settings come from, by key; a setting that is not in here is a built-in default.
-pub type Origins = BTreeMap<&'static str, Origin>;
 
 /// Loads the file `named` on the command line, else the one in `DMX_CONFIG`, else `appliance.toml` when there is one;
 /// and our part of `variables`.
@@ -93,43 +88,13 @@ pub(crate) fn finish(mut draft: Draft) -> Result<Loaded, ConfigError> {
     }
 }
 
-/// A configuration while it is being read.
-#[derive(Default)]
-pub(crate) struct Draft {
-    pub(crate) config: Config,
-    pub(crate) origins: Origins,
-    pub(crate) faults: Vec<Diagnostic>,
-    pub(crate) warnings: Vec<Diagnostic>,
-    /// Settings with a fault: no check draws conclusions from their defaults.
-    pub(crate) unclear: BTreeSet<&'static str>,
-}
-
-impl Draft {
-    /// Records the outcome of reading a setting from `origin`.
-    pub(crate) fn note(&mut self, setting: &'static Setting, origin: Origin, outcome: Result<(), Wrong>) {
-        if let Err(Wrong { wrong, right }) = outcome {
-            self.faults.push(Diagnostic::new(about(setting.key, Some(&origin)), wrong, right));
-            self.unclear.insert(setting.key);
-        }
-        self.origins.insert(setting.key, origin);
-    }
-}
-
-/// How a fault names a setting: its line and key, its variable, or its key alone.
-pub(crate) fn about(key: &str, origin: Option<&Origin>) -> String {
-    match origin {
-        Some(Origin::File(..)) | None => origin.map_or_else(|| key.to_owned(), |origin| format!("{origin}: {key}")),
-        Some(Origin::Variable(name)) => (*name).to_owned(),
-        Some(Origin::SecretFile(name)) => name.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use proptest::prelude::*;
 
+    use super::super::Origin;
     use super::super::table::settings;
     use super::*;
 

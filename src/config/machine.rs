@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::ops::Deref;
 
 use super::diagnostic::Diagnostic;
+use super::draft::{Draft, about};
 use super::form::Form;
-use super::load::{Draft, about};
 use super::table::sections;
 use super::value::Limits::{self, Any, Text};
 use super::value::{Parse, Wrong, fit, quoted, shown};

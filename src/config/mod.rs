@@ -6,6 +6,7 @@
 mod check;
 mod choices;
 mod diagnostic;
+mod draft;
 mod file;
 mod form;
 mod kinds;
@@ -29,8 +30,9 @@ use crate::dmx::{ChannelSet, UniverseId};
 use crate::kit::secret::Secret;
 
 pub use diagnostic::{ConfigError, Diagnostic, Origin};
+pub use draft::Origins;
 pub use file::text_called;
-pub use load::{Loaded, Origins, load, parse};
+pub use load::{Loaded, load, parse};
 pub(crate) use machine::is_raw_key;
 pub use machine::{Host, Machine, Network, Ssh, Ssid, Wifi};
 pub use print::{in_force, machine_template, markdown, shipped};

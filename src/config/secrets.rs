@@ -6,16 +6,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Origin};
+use super::draft::Draft;
 use super::file;
-use super::load::Draft;
 use super::table::{Setting, settings};
-use super::variables::Variables;
-
-/// Where systemd puts credentials (systemd.exec(5)).
-pub(crate) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
-
-/// Ending of variables that name a file.
-pub(crate) const ENDING: &str = "_FILE";
+use super::variables::{ENDING, Variables};
 
 /// Lays them over the draft.
 pub(crate) fn read(draft: &mut Draft, variables: &Variables) {
@@ -41,13 +35,6 @@ pub(crate) fn read(draft: &mut Draft, variables: &Variables) {
             }
         }
     }
-}
-
-/// Whether a variable names the file of a secret.
-pub(crate) fn is_one(variable: &str) -> bool {
-    let Some(name) = variable.strip_suffix(ENDING) else { return false };
-    let defaults = super::Config::default();
-    settings().any(|setting| setting.variables.contains(&name) && setting.is_secret(&defaults))
 }
 
 /// Files that hold a setting, by the name that messages use.
@@ -87,6 +74,7 @@ fn text(name: &str, path: &Path) -> Result<String, Diagnostic> {
 mod tests {
     use std::fs;
 
+    use super::super::variables::{CREDENTIALS, names_secret_file};
     use super::super::{Loaded, load};
     use super::*;
     use crate::kit::secret::Secret;
@@ -116,7 +104,7 @@ mod tests {
 
     #[test]
     fn only_secrets_have_files() {
-        assert!(is_one("DMX_MQTT_PASSWORD_FILE") && is_one("DMX_AUTH_KEYS_FILE"));
-        assert!(!is_one("DMX_PORT_FILE") && !is_one("DMX_MQTT_PASSWORD"));
+        assert!(names_secret_file("DMX_MQTT_PASSWORD_FILE") && names_secret_file("DMX_AUTH_KEYS_FILE"));
+        assert!(!names_secret_file("DMX_PORT_FILE") && !names_secret_file("DMX_MQTT_PASSWORD"));
     }
 }

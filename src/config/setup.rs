@@ -8,7 +8,8 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::ConfigError;
-use super::load::{Draft, Loaded, drop_ins, finish};
+use super::draft::Draft;
+use super::load::{Loaded, drop_ins, finish};
 use super::machine::{self, MACHINE, Machine};
 use super::table::SECTIONS;
 use super::variables::Variables;

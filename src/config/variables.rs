@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
+use super::Config;
 use super::diagnostic::{Diagnostic, Origin, nearest};
-use super::load::Draft;
-use super::secrets;
+use super::draft::Draft;
 use super::table::{Setting, settings};
 
 /// Names the file; not a setting itself.
 const FILE: &str = "DMX_CONFIG";
+
+/// Where systemd puts credentials (systemd.exec(5)).
+pub(crate) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// Ending of variables that name a file.
+pub(crate) const ENDING: &str = "_FILE";
 
 /// Variables that are meant for us, by name.
 pub(crate) struct Variables(BTreeMap<String, OsString>);
@@ -20,7 +26,7 @@ impl Variables {
         let all = all.into_iter().map(|(name, value)| (name.into().to_string_lossy().into_owned(), value.into()));
         let is_ours = |name: &str| {
             let ours = name.to_ascii_uppercase().starts_with("DMX_") || setting_of(name).is_some();
-            ours || name == secrets::CREDENTIALS
+            ours || name == CREDENTIALS
         };
         Self(all.filter(|(name, value)| is_ours(name) && !value.is_empty()).collect())
     }
@@ -37,7 +43,7 @@ impl Variables {
 
     /// The folder of systemd's credentials.
     pub(crate) fn credentials(&self) -> Option<&OsStr> {
-        self.get(secrets::CREDENTIALS)
+        self.get(CREDENTIALS)
     }
 
     /// Lays them over the draft, in the order of the table.
@@ -53,9 +59,8 @@ impl Variables {
                 read_one(draft, setting, name, value);
             }
         }
-        let known = |name: &str| {
-            [FILE, secrets::CREDENTIALS].contains(&name) || setting_of(name).is_some() || secrets::is_one(name)
-        };
+        let known =
+            |name: &str| [FILE, CREDENTIALS].contains(&name) || setting_of(name).is_some() || names_secret_file(name);
         let unknown = self.0.keys().filter(|name| !known(name));
         draft
             .warnings
@@ -71,6 +76,13 @@ fn read_one(draft: &mut Draft, setting: &'static Setting, name: &'static str, va
     };
     let outcome = setting.set_text(&mut draft.config, text);
     draft.note(setting, Origin::Variable(name), outcome);
+}
+
+/// Whether a variable names the file of a secret.
+pub(crate) fn names_secret_file(variable: &str) -> bool {
+    let Some(name) = variable.strip_suffix(ENDING) else { return false };
+    let defaults = Config::default();
+    settings().any(|setting| setting.variables.contains(&name) && setting.is_secret(&defaults))
 }
 
 fn setting_of(variable: &str) -> Option<&'static Setting> {

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use super::{CHANNELS, Channel};
 
+/// Channels with their levels, 0..=255.
+pub type Levels = Vec<(Channel, u8)>;
+
 /// Channels of one universe.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ChannelSet([u64; CHANNELS / 64]);

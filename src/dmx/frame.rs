@@ -1,9 +1,6 @@
 //! Levels: a whole universe (`Frame`) and a change to a part of one (`Patch`).
 
-use super::{CHANNELS, Channel, ChannelSet, Rgb, UniverseId};
-
-/// Channels with their levels, 0..=255.
-pub type Levels = Vec<(Channel, u8)>;
+use super::{CHANNELS, Channel, ChannelSet, Levels, Rgb, UniverseId};
 
 /// The 512 levels of one universe.
 #[derive(Clone, PartialEq, Eq)]

@@ -13,11 +13,11 @@ mod rgb;
 mod state;
 mod text_id;
 
-pub use channels::{ChannelSet, NotChannels};
+pub use channels::{ChannelSet, Levels, NotChannels};
 pub use command::Command;
 pub use desk::{Desk, InEffect, Intensity, KeptDesk};
 pub use fade::{Channels, Easing, Fade, KeptFade, LONGEST_FADE};
-pub use frame::{Frame, Levels, Patch};
+pub use frame::{Frame, Patch};
 pub use ids::{CHANNELS, Channel, UNIVERSES, UniverseId};
 pub use look::Look;
 pub use rgb::Rgb;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::dedupe::Dedupe;
 use super::feed::Feed;
@@ -14,6 +14,7 @@ use super::{Outcome, memory};
 use crate::config;
 use crate::dmx::{Change, Frame, Intensity, KeptDesk, Now, ProjectId, State, UniverseId};
 use crate::kit::clock;
+use crate::kit::deadline::until;
 use crate::metrics::{self, Metrics};
 use crate::store::{Batch, Store};
 
@@ -76,8 +77,7 @@ pub async fn start(
     // A first start publishes the same at the next one. While the database cannot be read, nobody knows.
     let first = !memory::is_known(&store, &project) && store.is_whole();
     if first || seq_jump + arrived > 0 {
-        store.commit(memory::begun(&project, &state, clock), Box::new(|| {})).await;
-        store.sync().await;
+        store.keep(memory::begun(&project, &state, clock)).await;
     }
     if seq_jump > 0 {
         tracing::warn!(seq = state.seq, seq_jump, "seq_jumped: a power cut or damage may have taken numbers back");
@@ -170,9 +170,7 @@ impl Actor {
             }
         }
         // The last command is released once an empty batch behind it is.
-        let (done, written) = oneshot::channel::<()>();
-        self.store.commit(Batch::default(), Box::new(move || drop(done))).await;
-        let _ = written.await; // Err is the signal: the sender was dropped by the release
+        self.store.write(Batch::default()).await;
     }
 
     /// When things move next: steps lie on one grid, and the next step makes up for a late one.
@@ -229,7 +227,7 @@ impl Actor {
         let release = move || {
             feed.publish(change, state.clone(), || then(state));
         };
-        self.store.commit(batch, Box::new(release)).await;
+        self.store.commit(batch, release).await;
     }
 
     /// Stores the light, and of desk and fades what has changed.
@@ -261,7 +259,7 @@ impl Actor {
             let release = move || {
                 let _ = reply.send(Outcome::Duplicate);
             };
-            return self.store.commit(Batch::default(), Box::new(release)).await;
+            return self.store.commit(Batch::default(), release).await;
         }
         if overtaken {
             let _ = reply.send(Outcome::Overtaken); // Err: the door no longer waits
@@ -291,7 +289,7 @@ impl Actor {
             let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
             tracing::info!(seq, cmdId = %command.id, src = %command.source, latencyUs = latency_us, "command_applied");
         };
-        self.store.commit(batch, Box::new(release)).await;
+        self.store.commit(batch, release).await;
     }
 
     /// Takes another project or other light as a whole, together with what the sender wants stored with it.
@@ -326,7 +324,7 @@ impl Actor {
                 let _ = reply.send(seq); // Err: nobody waits for it any more
             });
         };
-        self.store.commit(batch, Box::new(release)).await;
+        self.store.commit(batch, release).await;
     }
 
     /// Universes that may not be commanded have no light: nobody could change it. What is stored of them stays.
@@ -349,14 +347,6 @@ impl Actor {
     /// The dedupe clock. It starts at a TTL, so that ids of earlier runs have a time too.
     fn now(&self) -> Duration {
         self.ttl + self.started.elapsed()
-    }
-}
-
-/// Waits until then; for ever without a time. Cancel-safe.
-async fn until(then: Option<Instant>) {
-    match then {
-        Some(then) => sleep_until(then).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -306,7 +306,7 @@ mod tests {
         let (project, id) = (ProjectId::default_project(), CommandId::from(ulid::Ulid::generate()));
         let mut batch = Batch::default();
         append_id(&mut batch, &project, &id, 1, 10); // the clock was in 1970
-        store.commit(batch, Box::new(|| {})).await;
+        store.commit(batch, || {}).await;
         let (ttl, start) = (Duration::from_secs(10), Duration::from_secs(10));
         let mut dedupe = Dedupe::new(ttl, 10);
         seen(&store, &project, &mut dedupe, start);

@@ -14,18 +14,16 @@ use warp::http::header::{
 };
 use warp::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use warp::path::FullPath;
+use warp::reply::Response;
 use warp::ws::Ws;
 
 use super::App;
 use super::auth::Pass;
 use super::origin::Origins;
+use super::peer::Peer;
 use super::problem::Problem;
 use super::request::{self, API_KEY, Request};
 use super::routes::{self, Key, Route, RouteMatch};
-use super::server::Peer;
-
-/// warp's answer.
-pub(super) type Response = warp::reply::Response;
 
 /// What answers each request.
 pub(super) type Everything = BoxedFilter<(Response,)>;

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use warp::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
+use warp::reply::Response;
 
-use super::dispatch::Response;
 use super::problem::Problem;
 use crate::kit::log_limiter::LogLimiter;
 

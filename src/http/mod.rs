@@ -10,6 +10,7 @@ mod hosts;
 mod live;
 mod openapi;
 mod origin;
+mod peer;
 mod problem;
 mod reply;
 mod request;

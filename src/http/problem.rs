@@ -3,10 +3,11 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::task::JoinError;
 use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use warp::http::{HeaderValue, StatusCode};
+use warp::reply::Response;
 
-use super::dispatch::Response;
 use crate::kit::budget::Full;
 use crate::wire::{FieldError, Reason, Refusal};
 
@@ -100,6 +101,12 @@ impl Problem {
             None => tracing::warn!(status, correlationId = %id, cause = %self.detail, "http_error"),
         }
         id
+    }
+}
+
+impl From<JoinError> for Problem {
+    fn from(error: JoinError) -> Self {
+        Self::internal(error)
     }
 }
 

@@ -6,8 +6,8 @@ use serde::Serialize;
 use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::hyper::body::Bytes;
+use warp::reply::Response;
 
-use super::dispatch::Response;
 use super::problem::Problem;
 use super::request::Held;
 use crate::kit::budget::{Budget, Kind};

@@ -15,8 +15,8 @@ use warp::http::{HeaderMap, Method, StatusCode, Version};
 use warp::hyper::body::{Buf, Bytes};
 use warp::ws::Ws;
 
+use super::peer::Peer;
 use super::problem::Problem;
-use super::server::Peer;
 use crate::kit::budget::{Budget, Full, Kind, Share};
 use crate::library::Expected;
 use crate::wire::JsonScan;

@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::dispatch::{self, Everything};
+use super::peer::Peer;
 use super::{App, HttpDeps};
 use crate::config;
 use crate::kit::backoff::Backoff;
@@ -104,21 +105,6 @@ pub fn bind_also(settings: &config::Http, health: &Health) -> Option<Listener> {
 
 fn open(addr: SocketAddr) -> Result<Listener, BindError> {
     listen(addr, Some(SEND_BUFFER)).map(Listener).map_err(|source| BindError { addr, source })
-}
-
-/// Where a request came from, and its hold on one of the places. Whoever keeps a clone keeps the place: a WebSocket
-/// outlives the connection's own task.
-#[derive(Clone, Debug)]
-pub(super) struct Peer {
-    pub(super) addr: SocketAddr,
-    _place: Arc<Place>,
-}
-
-#[derive(Debug)]
-struct Place {
-    _permit: OwnedSemaphorePermit,
-    /// Closes when the last connection is gone.
-    _open: mpsc::Sender<()>,
 }
 
 /// Serves until the stop, then finishes what was asked, at most a second long. All listeners are one door.
@@ -211,8 +197,7 @@ impl Door {
                     if let Err(error) = tune(&socket) {
                         tracing::debug!(%error, peer = %addr, "http_socket_options");
                     }
-                    let place = Place { _permit: permit, _open: self.open.clone() };
-                    return (socket, Peer { addr: canonical(addr), _place: Arc::new(place) });
+                    return (socket, Peer::new(canonical(addr), permit, self.open.clone()));
                 }
                 // The far end gave up before we took it: nothing is wrong here.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

@@ -9,8 +9,8 @@ use http_body_util::BodyExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use warp::hyper::body::Bytes;
+use warp::reply::Response;
 
-use super::dispatch::Response;
 use super::{Addresses, App, Devices, HttpDeps, NotOpened, Ports, SettingsFile, UsbOutput, bind, server};
 use crate::backup;
 use crate::config::{self, Config};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::serial::InputError;
+use super::error::InputError;
 use crate::kit::clock;
 use crate::kit::health::Health;
 use crate::kit::rate::Rate;

@@ -4,6 +4,7 @@
 //! commands, and never takes back what somebody else has changed while the console stands still.
 
 mod board;
+mod error;
 mod gatherer;
 pub mod parser;
 mod serial;
@@ -41,7 +42,7 @@ pub struct InputDeps {
     pub intake: Intake,
     /// The light that unread channels have.
     pub feed: Feed,
-    /// What `GET /readyz` reads out.
+    /// What `GET /readyz` reports.
     pub health: Health,
     /// `dmx_input_…`
     pub metrics: metrics::Input,
@@ -64,7 +65,7 @@ pub fn start(deps: InputDeps) -> Input {
     let mut board = Board::new(status, health, metrics);
     let (mut tasks, (stop, stopped), status) = (Tasks::default(), stop::channel(), board.status());
     if settings.enabled && settings.port.is_empty() {
-        board.failed(&serial::InputError::NoPort);
+        board.failed(&error::InputError::NoPort);
     } else if settings.enabled {
         let serial = Serial {
             port: Named::new(settings.port),

@@ -1,18 +1,18 @@
 //! The input's task: opens the line, reads it, submits what the console has changed, and comes back after an unplug.
 
-use std::future::pending;
-use std::io;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::board::Board;
+use super::error::InputError;
 use super::gatherer::Gatherer;
 use super::parser::{Heard, Parser};
 use crate::dmx::{Frame, Patch, Source, UniverseId};
 use crate::engine::Feed;
 use crate::intake::{Asked, Client, Intake};
 use crate::kit::backoff::Backoff;
+use crate::kit::deadline::until;
 use crate::kit::stop::Stop;
 use crate::kit::tty::{Line, OpenError};
 use crate::kit::usb::{self, Named};
@@ -23,40 +23,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A port that was open this long starts with the first pause again.
 const HEALTHY: Duration = Duration::from_secs(1);
-
-/// Why nothing is read.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum InputError {
-    /// The settings name none.
-    #[error("no port is named; set input.port, /dev/ttyUSB1 for example")]
-    NoPort,
-    /// It cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// It was cut off.
-    #[error("reading {port}: {source} (was it unplugged?)")]
-    Read {
-        /// Where it was.
-        port: String,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl InputError {
-    /// Every kind.
-    pub(super) const KINDS: [&str; 3] = ["absent", "open", "read"];
-
-    /// The metric's label.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::NoPort => "absent",
-            Self::Open(error) if error.is_absent() => "absent",
-            Self::Open(_) => "open",
-            Self::Read { .. } => "read",
-        }
-    }
-}
 
 /// The open port is no longer the right one.
 struct Strayed;
@@ -124,9 +90,9 @@ impl Serial {
                         self.hear(heard, &mut gatherer).await;
                     }
                 }
-                () = at(gatherer.due()) => {}
-                () = at(self.board.second_over()) => {}
-                () = at(self.board.noise_over()) => {}
+                () = until(gatherer.due()) => {}
+                () = until(self.board.second_over()) => {}
+                () = until(self.board.noise_over()) => {}
                 () = sleep_until(look) => {}
             }
             if look <= Instant::now() {
@@ -176,13 +142,5 @@ impl Serial {
             // it had to make room (with a `src` of `ui`), or the appliance is stopping
             Err(_) => gatherer.refused(Instant::now()),
         }
-    }
-}
-
-/// Waits until then; for ever without a time. Cancel-safe.
-async fn at(then: Option<Instant>) {
-    match then {
-        Some(then) => sleep_until(then).await,
-        None => pending().await,
     }
 }

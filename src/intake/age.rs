@@ -8,7 +8,7 @@ use std::time::Duration;
 use lru::LruCache;
 use tokio::time::Instant;
 
-use super::Client;
+use super::sender::Client;
 use crate::dmx::{Channel, Command, Source, UniverseId};
 
 /// A level counts as overtaken if it is older than the newest by up to this. Older still: a clock that was set back.

@@ -7,8 +7,8 @@ mod age;
 mod outcome;
 mod pace;
 mod scheduler;
+mod sender;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use age::Clock;
 pub use outcome::{Done, PendingOutcome, ack, stopping};
+pub use sender::{Client, Sender};
 
 use crate::config;
 use crate::dmx::{Command, CommandId, Look, Patch, SceneId, Source, UniverseId};
@@ -27,56 +28,8 @@ use crate::wire::{
     set_message,
 };
 use outcome::Wait;
-use pace::{Budget, PER_SECOND};
+use pace::{Budget, too_fast};
 use scheduler::Scheduler;
-
-/// Who sends.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Client {
-    /// A REST client's address.
-    Rest(IpAddr),
-    /// A WebSocket connection: its number and the client's address.
-    Socket(u64, IpAddr),
-    /// An MQTT client's id.
-    Mqtt(Arc<str>),
-    /// The console at the serial line.
-    Serial,
-}
-
-impl Client {
-    /// The source of a command that names none.
-    fn source(&self) -> &'static str {
-        match self {
-            Self::Rest(_) => "rest",
-            Self::Socket(..) => "ws",
-            Self::Mqtt(_) => "mqtt",
-            Self::Serial => "serial",
-        }
-    }
-
-    /// The client, as far as the order of its commands goes: a page that reconnected is still the same one.
-    fn person(&self) -> Self {
-        match self {
-            Self::Socket(_, address) => Self::Socket(0, *address),
-            other => other.clone(),
-        }
-    }
-}
-
-/// Who sent something, and what is known of the sender's clock.
-#[derive(Clone, Debug)]
-pub struct Sender {
-    /// The sender.
-    pub client: Client,
-    /// How far the sender's clock is behind [`Intake::now_ms`], if its pings show that.
-    pub behind_ms: Option<i64>,
-}
-
-impl From<Client> for Sender {
-    fn from(client: Client) -> Self {
-        Self { client, behind_ms: None }
-    }
-}
 
 /// What a door read.
 #[derive(Clone, Debug)]
@@ -292,10 +245,6 @@ fn of(id: &str) -> impl Fn(Refusal) -> Refusal {
 
 fn written_id(body: &[u8], name: &str) -> Option<String> {
     Object::parse(body).ok().and_then(|object| object.string(name))
-}
-
-fn too_fast() -> Refusal {
-    Refusal::whole(Reason::RateLimited, format!("more than {PER_SECOND} commands a second to one universe"))
 }
 
 /// What is wrong with the name of a scene.

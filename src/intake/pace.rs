@@ -7,8 +7,9 @@ use std::time::Duration;
 use lru::LruCache;
 use tokio::time::Instant;
 
-use super::Client;
+use super::sender::Client;
 use crate::dmx::{ChannelSet, Command, UniverseId};
+use crate::wire::{Reason, Refusal};
 
 /// Commands a second from one client to one universe (CONTRACT, section 5), and as many at once after a quiet second.
 pub(super) const PER_SECOND: u32 = 60;
@@ -178,6 +179,11 @@ impl<R> Pace<R> {
 
 /// How much rounding may take from a budget that has just filled up.
 const EPSILON: f64 = 1e-6;
+
+/// How a command that has no place is refused.
+pub(super) fn too_fast() -> Refusal {
+    Refusal::whole(Reason::RateLimited, format!("more than {PER_SECOND} commands a second to one universe"))
+}
 
 #[cfg(test)]
 mod tests {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::age::Newest;
-use super::pace::{Budget, LONGEST_WAIT, Offered, Pace};
-use super::{Client, too_fast};
+use super::pace::{Budget, LONGEST_WAIT, Offered, Pace, too_fast};
+use super::sender::Client;
 use crate::dmx::Command;
 use crate::engine::{Handle, Reply, Submission};
+use crate::kit::deadline::until;
 use crate::wire::Refusal;
 
 /// Shared between the intake and its task.
@@ -96,13 +97,5 @@ impl Scheduler {
                 return;
             }
         }
-    }
-}
-
-/// Waits until then; for ever without a time. Cancel-safe.
-async fn until(then: Option<Instant>) {
-    match then {
-        Some(then) => sleep_until(then).await,
-        None => std::future::pending().await,
     }
 }

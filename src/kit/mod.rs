@@ -1,8 +1,10 @@
-//! Tools that know nothing of light: tasks, stop signal, back-off, clock, secrets, health board, systemd, the memory budget, fingerprints, listening sockets, serial lines, USB devices, rates and limits.
+//! Tools that know nothing of light: tasks, stop signal, back-off, clock, deadlines, secrets, health board, systemd, the memory budget, files, fingerprints, listening sockets, serial lines, USB devices, rates and limits.
 
 pub mod backoff;
 pub mod budget;
 pub mod clock;
+pub mod deadline;
+pub mod files;
 pub mod fingerprint;
 pub mod health;
 pub mod listen;

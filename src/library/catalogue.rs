@@ -1,8 +1,13 @@
-//! The list of projects, and which one is active. Pure.
+//! The projects there are, and which one is active.
 
-use super::Tag;
+use super::documents::json;
+use super::tag::Tag;
 use crate::dmx::ProjectId;
+use crate::store::{Batch, Tree};
 use crate::wire::Project;
+
+/// Format of what is stored for a project.
+pub(super) const FORMAT: u8 = 1;
 
 /// All projects, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,4 +40,13 @@ impl Catalogue {
     pub(super) fn get_mut(&mut self, id: &ProjectId) -> Option<&mut Project> {
         self.projects.iter_mut().find(|project| project.id == *id)
     }
+}
+
+/// The name of a project that has no other.
+pub(super) fn name_of(id: &ProjectId) -> &str {
+    if *id == ProjectId::default_project() { "Default" } else { id.as_str() }
+}
+
+pub(super) fn keep(batch: &mut Batch, project: &Project) {
+    batch.put(Tree::Projects, project.id.as_str(), json(project));
 }

@@ -1,6 +1,6 @@
 //! How a project's documents are stored: scenes and show, each a document of the store.
 
-use super::EditError;
+use super::error::EditError;
 use crate::dmx::ProjectId;
 use crate::store::{Ahead, Batch, Kept, Store};
 use crate::wire::{Scene, Show, ShowFile, scenes};
@@ -72,7 +72,7 @@ pub(super) async fn read_anyway(store: &Store, project: &ProjectId) -> Result<Do
         let damaged = scenes == Kept::Damaged || show == Kept::Damaged;
         Documents { scenes: bytes(scenes, NO_SCENES), show: bytes(show, NO_SHOW), damaged }
     };
-    tokio::task::spawn_blocking(read).await.map_err(|_| EditError::Stopping)
+    Ok(tokio::task::spawn_blocking(read).await?)
 }
 
 fn bytes(kept: Kept, otherwise: &[u8]) -> Vec<u8> {

@@ -6,25 +6,43 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use ulid::Ulid;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, FORMAT, keep, name_of};
 use super::documents::{self, Documents, Pending, json};
+use super::error::{EditError, SceneError};
+use super::expected::Expected;
 use super::predecessor::Takeover;
-use super::{Document, EditError, EditedScene, Expected, Imported, LibraryDeps, SceneError, Tag, View};
-use crate::dmx::{Command, Look, ProjectId, State};
-use crate::engine::{self, Control, Outcome, PATIENCE};
+use super::tag::Tag;
+use super::view::{Document, EditedScene, Imported, View, looks};
+use crate::dmx::{Command, ProjectId, State};
+use crate::engine::{self, Control, Feed, Outcome, PATIENCE};
 use crate::kit::clock;
+use crate::kit::health::Health;
 use crate::kit::stop::Stop;
 use crate::store::{Batch, Store, Tree};
-use crate::wire::{ImportMode, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot, scenes};
+use crate::wire::{ImportMode, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
+
+/// What the library needs from the rest of the house.
+pub struct LibraryDeps {
+    /// Whether there may be several projects; else there is only `default`.
+    pub several: bool,
+    /// The store.
+    pub store: Store,
+    /// Where light is changed.
+    pub engine: engine::Handle,
+    /// Where light is read.
+    pub feed: Feed,
+    /// Universes that may be commanded: those from 0 on.
+    pub universes: u8,
+    /// Reports files of a predecessor that could not be imported.
+    pub health: Health,
+}
 
 /// Most projects: the light of each is written whole at the head of every journal, 512 bytes per universe.
 const MAX_PROJECTS: usize = 100;
-
-/// Format of what is stored for a project.
-pub(super) const FORMAT: u8 = 1;
 
 /// How often to check whether the database can be read again.
 const LOOK: Duration = Duration::from_secs(1);
@@ -206,7 +224,7 @@ impl Librarian {
         keep(&mut batch, &project);
         let mut after = (*view).clone();
         after.catalogue.projects.push(project);
-        self.commit(batch).await;
+        self.deps.store.keep(batch).await;
         Ok(self.publish(after))
     }
 
@@ -223,7 +241,7 @@ impl Librarian {
         if left != *after.takeover {
             let mut batch = Batch::default();
             left.keep(&mut batch);
-            self.commit(batch).await;
+            self.deps.store.keep(batch).await;
             left.tell(&self.deps.health);
             after.takeover = Arc::new(left);
         }
@@ -243,7 +261,7 @@ impl Librarian {
         let project = project.clone();
         let mut batch = Batch::default();
         keep(&mut batch, &project);
-        self.commit(batch).await;
+        self.deps.store.keep(batch).await;
         self.publish(after);
         Ok(project)
     }
@@ -279,7 +297,7 @@ impl Librarian {
         batch.delete(Tree::Projects, project.as_str());
         engine::forget(&self.deps.store, &mut batch, &project);
         documents::forget(&self.deps.store, &mut batch, &project);
-        self.commit(batch).await;
+        self.deps.store.keep(batch).await;
         after.catalogue.projects.retain(|known| known.id != project);
         Ok(self.publish(after))
     }
@@ -303,10 +321,10 @@ impl Librarian {
         let before = view.clone();
         let work = move || {
             let mut scenes = before.file()?.scenes.unwrap_or_default();
-            let edited = edit.apply(&mut scenes, clock::now_ms());
-            Ok(edited.map(|scene| (scene, json(&scenes))))
+            let scene = edit.apply(&mut scenes, clock::now_ms())?;
+            Ok::<_, SceneError>((scene, json(&scenes)))
         };
-        let (scene, scenes) = blocking(work).await??;
+        let (scene, scenes) = spawn_blocking(work).await.map_err(EditError::from)??;
         let Some(mut command) = command else {
             let view = self.put_documents(Some(scenes), None).await?;
             return Ok(EditedScene { scene, outcome: Outcome::Applied { seq: self.deps.feed.state().seq }, view });
@@ -346,9 +364,9 @@ impl Librarian {
             file.check().map_err(|refusal| EditError::TooMuch(refusal.to_string()))?;
             let changes = if dry { file.changes(&now) } else { BTreeMap::new() };
             let stored = Documents::of(file.scenes.as_deref().unwrap_or_default(), &file.show);
-            Ok((file, changes, stored))
+            Ok::<_, EditError>((file, changes, stored))
         };
-        let (file, changes, Documents { scenes, show, .. }) = blocking(work).await?;
+        let (file, changes, Documents { scenes, show, .. }) = spawn_blocking(work).await??;
         if !dry {
             view = self.put_documents(Some(scenes), Some(show)).await?;
         }
@@ -360,7 +378,7 @@ impl Librarian {
         self.whole()?;
         let (mut batch, mut after) = self.prepare(scenes.as_deref(), show.as_deref()).await?;
         self.touch(&mut after.catalogue, &mut batch);
-        self.commit(batch).await;
+        self.deps.store.keep(batch).await;
         Ok(self.documents_replaced(after, scenes, show).await)
     }
 
@@ -410,7 +428,7 @@ impl Librarian {
             return Err(EditError::Changed);
         }
         let Snapshot { levels, scenes, show } = snapshot;
-        let stored = blocking(move || Ok(Documents::of(&scenes, &show))).await?;
+        let stored = spawn_blocking(move || Documents::of(&scenes, &show)).await?;
         let pending = self.write_ahead(project, Some(&stored.scenes), Some(&stored.show)).await?;
         let mut batch = Batch::default();
         documents::replace(&self.deps.store, &mut batch, project, pending);
@@ -431,8 +449,9 @@ impl Librarian {
             view.take(documents::read(&self.deps.store, id).await?, self.deps.universes).await;
         }
         let edition = view.edition;
-        let work = move || Ok(json(&Snapshot::document(&project, &state, &view.file()?, clock::now_ms())));
-        Ok(Document { project: id.clone(), bytes: blocking(work).await?, edition })
+        let work =
+            move || Ok::<_, EditError>(json(&Snapshot::document(&project, &state, &view.file()?, clock::now_ms())));
+        Ok(Document { project: id.clone(), bytes: spawn_blocking(work).await??, edition })
     }
 
     /// Writes documents ahead, if there is room for them beside all others.
@@ -480,14 +499,6 @@ impl Librarian {
         }
     }
 
-    /// Commits, and waits until a power cut cannot take it back.
-    async fn commit(&self, batch: Batch) {
-        let (done, written) = oneshot::channel::<()>();
-        self.deps.store.commit(batch, Box::new(move || drop(done))).await;
-        let _ = written.await; // Err is the signal: the sender was dropped by the release
-        self.deps.store.sync().await;
-    }
-
     /// A view, and what publishes it together with its light, since whoever hears of the light asks for the documents.
     fn to_publish(&self, view: View) -> (Arc<View>, impl FnOnce() + Send + 'static) {
         let view = Arc::new(view);
@@ -521,74 +532,11 @@ async fn read(deps: &LibraryDeps, active: ProjectId, edition: u64) -> Result<Vie
         }
     }
     if store.is_whole() {
-        store.commit(batch, Box::new(|| {})).await;
+        store.commit(batch, || {}).await;
     }
     let takeover = Arc::new(Takeover::kept(store).unwrap_or_default());
     let catalogue = Catalogue::new(active.clone(), projects);
     let mut view = View { catalogue, takeover, edition, ..View::empty(active) };
     view.take(stored, universes).await;
     Ok(view)
-}
-
-/// Scenes as light; none if they cannot be read.
-async fn looks(bytes: Bytes, universes: u8) -> Arc<Vec<Look>> {
-    let work = move || Ok(scenes(&bytes, 0).unwrap_or_default().iter().map(|scene| scene.look(universes)).collect());
-    Arc::new(blocking(work).await.unwrap_or_default())
-}
-
-/// Work for the processor, off the runtime.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, EditError> + Send + 'static,
-) -> Result<T, EditError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(EditError::Stopping))
-}
-
-impl View {
-    /// For a project whose documents cannot be read yet.
-    fn empty(active: ProjectId) -> Self {
-        let project = Project::new(active.clone(), name_of(&active), clock::now_ms());
-        let (scenes, show) = (Bytes::from_static(documents::NO_SCENES), Bytes::from_static(documents::NO_SHOW));
-        Self {
-            catalogue: Catalogue::new(active, vec![project]),
-            scenes,
-            show,
-            damaged: false,
-            scenes_tag: Tag::of([documents::NO_SCENES]),
-            file_tag: Tag::of([documents::NO_SHOW]),
-            takeover: Arc::default(),
-            edition: 0,
-            switched: None,
-            looks: Arc::default(),
-        }
-    }
-
-    /// The same with other documents.
-    async fn take(&mut self, stored: Documents, universes: u8) {
-        (self.scenes, self.show, self.damaged) = (stored.scenes.into(), stored.show.into(), stored.damaged);
-        self.looks = looks(self.scenes.clone(), universes).await;
-        self.tag().await;
-        self.edition += 1;
-    }
-
-    /// Tags for its documents. The project is part of them: the same list in another project is another document.
-    async fn tag(&mut self) {
-        let (project, scenes, show) = (self.catalogue.active.clone(), self.scenes.clone(), self.show.clone());
-        let tags = move || {
-            let scenes = Tag::of([project.as_str().as_bytes(), &scenes]);
-            let file = Tag::of([scenes.as_str().as_bytes(), &show]);
-            Ok((scenes, file))
-        };
-        if let Ok((scenes, file)) = blocking(tags).await {
-            (self.scenes_tag, self.file_tag) = (scenes, file);
-        }
-    }
-}
-
-/// The name of a project that has no other.
-pub(super) fn name_of(id: &ProjectId) -> &str {
-    if *id == ProjectId::default_project() { "Default" } else { id.as_str() }
-}
-
-pub(super) fn keep(batch: &mut Batch, project: &Project) {
-    batch.put(Tree::Projects, project.id.as_str(), json(project));
 }

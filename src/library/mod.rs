@@ -5,191 +5,35 @@
 
 mod catalogue;
 mod documents;
+mod error;
+mod expected;
 mod librarian;
 pub mod predecessor;
 mod tag;
 #[cfg(test)]
 mod tests;
+mod view;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::dmx::{Command, Look, ProjectId};
-use crate::engine::{self, Feed, Outcome};
-use crate::kit::health::Health;
+use crate::dmx::{Command, ProjectId};
 use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
-use crate::store::Store;
-use crate::wire::{ImportMode, ListChanges, NotEdited, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
+use crate::wire::{ImportMode, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
 
 pub use catalogue::Catalogue;
-pub use librarian::active_at_start;
-pub use tag::{Expected, Tag};
+pub use error::{EditError, SceneError};
+pub use expected::Expected;
+pub use librarian::{LibraryDeps, active_at_start};
+pub use tag::Tag;
+pub use view::{Document, EditedScene, Imported, View};
 
 use librarian::{Job, Librarian, Request};
-use predecessor::Takeover;
 
 /// Jobs that may wait; beyond that, the caller waits.
 const MAX_WAITING: usize = 16;
-
-/// Why an edit was refused. Nothing has changed then.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EditError {
-    /// There is no such project.
-    #[error("there is no project {0}")]
-    NotFound(ProjectId),
-    /// It cannot be deleted.
-    #[error("{0} is the active project; select another one first")]
-    Active(ProjectId),
-    /// It was the active one, or never was.
-    #[error("{0} is not the active project; select it first")]
-    NotActive(ProjectId),
-    /// A limit.
-    #[error("{0}")]
-    TooMuch(String),
-    /// Scenes or show are not the edition that the request expects.
-    #[error("scenes or show were edited meanwhile")]
-    Changed,
-    /// The document is not the one that the client expected; its present tag.
-    #[error("it has changed since you read it: read it again and repeat your change")]
-    Outdated(Option<Tag>),
-    /// Scenes or show are damaged, so nothing can be edited in them.
-    #[error("scenes or show of this project are damaged; restore a backup, or replace both by /import with scenes")]
-    Damaged,
-    /// What is stored cannot be read now.
-    #[error("the database cannot be read now, so nothing may be changed; /readyz says why")]
-    NotNow,
-    /// The appliance is stopping.
-    #[error("the appliance is stopping")]
-    Stopping,
-}
-
-/// What readers see: the projects, and the documents of the active one.
-#[derive(Clone, Debug)]
-pub struct View {
-    /// All projects.
-    pub catalogue: Catalogue,
-    /// Scenes of the active project: a JSON list.
-    pub scenes: Bytes,
-    /// Its show without the scenes: a JSON object.
-    pub show: Bytes,
-    /// One of them was damaged, and is shown as empty.
-    pub damaged: bool,
-    /// The tag of the scenes.
-    pub scenes_tag: Tag,
-    /// The tag of scenes and show together.
-    pub file_tag: Tag,
-    /// What of a predecessor's files was not imported.
-    pub takeover: Arc<Takeover>,
-    /// Rises with each change of scenes, show or active project.
-    pub edition: u64,
-    /// When another project became the active one in this run.
-    switched: Option<Instant>,
-    /// The scenes as light.
-    looks: Arc<Vec<Look>>,
-}
-
-/// Why a scene was not edited.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SceneError {
-    /// The scene itself is at fault.
-    #[error(transparent)]
-    Edit(#[from] NotEdited),
-    /// The library refused.
-    #[error(transparent)]
-    Library(#[from] EditError),
-}
-
-/// A scene that was edited.
-#[derive(Clone, Debug)]
-pub struct EditedScene {
-    /// The scene now; as it last was if it was deleted.
-    pub scene: Scene,
-    /// The outcome of the command; `Applied` with the newest `seq` without one.
-    pub outcome: Outcome,
-    /// The view after it.
-    pub view: Arc<View>,
-}
-
-impl View {
-    /// The documents as JSON. Takes a while for large ones.
-    ///
-    /// # Errors
-    /// They are damaged.
-    pub fn file(&self) -> Result<ShowFile, EditError> {
-        if self.damaged {
-            return Err(EditError::Damaged);
-        }
-        documents::file(&self.scenes, &self.show)
-    }
-
-    /// Whether there are neither scenes nor a show.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.scenes == documents::NO_SCENES && self.show == documents::NO_SHOW
-    }
-
-    /// Whether another project became active within that time.
-    #[must_use]
-    pub fn switched_within(&self, time: Duration) -> bool {
-        self.switched.is_some_and(|at| at.elapsed() < time)
-    }
-
-    /// The scenes as light, in order.
-    #[must_use]
-    pub fn looks(&self) -> &[Look] {
-        &self.looks
-    }
-
-    /// The scene of that name, else the one with that id.
-    #[must_use]
-    pub fn look(&self, name: &str) -> Option<&Look> {
-        let found = self.looks.iter().find(|look| look.name == name);
-        found.or_else(|| self.looks.iter().find(|look| look.id.as_str() == name))
-    }
-}
-
-/// What an import changed, or would change.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Imported {
-    /// What the project holds then.
-    pub file: ShowFile,
-    /// By list.
-    pub changes: BTreeMap<String, ListChanges>,
-    /// The project's tag now.
-    pub tag: Tag,
-}
-
-/// The active project as one document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Document {
-    /// The project.
-    pub project: ProjectId,
-    /// Snapshot JSON.
-    pub bytes: Vec<u8>,
-    /// Edition of scenes and show: within one run, another one after each edit.
-    pub edition: u64,
-}
-
-/// What the library needs from the rest of the house.
-pub struct LibraryDeps {
-    /// Whether there may be several projects; else there is only `default`.
-    pub several: bool,
-    /// The store.
-    pub store: Store,
-    /// Where light is changed.
-    pub engine: engine::Handle,
-    /// Where light is read.
-    pub feed: Feed,
-    /// Universes that may be commanded: those from 0 on.
-    pub universes: u8,
-    /// Reports files of a predecessor that could not be imported.
-    pub health: Health,
-}
 
 /// The way to the librarian. Clones share it.
 #[derive(Clone)]

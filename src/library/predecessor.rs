@@ -12,11 +12,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::sync::oneshot;
 use ulid::Ulid;
 
+use super::catalogue::{FORMAT, keep, name_of};
 use super::documents;
-use super::librarian::{FORMAT, keep, name_of};
+use super::error::EditError;
 use crate::dmx::{CommandId, Frame, ProjectId, Rgb, Source, State, UniverseId};
 use crate::engine;
 use crate::kit::clock;
@@ -254,10 +254,7 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
         after.keep(&mut batch);
     }
     if !batch.is_empty() {
-        let (done, written) = oneshot::channel::<()>();
-        store.commit(batch, Box::new(move || drop(done))).await;
-        let _ = written.await; // Err is the signal: the sender was dropped by the release
-        store.sync().await;
+        store.keep(batch).await;
     }
     let came = |found: &&OldProject| first || found.has_something();
     let names: Vec<_> = legacy.projects.iter().filter(came).map(|found| found.project.id.as_str()).collect();
@@ -346,7 +343,7 @@ const NO_LIGHT: Light = Light { rgb: Rgb { r: 0, g: 0, b: 0 }, seq: 0, ts: None,
 async fn beside(
     store: &Store,
     found: &OldProject,
-) -> Result<(ShowFile, (Vec<wire::LeftOut>, Vec<wire::LeftOut>)), super::EditError> {
+) -> Result<(ShowFile, (Vec<wire::LeftOut>, Vec<wire::LeftOut>)), EditError> {
     let stored = documents::read(store, &found.project.id).await?;
     if stored.damaged {
         return Err(super::EditError::Damaged);

@@ -10,10 +10,10 @@ use super::predecessor::{Folders, Ids};
 use super::*;
 use crate::config;
 use crate::dmx::{Command, Patch, Rgb, Source};
-use crate::engine::{Engine, Outcome};
+use crate::engine::{self, Engine, Outcome};
 use crate::kit::health::Health;
 use crate::metrics::Metrics;
-use crate::store::{Batch, Tree};
+use crate::store::{Batch, Store, Tree};
 use crate::wire::scenes;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -234,7 +234,7 @@ async fn damaged_documents_are_nothing_to_build_on_and_can_be_replaced_as_a_whol
     let mut batch = crate::store::Batch::default();
     let (key, _) = house.store.scan(crate::store::Tree::Pieces, b"").remove(0);
     batch.put(crate::store::Tree::Pieces, key, "damaged");
-    house.store.commit(batch, Box::new(|| {})).await;
+    house.store.commit(batch, || {}).await;
     house.close().await;
     let house = House::open(folder.path(), true).await;
     assert_eq!(house.health.problems()[0].code, "DOCUMENT_DAMAGED");
@@ -330,12 +330,6 @@ impl House {
     async fn put_all(&self, list: &Value) {
         self.library.put_scenes(scenes(list.to_string().as_bytes(), 0).unwrap()).await.unwrap();
     }
-
-    async fn write_down(&self, batch: Batch) {
-        let (done, written) = tokio::sync::oneshot::channel::<()>();
-        self.store.commit(batch, Box::new(move || drop(done))).await;
-        let _ = written.await;
-    }
 }
 
 #[tokio::test]
@@ -349,7 +343,7 @@ async fn what_our_own_store_keeps_out_is_not_acknowledged_away() {
     let pending = documents::write_ahead(&house.store, Some(b"nonsense"), None).await;
     let mut batch = Batch::default();
     documents::replace(&house.store, &mut batch, &ProjectId::default_project(), pending);
-    house.write_down(batch).await;
+    house.store.write(batch).await;
     house.close().await;
 
     let house = House::open(folder.path(), true).await;
@@ -365,7 +359,7 @@ async fn what_our_own_store_keeps_out_is_not_acknowledged_away() {
     let pending = documents::write_ahead(&house.store, Some(b"[]"), None).await;
     let mut batch = Batch::default();
     documents::replace(&house.store, &mut batch, &ProjectId::default_project(), pending);
-    house.write_down(batch).await;
+    house.store.write(batch).await;
     house.close().await;
 
     let house = House::open(folder.path(), true).await;
@@ -404,7 +398,7 @@ async fn what_an_earlier_build_could_not_read_is_tried_once_more_where_nothing_w
         }
         let mut batch = Batch::default();
         batch.put(Tree::Projects, "@predecessor", "1785000000000"); // as the builds before noted it
-        house.write_down(batch).await;
+        house.store.write(batch).await;
         house.close().await;
         left_behind(folder.path(), &json!([scene_named("theirs", 7)]));
         let house = House::open(folder.path(), true).await;

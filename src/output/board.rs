@@ -6,8 +6,8 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Spec;
 use super::driver::{OutputError, OutputErrorKind, Proof};
+use super::spec::Spec;
 use crate::kit::clock;
 use crate::kit::health::Health;
 use crate::kit::rate::Rate;

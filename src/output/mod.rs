@@ -11,6 +11,7 @@ mod pace;
 mod port;
 #[cfg(test)]
 mod port_tests;
+mod spec;
 mod unsent;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ use crate::wire::PortStatus;
 use board::Board;
 use driver::Driver;
 use port::{Order, Port};
+use spec::Spec;
 
 pub use driver::{OutputError, OutputErrorKind};
 
@@ -40,16 +42,13 @@ const FAMILIES: [fn(&mut Starter<'_>); 2] = [enttec::start, ola::start];
 /// each.
 const LAST_FRAMES: Duration = Duration::from_millis(1_600);
 
-/// Longest pause between attempts (CONTRACT, section 8), unless the settings name another.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
 /// What the outputs need from the rest of the house.
 pub struct OutputDeps<'a> {
     /// All settings: each family has a section of its own.
     pub config: &'a Config,
     /// Where the light comes from.
     pub feed: Feed,
-    /// What `GET /readyz` reads out.
+    /// What `GET /readyz` reports.
     pub health: Health,
     /// What `GET /metrics` shows.
     pub metrics: Metrics,
@@ -141,22 +140,6 @@ struct Starter<'a> {
     statuses: Vec<watch::Receiver<PortStatus>>,
     usb: Usb,
     stopped: stop::Stop,
-}
-
-/// One output as its family defines it.
-struct Spec {
-    /// Its name in `GET /outputs`.
-    name: String,
-    /// The name of its task.
-    task: &'static str,
-    /// The log message of its faults, as in the predecessor's runbook.
-    event: &'static str,
-    /// Our universe.
-    universe: UniverseId,
-    /// Frames a second at the most.
-    fps: u32,
-    /// Longest pause while its device is absent.
-    scan: Duration,
 }
 
 impl Starter<'_> {

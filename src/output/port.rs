@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::board::Board;
 use super::driver::{Driver, OutputError, OutputErrorKind, Proof, Wire};
 use super::pace::Pace;
-use super::{LONGEST_PAUSE, Spec};
+use super::spec::{LONGEST_PAUSE, Spec};
 use crate::config::Park;
 use crate::dmx::{Frame, UniverseId};
 use crate::engine::Latest;

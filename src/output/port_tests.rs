@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::board::Board;
 use super::driver::{Driver, OutputError, OutputErrorKind, Proof, Wire};
 use super::port::{Order, Port};
-use super::{LONGEST_PAUSE, Spec};
+use super::spec::{LONGEST_PAUSE, Spec};
 use crate::config::Park;
 use crate::dmx::{Channel, Command, Frame, Now, Patch, State, UniverseId};
 use crate::engine::Latest;

@@ -1,12 +1,14 @@
-//! Files that are complete or absent: written aside, synced, renamed.
+//! The files that the import reads and writes, on the boot partition and in the system.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount_remount};
+
+use crate::kit::files;
 
 /// Files of a folder with one of these names, in upper or lower case. An unreadable folder has none.
 pub(super) fn named(folder: &Path, names: &[&str]) -> Vec<String> {
@@ -43,18 +45,15 @@ pub(super) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         return Ok(());
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = Path::new(&beside);
-    let _ = remove(beside); // left by a power cut
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(beside)?;
-    // FAT has neither modes nor groups, and reports that
-    let _ = std::os::unix::fs::fchown(&file, None, fs::metadata(folder).map(|folder| folder.gid()).ok());
-    let _ = file.set_permissions(fs::Permissions::from_mode(mode));
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(beside, path)?;
-    File::open(folder)?.sync_all()
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let write = |mut file: &File| {
+        // FAT has neither modes nor groups, and reports that
+        let _ = std::os::unix::fs::fchown(file, None, fs::metadata(folder).map(|folder| folder.gid()).ok());
+        let _ = file.set_permissions(fs::Permissions::from_mode(mode));
+        file.write_all(text.as_bytes())
+    };
+    files::replace(path, Path::new(&aside), mode, write).map(drop)
 }
 
 /// The same on the boot partition, which is mounted read-only: it is writable just for as long as this takes.

@@ -17,6 +17,7 @@ use super::folder;
 use super::overlay::{Light, Log, Overlay};
 use super::wire::{Reader, put_bytes, u64_at};
 use crate::kit::backoff::Backoff;
+use crate::kit::files::sync_names;
 
 /// Format of everything in here. A migration is a step from one number to the next, made where this is compared.
 const FORMAT: u64 = 1;
@@ -151,7 +152,7 @@ impl Sled {
         })?;
         folder::sync_all(&unfinished)?;
         fs::rename(&unfinished, parent.join(name))?;
-        Ok(folder::sync(parent)?)
+        Ok(sync_names(parent)?)
     }
 
     fn over(dir: &Path, db: sled::Db) -> Result<Self, BaseError> {
@@ -276,7 +277,7 @@ impl Sled {
             }
         }
         if !fresh.is_empty() {
-            folder::sync(&self.dir.join("blobs"))?;
+            sync_names(&self.dir.join("blobs"))?;
         }
         *synced = present;
         let file = File::open(self.dir.join("db"))?;

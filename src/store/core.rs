@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::Release;
 use super::base::Base;
 use super::debt::Debt;
 use super::journal::Journal;
 use super::overlay::Layers;
+use crate::config;
 use crate::kit::health::Health;
-use crate::metrics;
+use crate::metrics::{self, Metrics};
 
 /// Code of the problem that is raised while changes are in memory only.
 pub(super) const IN_RAM: &str = "STORAGE_IN_RAM";
@@ -37,7 +37,7 @@ pub(super) struct Waiting {
     pub(super) number: u64,
     /// Empty: nothing to write, only to be released in its turn.
     pub(super) payload: Vec<u8>,
-    pub(super) release: Release,
+    pub(super) release: Box<dyn FnOnce() + Send>,
     /// Returned after the release.
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
@@ -212,6 +212,37 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// Holds no folder and knows no debt yet.
+    pub(super) fn new(
+        shared: Shared,
+        settings: &config::Storage,
+        boot: String,
+        health: &Health,
+        metrics: &Metrics,
+    ) -> Self {
+        Self {
+            progress: watch::Sender::new(Progress { synced: shared.number, ..Progress::default() }),
+            shared: Mutex::new(shared),
+            writer: Condvar::new(),
+            syncer: Condvar::new(),
+            guard: Condvar::new(),
+            keeper: Condvar::new(),
+            dir: settings.data_dir.clone(),
+            boot,
+            flush: Duration::from_millis(settings.flush_ms),
+            health: health.clone(),
+            metrics: metrics.store.clone(),
+            at_disk: false.into(),
+            writer_stat: OnceLock::new(),
+            lock: Mutex::default(),
+            debt: Mutex::default(),
+            #[cfg(test)]
+            disk: Mutex::default(),
+            #[cfg(test)]
+            busy: false.into(),
+        }
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock()
     }

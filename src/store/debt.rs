@@ -12,6 +12,7 @@ use std::path::Path;
 use super::folder;
 use super::page::PAGE;
 use super::wire::{u32_at, u64_at};
+use crate::kit::files::{self, SHARED};
 
 const NAME: &str = "debt";
 
@@ -72,17 +73,7 @@ impl Debt {
 }
 
 fn make(dir: &Path) -> io::Result<File> {
-    let (path, unfinished) = (dir.join(NAME), dir.join("debt.new"));
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unfinished)?;
-    let made = file.write_all_at(&[0; PAGE], 0).and_then(|()| {
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)?;
-        folder::sync(dir)
-    });
-    if made.is_err() {
-        let _ = fs::remove_file(&unfinished); // the next try makes it anew
-    }
-    made.map(|()| file)
+    files::replace(&dir.join(NAME), &dir.join("debt.new"), SHARED, |file| file.write_all_at(&[0; PAGE], 0))
 }
 
 /// How many changes the last run had in memory only when it ended; `None` for none.

@@ -3,9 +3,9 @@
 
 use ulid::Ulid;
 
+use super::Store;
 use super::batch::{Batch, Tree};
 use super::wire::{Reader, put_bytes, put_number};
-use super::{Release, Store};
 
 /// Size of a piece. As for logs, a node of sled with 16 of them stays below the 128 KiB at which it leaves the log.
 const PIECE: usize = 4 << 10;
@@ -56,13 +56,13 @@ impl Store {
         let pieces = u32::try_from(bytes.len().div_ceil(PIECE)).unwrap_or(u32::MAX);
         let mut batch = Batch::default();
         batch.put(Tree::Documents, ahead_key(&id), pieces.to_le_bytes());
-        self.commit(batch, nothing()).await;
+        self.commit(batch, || {}).await;
         for (n, group) in bytes.chunks(PIECE * PIECES).enumerate() {
             let mut batch = Batch::default();
             for (m, piece) in group.chunks(PIECE).enumerate() {
                 batch.put(Tree::Pieces, piece_key(&id, (n * PIECES + m) as u32), piece);
             }
-            self.commit(batch, nothing()).await;
+            self.commit(batch, || {}).await;
         }
         Ahead { id, pieces, length: bytes.len() as u64, crc: crc32fast::hash(bytes) }
     }
@@ -124,17 +124,13 @@ impl Store {
             let mut batch = Batch::default();
             forget(&mut batch, id, pieces);
             batch.delete(Tree::Documents, key.clone());
-            self.commit(batch, nothing()).await;
+            self.commit(batch, || {}).await;
         }
     }
 
     fn head(&self, key: &[u8]) -> Option<Head> {
         Head::decode(&self.get(Tree::Documents, key)?)
     }
-}
-
-fn nothing() -> Release {
-    Box::new(|| {})
 }
 
 fn forget(batch: &mut Batch, id: &[u8], pieces: u32) {

@@ -7,10 +7,19 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::{StoreError, journal};
+use super::journal;
+use crate::kit::files::sync_names;
 
 /// How many damaged things of one name are kept.
 const KEPT_BAD: usize = 3;
+
+/// Why the data folder cannot be used at all; anything less is tolerated and reported in `Health`.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the folder.
+    #[error("opening the data folder {0}: another dmxd uses it (stop that one, or set storage.data_dir)")]
+    Busy(String),
+}
 
 /// Locks the folder for this process; `None` when it cannot be used at all now.
 ///
@@ -51,11 +60,6 @@ pub(super) fn is_anothers(dir: &Path, lock: &File) -> bool {
     !is_at(lock, &dir.join("lock")) && (dir.join("db").exists() || !journal::list(dir).is_empty())
 }
 
-/// Makes the names in a folder survive a power cut.
-pub(super) fn sync(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
 /// Whether new bytes can be written to the folder and reach the medium.
 pub(super) fn is_writable(dir: &Path) -> bool {
     let name = dir.join("probe");
@@ -74,7 +78,7 @@ pub(super) fn set_aside(dir: &Path, name: &str, kind: &str) -> io::Result<String
     let now = ulid::Ulid::generate();
     let bad = format!("{name}.bad-{}", last.map_or(now, |last| last.max(now)));
     fs::rename(dir.join(name), dir.join(&bad))?;
-    sync(dir)?;
+    sync_names(dir)?;
     let spare = (bads.len() + 1).saturating_sub(KEPT_BAD);
     for old in bads.iter().take(spare) {
         let old = dir.join(old);
@@ -100,7 +104,7 @@ pub(super) fn sync_all(dir: &Path) -> io::Result<()> {
             File::open(&path)?.sync_all()?;
         }
     }
-    sync(dir)
+    sync_names(dir)
 }
 
 #[cfg(test)]

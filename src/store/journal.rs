@@ -10,9 +10,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::folder;
 use super::page::{self, BODY, PAGE};
 use super::record::{self, Record};
+use crate::kit::files::sync_names;
 
 /// Size of a generation, and of each step by which it grows; also when a checkpoint is due. DESIGN.md: 1 MiB.
 pub(super) const SIZE: u64 = 1 << 20;
@@ -49,7 +49,7 @@ impl Journal {
             journal.file.sync_all()?;
         }
         fs::rename(&unfinished, path(dir, generation))?;
-        folder::sync(dir)?;
+        sync_names(dir)?;
         Ok(journal)
     }
 

@@ -11,7 +11,7 @@ use super::core::{Core, Ending, Mode, Move, Shared};
 use super::debt::Debt;
 use super::journal::{self, Journal};
 use super::overlay::Overlay;
-use super::{folder, open, reserve, seal, snapshot};
+use super::{database, folder, reserve, seal, snapshot};
 use crate::kit::backoff::Backoff;
 
 /// DESIGN.md: a checkpoint every 60 s while dirty.
@@ -466,7 +466,7 @@ impl Keeper {
             return Ok(base);
         }
         drop(base);
-        let opened = open::database(&self.core.dir, &self.core.health, snapshot::load(&self.core.dir))?;
+        let opened = database::open(&self.core.dir, &self.core.health, snapshot::load(&self.core.dir))?;
         let base = Arc::new(Base::Sled(opened.sled));
         let mut shared = self.core.lock();
         shared.base = base.clone();

@@ -6,6 +6,7 @@
 mod base;
 mod batch;
 mod core;
+mod database;
 mod debt;
 mod document;
 mod entries;
@@ -33,10 +34,11 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use batch::{Batch, Tree};
 pub use document::{Ahead, Kept};
+pub use folder::StoreError;
 
 use self::core::{Core, Ending, Mode, Waiting};
 use self::overlay::Lookup;
@@ -44,21 +46,10 @@ use crate::config;
 use crate::kit::health::Health;
 use crate::metrics::Metrics;
 
-/// What runs when a batch is written: short, and it never waits.
-pub type Release = Box<dyn FnOnce() + Send>;
-
 /// What may stand between commit and release: each batch counts as one, plus one for each KiB. Beyond that `commit` waits,
 /// which fills the command queue, whose doors then wait or refuse. Blackout overtakes that queue, but nothing that stands
 /// here: 256 are 30 ms at a slow machine's 8,500 commands a second.
 const WAITING: u32 = 256;
-
-/// Why the data folder cannot be used at all; anything less is tolerated and reported in `Health`.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process holds the folder.
-    #[error("opening the data folder {0}: another dmxd uses it (stop that one, or set storage.data_dir)")]
-    Busy(String),
-}
 
 /// The store. Clones share it.
 #[derive(Clone)]
@@ -173,8 +164,9 @@ impl Store {
             .ok()
     }
 
-    /// Hands a batch to the writer; waits only while its queue is full. `release` runs after the write, in order of commits.
-    pub async fn commit(&self, batch: Batch, release: Release) {
+    /// Hands a batch to the writer; waits only while its queue is full. `release` runs after the write, in order of commits;
+    /// it is short, and never waits.
+    pub async fn commit(&self, batch: Batch, release: impl FnOnce() + Send + 'static) {
         let core = &self.0.core;
         let mut payload = batch.encode();
         let size = u32::try_from(payload.len() / 1024).unwrap_or(u32::MAX).saturating_add(1).min(WAITING);
@@ -194,11 +186,32 @@ impl Store {
         }
         let number = shared.number;
         let idle = shared.waiting.is_empty();
-        shared.queue(Waiting { number, payload, release, permit });
+        shared.queue(Waiting { number, payload, release: Box::new(release), permit });
         if idle && !shared.waiting.is_empty() {
             core.writer.notify_one();
         }
         core.release(shared);
+    }
+
+    /// The same; the receiver hears of the write.
+    pub async fn note(&self, batch: Batch) -> oneshot::Receiver<()> {
+        let (done, written) = oneshot::channel();
+        let release = move || {
+            let _ = done.send(()); // Err: nobody waits
+        };
+        self.commit(batch, release).await;
+        written
+    }
+
+    /// Commits, and waits for the write.
+    pub async fn write(&self, batch: Batch) {
+        let _ = self.note(batch).await.await; // Err: the store is closing
+    }
+
+    /// Commits, and waits until a power cut cannot take it back.
+    pub async fn keep(&self, batch: Batch) {
+        self.write(batch).await;
+        self.sync().await;
     }
 
     /// Waits until everything committed so far survives a power cut; not at all while running from RAM.

@@ -1,24 +1,20 @@
 //! The start: what the folder holds, what of it is damaged, and how far the light had come.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
-use tokio::sync::watch;
-
-use super::base::{Base, BaseError, Mark, Sled};
-use super::core::{Core, Mode, Progress, Shared};
+use super::base::{Base, Mark};
+use super::core::{Core, Mode, Shared};
+use super::database;
 use super::debt::{self, Debt};
+use super::folder::{self, StoreError};
 use super::head::head;
 use super::journal::{self, Journal};
 use super::keeper::{Keeper, Start};
-use super::overlay::Light;
 use super::record::{Kind, Record};
 use super::replay::{GenerationFile, Replayed, replay};
-use super::seal::{self, Sealed};
 use super::snapshot::{self, Loaded, Snapshot};
-use super::{StoreError, folder, guard, page, reserve, syncer, writer};
+use super::{guard, page, syncer, writer};
 use crate::config;
 use crate::kit::health::Health;
 use crate::metrics::Metrics;
@@ -27,8 +23,6 @@ use crate::metrics::Metrics;
 /// commands a second), and easy to recognise. CONTRACT.md: a fixed block.
 const SEQ_JUMP: u64 = 100_000;
 
-/// Problem: the database was damaged, renamed and rebuilt.
-const SET_ASIDE: &str = "DATABASE_SET_ASIDE";
 /// Problem: the database is older than it was.
 const DATABASE_DAMAGED: &str = "DATABASE_DAMAGED";
 /// Problem: the journal was damaged.
@@ -37,61 +31,6 @@ const JOURNAL_DAMAGED: &str = "JOURNAL_DAMAGED";
 const TAKEN_BACK: &str = "CHANGES_TAKEN_BACK";
 /// Problem: the snapshot was damaged.
 const SNAPSHOT_DAMAGED: &str = "SNAPSHOT_DAMAGED";
-
-/// An open database.
-pub(super) struct Database {
-    pub(super) sled: Sled,
-    pub(super) light: Light,
-    pub(super) mark: Mark,
-    pub(super) rebuilt: bool,
-}
-
-/// Opens the database of a folder; makes it in a new folder, and rebuilds a damaged one from the snapshot.
-///
-/// # Errors
-/// It can be neither opened nor made: the folder takes no writes.
-pub(super) fn database(dir: &Path, health: &Health, loaded: Loaded) -> Result<Database, BaseError> {
-    reserve::room_to_open(dir)?;
-    let there = dir.join("db");
-    let why = if there.exists() {
-        match seal::check(dir).map_err(BaseError::from).and_then(|sealed| open_sled(&there, sealed, &loaded)) {
-            Ok(database) => return Ok(database),
-            Err(error) if !folder::is_writable(dir) => return Err(error),
-            Err(error) => error.to_string(),
-        }
-    } else if journal::list(dir).is_empty() && matches!(loaded, Loaded::None) {
-        Sled::create(dir, "db", &Default::default(), Mark { through: 0, first_needed: 1 })?;
-        return open_sled(&there, Sealed::Fine, &loaded);
-    } else {
-        "it is missing".to_owned()
-    };
-    let kept = if there.exists() { folder::set_aside(dir, "db", "db")? } else { "nothing".to_owned() };
-    let Snapshot { content, mark } = match loaded {
-        Loaded::Good(snapshot) => snapshot,
-        Loaded::None | Loaded::Damaged => Snapshot::default(),
-    };
-    Sled::create(dir, "db", &content, mark)?;
-    let message = format!(
-        "the database was damaged ({why}) and rebuilt from the last snapshot and the journal; the damaged one was kept as \
-         {kept}: check scenes and retained messages, and the card"
-    );
-    health.raise(SET_ASIDE, message);
-    tracing::error!(why, kept, "database_set_aside");
-    Ok(Database { rebuilt: true, ..open_sled(&there, Sealed::Fine, &Loaded::None)? })
-}
-
-fn open_sled(dir: &Path, sealed: Sealed, loaded: &Loaded) -> Result<Database, BaseError> {
-    if sealed == Sealed::Broken {
-        return Err(BaseError::Seal);
-    }
-    let (sled, light) = Sled::open(dir)?;
-    let mark = sled.mark()?;
-    // a snapshot only holds what is on the medium already
-    if matches!(loaded, Loaded::Good(snapshot) if snapshot.mark.through > mark.through) {
-        return Err(BaseError::Behind);
-    }
-    Ok(Database { sled, light, mark, rebuilt: false })
-}
 
 /// The findings, put together.
 struct Past {
@@ -144,27 +83,8 @@ pub(super) fn open(
     if journal.is_err() {
         shared.mode = Mode::Ram;
     }
-    let core = Arc::new(Core {
-        shared: Mutex::new(shared),
-        writer: Condvar::new(),
-        syncer: Condvar::new(),
-        guard: Condvar::new(),
-        keeper: Condvar::new(),
-        progress: watch::Sender::new(Progress { synced: number, ..Progress::default() }),
-        dir: dir.clone(),
-        boot,
-        flush: Duration::from_millis(settings.flush_ms),
-        health: health.clone(),
-        metrics: metrics.store.clone(),
-        at_disk: false.into(),
-        writer_stat: OnceLock::new(),
-        lock: Mutex::new(lock),
-        debt: Mutex::new(debt),
-        #[cfg(test)]
-        disk: Mutex::new(()),
-        #[cfg(test)]
-        busy: false.into(),
-    });
+    let core = Arc::new(Core::new(shared, settings, boot, health, metrics));
+    (*core.lock.lock(), *core.debt.lock()) = (lock, debt);
     let journal = match journal {
         Ok(journal) => {
             put_away(&dir, &found.replayed.damaged, next_generation);
@@ -187,7 +107,7 @@ fn find(dir: &Path, health: &Health, boot: &str) -> Past {
         Loaded::Good(snapshot) => Some(snapshot.mark),
         Loaded::None | Loaded::Damaged => None,
     };
-    let (base, mark, light, rebuilt, unusable) = match database(dir, health, loaded) {
+    let (base, mark, light, rebuilt, unusable) = match database::open(dir, health, loaded) {
         Ok(it) => (Base::Sled(it.sled), it.mark, it.light, it.rebuilt, None),
         Err(error) => {
             let Snapshot { content, mark } = match snapshot::load(dir) {

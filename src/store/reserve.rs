@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
-use super::folder;
+use crate::kit::files::{self, SHARED};
 
 const NAME: &str = "reserve";
 
@@ -63,17 +63,8 @@ pub(super) fn keep(dir: &Path) -> io::Result<bool> {
     if free(dir) < 3 * SIZE {
         return Ok(false);
     }
-    let unfinished = dir.join("reserve.new");
-    let made = File::create(&unfinished).and_then(|file| {
-        fallocate(&file, FallocateFlags::empty(), 0, SIZE)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)?;
-        folder::sync(dir)
-    });
-    if made.is_err() {
-        let _ = fs::remove_file(&unfinished); // the next try makes it anew
-    }
-    made.map(|()| true)
+    let fill = |file: &File| io::Result::Ok(fallocate(file, FallocateFlags::empty(), 0, SIZE)?);
+    files::replace(&path, &dir.join("reserve.new"), SHARED, fill).map(|_| true)
 }
 
 fn room(dir: &Path, bytes: u64) -> io::Result<()> {

@@ -2,12 +2,13 @@
 //! sled itself notices only what it reads again.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use super::folder;
 use crate::kit::backoff::Backoff;
+use crate::kit::files::{self, SHARED, sync_names};
 
 const NAME: &str = "seal";
 
@@ -25,11 +26,8 @@ pub(super) fn put(dir: &Path) -> io::Result<()> {
     wait_for_sled(&dir.join("db/db"))?;
     // what sled wrote while it was dropped is not on the medium yet, and must be there before the seal
     folder::sync_all(&dir.join("db"))?;
-    let unfinished = dir.join("seal.new");
-    fs::write(&unfinished, sums(&dir.join("db"))?)?;
-    File::open(&unfinished)?.sync_all()?;
-    fs::rename(&unfinished, dir.join(NAME))?;
-    folder::sync(dir)
+    let sums = sums(&dir.join("db"))?;
+    files::replace(&dir.join(NAME), &dir.join("seal.new"), SHARED, |mut file| file.write_all(&sums)).map(drop)
 }
 
 /// Checks and breaks the seal: from now on the database changes, and a kill at any moment must not look like damage.
@@ -42,7 +40,7 @@ pub(super) fn check(dir: &Path) -> io::Result<Sealed> {
     };
     let same = sums(&dir.join("db")).is_ok_and(|now| now == seal);
     fs::remove_file(dir.join(NAME))?;
-    folder::sync(dir)?;
+    sync_names(dir)?;
     Ok(if same { Sealed::Fine } else { Sealed::Broken })
 }
 

@@ -7,9 +7,9 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::base::{Base, BaseError, Mark};
-use super::folder;
 use super::overlay::Overlay;
 use super::wire::{u32_at, u64_at};
+use crate::kit::files::{self, SHARED};
 
 /// First bytes; the last one is the format.
 const MAGIC: &[u8] = b"dmxd snapshot\x01";
@@ -33,32 +33,32 @@ pub(super) enum Loaded {
 
 /// Replaces the snapshot by the present content of the database; whole or not at all.
 pub(super) fn write(dir: &Path, base: &Base, mark: Mark) -> Result<(), BaseError> {
-    let unfinished = dir.join("snapshot.new");
-    let mut out = Hashed { file: BufWriter::new(File::create(&unfinished)?), hash: Sha256::new() };
-    out.put(MAGIC)?;
-    out.put(&mark.through.to_le_bytes())?;
-    out.put(&mark.first_needed.to_le_bytes())?;
-    let mut piece = Vec::new();
-    base.export(|layer| {
-        piece.clear();
-        layer.encode(&mut piece);
-        let len = u32::try_from(piece.len()).map_err(io::Error::other)?;
-        out.put(&len.to_le_bytes())?;
-        out.put(&piece)
-    })?;
-    let Hashed { mut file, hash } = out;
-    file.write_all(&hash.finalize())?;
-    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    fs::rename(&unfinished, dir.join(NAME))?;
-    Ok(folder::sync(dir)?)
+    let write = |file: &File| {
+        let mut out = Hashed { file: BufWriter::new(file), hash: Sha256::new() };
+        out.put(MAGIC)?;
+        out.put(&mark.through.to_le_bytes())?;
+        out.put(&mark.first_needed.to_le_bytes())?;
+        let mut piece = Vec::new();
+        base.export(|layer| {
+            piece.clear();
+            layer.encode(&mut piece);
+            let len = u32::try_from(piece.len()).map_err(io::Error::other)?;
+            out.put(&len.to_le_bytes())?;
+            out.put(&piece)
+        })?;
+        let Hashed { mut file, hash } = out;
+        file.write_all(&hash.finalize())?;
+        Ok(file.flush()?)
+    };
+    files::replace(&dir.join(NAME), &dir.join("snapshot.new"), SHARED, write).map(drop)
 }
 
-struct Hashed {
-    file: BufWriter<File>,
+struct Hashed<'a> {
+    file: BufWriter<&'a File>,
     hash: Sha256,
 }
 
-impl Hashed {
+impl Hashed<'_> {
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hash.update(bytes);
         self.file.write_all(bytes)

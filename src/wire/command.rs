@@ -3,12 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::object::{ECHOED_ID_CHARS, Object};
+use super::object::{CMD_SCHEMA, ECHOED_ID_CHARS, Object};
 use super::{Faults, Reason, Refusal, Unified};
 use crate::dmx::{Command, CommandId, Patch, Rgb, Source};
-
-/// The `schema` of a command.
-pub const CMD_SCHEMA: &str = "demo.rgb.cmd.v1";
 
 /// Reads a `demo.rgb.cmd.v1` body (MQTT, REST).
 ///

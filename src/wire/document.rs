@@ -4,14 +4,25 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use super::project::TEXT_CHARS;
 use super::refusal::{Faults, Reason, Refusal};
+
+/// Other texts have at most so many.
+pub(super) const TEXT_CHARS: usize = 2000;
 
 /// How deep a list of scenes, any other document and a snapshot may be: each stands inside of the next one, and
 /// `serde_json` reads 128 levels.
 pub(super) const SCENES_DEPTH: usize = 90;
 const DEPTH: usize = 100;
 pub(super) const SNAPSHOT_DEPTH: usize = 110;
+
+/// What could not be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Which one, for people: `scene "Opening", description`.
+    pub item: String,
+    /// What would have been right.
+    pub why: String,
+}
 
 /// A text without the byte order mark that Windows' editors put at its start (RFC 8259, 8.1: a reader may skip it).
 #[must_use]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::document;
+use super::document::{self, LeftOut};
 use super::refusal::{Faults, Reason, Refusal};
 use super::scene::{MAX_SCENES, Scene};
 use super::show::ShowFile;
@@ -13,15 +13,6 @@ use crate::dmx::Rgb;
 
 /// Characters of a name that stand in a message.
 const SHOWN: usize = 60;
-
-/// What could not be kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Which one, for people: `scene "Opening", description`.
-    pub item: String,
-    /// What would have been right.
-    pub why: String,
-}
 
 fn leave(left: &mut Vec<LeftOut>, item: impl Into<String>, why: impl Into<String>) {
     left.push(LeftOut { item: item.into(), why: why.into() });

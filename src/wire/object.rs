@@ -79,6 +79,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
+/// The `schema` of a lamp command.
+pub const CMD_SCHEMA: &str = "demo.rgb.cmd.v1";
+
 /// The longest `cmdId` that a refusal repeats; unified commands allow ids of this length.
 pub(super) const ECHOED_ID_CHARS: usize = dmx::ID_CHARS;
 

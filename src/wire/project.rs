@@ -4,15 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::document;
+use super::document::{self, TEXT_CHARS};
 use super::refusal::{Faults, Refusal, pointer};
 use crate::dmx::{NotAnId, ProjectId};
 
 /// Names of projects have at most so many characters (issue: "up to 120 characters, any language").
 pub const NAME_CHARS: usize = 120;
-
-/// Other texts have at most so many.
-pub(super) const TEXT_CHARS: usize = 2000;
 
 /// What ids of projects and versions look like.
 pub const ID_PATTERN: &str = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$";

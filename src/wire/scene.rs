@@ -7,8 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::document;
-use super::project::TEXT_CHARS;
+use super::document::{self, TEXT_CHARS};
 use super::refusal::{Faults, Reason, Refusal, pointer};
 use crate::dmx::{Channel, LONGEST_FADE, Look, Patch, SCENE_ID_CHARS, SceneId, UniverseId};
 

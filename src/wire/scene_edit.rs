@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::project::TEXT_CHARS;
+use super::document::TEXT_CHARS;
 use super::refusal::{Faults, pointer};
 use super::scene::{MAX_SCENES, key};
 use super::{FieldError, Reason, Refusal, Scene, document};

@@ -7,8 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::document;
-use super::lenient::LeftOut;
+use super::document::{self, LeftOut};
 use super::refusal::{Faults, Reason, Refusal, pointer};
 use super::scene::{MAX_SCENES, Scene, SceneBody, list_of_scenes};
 

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::document;
+use super::document::{self, TEXT_CHARS};
 use super::lenient;
-use super::project::{Project, TEXT_CHARS};
+use super::project::Project;
 use super::refusal::{Faults, Reason, Refusal, pointer};
 use super::scene::{Scene, list_of_scenes};
 use super::show::{ListChanges, Show, ShowFile};

@@ -7,9 +7,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::command::CMD_SCHEMA;
-use super::object::{ECHOED_ID_CHARS, Object, integer};
-use super::project::TEXT_CHARS;
+use super::document::TEXT_CHARS;
+use super::object::{CMD_SCHEMA, ECHOED_ID_CHARS, Object, integer};
 use super::refusal::{Faults, pointer};
 use super::{ChannelLevel, FieldError, Reason, Refusal};
 use crate::dmx::{Channel, CommandId, Easing, LONGEST_FADE, Levels, Patch, Source, UniverseId};

@@ -18,6 +18,7 @@ use crate::broker::inbox::Inbox;
 use crate::broker::presence::{Meter, Next};
 use crate::broker::router::{Delivery, RouterGone};
 use crate::kit::budget::Full;
+use crate::kit::deadline::until;
 
 /// A byte stream to a client.
 pub(in crate::broker) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -219,7 +220,7 @@ impl Session {
                 Some(next) = self.entry.mailbox.recv() => return End::TakenOver(Box::new(next)),
                 _ = phase.changed() => {}
                 _ = self.laggards.changed(), if self.held_since.is_some() => {}
-                () = sleep_until(silent_until.unwrap_or(now)), if silent_until.is_some() => {}
+                () = until(silent_until) => {}
                 () = sleep_until(now + LOOK), if self.behind_since.is_some() => {}
                 ended = self.inbound.ready(&self.hub), if !self.inbound.is_done() => {
                     self.inbound.settle(ended, &self.hub, &self.id, &mut connection.out);
@@ -245,7 +246,7 @@ impl Session {
                 }
                 () = sleep_until(silent_at), if reading => return End::KeepAlive,
                 () = sleep_until(stalled_at), if writing => return End::Stalled,
-                () = sleep_until(leave_at.unwrap_or(now)), if leave_at.is_some() => {
+                () = until(leave_at) => {
                     let _ = connection.write_half.shutdown().now_or_never();
                     return End::Stopping;
                 }

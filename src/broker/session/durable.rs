@@ -95,7 +95,7 @@ pub(in crate::broker) async fn purge(hub: &Hub, id: &str) {
 /// Ends when the batch is written: what the client is told of its session has to hold.
 async fn commit(hub: &Hub, batch: Batch) {
     if !batch.is_empty() {
-        let _ = hub.note(batch).await.await; // Err: the store is closing
+        hub.store.write(batch).await;
     }
 }
 
@@ -151,7 +151,7 @@ impl Session {
         }
         if !batch.is_empty() {
             let counter = self.hub.metrics.letters_stored.clone();
-            self.hub.store.commit(batch, Box::new(move || counter.inc_by(stored))).await;
+            self.hub.store.commit(batch, move || counter.inc_by(stored)).await;
         }
     }
 
@@ -183,7 +183,7 @@ impl Session {
             batch.delete(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()));
         }
         if !batch.is_empty() {
-            self.hub.note(batch).await;
+            self.hub.store.commit(batch, || {}).await;
         }
     }
 

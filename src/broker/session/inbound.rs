@@ -110,7 +110,7 @@ impl Inbound {
         }
         // Before the message does anything, so that no restart makes it come twice; the store keeps the order.
         let noted = match &self.keeper {
-            Some(id) if qos == QoS::ExactlyOnce && pkid != 0 => Some(hub.note(durable::taken(id, pkid)).await),
+            Some(id) if qos == QoS::ExactlyOnce && pkid != 0 => Some(hub.store.note(durable::taken(id, pkid)).await),
             _ => None,
         };
         let mut step = match publishing {
@@ -152,7 +152,7 @@ impl Inbound {
     pub(super) async fn release(&mut self, hub: &Arc<Hub>, pkid: u16, out: &mut BytesMut) {
         match &self.keeper {
             Some(id) if self.taken.remove(&pkid) => {
-                let wait = Wait::Written(hub.note(durable::released(id, pkid)).await);
+                let wait = Wait::Written(hub.store.note(durable::released(id, pkid)).await);
                 self.steps.push_back(Step { wait, message: None, bytes: 0, answer: Some((Ack::PubComp, pkid)) });
             }
             _ => {

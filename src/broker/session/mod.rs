@@ -32,6 +32,7 @@ use super::presence::Visit;
 use super::register::{Entered, Entry, Seat};
 use super::router::{Delivery, LinkLease, Router, RouterGone};
 use super::topic::Filter;
+use crate::kit::deadline::until;
 
 pub(super) use self::connection::Stream;
 pub(super) use self::durable::{purge, records};
@@ -39,14 +40,6 @@ pub(super) use self::durable::{purge, records};
 /// What waits for a client that is away is stored so long after it came, in one piece: what is dropped before that costs
 /// nothing.
 const STORE: Duration = Duration::from_millis(10);
-
-/// Waits until then; for ever without a time. Cancel-safe.
-async fn at(then: Option<Instant>) {
-    match then {
-        Some(then) => sleep_until(then).await,
-        None => std::future::pending().await,
-    }
-}
 
 /// A client that was let in and has to be told so.
 pub(super) struct Arrival {
@@ -277,8 +270,8 @@ impl Session {
                 }
                 () = reached(&mut phase, Phase::Quiet) => return None,
                 _ = self.routers.changed() => {}
-                () = at(store_at) => self.store_letters(false).await,
-                () = at(move_at) => {}
+                () = until(store_at) => self.store_letters(false).await,
+                () = until(move_at) => {}
                 () = sleep_until(self.expires) => {
                     self.kept = false;
                     self.hub.metrics.sessions_expired.inc();

@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 use warp::http::header::{CONTENT_ENCODING, VARY};
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::hyper::body::Bytes;
+use warp::reply::Response;
 
 use super::coding::{Coding, choose};
 use super::missing;
-use crate::http::dispatch::Response;
 use crate::http::problem::Problem;
 use crate::http::reply;
 use crate::kit::fingerprint::fingerprint;

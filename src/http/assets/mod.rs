@@ -12,8 +12,8 @@ use serde::Serialize;
 use tokio::task::spawn_blocking;
 use warp::http::header::{CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY};
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
+use warp::reply::Response;
 
-use super::dispatch::Response;
 use super::problem::Problem;
 use super::reply;
 use crate::kit::fingerprint::fingerprint;
@@ -58,8 +58,7 @@ impl Assets {
             Self::Inside => Ok(Shell::of(inside::all())),
             Self::Folder(root) => {
                 let root = root.clone();
-                let all = spawn_blocking(move || folder::all(&root)).await.map_err(Problem::internal)?;
-                let all = all.map_err(Problem::internal)?;
+                let all = spawn_blocking(move || folder::all(&root)).await?.map_err(Problem::internal)?;
                 Ok(Shell::of(all.iter().map(|(address, bytes)| (address.as_str(), &bytes[..]))))
             }
         }
@@ -71,7 +70,7 @@ impl Assets {
             Self::Inside => inside::answer(address, request)?,
             Self::Folder(root) => {
                 let (root, address) = (root.clone(), address.to_owned());
-                let read = spawn_blocking(move || folder::read(&root, &address)).await.map_err(Problem::internal)?;
+                let read = spawn_blocking(move || folder::read(&root, &address)).await?;
                 let (media, bytes) = read.map_err(Problem::internal)?.ok_or_else(missing)?;
                 reply::bytes(media, bytes)
             }

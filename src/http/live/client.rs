@@ -22,7 +22,7 @@ use crate::kit::stop::Stop;
 use crate::metrics;
 use crate::wire::{Reason, Refusal};
 
-use super::super::server::Peer;
+use super::super::peer::Peer;
 
 /// How often a client is pinged. One that was not heard since the last ping is gone: a sleeping tablet is noticed
 /// within 40 s, which is shorter than the 60 s after which common proxies cut an idle connection.

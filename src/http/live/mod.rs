@@ -14,7 +14,7 @@ use futures_util::SinkExt;
 use tokio::time::timeout;
 use warp::ws::{Message, WebSocket};
 
-use super::server::Peer;
+use super::peer::Peer;
 use crate::kit::stop::Stop;
 
 pub(super) use hub::{Hub, HubDeps};

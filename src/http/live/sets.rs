@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use warp::ws::Message;
 
 use super::hub::Hub;
-use super::wire;
+use super::wire::{self, Kind};
 use crate::engine::PATIENCE;
 use crate::intake::{self, Asked, PendingOutcome, Sender};
 use crate::kit::budget::Share;
@@ -30,15 +30,6 @@ pub(super) struct Set {
     pub(super) arrived: Instant,
     /// The memory of what waits.
     pub(super) share: Share,
-}
-
-/// How it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A colour: by its broadcast, or by an `err`.
-    Set,
-    /// A unified command: by its ack.
-    Unified,
 }
 
 /// What was handed in.

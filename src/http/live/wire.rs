@@ -8,8 +8,6 @@ use crate::dmx::{Change, Rgb, State};
 use crate::kit::clock;
 use crate::wire::{Ack, DeskView, Device, FieldError, Object, Reason, Refusal, StateUpdate, Unified};
 
-use super::sets::Kind;
-
 /// Server to client.
 #[derive(Serialize)]
 #[serde(tag = "type")]
@@ -29,6 +27,15 @@ enum Outgoing<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         cmd_id: Option<&'a str>,
     },
+}
+
+/// How it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A colour: by its broadcast, or by an `err`.
+    Set,
+    /// A unified command: by its ack.
+    Unified,
 }
 
 /// Client to server.

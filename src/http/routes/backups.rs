@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::task::spawn_blocking;
 use warp::http::StatusCode;
 use warp::http::header::{CONTENT_DISPOSITION, HeaderValue};
+use warp::reply::Response;
 
 use super::super::App;
-use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, id};
 use super::documents::{DRY_RUN, dry_run};
 use super::projects::several;
 use super::route::octets;
-use super::{Route, blocking, delete, get, post};
+use super::{Route, delete, get, post};
 use crate::backup::{BackupError, BackupErrorKind, Label, Status, Version};
 use crate::dmx::{ProjectId, UniverseId, VersionId};
 use crate::kit::budget::{Kind, Share};
@@ -218,7 +219,7 @@ async fn restore(app: Arc<App>, mut request: Request) -> Result<Response, Proble
         let (state, view) = (app.hub.state(), app.library.view());
         // Documents that are damaged are replaced as if there were none.
         let changes =
-            blocking(move || Ok(opened.snapshot.changes(&state.settled(), &view.file().unwrap_or_default()))).await?;
+            spawn_blocking(move || opened.snapshot.changes(&state.settled(), &view.file().unwrap_or_default())).await?;
         let SnapshotChanges { channels, lists } = changes;
         return reply::json(
             StatusCode::OK,

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use warp::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use warp::http::{HeaderValue, StatusCode};
+use warp::reply::Response;
 
 use super::super::App;
-use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};

@@ -8,15 +8,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::SemaphorePermit;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use warp::http::StatusCode;
+use warp::reply::Response;
 
 use super::super::App;
-use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{DOCUMENT, Held, MAX_BODY, Request};
-use super::{Etag, Query, Route, blocking, get, post, refused};
+use super::{Etag, Query, Route, get, post, refused};
 use crate::backup::BackupError;
 use crate::kit::budget::{Budget, Kind, Share};
 use crate::kit::clock;
@@ -109,7 +110,7 @@ async fn export(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let large = view.scenes.len() + view.show.len() > MAX_BODY;
     let _turn = if large { Some(turn(&app).await?) } else { None };
     let (budget, to) = (app.budget.clone(), request.peer.addr.ip());
-    blocking(move || exported(&view.file()?, &view.file_tag, None, &budget, to)).await
+    spawn_blocking(move || exported(&view.file()?, &view.file_tag, None, &budget, to)).await?
 }
 
 fn exported(
@@ -150,9 +151,9 @@ pub(super) async fn body<'a>(app: &'a App, request: &mut Request) -> Result<(Hel
     }
     let body = request.bytes(DOCUMENT).await?;
     let turn = turn(app).await?;
-    let (body, scan) = blocking(move || {
+    let (body, scan) = spawn_blocking(move || {
         let scan = JsonScan::over(&body);
-        Ok((body, scan))
+        (body, scan)
     })
     .await?;
     let needs = scan.values * VALUE_BYTES + 2 * body.len();
@@ -171,7 +172,7 @@ async fn import(app: Arc<App>, mut request: Request) -> Result<Response, Problem
     let (body, _turn) = body(&app, &mut request).await?;
     let (budget, to) = (app.budget.clone(), request.peer.addr.ip());
     let (imported, not_kept) = if dry {
-        let file = blocking(move || Ok(ShowFile::brought(&body, clock::now_ms())?)).await?;
+        let file = spawn_blocking(move || ShowFile::brought(&body, clock::now_ms())).await??;
         (app.library.expecting(expected).import(file, mode, dry).await?, None)
     } else {
         taken(&app, body, mode, &expected).await?
@@ -180,7 +181,7 @@ async fn import(app: Arc<App>, mut request: Request) -> Result<Response, Problem
         let dry = reply::json(StatusCode::OK, &DryRun { dry_run: true, changes: imported.changes })?;
         return Ok(reply::with_tag(dry, &imported.tag)); // of what the file was held against
     }
-    blocking(move || exported(&imported.file, &imported.tag, not_kept, &budget, to)).await
+    spawn_blocking(move || exported(&imported.file, &imported.tag, not_kept, &budget, to)).await?
 }
 
 /// Takes a file into what was kept safe, and nothing else: after a select or an edit in between it is kept in another try.
@@ -194,7 +195,7 @@ async fn taken(
     let body = Arc::new(body);
     for _ in 0..EDITED {
         let again = body.clone();
-        let file = blocking(move || Ok(ShowFile::brought(&again, clock::now_ms())?)).await?;
+        let file = spawn_blocking(move || ShowFile::brought(&again, clock::now_ms())).await??;
         let (file, kept, not_kept) = kept_safe(app, file, mode).await?;
         let expecting = match expected {
             Expected::Anything => Expected::OneOf(vec![kept.to_string()]),
@@ -217,8 +218,10 @@ async fn kept_safe(app: &App, file: ShowFile, mode: ImportMode) -> Result<(ShowF
         return Ok((file, tag, None)); // nothing that could be kept
     }
     let project = view.catalogue.active.clone();
-    let work = move || Ok((view.switched_within(SWITCHED) || file.removes(&view.file()?, mode), file));
-    let (risky, file) = blocking(work).await?;
+    let work = move || {
+        Ok::<_, library::EditError>((view.switched_within(SWITCHED) || file.removes(&view.file()?, mode), file))
+    };
+    let (risky, file) = spawn_blocking(work).await??;
     if !risky {
         return Ok((file, tag, None));
     }

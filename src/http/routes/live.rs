@@ -5,10 +5,10 @@ use std::sync::Arc;
 use warp::Reply;
 use warp::http::header::{CONNECTION, HeaderName, SEC_WEBSOCKET_VERSION, UPGRADE};
 use warp::http::{HeaderValue, StatusCode};
+use warp::reply::Response;
 
 use super::super::App;
 use super::super::auth::Pass;
-use super::super::dispatch::Response;
 use super::super::live::{self, LONGEST_SESSION, MAX_MESSAGE, SOCKET_BYTES};
 use super::super::problem::Problem;
 use super::super::request::Request;

@@ -22,11 +22,8 @@ mod usb;
 
 use warp::http::Method;
 
-use super::problem::Problem;
-use crate::wire::{FieldError, Reason, Refusal};
-
 pub(super) use route::{Answer, Etag, Key, Query, Route, Verb};
-use route::{delete, get, patch, post, put};
+use route::{delete, get, patch, post, put, refused};
 
 /// Rows that belong together.
 pub(super) struct Resource {
@@ -93,12 +90,6 @@ fn rows() -> impl Iterator<Item = &'static Route> {
     RESOURCES.iter().flat_map(|all| all.rows.iter().copied().flatten())
 }
 
-/// Refuses a name behind the `?`.
-fn refused(name: &str, msg: impl Into<String>) -> Problem {
-    let fault = FieldError { path: format!("?{name}"), msg: msg.into() };
-    Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }.into()
-}
-
 /// Looks a request up; a slash too many at its end does not matter. The app's files are not found here: they come
 /// after everything else.
 pub(super) fn find(method: &Method, path: &str) -> RouteMatch {
@@ -148,13 +139,6 @@ fn parameters<'a>(template: &str, path: &'a str) -> Option<Vec<&'a str>> {
         }
     }
     segments.next().is_none().then_some(values)
-}
-
-/// Work for the processor, off the threads that serve.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?
 }
 
 #[cfg(test)]

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use warp::http::Method;
+use warp::reply::Response;
 
 use super::super::App;
-use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::request::Request;
-use super::refused;
+use crate::wire::{FieldError, Reason, Refusal};
 
 /// One thing a client may ask.
 pub(in super::super) struct Route {
@@ -294,4 +294,10 @@ pub(super) fn octets(_: &mut SchemaGenerator) -> Schema {
 /// A JSON document in a shape of its own.
 pub(super) fn object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "additionalProperties": true})
+}
+
+/// Refuses a name behind the `?`.
+pub(super) fn refused(name: &str, msg: impl Into<String>) -> Problem {
+    let fault = FieldError { path: format!("?{name}"), msg: msg.into() };
+    Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }.into()
 }

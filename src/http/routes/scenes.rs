@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use tokio::task::spawn_blocking;
 use warp::http::StatusCode;
+use warp::reply::Response;
 
 use super::super::App;
-use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
 use super::desk;
 use super::documents::body;
-use super::{Etag, Route, blocking, delete, get, patch, post, put, rgb};
+use super::{Etag, Route, delete, get, patch, post, put, rgb};
 use crate::intake::Asked;
 use crate::kit::clock;
 use crate::library::{EditedScene, SceneError, View};
@@ -81,7 +82,7 @@ const DAMAGED: &[(u16, &str)] = &[(409, "The project's documents are damaged.")]
 async fn replace(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let library = app.library.expecting(request.expected());
     let (body, _turn) = body(&app, &mut request).await?;
-    let scenes = blocking(move || Ok(scenes(&body, clock::now_ms())?)).await?;
+    let scenes = spawn_blocking(move || scenes(&body, clock::now_ms())).await??;
     Ok(all(&*library.put_scenes(scenes).await?))
 }
 

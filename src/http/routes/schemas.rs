@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use warp::http::StatusCode;
 use warp::hyper::body::Bytes;
+use warp::reply::Response;
 
-use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::request::Request;
 use super::super::{App, openapi, reply, schemas};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use warp::http::StatusCode;
+use warp::reply::Response;
 
 use super::super::App;
 use super::super::assets::Shell;
-use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::timeout;
 use warp::http::StatusCode;
+use warp::reply::Response;
 
-use super::super::dispatch::Response;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;

@@ -8,7 +8,8 @@ mod search;
 use std::time::Duration;
 
 use super::driver::Driver;
-use super::{Spec, Starter, Usb};
+use super::spec::Spec;
+use super::{Starter, Usb};
 use crate::dmx::UniverseId;
 use driver::Enttec;
 use search::Search;

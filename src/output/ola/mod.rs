@@ -4,8 +4,9 @@
 mod driver;
 mod form;
 
+use super::Starter;
 use super::driver::Driver;
-use super::{LONGEST_PAUSE, Spec, Starter};
+use super::spec::{LONGEST_PAUSE, Spec};
 use crate::config::{OutputMode, UniversePair};
 use crate::dmx::UniverseId;
 use driver::Ola;

@@ -40,11 +40,11 @@ fn used(close: bool) -> Bench {
     let store = bench.open().store;
     run(async {
         for n in 1..=20 {
-            put(&store, command(n)).await;
+            store.write(command(n)).await;
         }
         checkpoint(&store);
         for n in 21..=30 {
-            put(&store, command(n)).await;
+            store.write(command(n)).await;
         }
         if close {
             store.close().await;
@@ -68,7 +68,7 @@ fn a_database_damaged_after_a_clean_stop_is_set_aside_reported_and_costs_nothing
             drop(opened);
             let opened = bench.open();
             assert_eq!((bench.codes(), opened.seq_jump), (Vec::new(), 100_000), "owed until it is committed");
-            run(put(&opened.store, command(31)));
+            run(opened.store.write(command(31)));
             drop(opened);
             let opened = bench.open();
             assert_eq!((bench.codes(), opened.seq_jump), (Vec::new(), 0), "once only");
@@ -131,7 +131,7 @@ fn a_damaged_journal_is_kept_aside_and_reported() {
             let names = fs::read_dir(bench.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
             let kept = names.filter(|name| name.starts_with("journal-") && name.contains(".bad-")).count();
             assert_eq!(kept, usize::from(!matches!(what, Harm::Gone)), "{what:?}");
-            run(put(&opened.store, command(31)));
+            run(opened.store.write(command(31)));
             drop(opened);
             assert_at(&bench.open().store, 31);
             assert_eq!(bench.codes(), Vec::<&str>::new(), "once only");
@@ -148,7 +148,7 @@ fn a_damaged_snapshot_is_kept_aside_and_reported() {
         assert_at(&opened.store, 30);
         assert_eq!(bench.codes(), ["SNAPSHOT_DAMAGED"], "{what:?}");
         run(async {
-            put(&opened.store, command(31)).await;
+            opened.store.write(command(31)).await;
             opened.store.close().await;
         });
         assert!(bench.path().join("snapshot").exists(), "a new one is made");

@@ -13,7 +13,7 @@ async fn replace(store: &Store, key: &str, new: Option<&[u8]>) {
     };
     let mut batch = Batch::default();
     store.replace_document(&mut batch, key, ahead);
-    put(store, batch).await;
+    store.write(batch).await;
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn what_was_written_ahead_and_not_made_valid_is_forgotten_at_the_next_start() {
     run(async {
         replace(&store, "a/scenes", Some(&bytes(1, 100_000))).await;
         let _never_valid = store.write_ahead(&bytes(2, 100_000)).await;
-        put(&store, Batch::default()).await;
+        store.write(Batch::default()).await;
     });
     drop(store);
     let store = bench.open().store;
@@ -60,7 +60,7 @@ fn a_damaged_piece_makes_the_document_absent_and_not_wrong() {
         let (key, _) = store.scan(Tree::Pieces, b"").remove(1);
         let mut batch = Batch::default();
         batch.put(Tree::Pieces, key, bytes(9, 4096));
-        put(&store, batch).await;
+        store.write(batch).await;
     });
     assert_eq!(store.document("a/scenes"), Kept::Damaged);
 }

@@ -19,16 +19,16 @@ fn figures() {
         let mut latencies = Vec::new();
         for n in 0..5000 {
             let started = Instant::now();
-            put(&store, command(n)).await;
+            store.write(command(n)).await;
             latencies.push(started.elapsed());
         }
         latencies.sort();
         println!("one at a time: p50 {:?} p99 {:?} max {:?}", latencies[2500], latencies[4950], latencies[4999]);
         let started = Instant::now();
         for n in 0..100_000 {
-            store.commit(command(n), Box::new(|| ())).await;
+            store.commit(command(n), || {}).await;
         }
-        put(&store, Batch::default()).await;
+        store.write(Batch::default()).await;
         println!("{:.0} commits/s", 100_000.0 / started.elapsed().as_secs_f64());
     });
     checkpoint(&store);
@@ -37,7 +37,7 @@ fn figures() {
         let mut batch = command(n);
         batch.ops.pop();
         batch.append("default/all", 4096, format!(r#"{{"id":"{n:026}","ts":1719400000000}}"#));
-        run(put(&store, batch));
+        run(store.write(batch));
         std::thread::sleep(Duration::from_millis(100));
     }
     checkpoint(&store);

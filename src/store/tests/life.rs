@@ -39,7 +39,7 @@ fn everything_released_is_there_after_an_end_without_close() {
         }
         run(async {
             for n in 1..=10 {
-                put(&opened.store, command(round * 10 + n)).await;
+                opened.store.write(command(round * 10 + n)).await;
             }
         });
         assert_eq!(bench.codes(), Vec::<&str>::new());
@@ -53,7 +53,7 @@ fn a_clean_stop_needs_no_jump_even_at_another_boot() {
         let opened = bench.open_after(&format!("boot {round}"));
         assert_eq!(opened.seq_jump, 0);
         run(async {
-            put(&opened.store, command(round)).await;
+            opened.store.write(command(round)).await;
             opened.store.close().await;
         });
         assert_eq!(bench.codes(), Vec::<&str>::new());
@@ -64,7 +64,7 @@ fn a_clean_stop_needs_no_jump_even_at_another_boot() {
 #[test]
 fn another_boot_without_a_clean_stop_makes_seq_jump() {
     let mut bench = Bench::new();
-    run(put(&bench.open().store, command(1)));
+    run(bench.open().store.write(command(1)));
     let opened = bench.open_after("next boot");
     assert_eq!(opened.seq_jump, 100_000);
     assert_at(&opened.store, 1);
@@ -79,14 +79,14 @@ fn what_a_power_cut_tore_off_costs_neither_the_synced_part_nor_a_report() {
     let opened = bench.open();
     run(async {
         for n in 1..=50 {
-            put(&opened.store, command(n)).await;
+            opened.store.write(command(n)).await;
         }
         opened.store.sync().await;
     });
     let synced = fs::read(newest_journal(bench.path())).unwrap();
     run(async {
         for n in 51..=200 {
-            put(&opened.store, command(n)).await;
+            opened.store.write(command(n)).await;
         }
     });
     drop(opened);
@@ -120,7 +120,7 @@ fn releases_come_in_order_of_commits_from_many_tasks() {
                         let mut batch = Batch::default();
                         batch.append("all", 10_000, format!("{task} {n}"));
                         let released = released.clone();
-                        store.commit(batch, Box::new(move || released.lock().push(format!("{task} {n}")))).await;
+                        store.commit(batch, move || released.lock().push(format!("{task} {n}"))).await;
                     }
                 })
             })
@@ -128,7 +128,7 @@ fn releases_come_in_order_of_commits_from_many_tasks() {
         for task in tasks {
             task.await.unwrap();
         }
-        put(&store, Batch::default()).await;
+        store.write(Batch::default()).await;
     });
     let log: Vec<_> = store.log(b"all").into_iter().map(|entry| String::from_utf8(entry).unwrap()).collect();
     assert_eq!(*released.lock(), log);
@@ -143,7 +143,7 @@ fn a_checkpoint_moves_everything_into_the_database_and_deletes_the_journal_befor
         for n in 1..=300 {
             let mut batch = command(n);
             batch.put(Tree::Retained, format!("topic/{n}"), "x");
-            put(&store, batch).await;
+            store.write(batch).await;
             if n % 100 == 0 {
                 checkpoint(&store);
             }
@@ -187,7 +187,7 @@ fn generations_write_into_the_files_of_earlier_ones() {
             for n in 1..=50 {
                 let mut batch = command(round * 50 + n);
                 batch.put(Tree::Retained, "large", vec![7; if round == 1 { 40_000 } else { 40 }]); // round 1 outgrows it
-                put(&store, batch).await;
+                store.write(batch).await;
             }
         });
         checkpoint(&store);
@@ -208,7 +208,7 @@ fn one_mebibyte_of_journal_is_checkpointed() {
             for n in 0..150 {
                 let mut batch = Batch::default();
                 batch.put(Tree::Retained, format!("{}", n % 7), vec![n as u8; 8000]);
-                put(&store, batch).await;
+                store.write(batch).await;
             }
         });
         eventually(|| (store.0.core.metrics.checkpoints.get() >= checkpoints).then_some(()));
@@ -234,16 +234,12 @@ fn many_batches_wait_and_none_is_lost_when_the_queue_is_full() {
     run(async {
         for n in 0..5000 {
             let released = released.clone();
-            store
-                .commit(
-                    command(n),
-                    Box::new(move || {
-                        released.fetch_add(1, Ordering::SeqCst);
-                    }),
-                )
-                .await;
+            let release = move || {
+                released.fetch_add(1, Ordering::SeqCst);
+            };
+            store.commit(command(n), release).await;
         }
-        put(&store, Batch::default()).await;
+        store.write(Batch::default()).await;
     });
     assert_eq!(released.load(Ordering::SeqCst), 5000);
 }
@@ -256,13 +252,13 @@ fn a_burst_of_many_writes_with_checkpoints_in_between_loses_neither_light_nor_id
         for n in 1..=200 {
             let mut batch = command(n);
             batch.put(Tree::Retained, "large", vec![7; 50_000]); // some five to a write
-            store.commit(batch, Box::new(|| {})).await;
+            store.commit(batch, || {}).await;
             if n % 40 == 0 {
                 store.0.core.lock().checkpoint_now = true;
                 store.0.core.keeper.notify_all();
             }
         }
-        put(&store, Batch::default()).await;
+        store.write(Batch::default()).await;
         store.sync().await;
     });
     drop(store);
@@ -303,7 +299,7 @@ proptest! {
             match step {
                 Step::Commit(batch) => {
                     model.apply(&batch);
-                    run(put(&store, batch));
+                    run(store.write(batch));
                 }
                 Step::Checkpoint => checkpoint(&store),
                 step => {

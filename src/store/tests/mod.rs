@@ -66,13 +66,6 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-/// Commits and waits for the release.
-async fn put(store: &Store, batch: Batch) {
-    let (done, released) = tokio::sync::oneshot::channel();
-    store.commit(batch, Box::new(move || done.send(()).unwrap())).await;
-    released.await.unwrap();
-}
-
 /// What the engine commits for one command.
 fn command(seq: u64) -> Batch {
     let mut batch = Batch::default();

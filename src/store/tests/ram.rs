@@ -11,18 +11,18 @@ use super::*;
 fn a_hung_disk_is_left_for_ram_within_100_ms_and_returned_to() {
     let mut bench = Bench::new();
     let store = bench.open().store;
-    run(put(&store, command(1)));
+    run(store.write(command(1)));
     let disk = store.0.core.disk.lock();
     let started = Instant::now();
     for n in 2..=40 {
-        run(put(&store, command(n))); // the first by the guard, the rest at once
+        run(store.write(command(n))); // the first by the guard, the rest at once
     }
     // Generous above the 100 ms that are asked for: the test machine is shared.
     assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
     assert_eq!(bench.codes(), [IN_RAM]);
     drop(disk);
     eventually(|| bench.codes().is_empty().then_some(()));
-    run(put(&store, command(41)));
+    run(store.write(command(41)));
     drop(store);
     let opened = bench.open();
     assert_eq!(opened.seq_jump, 0);
@@ -35,10 +35,10 @@ fn a_writer_that_is_short_of_processor_time_is_waited_for() {
     let mut bench = Bench::new();
     let store = bench.open().store;
     let core = store.0.core.clone();
-    run(put(&store, command(1)));
+    run(store.write(command(1)));
     core.busy.store(true, Ordering::Relaxed);
     let (done, mut released) = tokio::sync::oneshot::channel();
-    run(store.commit(command(2), Box::new(move || done.send(()).unwrap())));
+    run(store.commit(command(2), move || done.send(()).unwrap()));
     let started = Instant::now();
     // Several times what a disk is given.
     eventually(|| (started.elapsed() > Duration::from_millis(300)).then_some(()));
@@ -54,7 +54,7 @@ fn a_writer_that_never_gets_done_is_left_for_ram_all_the_same() {
     let mut bench = Bench::new();
     let store = bench.open().store;
     store.0.core.busy.store(true, Ordering::Relaxed);
-    run(put(&store, command(1)));
+    run(store.write(command(1)));
     assert_eq!(bench.codes(), [IN_RAM]);
     store.0.core.busy.store(false, Ordering::Relaxed);
     eventually(|| bench.codes().is_empty().then_some(()));
@@ -73,13 +73,13 @@ fn fill(store: &Store) {
 fn a_full_disk_is_left_for_ram_at_once_and_returned_to() {
     let mut bench = Bench::new();
     let store = bench.open().store;
-    run(put(&store, command(1)));
+    run(store.write(command(1)));
     fill(&store);
     // The way back may be faster than a look at the board.
     eventually(|| (store.0.core.metrics.errors.get() > 0).then_some(()));
-    run(put(&store, command(2)));
+    run(store.write(command(2)));
     eventually(|| bench.codes().is_empty().then_some(()));
-    run(put(&store, command(3)));
+    run(store.write(command(3)));
     drop(store);
     let opened = bench.open();
     assert_at(&opened.store, 3);
@@ -97,13 +97,13 @@ fn a_folder_that_cannot_be_made_is_lived_without_until_it_can() {
     assert_eq!(opened.seq_jump, 0);
     assert_eq!(health.problems()[0].code, IN_RAM);
     run(async {
-        put(&opened.store, command(1)).await;
+        opened.store.write(command(1)).await;
         opened.store.sync().await; // does not wait for what cannot be
     });
     assert_at(&opened.store, 1);
     fs::remove_file(&dir).unwrap();
     eventually(|| health.problems().is_empty().then_some(()));
-    run(put(&opened.store, command(2)));
+    run(opened.store.write(command(2)));
     drop(opened);
     let opened = open(&dir, &health, BOOT);
     assert_at(&opened.store, 2);
@@ -117,13 +117,13 @@ fn notes_that_take_longer_than_it_takes_to_the_next_change_do_not_keep_the_store
     let core = store.0.core.clone();
     core.debt.lock().as_mut().unwrap().takes = Duration::from_millis(50);
     let disk = core.disk.lock();
-    run(put(&store, command(1)));
+    run(store.write(command(1)));
     drop(disk);
     let started = Instant::now();
     let mut n = 1;
     eventually(|| {
         n += 1;
-        run(put(&store, command(n)));
+        run(store.write(command(n)));
         (core.lock().mode == core::Mode::Disk || started.elapsed() > Duration::from_secs(10)).then_some(())
     });
     assert_eq!(core.lock().mode, core::Mode::Disk);
@@ -137,7 +137,7 @@ fn message(bench: &Bench) -> Option<String> {
 fn a_lost_folder_is_said_as_far_as_it_is_mended_and_a_second_loss_is_news() {
     let mut bench = Bench::new();
     let store = bench.open().store;
-    run(put(&store, command(1)));
+    run(store.write(command(1)));
     for _ in 0..2 {
         let debt = store.0.core.debt.lock(); // without which nothing is written anew
         fs::remove_file(newest_journal(bench.path())).unwrap();
@@ -183,13 +183,13 @@ fn another_folder_is_left_alone_by_checkpoint_and_stop_before_anybody_looks() {
         let health = Health::default();
         let store = open(&dir, &health, BOOT).store;
         run(async {
-            put(&store, command(1)).await;
+            store.write(command(1)).await;
             store.close().await;
         });
         copy(&dir, &kept);
         drop(store);
         let store = open(&dir, &health, BOOT).store;
-        run(put(&store, command(2)));
+        run(store.write(command(2)));
         eventually(|| dir.join("reserve").exists().then_some(())); // nothing else is at work
         fs::rename(&dir, outer.path().join("data.old")).unwrap();
         copy(&kept, &dir);
@@ -199,7 +199,7 @@ fn another_folder_is_left_alone_by_checkpoint_and_stop_before_anybody_looks() {
             store.0.core.lock().checkpoint_now = true;
             store.0.core.keeper.notify_all();
             eventually(|| (store.0.core.lock().mode == core::Mode::Ram).then_some(()));
-            run(put(&store, command(3)));
+            run(store.write(command(3)));
             run(store.close());
         }
         assert!(files(&dir) == files(&kept), "{:?}", files(&dir).keys());
@@ -215,7 +215,7 @@ fn a_lock_that_is_deleted_does_not_make_the_folder_anothers() {
     let mut bench = Bench::new();
     let store = bench.open().store;
     fs::remove_file(bench.path().join("lock")).unwrap();
-    run(put(&store, command(1)));
+    run(store.write(command(1)));
     checkpoint(&store);
     fill(&store);
     eventually(|| (store.0.core.metrics.errors.get() > 0).then_some(()));

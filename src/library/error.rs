@@ -1,0 +1,57 @@
+//! Why something was not done, in words for the client that asked.
+
+use tokio::task::JoinError;
+
+use super::tag::Tag;
+use crate::dmx::ProjectId;
+use crate::wire::NotEdited;
+
+/// Why an edit was refused. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// There is no such project.
+    #[error("there is no project {0}")]
+    NotFound(ProjectId),
+    /// It cannot be deleted.
+    #[error("{0} is the active project; select another one first")]
+    Active(ProjectId),
+    /// It was the active one, or never was.
+    #[error("{0} is not the active project; select it first")]
+    NotActive(ProjectId),
+    /// A limit.
+    #[error("{0}")]
+    TooMuch(String),
+    /// Scenes or show are not the edition that the request expects.
+    #[error("scenes or show were edited meanwhile")]
+    Changed,
+    /// The document is not the one that the client expected; its present tag.
+    #[error("it has changed since you read it: read it again and repeat your change")]
+    Outdated(Option<Tag>),
+    /// Scenes or show are damaged, so nothing can be edited in them.
+    #[error("scenes or show of this project are damaged; restore a backup, or replace both by /import with scenes")]
+    Damaged,
+    /// What is stored cannot be read now.
+    #[error("the database cannot be read now, so nothing may be changed; /readyz says why")]
+    NotNow,
+    /// The appliance is stopping.
+    #[error("the appliance is stopping")]
+    Stopping,
+}
+
+impl From<JoinError> for EditError {
+    /// Work beside the runtime was broken off: that is ending, or a panic was told by its hook.
+    fn from(_: JoinError) -> Self {
+        Self::Stopping
+    }
+}
+
+/// Why a scene was not edited.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SceneError {
+    /// By itself.
+    #[error(transparent)]
+    Edit(#[from] NotEdited),
+    /// By the library.
+    #[error(transparent)]
+    Library(#[from] EditError),
+}
