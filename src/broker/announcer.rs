@@ -1,4 +1,4 @@
-//! What dmxd itself says on MQTT: the retained state after each change, and its own presence.
+//! What dmxd itself publishes on MQTT: the retained state after each change, and its own presence.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,22 +13,22 @@ use super::policy::{self, Topics};
 use crate::dmx::{Change, Publish, State};
 use crate::wire::{RgbState, StateUpdate};
 
-/// Between two states of a lamp on its way (CONTRACT, section 5: 20 a second at most).
+/// Least time between two states of a moving lamp (CONTRACT, section 5: at most 20 a second).
 const BETWEEN: Duration = Duration::from_millis(50);
 
-/// Tells every change.
+/// Publishes every change.
 pub(super) struct Announcer {
     topics: Topics,
     lamp: Mutex<Lamp>,
-    /// A state is owed.
+    /// A state is due.
     owes: Notify,
 }
 
-/// What was told of the lamp. Its lock is held while it is told, so that a state never follows a newer one.
+/// What was published of the lamp. Locked while publishing, so that a state never follows a newer one.
 #[derive(Default)]
 struct Lamp {
     told: Option<Instant>,
-    /// The newest state that came too soon to be told.
+    /// The newest state that came too soon to publish.
     owed: Option<Arc<State>>,
 }
 
@@ -37,8 +37,8 @@ impl Announcer {
         Self { topics, lamp: Mutex::default(), owes: Notify::new() }
     }
 
-    /// Tells the lamp's state, when it is another one, and what has changed, to those who listen. Called by the thread
-    /// that wrote the change, in order.
+    /// Publishes the lamp's state if it changed, and to those who listen, what has changed. Called in order by the thread that
+    /// wrote the change.
     pub(super) fn say(&self, hub: &Hub, change: &Change, state: &Arc<State>) {
         self.say_lamp(hub, change.lamp, state);
         if hub.is_heard(policy::UPDATES) {
@@ -68,7 +68,7 @@ impl Announcer {
         say_state(hub, &self.topics, state);
     }
 
-    /// Tells what is owed, if anything is.
+    /// Publishes the state that is due, if any.
     pub(super) fn settle(&self, hub: &Hub) {
         let mut lamp = self.lamp.lock();
         if let Some(state) = lamp.owed.take() {
@@ -76,7 +76,7 @@ impl Announcer {
         }
     }
 
-    /// Tells what is owed once it is time, until the broker closes: the last state always arrives.
+    /// Publishes a due state when it is time, until the broker closes: the last state always arrives.
     pub(super) async fn run(self: Arc<Self>, hub: Arc<Hub>) {
         let mut phases = hub.phase.subscribe();
         loop {
@@ -93,7 +93,7 @@ impl Announcer {
     }
 }
 
-/// The state of the lamp, for all and for later.
+/// The state of the lamp, retained.
 pub(super) fn say_state(hub: &Hub, topics: &Topics, state: &State) {
     let payload = serde_json::to_vec(&RgbState::light(state)).unwrap_or_default(); // plain fields cannot fail
     hub.publish(Message { topic: &topics.state, payload: &payload, qos: QoS::AtLeastOnce, retain: true });

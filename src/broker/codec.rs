@@ -39,10 +39,10 @@ impl QoS {
     }
 }
 
-/// What a client may send.
+/// A packet that a client may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
-    /// The first one, and only that.
+    /// The first one, and only there.
     Connect(Box<Connect>),
     /// A message.
     Publish(Publish),
@@ -70,7 +70,7 @@ pub enum Packet {
     },
     /// Sign of life.
     PingReq,
-    /// The polite end: no will.
+    /// The polite end, without a will.
     Disconnect,
 }
 
@@ -79,7 +79,7 @@ pub enum Packet {
 pub struct Connect {
     /// May be empty.
     pub client_id: String,
-    /// Whether an earlier session is to be forgotten and this one not kept.
+    /// Whether to forget an earlier session and not keep this one.
     pub clean: bool,
     /// Seconds; 0 = none.
     pub keep_alive: u16,
@@ -100,13 +100,13 @@ pub struct Publish {
     pub payload: Bytes,
     /// Quality of service.
     pub qos: QoS,
-    /// Whether it is to be kept for later subscribers.
+    /// Whether to keep it for later subscribers.
     pub retain: bool,
     /// Packet id; 0 at QoS 0.
     pub pkid: u16,
 }
 
-/// Bytes that are no MQTT 3.1.1; the connection is closed.
+/// Bytes that are not MQTT 3.1.1; the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// CONNECT of another version: answered with CONNACK code 1.
@@ -150,10 +150,10 @@ pub enum Ack {
     PubComp = 0x70,
 }
 
-/// Takes the next whole packet out of `stream`; `None` while it is not all there.
+/// Takes the next whole packet out of `stream`; `None` until all of it is there.
 ///
 /// # Errors
-/// Bytes that are no packet of a client, or one whose body is larger than `max` bytes.
+/// Bytes that are not a client's packet, or one with a body larger than `max` bytes.
 pub fn decode(stream: &mut BytesMut, max: usize) -> Result<Option<Packet>, Malformed> {
     let Some((first, header, length)) = fixed_header(stream)? else { return Ok(None) };
     if length > max {
@@ -252,7 +252,7 @@ fn publish(flags: u8, body: &mut Body) -> Result<Publish, Malformed> {
     Ok(Publish { topic, payload, qos, retain: flags & 1 != 0, pkid })
 }
 
-/// What is left of a packet's body.
+/// The rest of a packet's body.
 struct Body(Bytes);
 
 impl Body {
@@ -314,7 +314,7 @@ pub fn publish_out(out: &mut BytesMut, message: &Outgoing<'_>) {
     let id_length = if message.qos == QoS::AtMostOnce { 0 } else { 2 };
     out.put_u8(0x30 | u8::from(message.dup) << 3 | message.qos.bits() << 1 | u8::from(message.retain));
     put_length(out, 2 + message.topic.len() + id_length + message.payload.len());
-    // Topics came in over the wire: none is longer than 65,535 bytes.
+    // topics came in over the wire, so none is longer than 65,535 bytes
     out.put_u16(u16::try_from(message.topic.len()).unwrap_or(u16::MAX));
     out.put_slice(message.topic);
     if id_length > 0 {
@@ -330,7 +330,7 @@ pub struct Outgoing<'a> {
     pub topic: &'a [u8],
     /// Any bytes.
     pub payload: &'a [u8],
-    /// What it is delivered with.
+    /// The QoS of delivery.
     pub qos: QoS,
     /// Whether it comes from the retained store.
     pub retain: bool,

@@ -1,4 +1,4 @@
-//! The command topics: out of the stream into the intake, refusals onto the rejected topic, acks onto theirs.
+//! The command topics: commands go to the intake, refusals to the rejected topic, acks to theirs.
 
 use serde::Serialize;
 
@@ -15,13 +15,13 @@ pub(super) struct Commands {
     topics: Topics,
 }
 
-/// A command that was taken, and whose outcome is to come.
+/// A command that was accepted, and whose outcome is to come.
 pub(super) struct PendingCommand {
     taken: intake::PendingOutcome,
     topic: CommandTopic,
 }
 
-/// What became of a command; for [`Commands::answer`].
+/// The outcome of a command, for [`Commands::answer`].
 pub(super) struct Outcome {
     /// Its id.
     id: String,
@@ -30,13 +30,13 @@ pub(super) struct Outcome {
 }
 
 impl PendingCommand {
-    /// What became of it. Cancel-safe.
+    /// The outcome. Cancel-safe.
     pub(super) async fn outcome(&mut self) -> Outcome {
         let done = self.taken.done().await;
         self.of(done)
     }
 
-    /// The same, when it is known already.
+    /// The same, if it is known already.
     pub(super) fn outcome_already(&mut self) -> Option<Outcome> {
         let done = self.taken.done_already()?;
         Some(self.of(done))
@@ -48,13 +48,13 @@ impl PendingCommand {
 }
 
 impl Outcome {
-    /// It was not taken because the appliance is stopping: the client sends it again to the next run.
+    /// It was not taken because the appliance is stopping: the client will send it again.
     pub(super) fn is_stop(&self) -> bool {
         self.done.as_ref().is_err_and(|refusal| refusal.reason == Reason::Stopping)
     }
 }
 
-/// What is said of a command that was not taken.
+/// The words about a command that was not taken.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Rejected<'a> {
@@ -70,7 +70,7 @@ impl Commands {
         Self { intake, topics }
     }
 
-    /// Hands a command on, waiting for room: the client that floods waits for its PUBACK.
+    /// Hands a command on, waiting for room: a client that floods waits for its PUBACK.
     pub(super) async fn take(
         &self,
         topic: CommandTopic,
@@ -86,7 +86,7 @@ impl Commands {
         Ok(PendingCommand { taken, topic })
     }
 
-    /// Tells what became of a command: a unified one by its ack, any other one only when it was refused.
+    /// Publishes the outcome of a command: an ack for a unified one, for any other only a refusal.
     pub(super) fn answer(&self, hub: &Hub, client: &str, outcome: Outcome) {
         let Outcome { id, done, topic } = outcome;
         match (topic, done) {
@@ -102,8 +102,7 @@ impl Commands {
         }
     }
 
-    /// Answers a command that was refused where its topic's clients listen, and tells the log unless it was told a moment
-    /// ago.
+    /// Publishes a refusal where the clients of its topic listen, and logs it unless that was done a moment ago.
     pub(super) fn refuse(&self, hub: &Hub, client: &str, topic: CommandTopic, refusal: Refusal, more: Option<u64>) {
         self.note(hub, client, &refusal, more);
         match topic {

@@ -1,40 +1,40 @@
-//! Fairness, pure: who speaks so much that it has to wait for those who lag, and how much one client may say.
+//! Fairness, pure: who publishes so much that it has to wait for those who lag, and how much one client may publish.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Publishers are slowed for laggards this long at the most (the figure).
+/// The longest that publishers are slowed for laggards (the figure).
 pub(super) const HOLD: Duration = Duration::from_secs(1);
 
-/// A client that lags for this long is disconnected: before those who wait for it go on.
+/// A client that lags for this long is disconnected, before those who wait for it go on.
 pub(super) const LAG_PATIENCE: Duration = Duration::from_millis(900);
 
-/// Who says more than this in a second is among the busiest: a room of lamps and buttons is far below.
+/// Whoever publishes more than this in a second is among the busiest: a room of lamps and buttons is far below.
 const BUSY_MESSAGES: u32 = 100;
 const BUSY_BYTES: u64 = 64 << 10;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What one client has said in the present second.
+/// What one client has published in the present second.
 #[derive(Debug)]
 pub(super) struct Voice {
     since: Instant,
     messages: u32,
     bytes: u64,
-    /// It was busy in the second before.
+    /// It was busy in the previous second.
     was_busy: bool,
     most_messages: u32,
     most_bytes: u64,
 }
 
 impl Voice {
-    /// With limits for a second; 0 = none.
+    /// With limits per second; 0 = none.
     pub(super) fn new(most_messages: u32, most_bytes: u64, now: Instant) -> Self {
         Self { since: now, messages: 0, bytes: 0, was_busy: false, most_messages, most_bytes }
     }
 
-    /// It said something of so many bytes.
+    /// Counts a message of this many bytes.
     pub(super) fn said(&mut self, bytes: usize, now: Instant) {
         self.turn(now);
         self.messages = self.messages.saturating_add(1);
@@ -59,7 +59,7 @@ impl Voice {
         self.was_busy || self.is_loud()
     }
 
-    /// When it may be heard again; `None`: now.
+    /// When to read from it again; `None`: now.
     pub(super) fn silent_until(&mut self, now: Instant) -> Option<Instant> {
         self.turn(now);
         let over = (self.most_messages > 0 && self.messages >= self.most_messages)

@@ -1,6 +1,6 @@
-//! The router's guardian: sees that it works, and has another one take its place when it does not, or when it has grown.
+//! The router's guardian: checks that it works, and replaces it when it does not, or when it has grown too large.
 //!
-//! No message is lost by that: sessions move to the new router by themselves and take what they miss from the recent
+//! No message is lost by that: sessions move to the new router by themselves, and take what they lack from the recent
 //! messages.
 
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use super::hub::{Hub, Phase, reached};
 use super::router::{LinkLease, Router, RouterGone};
 use crate::kit::backoff::Backoff;
 
-/// Between two probes.
+/// The time between two probes.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How long one may take. A router under full load brings one round in milliseconds; with the second before and the
+/// How long a probe may take. A router under full load answers in milliseconds; together with the second before it and the
 /// replacement this stays below the 10 s of the issue.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A router that has grown is not replaced more often than this.
+/// Least time between two replacements of a router that has grown.
 const LEAST_LIFE: Duration = Duration::from_secs(5);
 
 /// Runs until the stop.
@@ -56,7 +56,7 @@ async fn guard(hub: &Arc<Hub>) {
     }
 }
 
-/// Ends with an error when the router does, and well when it knows too much.
+/// Ends with an error when the router has died, and without one when it has grown too large.
 async fn listen(hub: &Arc<Hub>, router: &Arc<Router>) -> Result<(), RouterGone> {
     let mut tap = router.tap().await?;
     tap.hear_probes().await?;
@@ -72,9 +72,9 @@ async fn listen(hub: &Arc<Hub>, router: &Arc<Router>) -> Result<(), RouterGone> 
         }
         tokio::select! {
             () = sleep(EVERY) => {}
-            // Nothing comes before the next probe but the news of its end.
+            // nothing comes before the next probe but the news of its end
             heard = tap.probed() => heard?,
-            // Somebody else was faster to see it.
+            // somebody else noticed first
             () = hub.router_ended() => return Err(RouterGone::told()),
         }
     }

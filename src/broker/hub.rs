@@ -26,18 +26,18 @@ use crate::store::{Batch, Store, Tree};
 /// Problem in `/readyz` while there is no router.
 const ROUTER: &str = "ROUTER_REPLACED";
 
-/// How far the stop has come.
+/// The phases of the stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// Serving.
     Open,
-    /// Nothing is read from clients any more; what was taken is finished and answered.
+    /// Nothing more is read from clients; what was read is finished and answered.
     Quiet,
-    /// The last messages go out, then connections end.
+    /// The last messages are sent, then connections end.
     Closing,
 }
 
-/// Ends when the stop has come as far as `phase`, or the hub is gone. Cancel-safe.
+/// Ends once the stop has reached `phase`, or the hub is gone. Cancel-safe.
 pub(super) async fn reached(phases: &mut watch::Receiver<Phase>, phase: Phase) {
     let _ = phases.wait_for(|now| *now >= phase).await; // Err: the hub is gone
 }
@@ -52,7 +52,7 @@ pub(super) struct Message<'a> {
 }
 
 pub(super) struct Hub {
-    /// The present router; another one takes its place when it dies or has grown too large.
+    /// The present router; another takes its place when it dies or has grown too large.
     routers: watch::Sender<Arc<Router>>,
     pub(super) policy: Box<dyn Policy>,
     pub(super) commands: Commands,
@@ -70,14 +70,14 @@ pub(super) struct Hub {
     pub(super) store: Store,
 }
 
-/// What every message passes, under one lock: retained store and router see messages in the same order.
+/// What every message passes, under one lock: the retained store and the router see messages in the same order.
 struct Outlet {
     publisher: Publisher,
     retained: RetainedMessages,
     recent: RecentMessages,
-    /// Who has which filter, and how far each is behind.
+    /// Who has which filter, and how far behind each is.
     ledger: Ledger,
-    /// Number of the last message that went into the router before this one.
+    /// Number of the last message before this router.
     switched_at: u64,
 }
 
@@ -94,13 +94,13 @@ pub(super) struct HubDeps {
 }
 
 impl Hub {
-    /// With the retained messages of the last run.
+    /// Starts with the retained messages of the last run.
     pub(super) fn new(deps: HubDeps) -> Arc<Self> {
         let HubDeps { router, publisher, policy, commands, settings, metrics, budget, health, store } = deps;
         let mut retained = RetainedMessages::default();
         for (topic, stored) in store.scan(Tree::Retained, b"") {
             let stored = store.behind_format(&topic, &stored, retained::FORMAT).and_then(retained::from_stored);
-            // A topic that became dmxd's own since (another prefix) is not a client's any more.
+            // a topic that has since become dmxd's own (by another prefix) is no longer a client's
             if let (Ok(topic), Some((qos, payload))) = (std::str::from_utf8(&topic), stored)
                 && policy.publish(topic) == Publishing::Allowed
             {
@@ -131,19 +131,19 @@ impl Hub {
         Arc::new(hub)
     }
 
-    /// Messages and sessions pass through the router; without it nothing does.
+    /// The present router, which messages and sessions pass through; an error while there is none.
     pub(super) fn is_serving(&self) -> bool {
         *self.router_serves.borrow()
     }
 
-    /// The present router, and every one that takes its place.
+    /// The present router, and every replacement.
     pub(super) fn routers(&self) -> watch::Receiver<Arc<Router>> {
         self.routers.subscribe()
     }
 
-    /// The router of this generation does not answer: the guardian replaces it, unless it has.
+    /// Reports that the router of this generation does not answer: the guardian replaces it, unless it has already.
     pub(super) fn router_is_gone(&self, generation: usize, error: &super::router::RouterGone) {
-        // Held to the end: another router cannot take its place in between, and be called dead for it.
+        // Held to the end, so that another router cannot take its place in between and be called dead instead.
         let present = self.routers.borrow();
         if present.generation() == generation && self.router_serves.send_replace(false) {
             tracing::error!(generation, %error, "router_gone");
@@ -157,11 +157,11 @@ impl Hub {
 
     /// Ends when the router is dead. Cancel-safe.
     pub(super) async fn router_ended(&self) {
-        let _ = self.router_serves.subscribe().wait_for(|serves| !serves).await; // Err: the sender is our own
+        let _ = self.router_serves.subscribe().wait_for(|serves| !serves).await; // Err: impossible, the sender is ours
     }
 
-    /// Puts another router in the place of the present one, which is given back. Sessions move by themselves, and take
-    /// from the recent messages what the old one did not bring them.
+    /// Replaces the present router, and gives the old one back. Sessions move by themselves, and take from the recent messages
+    /// what the old router did not bring them.
     pub(super) fn replace_router(&self, router: Router, mut publisher: Publisher) -> Arc<Router> {
         let lost = {
             let mut outlet = self.outlet.lock();
@@ -172,7 +172,7 @@ impl Hub {
         };
         let serves = self.is_serving();
         if !serves && lost > 0 {
-            // Nobody can tell who would have been given them.
+            // nobody can tell who should have got them
             self.lost("*", lost);
         }
         let old = self.routers.send_replace(Arc::new(router));
@@ -183,17 +183,17 @@ impl Hub {
         old
     }
 
-    /// The guardian's message.
+    /// Sends the guardian's probe.
     pub(super) fn probe(&self) -> Result<(), super::router::RouterGone> {
         self.outlet.lock().publisher.probe()
     }
 
-    /// The router has brought a message round.
+    /// The router has answered a probe.
     pub(super) fn router_works(&self) {
         self.outlet.lock().recent.confirm(Instant::now());
     }
 
-    /// Topics and filters that the present router was given and never forgets.
+    /// Topics and filters that the present router knows; it never forgets one.
     pub(super) fn router_knows(&self) -> (usize, usize) {
         let topics = self.outlet.lock().publisher.topics();
         let filters = self.routers.borrow().filters();
@@ -202,18 +202,18 @@ impl Hub {
         (topics, filters)
     }
 
-    /// Filters that sessions have now.
+    /// Filters of all present sessions.
     pub(super) fn live_filters(&self) -> usize {
         self.outlet.lock().ledger.filters()
     }
 
-    /// What went into routers behind `number`, in order, a page at a time.
+    /// Messages published after `number`, in order, a page at a time.
     pub(super) fn recent_page(&self, number: u64) -> Vec<Recent> {
         self.outlet.lock().recent.behind(number).cloned().collect()
     }
 
-    /// Messages that a session moving now can be given by nobody any more: those between the last change of routers and
-    /// the first that is still known. One that was not up to date then may miss older ones, too.
+    /// Messages that no session moving now can get any more: those between the last replacement and the first that is still
+    /// known. A session that was not up to date then may lack older ones, too.
     pub(super) fn missed(&self, behind_since: Option<Instant>) -> u64 {
         let outlet = self.outlet.lock();
         let first = outlet.recent.first().unwrap_or(outlet.switched_at + 1);
@@ -222,14 +222,14 @@ impl Hub {
         since_switch.max(u64::from(older))
     }
 
-    /// Messages that a filter's subscriber did not get.
+    /// Counts messages that a filter's subscriber did not get.
     pub(super) fn lost(&self, filter: &str, count: u64) {
         self.metrics.dropped.inc_by(count);
         self.losses.lock().count(filter, count, &self.metrics.lost);
     }
 
-    /// Hands a message to everyone who subscribed. A retained one is kept in memory only: dmxd's own are made anew
-    /// at each start, clients' go through [`Hub::retain`].
+    /// Sends a message to all subscribers. A retained one is kept in memory only: dmxd's own are made anew
+    /// at each start, and clients' go through [`Hub::retain`].
     pub(super) fn publish(&self, message: Message<'_>) {
         let mut outlet = self.outlet.lock();
         if message.retain {
@@ -258,12 +258,12 @@ impl Hub {
         self.outlet.lock().ledger.is_heard(topic)
     }
 
-    /// Keeps a client's message in the store, and hands it on once it is written; the receiver hears of that.
+    /// Stores a client's retained message, and sends it once it is written; the receiver is told then.
     pub(super) async fn retain(self: &Arc<Self>, publish: &Publish) -> oneshot::Receiver<()> {
         self.retain_if(publish, |_| true).await
     }
 
-    /// The same, but hands it on only if that is `still` wanted when it is written.
+    /// The same, but sends it only if it is `still` wanted once it is written.
     pub(super) async fn retain_if(
         self: &Arc<Self>,
         publish: &Publish,
@@ -303,7 +303,7 @@ impl Hub {
         self.metrics.retained_bytes.set(outlet.retained.bytes() as i64);
     }
 
-    /// Looks which of these have caught up.
+    /// Checks which of these have caught up.
     pub(super) fn look_at_laggards<'a>(&self, places: impl Iterator<Item = &'a Arc<Place>>) {
         let outlet = self.outlet.lock();
         let caught_up = places.filter(|place| place.lags() && outlet.ledger.caught_up(place)).count();
@@ -312,7 +312,7 @@ impl Hub {
         }
     }
 
-    /// Whether what a client says there is for somebody who lags; a command's outcome is dmxd's own message.
+    /// Whether subscribers of this topic lag; for a command, also those of dmxd's messages that it leads to.
     pub(super) fn feeds_laggard(&self, topic: &str) -> bool {
         if *self.laggards.borrow() == 0 {
             return false;
@@ -327,12 +327,12 @@ impl Hub {
         own.chain([topic]).any(|topic| outlet.ledger.lags(topic))
     }
 
-    /// How many subscriptions lag now; publishers that say much to one wait until it does not.
+    /// How many subscriptions lag now; busy publishers to one of them wait until it has caught up.
     pub(super) fn laggards(&self) -> watch::Receiver<usize> {
         self.laggards.subscribe()
     }
 
-    /// Number of the last message, and the bytes that have passed.
+    /// Number of the last message, and bytes published so far.
     pub(super) fn position(&self) -> (u64, u64) {
         let outlet = self.outlet.lock();
         (outlet.publisher.number(), outlet.publisher.passed())
@@ -348,13 +348,13 @@ impl Hub {
         self.outlet.lock().retained.page(filter, since, after)
     }
 
-    /// The present value of a topic, and the number of the last message that it takes account of.
+    /// The present value of a topic, and the number of the last message that it includes.
     pub(super) fn retained_at(&self, topic: &str) -> (Option<Retained>, u64) {
         let outlet = self.outlet.lock();
         (outlet.retained.get(topic).cloned(), outlet.publisher.number())
     }
 
-    /// A place for one more session with this filter, if there is one; [`Hub::without_filter`] gives it back.
+    /// Reserves room for one more filter of a session, if there is any; [`Hub::without_filter`] returns it.
     pub(super) fn with_filter(&self, filter: &Filter) -> Option<Arc<Place>> {
         let mut outlet = self.outlet.lock();
         if !outlet.ledger.has(filter) && outlet.ledger.filters() >= self.settings.max_filters {
@@ -365,7 +365,7 @@ impl Hub {
         Some(outlet.ledger.enter(filter, passed))
     }
 
-    /// A session does not have this filter any more.
+    /// A session has dropped this filter.
     pub(super) fn without_filter(&self, place: &Arc<Place>) {
         let mut outlet = self.outlet.lock();
         self.metrics.subscriptions.dec();
@@ -374,8 +374,8 @@ impl Hub {
         }
     }
 
-    /// Whether a message of this topic may go to the router: it never forgets a topic, and is replaced when it knows too
-    /// many; faster than that new ones cannot come.
+    /// Whether a message of this topic may go to the router, which never forgets a topic and is replaced when it knows too
+    /// many: new ones must not come faster than that.
     pub(super) fn has_room_for_topic(&self, topic: &str) -> bool {
         let outlet = self.outlet.lock();
         outlet.publisher.topics() < self.settings.max_topics * 2 || !outlet.publisher.is_new(topic)

@@ -1,5 +1,5 @@
-//! How far each subscriber is behind, pure: the bytes that went into each filter's log, and up to where each of its
-//! subscribers has read.
+//! How far behind each subscriber is, pure: the bytes that went into each filter's log, and how far each of its subscribers
+//! has read.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -7,22 +7,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::topic::Filter;
 
-/// A subscriber that has not read this many bytes of what its filter brought lags: half of what the filter's log holds in
-/// the router, so that there is time to slow publishers before anything is lost.
+/// A subscriber lags if it has not read this many bytes of its filter: half of what the filter's log in the router holds, so
+/// that there is time to slow publishers before anything is lost.
 pub(super) const LAG_BYTES: u64 = 512 << 10;
 
-/// Bytes of a filter between two looks at its subscribers, and between two marks.
+/// Bytes of a filter between two checks of its subscribers, and between two marks.
 const STEP: u64 = 64 << 10;
 
-/// Marks of one filter: they reach back further than `LAG_BYTES`.
+/// Marks of one filter; together they reach further back than `LAG_BYTES`.
 const MARKS: usize = (LAG_BYTES / STEP) as usize + 2;
 
-/// Up to where one subscription has read its filter's log.
+/// How far one subscription has read its filter's log.
 #[derive(Debug)]
 pub(super) struct Place {
     filter: Filter,
     account: u64,
-    /// Bytes that had passed through the broker with the last message it took.
+    /// Bytes published up to the last message it took.
     taken: AtomicU64,
     lags: AtomicBool,
 }
@@ -36,18 +36,18 @@ impl Place {
         &self.filter
     }
 
-    /// It took a message; so many bytes had passed by then.
+    /// It took a message; this many bytes had been published by then.
     pub(super) fn took(&self, passed: u64) {
         self.taken.fetch_max(passed, Ordering::Relaxed);
     }
 
-    /// Whether it was found lagging and has not caught up since.
+    /// Whether it has lagged and not caught up since.
     pub(super) fn lags(&self) -> bool {
         self.lags.load(Ordering::Relaxed)
     }
 }
 
-/// At a moment: what had passed through the broker, and what of it through this filter.
+/// A moment: bytes published in all, and bytes of this filter.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     passed: u64,
@@ -62,7 +62,7 @@ struct Account {
 }
 
 impl Account {
-    /// Whether it is time to look at the subscribers.
+    /// Whether it is time to check the subscribers.
     fn add(&mut self, bytes: u64, passed: u64) -> bool {
         self.total += bytes;
         let due = self.marks.back().is_none_or(|last| self.total >= last.total + STEP);
@@ -75,7 +75,7 @@ impl Account {
         due
     }
 
-    /// Bytes that a subscriber has not read, to a step; at least those since the oldest mark for one that stands before it.
+    /// Bytes that a subscriber has not read, to within a step; one from before the oldest mark has at least those since then.
     fn behind(&self, place: &Place) -> u64 {
         let taken = place.taken.load(Ordering::Relaxed);
         let next = self.marks.partition_point(|mark| mark.passed <= taken);
@@ -83,10 +83,10 @@ impl Account {
     }
 }
 
-/// The filters, level by level: what a topic costs depends on its levels and on the filters it matches.
+/// The filters, level by level: a topic costs as much as it has levels and filters that match it.
 #[derive(Debug, Default)]
 struct Level {
-    /// Wildcards stand here under their own names.
+    /// Wildcards are stored under their own names.
     below: HashMap<Box<str>, Level>,
     account: Option<u64>,
 }
@@ -100,7 +100,7 @@ impl Level {
         level.account = Some(account);
     }
 
-    /// Takes a filter out; true when nothing is left here. As deep as filters may be.
+    /// Removes a filter; true when nothing is left here. Recurses as deep as filters may be.
     fn remove(&mut self, rest: Option<&str>) -> bool {
         let Some(rest) = rest else {
             self.account = None;
@@ -113,7 +113,7 @@ impl Level {
         self.account.is_none() && self.below.is_empty()
     }
 
-    /// Every account that a topic matches, as the router matches it. As deep as filters may be.
+    /// Every account that a topic matches, as the router matches it. Recurses as deep as filters may be.
     fn matching(&self, rest: Option<&str>, found: &mut dyn FnMut(u64)) {
         if let Some(all) = self.below.get("#").and_then(|all| all.account) {
             found(all);
@@ -132,12 +132,12 @@ impl Level {
     }
 }
 
-/// The first level of a topic or filter, and what is behind it.
+/// The first level of a topic or filter, and the rest.
 fn split(text: &str) -> (&str, Option<&str>) {
     text.split_once('/').map_or((text, None), |(name, rest)| (name, Some(rest)))
 }
 
-/// Every filter that a session has.
+/// Every filter of any session.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     accounts: HashMap<u64, Account>,
@@ -163,7 +163,7 @@ impl Ledger {
         heard
     }
 
-    /// One more subscription; so many bytes have passed.
+    /// Adds a subscription, after this many bytes published.
     pub(super) fn enter(&mut self, filter: &Filter, passed: u64) -> Arc<Place> {
         let id = *self.by_filter.entry(filter.as_str().to_owned()).or_insert_with(|| {
             self.last += 1;
@@ -180,7 +180,7 @@ impl Ledger {
         place
     }
 
-    /// A subscription has ended; true when it lagged.
+    /// Ends a subscription; true if it lagged.
     pub(super) fn leave(&mut self, place: &Arc<Place>) -> bool {
         if let Some(account) = self.accounts.get_mut(&place.account) {
             account.places.retain(|known| !Arc::ptr_eq(known, place));
@@ -193,8 +193,8 @@ impl Ledger {
         place.lags.swap(false, Ordering::Relaxed)
     }
 
-    /// A message went into the logs, the last of so many bytes that have passed. Gives the number of subscriptions that
-    /// lag since.
+    /// Records a message, with the bytes published including it. Gives the number of subscriptions that lag from now
+    /// on.
     pub(super) fn add(&mut self, topic: &str, bytes: u64, passed: u64) -> usize {
         let (accounts, mut lag) = (&mut self.accounts, 0);
         self.levels.matching(Some(topic), &mut |id| {
@@ -209,7 +209,7 @@ impl Ledger {
         lag
     }
 
-    /// Whether a message of this topic is for a subscription that lags.
+    /// Whether a subscription that lags is waiting for this topic.
     pub(super) fn lags(&self, topic: &str) -> bool {
         let mut lags = false;
         self.levels.matching(Some(topic), &mut |id| {
@@ -218,7 +218,7 @@ impl Ledger {
         lags
     }
 
-    /// Whether a subscription that lagged has caught up; it is not said to lag any more then.
+    /// Whether a subscription that lagged has caught up; if so, it no longer counts as lagging.
     pub(super) fn caught_up(&self, place: &Place) -> bool {
         let behind = self.accounts.get(&place.account).map_or(0, |account| account.behind(place));
         behind < LAG_BYTES / 2 && place.lags.swap(false, Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! The port: accepts sockets, reads CONNECT, lets clients in or says why not.
+//! The port: accepts sockets, reads CONNECT, and lets clients in or says why not.
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,24 +25,24 @@ use crate::kit::budget::Kind;
 use crate::kit::deadline::until;
 use crate::kit::listen::canonical;
 
-/// Dead peers (a lamp without power) are noticed by the kernel: first probe, then every so often, so many times.
+/// The kernel notices dead peers (a lamp without power): first probe, interval, number of probes.
 const KEEP_ALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10)).with_retries(3);
 
-/// Sent data that nobody confirms ends the connection after this (TCP_USER_TIMEOUT, RFC 5482).
+/// Data that nobody acknowledges ends the connection after this (TCP_USER_TIMEOUT, RFC 5482).
 const UNCONFIRMED: Duration = Duration::from_secs(20);
 
-/// How long a socket may stay silent when there is no place for others: CONNECT follows the socket at once, over a bad
-/// Wi-Fi some 100 ms later.
+/// How long a socket may stay silent while others wait for its place: CONNECT follows at once, over bad Wi-Fi some 100 ms
+/// later.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Bytes of a client id at the most: ten times what every server must allow ([MQTT-3.1.3-5]), little in a log line.
+/// Longest client id, in bytes: ten times what every server must allow ([MQTT-3.1.3-5]), and short enough for a log line.
 const LONGEST_ID: usize = 256;
 
-/// Sessions get this long to say goodbye.
+/// How long sessions may take to say goodbye.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Serves until the hub closes, then ends every session; `clients` are those whose clients are away.
+/// Serves until the hub closes, then ends every session; `clients` are stored sessions whose clients are away.
 pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: JoinSet<()>) {
     let waiting = Arc::new(WaitingRoom::default());
     let mut phase = hub.phase.subscribe();
@@ -59,7 +59,7 @@ pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: Joi
                     let place = waiting.enter(hub.settings.max_pending, Instant::now());
                     clients.spawn(client(hub.clone(), socket, canonical(peer), waiting.clone(), place));
                 }
-                // Out of descriptors, most likely: the pause lets some go.
+                // out of descriptors, most likely: the pause lets some go
                 Err(error) => {
                     tracing::warn!(%error, "mqtt_accept");
                     tokio::time::sleep(backoff.pause()).await;
@@ -88,8 +88,8 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Sockets that have not sent CONNECT yet. Full means: newcomers wait in the kernel, and once the oldest one has had its
-/// grace it is closed for one of them, so that silent sockets cannot keep lamps out.
+/// Sockets that have not sent CONNECT yet. When full, newcomers wait in the kernel, and the oldest socket is closed for one of
+/// them after its grace, so that silent sockets cannot keep lamps out.
 #[derive(Default)]
 struct WaitingRoom {
     inner: Mutex<Waiting>,
@@ -106,7 +106,7 @@ struct Waiting {
 struct Guest {
     number: u64,
     since: Instant,
-    /// Dropped, it shows the socket out.
+    /// Dropping it closes the socket.
     _closer: oneshot::Sender<()>,
 }
 
@@ -116,7 +116,7 @@ struct Place {
 }
 
 impl WaitingRoom {
-    /// Until when nobody can be let in; `None`: somebody can now.
+    /// Until when nobody can be let in; `None`: there is room now.
     fn full_until(&self, places: usize, now: Instant) -> Option<Instant> {
         let waiting = self.inner.lock();
         let oldest = waiting.places.front().filter(|_| waiting.places.len() >= places.max(1));
@@ -147,7 +147,7 @@ async fn client(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, waiting:
     let patience = Duration::from_secs(hub.settings.connect_timeout_seconds);
     let mut phase = hub.phase.subscribe();
     let came = tokio::select! {
-        biased; // a CONNECT that is there counts before the order to leave
+        biased; // a CONNECT that has arrived counts before the order to leave
         came = timeout(patience, first_packet(&hub, &mut socket, &mut read)) => {
             came.unwrap_or_else(|_| Err(NotIn::Silent("no CONNECT in time")))
         }
@@ -181,11 +181,11 @@ async fn client(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, waiting:
 enum NotIn {
     /// Closed without a word.
     Silent(&'static str),
-    /// Publish by CONNACK.
+    /// Answered by a CONNACK code.
     Code(ConnectCode, &'static str),
 }
 
-/// CONNECT, checked.
+/// A valid CONNECT.
 async fn first_packet(hub: &Hub, socket: &mut TcpStream, read: &mut Inbox) -> Result<Connect, NotIn> {
     prepare(socket).map_err(|_| NotIn::Silent("the socket is gone"))?;
     let packet = loop {
@@ -221,7 +221,7 @@ fn prepare(socket: &TcpStream) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(UNCONFIRMED))
 }
 
-/// A refusal is worth one try, no wait for a client that does not read.
+/// A refusal gets one attempt, and never waits for a client that does not read.
 async fn say(stream: &mut (impl tokio::io::AsyncWrite + Unpin), code: ConnectCode) {
     let mut out = BytesMut::new();
     codec::connack(&mut out, false, code);

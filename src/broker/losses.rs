@@ -6,13 +6,13 @@ use prometheus::IntCounterVec;
 
 use crate::kit::log_limiter::LogLimiter;
 
-/// Filters that have a figure of their own; strangers choose their names, so there is an end to them.
+/// Filters with a figure of their own; clients choose filters, so their number is limited.
 const FILTERS: usize = 100;
 
-/// Figure of all others.
+/// The label for all others.
 const OTHERS: &str = "others";
 
-/// Who speaks of losses.
+/// When losses were last logged.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     by_filter: HashMap<String, LogLimiter>,
@@ -20,7 +20,7 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// Counts, and tells the log at most once a second for each filter.
+    /// Counts, and logs at most once a second for each filter.
     pub(super) fn count(&mut self, filter: &str, count: u64, metric: &IntCounterVec) {
         let known = self.by_filter.contains_key(filter);
         let (label, voice) = if known || self.by_filter.len() < FILTERS {

@@ -1,7 +1,7 @@
 //! The embedded MQTT 3.1.1 broker: our own front over rumqttd's router.
 //!
-//! The front owns sockets, sessions, packet ids, queues, retained messages, wills and policy; the router matches and
-//! fans out and is never given a reason to disconnect anyone. `Broker::start` of rumqttd is never called (BROKER).
+//! The front owns sockets, sessions, packet ids, queues, retained messages, wills and policy; the router matches and fans
+//! out, and never gets a reason to disconnect anyone. `Broker::start` of rumqttd is never called (BROKER).
 
 mod announcer;
 pub mod codec;
@@ -63,9 +63,9 @@ pub struct BrokerDeps {
     pub feed: Feed,
     /// Where retained messages are kept.
     pub store: Store,
-    /// What half-read packets are drawn from.
+    /// Budget for half-read packets.
     pub budget: Budget,
-    /// What `GET /readyz` reads out.
+    /// What `GET /readyz` reports.
     pub health: Health,
     /// Figures.
     pub metrics: Metrics,
@@ -148,7 +148,7 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
     Ok(Broker { hub, topics, announcer, tasks })
 }
 
-/// The sessions of the last run: they hear everything from now on.
+/// The sessions of the last run, which receive everything from now on.
 async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for record in session::records(&hub.store) {
@@ -164,7 +164,7 @@ async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
     tasks
 }
 
-/// Publishes state and presence, and from now on every change.
+/// Publishes state and presence, and every change from now on.
 fn announce(hub: &Arc<Hub>, feed: &Feed, topics: &Topics) -> Result<Arc<Announcer>, StartError> {
     let state = feed.state();
     announcer::say_state(hub, topics, &state);
@@ -177,19 +177,19 @@ fn announce(hub: &Arc<Hub>, feed: &Feed, topics: &Topics) -> Result<Arc<Announce
 }
 
 impl Broker {
-    /// Asks whether the broker serves, from anywhere.
+    /// Tells anybody whether the broker serves.
     pub fn serving(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let hub = self.hub.clone();
         move || hub.is_serving()
     }
 
-    /// Asks who is there, from anywhere.
+    /// Tells anybody who is connected.
     pub fn presence(&self) -> impl Fn() -> wire::Presence + Send + Sync + 'static {
         let hub = self.hub.clone();
         move || hub.presence.now()
     }
 
-    /// The devices, each time their list is another one, at most once a second.
+    /// The list of devices, at each change, at most once a second.
     #[must_use]
     pub fn devices(&self) -> watch::Receiver<Arc<Vec<wire::Device>>> {
         self.hub.presence.devices()
@@ -200,12 +200,12 @@ impl Broker {
         self.tasks.ended().await
     }
 
-    /// The first half of the stop: no new clients, nothing more is read; what was taken is still answered.
+    /// The first half of the stop: no new clients, nothing more is read; what was read is still answered.
     pub fn quiet(&self) {
         self.hub.phase.send_replace(Phase::Quiet);
     }
 
-    /// The second half, once the engine is empty: the last states and `{"online":false}` go out, connections end.
+    /// The second half, once the engine is drained: the last states and `{"online":false}` are sent, connections end.
     pub async fn close(self) -> Vec<&'static str> {
         self.announcer.settle(&self.hub);
         announcer::say_presence(&self.hub, &self.topics, false);

@@ -1,4 +1,4 @@
-//! Who may do what: the one place that knows dmxd's own topics.
+//! Who may do what: the only place that knows dmxd's own topics.
 
 use bytes::Bytes;
 
@@ -11,37 +11,37 @@ use crate::kit::secret::Secret;
 pub(super) enum CommandTopic {
     /// A colour for the lamp.
     Rgb,
-    /// Everything dark, or as it was.
+    /// Blackout on or off.
     Blackout,
     /// Unified commands.
     Unified,
 }
 
-/// What becomes of a client's message.
+/// What to do with a client's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Publishing {
-    /// As on any broker.
+    /// Treat it as any broker would.
     Allowed,
-    /// A command for the engine, then as on any broker, but never kept.
+    /// Hand the command to the engine, then treat it as any broker would, but never retain it.
     Command(CommandTopic),
     /// Acknowledged and dropped.
     Denied,
 }
 
-/// The rules a broker asks.
+/// The rules for the broker.
 pub(super) trait Policy: Send + Sync + 'static {
     /// Whether a client may connect.
     ///
     /// # Errors
     /// The CONNACK code of the refusal.
     fn connect(&self, connect: &Connect) -> Result<(), ConnectCode>;
-    /// What becomes of a message to this topic.
+    /// What to do with a message on this topic.
     fn publish(&self, topic: &str) -> Publishing;
     /// Whether a client may subscribe.
     fn subscribe(&self, filter: &Filter) -> bool;
-    /// Whether dmxd keeps this topic's present value at hand, so that nobody needs a queue of its past ones.
+    /// Whether dmxd has this topic's present value at hand, so that nobody needs a queue of its past ones.
     fn is_present_value(&self, topic: &str) -> bool;
-    /// All topics of that kind.
+    /// All such topics.
     fn present_values(&self) -> Vec<Bytes>;
 }
 
@@ -51,7 +51,7 @@ const UNIFIED: &str = "dmx/command";
 /// Their acks; dmxd's own.
 pub(super) const ACK: &str = "dmx/ack";
 
-/// A `state.update` of each change; dmxd's own.
+/// A `state.update` for each change; dmxd's own.
 pub(super) const UPDATES: &str = "dmx/state";
 
 /// dmxd's topics under the configured prefix.
@@ -83,14 +83,14 @@ impl Topics {
     }
 }
 
-/// The rules of the house.
+/// The rules of this house.
 pub(super) struct House {
     topics: Topics,
     login: Option<(String, Secret)>,
 }
 
 impl House {
-    /// With a login, every client must present it; without one, any login is accepted.
+    /// With a login set, every client must present it; without one, any login is accepted.
     #[must_use]
     pub(super) fn new(topics: Topics, username: &str, password: Option<&Secret>) -> Self {
         let password = password.cloned().unwrap_or_else(|| Secret::new(""));
@@ -99,7 +99,7 @@ impl House {
 }
 
 impl House {
-    /// Whether nobody else may speak there. `dmx/ack` and `dmx/state` are the unified commands' answers.
+    /// Whether only dmxd may publish there. `dmx/ack` and `dmx/state` are the answers to unified commands.
     fn is_ours(&self, topic: &str) -> bool {
         self.is_present_value(topic) || topic == self.topics.rejected || [ACK, UPDATES].contains(&topic)
     }
@@ -130,7 +130,7 @@ impl Policy for House {
     }
 
     fn subscribe(&self, filter: &Filter) -> bool {
-        // Shared subscriptions are MQTT 5's; served as plain ones they would surprise.
+        // shared subscriptions belong to MQTT 5; served as plain ones they would surprise
         !filter.is_shared()
     }
 

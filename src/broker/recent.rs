@@ -1,5 +1,5 @@
-//! The last messages that went into the router, pure. When it is replaced, each session takes from here what the old one
-//! did not bring it any more.
+//! The last messages that went into the router, pure. When it is replaced, each session takes from here what the old router
+//! did not bring.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,20 +8,20 @@ use bytes::Bytes;
 
 use super::codec::QoS;
 
-/// Older messages have reached every session that keeps up: the router hands on in milliseconds.
+/// Older messages have reached every session that keeps up: the router takes milliseconds.
 const AGE: Duration = Duration::from_secs(2);
 
-/// Bytes at the most, whatever their age: four times what one filter's log holds in the router.
+/// Most bytes, whatever their age: four times what one filter's log holds in the router.
 const BYTES: usize = 4 << 20;
 
-/// Messages given out at once: the lock they are under is everybody's.
+/// Messages given out at a time: everybody needs the lock.
 const PAGE: usize = 256;
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Recent {
     pub(super) number: u64,
-    /// Bytes that had passed by then.
+    /// Bytes published up to here.
     pub(super) passed: u64,
     pub(super) topic: Bytes,
     pub(super) payload: Bytes,
@@ -33,9 +33,9 @@ pub(super) struct Recent {
 pub(super) struct RecentMessages {
     messages: VecDeque<(Instant, Recent)>,
     bytes: usize,
-    /// The router was seen to work then: what is younger may not have reached anybody.
+    /// When the router last worked for certain: younger messages may not have reached anybody.
     confirmed: Instant,
-    /// Messages that had to go while they might still be needed.
+    /// Messages dropped although they might still be needed.
     lost: u64,
 }
 
@@ -59,25 +59,25 @@ impl RecentMessages {
         }
     }
 
-    /// The router has just brought a message round: all that went in `AGE` before has arrived where it should. Gives the
-    /// messages that had to go although that was not known.
+    /// The router has just answered a probe: everything sent `AGE` before that has arrived. Gives the number of messages that
+    /// were dropped before this was known.
     pub(super) fn confirm(&mut self, now: Instant) {
         self.confirmed = now;
         self.lost = 0;
     }
 
-    /// Messages behind `number`, in order, at most a page of them.
+    /// Messages after `number`, in order, at most a page of them.
     pub(super) fn behind(&self, number: u64) -> impl Iterator<Item = &Recent> {
         let from = self.messages.partition_point(|(_, message)| message.number <= number);
         self.messages.range(from..).take(PAGE).map(|(_, message)| message)
     }
 
-    /// Number of the first message that is here.
+    /// Number of the first message kept here.
     pub(super) fn first(&self) -> Option<u64> {
         self.messages.front().map(|(_, message)| message.number)
     }
 
-    /// Messages that nobody can be given any more, since the router was last seen to work.
+    /// Messages that nobody can get any more, since the router last worked for certain.
     pub(super) fn lost(&self) -> u64 {
         self.lost
     }

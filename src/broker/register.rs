@@ -1,4 +1,4 @@
-//! The register of sessions by client id, and the seats of connected clients: who is there, who may come in.
+//! The register of sessions by client id, and the seats of connected clients: who is there, and who may come in.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::session::Arrival;
 
-/// Newcomers with one client id that may wait for each other; a further one is refused.
+/// Newcomers with one client id that may wait; a further one is refused.
 const NEWCOMERS: usize = 4;
 
 /// All sessions.
@@ -29,7 +29,7 @@ pub(super) struct Register {
 #[derive(Default)]
 struct Inner {
     by_id: HashMap<String, Door>,
-    /// Doors of sessions that are being shown out.
+    /// Doors of sessions that are being evicted.
     closed: usize,
     last_number: u64,
     seats: usize,
@@ -44,15 +44,15 @@ impl Inner {
 /// The way to a session's task.
 struct Door {
     number: u64,
-    /// `None`: it is being shown out, and keeps its id until nothing of it is left in the store.
+    /// `None`: it is being evicted, and keeps its id until nothing of it is left in the store.
     mailbox: Option<mpsc::Sender<Arrival>>,
     presence: Arc<Presence>,
 }
 
-/// Whether a session's client is there.
+/// Whether a session's client is connected.
 pub(super) struct Presence {
     connected: AtomicBool,
-    /// Milliseconds from the register's beginning to the client's leaving.
+    /// When the client left, in milliseconds since the register began.
     since: AtomicU64,
     beginning: Instant,
 }
@@ -73,7 +73,7 @@ impl Presence {
     }
 }
 
-/// A session's entry; dropping it takes the entry out, however the session ends.
+/// A session's entry; dropping it removes the entry, however the session ends.
 pub(super) struct Entry {
     inner: Arc<Mutex<Inner>>,
     sessions: IntGauge,
@@ -83,19 +83,19 @@ pub(super) struct Entry {
     pub(super) presence: Arc<Presence>,
 }
 
-/// A connected client's place; dropping it gives it back.
+/// A connected client's place; dropping it returns the place.
 pub(super) struct Seat {
     inner: Arc<Mutex<Inner>>,
     clients: IntGauge,
 }
 
-/// Where a client was let in.
+/// Where to send a client that was let in.
 pub(super) enum Entered {
-    /// To a session that is there.
+    /// To the existing session.
     Handed,
     /// To a new one, which the caller becomes.
     New(Box<(Entry, Arrival)>),
-    /// Not at all, and why not.
+    /// Nowhere, and why.
     Refused(Box<Arrival>, &'static str),
 }
 
@@ -112,8 +112,8 @@ impl Register {
         }
     }
 
-    /// Lets a client in: to the session of its id, else to a new one. The session that has been away longest goes when
-    /// there are too many, so that ids nobody uses any more do not lock anybody out.
+    /// Lets a client in: to the session of its id, else to a new one. If there are too many, the session that has been away
+    /// longest goes, so that unused ids never lock anybody out.
     pub(super) fn enter(&self, mut arrival: Arrival) -> Entered {
         let mut inner = self.inner.lock();
         let id = arrival.connect.client_id.clone();
@@ -121,7 +121,7 @@ impl Register {
         if let Some((None, _)) = there {
             return Entered::Refused(Box::new(arrival), "the session of this client id is being ended");
         }
-        // Who takes over a connection gets its seat, which is free a moment later.
+        // a client that takes over a connection gets its seat, which is free a moment later
         if inner.seats >= self.max_connections && there.as_ref().is_none_or(|(_, it)| it.away_since().is_some()) {
             return Entered::Refused(Box::new(arrival), "no room (mqtt.max_connections)");
         }
@@ -132,11 +132,11 @@ impl Register {
             arrival.seat = Some(seat);
             match mailbox.try_send(arrival) {
                 Ok(()) => {
-                    presence.set(true); // from here on it is not shown out
+                    presence.set(true); // from here on it is not evicted
                     return Entered::Handed;
                 }
                 Err(TrySendError::Full(mut back)) => {
-                    drop(inner); // the seat is given back under the same lock
+                    drop(inner); // the seat is returned under the same lock
                     back.seat = None;
                     return Entered::Refused(Box::new(back), "too many newcomers with this client id");
                 }
@@ -153,7 +153,7 @@ impl Register {
         Entered::New(Box::new((self.add(&mut inner, id), arrival)))
     }
 
-    /// The entry of a session of an earlier run, whose client is away; `None` when there is no room for it.
+    /// The entry of a session of an earlier run whose client is away; `None` if there is no room for it.
     pub(super) fn restore(&self, id: &str) -> Option<Entry> {
         let mut inner = self.inner.lock();
         if inner.sessions() >= self.max_sessions || inner.by_id.contains_key(id) {
@@ -178,7 +178,7 @@ impl Register {
         Entry { inner: self.inner.clone(), sessions: self.sessions.clone(), id, number, mailbox, presence }
     }
 
-    /// Shows out the session that has been away longest: it ends when it finds its door closed.
+    /// Evicts the session that has been away longest: it ends when it finds its door closed.
     fn evict(&self, inner: &mut Inner) -> bool {
         let open = inner.by_id.iter_mut().filter(|(_, door)| door.mailbox.is_some());
         let away = open.filter_map(|(id, door)| Some((door.presence.away_since()?, id, door)));
@@ -195,7 +195,7 @@ impl Register {
 }
 
 impl Entry {
-    /// The connection has ended; who has come in the meantime keeps the session from being shown out.
+    /// The connection has ended; a client that has come meanwhile keeps the session from being evicted.
     pub(super) fn client_left(&self) {
         let _inner = self.inner.lock();
         if self.mailbox.is_empty() {
@@ -203,7 +203,7 @@ impl Entry {
         }
     }
 
-    /// Takes the entry out, unless a client has come in the meantime.
+    /// Removes the entry, unless a client has come meanwhile.
     pub(super) fn leave(&mut self) -> Option<Arrival> {
         let mut inner = self.inner.lock();
         let late = self.mailbox.try_recv().ok();
@@ -225,7 +225,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        // Newcomers that were handed over give their seats back under the same lock: they go first.
+        // newcomers that were handed over return their seats under the same lock: they go first
         self.mailbox.close();
         while self.mailbox.try_recv().is_ok() {}
         self.take_out(&mut self.inner.lock());

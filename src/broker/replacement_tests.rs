@@ -1,5 +1,5 @@
-//! What takes long for a client: the router dies or is replaced under it, or it says nothing for a while. It stays, and no
-//! message is lost or comes twice.
+//! Slow cases for clients: the router dies or is replaced under them, or they are silent for a while. They stay connected,
+//! and no message is lost or comes twice.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::codec::QoS;
 use super::topic::Filter;
 
-/// Retained messages given out at once, and topics looked at for them: the lock they are under is everybody's.
+/// Retained messages given out at a time, and topics searched for them: everybody needs the lock.
 const PAGE: usize = 64;
 const LOOKED_AT: usize = 1024;
 
@@ -17,21 +17,21 @@ const LOOKED_AT: usize = 1024;
 pub(super) struct Retained {
     pub(super) payload: Bytes,
     pub(super) qos: QoS,
-    /// Number of the message that set it; 0 for one of an earlier run.
+    /// Number of the message that set it; 0 from an earlier run.
     number: u64,
 }
 
-/// All kept messages by topic. Its owner bounds it.
+/// All kept messages by topic. The owner limits them.
 #[derive(Default)]
 pub(super) struct RetainedMessages {
     by_topic: BTreeMap<String, Retained>,
     bytes: usize,
-    /// Those below `$SYS/`: dmxd's own, which take no room from others and are counted nowhere.
+    /// Those below `$SYS/`: dmxd's own, which are not counted and take no room from others.
     figures: usize,
 }
 
 impl RetainedMessages {
-    /// Keeps a message; an empty one ends keeping ([MQTT-3.3.1-10]).
+    /// Keeps a message; an empty one deletes ([MQTT-3.3.1-10]).
     pub(super) fn set(&mut self, topic: &str, payload: &[u8], qos: QoS, number: u64) {
         let is_figure = topic.starts_with("$SYS/");
         let size = |payload: &[u8]| if is_figure { 0 } else { topic.len() + payload.len() };
@@ -52,9 +52,9 @@ impl RetainedMessages {
         self.by_topic.get(topic)
     }
 
-    /// What a subscription made after message `since` is given, in order of topic, a page at a time: the messages
-    /// behind the topic `after`, and the topic to go on behind, `None` at the end. What was set later reaches it as a
-    /// live message, and must not come before older ones that are still under way.
+    /// What a subscription made after message `since` gets, in order of topic, a page at a time: the messages after topic
+    /// `after`, and the topic to go on from, `None` at the end. What was set later arrives as a live message, and must not
+    /// overtake older ones that are still under way.
     pub(super) fn page(
         &self,
         filter: &Filter,
@@ -102,7 +102,7 @@ pub(super) fn to_stored(payload: &[u8], qos: QoS) -> Vec<u8> {
     stored.into()
 }
 
-/// Reads what stands behind the format.
+/// Reads the part behind the format.
 pub(super) fn from_stored(stored: &[u8]) -> Option<(QoS, &[u8])> {
     let (qos, payload) = stored.split_first()?;
     Some((QoS::new(*qos)?, payload))

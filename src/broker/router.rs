@@ -1,8 +1,8 @@
-//! rumqttd's router behind two small types: what is published goes in by one [`Publisher`], each session reads
-//! through a [`LinkLease`].
+//! rumqttd's router behind two small types: one [`Publisher`] sends everything in, and each session reads through a
+//! [`LinkLease`].
 //!
-//! The router only matches and fans out: it never sees a retained message, a QoS above 0 or a client's name, and is
-//! never given a reason to disconnect a link. Links are pooled and never disconnected (BROKER K5, K9).
+//! The router only matches and fans out: it never sees a retained message, a QoS above 0 or a client's name, and never gets
+//! a reason to disconnect a link. Links are pooled and never disconnected (BROKER K5, K9).
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::error::Error;
@@ -24,12 +24,12 @@ use super::codec::QoS;
 use super::recent::Recent;
 use super::topic::{Filter, in_router};
 
-/// Bytes of one segment and segments of one filter's log: what a subscriber may be behind. 1 MiB a filter fits a Pi
-/// of 1 GiB; one segment alone would empty the log at each turn.
+/// Bytes of a segment and segments of a filter's log: how far a subscriber may be behind. 1 MiB per filter fits a Pi with
+/// 1 GiB; a log of one segment would empty at each turn.
 const SEGMENT_BYTES: usize = 256 * 1024;
 const SEGMENTS: usize = 4;
 
-/// Messages the router hands to one link at a time.
+/// Messages that the router hands to a link at a time.
 const READ_AT_ONCE: u64 = 200;
 
 /// How long the router may take to answer a subscription before it counts as dead.
@@ -41,7 +41,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub(super) struct RouterGone(String);
 
 impl RouterGone {
-    /// Somebody else saw it.
+    /// Somebody else noticed.
     pub(super) fn told() -> Self {
         Self("a session found it gone".to_owned())
     }
@@ -61,38 +61,38 @@ impl From<LinkError> for RouterGone {
     }
 }
 
-/// Events that may wait for the router, of the 1,000 that its line holds: beyond that, those who have time wait, so that
-/// nobody's thread is held up by a router that is stuck.
+/// Events that may wait for the router, of the 1,000 that its queue holds. Beyond that, those who have time wait, so that a
+/// stuck router holds up nobody's thread.
 const EVENTS: usize = 900;
 
-/// Links beside those of sessions: the guardian's, and of sessions that are being shown out.
+/// Links beside those of sessions: the guardian's, and those of sessions being evicted.
 const SPARE: usize = 64;
 
-/// Links that are made at one time at the most.
+/// Most links made at the same time.
 const MADE_AT_ONCE: usize = 16;
 
-/// Between two looks whether there is room in the router's line.
+/// How often to check whether there is room in the router's queue.
 const LOOK: Duration = Duration::from_millis(5);
 
 type Made = (LinkTx, LinkRx, Notification);
-/// The router's own sender has no public name, so it lives in this closure.
+/// The router's own sender has no public type, so it lives in this closure.
 type Connect = dyn Fn(&str) -> Result<Made, RouterGone> + Send + Sync;
 
 /// The router's front: makes and keeps links.
 pub(super) struct Router {
-    /// Which one this is, in the order of their lives.
+    /// Which router this is, in order.
     generation: usize,
     connect: Arc<Connect>,
-    /// Events that wait for the thread.
+    /// Events that wait for its thread.
     waiting: Arc<dyn Fn() -> usize + Send + Sync>,
     /// Every filter it was given; it never forgets one.
     filters: Mutex<HashSet<String>>,
     pool: Mutex<Pool>,
-    /// Sessions that may have a link; a further one waits until one is given back.
+    /// Sessions that may have a link; a further one waits until one is returned.
     links: Arc<Semaphore>,
-    /// Links that may be made at one time: each takes a thread while it is.
+    /// Links that may be made at the same time: each needs a thread meanwhile.
     making: Semaphore,
-    /// Another one has taken its place.
+    /// Another router has taken its place.
     retired: AtomicBool,
 }
 
@@ -109,14 +109,14 @@ impl Drop for Router {
     }
 }
 
-/// Ends a router's thread, for which there is no other way: it does not survive being asked for the messages of a link
-/// that was disconnected (BROKER K5). Blocks, for ever when the thread is stuck.
+/// Ends a router's thread in the only way there is: it panics when asked for the messages of a link that was disconnected
+/// (BROKER K5). Blocks, for ever if the thread is stuck.
 fn end(connect: &Connect) {
-    // Err: it has ended already.
+    // Err: it has ended already
     let Ok((mut tx, rx, _)) = connect("last") else { return tracing::debug!("router_ended_already") };
     let gone = mq::Disconnect { reason_code: mq::DisconnectReasonCode::NormalDisconnection };
     tx.buffer().push_back(Packet::Disconnect(gone, None));
-    let _ = tx.publish("", Bytes::new()); // Err: as above; it fetches both
+    let _ = tx.publish("", Bytes::new()); // Err: as above; the event fetches both
     let _ = rx.ready(); // as above
 }
 
@@ -159,7 +159,7 @@ impl Router {
         Ok((router, Publisher { tx, _rx, generation, number: 0, passed: 0, topics: HashSet::default() }))
     }
 
-    /// Waits for room in the thread's line, so that sending does not block.
+    /// Waits for room in the thread's queue, so that sending does not block.
     async fn room(&self) -> Result<(), RouterGone> {
         let room = async {
             while (self.waiting)() >= EVENTS {
@@ -177,17 +177,17 @@ impl Router {
         self.filters.lock().insert(filter.as_str().to_owned());
     }
 
-    /// Different filters that it was given.
+    /// Different filters that it knows.
     pub(super) fn filters(&self) -> usize {
         self.filters.lock().len()
     }
 
-    /// Has the thread end once nobody holds a link any more.
+    /// Lets the thread end once nobody holds a link any more.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the thread now, as a fault in it would.
+    /// Ends the thread now, as a bug in it would.
     #[cfg(test)]
     pub(super) fn kill(&self) {
         end(&*self.connect);
@@ -204,10 +204,10 @@ impl Router {
             pool.made += 1;
             format!("net:{}", pool.made)
         };
-        // With 2,000 sessions that all move to a new router there would be as many threads.
+        // 2,000 sessions that all move to a new router would need as many threads
         let _making = self.making.acquire().await.map_err(|e| RouterGone(e.to_string()))?;
         let connect = self.connect.clone();
-        // `build` waits for the router's answer without yielding, for ever when that dies just then: in a thread of its
+        // `build` waits for the router's answer without yielding, for ever if the router dies just then: hence a thread of its
         // own, which nobody waits for.
         let (made, link) = oneshot::channel();
         let build = move || {
@@ -230,25 +230,25 @@ impl Router {
     }
 }
 
-/// Length of what stands before each payload inside the router: QoS, number, and the bytes that had passed by then.
+/// Length of the prefix of each payload inside the router: QoS, number, and the bytes published so far.
 const STAMP: usize = 1 + 8 + 8;
 
-/// The one link that publishes. Its owner's lock makes the numbers rise in the order of the router's logs.
+/// The one link that publishes. Its owner's lock makes numbers rise in the order of the router's logs.
 pub(super) struct Publisher {
     tx: LinkTx,
-    /// Kept: dropping it would close the router's way of waking this link.
+    /// Kept, since dropping it would close the router's way of waking this link.
     _rx: LinkRx,
-    /// Which router this is the way into.
+    /// Which router this publishes to.
     generation: usize,
     number: u64,
     /// Bytes of all messages so far, as the logs count them.
     passed: u64,
-    /// Hashes of the topics that the router was given; it never forgets one.
+    /// Hashes of the topics that the router knows; it never forgets one.
     topics: HashSet<u64, BuildHasherDefault<DefaultHasher>>,
 }
 
 impl Publisher {
-    /// Goes on where another router's publisher stood.
+    /// Continues from another router's publisher.
     pub(super) fn go_on_from(&mut self, other: &Self) {
         (self.number, self.passed) = (other.number, other.passed);
     }
@@ -262,12 +262,12 @@ impl Publisher {
         self.passed
     }
 
-    /// Different topics that the router was given.
+    /// Different topics that the router knows.
     pub(super) fn topics(&self) -> usize {
         self.topics.len()
     }
 
-    /// Whether a topic would be a new one.
+    /// Whether a topic would be new.
     pub(super) fn is_new(&self, topic: &str) -> bool {
         !self.topics.contains(&hash(topic))
     }
@@ -277,8 +277,8 @@ impl Publisher {
         self.number
     }
 
-    /// Sends a message to all who subscribed; its number is the next one, also when the router is gone. Payload and topic
-    /// are copied, so that nothing pins a socket's read buffer.
+    /// Sends a message to all subscribers; its number is the next one, even if the router is gone. Payload and topic are
+    /// copied, so that nothing pins a socket's read buffer.
     pub(super) fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS) -> (Recent, Result<(), RouterGone>) {
         self.number += 1;
         let mut stamped = BytesMut::with_capacity(STAMP + payload.len());
@@ -295,14 +295,14 @@ impl Publisher {
         (recent, sent(self.tx.try_publish(inside, stamped)))
     }
 
-    /// Sends a message that only the guardian hears: clients' topics all begin with a slash in there.
+    /// Sends a message that only the guardian receives: clients' topics all begin with a slash inside the router.
     pub(super) fn probe(&mut self) -> Result<(), RouterGone> {
         sent(self.tx.try_publish(PROBE, Bytes::new()))
     }
 }
 
-/// What became of a message that was put where the router fetches it. A full line is none of its troubles: it is fetched
-/// with the event that already waits, or the guardian's next one.
+/// The result of putting a message where the router fetches it. A full queue is fine: it is fetched with an event that
+/// already waits, or the guardian's next one.
 fn sent(tried: Result<usize, LinkError>) -> Result<(), RouterGone> {
     match tried {
         Ok(_) => Ok(()),
@@ -323,9 +323,9 @@ fn hash(topic: &str) -> u64 {
 pub(super) struct Delivery {
     /// The subscription, by the number given to [`LinkLease::subscribe`].
     pub(super) subscription: usize,
-    /// Number of the message; all its copies bear it.
+    /// Number of the message, the same in all its copies.
     pub(super) number: u64,
-    /// Bytes that had passed by then.
+    /// Bytes published up to here.
     pub(super) passed: u64,
     pub(super) topic: Bytes,
     pub(super) payload: Bytes,
@@ -340,14 +340,14 @@ pub(super) struct LinkLease {
 }
 
 impl LinkLease {
-    /// Adds a subscription and waits for the router's answer: from then on it misses nothing.
+    /// Adds a subscription, and waits for the router's answer: from then on it misses nothing.
     pub(super) async fn subscribe(&mut self, filter: &Filter, subscription: usize) -> Result<(), RouterGone> {
         self.router.note(filter);
         self.router.room().await?;
         self.link.subscribe(filter.in_router(), Some(subscription)).await
     }
 
-    /// Hears the guardian's messages.
+    /// Subscribes to the guardian's messages.
     pub(super) async fn hear_probes(&mut self) -> Result<(), RouterGone> {
         self.link.subscribe(PROBE.to_owned(), None).await
     }
@@ -363,12 +363,12 @@ impl LinkLease {
         self.link.settle().await
     }
 
-    /// Which router it is a hold on.
+    /// Which router it belongs to.
     pub(super) fn generation(&self) -> usize {
         self.router.generation
     }
 
-    /// Gives a link back whose subscriptions are all ended; its place is free after it is in the pool.
+    /// Returns a link whose subscriptions have all ended; its place is free once it is in the pool.
     pub(super) fn give_back(self) {
         self.router.pool.lock().idle.push(self.link);
     }
@@ -392,15 +392,15 @@ impl DerefMut for LinkLease {
 pub(super) struct Link {
     tx: LinkTx,
     rx: LinkRx,
-    /// Subscribes and unsubscribes the router has not answered yet.
+    /// Subscribes and unsubscribes that the router has not answered yet.
     unanswered: usize,
-    /// Messages that came while an answer was waited for.
+    /// Messages that came while waiting for an answer.
     early: VecDeque<Delivery>,
-    /// By subscription, where in its filter's log the last message stood.
+    /// By subscription, where in its filter's log the last message was.
     last: HashMap<usize, u64>,
-    /// Messages that a full log dropped before they were read, by subscription.
+    /// By subscription, messages that a full log dropped before they were read.
     lost: Vec<(usize, u64)>,
-    /// The router waits for being told to go on.
+    /// The router waits to be told to go on.
     paused: bool,
 }
 
@@ -432,18 +432,18 @@ impl Link {
         tokio::time::timeout(ANSWER, settled).await.unwrap_or_else(|_| Err(RouterGone::silent(ANSWER)))
     }
 
-    /// Forgets messages that were for the previous session.
+    /// Drops messages for the previous session.
     pub(super) fn clear(&mut self) {
         self.early.clear();
         self.last.clear();
     }
 
-    /// Forgets where subscriptions stood that are not `known` any more.
+    /// Forgets the places of subscriptions that are no longer `known`.
     pub(super) fn forget_unless(&mut self, known: impl Fn(usize) -> bool) {
         self.last.retain(|id, _| known(*id));
     }
 
-    /// Messages lost since the last call, by subscription: read too late, they had made room for newer ones.
+    /// By subscription, messages lost since the last call: read too late, they had made room for newer ones.
     pub(super) fn lost(&mut self) -> Vec<(usize, u64)> {
         std::mem::take(&mut self.lost)
     }
@@ -475,7 +475,7 @@ impl Link {
         }
     }
 
-    /// One step of the link. Cancel-safe: what is taken is returned, and what is owed is noted before it is waited for.
+    /// One step of the link. Cancel-safe: what is taken is returned, and what is due is recorded before waiting for it.
     async fn advance(&mut self) -> Result<Option<Delivery>, RouterGone> {
         if self.paused {
             self.rx.wake().await?;
@@ -494,7 +494,7 @@ impl Link {
                 }
                 Ok(delivery)
             }
-            // After 200 messages a link stays silent until it is told to go on.
+            // after 200 messages a link stays silent until it is told to go on
             Some(Notification::Unschedule) => {
                 self.paused = true;
                 Ok(None)
@@ -509,7 +509,7 @@ impl Link {
 }
 
 impl Delivery {
-    /// `None` for what our publisher did not write.
+    /// `None` if our publisher did not write it.
     fn read(forward: rumqttd::Forward) -> Option<Self> {
         let subscription = forward.properties?.subscription_identifiers.first().copied()?;
         let mut payload = forward.publish.payload;

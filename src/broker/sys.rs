@@ -1,6 +1,6 @@
 //! `$SYS/broker/…`: figures for people who watch brokers, under Mosquitto's names.
 //!
-//! Retained in memory only and read-only. A message counts when it is a PUBLISH; other packets are not counted.
+//! Retained in memory only, and read-only. Only PUBLISH packets count as messages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::metrics::Broker;
 /// How often all are published.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Publishes all of them every ten seconds, until the end; the first ones are said by then.
+/// Publishes all of them every ten seconds until the end; the caller has published the first ones.
 pub(super) async fn run(hub: Arc<Hub>) {
     let beginning = Instant::now();
     let mut phase = hub.phase.subscribe();
@@ -32,12 +32,12 @@ pub(super) async fn run(hub: Arc<Hub>) {
 pub(super) fn say(hub: &Hub, uptime: Duration) {
     for (name, value) in figures(&hub.metrics, uptime) {
         let topic = format!("$SYS/broker/{name}");
-        // QoS 0: a session that is away needs no queue of old figures.
+        // QoS 0: an absent session needs no queue of old figures
         hub.publish(Message { topic: &topic, payload: value.as_bytes(), qos: QoS::AtMostOnce, retain: true });
     }
 }
 
-/// Topics below `$SYS/broker/` and what they say (mosquitto(8), "Broker status").
+/// Topics below `$SYS/broker/` and their values (mosquitto(8), "Broker status").
 fn figures(metrics: &Broker, uptime: Duration) -> [(&'static str, String); 13] {
     let connected = metrics.clients.get();
     let away = (metrics.sessions.get() - connected).max(0);
@@ -73,7 +73,7 @@ mod tests {
         let said = |name| all.iter().find(|(topic, _)| *topic == name).unwrap().1.as_str();
         assert_eq!((said("clients/connected"), said("clients/disconnected"), said("clients/total")), ("3", "2", "5"));
         assert_eq!(said("uptime"), "123 seconds");
-        // A client that was let in a moment ago has a seat and no session yet.
+        // a client that was let in a moment ago has a seat and no session yet
         metrics.sessions.set(2);
         assert_eq!(figures(&metrics, Duration::ZERO)[3].1, "0");
     }

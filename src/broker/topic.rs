@@ -1,14 +1,14 @@
-//! Topic filters (MQTT 3.1.1, section 4.7), and the form topics take inside the router.
+//! Topic filters (MQTT 3.1.1, section 4.7), and the form of topics inside the router.
 
-/// Levels of a filter at the most, as in Mosquitto: each costs memory of its own.
+/// Most levels of a filter, as in Mosquitto: each costs memory.
 const LEVELS: usize = 200;
 
-/// A filter that keeps the rules of section 4.7.1.
+/// A filter that obeys section 4.7.1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Filter(String);
 
 impl Filter {
-    /// `None` when a wildcard stands where it may not, the filter is empty or has more than 200 levels.
+    /// `None` if a wildcard is misplaced, the filter is empty, or it has more than 200 levels.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         if text.split('/').nth(LEVELS).is_some() {
@@ -46,7 +46,7 @@ impl Filter {
         self.0.starts_with("$share/")
     }
 
-    /// Whether a message of this topic is meant. A wildcard in the first level never means a topic that starts with
+    /// Whether a message of this topic matches. A wildcard in the first level never matches a topic that starts with
     /// `$` ([MQTT-4.7.2-1]).
     #[must_use]
     pub fn matches(&self, topic: &str) -> bool {
@@ -54,7 +54,7 @@ impl Filter {
         !is_hidden && self.matches_in_router(topic)
     }
 
-    /// Whether the router brings a message of this topic: it knows no hidden ones.
+    /// Whether the router brings a message of this topic: it hides none.
     pub(super) fn matches_in_router(&self, topic: &str) -> bool {
         let mut levels = topic.split('/');
         for wanted in self.0.split('/') {
@@ -68,14 +68,14 @@ impl Filter {
         levels.next().is_none()
     }
 
-    /// As the router sees it.
+    /// The filter inside the router.
     pub(super) fn in_router(&self) -> String {
         in_router(&self.0)
     }
 }
 
 /// Inside the router every topic and filter has a slash in front: its matcher panics on a topic that starts with a
-/// character of several bytes and never matches one that starts with `$` (BROKER K1).
+/// multi-byte character, and never matches one that starts with `$` (BROKER K1).
 pub(super) fn in_router(text: &str) -> String {
     format!("/{text}")
 }

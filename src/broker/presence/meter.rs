@@ -1,4 +1,4 @@
-//! What one client has sent and been sent. Its session counts without a lock; the roster reads once a second.
+//! How much one client has sent and been sent. Its session counts without a lock; the roster reads once a second.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,13 +15,13 @@ pub(in crate::broker) struct Meter {
 }
 
 impl Meter {
-    /// A packet came, perhaps a message.
+    /// Counts a packet, which may be a message.
     pub(in crate::broker) fn heard(&self, message: bool) {
         self.last_seen.store(clock::now_ms(), Ordering::Relaxed);
         self.received.fetch_add(u64::from(message), Ordering::Relaxed);
     }
 
-    /// So many messages were handed to it.
+    /// Counts messages handed to it.
     pub(in crate::broker) fn sent(&self, messages: u64) {
         self.sent.fetch_add(messages, Ordering::Relaxed);
     }
@@ -35,7 +35,7 @@ impl Meter {
     }
 }
 
-/// Messages a second between two looks at a meter.
+/// Messages a second between two readings of a meter.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     received: u64,
@@ -45,7 +45,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Looks; `passed` is the time since the last look.
+    /// Reads the meter; `passed` is the time since the last reading.
     pub(super) fn look(&mut self, meter: &Meter, passed: Duration) {
         let (received, sent) = (meter.received.load(Ordering::Relaxed), meter.sent.load(Ordering::Relaxed));
         self.messages_in = rate(received.saturating_sub(self.received), passed);

@@ -1,5 +1,5 @@
-//! Who is there: fed by the front's own events, read by REST, WebSocket and metrics; and dmxd's word for devices that
-//! went without one of their own.
+//! Who is there: fed by the front's own events, read by REST, WebSocket and metrics. And what dmxd says for devices that
+//! left without a word of their own.
 //!
 //! The roster is shared under a lock that is never held across a wait, nor while a message is published.
 
@@ -26,10 +26,10 @@ use crate::wire;
 
 pub(super) use self::meter::Meter;
 
-/// Between two looks at the meters, and at least between two lists of devices that are given out.
+/// Least time between two readings of the meters, and between two published lists of devices.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The roster, and whom to tell.
+/// The roster, and whom to tell of it.
 pub(super) struct Presence {
     inner: Mutex<Inner>,
     changed: Notify,
@@ -39,12 +39,12 @@ pub(super) struct Presence {
 
 struct Inner {
     roster: Roster,
-    /// The log's patience with devices that are too many.
+    /// Limits log lines about too many devices.
     limiter: LogLimiter,
 }
 
 impl Presence {
-    /// Of at most `most` devices.
+    /// For at most `most` devices.
     pub(super) fn new(most: usize, metrics: &metrics::Broker) -> Self {
         Self {
             inner: Mutex::new(Inner { roster: Roster::new(most), limiter: LogLimiter::default() }),
@@ -73,7 +73,7 @@ impl Presence {
         seen
     }
 
-    /// A client publishes. Called before its message is handed on, so that nobody is spoken for who has just spoken.
+    /// A client publishes. Called before its message is handed on, so that dmxd never speaks for a device that just spoke.
     pub(super) fn published(&self, client: &str, publish: &Publish) {
         let deletes = publish.retain && publish.payload.is_empty();
         if let Some(id) = word::device_of(&publish.topic).filter(|_| !deletes) {
@@ -81,7 +81,7 @@ impl Presence {
         }
     }
 
-    /// The retained message of a topic is another one.
+    /// The retained message of a topic has changed.
     pub(super) fn retained(&self, topic: &str, payload: &[u8]) {
         let Some(id) = word::device_of(topic) else { return };
         let now = clock::now_ms();
@@ -123,7 +123,7 @@ impl Presence {
     }
 }
 
-/// Takes in the devices of the last run and says of each that was left online that it is not: nobody is connected yet.
+/// Takes in the devices of the last run, and reports those left online as offline: nobody is connected yet.
 pub(super) async fn start(hub: &Arc<Hub>) {
     let Some(filter) = Filter::new(&word::topic_of("+")) else { return };
     let now = clock::now_ms();
@@ -145,7 +145,7 @@ pub(super) async fn start(hub: &Arc<Hub>) {
     hub.presence.give_out();
 }
 
-/// Gives lists of devices out when they change, at most one a second, and looks at the meters, until the end.
+/// Publishes lists of devices as they change, at most one a second, and reads the meters, until the end.
 pub(super) async fn run(hub: Arc<Hub>) {
     let mut phase = hub.phase.subscribe();
     let mut tick = interval(SECOND);
@@ -153,7 +153,7 @@ pub(super) async fn run(hub: Arc<Hub>) {
     let mut last_look = Instant::now();
     let (mut changed, mut next) = (false, Instant::now());
     loop {
-        // Every arm is cancel-safe: `Notify` keeps what nobody has heard.
+        // every arm is cancel-safe: `Notify` keeps what nobody has received
         tokio::select! {
             () = reached(&mut phase, Phase::Closing) => return,
             () = hub.presence.changed.notified() => changed = true,
@@ -169,8 +169,8 @@ pub(super) async fn run(hub: Arc<Hub>) {
     }
 }
 
-/// Publishes `{"online":false}` for devices that are left online, as `client` would have or, without one, the last run.
-/// The retained messages are written when this ends.
+/// Publishes `{"online":false}` for devices left online, as `client` or, without one, for the last run. The retained messages
+/// are written when this ends.
 async fn speak_for(hub: &Arc<Hub>, devices: &[Arc<str>], client: Option<&Arc<str>>) {
     let mut written = Vec::with_capacity(devices.len());
     for id in devices {
@@ -181,8 +181,8 @@ async fn speak_for(hub: &Arc<Hub>, devices: &[Arc<str>], client: Option<&Arc<str
             retain: true,
             pkid: 0,
         };
-        // Another client may speak there meanwhile. What it says is written before or after this: in memory it stands,
-        // and a start makes the same of either.
+        // Another client may speak there meanwhile. Its message is written before or after this one: memory has the right one,
+        // and a start draws the same conclusion from either.
         let (device, client) = (id.clone(), client.cloned());
         let still = move |hub: &Hub| {
             let left = hub.presence.with(|roster| roster.is_left_online(&device, client.as_deref()));
@@ -199,20 +199,20 @@ async fn speak_for(hub: &Arc<Hub>, devices: &[Arc<str>], client: Option<&Arc<str
     }
 }
 
-/// A connection of a client, from CONNECT to its end. Dropped before [`Visit::end`] it is over as well.
+/// A connection of a client, from CONNECT to its end. Dropping it before [`Visit::end`] ends it too.
 pub(super) struct Visit {
     hub: Arc<Hub>,
     client: Arc<str>,
     number: u64,
-    /// The device whose topic the will has.
+    /// The device whose topic the will names.
     device: Option<String>,
     pub(super) meter: Arc<Meter>,
 }
 
-/// What comes behind a connection.
+/// What follows a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Nothing: the client is gone.
+    /// Nothing: the client has left.
     Gone,
     /// The same client's next connection, at once.
     TakenOver,
@@ -229,8 +229,8 @@ impl Visit {
         Self { hub: hub.clone(), client: id.into(), number, device, meter }
     }
 
-    /// The connection is over, its last messages and its will are handed on. Speaks for the devices that its client
-    /// left online; until this is done, nothing of the client's next connection may be taken.
+    /// The connection is over; its last messages and its will are handed on. Speaks for the devices that its client left
+    /// online; until this is done, nothing of the client's next connection may be read.
     pub(super) async fn end(self, why: String, will_published: bool, next: Next) {
         let leaving = Leaving { why, will_published, stays: next == Next::TakenOver };
         let willed = self.device.as_deref().filter(|_| will_published);

@@ -1,16 +1,16 @@
-//! The topics of devices, and what is said on them.
+//! The topics of devices, and the messages on them.
 
 use serde::Deserialize;
 
 use crate::wire::without_mark;
 
-/// Characters of a device's id at the most.
+/// Longest id of a device, in characters.
 const LONGEST_ID: usize = 128;
 
-/// dmxd's own place among them.
+/// dmxd's own id among them.
 const SERVER: &str = "server";
 
-/// The device whose topic this is. An id that is too long is no device's: its topic works as any other.
+/// The device whose topic this is. An id that is too long is not a device's: its topic is like any other.
 pub(super) fn device_of(topic: &str) -> Option<&str> {
     let id = topic.strip_prefix("v1/devices/")?.strip_suffix("/state")?;
     let legal = !id.is_empty() && id != SERVER && !id.contains('/') && id.chars().nth(LONGEST_ID).is_none();
@@ -22,14 +22,14 @@ pub(super) fn topic_of(id: &str) -> String {
     format!("v1/devices/{id}/state")
 }
 
-/// Whether a message says `{"online":…}`, and which; devices may say more beside it.
+/// Whether a message says `{"online":…}`, and which; devices may add other fields.
 pub(super) fn says(payload: &[u8]) -> Option<bool> {
     #[derive(Deserialize)]
     struct Word {
         online: bool,
     }
     let payload = without_mark(payload);
-    let is_object = payload.trim_ascii_start().starts_with(b"{"); // serde takes a list for a struct as well
+    let is_object = payload.trim_ascii_start().starts_with(b"{"); // serde also reads a list as a struct
     serde_json::from_slice::<Word>(payload).ok().filter(|_| is_object).map(|word| word.online)
 }
 

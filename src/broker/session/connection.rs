@@ -1,4 +1,4 @@
-//! A session with its client at the other end: the loop over socket, router and outcomes.
+//! A session with its client connected: the loop over socket, router and outcomes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,19 +24,19 @@ use crate::kit::deadline::until;
 pub(in crate::broker) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Bytes that may wait for the socket. Full means: nothing is read from router or client until some are gone.
+/// Bytes that may wait for the socket. When full, nothing is read from router or client until some are gone.
 const OUT: usize = 64 * 1024;
 
 /// Room made for each read.
 const READ: usize = 4096;
 
-/// Between two looks how far a client is behind.
+/// How often to check how far a client is behind.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long a socket may take nothing of what waits for it; then its client is gone.
+/// How long a socket may accept nothing of what waits for it; then its client is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// At the stop: how long the router may be silent until a session counts as served, and how long that may take.
+/// At the stop: how long the router must be silent until a session counts as served, and how long that may take.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 const FAREWELL: Duration = Duration::from_millis(400);
 
@@ -102,9 +102,9 @@ pub(super) struct Connection {
     /// One and a half times what the client asked for ([MQTT-3.1.2-24]).
     keep_alive: Option<Duration>,
     last_packet: Instant,
-    /// Since when what waits to be written has not moved.
+    /// Since when the bytes that wait to be written have not moved.
     last_write: Instant,
-    /// Whether anything waited when this was looked at last.
+    /// Whether any waited at the last check.
     writing: bool,
     meter: Arc<Meter>,
 }
@@ -131,7 +131,7 @@ impl Connection {
         codec::connack(&mut self.out, session_present, ConnectCode::Accepted);
     }
 
-    /// Far off where there is no keep-alive; not while the front itself is not reading.
+    /// Far in the future without a keep-alive, and while the front itself is not reading.
     fn silent_at(&self) -> Instant {
         self.last_packet + self.keep_alive.unwrap_or(Duration::from_secs(86_400))
     }
@@ -140,7 +140,7 @@ impl Connection {
         self.last_write + WRITE_TIMEOUT
     }
 
-    /// Whether anything waits to be written. The client's patience counts from when it began to, however long it was idle.
+    /// Whether anything waits to be written. The client's time counts from then on, however long it was idle.
     fn is_writing(&mut self, now: Instant) -> bool {
         let before = std::mem::replace(&mut self.writing, !self.out.is_empty());
         if !(before && self.writing) {
@@ -151,7 +151,7 @@ impl Connection {
 
     fn wrote(&mut self) {
         self.last_write = Instant::now();
-        // A burst or a large packet must not hold its memory for as long as the client stays.
+        // a burst or a large packet must not hold its memory as long as the client stays
         if self.out.is_empty() && self.out.capacity() > OUT {
             self.out = BytesMut::new();
         }
@@ -162,7 +162,7 @@ impl Session {
     /// Serves the connection to its end.
     pub(super) async fn serve(&mut self, connection: &mut Connection) -> End {
         let mut phase = self.hub.phase.subscribe();
-        // From the stop on: when the router last had something for this client, and when patience ends.
+        // from the stop on: when the router last had something for this client, and when time is up
         let mut farewell: Option<(Instant, Instant)> = None;
         loop {
             let open = *phase.borrow_and_update();
@@ -170,13 +170,13 @@ impl Session {
             if self.must_move() {
                 match self.move_over().await {
                     Ok(0) => {}
-                    // It would not know what it missed; it is told by the only word there is.
+                    // It would not know what it missed; a disconnect is the only way to tell.
                     Ok(_) => return End::Lagging,
                     Err(error) => return End::Router(error),
                 }
             }
             if let Err(end) = self.take_packets(connection, open == Phase::Open).await {
-                // The last answers are worth a try: a client that said DISCONNECT may still read.
+                // The last answers are worth an attempt: a client that sent DISCONNECT may still read.
                 let _ = connection.write_half.write_buf(&mut connection.out).now_or_never();
                 return end;
             }
@@ -190,7 +190,7 @@ impl Session {
                 continue;
             }
             let now = Instant::now();
-            // What this loop waited for itself is not the client's silence.
+            // time that this loop spent waiting is not the client's silence
             let spent = now - begun;
             if spent > LOOK {
                 connection.last_packet += spent;
@@ -214,8 +214,8 @@ impl Session {
             let (silent_at, stalled_at) = (connection.silent_at(), connection.stalled_at());
             let Connection { read_half, write_half, read, out, .. } = &mut *connection;
             read.bytes.reserve(READ);
-            // Every arm is cancel-safe: reads and writes move bytes only when they are done, channels give nothing
-            // without returning it, `ready` and `next` change nothing that is not done again.
+            // every arm is cancel-safe: reads and writes move bytes only when they complete, channels lose nothing, and `ready` and
+            // `next` change nothing that is not done again
             tokio::select! {
                 Some(next) = self.entry.mailbox.recv() => return End::TakenOver(Box::new(next)),
                 _ = phase.changed() => {}
@@ -238,7 +238,7 @@ impl Session {
                 _ = self.routers.changed() => {}
                 delivery = self.tap.next(), if self.tap_lives && self.outbound.has_room() && self.replays.is_empty() => {
                     if let Err(error) = delivery.and_then(|first| self.deliver_all(first)) {
-                        self.router_is_gone(&error); // the next router goes on
+                        self.router_is_gone(&error); // the next router continues
                     }
                     if let Some((silent_since, _)) = &mut farewell {
                         *silent_since = Instant::now();
@@ -254,8 +254,8 @@ impl Session {
         }
     }
 
-    /// Whether the client has lagged for too long. A session that lags without it, for want of a turn on the processor,
-    /// catches up by itself.
+    /// Whether the client has lagged for too long. A session that lags on its own, for want of processor time, catches up by
+    /// itself.
     fn lags(&mut self, behind: bool, now: Instant) -> bool {
         if behind {
             self.behind_since.get_or_insert(now);
@@ -270,8 +270,8 @@ impl Session {
         self.lagging.is_some_and(|since| now >= since + LAG_PATIENCE)
     }
 
-    /// Until when nothing is read from the client: it has said what it may, or others need time. One that lags itself is
-    /// read, since it may be answering.
+    /// Until when nothing is read from the client: it has used up its limit, or others need time. A client that lags itself is
+    /// read, since it may be acknowledging.
     fn silent_until(&mut self, now: Instant) -> Option<Instant> {
         if *self.laggards.borrow_and_update() == 0 {
             self.held_since = None;
@@ -288,8 +288,8 @@ impl Session {
         self.inbound.has_room() && connection.out.len() < OUT
     }
 
-    /// Takes the packets that are whole, as long as there is room for their outcome. At the stop only answers to our
-    /// own messages count: nothing new is begun.
+    /// Takes the whole packets, as long as there is room for their outcome. At the stop only answers to our own messages
+    /// count: nothing new is begun.
     async fn take_packets(&mut self, connection: &mut Connection, open: bool) -> Result<(), End> {
         while self.may_read(connection) && self.silent_until(Instant::now()).is_none() {
             let packet = codec::decode(&mut connection.read.bytes, self.hub.settings.max_packet_bytes);
@@ -326,7 +326,7 @@ impl Session {
                     codec::unsuback(out, pkid);
                 }
             }
-            // A buffer full of small packets must not keep everybody else waiting.
+            // a buffer full of small packets must not keep everybody else waiting
             consume_budget().await;
         }
         Ok(())
@@ -337,7 +337,7 @@ impl Session {
         End::Protocol(error)
     }
 
-    /// Takes a message from the router, and those behind it that are there already.
+    /// Takes a message from the router, and any others that are there already.
     fn deliver_all(&mut self, first: Delivery) -> Result<(), RouterGone> {
         let mut next = Some(first);
         while let Some(delivery) = next.take() {

@@ -1,8 +1,8 @@
-//! What of a kept session survives the process: its subscriptions, the messages that wait for a client that is away, and
-//! the QoS 2 messages that were taken and not released.
+//! The part of a kept session that survives the process: its subscriptions, the messages that wait for an absent client, and
+//! QoS 2 messages that were received and not released.
 //!
-//! While a client is connected its messages are in memory only: what is on its way would wear the card. They are stored
-//! when it goes.
+//! While a client is connected its messages are in memory only, since storing them would wear the card. They are stored when
+//! it leaves.
 
 use std::time::Duration;
 
@@ -22,16 +22,16 @@ use crate::store::{Batch, Store, Tree};
 /// Format of the values below.
 const FORMAT: u8 = 1;
 
-/// Behind a client id, which has no such character ([MQTT-1.5.3-2]): where one id ends, and no other one begins with it.
+/// Follows a client id, which has no such character ([MQTT-1.5.3-2]), so that no id is the beginning of another.
 const END: u8 = 0;
 
-/// Behind that: a letter's number, or the id of a QoS 2 message.
+/// Follows that: a letter's number, or the id of a QoS 2 message.
 const LETTER: u8 = 0;
 const TAKEN: u8 = 1;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A clock that was never set shows less (2024-01-01, Unix milliseconds): what it says is no age.
+/// A clock that was never set shows less (2024-01-01, Unix milliseconds), which then says nothing about age.
 const CLOCK_WAS_SET: u64 = 1_704_067_200_000;
 
 /// Value of `Tree::Sessions`.
@@ -40,7 +40,7 @@ struct StoredSession {
     v: u8,
     /// Filter and QoS.
     filters: Vec<(String, u8)>,
-    /// Its client was there when this was written.
+    /// Its client was connected when this was written.
     connected: bool,
     /// When this was written, Unix milliseconds.
     since: u64,
@@ -50,7 +50,7 @@ struct StoredSession {
 pub(in crate::broker) struct Record {
     pub(super) id: String,
     filters: Vec<(Filter, QoS)>,
-    /// For how long its client has been away; `None`: not known.
+    /// How long its client has been away; `None`: unknown.
     away: Option<Duration>,
 }
 
@@ -66,7 +66,7 @@ pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
     let read = |(key, value): (Vec<u8>, Vec<u8>)| {
         let stored: StoredSession = store.parse(&key, &value, FORMAT)?;
         let filter = |(text, qos): (String, u8)| Some((Filter::new(&text)?, QoS::new(qos)?));
-        // One that was connected has been away since the process ended, which was no age ago.
+        // one that was connected has been away since the process ended, an unknown time ago
         let known = !stored.connected && stored.since >= CLOCK_WAS_SET && now >= stored.since;
         let away = known.then(|| Duration::from_millis(now - stored.since));
         let filters = stored.filters.into_iter().filter_map(filter).collect();
@@ -79,7 +79,7 @@ fn key(id: &str, kind: u8, number: &[u8]) -> Vec<u8> {
     [id.as_bytes(), &[END, kind], number].concat()
 }
 
-/// Forgets a session; ends when that is written.
+/// Deletes a session; ends once that is written.
 pub(in crate::broker) async fn purge(hub: &Hub, id: &str) {
     let store = &hub.store;
     let mut batch = Batch::default();
@@ -92,21 +92,21 @@ pub(in crate::broker) async fn purge(hub: &Hub, id: &str) {
     commit(hub, batch).await;
 }
 
-/// Ends when the batch is written: what the client is told of its session has to hold.
+/// Ends once the batch is written: what the client is told of its session has to hold.
 async fn commit(hub: &Hub, batch: Batch) {
     if !batch.is_empty() {
         hub.store.write(batch).await;
     }
 }
 
-/// The note that a QoS 2 message was taken.
+/// Records that a QoS 2 message was received.
 pub(super) fn taken(id: &str, pkid: u16) -> Batch {
     let mut batch = Batch::default();
     batch.put(Tree::Letters, key(id, TAKEN, &pkid.to_be_bytes()), [FORMAT]);
     batch
 }
 
-/// The note that it was released.
+/// Records that it was released.
 pub(super) fn released(id: &str, pkid: u16) -> Batch {
     let mut batch = Batch::default();
     batch.delete(Tree::Letters, key(id, TAKEN, &pkid.to_be_bytes()));
@@ -118,7 +118,7 @@ impl Session {
         DAY * u32::try_from(self.hub.settings.session_expiry_days).unwrap_or(u32::MAX)
     }
 
-    /// Stores subscriptions and whether the client is there; with one that has gone, what waits for it.
+    /// Stores subscriptions and whether the client is connected; when it has left, also what waits for it.
     pub(super) async fn save(&mut self, connected: bool) {
         self.expires = Instant::now() + self.lifetime();
         if !self.kept {
@@ -134,8 +134,8 @@ impl Session {
         }
     }
 
-    /// Stores what waits for the client and is not stored yet (`all`: also anew what is in flight), and forgets what was
-    /// dropped or has arrived.
+    /// Stores what waits for the client and is not stored yet (`all`: also what is in flight), and deletes what was dropped
+    /// or has arrived.
     pub(super) async fn store_letters(&mut self, all: bool) {
         self.unstored_since = None;
         let mut batch = Batch::default();
@@ -155,7 +155,7 @@ impl Session {
         }
     }
 
-    /// Before stored QoS 2 messages are sent: the store knows under which packet ids.
+    /// Before stored QoS 2 messages are sent, their packet ids are stored.
     pub(super) async fn fix_ids(&mut self) {
         if !self.outbound.needs_ids() {
             return;
@@ -167,7 +167,7 @@ impl Session {
         commit(&self.hub, batch).await;
     }
 
-    /// The client has a QoS 2 message; before it is released the store knows, if it knows the message.
+    /// The client has a QoS 2 message; if the store has that message, this is stored before it is released.
     pub(super) async fn received(&mut self, pkid: u16) {
         let mut batch = Batch::default();
         if let Some((number, kept)) = self.outbound.received(pkid) {
@@ -176,7 +176,7 @@ impl Session {
         commit(&self.hub, batch).await;
     }
 
-    /// Forgets what has arrived of what was stored.
+    /// Deletes stored messages that have arrived.
     pub(super) async fn forget_arrived(&mut self) {
         let mut batch = Batch::default();
         for number in self.outbound.forgotten() {
@@ -187,7 +187,7 @@ impl Session {
         }
     }
 
-    /// Forgets all of it.
+    /// Deletes all of it.
     pub(super) async fn forget(&mut self) {
         if self.hub.store.get(Tree::Sessions, self.id.as_bytes()).is_none() {
             return;
@@ -196,10 +196,10 @@ impl Session {
         self.outbound.forgotten();
     }
 
-    /// Takes up a session of an earlier run.
+    /// Resumes a session of an earlier run.
     pub(super) async fn recall(&mut self, record: Record) -> Result<(), RouterGone> {
         self.kept = true;
-        // The clock may be ahead now, or have been behind then: nobody's session ends before a day of this run.
+        // the clock may be ahead now, or have been behind then: no session expires before a day of this run
         let left = self.lifetime().saturating_sub(record.away.unwrap_or_default());
         self.expires = Instant::now() + left.max(DAY.min(self.lifetime()));
         for (filter, qos) in record.filters {
@@ -221,7 +221,7 @@ impl Session {
             place.took(passed);
             self.subscriptions.add(id, place, qos, number);
         }
-        // Whatever dmxd's own topics were then: their present values are news.
+        // whatever dmxd's own topics said then, their present values are what matters
         self.missed = self.hub.policy.present_values();
         let store = self.hub.store.clone();
         for (found, value) in store.scan(Tree::Letters, &key(&self.id, LETTER, b"")) {
@@ -248,19 +248,19 @@ impl Session {
     }
 }
 
-/// format, what the client has still to say, packet id (2), QoS, length of the topic (2), topic, payload.
+/// format, what the client still has to answer, packet id (2), QoS, length of the topic (2), topic, payload
 fn encode(kept: &Kept<'_>) -> Vec<u8> {
     let Letter { topic, payload, qos, .. } = kept.letter;
     let mut bytes = vec![FORMAT, kept.awaited];
     bytes.extend(kept.pkid.to_be_bytes());
     bytes.push(qos.bits());
-    bytes.extend((topic.len() as u16).to_be_bytes()); // MQTT gives topics 16 bits
+    bytes.extend((topic.len() as u16).to_be_bytes()); // topics have 16-bit lengths in MQTT
     bytes.extend_from_slice(topic);
     bytes.extend_from_slice(payload);
     bytes
 }
 
-/// What stands behind the format.
+/// Reads the part behind the format.
 fn decode(bytes: &[u8]) -> Option<(u8, u16, Letter)> {
     let (awaited, pkid) = bytes.split_first()?;
     let (pkid, rest) = pkid.split_first_chunk::<2>()?;

@@ -1,4 +1,4 @@
-//! Messages from one client, in order: each is handed on and acknowledged when its outcome is known, none before an
+//! Messages from one client, in order: each is handed on and acknowledged once its outcome is known, none before an
 //! earlier one.
 
 use std::collections::{HashSet, VecDeque};
@@ -14,28 +14,28 @@ use crate::broker::hub::{Hub, Message};
 use crate::broker::policy::{CommandTopic, Publishing};
 use crate::kit::log_limiter::LogLimiter;
 
-/// Messages of one client that may wait for their outcome, and their bytes; at more, its socket is not read.
+/// Messages of one client that may wait for their outcome, and their bytes; beyond that its socket is not read.
 const MOST: usize = 256;
 const MOST_BYTES: usize = 1 << 20;
 
-/// What is waited for.
+/// What a message waits for.
 enum Wait {
     Nothing,
-    /// What becomes of a command.
+    /// The outcome of a command.
     Command(PendingCommand),
-    /// Its turn: a message to be retained goes to the store when those before it are done.
+    /// Its turn: a message to be retained goes to the store once those before it are done.
     Turn,
-    /// The retained message is written, and handed on by that.
+    /// Writing the retained message, which also hands it on.
     Written(oneshot::Receiver<()>),
 }
 
-/// One message that was taken from the socket, or the end of its handshake.
+/// A message read from the socket, or the end of its handshake.
 struct Step {
     wait: Wait,
     /// Handed on once the wait is over.
     message: Option<Publish>,
     bytes: usize,
-    /// What the client is told then.
+    /// What to answer the client then.
     answer: Option<(Ack, u16)>,
 }
 
@@ -50,7 +50,7 @@ impl Step {
     }
 }
 
-/// What the wait ended with.
+/// The result of a wait.
 pub(super) enum Ended {
     Done,
     Command(Outcome),
@@ -60,11 +60,11 @@ pub(super) enum Ended {
 pub(super) struct Inbound {
     steps: VecDeque<Step>,
     bytes: usize,
-    /// QoS 2 messages taken and not yet released by PUBREL; kept from connection to connection.
+    /// QoS 2 messages received and not yet released by PUBREL; kept across connections.
     taken: HashSet<u16>,
     /// Whose QoS 2 handshakes survive the process; `None`: nobody's.
     keeper: Option<String>,
-    /// The log's patience with this client.
+    /// Limits log lines about this client.
     limiter: LogLimiter,
 }
 
@@ -77,17 +77,17 @@ impl Inbound {
         self.steps.is_empty()
     }
 
-    /// Whether handshakes are to survive the process, and of which client.
+    /// Whether handshakes survive the process, and for which client.
     pub(super) fn keep(&mut self, keeper: Option<String>) {
         self.keeper = keeper;
     }
 
-    /// A message that an earlier run took and that was not released.
+    /// Adds a message that an earlier run received and that was not released.
     pub(super) fn recall(&mut self, pkid: Option<u16>) {
         self.taken.extend(pkid);
     }
 
-    /// A new session: nothing of the old one counts.
+    /// Starts a new session: nothing of the old one counts.
     pub(super) fn clear(&mut self) {
         self.taken.clear();
     }
@@ -96,9 +96,9 @@ impl Inbound {
     pub(super) async fn take(&mut self, hub: &Arc<Hub>, client: &str, mut publish: Publish, out: &mut BytesMut) {
         hub.metrics.received.inc();
         let (qos, pkid) = (publish.qos, publish.pkid);
-        // A will has no packet id and comes once.
+        // a will has no packet id and comes once
         if qos == QoS::ExactlyOnce && pkid != 0 && !self.taken.insert(pkid) {
-            // Sent again because our PUBREC was lost; while the first is under way its PUBREC is still to come.
+            // sent again because our PUBREC was lost; while the first is under way, its PUBREC is still to come
             if !self.steps.iter().any(|step| step.answer == Some((Ack::PubRec, pkid))) {
                 codec::ack(out, Ack::PubRec, pkid);
             }
@@ -108,7 +108,7 @@ impl Inbound {
         if publishing == Publishing::Allowed {
             hub.presence.published(client, &publish);
         }
-        // Before the message does anything, so that no restart makes it come twice; the store keeps the order.
+        // before the message has any effect, so that no restart makes it come twice; the store keeps the order
         let noted = match &self.keeper {
             Some(id) if qos == QoS::ExactlyOnce && pkid != 0 => Some(hub.store.note(durable::taken(id, pkid)).await),
             _ => None,
@@ -137,7 +137,7 @@ impl Inbound {
         self.steps.push_back(step);
     }
 
-    /// The store keeps the order of what it is given, so a message may go there at once if all before it have.
+    /// the store keeps order, so a message may go there at once if all before it have
     async fn retain(&mut self, hub: &Arc<Hub>, publish: Publish) -> Step {
         let at_once = self.steps.iter().all(|step| matches!(step.wait, Wait::Written(_)));
         if !at_once {
@@ -147,8 +147,8 @@ impl Inbound {
         Step { message: None, ..Step::new(Wait::Written(written), publish) }
     }
 
-    /// PUBREL: the id is free again; PUBCOMP is the answer also to one that is unknown ([MQTT-4.3.3-2]). It waits for the
-    /// store: after a restart that still knew the id, the client's next message with it would count as sent again.
+    /// PUBREL: the id is free again; the answer is PUBCOMP, even to an unknown id ([MQTT-4.3.3-2]). It waits for the store: if
+    /// a restart still knew the id, the client's next message with it would count as sent again.
     pub(super) async fn release(&mut self, hub: &Arc<Hub>, pkid: u16, out: &mut BytesMut) {
         match &self.keeper {
             Some(id) if self.taken.remove(&pkid) => {
@@ -184,7 +184,7 @@ impl Inbound {
         room
     }
 
-    /// MQTT 3.1.1 has no way to say no to a message: it is acknowledged, counted, logged and goes nowhere.
+    /// MQTT 3.1.1 cannot refuse a message: it is acknowledged, counted, logged and dropped.
     fn deny(&mut self, hub: &Hub, client: &str, publish: Publish) -> Step {
         hub.metrics.denied.inc();
         hub.presence.denied(client);
@@ -192,7 +192,7 @@ impl Inbound {
         Step::new(Wait::Nothing, publish)
     }
 
-    /// A topic that the router has no room for: acknowledged, counted, logged, and goes nowhere.
+    /// The router has no room for a topic: the message is acknowledged, counted, logged and dropped.
     fn too_many(&mut self, hub: &Hub, client: &str, publish: Publish) -> Step {
         hub.metrics.dropped.inc();
         self.tell(
@@ -203,7 +203,7 @@ impl Inbound {
         Step::new(Wait::Nothing, publish)
     }
 
-    /// Tells the log, at most once a second for one client.
+    /// Logs it, at most once a second per client.
     fn tell(&mut self, client: &str, topic: &str, what: &'static str) {
         if let Some(more) = self.limiter.due() {
             tracing::warn!(clientId = client, topic = short(topic), more, "{what}");
@@ -215,14 +215,14 @@ impl Inbound {
     pub(super) async fn ready(&mut self, hub: &Arc<Hub>) -> Ended {
         let Some(first) = self.steps.front_mut() else { return std::future::pending().await };
         if let (Wait::Turn, Some(publish)) = (&first.wait, &first.message) {
-            // Cancelled before the store has it, it is simply given again.
+            // if cancelled before the store has it, it is simply handed in again
             first.wait = Wait::Written(hub.retain(publish).await);
             first.message = None;
         }
         first.wait.ended().await
     }
 
-    /// Finishes the first message, and all behind it whose outcome is known already.
+    /// Finishes the first message, and all after it whose outcome is known already.
     pub(super) fn settle(&mut self, mut ended: Ended, hub: &Arc<Hub>, client: &str, out: &mut BytesMut) {
         while let Some(step) = self.steps.pop_front() {
             self.bytes -= step.bytes;
@@ -276,7 +276,7 @@ fn finish(hub: &Arc<Hub>, client: &str, step: Step, ended: Ended, out: &mut Byte
     }
 }
 
-/// A topic as it may stand in a log line: a stranger chose its length.
+/// A topic cut to fit a log line: clients choose its length.
 fn short(topic: &str) -> &str {
     let end = topic.char_indices().nth(128).map_or(topic.len(), |(at, _)| at);
     topic.get(..end).unwrap_or_default()

@@ -1,6 +1,6 @@
-//! One client id: its subscriptions, queues and handshakes, and the connection it has now, if any.
+//! One client id: its subscriptions, queues and handshakes, and its present connection, if any.
 //!
-//! One task owns a session from its first CONNECT to its end; who connects with the same id is handed to that task,
+//! One task owns a session from its first CONNECT to its end. A client that connects with the same id is handed to that task,
 //! so that take-over, will and resumption happen one after the other. Works over any byte stream.
 
 mod connection;
@@ -37,14 +37,13 @@ use crate::kit::deadline::until;
 pub(super) use self::connection::Stream;
 pub(super) use self::durable::{purge, records};
 
-/// What waits for a client that is away is stored so long after it came, in one piece: what is dropped before that costs
-/// nothing.
+/// Messages for an absent client are stored this long after they came, all together: those dropped before cost nothing.
 const STORE: Duration = Duration::from_millis(10);
 
-/// A client that was let in and has to be told so.
+/// A client that was let in and still needs its CONNACK.
 pub(super) struct Arrival {
     pub(super) stream: Box<dyn Stream>,
-    /// What came behind CONNECT already.
+    /// What came after CONNECT already.
     pub(super) read: Inbox,
     pub(super) connect: Connect,
     pub(super) peer: String,
@@ -52,7 +51,7 @@ pub(super) struct Arrival {
     pub(super) seat: Option<Seat>,
 }
 
-/// Why a client was not given a session; its arrival comes back.
+/// Why a client got no session; hands its arrival back.
 pub(super) struct Refused {
     pub(super) arrival: Box<Arrival>,
     pub(super) why: &'static str,
@@ -74,7 +73,7 @@ pub(super) async fn enter(hub: Arc<Hub>, arrival: Arrival) -> Result<(), Refused
     }
 }
 
-/// A session of an earlier run, with its subscriptions in the router; its task is what this gives.
+/// A session of an earlier run, with its subscriptions in the router; gives its task.
 pub(super) async fn restore(hub: Arc<Hub>, record: durable::Record) -> Option<impl Future<Output = ()> + Send> {
     let entry = hub.register.restore(&record.id)?;
     let mut session = Session::new(hub, record.id.clone(), entry).await.ok()?;
@@ -82,7 +81,7 @@ pub(super) async fn restore(hub: Arc<Hub>, record: durable::Record) -> Option<im
     Some(session.run(None))
 }
 
-/// Retained messages still to be given for a SUBSCRIBE.
+/// Retained messages still to be sent for a SUBSCRIBE.
 struct Replay {
     filter: Filter,
     qos: QoS,
@@ -96,34 +95,33 @@ struct Session {
     hub: Arc<Hub>,
     routers: watch::Receiver<Arc<Router>>,
     tap: LinkLease,
-    /// The tap's router answers, as far as is known.
+    /// Whether the link's router answers, as far as is known.
     tap_lives: bool,
-    /// Since when the client does not take what the router has for it.
+    /// Since when the client does not accept what the router has for it.
     behind_since: Option<Instant>,
-    /// Since when it is not heard because others lag behind what it says.
+    /// Since when it is not read because others lag behind what it publishes.
     held_since: Option<Instant>,
-    /// The topic of what it said last.
+    /// The topic that it last published to.
     said: String,
-    /// Since when there are letters to be stored for a client that is away.
+    /// Since when letters for an absent client wait to be stored.
     unstored_since: Option<Instant>,
-    /// Since when it lags so far that it may lose messages, because its client does not take them.
+    /// Since when it lags so far that it may lose messages, because its client does not accept them.
     lagging: Option<Instant>,
     laggards: watch::Receiver<usize>,
     voice: Voice,
-    /// When a session that is away is given up.
+    /// When a session without its client expires.
     expires: Instant,
     entry: Entry,
-    /// Whether it is kept when its client goes (CONNECT with clean session 0).
+    /// Whether it is kept when its client leaves (CONNECT with clean session 0).
     kept: bool,
     subscriptions: Subscriptions,
-    /// One a filter at the most; given a page at a time, as there is room.
+    /// At most one per filter; sent a page at a time, as there is room.
     replays: VecDeque<Replay>,
     outbound: Outbound,
     inbound: Inbound,
-    /// dmxd's own topics that changed while the client was away: it is given their present value, never a queue of
-    /// old ones.
+    /// dmxd's own topics that changed while the client was away: it gets their present values, never a queue of old ones.
     missed: Vec<Bytes>,
-    /// Those it was given, with the number that takes account of: copies up to there are old news.
+    /// Those it got, with the number of the last message that each includes: copies up to there are old.
     given: Vec<(Bytes, u64)>,
 }
 
@@ -186,7 +184,7 @@ impl Session {
         *self.hub.phase.borrow() == Phase::Open
     }
 
-    /// Serves a connection to its end; returns the client that took over, if that was why.
+    /// Serves a connection to its end; gives the client that took over, if that is why it ended.
     async fn connected(&mut self, arrival: Arrival) -> Option<Arrival> {
         let Arrival { stream, read, connect, peer, seat } = arrival;
         let visit = Visit::begin(&self.hub, &connect, &peer);
@@ -228,7 +226,7 @@ impl Session {
         }
     }
 
-    /// What was taken from the connection is finished, then the will is published.
+    /// Finishes what was read from the connection, then publishes the will.
     async fn finish(&mut self, connection: &mut Connection, will: Option<Publish>) {
         self.drain_inbound(&mut connection.out).await;
         if let Some(will) = will {
@@ -244,12 +242,12 @@ impl Session {
         }
     }
 
-    /// Keeps the session of a client that is away; returns it when it is back, `None` when the wait is over: the stop, its
+    /// Keeps the session of an absent client; gives the client when it is back, `None` when the wait is over: the stop, its
     /// age, or others that need the room more.
     async fn away(&mut self) -> Option<Arrival> {
         let mut phase = self.hub.phase.subscribe();
         loop {
-            // Who is wanted elsewhere, or shown out, need not move first: there may be no room before it has gone.
+            // A session that is wanted elsewhere or evicted need not move first: there may be no room before it has gone.
             match self.entry.mailbox.try_recv() {
                 Ok(arrival) => return Some(arrival),
                 Err(TryRecvError::Disconnected) => {
@@ -259,7 +257,7 @@ impl Session {
                 Err(TryRecvError::Empty) => {}
             }
             if self.must_move() && self.move_over().await.is_err() {
-                self.tap_lives = false; // it is tried again at the next look
+                self.tap_lives = false; // the next check tries again
             }
             let store_at = self.unstored_since.map(|since| since + STORE);
             let move_at = (!self.tap_lives).then(|| Instant::now() + STORE);
@@ -286,7 +284,7 @@ impl Session {
         }
     }
 
-    /// A message for a client that is away.
+    /// A message for an absent client.
     async fn keep(&mut self, delivery: Delivery) {
         let accepted = self.subscriptions.accept(&delivery);
         self.account();
@@ -305,8 +303,8 @@ impl Session {
         }
     }
 
-    /// After messages were taken from the router: counts those that its log dropped before, and tells when this session
-    /// has caught up.
+    /// After messages were taken from the router: counts those that its log dropped before, and reports when this session has
+    /// caught up.
     fn account(&mut self) {
         for (subscription, count) in self.tap.lost() {
             if let Some(filter) = self.subscriptions.filter_of(subscription) {
@@ -337,7 +335,7 @@ impl Session {
         }
     }
 
-    /// A message for the client that is there.
+    /// A message for the connected client.
     fn deliver(&mut self, delivery: Delivery) {
         let Some(qos) = self.subscriptions.accept(&delivery) else { return };
         let Delivery { topic, payload, number, .. } = delivery;
@@ -359,17 +357,16 @@ impl Session {
         self.forget().await;
     }
 
-    /// Filters that this session does not have any more.
+    /// Drops filters from this session.
     async fn end_in_router(&mut self, places: &[Arc<Place>]) {
         places.iter().for_each(|place| self.hub.without_filter(place));
         let filters: Vec<_> = places.iter().map(|place| place.filter().clone()).collect();
         if let Err(error) = self.tap.unsubscribe(&filters).await {
-            self.router_is_gone(&error); // the next router will not be given them
+            self.router_is_gone(&error); // the next router does not get them
         }
     }
 
-    /// Ends the session and gives its link back, unless a client has come in the meantime. At the stop what is stored
-    /// stays.
+    /// Ends the session and returns its link, unless a client has come meanwhile. At the stop, what is stored stays.
     async fn leave(mut self) -> Result<(), Box<(Self, Arrival)>> {
         if self.kept {
             self.store_letters(true).await;
@@ -387,7 +384,7 @@ impl Session {
         }
     }
 
-    /// New and changed subscriptions; each filter's grant in the order they were asked for.
+    /// Adds and changes subscriptions; gives each filter's grant in the order requested.
     async fn subscribe(&mut self, wanted: Vec<(String, QoS)>) -> Result<Vec<Option<QoS>>, RouterGone> {
         let mut granted = Vec::with_capacity(wanted.len());
         for (at, (text, qos)) in wanted.into_iter().enumerate() {
@@ -417,7 +414,7 @@ impl Session {
             }
             new = Some((id, place));
         }
-        // What is older than this moment comes as retained or, to a new subscription, not at all.
+        // anything older than this moment comes as retained or, to a new subscription, not at all
         let (since, passed) = self.hub.position();
         if let Some((id, place)) = new {
             place.took(passed);
@@ -428,7 +425,7 @@ impl Session {
         Ok(Some(qos))
     }
 
-    /// Queues the next page of retained messages, when there is room for it.
+    /// Queues the next page of retained messages if there is room for it.
     fn replay(&mut self) {
         while self.outbound.has_room()
             && let Some(replay) = self.replays.front_mut()

@@ -1,4 +1,4 @@
-//! From one router to the next: the same subscriptions there, and what the old one did not bring any more.
+//! From one router to the next: the same subscriptions there, and the messages that the old one did not bring.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::broker::recent::Recent;
 use crate::broker::router::{Delivery, LinkLease, Router, RouterGone};
 use crate::broker::topic::Filter;
 
-/// How long a session waits for a router that works: the guardian takes up to 6 s to see that one does not.
+/// How long a session waits for a working router: the guardian takes up to 6 s to notice a dead one.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// A link to the present router, or to the one after it when that is dead.
+/// A link to the present router, or to the next one if that is dead.
 pub(super) async fn tap(hub: &Hub, routers: &mut watch::Receiver<Arc<Router>>) -> Result<LinkLease, RouterGone> {
     let tried = async {
         loop {
@@ -37,12 +37,12 @@ pub(super) async fn tap(hub: &Hub, routers: &mut watch::Receiver<Arc<Router>>) -
 }
 
 impl Session {
-    /// Whether another router has taken the place of this session's.
+    /// Whether another router has replaced this session's.
     pub(super) fn must_move(&self) -> bool {
         self.tap.generation() != self.routers.borrow().generation()
     }
 
-    /// Moves to the present router; gives how many messages nobody can be given any more.
+    /// Moves to the present router; gives how many messages nobody can get any more.
     pub(super) async fn move_over(&mut self) -> Result<u64, RouterGone> {
         let behind_since = self.behind_since.map(tokio::time::Instant::into_std);
         while self.tap_lives
@@ -87,7 +87,7 @@ impl Session {
         Ok(missed)
     }
 
-    /// Subscribes, in the next router when this one dies over it.
+    /// Subscribes, in the next router if this one dies meanwhile.
     pub(super) async fn subscribe_in_router(&mut self, filter: &Filter, id: usize) -> Result<(), RouterGone> {
         let Err(error) = self.tap.subscribe(filter, id).await else { return Ok(()) };
         self.router_is_gone(&error);
@@ -102,7 +102,7 @@ impl Session {
         Ok(())
     }
 
-    /// A message for the client, whether it is there or not.
+    /// A message for the client, connected or not.
     async fn take(&mut self, delivery: Delivery) {
         if self.entry.presence.is_connected() {
             self.deliver(delivery);

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::broker::codec::{self, Ack, Outgoing, QoS};
 
-/// Messages a client may leave unanswered before the next one waits; what rumqttd and most clients use.
+/// Messages that a client may leave unanswered before the next one waits; as in rumqttd and most clients.
 const WINDOW: usize = 100;
 
 /// A message for this client.
@@ -16,20 +16,20 @@ pub(super) struct Letter {
     pub(super) payload: Bytes,
     pub(super) qos: QoS,
     pub(super) retain: bool,
-    /// Its number in the store, when it is there.
+    /// Its number in the store, if it is there.
     number: Option<u64>,
-    /// The packet id that the store has for it; 0: none yet.
+    /// Its packet id in the store; 0: none yet.
     pkid: u16,
 }
 
-/// A letter as it is stored, with how far its handshake is: 0 not begun, then as `Awaited` says.
+/// A letter as stored, with the state of its handshake: 0 not begun, else as in `Awaited`.
 pub(super) struct Kept<'a> {
     pub(super) letter: &'a Letter,
     pub(super) awaited: u8,
     pub(super) pkid: u16,
 }
 
-/// What the client has still to say.
+/// What the client still has to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaited {
     /// PUBACK
@@ -41,7 +41,7 @@ enum Awaited {
 }
 
 impl Awaited {
-    /// Its number in the store: never to be given another meaning.
+    /// Its number in the store, which must never get another meaning.
     fn tag(self) -> u8 {
         match self {
             Self::Acknowledged => 1,
@@ -74,11 +74,11 @@ struct InFlight {
     pkid: u16,
     letter: Letter,
     awaited: Awaited,
-    /// Sent on an earlier connection: to be sent again on this one.
+    /// Sent on an earlier connection, and to be sent again on this one.
     again: bool,
 }
 
-/// Bytes of letters that may wait for one client, beside their number.
+/// Bytes of letters that may wait for one client, besides the limit of their number.
 const MOST_BYTES: usize = 1 << 20;
 
 pub(super) struct Outbound {
@@ -87,7 +87,7 @@ pub(super) struct Outbound {
     bytes: usize,
     in_flight: VecDeque<InFlight>,
     last_pkid: u16,
-    /// Letters that may wait. Full means, connected: no more is read from the router; away: the oldest is dropped.
+    /// Letters that may wait. When full: if connected, no more is read from the router; if away, the oldest is dropped.
     limit: usize,
     /// The highest number in the store.
     last_number: u64,
@@ -101,7 +101,7 @@ impl Outbound {
         Self { queue, bytes: 0, in_flight, last_pkid: 0, limit, last_number: 0, forgotten }
     }
 
-    /// Numbers in the store that are not needed any more; they are told once.
+    /// Numbers in the store that are no longer needed, each given once.
     pub(super) fn forgotten(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.forgotten)
     }
@@ -110,8 +110,8 @@ impl Outbound {
         !self.forgotten.is_empty()
     }
 
-    /// Letters to be stored by number, which gives their order: those that are not yet and, with `all`, those in flight,
-    /// whose handshakes have gone on.
+    /// Letters to be stored by number, which is their order: those not stored yet and, with `all`, those in flight, whose
+    /// handshakes have advanced.
     pub(super) fn unstored(&mut self, all: bool) -> Vec<(u64, Kept<'_>)> {
         let last = &mut self.last_number;
         let mut number = |letter: &mut Letter| {
@@ -130,7 +130,7 @@ impl Outbound {
         kept
     }
 
-    /// Takes up a letter of an earlier run; they come in order of number.
+    /// Adds a letter of an earlier run; they come in order of number.
     pub(super) fn recall(&mut self, number: u64, (awaited, pkid, mut letter): (u8, u16, Letter)) {
         letter.number = Some(number);
         self.last_number = self.last_number.max(number);
@@ -143,13 +143,13 @@ impl Outbound {
         }
     }
 
-    /// Whether the next letter is to have its packet id in the store before it is sent.
+    /// Whether the next letter needs its packet id in the store before it is sent.
     pub(super) fn needs_ids(&self) -> bool {
         self.in_flight.len() < WINDOW && self.queue.front().is_some_and(Letter::needs_id)
     }
 
-    /// Gives packet ids to stored QoS 2 letters, a window of them. With these in the store before the first one is sent, a
-    /// restart sends them again under the same, and their client knows those it has ([MQTT-4.3.3-1]).
+    /// Gives packet ids to stored QoS 2 letters, one window of them. With these stored before the first one is sent, a restart
+    /// sends them again under the same ids, and their client recognises those it has ([MQTT-4.3.3-1]).
     pub(super) fn fix_ids(&mut self) -> Vec<(u64, Kept<'_>)> {
         let due = self.queue.iter().take(WINDOW).enumerate().filter(|(_, letter)| letter.needs_id());
         let due: Vec<_> = due.map(|(at, _)| at).collect();
@@ -172,13 +172,13 @@ impl Outbound {
         self.queue.len() <= self.limit / 2 && self.bytes <= MOST_BYTES / 2
     }
 
-    /// Begins with another packet id than the run before did: its client may still hold some.
+    /// Starts with another packet id than the run before: its client may still hold some.
     pub(super) fn begin_at(&mut self, pkid: u16) {
         self.last_pkid = pkid;
     }
 
-    /// Queues a letter for a connected client. The caller asks `has_room` first; a page of retained messages may go
-    /// above it.
+    /// Queues a letter for a connected client. The caller checks `has_room` first; a page of retained messages may exceed
+    /// it.
     pub(super) fn push(&mut self, letter: Letter) {
         self.bytes += letter.size();
         self.queue.push_back(letter);
@@ -190,7 +190,7 @@ impl Outbound {
         Some(letter)
     }
 
-    /// Queues a letter for a client that is away; gives the oldest ones, which had to go for it.
+    /// Queues a letter for an absent client; gives the oldest ones, which had to make room.
     pub(super) fn push_away(&mut self, letter: Letter) -> Vec<Letter> {
         let mut dropped = Vec::new();
         while !self.has_room()
@@ -218,8 +218,8 @@ impl Outbound {
         (before - self.queue.len()) as u64
     }
 
-    /// Takes out letters of topics whose present value is given instead; gives the topics. Handshakes that only wait for
-    /// their end go on.
+    /// Removes letters of topics whose present value is sent instead; gives the topics. Handshakes that only wait for their
+    /// end continue.
     pub(super) fn take_out(&mut self, is_present_value: impl Fn(&[u8]) -> bool) -> Vec<Bytes> {
         let mut topics = Vec::new();
         let mut taken = |letter: &Letter| {
@@ -245,7 +245,7 @@ impl Outbound {
         self.forgotten.clear();
     }
 
-    /// Writes what may go now, in order, until `wire` holds `enough` bytes. Returns the number of messages.
+    /// Writes what may go now, in order, until `wire` holds `enough` bytes. Gives the number of messages.
     pub(super) fn write(&mut self, wire: &mut BytesMut, enough: usize) -> u64 {
         let mut sent = 0;
         for flying in self.in_flight.iter_mut().filter(|flying| flying.again) {
@@ -290,8 +290,8 @@ impl Outbound {
         self.done(pkid, Awaited::Acknowledged);
     }
 
-    /// PUBREC: PUBREL is the answer, also to one we do not know, which ends the client's wait. Gives what the store has to
-    /// know before that.
+    /// PUBREC: the answer is PUBREL, even if unknown, which ends the client's wait. Gives what the store has to know before
+    /// that.
     pub(super) fn received(&mut self, pkid: u16) -> Option<(u64, Kept<'_>)> {
         let flying = self.in_flight.iter_mut().find(|f| f.pkid == pkid && f.awaited == Awaited::Received)?;
         flying.awaited = Awaited::Completed;
@@ -312,11 +312,11 @@ impl Outbound {
         }
     }
 
-    /// The next id that is not in flight; the window is far smaller than the ids there are.
+    /// The next id that is not in flight; there are far more ids than the window holds.
     fn next_pkid(&mut self) -> u16 {
         loop {
             self.last_pkid = self.last_pkid.checked_add(1).unwrap_or(1);
-            let given = self.queue.iter().take(WINDOW).map(|letter| letter.pkid); // none behind these has one
+            let given = self.queue.iter().take(WINDOW).map(|letter| letter.pkid); // none after these has one
             let mut used = self.in_flight.iter().map(|flying| flying.pkid).chain(given);
             if used.all(|pkid| pkid != self.last_pkid) {
                 return self.last_pkid;

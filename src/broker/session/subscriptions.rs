@@ -1,4 +1,4 @@
-//! A session's subscriptions, pure: which copy of a message is the one to deliver, and at what QoS.
+//! A session's subscriptions, pure: which copy of a message to deliver, and at what QoS.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::broker::ledger::Place;
 use crate::broker::router::Delivery;
 use crate::broker::topic::Filter;
 
-/// Filters of one session at the most; each costs the router a log of its own.
+/// Most filters of one session; each costs the router a log of its own.
 pub(super) const MAX_FILTERS: usize = 256;
 
 struct Subscription {
@@ -33,7 +33,7 @@ pub(super) struct Subscriptions {
 }
 
 impl Subscriptions {
-    /// The QoS of a filter that is there already is changed; true then.
+    /// Changes the QoS of an existing filter; true if there was one.
     pub(super) fn change(&mut self, filter: &Filter, qos: QoS) -> bool {
         let known = self.all.iter_mut().find(|s| s.filter() == filter);
         known.map(|subscription| subscription.qos = qos).is_some()
@@ -43,7 +43,7 @@ impl Subscriptions {
         self.all.len() >= MAX_FILTERS
     }
 
-    /// The id that the next new subscription has in the router; never 0, which MQTT 5 forbids.
+    /// The id of the next new subscription in the router; never 0, which MQTT 5 forbids.
     pub(super) fn next_id(&mut self) -> usize {
         self.last_id += 1;
         self.last_id
@@ -78,23 +78,23 @@ impl Subscriptions {
         self.all.iter().map(Subscription::filter).find(|filter| filter.matches(topic))
     }
 
-    /// Number up to which every subscription is up to date.
+    /// The number up to which every subscription is current.
     pub(super) fn oldest(&self) -> u64 {
         self.all.iter().map(|subscription| subscription.last).min().unwrap_or(u64::MAX)
     }
 
-    /// The subscription through which a message should have come and has not.
+    /// The subscription that should have brought a message and has not.
     pub(super) fn waiting_for(&self, topic: &str, number: u64) -> Option<usize> {
         let waits = |subscription: &&Subscription| subscription.last < number && subscription.filter().matches(topic);
         self.all.iter().find(waits).map(|subscription| subscription.id)
     }
 
-    /// Whether a subscription is there.
+    /// Whether there is such a subscription.
     pub(super) fn has(&self, id: usize) -> bool {
         self.all.iter().any(|subscription| subscription.id == id)
     }
 
-    /// Takes filters out; returns those that were there.
+    /// Removes filters; gives those that were there.
     pub(super) fn remove(&mut self, filters: &[String]) -> Vec<Arc<Place>> {
         let gone = self.all.extract_if(.., |s| filters.iter().any(|f| f == s.filter().as_str()));
         gone.map(|subscription| subscription.place).collect()
@@ -104,7 +104,7 @@ impl Subscriptions {
         self.all.drain(..).map(|subscription| subscription.place).collect()
     }
 
-    /// Where each stands in its filter's log.
+    /// How far each has read its filter's log.
     pub(super) fn places(&self) -> impl Iterator<Item = &Arc<Place>> {
         self.all.iter().map(|subscription| &subscription.place)
     }
@@ -114,13 +114,13 @@ impl Subscriptions {
         self.places().any(|place| place.lags())
     }
 
-    /// The highest QoS any filter asks for this topic.
+    /// The highest QoS that any filter requests for this topic.
     pub(super) fn qos_of(&self, topic: &str) -> Option<QoS> {
         self.all.iter().filter(|s| s.filter().matches(topic)).map(|s| s.qos).max()
     }
 
-    /// The QoS to deliver a copy at; `None` when it is not to be delivered: its subscription ended, it is older than
-    /// that, its topic is hidden from a wildcard, or another matching filter brought the message before.
+    /// The QoS to deliver a copy at; `None` if it must not be delivered: its subscription has ended or is newer, its topic is
+    /// hidden from a wildcard, or another matching filter brought the message before.
     pub(super) fn accept(&mut self, delivery: &Delivery) -> Option<QoS> {
         let topic = std::str::from_utf8(&delivery.topic).ok()?;
         let number = delivery.number;

@@ -1,7 +1,7 @@
-//! The roster of devices and clients, pure: who stands for which device, who is online, whom dmxd speaks for.
+//! The roster of devices and clients, pure: which client stands for which device, who is online, and for whom dmxd speaks.
 //!
-//! Everything is bounded: devices by the setting, connected clients by `mqtt.max_connections`, those that are gone by
-//! the devices they stand for and [`PASSERS`].
+//! Everything is bounded: devices by the setting, connected clients by `mqtt.max_connections`, absent ones by the devices
+//! they stand for and [`PASSERS`].
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::meter::{Meter, Pace};
 use crate::wire;
 
-/// Clients that have gone and stand for no device, kept to tell who was there.
+/// Clients that have left and stand for no device, kept to show who was there.
 const PASSERS: usize = 100;
 
 type Name = Arc<str>;
@@ -21,13 +21,13 @@ type Name = Arc<str>;
 struct Device {
     /// What the retained message on its topic says; `None`: there is none, or it says something else.
     says: Option<bool>,
-    /// Who stands for it.
+    /// The client that stands for it.
     client: Option<Name>,
-    /// Whether that one has published there, rather than named it as its will's topic.
+    /// Whether that client has published there, rather than named it as its will's topic.
     published: bool,
     online: bool,
     since: u64,
-    /// Its place among those that are offline.
+    /// Its place among the offline ones.
     turn: u64,
 }
 
@@ -42,7 +42,7 @@ struct Client {
     rejected: u64,
     denied: u64,
     last_disconnect: Option<wire::Disconnect>,
-    /// Those it stands for.
+    /// The devices it stands for.
     devices: BTreeSet<Name>,
     /// Its place among the passers.
     turn: Option<u64>,
@@ -53,22 +53,22 @@ struct Client {
 pub(super) struct Leaving {
     pub(super) why: String,
     pub(super) will_published: bool,
-    /// The same client is there again at once: a take-over.
+    /// The same client is back at once: a take-over.
     pub(super) stays: bool,
 }
 
 pub(super) struct Roster {
     most: usize,
-    /// Rises; the wall clock may go back, so nothing is ordered by it.
+    /// A counter: the wall clock may go back, so nothing is ordered by it.
     turn: u64,
     devices: BTreeMap<Name, Device>,
     /// Devices that are offline, longest first.
     offline: BTreeMap<u64, Name>,
     clients: HashMap<Name, Client>,
     passers: BTreeMap<u64, Name>,
-    /// Whether the list of devices is another one since the last look.
+    /// Whether the list of devices has changed since it was last asked.
     changed: bool,
-    /// Devices not kept since the last look.
+    /// Devices not kept since this was last asked.
     forgotten: u64,
 }
 
@@ -86,14 +86,14 @@ impl Roster {
         }
     }
 
-    /// A device of which the last run left a retained message.
+    /// Adds a device of which the last run left a retained message.
     pub(super) fn found(&mut self, id: &str, says: Option<bool>, now: u64) {
         self.know(id, now);
         self.say(id, says, now);
     }
 
-    /// A client connected; `device` is the one whose topic its will has. Gives the number of the connection, and what
-    /// to count on.
+    /// A client connected; `device` is the one whose topic its will names. Gives the number of the connection, and its
+    /// meter.
     pub(super) fn connected(&mut self, name: &str, peer: &str, device: Option<&str>, now: u64) -> (u64, Arc<Meter>) {
         self.turn += 1;
         let visit = self.turn;
@@ -119,7 +119,7 @@ impl Roster {
         if let Some(passed) = client.turn.take() {
             self.passers.remove(&passed);
         }
-        self.changed |= !client.devices.is_empty(); // a new address, perhaps
+        self.changed |= !client.devices.is_empty(); // it may have a new address
         for id in client.devices.clone() {
             self.settle(&id, now);
         }
@@ -132,7 +132,7 @@ impl Roster {
         (visit, meter)
     }
 
-    /// A connection ended. Of an older one than the present nothing is noted.
+    /// A connection ended. The end of an older one than the present changes nothing.
     pub(super) fn left(&mut self, name: &str, visit: u64, leaving: &Leaving, now: u64) {
         let Some(client) = self.clients.get_mut(name).filter(|client| client.visit == Some(visit)) else { return };
         client.visit = None;
@@ -147,8 +147,8 @@ impl Roster {
         self.see_off(name);
     }
 
-    /// The devices that are left saying they are online while the client that said so last has gone, without its will,
-    /// whose topic is that of the device `willed`, having said otherwise.
+    /// The devices still said to be online although the client that said so has left; without the device `willed`, if its
+    /// will has said otherwise.
     pub(super) fn left_online(&self, name: &str, willed: Option<&str>) -> Vec<Name> {
         let devices = self.clients.get(name).map(|client| &client.devices);
         let left =
@@ -156,13 +156,13 @@ impl Roster {
         left.cloned().collect()
     }
 
-    /// All that the last run left online.
+    /// Everything that the last run left online.
     pub(super) fn found_online(&self) -> Vec<Name> {
         self.devices.keys().filter(|id| self.is_left_online(id, None)).cloned().collect()
     }
 
-    /// Whether a device says that it is online and this client, which is not connected, was the last to speak there;
-    /// without a name: nobody has in this run.
+    /// Whether a device says that it is online although the last client to speak there, this one, is not connected; without a
+    /// name: although nobody has spoken there in this run.
     pub(super) fn is_left_online(&self, id: &str, name: Option<&str>) -> bool {
         let gone = name.is_none_or(|name| !self.is_connected(name));
         gone && self.devices.get(id).is_some_and(|device| {
@@ -181,7 +181,7 @@ impl Roster {
         }
     }
 
-    /// The retained message on a device's topic is another one; `None` also when it is gone.
+    /// The retained message on a device's topic has changed; `None` when it is gone.
     pub(super) fn say(&mut self, id: &str, says: Option<bool>, now: u64) {
         if let Some(device) = self.devices.get_mut(id) {
             device.says = says;
@@ -190,7 +190,7 @@ impl Roster {
     }
 
     /// The retained message on a device's topic was deleted: that is how people take it off the list, unless its client
-    /// is there.
+    /// is connected.
     pub(super) fn deleted(&mut self, id: &str, now: u64) {
         self.say(id, None, now);
         if self.devices.get(id).is_some_and(|device| !device.online) {
@@ -210,14 +210,14 @@ impl Roster {
         }
     }
 
-    /// Looks at every meter; `passed` is the time since the last look.
+    /// Reads every meter; `passed` is the time since the last reading.
     pub(super) fn look(&mut self, passed: Duration) {
         for client in self.clients.values_mut() {
             client.pace.look(&client.meter, passed);
         }
     }
 
-    /// Whether the list of devices is another one since the last call.
+    /// Whether the list of devices has changed since the last call.
     pub(super) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
@@ -272,7 +272,7 @@ impl Roster {
         self.clients.get(name).is_some_and(|client| client.visit.is_some())
     }
 
-    /// Takes a device in, unless there is no room: the one longest offline makes it. Whether it is known now.
+    /// Adds a device if there is room, for which the one longest offline is dropped. True if it is known now.
     fn know(&mut self, id: &str, now: u64) -> bool {
         if self.devices.contains_key(id) {
             return true;
@@ -322,7 +322,7 @@ impl Roster {
         self.settle(id, now);
     }
 
-    /// A client does not stand for a device any more.
+    /// Ends a client's standing for a device.
     fn take(&mut self, id: &str, name: &str) {
         if let Some(client) = self.clients.get_mut(name) {
             client.devices.remove(id);
@@ -330,7 +330,7 @@ impl Roster {
         self.see_off(name);
     }
 
-    /// A client that is gone and stands for nothing becomes a passer, and the oldest of too many is forgotten.
+    /// A client that has left and stands for nothing becomes a passer; the oldest of too many is forgotten.
     fn see_off(&mut self, name: &str) {
         let Some((name, _)) = self.clients.get_key_value(name) else { return };
         let name = name.clone();
