@@ -9,7 +9,7 @@ use super::table::settings;
 use super::{AuthMode, BackupProvider, Config, this_machine};
 use crate::kit::usb::same_file;
 
-/// r, g, b: no more can be mapped
+/// r, g, b: no more can be mapped.
 const INPUT_CHANNELS: u16 = 3;
 
 /// A rule about one setting and others that it looks at.

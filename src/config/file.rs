@@ -18,7 +18,7 @@ use super::table::{SECTIONS, Section, settings};
 /// The file that is read when none is named.
 pub(crate) const DEFAULT: &str = "appliance.toml";
 
-/// Ours has some 6 kB; more than this is another file, or a device that never ends
+/// Ours has some 6 kB; more than this is another file, or a device that never ends.
 const LARGEST_BYTES: u64 = 1024 * 1024;
 
 /// How the parser words a name that stands twice, and a section's head without its end.

@@ -143,7 +143,7 @@ impl<T: Item> Parse for Vec<T> {
     }
 }
 
-/// an empty key in a list would let everybody in
+/// An empty key in a list would let everybody in.
 fn not_empty<T: Item>(text: &str, limits: Limits) -> Result<T, Wrong> {
     if text.trim().is_empty() {
         let right = "leave it out".to_owned();

@@ -11,7 +11,7 @@ pub(crate) fn is(host: &str) -> bool {
     }
 }
 
-/// the kernel binds own addresses only
+/// The kernel binds own addresses only.
 fn is_own(address: IpAddr) -> bool {
     address.is_loopback() || address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok()
 }

@@ -9,17 +9,17 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{self, AuthMode};
 
-/// Pairs of key and address whose first sight is remembered; beyond that the least recent is logged again.
+/// Pairs of key and address that were logged; beyond that the least recent is logged again.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
-/// Asks for keys, or only looks at them.
+/// Requires keys, or only records them.
 pub(super) struct Gate {
     settings: config::Auth,
-    /// What was logged before. A log's memory, not state: a lock is enough.
+    /// What was logged before. It only limits the log, so a lock is enough.
     seen: Mutex<LruCache<(IpAddr, String), ()>>,
 }
 
-/// What came of a look at a key.
+/// The result of checking a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pass {
     Allowed,
@@ -31,7 +31,7 @@ impl Gate {
         Self { settings, seen: Mutex::new(LruCache::new(REMEMBERED)) }
     }
 
-    /// Whether the bearer of `key` may go on.
+    /// Whether the bearer of `key` may continue.
     pub(super) fn check(&self, key: Option<&[u8]>, peer: IpAddr) -> Pass {
         let key = key.filter(|key| !key.is_empty());
         let known = key.is_some_and(|key| self.knows(key));
@@ -50,8 +50,8 @@ impl Gate {
         pass
     }
 
-    /// Whether this is one of the keys, whatever the mode. Every key is compared, so that the time does not tell which
-    /// one was right.
+    /// Whether this is one of the keys, whatever the mode. Every key is compared, so that the time does not reveal which one was
+    /// right.
     pub(super) fn knows(&self, key: &[u8]) -> bool {
         self.settings.keys.iter().fold(false, |hit, known| known.matches(key) | hit)
     }
@@ -62,7 +62,7 @@ impl Gate {
     }
 }
 
-/// The first 8 hexadecimal digits of the SHA-256: enough to tell keys apart, nothing to guess one from.
+/// The first 8 hexadecimal digits of the SHA-256: enough to tell keys apart, too little to guess one.
 fn fingerprint(key: &[u8]) -> String {
     Sha256::digest(key).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_the_start_of_the_sha_256() {
-        // FIPS 180-4, the digest of "abc" begins ba7816bf.
+        // FIPS 180-4: the digest of "abc" begins ba7816bf
         assert_eq!(fingerprint(b"abc"), "ba7816bf");
     }
 }

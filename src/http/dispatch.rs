@@ -25,7 +25,7 @@ use super::problem::Problem;
 use super::request::{self, API_KEY, Request};
 use super::routes::{self, Key, Route, RouteMatch};
 
-/// What answers each request.
+/// Answers each request.
 pub(super) type Everything = BoxedFilter<(Response,)>;
 
 /// The whole web door.
@@ -52,7 +52,7 @@ pub(super) fn filter(app: &Arc<App>) -> Everything {
         .boxed()
 }
 
-/// Answers one request, whatever it asks.
+/// Answers one request, whatever it asks for.
 async fn answer(app: Arc<App>, request: Request) -> Response {
     let (method, headers, body) = (label(&request.method), request.headers.clone(), request.body.clone());
     let found = match routes::find(&request.method, &request.path) {
@@ -67,7 +67,7 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
     let status = response.status();
     app.origins.mark(&headers, response.headers_mut());
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Nothing of ours is shown in a frame of others, whatever it is; pages have a longer policy of their own.
+    // Nothing of ours may be shown in a frame of another page; pages have a longer policy of their own.
     let unframed = HeaderValue::from_static("frame-ancestors 'none'");
     response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(unframed);
     app.metrics.http.requests.with_label_values(&[route, method, status.as_str()]).inc();
@@ -75,7 +75,7 @@ async fn answer(app: Arc<App>, request: Request) -> Response {
 }
 
 async fn respond(app: &Arc<App>, mut request: Request, found: RouteMatch) -> Result<Response, Problem> {
-    // RFC 9112, 3.2: what stands in front of us may have gone by the other one.
+    // RFC 9112, 3.2: a proxy in front of us may have used the other one
     let named = request.headers.get_all(HOST).iter().count();
     if named > 1 || (named == 0 && request.version >= Version::HTTP_11) {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "an HTTP/1.1 request must have exactly one Host header"));
@@ -112,7 +112,7 @@ fn key_in_header(headers: &HeaderMap) -> Option<&[u8]> {
     headers.get(API_KEY).map(HeaderValue::as_bytes)
 }
 
-/// A preflight gets its answer whatever the path: only then may the page read the 404 of the request itself.
+/// A preflight is answered whatever the path: only then may the page read the 404 of the request itself.
 fn options(app: &App, headers: &HeaderMap, found: &RouteMatch) -> Result<Response, Problem> {
     let preflight = headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     if preflight && !app.origins.allow(headers) {
@@ -135,7 +135,7 @@ fn options(app: &App, headers: &HeaderMap, found: &RouteMatch) -> Result<Respons
 }
 
 fn not_allowed(methods: String) -> Problem {
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("here is only {methods}"));
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("only {methods} is possible here"));
     match allow(methods) {
         Some(methods) => problem.with(ALLOW, methods),
         None => problem,
@@ -150,7 +150,7 @@ fn foreign() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "pages of this Origin are not allowed (http.allow_origins)")
 }
 
-/// A method as a metric label: a client cannot make new ones.
+/// The method as a metric label: a client cannot create new ones.
 fn label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -165,7 +165,7 @@ fn label(method: &Method) -> &'static str {
 }
 
 impl RouteMatch {
-    /// The row's path as a metric label; `none` keeps unknown paths from making new ones.
+    /// The row's path as a metric label; `none` keeps unknown paths from creating new ones.
     fn route(&self) -> &'static str {
         match self {
             Self::Route(Route { path, .. }, _) => path,

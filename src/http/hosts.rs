@@ -1,5 +1,5 @@
-//! Under which names the appliance may be asked for, and which hosts are of this network. A page of others whose own
-//! name suddenly leads here (DNS rebinding) is of one origin with us to its browser: the name in `Host` alone tells it.
+//! The names that clients may use for the appliance, and which hosts belong to this network. If a foreign page's own name
+//! suddenly leads here (DNS rebinding), the browser takes page and appliance for one origin: only `Host` gives it away.
 
 use std::net::IpAddr;
 
@@ -12,11 +12,11 @@ use warp::reply::Response;
 use super::problem::Problem;
 use crate::kit::log_limiter::LogLimiter;
 
-/// Endings of names that no name server of the world hands out (RFC 6762, RFC 8375, ICANN's `.internal`; `.lan` and
-/// `.fritz.box` are what routers use).
+/// Endings of names that no public name server knows (RFC 6762, RFC 8375, ICANN's `.internal`; `.lan` and `.fritz.box` are
+/// what routers use).
 const NEAR: [&str; 5] = [".local", ".lan", ".home.arpa", ".internal", ".fritz.box"];
 
-/// `http.allow_hosts`, and what is known without it.
+/// `http.allow_hosts`, and the names known without it.
 pub(super) struct Hosts {
     allowed: Vec<String>,
     /// When a refusal was last logged.
@@ -28,9 +28,9 @@ impl Hosts {
         Self { allowed: allowed.iter().map(|name| name_of(name)).collect(), said: Mutex::default() }
     }
 
-    /// Whether a request with these headers asks for us by a name of ours.
+    /// Whether a request with these headers uses one of our names.
     pub(super) async fn know(&self, headers: &HeaderMap) -> bool {
-        // HTTP/1.0 may leave it out; no browser does.
+        // HTTP/1.0 may omit it; no browser does
         let Some(host) = headers.get(HOST) else { return true };
         let Ok(host) = host.to_str().map(name_of) else { return false };
         if host.is_empty() || host.parse::<IpAddr>().is_ok() || is_name_of_this_network(&host) {
@@ -45,7 +45,7 @@ impl Hosts {
     /// The answer to a request for another name: a page for people, a problem for programs.
     pub(super) fn refuse(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Response, Problem> {
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).map(name_of).unwrap_or_default();
-        // What is no name is not repeated: neither in the log nor in a page.
+        // a text that is not a name is not repeated, neither in the log nor in a page
         let plain = host.len() <= 253 && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
         let host = if plain { host.as_str() } else { "dmx.example.com" };
         if let Some(held_back) = self.said.lock().due() {
@@ -88,8 +88,7 @@ pub(super) fn name_of(authority: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
-/// Whether this host can only be a machine near by: a private or link-local address, or a name that means nothing
-/// elsewhere.
+/// Whether this host can only be a machine nearby: a private or link-local address, or a name that means nothing elsewhere.
 pub(super) fn is_near(host: &str) -> bool {
     match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
         Ok(IpAddr::V4(address)) => address.is_private() || address.is_link_local() || address.is_loopback(),
@@ -100,7 +99,7 @@ pub(super) fn is_near(host: &str) -> bool {
     }
 }
 
-/// `localhost` is one of those without a dot.
+/// `localhost` is one: it has no dot.
 fn is_name_of_this_network(name: &str) -> bool {
     !name.is_empty() && (!name.contains(['.', ':']) || NEAR.iter().any(|ending| name.ends_with(ending)))
 }
@@ -114,7 +113,7 @@ fn node_name() -> String {
     name_of(&rustix::system::uname().nodename().to_string_lossy())
 }
 
-/// As resolv.conf(5) names them. One label alone (`search com`) would be half the world.
+/// As in resolv.conf(5). A single label (`search com`) would be half the world.
 fn search_domains() -> Vec<String> {
     let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let lines =
@@ -180,7 +179,7 @@ mod tests {
             "localhost.evil.example",
             "evil:x",
         ] {
-            // A bare word is a name of this network, `local` among them.
+            // a bare word, `local` included, is a name of this network
             assert_eq!(is_near(host), host == "local", "{host}");
         }
     }

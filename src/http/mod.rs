@@ -56,31 +56,31 @@ pub struct HttpDeps {
     pub engine: engine::Handle,
     /// Where changes come from.
     pub feed: engine::Feed,
-    /// What bodies, documents and messages are drawn from.
+    /// Budget for bodies, documents and messages.
     pub budget: Budget,
-    /// What `GET /readyz` reads out.
+    /// What `GET /readyz` reports.
     pub health: Health,
     /// What `GET /metrics` shows.
     pub metrics: Metrics,
     /// Whether the embedded broker serves (`mqttConnected`).
     pub broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
-    /// Who is there.
+    /// Devices and clients.
     pub devices: Devices,
-    /// Where the light goes and comes from.
+    /// Outputs and inputs.
     pub ports: Ports,
     /// Projects, scenes and show.
     pub library: Library,
     /// Their backups.
     pub backups: backup::Handle,
-    /// The file that people write settings into.
+    /// Where people write settings.
     pub settings_file: SettingsFile,
-    /// Where other machines reach this one now.
+    /// The addresses at which other machines reach this one now.
     pub addresses: Arc<dyn Fn() -> Addresses + Send + Sync>,
-    /// What they call this one, when anybody knows.
+    /// The name of this machine on its network, if it has one.
     pub name: Arc<dyn Fn() -> Naming + Send + Sync>,
 }
 
-/// The file that people write settings into.
+/// Where people write settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingsFile {
     /// `dmxd.toml` on the card's boot partition, which `dmxd setup` reads at each start.
@@ -99,10 +99,10 @@ impl SettingsFile {
     }
 }
 
-/// Asks what this machine is called.
+/// Asks for the name of this machine.
 pub type Naming = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
 
-/// Where other machines reach this one, as URLs.
+/// The addresses at which other machines reach this one, as URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// The app and REST.
@@ -111,41 +111,41 @@ pub struct Addresses {
     pub mqtt: Vec<String>,
 }
 
-/// Devices and clients, as the broker lends them.
+/// Devices and clients, lent by the broker.
 #[derive(Clone)]
 pub struct Devices {
     /// Everything as it is now.
     pub now: Arc<dyn Fn() -> Presence + Send + Sync>,
-    /// The list of devices, each time it is another one.
+    /// The list of devices, at each change.
     pub changes: watch::Receiver<Arc<Vec<Device>>>,
 }
 
-/// Outputs and inputs, as the rest of the house lends them.
+/// Outputs and inputs, lent by the rest of the house.
 #[derive(Clone)]
 pub struct Ports {
-    /// How each output fares.
+    /// The state of each output.
     pub outputs: Vec<watch::Receiver<PortStatus>>,
-    /// How each input fares.
+    /// The state of each input.
     pub inputs: Vec<watch::Receiver<PortStatus>>,
-    /// The USB output's ear.
+    /// Takes orders for the USB output.
     pub usb: Arc<dyn UsbOutput>,
 }
 
 /// What a person may ask of the USB output.
 pub trait UsbOutput: Send + Sync {
-    /// Look for a widget now.
+    /// Search for a widget now.
     fn look(&self);
 
-    /// Close the widget and open it anew; where it was found.
+    /// Close and reopen the widget; gives where it was found.
     fn reopen(&self) -> Pin<Box<dyn Future<Output = Result<String, NotOpened>> + Send + '_>>;
 }
 
-/// Why the USB output did not open; in words for people.
+/// Why the USB output did not open, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotOpened {
-    /// There is no such device, or the output is switched off.
+    /// There is no such device, or the output is off.
     Absent(String),
-    /// It is there and cannot be opened.
+    /// It is there, but cannot be opened.
     Failed(String),
 }
 
@@ -168,7 +168,7 @@ struct App {
     settings_file: SettingsFile,
     addresses: Arc<dyn Fn() -> Addresses + Send + Sync>,
     name: Arc<dyn Fn() -> Naming + Send + Sync>,
-    /// The turn of whoever works on a large document: read, 8 MiB may need ten times that.
+    /// Held while working on a large document: once parsed, 8 MiB may take ten times that.
     imports: Semaphore,
     hub: live::Hub,
     stop: Stop,

@@ -1,9 +1,9 @@
 //! Which pages may use us: the CORS answers of REST and the Origin check of the WebSocket.
 //!
-//! A request without `Origin` comes from no web page and is allowed; so is the page we serve ourselves, under
-//! whatever name it was opened (`hosts` has looked at that). A foreign page reads nothing, changes nothing and opens no
-//! WebSocket: bodies of any content type are accepted, so the browser's preflight alone would not hold it back.
-//! `Origin` and `Host` alone decide: browsers send `Sec-Fetch-Site` to trustworthy destinations only.
+//! A request without `Origin` comes from no web page and is allowed; so is our own page, under whatever name it was opened
+//! (`hosts` has checked that). A foreign page reads nothing, changes nothing and opens no WebSocket: since bodies of any
+//! content type are accepted, the browser's preflight alone would not stop it. `Origin` and `Host` alone decide: browsers
+//! send `Sec-Fetch-Site` to trustworthy destinations only.
 
 use warp::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -51,7 +51,7 @@ impl Origins {
         }
     }
 
-    /// Adds what lets a known page read the answer.
+    /// Adds the headers that let a known page read the answer.
     pub(super) fn mark(&self, request: &HeaderMap, answer: &mut HeaderMap) {
         match self {
             Self::Any => {
@@ -70,19 +70,19 @@ impl Origins {
         answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag, retry-after"));
     }
 
-    /// Adds what answers a preflight.
+    /// Adds the headers that answer a preflight.
     pub(super) fn mark_preflight(answer: &mut HeaderMap) {
         let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
         answer.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
         let headers = HeaderValue::from_static("content-type, x-api-key, if-none-match, if-match, authorization");
         answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, headers);
-        // Ten minutes: the longest that Chromium before version 76 took.
+        // ten minutes: the longest that Chromium before version 76 accepted
         answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }
 }
 
-/// A page of this network. Other schemes are apps on the device itself (`capacitor://localhost`) or extensions of its
-/// browser, which may be anybody's.
+/// A page of this network. Other schemes are apps on the device itself (`capacitor://localhost`) or browser extensions,
+/// which may be anybody's.
 fn is_local(origin: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let host = name_of(authority);
@@ -92,7 +92,7 @@ fn is_local(origin: &str) -> bool {
     }
 }
 
-/// A page that came from the host and port it now asks.
+/// A page that came from the host and port that it now asks.
 fn is_own(origin: &str, headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let authority = origin.split_once("://").map(|(_, authority)| authority);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-/// Where a request came from, and its hold on one of the places. Whoever keeps a clone keeps the place: a WebSocket
-/// outlives the connection's own task.
+/// Where a request came from, and its hold on a place. Whoever keeps a clone keeps the place: a WebSocket outlives the
+/// connection's own task.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) addr: SocketAddr,

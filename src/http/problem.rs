@@ -1,5 +1,5 @@
-//! The one place that makes `application/problem+json` (RFC 9457). Of a fault of ours the client sees an id, the
-//! log the cause.
+//! The only place that makes `application/problem+json` (RFC 9457). Of our own faults the client gets an id, and the log the
+//! cause.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::wire::{FieldError, Reason, Refusal};
 /// Media type of every error body.
 pub(super) const MEDIA: &str = "application/problem+json";
 
-/// An answer that is no success.
+/// An answer other than success.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
@@ -53,7 +53,7 @@ impl Problem {
         Self { status, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }
     }
 
-    /// A fault of ours: `cause` goes to the log and nowhere else.
+    /// A fault of ours: `cause` goes to the log only.
     pub(super) fn internal(cause: impl std::fmt::Display) -> Self {
         let mut problem =
             Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the appliance failed to answer; its log says why");
@@ -61,7 +61,7 @@ impl Problem {
         problem
     }
 
-    /// Cannot be done now; the same request may be sent again in a second.
+    /// Not possible now; the client may repeat the request in a second.
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
@@ -83,7 +83,7 @@ impl Problem {
             errors: &self.errors,
             correlation_id,
         };
-        // No map with foreign keys and no failing Serialize: an error cannot happen.
+        // neither maps with foreign keys nor a failing Serialize, so there is no error
         let mut response = Response::new(serde_json::to_vec(&body).unwrap_or_default().into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

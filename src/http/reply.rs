@@ -1,4 +1,4 @@
-//! Answers that are no problems: JSON, text, bytes, and bytes with an ETag.
+//! Answers other than problems: JSON, text, bytes, and bytes with an ETag.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::kit::budget::{Budget, Kind};
 use crate::kit::fingerprint::fingerprint;
 use crate::library::Tag;
 
-/// A JSON answer that no cache keeps.
+/// A JSON answer that must not be cached.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
     let body = serde_json::to_vec(value).map_err(Problem::internal)?;
     let mut response = bytes("application/json", body);
@@ -22,7 +22,7 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Result<Respons
     Ok(response)
 }
 
-/// A large JSON answer, which may wait for a slow reader: drawn from the budget until it is sent.
+/// A large JSON answer, which may wait for a slow reader: charged to the budget until it is sent.
 pub(super) fn json_held(budget: &Budget, to: IpAddr, value: &impl Serialize) -> Result<Response, Problem> {
     held("application/json", budget, to, serde_json::to_vec(value).map_err(Problem::internal)?)
 }
@@ -33,7 +33,7 @@ pub(super) fn held(media: &'static str, budget: &Budget, to: IpAddr, body: Vec<u
     Ok(bytes(media, Bytes::from_owner(Held::new(body, share))))
 }
 
-/// A 200 of any media type that no cache keeps.
+/// A 200 of any media type that must not be cached.
 pub(super) fn bytes(media: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(body.into().into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
@@ -41,12 +41,12 @@ pub(super) fn bytes(media: &'static str, body: impl Into<Bytes>) -> Response {
     response
 }
 
-/// 200, or 304 when the client has these very bytes. Caches ask each time, so that an update is seen at once.
+/// 200, or 304 if the client has these very bytes. Caches ask each time, so that an update shows at once.
 pub(super) fn tagged(media: &'static str, bytes: Bytes, request: &HeaderMap) -> Response {
     tagged_as(&format!("\"{}\"", fingerprint([&bytes[..]])), media, bytes, request)
 }
 
-/// The same with a tag that is known already.
+/// The same with a known tag.
 pub(super) fn tagged_as(etag: &str, media: &'static str, bytes: Bytes, request: &HeaderMap) -> Response {
     let fresh = request.get_all(IF_NONE_MATCH).iter().any(|value| value.to_str().is_ok_and(|v| matches(v, etag)));
     let mut response = Response::new(if fresh { Bytes::new() } else { bytes }.into());
@@ -62,7 +62,7 @@ pub(super) fn tagged_as(etag: &str, media: &'static str, bytes: Bytes, request: 
     response
 }
 
-/// 304, when the client has the document of this tag.
+/// 304, if the client has the document with this tag.
 pub(super) fn unchanged(tag: &Tag, request: &HeaderMap) -> Option<Response> {
     let known =
         request.get_all(IF_NONE_MATCH).iter().any(|value| value.to_str().is_ok_and(|v| matches(v, tag.as_str())));
@@ -76,7 +76,7 @@ pub(super) fn with_tag(mut response: Response, tag: &Tag) -> Response {
     if let Ok(tag) = HeaderValue::try_from(tag.as_str()) {
         response.headers_mut().insert(ETAG, tag);
     }
-    // A cache may keep it, but asks each time.
+    // a cache may keep it, but asks each time
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

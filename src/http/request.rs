@@ -21,17 +21,17 @@ use crate::kit::budget::{Budget, Full, Kind, Share};
 use crate::library::Expected;
 use crate::wire::JsonScan;
 
-/// Where REST takes its key.
+/// The header with the key.
 pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// The largest body, as the contract says.
+/// The largest body, as in CONTRACT.
 pub(super) const MAX_BODY: usize = 64 * 1024;
 
-/// By how much the room for a body grows that does not say how long it is. To double it would draw twice what it needs.
+/// How much room is added at a time to a body of unknown length. Doubling would draw twice what it needs.
 const STEP: usize = MAX_BODY * 8;
 
-/// How much more of a body that is too large is read and thrown away, so that its sender reads the answer: closing
-/// while bytes are unread resets the connection (RFC 9112, 9.6).
+/// How much of a body that is too large is read and discarded, so that its sender gets to read the answer: closing with
+/// unread bytes resets the connection (RFC 9112, 9.6).
 const THROWN_AWAY: usize = 8 * 1024 * 1024;
 
 /// How large a body may be, and how long it may take.
@@ -47,30 +47,30 @@ pub(super) const SMALL: Limit = Limit { bytes: MAX_BODY, patience: Duration::fro
 /// A list of scenes, a scene or a show file: 8 MiB, as much as a project may hold, at 140 kB/s: a tablet at the far end of a hall.
 pub(super) const DOCUMENT: Limit = Limit { bytes: 8 << 20, patience: Duration::from_secs(60) };
 
-/// How long what is left of a body that nobody wanted is waited for.
+/// How long to wait for the rest of a body that nobody wants.
 const REST_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Pieces of a body.
 type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
 
-/// A body, or what is still unread of it. Clones share it; one reads at a time, and the lock is nobody else's to wait for.
+/// A body, or its unread rest. Clones share it; one reads at a time, and nobody else waits for the lock.
 #[derive(Clone)]
 pub(super) struct Body(Arc<Mutex<Option<Pieces>>>);
 
 /// One request.
 pub(super) struct Request {
-    /// What its body is drawn from.
+    /// Budget for its body.
     pub(super) budget: Budget,
     pub(super) method: Method,
     pub(super) path: String,
-    /// What stands after `?`.
+    /// The part after `?`.
     pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) peer: Peer,
     pub(super) version: Version,
-    /// What stood in the place of each `{…}` in the route's path.
+    /// The segments that stand for each `{…}` in the route's path.
     pub(super) parameters: Vec<String>,
-    /// Set when this is the opening of a WebSocket.
+    /// Present if the request opens a WebSocket.
     pub(super) upgrade: Option<Ws>,
     pub(super) body: Body,
 }
@@ -86,9 +86,9 @@ impl Held {
         Self { bytes, share }
     }
 
-    /// Room for so many bytes, all of it drawn before it is there.
+    /// Room for this many bytes, all drawn before they are there.
     fn reserve(&mut self, bytes: usize) -> Result<(), Full> {
-        // A small body costs no more than its connection, and a command must not fail because others import.
+        // a small body costs no more than its connection, and a command must not fail because others import
         if bytes > MAX_BODY {
             self.share.grow_to(bytes)?;
         }
@@ -120,7 +120,7 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// warp's body stream as ours.
+/// warp's body stream, as ours.
 pub(super) fn body(pieces: impl Stream<Item = Result<impl Buf, warp::Error>> + Send + 'static) -> Body {
     let pieces = pieces.map(|piece| {
         piece.map(|mut buf| {
@@ -132,7 +132,7 @@ pub(super) fn body(pieces: impl Stream<Item = Result<impl Buf, warp::Error>> + S
 }
 
 impl Body {
-    /// The next piece; `None` at the end, and from then on.
+    /// The next piece; `None` at the end, and ever after.
     async fn next(&self) -> Option<Result<Bytes, warp::Error>> {
         let mut pieces = self.0.lock().await;
         let next = pieces.as_mut()?.next().await;
@@ -142,8 +142,8 @@ impl Body {
         next
     }
 
-    /// Reads to its end what nobody wanted, so that the connection serves on; `false` when that is not worth it, or whoever
-    /// asked first (`Expect`) would be told to send it. Bytes left unread break the connection under its sender.
+    /// Reads the rest of an unwanted body, so that the connection can go on; `false` if that is not worth it, or if it would
+    /// invite a client that asked first (`Expect`) to send it. Bytes left unread break the connection under the sender.
     pub(super) async fn is_read(&self, headers: &HeaderMap) -> bool {
         let announced = announced(headers);
         if announced.unwrap_or(0) == 0 && !headers.contains_key(TRANSFER_ENCODING) {
@@ -166,12 +166,12 @@ impl Body {
     }
 }
 
-/// What `content-length` says.
+/// The value of `content-length`.
 fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Reads an id; a text that is none names nothing.
+/// Reads an id; an invalid one names nothing.
 pub(super) fn id<T: FromStr>(text: &str, of: &str) -> Result<T, Problem> {
     text.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, format!("there is no {of} with such an id")))
 }
@@ -180,10 +180,10 @@ impl Request {
     /// The whole body.
     ///
     /// # Errors
-    /// 413 above the limit, also without a `content-length`; 408 when it takes too long; 400 when it breaks off.
+    /// 413 above the limit, even without a `content-length`; 408 if it takes too long; 400 if it breaks off.
     pub(super) async fn bytes(&mut self, limit: Limit) -> Result<Held, Problem> {
         let announced = announced(&self.headers).unwrap_or(0);
-        // Whoever asks first (RFC 9110, 10.1.1) is told before it sends.
+        // a client that asks first (RFC 9110, 10.1.1) is told before it sends
         let most = limit.bytes;
         if announced > most && (self.headers.contains_key(EXPECT) || announced > most + THROWN_AWAY) {
             return Err(too_large(most));
@@ -201,28 +201,28 @@ impl Request {
         }
     }
 
-    /// The whole small body, which is JSON with each key given once.
+    /// The whole small body: JSON with each key given once.
     ///
     /// # Errors
-    /// As [`Self::bytes`], and 422 for keys that are given twice.
+    /// As [`Self::bytes`], and 422 for repeated keys.
     pub(super) async fn json(&mut self) -> Result<Held, Problem> {
         let body = self.bytes(SMALL).await?;
         JsonScan::over(&body).each_key_once()?;
         Ok(body)
     }
 
-    /// Whether its body is announced as one that a [`SMALL`] limit takes.
+    /// Whether its body is announced as one within [`SMALL`].
     pub(super) fn is_small(&self) -> bool {
         announced(&self.headers).is_some_and(|bytes| bytes <= MAX_BODY)
     }
 
-    /// Which content it expects to edit: `If-Match` (RFC 9110, 13.1.1).
+    /// The content that it expects to edit: `If-Match` (RFC 9110, 13.1.1).
     pub(super) fn expected(&self) -> Expected {
         let mut values = self.headers.get_all(IF_MATCH).iter().peekable();
         if values.peek().is_none() {
             return Expected::Anything;
         }
-        // What is no text matches nothing, as any other unknown tag.
+        // a value that is not text matches nothing, like any unknown tag
         let tags: Vec<_> =
             values.flat_map(|value| value.to_str().unwrap_or_default().split(',')).map(str::trim).collect();
         if tags.contains(&"*") {
@@ -231,7 +231,7 @@ impl Request {
         Expected::OneOf(tags.into_iter().map(str::to_owned).collect())
     }
 
-    /// The key it brings: in the header, or behind `?token=` when it only reads, for a link sends no header.
+    /// The key: in the header or, for reading only, after `?token=`, since a link sends no header.
     pub(super) fn key(&self) -> Option<Cow<'_, [u8]>> {
         let reads = self.method == Method::GET || self.method == Method::HEAD;
         match self.headers.get(API_KEY) {
@@ -240,12 +240,12 @@ impl Request {
         }
     }
 
-    /// What stood in the place of the route's `n`th `{…}`.
+    /// The segment that stands for the route's `n`th `{…}`.
     pub(super) fn parameter(&self, n: usize) -> &str {
         self.parameters.get(n).map_or("", String::as_str)
     }
 
-    /// The id that stood there.
+    /// The id in its place.
     pub(super) fn id<T: FromStr>(&self, n: usize, of: &str) -> Result<T, Problem> {
         id(self.parameter(n), of)
     }
@@ -255,12 +255,12 @@ impl Request {
         self.asked().find_map(|(key, value)| value.filter(|_| key == name)).map(decode)
     }
 
-    /// The first value of a switch in the query; its name alone is as good as `1`.
+    /// The first value of a switch in the query; its name alone counts as `1`.
     pub(super) fn switch(&self, name: &str) -> Option<Vec<u8>> {
         self.asked().find(|(key, _)| key == name).map(|(_, value)| value.map_or_else(|| b"1".to_vec(), decode))
     }
 
-    /// What stands behind the `?`: names, percent-decoded, and their values as they were sent, if they have one.
+    /// The query: names, percent-decoded, and their values as sent, if any.
     pub(super) fn asked(&self) -> impl Iterator<Item = (String, Option<&str>)> {
         self.query.split('&').filter(|pair| !pair.is_empty()).map(|pair| match pair.split_once('=') {
             Some((name, value)) => (decoded(name), Some(value)),
@@ -287,13 +287,13 @@ fn too_large(most: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {most} bytes"))
 }
 
-/// A segment of a path, percent-decoded; what is no text then stays as it was sent.
+/// A segment of a path, percent-decoded; unchanged if the result is not text.
 pub(super) fn decoded(segment: &str) -> String {
     String::from_utf8(decode(segment)).unwrap_or_else(|_| segment.to_owned())
 }
 
-/// Percent-decoding of a query value (RFC 3986, 2.1); `+` stands for itself, as keys are made of any characters. What
-/// is no escape is kept as it is.
+/// Percent-decoding of a query value (RFC 3986, 2.1); `+` stands for itself, since keys may contain any character. Invalid
+/// escapes stay as they are.
 fn decode(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();

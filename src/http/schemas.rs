@@ -27,7 +27,7 @@ pub(super) const ALL: &[Schema] = &[
 
 /// How schemas are made from types.
 pub(super) fn settings() -> SchemaSettings {
-    // schemars' formats of integers ("uint8", …) are its own: strict validators refuse a schema with an unknown one.
+    // schemars' own formats of integers ("uint8", …) make strict validators refuse a schema
     let plain = RecursiveTransform(|schema: &mut schemars::Schema| {
         schema.remove("format");
     });
@@ -95,14 +95,14 @@ mod tests {
         prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
-            (-300i64..300).prop_map(|n| Value::from(n as f64 + 0.5)), // with a fraction: no integer to anybody
+            (-300i64..300).prop_map(|n| Value::from(n as f64 + 0.5)), // with a fraction: not an integer to anybody
             "[0-9]{0,3}".prop_map(Value::from),
             Just(json!([1])),
             Just(json!({})),
         ]
     }
 
-    /// Mostly right values, so that both verdicts are common.
+    /// Mostly valid values, so that both verdicts are common.
     fn field(right: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Option<Value>> {
         prop_oneof![12 => right.prop_map(Some), 1 => anything().prop_map(Some), 1 => Just(None)]
     }

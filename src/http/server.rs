@@ -1,7 +1,7 @@
-//! The accept loop: sockets, limits, time-outs and the graceful end. It knows nothing of routes.
+//! The accept loop: sockets, limits, time-outs and the graceful end. Knows no routes.
 //!
-//! hyper's own HTTP/1 connection is used and not hyper-util's `auto`: that one first waits, without any time
-//! limit, for bytes that tell the version, so a silent socket would hold a place for ever.
+//! It uses hyper's own HTTP/1 connection, not hyper-util's `auto`, which first waits without any time limit for bytes that
+//! tell the version: a silent socket would hold a place for ever.
 
 use std::future::poll_fn;
 use std::io;
@@ -31,22 +31,22 @@ use crate::kit::health::Health;
 use crate::kit::listen::{canonical, listen};
 use crate::kit::stop::Stop;
 
-/// Send buffer of each connection. Measured with a stalled WebSocket client: noticed after 136 messages of a
-/// broadcast with 64 KiB, after 2,830 with the kernel's default.
+/// Send buffer of each connection. A stalled WebSocket client was noticed after 136 messages of a broadcast with 64 KiB, and
+/// after 2,830 with the kernel's default.
 const SEND_BUFFER: u32 = 64 * 1024;
 
-/// How long the head of a request may take, which is also how long a kept-alive connection may idle: above the 15 s
-/// of a usual Prometheus scrape, so that scraping keeps its connection, and a bound for those who never ask.
+/// How long the head of a request may take, and a kept-alive connection may idle: above the 15 s of a usual Prometheus
+/// scrape, so that scraping keeps its connection, and a bound for silent ones.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Unacknowledged bytes for this long mean that the far end is gone (tcp(7), TCP_USER_TIMEOUT). Also ends a client
+/// How long sent bytes may stay unacknowledged until the far end counts as gone (tcp(7), TCP_USER_TIMEOUT). Also ends a client
 /// that asks and never reads.
 const DEAD_AFTER: Duration = Duration::from_secs(20);
 
-/// First keep-alive probe after this much silence; finds tablets that left the room.
+/// Silence before the first keep-alive probe, which finds tablets that have left the room.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 
-/// How long open requests may still take after the stop; the whole process has 2 s.
+/// How long open requests may still take after the stop.
 const DRAIN: Duration = Duration::from_millis(500);
 
 /// A socket that listens.
@@ -71,10 +71,10 @@ fn remedy(error: &io::Error) -> &'static str {
 }
 
 impl Listener {
-    /// Where it listens; names the port when 0 was asked for.
+    /// Where it listens; gives the real port if 0 was requested.
     ///
     /// # Errors
-    /// The kernel does not know any more.
+    /// The kernel no longer knows.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
@@ -88,8 +88,8 @@ pub fn bind(settings: &config::Http) -> Result<Listener, BindError> {
     open(SocketAddr::new(settings.host, settings.port))
 }
 
-/// Opens the socket of `http.also_port`, if there is to be one. It is a comfort (port 80 in a browser's address), so
-/// that it is missing is no reason not to start: a warning, and a problem on the board.
+/// Opens the socket of `http.also_port`, if one is set. It is a convenience (port 80 in a browser's address), so failing
+/// gives a warning and a problem on the board, and the start goes on.
 pub fn bind_also(settings: &config::Http, health: &Health) -> Option<Listener> {
     let addr = SocketAddr::new(settings.host, settings.also_port?);
     let fault = match open(addr) {
@@ -107,7 +107,7 @@ fn open(addr: SocketAddr) -> Result<Listener, BindError> {
     listen(addr, Some(SEND_BUFFER)).map(Listener).map_err(|source| BindError { addr, source })
 }
 
-/// Serves until the stop, then finishes what was asked, at most a second long. All listeners are one door.
+/// Serves until the stop, then finishes open requests within a second. All listeners are one door.
 pub async fn serve(listeners: Vec<Listener>, deps: HttpDeps, stop: Stop) {
     let max_connections = deps.settings.max_connections;
     run(listeners, App::new(deps, stop), max_connections).await;
@@ -130,7 +130,7 @@ pub(super) async fn run(listeners: Vec<Listener>, app: Arc<App>, max_connections
         }
     }
     drop(door);
-    // Every connection holds a sender, WebSockets too, which are no tasks of ours. Nothing is ever sent.
+    // Every connection holds a sender, as do WebSockets, which are not tasks of ours. Nothing is ever sent.
     if timeout(DRAIN, all_closed.recv()).await.is_err() {
         tracing::warn!(open = tasks.len(), "http_late_connections_closed");
     }
@@ -142,7 +142,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// One connection to its end: HTTP/1 with upgrades, the peer in every request's extensions.
+/// One connection to its end: HTTP/1 with upgrades, with the peer in every request's extensions.
 async fn converse(socket: TcpStream, peer: Peer, filter: Everything, mut stop: Stop) {
     let service = TowerToHyperService::new(warp::service(filter));
     let from = peer.addr;
@@ -161,7 +161,7 @@ async fn converse(socket: TcpStream, peer: Peer, filter: Everything, mut stop: S
     let ended = tokio::select! {
         ended = &mut connection => ended,
         () = stop.requested() => {
-            connection.as_mut().graceful_shutdown(); // answers what was asked, takes nothing more
+            connection.as_mut().graceful_shutdown(); // answers what was asked, and takes nothing more
             connection.await
         }
     };
@@ -175,7 +175,7 @@ struct Door {
     listeners: Vec<Listener>,
     places: Arc<Semaphore>,
     open: mpsc::Sender<()>,
-    /// When "full" was last said.
+    /// When "full" was last logged.
     said_full: Option<Instant>,
     backoff: Backoff,
 }
@@ -187,7 +187,7 @@ impl Door {
         Self { listeners, places, open, said_full: None, backoff }
     }
 
-    /// The next connection, once there is a place for it: further ones wait in the kernel's backlog. Cancel-safe.
+    /// The next connection, once there is a place for it; further ones wait in the kernel's backlog. Cancel-safe.
     async fn accept(&mut self) -> (TcpStream, Peer) {
         let permit = self.place().await;
         loop {
@@ -199,9 +199,9 @@ impl Door {
                     }
                     return (socket, Peer::new(canonical(addr), permit, self.open.clone()));
                 }
-                // The far end gave up before we took it: nothing is wrong here.
+                // The far end gave up before we accepted it: that is fine.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                // No file descriptors or memory left: it passes, and spinning would not help.
+                // Out of file descriptors or memory: it passes, and spinning would not help.
                 Err(error) => {
                     tracing::warn!(%error, "accepting a web connection failed, trying again");
                     sleep(self.backoff.pause()).await;
@@ -210,8 +210,7 @@ impl Door {
         }
     }
 
-    /// The next connection of any listener. All of them are watched. Cancel-safe: nothing is taken
-    /// before it is returned.
+    /// The next connection of any listener; all are watched. Cancel-safe: nothing is taken before it is returned.
     async fn any(&self) -> io::Result<(TcpStream, SocketAddr)> {
         poll_fn(|context| {
             let mut accepted = self.listeners.iter().map(|listener| listener.0.poll_accept(context));
@@ -229,7 +228,7 @@ impl Door {
                 self.said_full = Some(Instant::now());
                 tracing::warn!("all web connections (http.max_connections) are taken, further ones wait");
             }
-            // The semaphore is never closed; were it, the loop would ask again.
+            // the semaphore is never closed; if it were, the loop would ask again
             if let Ok(permit) = self.places.clone().acquire_owned().await {
                 return permit;
             }
@@ -238,7 +237,7 @@ impl Door {
 }
 
 fn tune(socket: &TcpStream) -> io::Result<()> {
-    socket.set_nodelay(true)?; // a change of light is small and must not wait for more (Nagle)
+    socket.set_nodelay(true)?; // a change of light is small and must not wait for more data (Nagle)
     let socket = SockRef::from(socket);
     socket.set_tcp_user_timeout(Some(DEAD_AFTER))?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE_AFTER))

@@ -193,7 +193,7 @@ fn watched(file: File) -> io::Result<AsyncFd<File>> {
     AsyncFd::new(file)
 }
 
-/// `serialport` says "no device" when another program holds it; our own opening has shown that it is there
+/// `serialport` says "no device" when another program holds it; our own opening has shown that it is there.
 fn locked(error: serialport::Error) -> io::Error {
     match error.kind() {
         serialport::ErrorKind::NoDevice => ErrorKind::ResourceBusy.into(),

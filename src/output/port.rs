@@ -269,7 +269,6 @@ impl<D: Driver> Port<D> {
     }
 
     /// Whether to read the wire back now. That takes a moment, so for a while it waits for a frame that is in no hurry.
-    /// while.
     fn proves(&self, fresh: bool) -> bool {
         Instant::now() >= if fresh { self.prove + REFRESH } else { self.prove }
     }

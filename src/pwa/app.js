@@ -1,4 +1,4 @@
-// Starts the app: words, theme, frame, the view that the address names. Everything else is in its own file.
+// Starts the app: words, theme, frame, and the view that the address names.
 
 import { away } from "./away.js";
 import { opens } from "./core/api.js";
@@ -47,9 +47,9 @@ start();
 
 async function start() {
   const brought = keyFromAddress();
-  if (brought && !desk.key) prefs.write("key", brought); // the link's first try has it
+  if (brought && !desk.key) prefs.write("key", brought); // the link's first attempt uses it
   applyTheme();
-  desk.start(); // while the words come
+  desk.start(); // while the words load
   await loadWords();
   desk.notify = (words, detail) => notices.tell(words, detail);
   void offerKey(brought);
@@ -111,7 +111,7 @@ async function loadWords() {
       use(language, await (await fetch(`/lang/${language}.json`)).json());
       break;
     } catch {
-      await new Promise((again) => setTimeout(again, AGAIN_MS)); // the link is away; there is no app without words
+      await new Promise((again) => setTimeout(again, AGAIN_MS)); // the appliance is out of reach, and there is no app without words
     }
   }
   document.documentElement.lang = language;
@@ -161,7 +161,7 @@ function show() {
   showing = new AbortController();
   main.replaceChildren(VIEWS[name](showing.signal));
   mark(main, "data-view", name);
-  desk.changed(); // without a link its controls cannot be used
+  desk.changed(); // without a link its controls cannot work
   main.scrollTop = 0;
   document.title = `${t(`nav.${name}`)} · dmxd`;
   for (const link of document.querySelectorAll("header a")) {

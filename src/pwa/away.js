@@ -1,5 +1,5 @@
-// While the link is lost, what would order something cannot be done: it looks so, a screen reader says so, and a tap says why.
-// Words may still be typed, and what works on this page alone (`data-here`) still works.
+// While the link is lost, controls of the appliance cannot work: they look it, a screen reader says it, and a tap says why.
+// Text can still be typed, and controls of this page alone (`data-here`) still work.
 
 import { h, mark } from "./core/dom.js";
 import { t } from "./core/words.js";

@@ -1,4 +1,4 @@
-// The desk: link, state, fingers and sender, put together once. Views read from it and order by it; it owns what is known.
+// The desk: link, state, fingers and sender, put together once. Views read from it and give orders through it; it owns what is known.
 
 import * as api from "./core/api.js";
 import { Link } from "./core/link.js";
@@ -79,7 +79,7 @@ class Desk {
       },
       refused: () => {
         this.notify(t("notice.refused"));
-        void this.loadScenes(); // of all commands without a drag, recalls have ids: somebody may have deleted the look
+        void this.loadScenes(); // only recalls have ids among commands without a drag: somebody may have deleted the look
       },
     });
   }
@@ -220,7 +220,7 @@ class Desk {
 
   async stopFades() {
     if (!this.usable) return this.#unusable();
-    await this.ask(api.json("POST", "/fades/stop", { patience: LATE_MS })); // what takes longer is taken back
+    await this.ask(api.json("POST", "/fades/stop", { patience: LATE_MS })); // what takes longer is cancelled
   }
 
   // Documents
@@ -246,7 +246,7 @@ class Desk {
    * @returns {Promise<{ look: Scene, done: boolean }>} The look as people know of it since; not done: it was not as it was shown.
    */
   async editLook(method, shown, body, words, below = "") {
-    await this.loadScenes(); // if there is no link, the edit itself will say so
+    await this.loadScenes(); // without a link, the edit itself will report it
     const find = () => this.scenes.find(({ id }) => id === shown.id);
     const now = find();
     if (now && differs(now, shown, body)) {
@@ -256,7 +256,7 @@ class Desk {
     const path = `/scenes/${encodeURIComponent(shown.id)}${below}`;
     const answer = await this.ask(/** @type {Promise<Scene>} */ (api.json(method, path, { body, match: this.#looksTag })), words);
     await this.loadScenes();
-    // The answer, not the list: another tablet may have changed it in between.
+    // The answer, not the list: another tablet may have changed that meanwhile.
     return { look: answer?.id === shown.id ? answer : (find() ?? shown), done: true };
   }
 
@@ -298,7 +298,7 @@ class Desk {
    * @returns {Promise<T | null>}
    */
   async ask(promise, done = "", known = {}) {
-    if (done !== null) this.notify(""); // what was said of an earlier try
+    if (done !== null) this.notify(""); // the words about an earlier attempt
     try {
       const answer = await promise;
       if (done) this.notify(done);
@@ -367,7 +367,7 @@ class Desk {
   #move(group, fields, phase) {
     const last = phase === "end";
     if (phase === "drop") each(group, fields, (key) => this.#touch.letGo(key, now()));
-    else if (last && !this.usable) each(group, fields, (key) => this.#touch.drop(key)); // nothing of it is on its way
+    else if (last && !this.usable) each(group, fields, (key) => this.#touch.drop(key)); // none of it is on its way
     else if (this.usable) each(group, fields, (key, value) => this.#touch.hold(key, value, this.#truth(key)));
     if (phase === "drag" || last) {
       if (!this.usable) return this.#unusable();

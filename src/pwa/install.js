@@ -1,9 +1,9 @@
-// The service worker, where a page may have one. A new version waits until somebody takes it.
+// The service worker, where a page may have one. A new version waits until somebody accepts it.
 
 /** @type {ServiceWorkerRegistration | null} */
 let registration = null;
 
-const workers = () => ("serviceWorker" in navigator ? navigator.serviceWorker : null); // none on plain http
+const workers = () => ("serviceWorker" in navigator ? navigator.serviceWorker : null); // there is none on plain http
 
 /**
  * Looks whether the appliance has other files than this page was made of, and has them fetched. Call it at the start, and
@@ -19,7 +19,7 @@ export async function lookForNew(offer) {
   if (!next) return;
   registration = next;
   if (next.waiting && all.controller) offer(apply);
-  if (known === next) return; // its news is heard already
+  if (known === next) return; // it is already listened to
   next.addEventListener("updatefound", () => {
     const fresh = next.installing;
     fresh?.addEventListener("statechange", () => fresh.state === "installed" && all.controller && offer(apply));

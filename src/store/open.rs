@@ -202,7 +202,7 @@ fn start(core: &Arc<Core>, journal: Option<Journal>, start: Start) {
     spawn("store-keeper", move || keeper.run());
 }
 
-/// each thread ends by itself when the store stops; nobody has to wait for it
+/// Each thread ends by itself when the store stops; nobody has to wait for it.
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) {
     if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(run) {
         tracing::error!(name, %error, "starting a thread of the store");

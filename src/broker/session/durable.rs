@@ -248,7 +248,7 @@ impl Session {
     }
 }
 
-/// format, what the client still has to answer, packet id (2), QoS, length of the topic (2), topic, payload
+/// Format, what the client still has to answer, packet id (2), QoS, length of the topic (2), topic, payload.
 fn encode(kept: &Kept<'_>) -> Vec<u8> {
     let Letter { topic, payload, qos, .. } = kept.letter;
     let mut bytes = vec![FORMAT, kept.awaited];

@@ -137,7 +137,7 @@ impl Inbound {
         self.steps.push_back(step);
     }
 
-    /// the store keeps order, so a message may go there at once if all before it have
+    /// The store keeps order, so a message may go there at once if all before it have.
     async fn retain(&mut self, hub: &Arc<Hub>, publish: Publish) -> Step {
         let at_once = self.steps.iter().all(|step| matches!(step.wait, Wait::Written(_)));
         if !at_once {

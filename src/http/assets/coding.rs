@@ -21,7 +21,7 @@ impl Coding {
         }
     }
 
-    /// How much a client likes it, in thousandths; 0 = not at all.
+    /// How much a client wants it, in thousandths; 0 = not at all.
     fn weight(self, wishes: &[(String, u16)]) -> u16 {
         let wished = |name: &str| wishes.iter().find(|(wish, _)| wish == name).map(|&(_, weight)| weight);
         let named = match self {
@@ -29,13 +29,13 @@ impl Coding {
             Self::Gzip => wished("gzip").or_else(|| wished("x-gzip")),
             Self::Identity => wished("identity"),
         };
-        // The plain form is welcome unless it is ruled out, but comes after everything that is asked for.
+        // the plain form is acceptable unless ruled out, but comes after everything that is asked for
         named.or_else(|| wished("*")).unwrap_or(u16::from(self == Self::Identity))
     }
 }
 
-/// The form that a client likes best among those that there are, given in our own order; `None` when it takes none.
-/// Who says nothing gets the plain one: it may be a script that expects just that.
+/// The form that a client wants most of those that exist, given in our own order; `None` if it accepts none. Without a
+/// preference it is the plain one: the client may be a script that expects just that.
 pub(super) fn choose(request: &HeaderMap, there: impl IntoIterator<Item = Coding>) -> Option<Coding> {
     let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let wishes: Vec<_> = values.flat_map(|value| value.split(',')).filter_map(wish).collect();
@@ -44,7 +44,7 @@ pub(super) fn choose(request: &HeaderMap, there: impl IntoIterator<Item = Coding
     best.map(|(_, coding)| coding)
 }
 
-/// `gzip;q=0.5`; one that cannot be read is not there.
+/// `gzip;q=0.5`; an unreadable one does not count.
 fn wish(text: &str) -> Option<(String, u16)> {
     let mut parts = text.split(';').map(str::trim);
     let name = parts.next()?.to_ascii_lowercase();
@@ -55,7 +55,7 @@ fn wish(text: &str) -> Option<(String, u16)> {
     (!name.is_empty()).then_some((name, weight))
 }
 
-/// RFC 9110, 12.4.2: 0 to 1 with three digits at the most.
+/// RFC 9110, 12.4.2: 0 to 1, with at most three digits.
 fn thousandths(q: &str) -> Option<u16> {
     let (whole, rest) = q.split_once('.').unwrap_or((q, ""));
     let is_number = matches!(whole, "0" | "1") && rest.len() <= 3 && rest.bytes().all(|b| b.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! `http.ui_dir`: the app from a folder, read anew for each request. For designing it, not for shows.
+//! `http.ui_dir`: the app from a folder, read anew for each request. For working on it, not for shows.
 
 use std::fs;
 use std::io;
@@ -8,24 +8,24 @@ use warp::hyper::body::Bytes;
 
 use super::kind;
 
-/// What stands at an address now. `None`: nothing that the app would have.
+/// What is at an address now. `None`: nothing that belongs to the app.
 pub(super) fn read(root: &Path, address: &str) -> io::Result<Option<(&'static str, Bytes)>> {
     let Some((media, path)) = locate(root, address) else { return Ok(None) };
     Ok(Some((media, fs::read(path)?.into())))
 }
 
-/// Whether there is something at an address.
+/// Whether anything is at an address.
 pub(super) fn has(root: &Path, address: &str) -> bool {
     locate(root, address).is_some()
 }
 
-/// Every address and what stands there, in the order of addresses.
+/// Every address and its content, in the order of addresses.
 pub(super) fn all(root: &Path) -> io::Result<Vec<(String, Bytes)>> {
     let (mut found, mut folders) = (Vec::new(), vec![String::new()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(root.join(&folder))? {
             let entry = entry?;
-            // A name that is no text is none of the app's.
+            // a name that is not text does not belong to the app
             let Ok(name) = entry.file_name().into_string() else { continue };
             let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
             if entry.file_type()?.is_dir() {

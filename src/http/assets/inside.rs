@@ -1,4 +1,4 @@
-//! The app inside the program, as `build.rs` put it there: each file plain and, where that is smaller, compressed.
+//! The app inside the program, as `build.rs` embedded it: each file plain and, where that is smaller, compressed.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -38,7 +38,7 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static [u8])> {
     BY_ADDRESS.values().map(|(file, _)| (file.address, file.plain))
 }
 
-/// A file in the form that the client likes best, or 304 when it has that.
+/// A file in the form that the client wants most, or 304 if it has that.
 pub(super) fn answer(address: &str, request: &HeaderMap) -> Result<Response, Problem> {
     let (file, print) = BY_ADDRESS.get(address).ok_or_else(missing)?;
     let forms = [(Coding::Brotli, file.brotli), (Coding::Gzip, file.gzip), (Coding::Identity, Some(file.plain))];

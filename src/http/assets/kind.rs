@@ -1,15 +1,15 @@
-//! Which files below `src/pwa` belong to the app, where they are served and as what. `build.rs` shares this file: what
-//! the program carries and what `http.ui_dir` serves follow the same rules.
+//! Which files below `src/pwa` belong to the app, their addresses and types. `build.rs` shares this file, so the program
+//! and `http.ui_dir` follow the same rules.
 
-/// The address of a file, by its path from the app's folder with `/` between names; `None` when it is not served:
-/// tests, tools' folders and their settings.
+/// The address of a file, by its path from the app's folder with `/` between names; `None` if it is not served: tests,
+/// folders of tools and their settings.
 pub(super) fn address(path: &str) -> Option<String> {
     let mut names = path.split('/').peekable();
     let mut file = path;
     while let Some(name) = names.next() {
         let is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
         let is_folder = names.peek().is_some();
-        // A name that starts with a dot is hidden, or leads out of the folder.
+        // a name that starts with a dot is hidden, or leads out of the folder
         if name.is_empty()
             || !is_plain
             || name.starts_with('.')
@@ -27,7 +27,7 @@ pub(super) fn address(path: &str) -> Option<String> {
     }
 }
 
-/// The media type, by the ending of a name.
+/// The media type, by a name's ending.
 pub(super) fn media(path: &str) -> Option<&'static str> {
     Some(match path.rsplit_once('.')?.1 {
         "html" => "text/html; charset=utf-8",

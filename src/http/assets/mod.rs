@@ -1,4 +1,4 @@
-//! The tablet app's files: inside the program, or from `http.ui_dir` while it is designed.
+//! The tablet app's files: inside the program, or from `http.ui_dir` while somebody works on them.
 
 mod coding;
 mod folder;
@@ -26,13 +26,13 @@ pub(super) enum Assets {
     Folder(PathBuf),
 }
 
-/// What a service worker keeps for the time without the appliance.
+/// What a service worker keeps for when the appliance is away.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "Shell", description = "The files of the app and a version that changes when one of them does.")]
 pub(super) struct Shell {
-    /// Of all files together, also those that are not listed.
+    /// Of all files together, including those not listed.
     version: String,
-    /// Addresses. The worker itself is none of them: it must come from the appliance each time.
+    /// Addresses. The worker itself is not listed: it must come from the appliance each time.
     files: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ impl Assets {
         }
     }
 
-    /// What there is.
+    /// All files.
     pub(super) async fn shell(&self) -> Result<Shell, Problem> {
         match self {
             Self::Inside => Ok(Shell::of(inside::all())),
@@ -64,7 +64,7 @@ impl Assets {
         }
     }
 
-    /// A file of the app, with the headers that keep it among its own.
+    /// A file of the app, with the headers that keep other pages out.
     pub(super) async fn answer(&self, address: &str, request: &HeaderMap) -> Result<Response, Problem> {
         let mut response = match self {
             Self::Inside => inside::answer(address, request)?,
@@ -95,7 +95,7 @@ impl Shell {
     }
 }
 
-/// Where the service worker is; its address decides what it may answer for.
+/// The service worker's address, which decides which requests it may answer.
 const WORKER: &str = "/sw.js";
 
 fn missing() -> Problem {
@@ -106,7 +106,7 @@ fn missing() -> Problem {
 const POLICY: &str =
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The policy, with the appliance's own WebSocket by name: to Safari before 15.4 'self' is http only.
+/// The policy, with the appliance's own WebSocket by name: for Safari before 15.4, 'self' means http only.
 fn policy(request: &HeaderMap) -> HeaderValue {
     let host = request.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| is_plain(host));
     let named = host
@@ -114,7 +114,7 @@ fn policy(request: &HeaderMap) -> HeaderValue {
     named.unwrap_or(HeaderValue::from_static(POLICY))
 }
 
-/// A name or IPv4 address and perhaps a port: nothing that ends a source or a directive. CSP has no form for IPv6.
+/// A name or IPv4 address and perhaps a port: nothing that could end a source or a directive. CSP has no form for IPv6.
 fn is_plain(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'))
 }

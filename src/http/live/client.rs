@@ -1,4 +1,4 @@
-//! One WebSocket client: its socket, what it has heard and what it asked.
+//! One WebSocket client: its socket, what it has received and what it asked for.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -24,28 +24,28 @@ use crate::wire::{Reason, Refusal};
 
 use super::super::peer::Peer;
 
-/// How often a client is pinged. One that was not heard since the last ping is gone: a sleeping tablet is noticed
-/// within 40 s, which is shorter than the 60 s after which common proxies cut an idle connection.
+/// How often a client is pinged. If nothing came from it since the last ping, it is gone: a sleeping tablet is noticed within
+/// 40 s, less than the 60 s after which common proxies cut an idle connection.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
-/// Changes that are handed to the socket together: about 13 kB, which fits its buffer.
+/// Changes handed to the socket at a time: about 13 kB, which fit its buffer.
 const TOGETHER: usize = 64;
 
-/// How long a closed client may take to read what it was sent and say goodbye. It costs nobody else anything.
+/// How long a closed client may take to read what it was sent and say goodbye. Nobody else waits for that.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// Why a client's time is over.
+/// Why a client is disconnected.
 #[derive(Debug)]
 enum End {
     /// It said goodbye.
     Closed,
     /// Its socket broke.
     Gone,
-    /// It did not take a message in time.
+    /// It did not accept a message in time.
     Slow,
     /// No sign of life since the last ping.
     Silent,
-    /// It sent more than a message may have.
+    /// Its message was too large.
     TooLarge,
     /// It broke the protocol.
     Broken(warp::Error),
@@ -61,7 +61,7 @@ pub(super) struct Client {
     hub: Hub,
     news: broadcast::Receiver<Arc<News>>,
     devices: watch::Receiver<Message>,
-    /// `seq` of the last change it was told.
+    /// `seq` of the last change it received.
     told: u64,
     stop: Stop,
     peer: Peer,
@@ -70,7 +70,7 @@ pub(super) struct Client {
     place: Place,
     /// What its pings tell of its clock.
     clock: Clock,
-    /// Since the last ping.
+    /// Something arrived since the last ping.
     heard: bool,
     _counted: Counted,
 }
@@ -110,7 +110,7 @@ impl Client {
 
     pub(super) async fn run(mut self) {
         let (commands, waiting) = mpsc::channel(sets::IN_FLIGHT);
-        // Full means that the submitter waits for this very task, which takes what was given whenever it waits itself.
+        // When full, the submitter waits for this very task, which keeps receiving whenever it waits itself.
         let (give, given) = mpsc::channel(1);
         let mut submitter = pin!(sets::submit(self.hub.clone(), waiting, give));
         let end = tokio::select! {
@@ -118,9 +118,9 @@ impl Client {
             () = &mut submitter => End::Gone, // it ends only after its senders
         };
         let Self { socket, hub, peer, stop, news, _counted, .. } = self;
-        drop((news, _counted)); // from here on it is no client any more
+        drop((news, _counted)); // from here on it no longer counts as a client
         end.report(&hub.metrics, peer.addr);
-        // What it sent before it went still counts.
+        // What it sent before it left still counts.
         tokio::join!(close(socket, end, stop), submitter);
     }
 
@@ -133,7 +133,7 @@ impl Client {
             Err(end) => Err(end),
         };
         while done.is_ok() {
-            // Each arm is cancel-safe: receivers, a reservation, a tick, a stream's next item.
+            // each arm is cancel-safe: receivers, a reservation, a tick, a stream's next item
             done = tokio::select! {
                 () = self.stop.requested() => Err(End::Stopping),
                 () = self.place.replaced() => Err(End::Replaced),
@@ -157,20 +157,20 @@ impl Client {
         done.err().unwrap_or(End::Gone)
     }
 
-    /// Everything anew, from a state that is not older than the next change heard.
+    /// Everything anew, from a state that is not older than the next change received.
     async fn resync(&mut self, answers: &mut Answers) -> Result<(), End> {
         let (news, state) = self.hub.join();
         self.news = news;
         self.told = state.seq;
         self.send(answers.known()).await?;
-        // One by one: 64 full universes are more than a slow radio takes in the time of one message.
+        // one by one: 64 full universes are more than a slow radio takes in the time of one message
         for message in wire::snapshot(&state) {
             self.send(vec![message]).await?;
         }
         Ok(())
     }
 
-    /// Passes on a change and those that wait behind it; who caused one has its answer first.
+    /// Sends a change and those that wait behind it; a client that caused one gets its answer first.
     async fn tell(&mut self, first: Result<Arc<News>, RecvError>, answers: &mut Answers) -> Result<(), End> {
         let mut next = match first {
             Ok(news) => Some(news),
@@ -188,7 +188,7 @@ impl Client {
                 self.told = news.seq;
                 batch.push(news);
             }
-            // Lagged or closed shows again at the next recv().
+            // Lagged or Closed shows again at the next recv()
             next = if batch.len() < TOGETHER { self.news.try_recv().ok() } else { None };
         }
         let mut messages = answers.known();
@@ -234,7 +234,7 @@ impl Client {
         self.send(vec![Message::ping(&b""[..])]).await
     }
 
-    /// Takes one message; a command is handed back.
+    /// Takes one message; hands a command back.
     async fn hear(&mut self, message: Option<Result<Message, warp::Error>>) -> Result<Option<Set>, End> {
         if self.place.is_lost() {
             return Err(End::Replaced); // what the old socket still brings is late
@@ -249,7 +249,7 @@ impl Client {
             return Err(End::Closed);
         }
         if !message.is_text() && !message.is_binary() {
-            return Ok(None); // ping and pong: tungstenite answers the one, the other is the sign of life
+            return Ok(None); // ping and pong: tungstenite answers a ping, and a pong is the sign of life
         }
         match wire::read(&message) {
             Ok(Incoming::Command(kind)) => {
@@ -282,7 +282,7 @@ impl Client {
         Sender { client, behind_ms: self.clock.behind_ms() }
     }
 
-    /// Hands in what moves the desk: at once, past all commands that wait; the broadcast is the answer.
+    /// Hands in what moves the desk: at once, past all waiting commands; the broadcast is the answer.
     async fn control(&mut self, asked: Asked<'_>) -> Result<(), End> {
         match self.hub.intake.take(asked, &self.sender()).await {
             Ok(_) => Ok(()),
@@ -296,7 +296,7 @@ impl Client {
             Some(Error::Capacity(_)) => {
                 let limit = format!("a message may have {} bytes", super::MAX_MESSAGE);
                 let refusal = Refusal::whole(Reason::ValidationFailed, limit);
-                // Err: it will not hear the close either.
+                // Err: then it will not receive the close either
                 let _ = self.send(vec![wire::error(&refusal)]).await;
                 End::TooLarge
             }
@@ -307,7 +307,7 @@ impl Client {
 }
 
 impl End {
-    /// Close code (RFC 6455, 7.4.1; 1013 from IANA's registry) and reason, when there is somebody to tell.
+    /// Close code (RFC 6455, 7.4.1; 1013 from IANA's registry) and reason, if there is anybody to tell.
     fn words(&self) -> Option<(u16, &'static str)> {
         match self {
             Self::Closed | Self::Gone => None,
@@ -342,7 +342,7 @@ async fn close(socket: WebSocket, end: End, mut stop: Stop) {
     let stopping = stop.is_requested();
     let patience = if stopping { SEND_PATIENCE } else { GOODBYE };
     tokio::select! {
-        _ = timeout(patience, say_goodbye(socket, end)) => {} // Err: it does not listen any more
+        _ = timeout(patience, say_goodbye(socket, end)) => {} // Err: it no longer listens
         () = stop.requested(), if !stopping => {}
     }
 }
@@ -350,14 +350,14 @@ async fn close(socket: WebSocket, end: End, mut stop: Stop) {
 async fn say_goodbye(mut socket: WebSocket, end: End) {
     let told = match end.words() {
         Some((code, reason)) => socket.send(Message::close_with(code, reason)).await.is_ok(),
-        None => matches!(end, End::Closed), // reading on sends the answer to its goodbye
+        None => matches!(end, End::Closed), // reading on also answers its goodbye
     };
     if told {
         wait_for_close(&mut socket).await;
     }
 }
 
-/// Reads on until the far end has closed too, so that it reads our last words before the socket is gone.
+/// Reads on until the far end has closed too, so that it can read our last words before the socket is gone.
 pub(super) async fn wait_for_close(socket: &mut WebSocket) {
     while let Some(Ok(_)) = socket.next().await {}
 }

@@ -1,4 +1,4 @@
-//! The hub: turns each change into text once and hands the same bytes to every client.
+//! The hub: turns each change into text once, and hands the same bytes to every client.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::kit::stop::Stop;
 use crate::metrics;
 use crate::wire::Device;
 
-/// Changes a client may be behind, as many as the feed keeps for us: 0.4 s at 20,000 commands a second. One that is
-/// further behind gets a fresh snapshot instead of what it missed.
+/// Changes that a client may lag, as many as the feed keeps for us: 0.4 s at 20,000 commands a second. One that lags more
+/// gets a fresh snapshot instead of what it missed.
 const NEWS: usize = 8192;
 
 /// One change, ready to send.
@@ -30,23 +30,23 @@ pub(super) struct News {
     /// When the change was written.
     pub(super) at: Instant,
     pub(super) messages: Vec<Message>,
-    /// Of several in a row the newest is enough.
+    /// If several follow each other, only the newest is sent.
     pub(super) desk: Option<Message>,
 }
 
-/// Where clients hear of changes and put commands. Clones share one hub.
+/// Where clients receive changes and hand in commands. Clones share one hub.
 #[derive(Clone)]
 pub(in super::super) struct Hub {
     feed: Feed,
     news: broadcast::Sender<Arc<News>>,
     devices: watch::Receiver<Arc<Vec<Device>>>,
-    /// The same, ready to send: a client that is late hears of the newest only.
+    /// The same, ready to send: a client that lags gets only the newest.
     devices_text: watch::Sender<Message>,
     pub(super) intake: Intake,
     /// Connections so far.
     connections: Arc<AtomicU64>,
     pub(super) sessions: Sessions,
-    /// What waiting commands are drawn from.
+    /// Budget for waiting commands.
     pub(super) budget: Budget,
     pub(super) metrics: metrics::Http,
 }
@@ -68,7 +68,7 @@ impl Hub {
         Self { feed, news, devices, devices_text, intake, connections, sessions, budget, metrics }
     }
 
-    /// The number of a connection, its own.
+    /// A new number for a connection.
     pub(super) fn number(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed)
     }
@@ -95,7 +95,7 @@ impl Hub {
                 };
                 match change {
                     Ok(update) => pass_on(&news, &update),
-                    // Clients see the gap in `seq` at the next change and take a fresh state.
+                    // clients see the gap in `seq` at the next change, and take a fresh state
                     Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "ws_hub_late"),
                     Err(RecvError::Closed) => break,
                 }
@@ -103,13 +103,13 @@ impl Hub {
         }
     }
 
-    /// A place to hear who is there.
+    /// Receives the list of devices at each change.
     pub(super) fn devices(&self) -> watch::Receiver<Message> {
         self.devices_text.subscribe()
     }
 
-    /// A place to hear the changes, and a state that is not older than the first of them: news whose `seq` is not
-    /// above the state's is old. The order matters: listen first, look then.
+    /// Receives changes, with a state that is not older than the first of them: skip news whose `seq` is not above the
+    /// state's. The order matters: listen first, then look.
     pub(super) fn join(&self) -> (broadcast::Receiver<Arc<News>>, Arc<State>) {
         let news = self.news.subscribe();
         (news, self.feed.state())
@@ -118,7 +118,7 @@ impl Hub {
 
 #[cfg(test)]
 impl Hub {
-    /// Lets clients hear of a change as if they had missed all before it.
+    /// Lets clients receive a change as if they had missed all before it.
     pub(in super::super) fn skip_to(&self, seq: u64) {
         let news = News { seq, at: Instant::now(), messages: vec![Message::text("never sent")], desk: None };
         self.news.send(Arc::new(news)).unwrap();
@@ -126,12 +126,12 @@ impl Hub {
 }
 
 fn pass_on(news: &broadcast::Sender<Arc<News>>, update: &Update) {
-    // Whoever joins after this look takes a state that has this change already.
+    // a client that joins after this look takes a state that has this change already
     if news.receiver_count() == 0 {
         return;
     }
     let messages = wire::change(&update.change, &update.state);
     let desk = wire::changed_desk(&update.change, &update.state);
-    // Err: the last client has just gone.
+    // Err: the last client has just left
     let _ = news.send(Arc::new(News { seq: update.change.seq, at: update.at, messages, desk }));
 }

@@ -20,22 +20,22 @@ use crate::kit::stop::Stop;
 pub(super) use hub::{Hub, HubDeps};
 pub(super) use sessions::LONGEST as LONGEST_SESSION;
 
-/// The largest message a client may send: as a REST body. A larger one gets an `err` and the close code 1009
-/// (RFC 6455, 7.4.1: too big to process), since what follows in the stream is still the same message.
+/// The largest message from a client, the same as a REST body. A larger one gets an `err` and the close code 1009 (RFC 6455,
+/// 7.4.1: too big to process), since what follows in the stream still belongs to it.
 pub(super) const MAX_MESSAGE: usize = super::request::MAX_BODY;
 
 /// How long a socket may take for a message (CONTRACT, section 4).
 const SEND_PATIENCE: Duration = Duration::from_millis(200);
 
-/// What one connection holds in buffers, measured: 134 kB, nearly all of it to read into.
+/// Buffers of one connection, measured: 134 kB, nearly all of it for reading.
 pub(super) const SOCKET_BYTES: usize = 134_000;
 
-/// Serves one client to its end. `session`: the page that it speaks for.
+/// Serves one client to its end. `session`: the page that it belongs to.
 pub(super) async fn serve(socket: WebSocket, hub: Hub, stop: Stop, peer: Peer, session: Option<Vec<u8>>) {
     client::Client::new(socket, hub, stop, peer, session.as_deref()).run().await;
 }
 
-/// Tells a client without a right key so, and closes: a browser cannot read the status of a refused handshake.
+/// Tells a client without a right key why, and closes: a browser cannot read the status of a refused handshake.
 pub(super) async fn refuse(mut socket: WebSocket, _peer: Peer) {
     let told = async {
         socket.send(Message::text(r#"{"type":"err","code":401}"#)).await?;
@@ -43,6 +43,6 @@ pub(super) async fn refuse(mut socket: WebSocket, _peer: Peer) {
         client::wait_for_close(&mut socket).await;
         Ok::<_, warp::Error>(())
     };
-    // A client that is gone or does not listen has no use for the reason.
+    // a client that is gone or does not listen has no use for the reason
     let _ = timeout(Duration::from_secs(1), told).await;
 }

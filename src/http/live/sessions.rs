@@ -1,5 +1,5 @@
-//! Which connection speaks for a page. A page that comes back by a new socket takes the place of its old one: what that still
-//! has on the way is late, and would undo what was done since.
+//! Which connection speaks for a page. When a page reconnects, its new socket replaces the old one: commands still under way
+//! on that one are late, and would undo what was done since.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -8,23 +8,23 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-/// Who speaks for whom. Clones share it.
+/// Which connection speaks for which page. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Sessions(Arc<Mutex<HashMap<Name, Speaker>>>);
 
 /// Longest name of a page, in bytes; ours is a ULID.
 pub(in super::super) const LONGEST: usize = 64;
 
-/// What a page calls itself: any bytes.
+/// The name that a page gives itself: any bytes.
 type Name = Arc<[u8]>;
 
-/// The connection that speaks for a page, and how it is told that another one does.
+/// The connection that speaks for a page, and how to tell it that another one does.
 struct Speaker {
     number: u64,
     replaced: oneshot::Sender<()>,
 }
 
-/// A connection's place as the one that speaks for its page; or for nobody, when that has no name.
+/// Makes a connection the one that speaks for its page; for none if that has no name.
 pub(super) struct Place(Option<Named>);
 
 struct Named {
@@ -35,13 +35,13 @@ struct Named {
 }
 
 impl Sessions {
-    /// From now on connection `number` speaks for that page, and no other.
+    /// From now on only connection `number` speaks for that page.
     pub(super) fn take(&self, name: Option<&[u8]>, number: u64) -> Place {
         let Some(name) = name else { return Place(None) };
         let (name, (told, replaced)) = (Name::from(name), oneshot::channel());
         let before = self.with(|speakers| speakers.insert(name.clone(), Speaker { number, replaced: told }));
         if let Some(before) = before {
-            let _ = before.replaced.send(()); // Err: it has just gone by itself
+            let _ = before.replaced.send(()); // Err: it has just left by itself
         }
         Place(Some(Named { sessions: self.clone(), name, number, replaced }))
     }
@@ -60,7 +60,7 @@ impl Place {
         }
     }
 
-    /// Whether another one does.
+    /// Whether another connection does.
     pub(super) fn is_lost(&mut self) -> bool {
         self.0.as_mut().is_some_and(|named| !matches!(named.replaced.try_recv(), Err(TryRecvError::Empty)))
     }
@@ -90,7 +90,7 @@ mod tests {
         assert!(first.replaced().now_or_never().is_none());
         let mut second = sessions.take(Some(b"a"), 4);
         assert!(first.replaced().now_or_never().is_some());
-        drop(first); // does not take the place of the second with it
+        drop(first); // does not remove the second one's place
         let _third = sessions.take(Some(b"a"), 5);
         assert!(second.is_lost());
         for place in [&mut other, &mut nameless] {

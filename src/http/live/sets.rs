@@ -1,4 +1,4 @@
-//! Commands of one client on their way: handed in in the order they came, outcomes awaited together.
+//! Commands of one client on their way: handed in in the order they came, with their outcomes awaited together.
 
 use std::future::pending;
 
@@ -18,8 +18,8 @@ use crate::kit::budget::Share;
 use crate::kit::clock;
 use crate::wire::{Ack, Object, Refusal};
 
-/// Commands of one client that wait for the engine or for their outcome. When all places are taken, its socket is
-/// not read until one is free: TCP holds the client back.
+/// Commands of one client that wait for the engine or for their outcome. When all places are taken, its socket is not read
+/// until one is free: TCP then holds the client back.
 pub(super) const IN_FLIGHT: usize = 64;
 
 /// A command of a client.
@@ -35,8 +35,8 @@ pub(super) struct Set {
 /// What was handed in.
 pub(super) type Given = (Kind, Result<PendingOutcome, Refusal>);
 
-/// Hands in what comes until `commands` is closed. What was put into the queue is in `given` before the client's task does
-/// anything else, and so before it hears of the change.
+/// Hands in what comes until `commands` is closed. Whatever is in the queue is in `given` before the client's task does
+/// anything else, and so before it receives the change.
 pub(super) async fn submit(hub: Hub, mut commands: mpsc::Receiver<Set>, given: mpsc::Sender<Given>) {
     loop {
         let place = given.reserve().await.ok(); // Err: the client is gone; what it sent still counts
@@ -45,9 +45,9 @@ pub(super) async fn submit(hub: Hub, mut commands: mpsc::Receiver<Set>, given: m
             Kind::Set => Asked::Set(&body),
             Kind::Unified => Asked::Unified(&body),
         };
-        // Counted from its arrival: those that wait behind one another do not add up.
+        // counted from its arrival, so that waiting times of commands behind each other do not add up
         let taken = hub.intake.take_until(asked, &sender, arrived + PATIENCE).await;
-        drop(share); // the engine's queue has what is left of it
+        drop(share); // the engine's queue gets the rest of that time
         if let Some(place) = place {
             place.send((kind, taken));
         }
@@ -57,7 +57,7 @@ pub(super) async fn submit(hub: Hub, mut commands: mpsc::Receiver<Set>, given: m
 /// Answers to come.
 pub(super) struct Answers {
     given: mpsc::Receiver<Given>,
-    /// `None` when the broadcast is the answer.
+    /// `None` if the broadcast is the answer.
     pending: FuturesUnordered<BoxFuture<'static, Option<Message>>>,
 }
 
@@ -79,13 +79,13 @@ impl Answers {
         }
     }
 
-    /// Those that are known by now: the engine answers before anybody hears of the change, so that those of all changes
-    /// that were heard of are among them.
+    /// Those known by now. The engine answers before anybody receives the change, so the answers to all changes received so far
+    /// are among them.
     pub(super) fn known(&mut self) -> Vec<Message> {
         while let Ok(given) = self.given.try_recv() {
             self.pending.push(answer(given).boxed());
         }
-        // Unconstrained: what is known is looked at also when the task has used up its turn.
+        // unconstrained: known answers count even when the task has used up its turn
         let next = || unconstrained(self.pending.next()).now_or_never().flatten();
         std::iter::from_fn(next).flatten().collect()
     }
@@ -100,8 +100,8 @@ pub(super) fn refused(kind: Kind, body: &[u8], refusal: Refusal) -> Message {
     }
 }
 
-/// Waits for the outcome; no message when the broadcast is the answer, and none of a unified command that was not taken
-/// because of the stop.
+/// Waits for the outcome; gives no message if the broadcast is the answer, or for a unified command that the stop kept
+/// out.
 async fn answer((kind, taken): Given) -> Option<Message> {
     match (kind, taken) {
         (Kind::Set, Err(refusal)) => Some(wire::error(&refusal)),

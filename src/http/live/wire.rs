@@ -29,7 +29,7 @@ enum Outgoing<'a> {
     },
 }
 
-/// How it is answered.
+/// How a command is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A colour: by its broadcast, or by an `err`.
@@ -43,7 +43,7 @@ pub(super) enum Kind {
 pub(super) enum Incoming {
     /// A colour or a unified command, which is read where it is taken.
     Command(Kind),
-    /// What moves the desk, likewise.
+    /// Moves the desk, likewise.
     Blackout,
     Master,
     /// With the answer's `ts`: the client's own as it wrote it, else the server's clock.
@@ -51,7 +51,7 @@ pub(super) enum Incoming {
 }
 
 fn text(message: &impl Serialize) -> Message {
-    // No map with foreign keys and no failing Serialize: an error cannot happen.
+    // neither maps with foreign keys nor a failing Serialize, so there is no error
     Message::text(serde_json::to_string(message).unwrap_or_default())
 }
 
@@ -64,13 +64,13 @@ fn desk(state: &State) -> Message {
     text(&Outgoing::Desk(&DeskView::from(state)))
 }
 
-/// Everything, as a client gets it at once: `state`, a full `state.update` per known universe, `desk`.
+/// Everything that a client gets at first: `state`, a full `state.update` per known universe, `desk`.
 pub(super) fn snapshot(state: &State) -> Vec<Message> {
     let updates = StateUpdate::all(state).map(|update| text(&update));
     std::iter::once(lamp(state)).chain(updates).chain([desk(state)]).collect()
 }
 
-/// One change: `state` when it concerns the lamp, and what it changed.
+/// One change: `state` if it concerns the lamp, and what it changed.
 pub(super) fn change(change: &Change, state: &State) -> Vec<Message> {
     let mut messages = Vec::new();
     if change.concerns_lamp() {
@@ -80,12 +80,12 @@ pub(super) fn change(change: &Change, state: &State) -> Vec<Message> {
     messages
 }
 
-/// The desk, when a change made it another one. Of several the newest is enough.
+/// The desk, if a change has moved it. Of several, the newest is enough.
 pub(super) fn changed_desk(change: &Change, state: &State) -> Option<Message> {
     change.desk.then(|| desk(state))
 }
 
-/// Who is there, as in `GET /devices`.
+/// Devices, as in `GET /devices`.
 pub(super) fn devices(devices: &[Device]) -> Message {
     text(&Outgoing::Devices { devices })
 }
@@ -104,7 +104,7 @@ pub(super) fn error(refusal: &Refusal) -> Message {
     text(&Outgoing::Err { code: refusal.reason.code(), message: &message, cmd_id: refusal.cmd_id.as_deref() })
 }
 
-/// What became of a unified command.
+/// The outcome of a unified command.
 pub(super) fn ack(ack: &Ack) -> Message {
     text(ack)
 }
@@ -133,7 +133,7 @@ pub(super) fn read(message: &Message) -> Result<Incoming, Refusal> {
     }
 }
 
-/// A ping's `ts` is the client's own business; a browser's may have a fraction (performance.now()).
+/// A ping's `ts` is up to the client; a browser's may have a fraction (performance.now()).
 fn ping(object: &Object<'_>) -> Result<Incoming, Refusal> {
     match object.get("ts") {
         None => Ok(Incoming::Ping(clock::now_ms().to_string())),

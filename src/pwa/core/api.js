@@ -49,7 +49,7 @@ export async function opens(other) {
   try {
     headers = new Headers({ "x-api-key": other });
   } catch {
-    return false; // nothing that a header can hold
+    return false; // not text that a header can hold
   }
   try {
     const answer = await fetch("/about", { headers, cache: "no-store" });
@@ -73,7 +73,7 @@ export async function call(method, path, { body, raw, match, known, signal, pati
   if (known) headers.set("if-none-match", known);
   const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
   if (payload !== undefined) headers.set("content-type", "application/json");
-  // By hand: AbortSignal.any is missing on tablets of 2023.
+  // By hand: tablets of 2023 lack AbortSignal.any.
   const end = new AbortController();
   const abort = () => end.abort();
   const timer = setTimeout(abort, patience);

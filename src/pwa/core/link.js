@@ -1,5 +1,5 @@
-// The link to the appliance, and the truth about it. It comes back by itself, for ever, and never takes a silent socket
-// for a live one. Clock, timers and sockets are handed in, so that tests can hold them.
+// The link to the appliance, and the truth about it. It reconnects for ever by itself, and never takes a silent socket for
+// a live one. Clock, timers and sockets are handed in, so that tests control them.
 
 /** @import { Message } from "./types.js" */
 
@@ -7,9 +7,9 @@
 export const QUIET_MS = 1500;
 
 const PING_EVERY_MS = 2000;
-const DEAD_MS = 4000; // unanswered: nobody has said so, but nobody is there
-const GREETED_MS = 6000; // what a connection may take until the appliance speaks
-const WOKEN_MS = 1000; // what a socket may take to answer after a sleep
+const DEAD_MS = 4000; // unanswered: nobody has reported it, but nobody is there
+const GREETED_MS = 6000; // how long a connection may take until the appliance speaks
+const WOKEN_MS = 1000; // how long a socket may take to answer after a sleep
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5000;
 const KEY_REFUSED = 4401;
@@ -107,7 +107,7 @@ export class Link {
   tick() {
     const now = this.#around.now();
     const late = this.#deadline !== null && now > this.#deadline;
-    // A page that nobody sees ticks rarely: that nothing was heard is no fault as long as nothing was asked.
+    // A hidden page ticks rarely: silence is no fault as long as nothing was asked.
     const dead = this.#lostAt !== null ? now - this.#triedAt > GREETED_MS : this.#askedAt !== null && now - this.#askedAt > DEAD_MS;
     if (this.#socket && (late || dead)) {
       this.#retries = late ? 0 : this.#retries;
@@ -138,7 +138,7 @@ export class Link {
   standing() {
     const now = this.#around.now();
     if (this.#refused) return { kind: "key" };
-    const since = this.#lostAt ?? this.#askedAt; // everything that is sent is answered by something
+    const since = this.#lostAt ?? this.#askedAt; // everything that is sent gets some answer
     if (since !== null && now - since > QUIET_MS) return { kind: "lost", ageMs: this.#age(now) };
     return this.#lostAt === null && this.#deadline === null ? { kind: "live", ms: this.#roundTrip } : { kind: "connecting" };
   }
@@ -151,7 +151,7 @@ export class Link {
   #ping() {
     if (this.#pingOut) return; // a second one would be taken for the first
     this.#pingedAt = this.#around.now();
-    this.#pingOut = this.put({ type: "ping" }); // its time tells the appliance our clock
+    this.#pingOut = this.put({ type: "ping" }); // its time shows the appliance our clock
   }
 
   /** @param {string} text */
@@ -161,10 +161,10 @@ export class Link {
     try {
       message = JSON.parse(text);
     } catch {
-      return; // somebody between us and the appliance is talking
+      return; // something between us and the appliance is talking
     }
     if (message.type === "err" && message.code === 401) return; // the close that follows says it too
-    if (this.standing().kind === "lost") this.#around.changed(); // what still waits for this link is given up before it is back
+    if (this.standing().kind === "lost") this.#around.changed(); // waiting requests are given up before the link is back
     this.#heardAt = this.#around.now();
     this.#heardWall = this.#around.wall();
     this.#deadline = this.#askedAt = null;

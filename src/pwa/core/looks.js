@@ -1,4 +1,4 @@
-// What the app has to know of scenes: their colours for people, and their levels for the wire. Pure.
+// What the app needs of scenes: their colours for people, and their levels for the wire. Pure.
 
 /** @import { Rgb, Scene } from "./types.js" */
 

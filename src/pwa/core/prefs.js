@@ -1,4 +1,4 @@
-// What this device remembers. Storage may be forbidden or full; then it is remembered as long as the page lives.
+// What this device remembers. If storage is forbidden or full, it is remembered for this page only.
 
 /** @type {Map<string, string>} */
 const memory = new Map();

@@ -1,4 +1,4 @@
-// QR codes (ISO/IEC 18004): bytes, error correction M, versions 1 to 6, which is 106 bytes: enough for an address. Pure.
+// QR codes (ISO/IEC 18004): bytes, error correction M, versions 1 to 6, so 106 bytes: enough for an address. Pure.
 
 /** By version: code words of error correction in a block, and the data code words of each block. */
 const BLOCKS = [

@@ -1,5 +1,5 @@
-// Sends what fingers do: at most 44 a second while they move, always the last value, never anything that is late. Pure
-// but for the clock and the way out, which are handed in.
+// Sends what fingers do: at most 44 times a second while they move, always the last value, never anything late. Pure but
+// for the clock and the way out, which are handed in.
 
 /** @import { Rgb } from "./types.js" */
 
@@ -111,7 +111,7 @@ export class Sender {
     if (refusal === null) return this.#ways.taken(group, fields);
     if (NO_ROOM.includes(refusal) && this.#ways.now() + AGAIN_MS - movedAt < LATE_MS) {
       this.#ways.later(() => {
-        // What was moved since is newer, and has gone out or waits.
+        // Values moved since are newer, and are sent or wait.
         const old = Object.entries(fields).filter(([name]) => (this.#movedAt.get(`${group}/${name}`) ?? 0) <= movedAt);
         if (old.length === 0) return;
         const waiting = this.#waiting.get(group);
@@ -142,7 +142,7 @@ export class Sender {
     if (pause > 0) return this.#wait(group, pause);
     const id = this.#ways.newId();
     if (this.#stalled() || !this.#ways.put(this.#message(group, waiting.fields, id))) {
-      return this.#wait(group, waiting.movedAt + LATE_MS + 1 - now); // until a link is there, or it is late
+      return this.#wait(group, waiting.movedAt + LATE_MS + 1 - now); // until there is a link, or it is too late
     }
     this.#waiting.delete(group);
     this.#sentAt.set(group, now);
@@ -160,7 +160,7 @@ export class Sender {
     if ((this.#due.get(group) ?? Infinity) <= due) return;
     this.#due.set(group, due);
     this.#ways.later(() => {
-      if (this.#due.get(group) !== due) return; // an earlier look has taken its place
+      if (this.#due.get(group) !== due) return; // an earlier look has replaced it
       this.#due.delete(group);
       this.#pump(group);
     }, due - this.#ways.now());

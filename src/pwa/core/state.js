@@ -1,4 +1,4 @@
-// What the server has said, folded message by message. Pure: it never asks, never guesses, never touches the page.
+// The server's messages, folded into a model. Pure: never asks, never guesses, never touches the page.
 
 /** @import { Desk, Device, Message, Rgb, UpdateMessage } from "./types.js" */
 

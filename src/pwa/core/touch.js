@@ -1,5 +1,5 @@
-// Values under a finger. While it is down the finger's value stands; what others do meanwhile is a ghost; after the
-// release it holds until the server has said the same, or for SETTLE_MS, and then the server's word counts again. Pure.
+// Values under a finger. While it is down, the finger's value stands, and what others do is a ghost. After the release it
+// stands until the server confirms it, or for SETTLE_MS; then the server's value counts again. Pure.
 
 /** @typedef {"hold" | "drag" | "end" | "drop"} Phase A finger comes, moves, goes; or goes without having moved anything. */
 
@@ -42,7 +42,7 @@ export class Touch {
    */
   sent(key, value) {
     const held = this.#held.get(key);
-    if (!held || value === (held.underway.at(-1) ?? held.truth)) return; // the same again has no echo
+    if (!held || value === (held.underway.at(-1) ?? held.truth)) return; // an unchanged value has no echo
     held.underway.push(value);
     held.taken = false;
     if (held.underway.length > UNDERWAY) held.underway.shift();

@@ -1,4 +1,4 @@
-// ULIDs, by getRandomValues: crypto.randomUUID is missing on plain http.
+// ULIDs, by getRandomValues: on plain http there is no crypto.randomUUID.
 
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 

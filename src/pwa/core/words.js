@@ -1,4 +1,4 @@
-// Every word that people read, from lang/<language>.json. Nothing else in the app holds words.
+// Every word that people read, from lang/<language>.json, and nowhere else in the app.
 
 /** The languages there are, in their own words. */
 export const LANGUAGES = { en: "English", cs: "Čeština" };

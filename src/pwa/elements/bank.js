@@ -66,7 +66,7 @@ export function bank(signal) {
     const known = [...desk.model.universes.keys()].join();
     if (marked === known) return;
     marked = known;
-    // Those that were ever commanded are marked: that is where light can be.
+    // Universes that were ever commanded are marked: only there can light be.
     options.forEach((option, n) => say(option, t(desk.model.universes.has(n) ? "bank.u.known" : "bank.u", { n })));
   };
 

@@ -1,5 +1,5 @@
-// The bar that is always there: grand master and blackout. One tap is dark, one tap is back; no question is asked. While it
-// is dark the whole bar says so, and without a link it looks as lost as it is: nobody should trust a button that reaches nothing.
+// The bar that is always there: grand master and blackout. One tap is dark, one tap is back, without a question. In the dark
+// the whole bar shows it, and without a link it looks lost: nobody should trust a button that reaches nothing.
 
 import { h, mark, say } from "../core/dom.js";
 import { percent, t } from "../core/words.js";

@@ -17,7 +17,7 @@ export class DmxChip extends HTMLElement {
   paint(standing) {
     mark(this, "data-link", standing.kind);
     say(this.#words, words(standing));
-    // Not read aloud: it changes all the time.
+    // not read aloud, since it changes all the time
     say(this.#ms, standing.kind === "live" && standing.ms !== null ? t("link.ms", { n: Math.max(1, Math.round(standing.ms)) }) : "");
     mark(this.#ms, "aria-hidden", "true");
   }

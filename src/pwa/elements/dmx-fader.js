@@ -1,7 +1,7 @@
 // A fader: a big track, buttons for its two ends, a number that can be typed, and a ghost where somebody else has put it.
-// It shows what it is told and tells what fingers do; it keeps no value of its own.
+// It shows what it is told and reports what fingers do; it keeps no value of its own.
 //
-// A tap puts it where the finger is, on the grip too; a drag that begins at the grip takes it along from where it is.
+// A tap puts it where the finger is, even on the grip; a drag that begins at the grip takes it along from where it is.
 // With `guarded` only such a drag moves it: a hand that brushes it must not change the light of the whole show.
 
 import { h, mark, say } from "../core/dom.js";
@@ -43,7 +43,7 @@ export class DmxFader extends HTMLElement {
     h("div", { class: "fill" }), h("div", { class: "ghost", hidden: true }));
   #name = h("span", { class: "name" });
   #number = h("input", { class: "number", inputmode: "numeric", maxlength: 3, autocomplete: "off" });
-  // Keys have Home and End for these.
+  // keys have Home and End for these
   #full = h("button", { type: "button", class: "end", tabindex: -1, onclick: () => this.#tell(MOST, "end") });
   #zero = h("button", { type: "button", class: "end", tabindex: -1, onclick: () => this.#tell(0, "end") });
   #fill = /** @type {HTMLElement} */ (this.#track.children[0]);

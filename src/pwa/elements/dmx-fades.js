@@ -1,5 +1,5 @@
-// Fades that run: who asked, how far, how long still; and a way to stop them where they are. The youngest is drawn, others
-// are counted: it has a fixed place, so that no tile moves away from under a finger when a fade begins.
+// Running fades: who asked, how far, how much longer; and a way to stop them where they are. The latest is drawn, others
+// are counted: the place is fixed, so no tile moves away from under a finger when a fade begins.
 
 import { h, mark, say } from "../core/dom.js";
 import { progress } from "../core/state.js";

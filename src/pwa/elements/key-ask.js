@@ -26,7 +26,7 @@ export function keyAsk(signal) {
     form.hidden = !asked;
     if (!asked) return;
     say(wrong, given ? t("key.wrong") : "");
-    if (document.activeElement === document.body) field.focus(); // nobody is typing elsewhere
+    if (document.activeElement === document.body) field.focus(); // unless somebody is typing elsewhere
   }, signal);
   return form;
 }

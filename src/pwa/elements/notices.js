@@ -1,4 +1,4 @@
-// Short words that go by themselves, or with a tap. They stand in the header and never cover a value, a look, BLACKOUT or the chip.
+// Short notices that go by themselves or with a tap. They stand in the header, and never cover a value, a look, BLACKOUT or the chip.
 
 import { h } from "../core/dom.js";
 

@@ -1,4 +1,4 @@
-// A QR code, drawn as one path. Dark on white whatever the theme: cameras want it so.
+// A QR code, drawn as one path. Dark on white in every theme, as cameras need it.
 
 import { svg } from "../core/dom.js";
 import { qr } from "../core/qr.js";

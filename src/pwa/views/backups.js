@@ -1,4 +1,4 @@
-// Backups of the project in use: make one and see it happen, and go back to one, knowing what that changes.
+// Backups of the active project: make one and watch it, and go back to one, knowing what that changes.
 
 import * as api from "../core/api.js";
 import { h, keep, mark, reveal, say } from "../core/dom.js";
@@ -35,7 +35,7 @@ export function backups(project, signal) {
     }
     const response = await desk.ask(api.call("GET", `${base}/backups`, { signal }), null);
     if (signal.aborted || !response) return;
-    if (!response.ok && list.isConnected) return; // what is known is better than a fault that passes
+    if (!response.ok && list.isConnected) return; // what is known is better than a passing fault
     if (!response.ok) {
       const error = new api.Refused(response.status, (await response.json().catch(() => ({}))).detail ?? "");
       body.replaceChildren(h("p", null, t("failed", { why: why(error) })), h("p", { class: "quiet detail", lang: "en" }, detail(error)));
@@ -69,7 +69,7 @@ export function backups(project, signal) {
     void desk.loadScenes();
   };
   desk.paint(() => say(waiting, t(desk.standing.kind === "lost" ? "away.unread" : "loading")), signal);
-  poll(load, EVERY_MS, signal); // the clock and other tablets make some too
+  poll(load, EVERY_MS, signal); // the schedule and other tablets make some too
   return { panel, load };
 }
 
@@ -127,14 +127,14 @@ function row(version, base, watch) {
     const body = { versionId: version.versionId };
     const restore = () => {
       close();
-      // After the look, which has the one turn: who is in a hurry need not wait for it, nor be told that something is in the way.
+      // After the look, which has the one turn: people in a hurry need not wait for it, nor learn that something is in the way.
       void watch(looking.then(() => api.json("POST", `${base}/restore`, { body, patience: PATIENCE_MS })), t("backups.restored"));
     };
     const look = async () => {
       /** @type {Promise<RestoreDryRun>} */
       const asked = api.json("POST", `${base}/restore?dryRun=1`, { body, patience: PATIENCE_MS });
       const dry = await desk.ask(asked);
-      if (!dry) return close(); // the restore would fail for the same reason, which was told
+      if (!dry) return close(); // the restore would fail for the same reason, which was shown
       const hidden = dry.universesLeftOut?.join(", ");
       changes.replaceChildren(would(dry.changes, dry.channels), hidden ? h("p", null, t("backups.leftout", { list: hidden })) : "");
       reveal(asking);

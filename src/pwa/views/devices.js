@@ -1,4 +1,4 @@
-// Devices: what troubles the appliance and what to do, where the light goes, who is there.
+// Devices: what is wrong and what to do about it, where the light goes, who is there.
 
 import * as api from "../core/api.js";
 import { h, keep, mark, say } from "../core/dom.js";
@@ -43,7 +43,7 @@ export function devices(signal) {
     const missing = desk.appliance ? names.filter((name) => name in SECTIONS) : [];
     off.hidden = missing.length === 0;
     const [summary, ...others] = off.children;
-    if (!summary || others.length === missing.length) return; // it takes a restart to change them
+    if (!summary || others.length === missing.length) return; // only a restart changes them
     off.replaceChildren(summary, ...missing.map((name) =>
       h("div", { class: "stack off" }, h("h3", null, t(`devices.name.${name}`)), switchOn(SECTIONS[/** @type {keyof typeof SECTIONS} */ (name)]))));
   };

@@ -1,4 +1,4 @@
-// The show as a file: out, and in after a look at what would change.
+// The show as a file: export it, and import one after seeing what would change.
 
 import * as api from "../core/api.js";
 import { h, reveal } from "../core/dom.js";
@@ -40,9 +40,9 @@ async function exportShow() {
  * @param {() => void} then
  */
 async function consider(raw, plan, then) {
-  desk.notify(""); // of the file before
+  desk.notify(""); // of the previous file
   plan.replaceChildren();
-  // Added to what is there, anything goes; held against the whole show, a file has to be one.
+  // Anything can be added to what is there; to replace the show, a file has to be one.
   const refusal = await refused(api.json("POST", "/import?mode=replace&dryRun=1", { raw }));
   if (refusal) {
     plan.replaceChildren(refusal);
@@ -70,7 +70,7 @@ async function consider(raw, plan, then) {
     /** @type {ReturnType<typeof api.tagged<{ changes: Record<string, ListChanges> }>>} */
     const asked = api.tagged("POST", `/import?mode=${mode}&dryRun=1`, { raw });
     const dry = await asked.catch((error) => {
-      desk.notify(t("failed", { why: why(error) }), detail(error)); // else what was said before stays: perhaps why it has to be looked at again
+      desk.notify(t("failed", { why: why(error) }), detail(error)); // or the earlier words would stay
       return null;
     });
     if (looked !== mode) return true;

@@ -1,4 +1,4 @@
-// Live: the lamp's colour, any channel's fader, and the looks, under the hands.
+// Live: the lamp's colour, any channel's fader, and the looks, within reach.
 
 import { css, fromHex, same, toHex, toHsv, toRgb } from "../core/colour.js";
 import { h, mark } from "../core/dom.js";
@@ -30,10 +30,10 @@ export function live(signal) {
 
 /** @param {AbortSignal} signal */
 function colour(signal) {
-  // Black and white have no hue, and black no saturation: the last ones stand, so that nothing jumps.
+  // Black and white have no hue, and black no saturation: the last ones stay, so that nothing jumps.
   /** @type {Hsv} */
   let kept = { h: 30, s: 0.5, v: 0 };
-  let bright = 1; // the last brightness above 0: what the wheel lights a dark lamp with
+  let bright = 1; // the last brightness above 0, which the wheel uses for a dark lamp
   const wheel = new DmxWheel();
   const light = h("div", { class: "light" });
   const hex = h("input", { class: "hex", maxlength: 7, autocomplete: "off", spellcheck: "false", autocapitalize: "off", "aria-label": t("live.hex") });

@@ -1,4 +1,4 @@
-// Looks: the light of now becomes a scene; scenes get names, times and places.
+// Looks: the current light becomes a scene; scenes get names, times and places.
 
 import * as api from "../core/api.js";
 import { h, keep, mark, reveal, say } from "../core/dom.js";
@@ -129,7 +129,7 @@ function editor(scene) {
     asked = place;
     void change({ position: place }).then(() => {
       if (asked === place) asked = null;
-      // A row that moves loses the focus; after the frame that moves it the next press finds it again.
+      // A row that moves loses the focus; after the next frame it is given back for the next press.
       requestAnimationFrame(() => currentTarget instanceof HTMLElement && currentTarget.focus());
     });
   };

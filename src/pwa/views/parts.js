@@ -39,7 +39,7 @@ export function switchOn(name) {
   const lines = h("pre", null, `${head}\n${LINES[name]}`);
   const copy = () => {
     getSelection()?.selectAllChildren(lines);
-    // Pages by plain http have no navigator.clipboard. Where this fails too, the lines are selected.
+    // pages on plain http have no navigator.clipboard; if this fails too, the lines are selected
     if (document.execCommand("copy")) desk.notify(t("setting.copied"));
   };
   return h("div", { class: "stack" },

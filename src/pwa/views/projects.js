@@ -1,4 +1,4 @@
-// The list of projects, a new one, and what is known about the one in use.
+// The list of projects, a new one, and details of the active one.
 
 import * as api from "../core/api.js";
 import { h, keep, mark, say } from "../core/dom.js";
@@ -72,7 +72,7 @@ function paintRow(element, project, active) {
   say(/** @type {Element} */ (what.lastElementChild), [beginning(project.venue ?? ""), beginning(project.eventDate ?? ""), since].filter(Boolean).join(" · "));
   mark(element, "data-on", active ? "" : null);
   const [, ...others] = element.querySelectorAll("button");
-  for (const button of others) button.hidden = active; // what is in use can be neither opened nor deleted
+  for (const button of others) button.hidden = active; // the active one can be neither opened nor deleted
 }
 
 /**
@@ -99,7 +99,7 @@ export function projectForm(id, signal) {
     const theirs = now && Object.keys(body).filter((key) => (now[/** @type {keyof Project} */ (key)] ?? "") !== before[key]);
     for (const [, field] of fields) beside(field, "");
     if (now && theirs?.length) {
-      // Seen now; saving once more is meant.
+      // seen now: saving once more is deliberate
       for (const [key] of fields) read[key] = now[key] ?? "";
       for (const [key, field] of fields) if (theirs.includes(key)) compare(field, now[key] ?? "");
       const list = theirs.map((key) => `“${now[/** @type {keyof Project} */ (key)] ?? ""}”`).join(", ");

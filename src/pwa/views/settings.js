@@ -1,4 +1,4 @@
-// Settings: of this device, not of the appliance. And where the appliance can be found.
+// Settings of this device, not of the appliance; and where to find the appliance.
 
 import { h } from "../core/dom.js";
 import * as prefs from "../core/prefs.js";
@@ -94,11 +94,11 @@ function about(signal) {
     if (!about || signal.aborted) return;
     version.textContent = t("settings.version", { version: about.version });
     name.textContent = about.name ? t("settings.mdns", { name: about.name }) : "";
-    // This page's own address first: it is known to work.
+    // this page's own address first: it certainly works
     show([...new Set([own, ...about.addresses])]);
   };
   void load();
-  // A link sends no header, so the key goes in the address.
+  // A link sends no header, so the key is in the address.
   const token = desk.key ? `?${new URLSearchParams({ token: desk.key })}` : "";
   const link = (/** @type {string} */ path, /** @type {string} */ words) => h("li", null, h("a", { href: path + token }, words));
   return h("div", { class: "wide" }, section(t("settings.about"), version, name, h("h3", null, t("settings.addresses")), codes,

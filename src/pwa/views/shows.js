@@ -1,4 +1,4 @@
-// Projects: which show is in use, what is known about it, its backups and its file.
+// Projects: which one is active, its details, its backups and its file.
 
 import { h, reveal, say } from "../core/dom.js";
 import { t } from "../core/words.js";
