@@ -1,8 +1,9 @@
 //! A command: a request to change light.
 
+use std::slice;
 use std::time::Duration;
 
-use super::{CommandId, Easing, Look, Patch, ProjectId, SceneId, Source};
+use super::{CommandId, Easing, Levels, Look, Patch, ProjectId, SceneId, Source, UniverseId};
 
 /// A request to change light, already checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,49 +12,135 @@ pub struct Command {
     pub id: CommandId,
     /// Who sent it.
     pub source: Source,
-    /// When, by the client's clock, Unix milliseconds; `None` when it does not say.
-    pub ts: Option<u64>,
-    /// The levels: at most one patch per universe. Empty: only the id is remembered.
-    pub patches: Vec<Patch>,
-    /// How long the levels take to get there; zero: at once.
-    pub over: Duration,
-    /// The curve on the way.
-    pub easing: Easing,
-    /// The scene whose levels these are.
-    pub scene: Option<SceneId>,
-    /// The project in which the scene was looked up; in another project the command does nothing.
-    pub project: Option<ProjectId>,
-    /// A scene that becomes this look with the command; if it is in effect, it stays so only if the light is that look.
-    pub saves: Option<Look>,
+    /// What it does.
+    pub act: Act,
+}
+
+/// What a command does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Sets levels of one universe.
+    Set(Patch),
+    /// Moves levels of one universe.
+    Fade {
+        /// Where they end.
+        to: Patch,
+        /// How long they take to get there.
+        over: Duration,
+        /// The curve on the way.
+        easing: Easing,
+    },
+    /// Makes a scene light.
+    Recall {
+        /// Which scene.
+        scene: SceneId,
+        /// The project in which it was looked up; in another project the command does nothing.
+        project: ProjectId,
+        /// Its levels, one patch per universe.
+        levels: Vec<Patch>,
+        /// False once newer commands have taken levels out: the light will not be that look.
+        whole: bool,
+        /// How long the levels take to get there; zero: at once.
+        over: Duration,
+    },
+    /// Moves nothing: a scene becomes this look. If it is in effect, it stays so only if the light is that look.
+    Save(Look),
+}
+
+impl Act {
+    /// Levels of one universe, at once if the time is zero.
+    #[must_use]
+    pub fn levels(to: Patch, over: Duration, easing: Easing) -> Self {
+        if over.is_zero() { Self::Set(to) } else { Self::Fade { to, over, easing } }
+    }
 }
 
 impl Command {
     /// Levels of one universe, at once.
     #[must_use]
     pub fn set(id: CommandId, source: Source, patch: Patch) -> Self {
-        Self {
-            id,
-            source,
-            ts: None,
-            patches: vec![patch],
-            over: Duration::ZERO,
-            easing: Easing::Linear,
-            scene: None,
-            project: None,
-            saves: None,
+        Self { id, source, act: Act::Set(patch) }
+    }
+
+    /// The levels it sets or moves: at most one patch per universe.
+    #[must_use]
+    pub fn patches(&self) -> &[Patch] {
+        match &self.act {
+            Act::Set(patch) | Act::Fade { to: patch, .. } => slice::from_ref(patch),
+            Act::Recall { levels, .. } => levels,
+            Act::Save(_) => &[],
         }
     }
 
-    /// Whether it sets every channel that `other` sets, so that after both only this one shows.
-    #[must_use]
-    pub fn covers(&self, other: &Self) -> bool {
-        !other.patches.is_empty()
-            && other.patches.iter().all(|theirs| self.patches.iter().any(|mine| mine.covers(theirs)))
+    /// How long the levels take to get there, and the curve on the way.
+    pub(super) fn way(&self) -> (Duration, Easing) {
+        match self.act {
+            Act::Fade { over, easing, .. } => (over, easing),
+            Act::Recall { over, .. } => (over, Easing::Linear),
+            Act::Set(_) | Act::Save(_) => (Duration::ZERO, Easing::Linear),
+        }
     }
 
-    /// Whether this is one step of a finger on a tablet, which a newer one may replace. A scene never is.
+    /// Takes levels out, universe by universe. True if none is left.
+    pub fn trim(&mut self, mut trim: impl FnMut(UniverseId, &mut Levels)) -> bool {
+        match &mut self.act {
+            Act::Set(patch) | Act::Fade { to: patch, .. } => {
+                trim(patch.universe, &mut patch.levels);
+                patch.levels.is_empty()
+            }
+            Act::Recall { levels, whole, .. } => {
+                levels.retain_mut(|patch| {
+                    let before = patch.levels.len();
+                    trim(patch.universe, &mut patch.levels);
+                    *whole &= patch.levels.len() == before;
+                    !patch.levels.is_empty()
+                });
+                levels.is_empty()
+            }
+            Act::Save(_) => false,
+        }
+    }
+
+    /// Whether it sets every channel that `other` sets, so that after both only this one is seen.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.patches(), other.patches());
+        !theirs.is_empty() && theirs.iter().all(|theirs| mine.iter().any(|mine| mine.covers(theirs)))
+    }
+
+    /// Whether this is one step of a finger on a tablet, which a newer one may replace. A scene, saved or recalled, is not.
     #[must_use]
     pub fn is_ui_drag(&self) -> bool {
-        self.source.is_ui() && self.scene.is_none() && !self.patches.is_empty()
+        self.source.is_ui() && matches!(self.act, Act::Set(_) | Act::Fade { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dmx::{Channel, Now, State};
+
+    #[test]
+    fn a_scene_that_lost_a_level_to_a_newer_command_is_light_but_not_in_effect() {
+        let [one, two] = [1, 2].map(|number| Channel::new(number).unwrap());
+        let [lamp, other] = [0, 1].map(|index| UniverseId::new(index).unwrap());
+        let patch = |universe, levels| Patch { universe, levels };
+        let levels = vec![patch(lamp, vec![(one, 5), (two, 6)]), patch(other, vec![(one, 7)])];
+        let (scene, project) = ("a".parse().unwrap(), ProjectId::default_project());
+        let act = Act::Recall { scene, project, levels, whole: true, over: Duration::ZERO };
+        let whole = Command { id: ulid::Ulid::nil().into(), source: Source::init(), act };
+        let in_effect = |command: &Command| {
+            let mut state = State::default();
+            state.apply(command, Now::default());
+            state.desk().scene_in_effect().is_some()
+        };
+        assert!(in_effect(&whole));
+        let mut trimmed = whole.clone();
+        assert!(!trimmed.trim(|_, _| {}));
+        assert_eq!(trimmed, whole);
+        assert!(!trimmed.trim(|universe, levels| levels.retain(|&(channel, _)| (universe, channel) == (lamp, two))));
+        assert_eq!(trimmed.patches(), [patch(lamp, vec![(two, 6)])]);
+        assert!(!in_effect(&trimmed));
+        assert!(trimmed.trim(|_, levels| levels.clear()), "nothing is left");
     }
 }

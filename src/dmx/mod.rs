@@ -14,7 +14,7 @@ mod state;
 mod text_id;
 
 pub use channels::{ChannelSet, Levels, NotChannels};
-pub use command::Command;
+pub use command::{Act, Command};
 pub use desk::{Desk, InEffect, Intensity, KeptDesk};
 pub use fade::{Channels, Easing, Fade, KeptFade, LONGEST_FADE};
 pub use frame::{Frame, Patch};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::desk::{Desk, Intensity, KeptDesk};
 use super::fade::{Channels, Course, Fade, Fades, KeptFade, Targets};
-use super::{Channel, ChannelSet, Command, Frame, Levels, Patch, Rgb, SceneId, Source, UniverseId};
+use super::{Act, Channel, ChannelSet, Command, Frame, Levels, Patch, Rgb, SceneId, Source, UniverseId};
 
 /// Every level of every known universe, what stands over them, and which change made them so.
 ///
@@ -148,29 +148,32 @@ impl State {
 
     /// Applies a command that is not a duplicate: levels or a fade to them, `seq` + 1, the new time and source.
     pub fn apply(&mut self, command: &Command, now: Now) -> Change {
-        let channels: Channels = command.patches.iter().fold(Channels::new(), |mut all, patch| {
+        let patches = command.patches();
+        let channels: Channels = patches.iter().fold(Channels::new(), |mut all, patch| {
             let set: ChannelSet = patch.levels.iter().map(|&(channel, _)| channel).collect();
             all.entry(patch.universe).or_insert(ChannelSet::NONE).add_all(&set);
             all
         });
         let desk_before = (self.desk.scene.clone(), self.fades.clone());
-        if !command.patches.is_empty() {
-            match &command.scene {
-                Some(scene) => self.desk.recall(Some(scene.clone()), channels.clone()),
-                None if self.keeps_scene(command) => {}
-                None => self.desk.recall(None, Channels::new()),
+        let keeps_scene = match &command.act {
+            Act::Recall { scene, whole: true, .. } => {
+                self.desk.recall(Some(scene.clone()), channels.clone());
+                true
             }
-        }
-        if command.saves.as_ref().is_some_and(|look| self.is_in_effect(&look.id) && !self.is_at(&look.patches())) {
+            Act::Set(_) | Act::Fade { .. } | Act::Recall { .. } => self.keeps_scene(patches),
+            Act::Save(look) => !self.is_in_effect(&look.id) || self.is_at(&look.patches()),
+        };
+        if !keeps_scene {
             self.desk.recall(None, Channels::new());
         }
         let released = self.fades.release(&channels, now.at);
-        let course = Course { start: now.at, over: command.over, easing: command.easing };
+        let (over, easing) = command.way();
+        let course = Course { start: now.at, over, easing };
         let mut fade = Fade::new(command.id.clone(), command.source.clone(), now.ms, course);
         let mut deltas: Vec<(UniverseId, Levels)> = Vec::new();
-        for patch in &command.patches {
+        for patch in patches {
             let frame = self.universes.entry(patch.universe).or_insert_with(|| Arc::new(Frame::DARK));
-            let delta = if command.over.is_zero() {
+            let delta = if over.is_zero() {
                 Arc::make_mut(frame).set(&patch.levels)
             } else {
                 for &(channel, to) in &patch.levels {
@@ -188,7 +191,7 @@ impl State {
         }
         self.fades.begin(fade);
         self.updated_by = command.source.clone();
-        let lamp = if command.patches.iter().any(|patch| patch.touches_lamp()) { Publish::Now } else { Publish::No };
+        let lamp = if patches.iter().any(|patch| patch.touches_lamp()) { Publish::Now } else { Publish::No };
         let desk = desk_before != (self.desk.scene.clone(), self.fades.clone());
         self.changed(What::Levels(deltas), lamp, desk, now.ms)
     }
@@ -198,10 +201,10 @@ impl State {
     }
 
     /// Whether the scene in effect stays in effect: none of its channels goes elsewhere.
-    fn keeps_scene(&self, command: &Command) -> bool {
+    fn keeps_scene(&self, patches: &[Patch]) -> bool {
         let Some(scene) = &self.desk.scene else { return true };
         let targets = self.fades.targets();
-        command.patches.iter().all(|patch| {
+        patches.iter().all(|patch| {
             let Some(channels) = scene.channels.get(&patch.universe) else { return true };
             let same = |&(channel, to): &(Channel, u8)| self.target(&targets, patch.universe, channel) == to;
             patch.levels.iter().filter(|(channel, _)| channels.has(*channel)).all(same)

@@ -12,7 +12,7 @@ use super::inbox::{Control, Entry, Handle, Inbox, Switch, To};
 use super::memory::StoredLight;
 use super::{Outcome, memory};
 use crate::config;
-use crate::dmx::{Change, Frame, Intensity, KeptDesk, Now, ProjectId, State, UniverseId};
+use crate::dmx::{Act, Change, Frame, Intensity, KeptDesk, Now, ProjectId, State, UniverseId};
 use crate::kit::clock;
 use crate::kit::deadline::until;
 use crate::metrics::{self, Metrics};
@@ -265,7 +265,7 @@ impl Actor {
             let _ = reply.send(Outcome::Overtaken); // Err: the door no longer waits
             return;
         }
-        if command.project.as_ref().is_some_and(|project| *project != self.project) {
+        if matches!(&command.act, Act::Recall { project, .. } if *project != self.project) {
             let _ = reply.send(Outcome::OtherProject); // Err: the door no longer waits
             return;
         }

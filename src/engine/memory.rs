@@ -181,7 +181,7 @@ pub fn projects(store: &Store) -> Vec<ProjectId> {
 
 /// What one accepted command stores: its target levels and its id, together or not at all.
 pub(super) fn keep_command(batch: &mut Batch, project: &ProjectId, state: &State, command: &Command, keep_ids: usize) {
-    for patch in &command.patches {
+    for patch in command.patches() {
         keep_levels(batch, project, patch.universe, &patch.levels);
     }
     append_id(batch, project, &command.id, state.ts, keep_ids);

@@ -71,7 +71,7 @@ async fn resynced(socket: &mut Socket) -> u64 {
 }
 
 async fn apply(web: &Web, n: u64, r: i64) {
-    let command = lamp_command(command(n, r, 0, 0).as_bytes()).unwrap();
+    let command = lamp_command(command(n, r, 0, 0).as_bytes()).unwrap().0;
     let outcome = web.engine.handle.submit(command).await.outcome().await;
     assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
 }
@@ -199,7 +199,7 @@ async fn clients_that_join_in_a_burst_miss_nothing_and_see_nothing_twice() {
             tokio::spawn(async move {
                 for n in 0..EACH {
                     let text = command(producer * EACH + n + 1, n as i64, 0, 0);
-                    handle.submit(lamp_command(text.as_bytes()).unwrap()).await.outcome().await;
+                    handle.submit(lamp_command(text.as_bytes()).unwrap().0).await.outcome().await;
                 }
             })
         })
@@ -248,7 +248,7 @@ async fn a_stalled_client_is_dropped_and_others_do_not_wait_for_it() {
         while dropped.get() == 0 {
             n += 1;
             let text = command(n, (n % 256) as i64, 0, 0);
-            handle.submit(lamp_command(text.as_bytes()).unwrap()).await.outcome().await;
+            handle.submit(lamp_command(text.as_bytes()).unwrap().0).await.outcome().await;
         }
         n
     });

@@ -37,14 +37,12 @@ impl Default for Newest {
 
 impl Newest {
     /// Takes the levels out of a command that a newer one of the same client has overtaken; true if that was all of them.
-    pub(super) fn overtakes(&mut self, client: &Client, command: &mut Command, now: Instant) -> bool {
-        let Some(ts) = command.ts.filter(|_| !command.patches.is_empty()) else { return false };
-        for patch in &mut command.patches {
-            let key = (client.person(), command.source.clone(), patch.universe);
-            let seen = self.0.get_or_insert_mut(key, Vec::new);
+    pub(super) fn overtakes(&mut self, client: &Client, ts: u64, command: &mut Command, now: Instant) -> bool {
+        let source = command.source.clone();
+        command.trim(|universe, levels| {
+            let seen = self.0.get_or_insert_mut((client.person(), source.clone(), universe), Vec::new);
             seen.retain(|seen| now.duration_since(seen.at) < REMEMBERED);
-            let asked = patch.levels.len();
-            patch.levels.retain(|&(channel, _)| match seen.iter_mut().find(|seen| seen.channel == channel) {
+            levels.retain(|&(channel, _)| match seen.iter_mut().find(|seen| seen.channel == channel) {
                 Some(known) if (1..=OVERTAKEN_MS).contains(&known.ts.saturating_sub(ts)) => false,
                 Some(known) => {
                     (known.ts, known.at) = (ts, now);
@@ -55,12 +53,7 @@ impl Newest {
                     true
                 }
             });
-            if patch.levels.len() < asked {
-                command.scene = None; // the light will not be that look
-            }
-        }
-        command.patches.retain(|patch| !patch.levels.is_empty());
-        command.patches.is_empty()
+        })
     }
 }
 
@@ -110,11 +103,10 @@ mod tests {
     use super::*;
     use crate::dmx::Patch;
 
-    fn command(levels: &[(u16, u8)], ts: u64) -> Command {
+    fn command(levels: &[(u16, u8)]) -> Command {
         let levels = levels.iter().map(|&(channel, level)| (Channel::new(channel).unwrap(), level)).collect();
         let patch = Patch { universe: UniverseId::LAMP, levels };
-        let id = ulid::Ulid::generate().into();
-        Command { ts: Some(ts), ..Command::set(id, "t".parse().unwrap(), patch) }
+        Command::set(ulid::Ulid::generate().into(), "t".parse().unwrap(), patch)
     }
 
     fn client() -> Client {
@@ -125,9 +117,9 @@ mod tests {
     fn what_a_newer_one_has_overtaken_is_stale_channel_by_channel() {
         let (mut newest, now) = (Newest::default(), Instant::now());
         let mut stale = |levels: &[(u16, u8)], ts| {
-            let mut command = command(levels, ts);
-            let all = newest.overtakes(&client(), &mut command, now);
-            (all, command.patches.iter().flat_map(|p| &p.levels).map(|(c, _)| c.number()).collect::<Vec<_>>())
+            let mut command = command(levels);
+            let all = newest.overtakes(&client(), ts, &mut command, now);
+            (all, command.patches().iter().flat_map(|p| &p.levels).map(|(c, _)| c.number()).collect::<Vec<_>>())
         };
         assert_eq!(stale(&[(1, 1)], 10_000), (false, vec![1]));
         assert_eq!(stale(&[(1, 2)], 9_999), (true, vec![]));
@@ -140,12 +132,12 @@ mod tests {
     #[test]
     fn another_client_source_or_time_is_another_matter() {
         let (mut newest, now) = (Newest::default(), Instant::now());
-        assert!(!newest.overtakes(&client(), &mut command(&[(1, 1)], 10_000), now));
-        assert!(!newest.overtakes(&Client::Mqtt("b".into()), &mut command(&[(1, 1)], 9_999), now));
-        let mut other = command(&[(1, 1)], 9_999);
+        assert!(!newest.overtakes(&client(), 10_000, &mut command(&[(1, 1)]), now));
+        assert!(!newest.overtakes(&Client::Mqtt("b".into()), 9_999, &mut command(&[(1, 1)]), now));
+        let mut other = command(&[(1, 1)]);
         other.source = "u".parse().unwrap();
-        assert!(!newest.overtakes(&client(), &mut other, now));
-        assert!(!newest.overtakes(&client(), &mut command(&[(1, 1)], 9_999), now + REMEMBERED));
+        assert!(!newest.overtakes(&client(), 9_999, &mut other, now));
+        assert!(!newest.overtakes(&client(), 9_999, &mut command(&[(1, 1)]), now + REMEMBERED));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use outcome::{Done, PendingOutcome, ack, stopping};
 pub use sender::{Client, Sender};
 
 use crate::config;
-use crate::dmx::{Command, CommandId, Look, Patch, SceneId, Source, UniverseId};
+use crate::dmx::{Act, Command, CommandId, Look, Patch, SceneId, Source};
 use crate::engine::{Control, Handle};
 use crate::kit::tasks::Tasks;
 use crate::library::{Library, View};
@@ -123,7 +123,7 @@ impl Intake {
             Asked::StopFades => Ok(self.control(Control::StopFades).await),
             Asked::Recall(scene, over) => self.recall(&scene, over, sender).await,
             Asked::Levels(source, patch) => {
-                self.lamp(Command::set(ulid::Ulid::generate().into(), source, patch), sender).await
+                self.lamp((Command::set(ulid::Ulid::generate().into(), source, patch), None), sender).await
             }
         }
     }
@@ -148,10 +148,10 @@ impl Intake {
     }
 
     /// A colour, or what a console has moved: never limited.
-    async fn lamp(&self, command: Command, sender: &Sender) -> Result<PendingOutcome, Refusal> {
+    async fn lamp(&self, (command, ts): (Command, Option<u64>), sender: &Sender) -> Result<PendingOutcome, Refusal> {
         let id = command.id.to_string();
-        self.in_time(command.ts, sender).map_err(of(&id))?;
-        let submission = self.0.scheduler.take(command, &sender.client, None).await?;
+        self.in_time(ts, sender).map_err(of(&id))?;
+        let submission = self.0.scheduler.take(command, ts, &sender.client, None).await?;
         Ok(PendingOutcome::new(id, Wait::Engine(submission)))
     }
 
@@ -176,8 +176,7 @@ impl Intake {
         match order {
             Order::Levels { patch, over, easing } => {
                 let budget = Budget::Universe(patch.universe);
-                let command = Command { over, easing, ts, ..Command::set(id, source, patch) };
-                self.paced(command, budget, sender).await
+                self.paced(Command { id, source, act: Act::levels(patch, over, easing) }, ts, budget, sender).await
             }
             Order::Recall { name, over } => {
                 let view = self.0.library.view();
@@ -185,14 +184,15 @@ impl Intake {
                 if look.is_empty() {
                     return Err(of_name("is a scene without channels"));
                 }
-                self.paced(Command { ts, ..recall(id, source, &view, look, over) }, Budget::Scenes, sender).await
+                let act = recall(&view, look, over);
+                self.paced(Command { id, source, act }, ts, Budget::Scenes, sender).await
             }
             Order::Save { name, levels } => {
                 if !self.0.scheduler.may(&sender.client) {
                     return Err(too_fast());
                 }
                 let edit = SceneEdit::Save { name, levels, id: ulid::Ulid::generate().into() };
-                Ok(Wait::Library(self.0.library.order_scene(edit, Some(nothing(id, source))).await))
+                Ok(Wait::Library(self.0.library.order_scene(edit, Some((id, source))).await))
             }
         }
     }
@@ -213,7 +213,8 @@ impl Intake {
         }
         let id: CommandId = ulid::Ulid::generate().into();
         let written = id.to_string();
-        let wait = self.paced(recall(id, source, &view, look, over), Budget::Scenes, sender).await?;
+        let act = recall(&view, look, over);
+        let wait = self.paced(Command { id, source, act }, None, Budget::Scenes, sender).await?;
         Ok(PendingOutcome::new(written, wait))
     }
 
@@ -222,8 +223,8 @@ impl Intake {
     }
 
     /// Hands on a command that has a budget.
-    async fn paced(&self, command: Command, of: Budget, sender: &Sender) -> Result<Wait, Refusal> {
-        Ok(Wait::Engine(self.0.scheduler.take(command, &sender.client, Some(of)).await?))
+    async fn paced(&self, command: Command, ts: Option<u64>, of: Budget, sender: &Sender) -> Result<Wait, Refusal> {
+        Ok(Wait::Engine(self.0.scheduler.take(command, ts, &sender.client, Some(of)).await?))
     }
 
     /// Refuses a command that was held up: the sender has seen it fail, and may have changed their mind.
@@ -253,21 +254,13 @@ fn of_name(msg: &str) -> Refusal {
     Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }
 }
 
-/// A scene as a command.
-fn recall(id: CommandId, source: Source, view: &View, look: &Look, over: Option<Duration>) -> Command {
-    Command {
-        patches: look.patches(),
-        project: Some(view.catalogue.active.clone()),
+/// What recalls a scene of the active project.
+fn recall(view: &View, look: &Look, over: Option<Duration>) -> Act {
+    Act::Recall {
+        scene: look.id.clone(),
+        project: view.catalogue.active.clone(),
+        levels: look.patches(),
+        whole: true,
         over: over.unwrap_or(look.over),
-        scene: Some(look.id.clone()),
-        ..nothing(id, source)
-    }
-}
-
-/// A command that moves nothing.
-fn nothing(id: CommandId, source: Source) -> Command {
-    Command {
-        patches: Vec::new(),
-        ..Command::set(id, source, Patch { universe: UniverseId::LAMP, levels: Vec::new() })
     }
 }

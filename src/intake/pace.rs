@@ -1,6 +1,7 @@
 //! How fast one client may command one universe, pure: a budget that fills evenly, and a place for the newest level of each
 //! channel that came too fast. So a fader that moves too fast still ends where it was released.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use lru::LruCache;
 use tokio::time::Instant;
 
 use super::sender::Client;
-use crate::dmx::{ChannelSet, Command, UniverseId};
+use crate::dmx::{ChannelSet, Command, Levels, Patch, UniverseId};
 use crate::wire::{Reason, Refusal};
 
 /// Commands a second from one client to one universe (CONTRACT, section 5), and as many at once after a quiet second.
@@ -107,27 +108,17 @@ impl<R> Pace<R> {
     /// A newer command takes the channels it names, whoever sends it: commands that wait lose them. Those left without any
     /// are handed back.
     pub(super) fn replace(&mut self, newer: &Command) -> Vec<R> {
-        let mut replaced = Vec::new();
         if self.waiting.is_empty() {
-            return replaced;
+            return Vec::new();
         }
-        for patch in &newer.patches {
-            let taken: ChannelSet = patch.levels.iter().map(|&(channel, _)| channel).collect();
-            for waiting in &mut self.waiting {
-                for theirs in waiting.command.patches.iter_mut().filter(|theirs| theirs.universe == patch.universe) {
-                    let before = theirs.levels.len();
-                    theirs.levels.retain(|&(channel, _)| !taken.has(channel));
-                    if theirs.levels.len() < before {
-                        waiting.command.scene = None; // the light will not be that look
-                    }
-                }
-                waiting.command.patches.retain(|theirs| !theirs.levels.is_empty());
+        let set = |patch: &Patch| patch.levels.iter().map(|&(channel, _)| channel).collect();
+        let taken: BTreeMap<UniverseId, ChannelSet> = newer.patches().iter().map(|p| (p.universe, set(p))).collect();
+        let trim = |universe, levels: &mut Levels| {
+            if let Some(taken) = taken.get(&universe) {
+                levels.retain(|&(channel, _)| !taken.has(channel));
             }
-        }
-        for waiting in self.waiting.extract_if(.., |waiting| waiting.command.patches.is_empty()) {
-            replaced.push(waiting.reply);
-        }
-        replaced
+        };
+        self.waiting.extract_if(.., |waiting| waiting.command.trim(trim)).map(|waiting| waiting.reply).collect()
     }
 
     /// Commands whose turn has come, oldest first.
@@ -188,7 +179,7 @@ pub(super) fn too_fast() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dmx::{Channel, Patch};
+    use crate::dmx::Channel;
     use proptest::prelude::*;
 
     fn client(name: &str) -> Client {
@@ -196,13 +187,17 @@ mod tests {
     }
 
     fn command(levels: &[(u16, u8)]) -> Command {
+        command_to(UniverseId::LAMP, levels)
+    }
+
+    fn command_to(universe: UniverseId, levels: &[(u16, u8)]) -> Command {
         let levels = levels.iter().map(|&(channel, level)| (Channel::new(channel).unwrap(), level)).collect();
         let id = ulid::Ulid::generate().into();
-        Command::set(id, "t".parse().unwrap(), Patch { universe: UniverseId::LAMP, levels })
+        Command::set(id, "t".parse().unwrap(), Patch { universe, levels })
     }
 
     fn levels(command: &Command) -> Vec<(u16, u8)> {
-        command.patches.iter().flat_map(|p| &p.levels).map(|&(channel, level)| (channel.number(), level)).collect()
+        command.patches().iter().flat_map(|p| &p.levels).map(|&(channel, level)| (channel.number(), level)).collect()
     }
 
     /// Offers, as the intake does: what it replaces first.
@@ -247,9 +242,8 @@ mod tests {
     fn one_client_fills_its_own_places_only() {
         let (mut pace, start) = (Pace::default(), Instant::now());
         let mut one = |of: &str, universe: u8, channel: u16| {
-            let mut command = command(&[(channel, 1)]);
             let universe = UniverseId::new(universe).unwrap();
-            command.patches[0].universe = universe;
+            let command = command_to(universe, &[(channel, 1)]);
             pace.offer(&client(of), Budget::Universe(universe), command, 0, start)
         };
         let all: Vec<_> = (0..8).flat_map(|u| (1..=512).map(move |c| (u, c))).collect();

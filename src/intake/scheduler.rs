@@ -39,11 +39,12 @@ impl Scheduler {
     pub(super) async fn take(
         &self,
         mut command: Command,
+        ts: Option<u64>,
         client: &Client,
         budget: Option<Budget>,
     ) -> Result<Submission, Refusal> {
         let (reply, submission) = Submission::waiting();
-        if self.order.lock().newest.overtakes(client, &mut command, Instant::now()) {
+        if ts.is_some_and(|ts| self.order.lock().newest.overtakes(client, ts, &mut command, Instant::now())) {
             return Ok(self.engine.submit_overtaken(command).await);
         }
         match self.offer(command, client, budget, reply) {

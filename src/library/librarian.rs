@@ -17,7 +17,7 @@ use super::expected::Expected;
 use super::predecessor::Takeover;
 use super::tag::Tag;
 use super::view::{Document, EditedScene, Imported, View, looks};
-use crate::dmx::{Command, ProjectId, State};
+use crate::dmx::{Act, Command, CommandId, ProjectId, Source, State};
 use crate::engine::{self, Control, Feed, Outcome, PATIENCE};
 use crate::kit::clock;
 use crate::kit::health::Health;
@@ -75,7 +75,7 @@ pub(super) enum Job {
     },
     EditScenes {
         edit: SceneEdit,
-        command: Option<Box<Command>>,
+        command: Option<(CommandId, Source)>,
         reply: oneshot::Sender<Result<EditedScene, SceneError>>,
     },
     Import {
@@ -308,11 +308,11 @@ impl Librarian {
         self.put_documents(Some(json(&scenes)), None).await
     }
 
-    /// Edits one scene, together with a command if there is one.
+    /// Edits one scene; as a command, in one batch with its id.
     async fn edit_scenes(
         &self,
         edit: SceneEdit,
-        command: Option<Box<Command>>,
+        command: Option<(CommandId, Source)>,
         expected: &Expected,
     ) -> Result<EditedScene, SceneError> {
         self.whole()?;
@@ -325,14 +325,15 @@ impl Librarian {
             Ok::<_, SceneError>((scene, json(&scenes)))
         };
         let (scene, scenes) = spawn_blocking(work).await.map_err(EditError::from)??;
-        let Some(mut command) = command else {
+        let Some((id, source)) = command else {
             let view = self.put_documents(Some(scenes), None).await?;
             return Ok(EditedScene { scene, outcome: Outcome::Applied { seq: self.deps.feed.state().seq }, view });
         };
         let (mut batch, mut after) = self.prepare(Some(&scenes), None).await?;
         self.touch(&mut after.catalogue, &mut batch);
-        command.saves = Some(scene.look(self.deps.universes)); // one command, one change: also of the scene in effect
-        let submission = self.deps.engine.submit_with(*command, batch);
+        // One command, one change: also of the scene in effect.
+        let act = Act::Save(scene.look(self.deps.universes));
+        let submission = self.deps.engine.submit_with(Command { id, source, act }, batch);
         let outcome = match timeout(PATIENCE, submission).await {
             Ok(mut submission) => submission.outcome().await,
             Err(_) => Outcome::Full,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::dmx::{Command, ProjectId};
+use crate::dmx::{CommandId, ProjectId, Source};
 use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
 use crate::wire::{ImportMode, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
@@ -134,14 +134,14 @@ impl Library {
         self.order_scene(edit, None).await.await.unwrap_or(Err(EditError::Stopping.into()))
     }
 
-    /// The same for a door that does not wait. With a command, only if that is not a duplicate, and in one batch with it.
+    /// The same for a door that does not wait. As a command, only if it is not a duplicate, and in one batch with its id.
     pub async fn order_scene(
         &self,
         edit: SceneEdit,
-        command: Option<Command>,
+        command: Option<(CommandId, Source)>,
     ) -> oneshot::Receiver<Result<EditedScene, SceneError>> {
         let (reply, done) = oneshot::channel();
-        let job = Job::EditScenes { edit, command: command.map(Box::new), reply };
+        let job = Job::EditScenes { edit, command, reply };
         let _ = self.ask(job).await; // Err: the library stops, which the receiver learns
         done
     }

@@ -7,11 +7,11 @@ use super::object::{CMD_SCHEMA, ECHOED_ID_CHARS, Object};
 use super::{Faults, Reason, Refusal, Unified};
 use crate::dmx::{Command, CommandId, Patch, Rgb, Source};
 
-/// Reads a `demo.rgb.cmd.v1` body (MQTT, REST).
+/// Reads a `demo.rgb.cmd.v1` body (MQTT, REST): the command, and when it was sent by the client's clock (Unix milliseconds).
 ///
 /// # Errors
 /// Every fault of the body; nothing else happens.
-pub fn lamp_command(body: &[u8]) -> Result<Command, Refusal> {
+pub fn lamp_command(body: &[u8]) -> Result<(Command, Option<u64>), Refusal> {
     read(&Object::from_client(body)?, "schema", CMD_SCHEMA)
 }
 
@@ -19,7 +19,7 @@ pub fn lamp_command(body: &[u8]) -> Result<Command, Refusal> {
 ///
 /// # Errors
 /// Every fault of the message; nothing else happens.
-pub fn set_message(body: &[u8]) -> Result<Command, Refusal> {
+pub fn set_message(body: &[u8]) -> Result<(Command, Option<u64>), Refusal> {
     read(&Object::parse(body)?, "type", "set")
 }
 
@@ -54,7 +54,7 @@ pub struct RgbCommand {
 }
 
 /// Reads the fields of a lamp command whose kind stands in `tag`.
-fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<Command, Refusal> {
+fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<(Command, Option<u64>), Refusal> {
     let mut faults = Faults::default();
     let echoed = |name| object.string(name).filter(|id| id.chars().count() <= ECHOED_ID_CHARS);
     if let Some(unified) = object.string("type").filter(|kind| tag != "type" && Unified::is_kind(kind)) {
@@ -81,7 +81,7 @@ fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<Command, Refusal> 
     }
     match (id, source, r, g, b) {
         (Some(id), Some(source), Some(r), Some(g), Some(b)) if faults.is_empty() => {
-            Ok(Command { ts, ..Command::set(id, source, Patch::lamp(Rgb { r, g, b })) })
+            Ok((Command::set(id, source, Patch::lamp(Rgb { r, g, b })), ts))
         }
         _ => Err(Refusal { reason: Reason::ValidationFailed, cmd_id: echoed("cmdId"), errors: faults.into_errors() }),
     }
@@ -98,9 +98,9 @@ mod tests {
     }
 
     fn colour(rest: &str) -> Option<Rgb> {
-        let command = lamp_command(body(rest).as_bytes()).ok()?;
+        let (command, _) = lamp_command(body(rest).as_bytes()).ok()?;
         let mut frame = crate::dmx::Frame::DARK;
-        frame.set(&command.patches[0].levels);
+        frame.set(&command.patches()[0].levels);
         Some(frame.rgb())
     }
 
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn a_set_message_is_the_same_command() {
         let set = format!(r#"{{"type":"set","cmdId":"{ID}","src":"ui","r":1,"g":2,"b":3}}"#);
-        let command = set_message(set.as_bytes()).unwrap();
-        assert_eq!(command.patches[0], Patch::lamp(Rgb { r: 1, g: 2, b: 3 }));
+        let (command, _) = set_message(set.as_bytes()).unwrap();
+        assert_eq!(command.patches()[0], Patch::lamp(Rgb { r: 1, g: 2, b: 3 }));
         assert!(command.is_ui_drag());
     }
 }

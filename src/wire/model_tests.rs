@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::StateUpdate;
 use crate::dmx::{
-    Change, Channel, Command, Easing, Frame, Intensity, KeptDesk, Now, Patch, Publish, Source, State, UniverseId,
+    Act, Change, Channel, Command, Easing, Frame, Intensity, KeptDesk, Now, Patch, ProjectId, Publish, Source, State,
+    UniverseId,
 };
 
 /// Universes and channels that scripts use: few, so that they meet. Of universe 1 only channels 1 and 2 are intensity.
@@ -41,7 +42,10 @@ fn script() -> impl Strategy<Value = Vec<Step>> {
     let easing = prop::sample::select(vec![Easing::Linear, Easing::SCurve, Easing::Expo]);
     let step = prop_oneof![
         6 => (0..UNIVERSES, levels(), ms(), easing, any::<bool>())
-            .prop_map(|(universe, levels, ms, easing, scene)| Step::Move { universe, levels, ms, easing, scene }),
+            .prop_map(|(universe, levels, ms, easing, scene)| {
+                let easing = if scene { Easing::Linear } else { easing }; // as scenes are recalled
+                Step::Move { universe, levels, ms, easing, scene }
+            }),
         2 => any::<u8>().prop_map(Step::Master),
         2 => (any::<bool>(), ms()).prop_map(|(on, ms)| Step::Blackout { on, ms }),
         1 => Just(Step::StopFades),
@@ -183,9 +187,14 @@ fn patch(universe: u8, levels: &[(u16, u8)]) -> Patch {
 }
 
 fn command(n: usize, patch: Patch, ms: u64, easing: Easing, scene: bool) -> Command {
-    let id = ulid::Ulid::from(n as u128).into();
-    let scene = scene.then(|| format!("scene-{n}").parse().unwrap());
-    Command { over: Duration::from_millis(ms), easing, scene, ..Command::set(id, "t".parse().unwrap(), patch) }
+    let (id, over) = (ulid::Ulid::from(n as u128), Duration::from_millis(ms));
+    let act = if scene {
+        let project = ProjectId::default_project();
+        Act::Recall { scene: id.into(), project, levels: vec![patch], whole: true, over }
+    } else {
+        Act::levels(patch, over, easing)
+    };
+    Command { id: id.into(), source: "t".parse().unwrap(), act }
 }
 
 /// What a client knows that hears only deltas.

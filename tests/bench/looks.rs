@@ -5,8 +5,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use dmxd::dmx::{
-    CHANNELS, Channel, Command, CommandId, Easing, Intensity, KeptDesk, Levels, Now, Patch, Source, State, UNIVERSES,
-    UniverseId,
+    Act, CHANNELS, Channel, Command, CommandId, Easing, Intensity, KeptDesk, Levels, Now, Patch, Source, State,
+    UNIVERSES, UniverseId,
 };
 
 use super::percentiles;
@@ -86,5 +86,5 @@ fn command(universe: UniverseId, channels: usize, level: u8, over: Duration) -> 
     let levels: Levels = (0..channels).filter_map(Channel::at).map(|channel| (channel, level)).collect();
     let id = CommandId::unified("bench").unwrap_or_else(|| unreachable!("a short text"));
     let source = Source::init();
-    Command { over, easing: Easing::Linear, ..Command::set(id, source, Patch { universe, levels }) }
+    Command { id, source, act: Act::levels(Patch { universe, levels }, over, Easing::Linear) }
 }

@@ -11,9 +11,9 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
     for read in [lamp_command(body), set_message(body)] {
-        if let Some(command) = check(body, read) {
+        if let Some((command, _)) = check(body, read) {
             assert_eq!(command.id.as_str().len(), 26);
-            assert_eq!(command.patches[0].levels.len(), 3, "a lamp command sets three channels");
+            assert_eq!(command.patches()[0].levels.len(), 3, "a lamp command sets three channels");
         }
     }
     if let Some(unified) = check(body, Unified::from_json(body, &Source::init(), 64)) {
@@ -28,10 +28,10 @@ fuzz_target!(|body: &[u8]| {
         check(body, RecallOrder::from_json(body)); // an empty body is one
     }
     let mut scenes = Vec::new();
-    if let Some(edit) = check(body, SceneEdit::add(body, &State::default(), Default::default(), 1)) {
+    if let Some(edit) = check(body, SceneEdit::add(body, &State::default(), &"s".parse().unwrap(), 1)) {
         let scene = edit.apply(&mut scenes, 2).expect("there is room");
         let _ = scene.look(64);
-        if let Some(edit) = check(body, SceneEdit::change(scene.id().to_owned(), body)) {
+        if let Some(edit) = check(body, SceneEdit::change(scene.id().clone(), body)) {
             let _ = edit.apply(&mut scenes, 3); // refused or done, the list is whole
             assert_eq!(scenes.len(), 1);
         }
