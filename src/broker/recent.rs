@@ -59,8 +59,8 @@ impl RecentMessages {
         }
     }
 
-    /// The router has just answered a probe: everything sent `AGE` before that has arrived. Gives the number of messages that
-    /// were dropped before this was known.
+    /// The router has just answered a probe: everything sent `AGE` before that has arrived. Messages dropped until now are not
+    /// lost after all.
     pub(super) fn confirm(&mut self, now: Instant) {
         self.confirmed = now;
         self.lost = 0;
