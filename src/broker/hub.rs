@@ -99,9 +99,8 @@ impl Hub {
         let HubDeps { router, publisher, policy, commands, settings, metrics, budget, health, store } = deps;
         let mut retained = RetainedMessages::default();
         for (topic, stored) in store.scan(Tree::Retained, b"") {
-            let stored = store.behind_format(&topic, &stored, retained::FORMAT).and_then(retained::from_stored);
             // a topic that has since become dmxd's own (by another prefix) is no longer a client's
-            if let (Ok(topic), Some((qos, payload))) = (std::str::from_utf8(&topic), stored)
+            if let Some((topic, qos, payload)) = retained::from_stored(&store, &topic, &stored)
                 && policy.publish(topic) == Publishing::Allowed
             {
                 retained.set(topic, payload, qos, 0);

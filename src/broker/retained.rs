@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::codec::QoS;
 use super::topic::Filter;
+use crate::store::Store;
 
 /// Retained messages given out at a time, and topics searched for them: everybody needs the lock.
 const PAGE: usize = 64;
@@ -93,7 +94,7 @@ impl RetainedMessages {
 }
 
 /// Format of a stored message: this byte, the QoS, the payload.
-pub(super) const FORMAT: u8 = 1;
+const FORMAT: u8 = 1;
 
 pub(super) fn to_stored(payload: &[u8], qos: QoS) -> Vec<u8> {
     let mut stored = BytesMut::with_capacity(2 + payload.len());
@@ -102,15 +103,18 @@ pub(super) fn to_stored(payload: &[u8], qos: QoS) -> Vec<u8> {
     stored.into()
 }
 
-/// Reads the part behind the format.
-pub(super) fn from_stored(stored: &[u8]) -> Option<(QoS, &[u8])> {
-    let (qos, payload) = stored.split_first()?;
-    Some((QoS::new(*qos)?, payload))
+/// Reads what is stored under a topic.
+pub(super) fn from_stored<'a>(store: &Store, topic: &'a [u8], stored: &'a [u8]) -> Option<(&'a str, QoS, &'a [u8])> {
+    let (qos, payload) = store.behind_format(topic, stored, FORMAT)?.split_first()?;
+    Some((std::str::from_utf8(topic).ok()?, QoS::new(*qos)?, payload))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
+    use crate::kit::health::Health;
+    use crate::metrics::Metrics;
 
     #[test]
     fn an_empty_payload_ends_keeping_and_the_count_of_bytes_follows() {
@@ -144,11 +148,20 @@ mod tests {
         assert!(kept.get("$SYS/broker/uptime").is_some());
     }
 
-    #[test]
-    fn a_stored_message_is_read_back() {
-        assert_eq!(from_stored(&to_stored(b"\xff", QoS::ExactlyOnce)[1..]), Some((QoS::ExactlyOnce, &b"\xff"[..])));
-        assert_eq!(from_stored(b""), None);
-        assert_eq!(from_stored(&[9, 0]), None);
+    #[tokio::test]
+    async fn a_stored_message_is_read_back_and_one_of_tomorrows_format_is_named() {
+        let (dir, health) = (tempfile::tempdir().unwrap(), Health::default());
+        let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
+        let store = Store::open(&storage, &health, &Metrics::new().unwrap()).unwrap().store;
+        let stored = to_stored(b"\xff", QoS::ExactlyOnce);
+        assert_eq!(from_stored(&store, b"a", &stored), Some(("a", QoS::ExactlyOnce, &b"\xff"[..])));
+        for (topic, stored) in [(&b"a"[..], &[][..]), (b"a", &[FORMAT, 9]), (b"\xff", &stored)] {
+            assert_eq!(from_stored(&store, topic, stored), None);
+        }
+        assert!(health.problems().is_empty());
+        assert_eq!(from_stored(&store, b"b", &[FORMAT + 1, 0, 7]), None);
+        assert!(health.problems()[0].message.starts_with("b has format 2,"));
+        store.close().await;
     }
 
     #[test]

@@ -245,6 +245,18 @@ mod tests {
         }
 
         #[test]
+        fn a_record_of_tomorrows_format_is_known_as_one_and_costs_itself_alone(payloads in payloads()) {
+            let mut bytes = file(&payloads, &[false]);
+            bytes[0] = FORMAT + 1;
+            let end = FRAME + payloads[0].len();
+            let crc = crc32fast::hash(&[&bytes[..CRC_AT], &bytes[FRAME..end]].concat());
+            bytes[CRC_AT..FRAME].copy_from_slice(&crc.to_le_bytes());
+            let scan = scan(&bytes, GENERATION);
+            prop_assert_eq!(&scan.rest, &Rest::Newer);
+            prop_assert_eq!(scan.records.len() + 1, payloads.len());
+        }
+
+        #[test]
         fn records_of_another_generation_are_foreign(payloads in payloads()) {
             let bytes = file(&payloads, &[false]);
             let scan = scan(&bytes, GENERATION + 1);

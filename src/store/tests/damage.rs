@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use sha2::{Digest, Sha256};
+
 use super::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +107,34 @@ fn a_kill_while_starting_after_a_clean_stop_is_no_damage() {
     let opened = bench.open();
     assert_eq!((bench.codes(), opened.seq_jump), (Vec::new(), 0));
     assert_at(&opened.store, 30);
+}
+
+#[test]
+fn a_database_of_tomorrows_format_is_set_aside_and_the_snapshot_serves() {
+    let mut bench = used(false);
+    let db = sled::open(bench.path().join("db")).unwrap();
+    db.open_tree("meta").unwrap().insert(b"format", &2u64.to_le_bytes()).unwrap();
+    drop(db);
+    let opened = bench.open();
+    assert_at(&opened.store, 30);
+    assert_eq!(bench.codes(), ["DATABASE_SET_ASIDE"]);
+    let message = &bench.health.problems()[0].message;
+    assert!(message.contains("format 2 was written by a newer dmxd"), "{message}");
+}
+
+#[test]
+fn a_snapshot_of_tomorrows_format_is_not_read() {
+    let mut bench = used(true);
+    let path = bench.path().join("snapshot");
+    let mut bytes = fs::read(&path).unwrap();
+    let body = bytes.len() - Sha256::output_size();
+    bytes[b"dmxd snapshot".len()] = 2;
+    let sum = Sha256::digest(&bytes[..body]);
+    bytes[body..].copy_from_slice(&sum);
+    fs::write(&path, bytes).unwrap();
+    let opened = bench.open();
+    assert_at(&opened.store, 30);
+    assert_eq!(bench.codes(), ["SNAPSHOT_DAMAGED"]);
 }
 
 #[test]
