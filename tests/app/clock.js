@@ -1,4 +1,4 @@
-// A clock for tests: time passes when they say so, and timers ring in their order.
+// A clock for tests: time passes when they say so, and timers fire in order.
 export class Clock {
   #now = 0;
   /** @type {{ at: number, run: () => void, id: number }[]} */

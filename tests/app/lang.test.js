@@ -53,7 +53,7 @@ test("every problem that the appliance raises has its words, what it is and what
   const codes = new Set();
   for (const text of files) {
     if (!/\b(raise(_for)?\(|Trouble \{)/.test(text)) continue;
-    // A code is a constant of the file that raises it, or stands there itself; `health.rs` alone hands on any.
+    // a code is a constant of the file that raises it, or a literal there; `health.rs` alone passes any on
     for (const [, code] of text.replace(/rename_all = "\w+"/g, "").matchAll(/"([A-Z][A-Z_]{4,})"/g)) codes.add(code);
   }
   for (const code of ["MEMORY_FULL", "WEB_ALSO_PORT", "SETUP_FAULT", "BROKER_DOWN", "STORAGE_IN_RAM", "STOPPING"]) assert.ok(codes.has(code), `not found: ${code}`);

@@ -144,7 +144,7 @@ test("a last value that found no room goes out with what is moved since, and nev
   clock.run(105);
   sender.move("u0", { 6: 1 }, false);
   clock.run(5);
-  sender.move("u0", { 6: 2 }, false); // waits for its pace when the other one is tried again
+  sender.move("u0", { 6: 2 }, false); // waits its turn when the other one is tried again
   clock.run(200);
   assert.deepEqual(out.slice(1).map(({ patch }) => patch), [[{ ch: 6, val: 1 }], [{ ch: 5, val: 50 }, { ch: 6, val: 2 }]]);
 

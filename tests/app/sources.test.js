@@ -1,4 +1,4 @@
-// The app's sources as a whole: nothing from elsewhere, and everything that a style sheet names is there.
+// The app's sources as a whole: nothing from elsewhere, and everything that a style sheet names exists.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";

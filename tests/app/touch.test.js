@@ -97,7 +97,7 @@ test("a finger that stays down keeps its value when the link goes; a released va
 test("a thousand moves without an echo are a bounded list", () => {
   const { touch, hear, move } = held();
   for (let n = 1; n <= 1000; n++) move(n);
-  hear(2); // long forgotten: it counts as somebody else's
+  hear(2); // long forgotten: it counts as another person's
   assert.equal(touch.ghost("k"), 2);
 });
 

@@ -1,4 +1,4 @@
-//! The figures of backups: how long they take, and what they cost those who command light meanwhile.
+//! The figures of backups: how long they take, and what they cost those who send commands meanwhile.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -49,7 +49,7 @@ pub(crate) fn measure() -> io::Result<()> {
     Ok(())
 }
 
-/// Times at one place; then those of commands, alone and while backups and restores follow each other.
+/// Times in one vault; then those of commands, alone and while backups and restores follow each other.
 fn target(name: &str, dmxd: &Dmxd) -> io::Result<()> {
     let show = format!(r#"{{"version":"1.0","ballast":"{}"}}"#, "x".repeat(SIZE));
     http(dmxd.http, "POST", "/import", &show)?;
@@ -89,7 +89,7 @@ fn target(name: &str, dmxd: &Dmxd) -> io::Result<()> {
     Ok(())
 }
 
-/// A backup, a restore of it, and its end.
+/// A backup, a restore of it, and its deletion.
 fn round(port: u16) -> io::Result<(Duration, Duration)> {
     let started = Instant::now();
     let made = http(port, "POST", "/projects/default/backups", "{}")?;
@@ -102,7 +102,7 @@ fn round(port: u16) -> io::Result<(Duration, Duration)> {
     Ok((backup, restore))
 }
 
-/// p50, p99 and the longest of the time from a command's write to its PUBACK.
+/// p50, p99 and the longest of the time from writing a command to its PUBACK.
 fn commands(port: u16) -> io::Result<(Duration, Duration, Duration)> {
     let mut client = Client::connect(port, "bench-pace")?;
     let mut times = Vec::with_capacity(SAMPLES);
@@ -123,7 +123,7 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// The body of an answer that is a success.
+/// The body of a successful answer.
 fn http(port: u16, method: &str, path: &str, body: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     let signed = "AWS4-HMAC-SHA256 Credential=x/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";

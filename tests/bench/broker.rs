@@ -1,5 +1,5 @@
 //! The figures of the broker as a broker, beside Mosquitto's: relay to few and many, throughput, memory, connections.
-//! Both get the same from the same thread in turns, so that what else the machine does strikes both.
+//! Both get the same from the same thread in turns, so that other work of the machine affects both.
 
 use std::cell::Cell;
 use std::io;
@@ -10,19 +10,19 @@ use super::crowd::{Crowd, News};
 use super::percentiles;
 use super::server::{Dmxd, Mosquitto, Process};
 
-/// Bytes of a message: what a small JSON object takes.
+/// Bytes of a message: about a small JSON object.
 const PAYLOAD: usize = 100;
 
-/// Messages a publisher may have unacknowledged.
+/// Messages that a publisher may have unacknowledged.
 const WINDOW: usize = 20;
 
-/// Rounds of what is not measured message by message; the median counts.
+/// Rounds of figures that are not measured per message; the median counts.
 const ROUNDS: usize = 3;
 
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Mosquitto without limits of its own, which are 20 messages in flight and 1,000 more for one client. Its default is
+/// Mosquitto without its own limits, which are 20 messages in flight and 1,000 more per client. By default it uses
 /// Nagle's algorithm: a second small packet waits until the first is confirmed.
 const UNLIMITED: &str = "max_inflight_messages 0\nmax_queued_messages 0\nset_tcp_nodelay true\n";
 const NAGLE: &str = "max_inflight_messages 0\nmax_queued_messages 0\n";
@@ -81,7 +81,7 @@ fn verdict(expected: &str, holds: bool) -> String {
     format!("expected {expected}: {}", if holds { "holds" } else { "missed" })
 }
 
-/// From a publisher's write to the arrival at every subscriber and at the last one, so many messages a second to each
+/// From a publisher's write to the arrival at every subscriber and at the last one, at this many messages a second to each
 /// broker in turn.
 fn relay(brokers: &[Broker; 3], subscribers: usize, rate: u32, samples: usize) -> io::Result<()> {
     let mut rooms = Vec::new();
@@ -131,7 +131,7 @@ fn relay(brokers: &[Broker; 3], subscribers: usize, rate: u32, samples: usize) -
     Ok(())
 }
 
-/// How long a message takes to each of the subscribers, and to the last one. Its publisher has come after them.
+/// How long a message takes to each subscriber, and to the last one. Its publisher connects after them.
 fn one_message(room: &mut Crowd, subscribers: usize, arrivals: &mut Vec<Duration>) -> io::Result<Duration> {
     room.publish(subscribers, "bench/room", &[b'x'; PAYLOAD]);
     let sent = Instant::now();
@@ -154,7 +154,7 @@ fn one_message(room: &mut Crowd, subscribers: usize, arrivals: &mut Vec<Duration
 
 type Figures = ((Duration, Duration, Duration), (Duration, Duration, Duration));
 
-/// Messages a second at QoS 1 in so many pairs of publisher and subscriber, each with a topic of its own.
+/// Messages a second at QoS 1 in this many pairs of publisher and subscriber, each with a topic of its own.
 fn throughput(brokers: &[Broker; 3], pairs: usize, each: u32) -> io::Result<()> {
     let mut rates = [const { Vec::new() }; 3];
     let mut costs = [const { Vec::new() }; 3];
@@ -231,7 +231,7 @@ fn rush(port: u16, pairs: usize, each: u32) -> io::Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// What a connected client costs that has subscribed to a topic of its own.
+/// What a connected client with a subscription of its own costs.
 fn memory() -> io::Result<()> {
     let mut costs = Vec::new();
     for (name, broker) in [("dmxd", Broker::ours()?), ("Mosquitto", Broker::theirs(UNLIMITED)?)] {
@@ -260,9 +260,9 @@ fn memory() -> io::Result<()> {
 /// How 1,000 clients come.
 #[derive(Clone, Copy)]
 enum Coming {
-    /// Each says CONNECT as soon as its socket is there.
+    /// Each sends CONNECT as soon as its socket is open.
     Promptly,
-    /// All have their sockets first and say CONNECT so much later, as over a radio that others use as well.
+    /// All open their sockets first and send CONNECT this much later, as over a shared radio.
     Slowly(Duration),
 }
 
@@ -301,7 +301,7 @@ fn connections() -> io::Result<()> {
     Ok(())
 }
 
-/// 1,000 clients, each until its SUBACK: how long they take, how many were shown out, how many had no answer in time.
+/// 1,000 clients, each until its SUBACK: how long they take, how many were closed, how many had no answer in time.
 fn rally(port: u16, coming: Coming) -> io::Result<(Duration, usize, usize)> {
     let mut crowd = Crowd::new(port)?;
     let (is_in, shown_out) = (Cell::new(0), Cell::new(0));

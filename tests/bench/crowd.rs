@@ -1,4 +1,4 @@
-//! Many MQTT clients in one thread, over epoll: what measures must not be what is slow. Allocates nothing per message
+//! Many MQTT clients in one thread, over epoll: the measuring side must not be the slow one. Allocates nothing per message
 //! that arrives.
 
 use std::io::{self, Read, Write};
@@ -11,12 +11,12 @@ use socket2::{Domain, Socket, Type};
 
 use super::mqtt;
 
-/// What came in for one of them.
+/// What one of them received.
 #[derive(Clone, Copy)]
 pub(crate) enum News<'a> {
     /// It is connected, and subscribed if it wanted to be.
     In,
-    /// The broker has closed its socket before it was in.
+    /// The broker closed its socket before it was in.
     ShownOut,
     Message(&'a [u8]),
     PubAck,
@@ -29,7 +29,7 @@ struct Member {
     met: bool,
     is_in: bool,
     read: Vec<u8>,
-    /// Goes out at the end of the turn, in one piece.
+    /// Sent at the end of the turn, in one piece.
     out: Vec<u8>,
     last_pkid: u16,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Nobody yet, for the broker at this port.
+    /// Empty, for the broker at this port.
     pub(crate) fn new(port: u16) -> io::Result<Self> {
         let none = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -67,7 +67,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Has clients connect one after the other.
+    /// Connects clients one after the other.
     pub(crate) fn assemble(&mut self, those: impl IntoIterator<Item = (String, Option<String>)>) -> io::Result<()> {
         for (id, filter) in those {
             self.invite(id, filter)?;
@@ -81,7 +81,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Has one of them publish at QoS 1; it goes out with the next [`Crowd::flush`] or at the end of the turn.
+    /// Lets one of them publish at QoS 1; it is sent with the next [`Crowd::flush`] or at the end of the turn.
     pub(crate) fn publish(&mut self, who: usize, topic: &str, payload: &[u8]) {
         let member = &mut self.members[who];
         member.last_pkid = member.last_pkid.checked_add(1).unwrap_or(1);
@@ -92,8 +92,8 @@ impl Crowd {
         self.members[who].flush()
     }
 
-    /// Waits for something to come in, tells what, with the time at which the kernel said that it was there, and
-    /// answers messages. False when nothing comes in time.
+    /// Waits for something to arrive, reports it with the kernel's time of arrival, and answers messages. False when nothing
+    /// comes in time.
     pub(crate) fn turn(
         &mut self,
         patience: Duration,
@@ -164,7 +164,7 @@ impl Member {
                     tell(News::Message(&body[topic + 2..]));
                 }
                 0x40 => tell(News::PubAck),
-                // Among others a message that is sent again, which no broker has a reason to do here.
+                // also a message that is sent again, which no broker has a reason to do here
                 _ => return Err(io::Error::other(format!("an unexpected packet: {first:#x}"))),
             }
         }
@@ -172,7 +172,7 @@ impl Member {
         Ok(())
     }
 
-    /// What is on its way is always far less than a socket's buffer, so this need not wait for room.
+    /// What is on its way is always far less than a socket's buffer, so there is no need to wait for room.
     fn flush(&mut self) -> io::Result<()> {
         if !self.out.is_empty() {
             self.stream.write_all(&self.out)?;

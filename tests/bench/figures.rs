@@ -33,7 +33,7 @@ use server::{Dmxd, Mosquitto};
 const CMD: &str = "v1/demo/rgb/cmd";
 const STATE: &str = "v1/demo/rgb/state";
 
-/// What may be asked for by name.
+/// What may be selected by name.
 type Part = (&'static str, fn() -> io::Result<()>);
 
 fn main() -> io::Result<()> {
@@ -82,7 +82,7 @@ fn heart() -> io::Result<()> {
     card()
 }
 
-/// From the start of the process to both doors open, on a folder that is there.
+/// From the start of the process to both doors open, on an existing folder.
 fn ready() -> io::Result<Duration> {
     let mut times = Vec::new();
     for _ in 0..6 {
@@ -96,7 +96,7 @@ fn ready() -> io::Result<Duration> {
     Ok(times[times.len() / 2])
 }
 
-/// p50 and p99 of the time from a command's write to the arrival of what it causes.
+/// p50 and p99 of the time from writing a command to the arrival of its effect.
 fn latency(port: u16, to: &str, from: &str, rate: u32, samples: usize) -> io::Result<(Duration, Duration)> {
     let tag = rate as u8;
     let mut subscriber = Client::connect(port, "bench-sub")?;
@@ -120,7 +120,7 @@ fn latency(port: u16, to: &str, from: &str, rate: u32, samples: usize) -> io::Re
     Ok((p50, p99))
 }
 
-/// So many commands, so many a second; when each was written.
+/// This many commands, at this many a second; when each was written.
 fn publish(port: u16, to: &str, rate: u32, samples: usize) -> io::Result<Vec<Instant>> {
     let mut publisher = Client::connect(port, "bench-pub")?;
     let mut sent = Vec::with_capacity(samples);
@@ -142,7 +142,7 @@ fn percentiles(mut times: Vec<Duration>) -> (Duration, Duration, Duration) {
     (times[times.len() / 2], times[times.len() * 99 / 100], times[times.len() - 1])
 }
 
-/// Commands a second by so many publishers, each with 100 unanswered at the most; fails when one is lost.
+/// Commands a second from this many publishers, each with at most 100 unanswered; fails when one is lost.
 fn throughput(publishers: usize, each: usize) -> io::Result<()> {
     let dmxd = Dmxd::start("throughput")?;
     let port = dmxd.mqtt;
@@ -183,7 +183,7 @@ fn throughput(publishers: usize, each: usize) -> io::Result<()> {
     dmxd.stop()
 }
 
-/// What the card is asked to write.
+/// What is written to the card.
 fn card() -> io::Result<()> {
     let dmxd = Dmxd::start("card")?;
     thread::sleep(Duration::from_secs(5));
@@ -204,7 +204,7 @@ fn card() -> io::Result<()> {
     dmxd.stop()
 }
 
-/// `tag` is the blue of all commands of one measurement, so that retained states of before are told apart.
+/// `tag` is the blue of all commands of one measurement, which tells them from earlier retained states.
 fn command(n: usize, tag: u8) -> String {
     let id = ulid::Ulid::generate();
     format!(r#"{{"cmdId":"{id}","src":"bench","r":{},"g":{},"b":{tag}}}"#, n / 256 % 256, n % 256)

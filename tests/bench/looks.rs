@@ -11,7 +11,7 @@ use dmxd::dmx::{
 
 use super::percentiles;
 
-/// Measured so often; the first tenth is thrown away.
+/// Measured this often; the first tenth is discarded.
 const TIMES: usize = 2_000;
 
 /// Universes of the fade (issue: 512 × 8 channels).
@@ -24,7 +24,7 @@ pub(crate) fn measure() -> io::Result<()> {
     Ok(())
 }
 
-/// Measures; each run is told its number and gives the time it took.
+/// Measures; each run gets its number and gives the time it took.
 fn tell(what: &str, run: &mut dyn FnMut(&mut State, usize) -> Duration) {
     let mut state = full();
     let times: Vec<_> = (0..TIMES).map(|n| run(&mut state, n)).skip(TIMES / 10).collect();

@@ -1,4 +1,4 @@
-//! What makes a machine an appliance: units, scripts and the Debian package, each held against the tool that will read it.
+//! What makes a machine an appliance: units, scripts and the Debian package, each checked with the tool that will read it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{}: {error}", program.display()))
 }
 
-/// What a program says, which must succeed.
+/// The output of a program, which must succeed.
 fn said(command: &mut Command) -> String {
     let output = run(command);
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -23,7 +23,7 @@ fn said(command: &mut Command) -> String {
     out.into_owned()
 }
 
-/// Files of the repository below some folders.
+/// Files of the repository below these folders.
 fn files(folders: &[&str]) -> Vec<PathBuf> {
     let mut command = Command::new("git");
     command.arg("-C").arg(repository()).args(["ls-files", "--cached", "--others", "--exclude-standard", "--"]);
@@ -89,7 +89,7 @@ fn shellcheck_has_nothing_to_say_about_any_script() {
     for script in &scripts {
         assert!(fs::metadata(script).unwrap().permissions().mode() & 0o111 != 0, "{} is no program", script.display());
     }
-    // What they source is read with them.
+    // what they source is read with them
     said(Command::new("shellcheck").arg("--external-sources").args(scripts).current_dir(repository()));
 }
 
@@ -133,12 +133,12 @@ fn ssh_clients_meet_the_same_machine_at_each_start() {
     };
     let first = start();
     assert_eq!(start(), first);
-    // A power cut has left half of it.
+    // a power cut has left half of it
     fs::write(kept.join("ssh_host_ed25519_key"), &first[..100]).unwrap();
     let second = start();
     assert_ne!(second, first);
     assert_eq!(start(), second);
-    // Nothing can be kept, and login goes on.
+    // nothing can be kept, and login still works
     fs::remove_dir_all(&kept).unwrap();
     fs::write(&kept, "").unwrap();
     assert_ne!(start(), second);
@@ -252,7 +252,7 @@ fn the_package_is_installed_removed_and_purged_by_its_own_scripts() {
     let (control, log) = (root.path().join("control"), root.path().join("log"));
     said(Command::new("dpkg-deb").arg("--raw-extract").arg(&package).arg(root.path().join("unpacked")));
     fs::rename(root.path().join("unpacked/DEBIAN"), &control).unwrap();
-    // Programs that would change this machine say what they were asked for, in the order of it.
+    // programs that would change this machine print what they were asked for, in order
     let bin = root.path().join("bin");
     fs::create_dir(&bin).unwrap();
     for name in ["systemctl", "systemd-sysusers", "systemd-tmpfiles", "rm"] {
@@ -263,7 +263,7 @@ fn the_package_is_installed_removed_and_purged_by_its_own_scripts() {
     let asked_by = |script: &str, args: &[&str]| -> Vec<String> {
         let _ = fs::remove_file(&log);
         said(Command::new(control.join(script)).args(args).env("PATH", format!("{}:/usr/bin:/bin", bin.display())));
-        // Whether a systemd runs here decides about these alone.
+        // only these depend on whether systemd runs here
         let only_running = ["systemctl daemon-reload", "systemctl restart", "systemctl stop", "systemctl is-enabled"];
         let asked = fs::read_to_string(&log).unwrap_or_default();
         asked

@@ -1,4 +1,4 @@
-//! Backups in a bucket: the edge alone, through its public face, with moto at the far end and a bad network between.
+//! Backups in a bucket: the edge alone, through its public interface, with moto at the far end and a bad network between.
 //! What clients see of it is tested at the doors.
 
 use std::sync::{Arc, Mutex};
@@ -122,7 +122,7 @@ async fn a_backup_in_a_bucket_is_made_listed_restored_and_deleted_with_keys_that
     let edge = Edge::new(keys, 0);
     let made = edge.create("před premiérou (100%)").await.unwrap();
     edge.restore(&made.version_id).await.unwrap();
-    moto.take_any_keys().await; // its check of signatures is wrong for listings (boto3 fails there too)
+    moto.take_any_keys().await; // moto checks signatures of listings wrongly (boto3 fails there too)
     let listed = edge.list().await;
     assert!(listed.contains(&made), "{listed:?}");
     assert!(made.encrypted && made.label.as_deref() == Some("před premiérou (100%)"));
@@ -166,7 +166,7 @@ async fn wrong_keys_a_missing_bucket_and_a_dead_endpoint_say_what_to_do_and_show
 const PAGE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n\n<!DOCTYPE html><html>\
                     <title>Welcome to the hotel</title></html>";
 
-/// Every job that speaks to a bucket: what it says of whoever answers there.
+/// Every job that talks to a bucket: its message about whatever answers there.
 async fn told(edge: &Edge) -> Vec<BackupError> {
     let version = "01J".parse().unwrap();
     let handle = &edge.backups.handle;
@@ -220,7 +220,7 @@ async fn an_answer_without_end_has_one() {
     const LIST: &str = "<ListBucketResult><Name>stage</Name><Prefix></Prefix><MaxKeys>1000</MaxKeys>";
     const OBJECT: &str = "<Contents><Key>stage/x</Key><LastModified>2024-02-29T23:59:59Z</LastModified><ETag>1</ETag>\
                           <Size>1</Size></Contents>";
-    // A page that never ends, pages that never end, and a fault that never ends.
+    // A page that never ends, pages that never end, and an error that never ends.
     let page = Impostor::start(format!("{HEAD}{LIST}<IsTruncated>false</IsTruncated>"), OBJECT.repeat(200)).await;
     let again = "<IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>";
     let pages = Impostor::start(format!("{HEAD}{LIST}{again}{}</ListBucketResult>", OBJECT.repeat(500)), "").await;
@@ -273,7 +273,7 @@ async fn what_passes_by_itself_is_waited_for_and_what_does_not_is_told() {
         proxy.set_for(weather, 2);
         edge.restore(&made.version_id).await.unwrap_or_else(|fault| panic!("{weather:?}: {fault}"));
     }
-    // Cut in the middle of the bytes, not of the head.
+    // cut in the middle of the bytes, not of the head
     proxy.set_for(Weather::CutAnswer(30_000), 2);
     edge.restore(&made.version_id).await.unwrap();
     let (keys, adopted) = (moto.keys().await.len(), edge.adopted());

@@ -1,4 +1,4 @@
-//! What kills or cripples rumqttd's own front, and must hold here (BROKER.md, K1 to K9 and the rest).
+//! What kills or cripples rumqttd's own front, and must work here (BROKER.md, K1 to K9 and the rest).
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ async fn a_refused_client_may_try_again_until_there_is_room() {
     for client in &mut clients {
         client.ping().await;
     }
-    // Coming again with a known id is a take-over, not one connection more.
+    // a known id that comes again is a take-over, not one more connection
     let mut again = Link::join(appliance.mqtt, &Connect::new("client-0")).await;
     clients.swap_remove(2).leave().await;
     let mut late = eventually("room for one more", async || {
@@ -142,7 +142,7 @@ async fn a_socket_that_never_connects_is_closed() {
     appliance.assert_serves().await;
 }
 
-/// K9: of 600 subscribers 12 leave while a message is on its way; nobody else may wait for the next event.
+/// K9: of 600 subscribers 12 leave while a message is on its way; nobody else may have to wait for the next event.
 const SUBSCRIBERS: usize = 600;
 const LEAVING: usize = 12;
 const ROUNDS: usize = 5;
@@ -212,7 +212,7 @@ async fn a_thousand_messages_reach_one_subscriber() {
         }
         publisher
     });
-    // Each topic keeps its order; the two may overtake each other [MQTT-4.6.0-6].
+    // each topic keeps its order; the two may overtake each other [MQTT-4.6.0-6]
     let mut next = [0, 1];
     for _ in 0..1500 {
         let message = subscriber.message().await;
@@ -266,7 +266,7 @@ async fn a_flood_of_wills_and_takeovers_leaves_the_broker_whole() {
     let appliance = Appliance::start().await;
     let storms = (0..4).map(async |storm: u32| {
         for n in 0..40 {
-            // All four fight for the same three ids.
+            // All four compete for the same three ids.
             let connect =
                 Connect::new(&format!("fought-{}", n % 3)).persistent().will("will", &storm.to_string(), true);
             let mut link = Link::open(appliance.mqtt).await;

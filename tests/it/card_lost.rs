@@ -1,5 +1,4 @@
-//! A card without space, a data folder that goes away under the process: nothing that was acknowledged is taken back in
-//! silence.
+//! A card without space, a data folder that disappears under the process: nothing acknowledged is lost in silence.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +9,10 @@ use crate::harness::{
     Appliance, Connect, Home, Link, SmallCard, Web, colour, command, copy_folder, eventually, index_of, rgb_of,
 };
 
-/// What a card of these tests holds: the store's own files, and some room.
+/// Size of the card in these tests: the store's own files, and some room.
 const CARD_KIB: u64 = 32 << 10;
 
-/// Commands that are sent while the card is full.
+/// Commands sent while the card is full.
 const COMMANDS: u32 = 300;
 
 async fn lists(web: &Web, code: &str) -> bool {
@@ -34,7 +33,7 @@ async fn on_a_full_card() -> (SmallCard, Appliance, Vec<Value>) {
     (card, appliance, vec![first])
 }
 
-/// Retained messages of so many KiB altogether: more than the journal has room for.
+/// Retained messages of this many KiB in all: more than the journal has room for.
 async fn retain(appliance: &Appliance, kib: usize) {
     let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
     for n in 0..kib / 50 {
@@ -52,7 +51,7 @@ async fn send(appliance: &Appliance, sent: &mut Vec<Value>) -> u64 {
     highest
 }
 
-/// Changes of which the card knows that they are in memory only (`store/debt.rs`).
+/// Changes that the card records as in memory only (`store/debt.rs`).
 fn counted(card: &SmallCard) -> u64 {
     let debt = fs::read(card.path("debt")).unwrap();
     u64::from_le_bytes(debt[8..16].try_into().unwrap())
@@ -132,7 +131,7 @@ async fn used() -> (Appliance, Value) {
     (appliance, last)
 }
 
-/// Everything of `used` is there, and what comes is kept.
+/// Everything of `used` is there, and new changes are kept.
 async fn assert_written_anew(appliance: Appliance, last: &Value) {
     let web = appliance.web();
     eventually("it is said", async || lists(&web, "DATA_FOLDER_LOST").await.then_some(())).await;

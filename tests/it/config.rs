@@ -1,7 +1,7 @@
 //! The configuration as an operator meets it: the real binary, its messages word for word, its exit codes.
 //!
-//! Each case in tests/golden/config is `<name>.toml`, `<name>.env` or both, and `<name>.txt`: what stderr must say.
-//! After a change on purpose `UPDATE_GOLDEN=1 cargo test --test it config` writes the texts anew.
+//! Each case in tests/golden/config is `<name>.toml`, `<name>.env` or both, and `<name>.txt`: the expected stderr.
+//! After a deliberate change `UPDATE_GOLDEN=1 cargo test --test it config` rewrites the texts.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -13,7 +13,7 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/config")
 }
 
-/// `dmxd` in `folder`, without a variable of ours around it.
+/// `dmxd` in `folder`, without any of our variables set.
 fn dmxd(folder: &Path, args: &[&str], variables: &str) -> Output {
     let variables = variables.lines().filter_map(|line| line.split_once('='));
     Command::new(env!("CARGO_BIN_EXE_dmxd"))

@@ -1,5 +1,5 @@
 //! The documentation: every link leads somewhere, every command does what the page says, README is short, and man pages
-//! are ones.
+//! are valid.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -43,7 +43,7 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What its links and pictures name: `](here)`.
+/// The targets of its links and pictures: `](here)`.
 fn links(text: &str) -> Vec<String> {
     let links = |line: &str| {
         let pieces = line.split("](").skip(1);
@@ -52,7 +52,7 @@ fn links(text: &str) -> Vec<String> {
     prose(text).flat_map(links).collect()
 }
 
-/// Names of its headings, as GitHub makes them.
+/// The anchors of its headings, as GitHub makes them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let mut seen = BTreeMap::new();
     let headings = prose(text).filter(|line| line.starts_with('#'));
@@ -73,7 +73,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
 /// What is wrong with a link of a page, if anything.
 fn fault(page: &Path, link: &str) -> Option<String> {
     if link.contains("://") {
-        return None; // a test of ours does not ask strangers' servers
+        return None; // a test of ours does not query other people's servers
     }
     let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
     let target = if file.is_empty() { page.to_owned() } else { page.parent().unwrap().join(file) };
@@ -123,7 +123,7 @@ enum Must {
     NotRun,
 }
 
-/// The blocks of a page that are a shell's.
+/// The shell blocks of a page.
 fn blocks(text: &str) -> Vec<(Must, String)> {
     let (mut blocks, mut before, mut lines) = (Vec::new(), "", text.lines());
     while let Some(line) = lines.next() {
@@ -144,9 +144,9 @@ fn blocks(text: &str) -> Vec<(Must, String)> {
     blocks
 }
 
-/// Programs of the commands, which find the appliance and fail when it refuses.
+/// Wrappers around programs in the commands: they reach the appliance, and fail if it refuses.
 const TOOLS: [(&str, &str); 3] = [
-    // An ack that refuses comes with 200.
+    // an ack that refuses comes with 200
     (
         "curl",
         r#"out=$(/usr/bin/curl --fail-with-body --silent --show-error --max-time 60 "$@") || { code=$?; echo "$out"; exit $code; }
@@ -154,7 +154,7 @@ printf '%s\n' "$out"
 case $out in *'"accepted":false'*) exit 99 ;; esac"#,
     ),
     ("mosquitto_pub", r#"exec /usr/bin/mosquitto_pub -h "$BROKER" -p "$BROKER_PORT" "$@""#),
-    // It would watch for ever; one line says that there is something to see.
+    // it would watch for ever; one line shows that there is something to see
     ("mosquitto_sub", r#"exec /usr/bin/mosquitto_sub -h "$BROKER" -p "$BROKER_PORT" -C 1 -W 60 "$@""#),
 ];
 
@@ -170,7 +170,7 @@ fn workplace() -> tempfile::TempDir {
     folder
 }
 
-/// Runs one block as a reader would, line by line, each of which must succeed.
+/// Runs one block as a reader would, line by line; each must succeed.
 async fn run(block: &str, appliance: &Appliance, folder: &Path) -> Output {
     let web = appliance.http.to_string();
     let block = block.replace("localhost:8080", &web).replace("dmx.local", &web);

@@ -1,4 +1,4 @@
-//! What holds at every door alike: one id is one command, one order for all, a refusal changes nothing.
+//! What holds at every door: one id is one command, one order for all, a refusal changes nothing.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,7 +24,7 @@ async fn an_id_has_one_effect_through_all_doors_and_over_restarts() {
     let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
     esp.publish(CMD, first.to_string().as_bytes()).await;
 
-    esp.publish(CMD, again.to_string().as_bytes()).await; // acknowledged as well
+    esp.publish(CMD, again.to_string().as_bytes()).await; // acknowledged too
     assert!(appliance.web().is_duplicate(&again).await);
     let tablet = WsWatcher::start(appliance.http).await;
     tablet.send(&set_of(&again)).await;
@@ -164,7 +164,7 @@ async fn a_wrong_body_changes_nothing_at_any_door_and_its_id_stays_free() {
     assert_eq!(appliance.web().accepted(&command_with(&id, [1, 2, 3])).await, 1, "a refused id is not remembered");
 }
 
-/// Which of three ids a memory of two still knows, asked at once or after what `pause` does to the appliance.
+/// Which of three ids a memory for two still knows, asked at once or after `pause` on the appliance.
 async fn known_of_three(asked: usize, pause: impl AsyncFnOnce(Appliance) -> Appliance) -> bool {
     let appliance = crate::harness::Home::new().set("DMX_CMD_DEDUPE_CAPACITY", "2").start().await;
     let web = appliance.web();

@@ -1,4 +1,4 @@
-//! The sketches of `image/examples` against the appliance: the very files that are flashed, on a stand-in for the board.
+//! The sketches of `image/examples` against the appliance: the very files that are flashed, on a simulated board.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,11 +10,11 @@ use crate::harness::{
     copy_folder, esphome, eventually, rgb_of,
 };
 
-/// What the button asks for, one press after the other.
+/// What the button sends, one press after the other.
 const FIRST: [u8; 3] = [255, 140, 40];
 const SECOND: [u8; 3] = [255, 0, 0];
 
-/// Presses and lets go, with contacts that bounce.
+/// Presses and releases, with contacts that bounce.
 const PRESS: &str = "4 0\n4 1\n4 0\n4 1\n4 0\n-1 60";
 const RELEASE: &str = "4 1\n4 0\n4 1\n-1 60";
 
@@ -32,7 +32,7 @@ async fn presence(appliance: &Appliance, id: &str, online: bool) {
     .await;
 }
 
-/// Hears each command.
+/// Receives each command.
 async fn witness(appliance: &Appliance) -> Link {
     let mut witness = Link::join(appliance.mqtt, &Connect::new("witness")).await;
     assert_eq!(witness.subscribe(CMD, 1).await, 1);
@@ -74,7 +74,7 @@ async fn press_of_a_button(chip: Chip) {
     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
     assert!(ids.iter().all(|id| now.abs_diff(id.timestamp_ms()) < 60_000), "the appliance's time: {ids:?}");
 
-    button.leave().await; // its power is off
+    button.leave().await; // it has lost its power
     presence(&appliance, "button-1", false).await;
     assert_eq!(states.last().seq, 3, "a bounce or a release is no press");
     assert_eq!(appliance.web().metric("dmx_engine_deduped_total").await, 0.0, "nothing was sent twice");
@@ -95,8 +95,8 @@ async fn a_press_whose_answer_was_lost_is_repeated_under_its_id_and_moves_the_li
     let appliance = Appliance::start().await;
     let mut witness = witness(&appliance).await;
     let proxy = FaultProxy::start(appliance.mqtt).await;
-    // CONNACK, SUBACK, and the retained state pass, and one byte of the answer to the press. Every later state is longer
-    // than this first one: none passes whole.
+    // CONNACK, SUBACK, the retained state and one byte of the answer to the press get through. Every later state is longer
+    // than this first one, so none gets through whole.
     let state = appliance.web().get("/rgb").await.text.len() + 2 + STATE.len() + 2;
     let greeting = 4 + 5 + 1 + if state > 127 { 2 } else { 1 } + state;
     proxy.set(Weather::CutAnswer(greeting + 1));
@@ -106,7 +106,7 @@ async fn a_press_whose_answer_was_lost_is_repeated_under_its_id_and_moves_the_li
     button.tell(PRESS).await;
     let first = witness.message().await.json();
     let other = command([1, 2, 3]);
-    appliance.web().accepted(&other).await; // so that the retained state says nothing of the press any more
+    appliance.web().accepted(&other).await; // so that the retained state no longer reflects the press
     proxy.set(Weather::Pass);
     assert_eq!(witness.message().await.json(), first, "the same id, in all its parts");
     eventually("the duplicate", async || {
@@ -162,7 +162,7 @@ async fn light_of_a_lamp(chip: Chip, pins: [u8; 3]) {
     shows(&lamp, pins, [9, 80, 255]).await;
     presence(&appliance, "lamp-1", true).await;
 
-    // The longest name that a command may come from, with a key in it that is none.
+    // the longest name that a command may come from, with something in it that only looks like a key
     let mut long = command([3, 2, 1]);
     long["src"] = Value::from(format!("\"r\":7{}", "\u{1}".repeat(59)));
     appliance.web().accepted(&long).await;
@@ -199,7 +199,7 @@ async fn a_lamp_without_its_appliance_keeps_its_light_and_tries_again_after_grow
     let tries = || -> Vec<u32> {
         lamp.complaints().all().iter().filter_map(|line| line.strip_prefix("try ")?.parse().ok()).collect()
     };
-    let before = tries().len(); // on a loaded machine more than one: time runs fast
+    let before = tries().len(); // more than one on a loaded machine: time runs fast
     proxy.set(Weather::CutRequest(0));
     appliance.web().accepted(&command([6, 5, 4])).await;
     eventually("eight attempts", async || (tries().len() >= before + 8).then_some(())).await;
@@ -211,7 +211,7 @@ async fn a_lamp_without_its_appliance_keeps_its_light_and_tries_again_after_grow
 
     let waits = words.iter().filter(|line| *line == "no CONNACK in 2 s").count();
     assert!(waits >= 7, "no attempt holds the loop up for longer: {words:?}");
-    // From attempt to attempt: 2 s for the CONNACK and a pause, drawn between half of a length and all of it, which doubles.
+    // From attempt to attempt: 2 s for the CONNACK, and a pause of between half and all of a length that doubles.
     let gaps: Vec<u32> = tries.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
     for (gap, pause) in gaps.iter().zip([500, 1000, 2000, 4000, 8000, 8000, 8000]) {
         assert!(*gap >= 2000 + pause, "{gap} ms, not {pause}: {gaps:?}");

@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 8] = [
     &["app"],
 ];
 
-/// The floor whose rooms do not know each other.
+/// The floor whose rooms must not import each other.
 const EDGES: usize = 6;
 
 fn floor(room: &str) -> Option<usize> {
@@ -38,7 +38,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The rooms that a text names behind `crate::`, alone or in braces.
+/// The rooms that a text names after `crate::`, alone or in braces.
 fn named(text: &str) -> BTreeSet<String> {
     let text: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut rooms = BTreeSet::new();

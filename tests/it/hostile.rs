@@ -20,7 +20,7 @@ async fn garbage_on_the_mqtt_port() {
     let mut random = Random::new();
     for length in [1, 2, 10, 100, 10_000] {
         for _ in 0..20 {
-            // At once, and as a client that has connected properly.
+            // at once, and from a client that has connected properly
             let mut stranger = Link::open(appliance.mqtt).await;
             stranger.send_into_the_void(&noise(&mut random, length)).await;
             stranger.reset();
@@ -188,10 +188,10 @@ async fn send_and_leave(address: SocketAddr, bytes: &[u8]) {
     let _ = patiently("it to be read or refused", stream.write_all(bytes)).await;
 }
 
-/// What anybody else may have to wait for an answer while a client floods.
+/// How long anybody else may have to wait for an answer while a client floods.
 const QUICK: Duration = Duration::from_millis(200);
 
-/// Far above what an appliance with a few hundred retained messages needs.
+/// Far more than an appliance with a few hundred retained messages needs.
 const MOST_MEMORY_MIB: u64 = 150;
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn one_subscribe_with_thousands_of_filters_costs_neither_memory_nor_time()
     let mut greedy = Link::join(appliance.mqtt, &Connect::new("greedy")).await;
     let asking = tokio::spawn(async move {
         let codes = greedy.subscribe_all(&vec![("#", 0); ASKED]).await;
-        greedy.ping().await; // whatever it was to be sent is sent
+        greedy.ping().await; // everything that was to be sent is sent
         codes
     });
     let mut slowest = Duration::ZERO;
@@ -250,7 +250,7 @@ async fn a_flood_of_wrong_commands_silences_neither_the_doors_nor_the_log() {
     assert_eq!((&rejected["clientId"], &rejected["cmdId"]), (&"flooder".into(), &Value::Null));
     listener.reset();
     let tablet = WsWatcher::start(appliance.http).await;
-    // All the time until the last of them is refused.
+    // all the time until the last of them is refused
     patiently("every refusal to be counted", async {
         while appliance.web().metric("dmx_broker_commands_rejected_total").await < f64::from(SENT) {
             appliance.assert_serves().await;

@@ -1,4 +1,4 @@
-//! Start, stop, kill: what was acknowledged or seen is never lost, and `seq` goes on without a gap.
+//! Start, stop, kill: what was acknowledged or seen is never lost, and `seq` continues without a gap.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ async fn loaded(appliance: &Appliance) -> (Ledger, Load, StateWatcher) {
     (ledger, load, watcher)
 }
 
-/// After a new start: every acknowledged command and every state that was seen is in the light, and nothing else is.
+/// After a new start: the light is that of every acknowledged command and every state seen, and of nothing else.
 async fn assert_nothing_lost(appliance: &Appliance, ledger: &Ledger, seen: &[Seen], before: u64) {
     assert_gap_free(seen);
     let state = appliance.web().state().await;
@@ -70,7 +70,7 @@ async fn assert_nothing_lost(appliance: &Appliance, ledger: &Ledger, seen: &[See
     let told = ledger.seqs().into_values().max().unwrap_or(0);
     assert!(seq >= told, "REST has said {told}, now it is {seq}");
 
-    // Each command that had an effect is a duplicate now; those that had none are applied by asking.
+    // Each command that had an effect is a duplicate now; the others are applied by this question.
     let acked = ledger.acked();
     let mut applied = 0;
     let mut has_last_colour = seq == before;
@@ -140,7 +140,7 @@ async fn a_second_signal_ends_a_stop_that_hangs() {
     let systemd = UnixDatagram::bind(&path).unwrap();
     let mut appliance = home.set("NOTIFY_SOCKET", &path).start().await;
     appliance.web().accepted(&command([1, 2, 3])).await;
-    shim.card(Card::Hanging); // the last flush does not come back
+    shim.card(Card::Hanging); // the last flush does not return
     appliance.signal(Signal::TERM);
     let mut buffer = [0; 256];
     patiently("the stop to begin", async {
@@ -156,7 +156,7 @@ async fn a_second_signal_ends_a_stop_that_hangs() {
     let start = Instant::now();
     appliance.signal(Signal::TERM);
     appliance.ended().await;
-    // "At once": before the drain's own deadline could have ended it.
+    // "at once": before the drain's own deadline could have ended it
     assert!(start.elapsed() < DRAIN / 2, "{:?}", start.elapsed());
     shim.card(Card::Sound);
     let appliance = appliance.kill9().await.start().await;

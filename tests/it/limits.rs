@@ -1,4 +1,4 @@
-//! The one budget: what clients can make the process hold is bounded, refused in words when it is full, and given back.
+//! The one budget: what clients can make the process hold is bounded, refused with a reason when it is full, and given back.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ async fn small() -> Appliance {
     Home::new().set("DMX_LIMITS_MEMORY", format!("{MEMORY} MB")).start().await
 }
 
-/// Waits until `/readyz` says that a kind is full; answers the words.
+/// Waits until `/readyz` reports that a kind is full; gives the message.
 async fn full(appliance: &Appliance, kind: &str) -> String {
     eventually("MEMORY_FULL in /readyz", async || {
         let ready = appliance.web().get("/readyz").await.json();
@@ -57,7 +57,7 @@ async fn half_sent_packets_are_bounded_and_given_back() {
     appliance.assert_serves().await;
     let grown = appliance.peak_memory_mib() - before;
     println!("{CLIENTS} half packets of 250 kB: {grown} MiB more, {} MB held", held(&appliance, "packets").await / 1e6);
-    // A quarter of the budget, the connections themselves, and what an allocator wastes.
+    // a quarter of the budget, the connections themselves, and what an allocator wastes
     assert!(grown < 60, "{grown} MiB more");
     for link in links {
         link.reset();
@@ -97,7 +97,7 @@ async fn a_document_of_too_many_values_is_refused_with_the_limit_in_words() {
     let appliance = small().await;
     let stored = appliance.web().post("/import", show(50_000)).await;
     assert_eq!(stored.status, 200);
-    // Keys of objects count as much as items of lists.
+    // keys of objects count as much as items of lists
     let too_many = appliance.web().post("/import", show(250_000)).await;
     let detail = too_many.problem(413)["detail"].as_str().unwrap().to_owned();
     assert!(
@@ -142,7 +142,7 @@ async fn many_imports_at_once_take_the_memory_of_one() {
 
 #[tokio::test]
 async fn the_least_memory_that_takes_a_document_of_8_mib_takes_it_each_time() {
-    // A quarter of it for bodies, of which this machine gets all: as much as one address gets on a machine of 512 MB.
+    // A quarter of it is for bodies, and this machine gets all of that: as much as one address gets on a machine of 512 MB.
     let appliance = Home::new().set("DMX_LIMITS_MEMORY", "51 MB").start().await;
     let text = "x".repeat(8_300_000);
     let file = format!(r#"{{"fixtures":[],"text":"{text}"}}"#);
@@ -155,7 +155,7 @@ async fn the_least_memory_that_takes_a_document_of_8_mib_takes_it_each_time() {
     }
 }
 
-/// Imports without saying how much will come; the first line of the answer.
+/// Imports without announcing the length; gives the first line of the answer.
 async fn in_chunks(web: SocketAddr, body: &[u8]) -> String {
     let link = TcpStream::connect(web).await.unwrap();
     let (answer, mut link) = link.into_split();
@@ -170,7 +170,7 @@ async fn in_chunks(web: SocketAddr, body: &[u8]) -> String {
     line.trim().to_owned()
 }
 
-/// A show with so many keys in one object.
+/// A show with this many keys in one object.
 fn show(keys: usize) -> String {
     let mut more = String::new();
     for n in 0..keys {
@@ -179,12 +179,12 @@ fn show(keys: usize) -> String {
     format!(r#"{{"fixtures":[],"more":{{{}}}}}"#, &more[1..])
 }
 
-/// A body that is announced whole and sent but for its last byte.
+/// A body that is announced in full, and sent except for its last byte.
 async fn half_a_body(web: SocketAddr, bytes: usize) -> TcpStream {
     let mut link = TcpStream::connect(web).await.unwrap();
     let head = format!("POST /import HTTP/1.1\r\nHost: x\r\nContent-Length: {bytes}\r\n\r\n");
     link.write_all(head.as_bytes()).await.unwrap();
-    // A refused one is not read to its end.
+    // a refused one is not read to its end
     let sent = tokio::time::timeout(Duration::from_secs(20), link.write_all(&vec![b' '; bytes - 1])).await;
     let _ = sent.expect("it is read, or closed");
     link

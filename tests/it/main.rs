@@ -41,7 +41,7 @@ mod stop;
 mod storage;
 mod websocket;
 
-/// The long runs: the same checks as `life`, `storage` and `power`, many times over.
+/// The long runs: the same checks as `life`, `storage` and `power`, many times.
 #[path = "../long/crash.rs"]
 mod long;
 

@@ -1,4 +1,4 @@
-//! Editors on Windows put a byte order mark at the start of what they save: it is skipped wherever JSON or TOML is read.
+//! Editors on Windows put a byte order mark at the start of a file: it is skipped wherever JSON or TOML is read.
 
 use std::fs;
 
@@ -46,7 +46,7 @@ async fn in_every_body() {
     }
     assert_eq!(web.get("/universes/1/frame").await.json()["frame"][0], 7, "an ack may say no with 200");
     assert_eq!(rgb_of(&web.state().await)[0], 5);
-    // A body of nothing but a mark is empty, where a body may be; a mark anywhere else is none.
+    // A body of nothing but a mark is empty, where a body may be; a mark anywhere else is not skipped.
     for (path, status) in [("/scenes/a/recall", 200), ("/projects/default/backups", 201), ("/rgb", 400)] {
         assert_eq!(web.post(path, marked("")).await.status, status, "{path}");
     }

@@ -87,7 +87,7 @@ async fn beside_a_running_appliance_only_a_look_is_allowed() {
     appliance.terminate().await;
 }
 
-/// What stands in a folder.
+/// What a folder contains.
 fn names_in(folder: &Path) -> Vec<OsString> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
 }
@@ -115,14 +115,14 @@ async fn a_data_folder_that_is_not_there_or_was_never_used_is_named_and_not_made
         );
         assert_eq!(names_in(home.data().parent().unwrap()), [""; 0], "{job:?} makes nothing");
     }
-    // Somebody's folder in which no dmxd has ever been: an empty show is no backup of anything.
+    // A folder in which no dmxd has ever been: an empty show is a backup of nothing.
     let home = Home::new();
     fs::create_dir(home.data()).unwrap();
     let ended = home.run(&["backup"]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);
     assert!(ended.stderr.contains(&home.data().display().to_string()), "{}", ended.stderr);
     assert_eq!(names_in(&home.data()), [""; 0]);
-    // A new card is restored onto, and a file needs no data folder to be looked into.
+    // A restore works onto a new card, and checking a file needs no data folder.
     assert_eq!(home.run(&["restore", &file, "--force"]).await.code, Some(0));
     assert_eq!(Home::new().run(&["verify", &file]).await.code, Some(0));
 }

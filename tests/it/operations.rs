@@ -114,7 +114,7 @@ async fn systemd_is_not_told_ready_before_the_doors_are_open() {
 
 #[tokio::test]
 async fn a_log_that_nobody_reads_delays_no_command() {
-    // The harness reads stdout; here a pipe that is never read takes its place.
+    // The harness reads stdout; here an unread pipe takes its place.
     let home = Home::new().set("DMX_LOG_LEVEL", "trace");
     let appliance = home.start().await;
     appliance.log.stop_reading();
@@ -130,7 +130,7 @@ async fn a_log_that_nobody_reads_delays_no_command() {
     assert_eq!(appliance.web().seq().await, 2000);
 }
 
-/// Reads notifications until one holds this line.
+/// Reads notifications until one contains this line.
 async fn hear(systemd: &UnixDatagram, told: &mut Vec<String>, line: &str) {
     let mut buffer = [0; 256];
     while !told.iter().any(|text| text.lines().any(|each| each == line)) {

@@ -1,4 +1,4 @@
-//! Power cuts: what was synced is all that is left. The light is one that was true shortly before, the ids belong to
+//! Power cuts: only what was synced is left. The light is one that was true shortly before, the ids belong to
 //! it, and `seq` jumps beyond every number that was ever seen.
 
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::harness::{
 /// The setting `storage.flush_ms` of these tests: shorter than the default, so that a short load spans many.
 const FLUSH: Duration = Duration::from_millis(200);
 
-/// What a loaded machine may add before a sync has been made.
+/// What a loaded machine may add before a sync is made.
 const MARGIN: Duration = Duration::from_millis(800);
 
 /// A command each 5 ms.
@@ -36,7 +36,7 @@ pub async fn power_cuts(cuts: usize) {
         let commands = u32::try_from(100 + random.below(500)).unwrap();
         println!("cut {cut}: after {commands} commands");
         let base = u32::try_from(cut).unwrap() * 1000;
-        // Every other time in the middle of a clean stop, with its last sync, snapshot and checkpoint.
+        // every other time in the middle of a clean stop, with its last sync, snapshot and checkpoint
         let stop_ms = (cut % 2 == 1).then(|| random.below(100));
         home = one_cut(&shim, home, base, commands, stop_ms).await;
     }
@@ -47,7 +47,7 @@ async fn one_cut(shim: &Shim, home: Home, base: u32, commands: u32, stop_ms: Opt
     let appliance = home.start().await;
     let watcher = StateWatcher::start(appliance.mqtt).await;
     let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
-    let mut pace = tokio::time::interval(PACE); // the load's own rhythm, nothing is waited for
+    let mut pace = tokio::time::interval(PACE); // the load's own rhythm; nothing is waited for
     let mut sent = Vec::new();
     for n in 0..commands {
         pace.tick().await;
@@ -71,7 +71,7 @@ async fn one_cut(shim: &Shim, home: Home, base: u32, commands: u32, stop_ms: Opt
     let highest = seen.last().unwrap().seq;
     let clean = stop_ms.is_some() && seq == highest; // the stop was done before the cut
     assert!(seq > highest || clean, "seq {seq} does not repeat what was seen ({highest})");
-    // Which of the states that were seen is it? `sent[n]` made `seen[n + 1]`.
+    // which of the states seen is it? `sent[n]` made `seen[n + 1]`
     let position = seen.iter().rposition(|seen| seen.rgb == rgb_of(&state)).expect("a state that was true once");
     if let Some(lost) = seen.get(position + 1) {
         assert!(!clean, "a clean stop loses nothing");
@@ -186,7 +186,7 @@ async fn a_power_cut_in_a_long_fade_comes_up_at_its_place_and_goes_on() {
     let web = appliance.web();
     let place = red(&web).await;
     println!("cut at {before}, back at {place}");
-    // A start takes a while, in which it goes on again; the last level would be 255.
+    // A start takes a while, in which it continues; the last level would be 255.
     assert!((1..before + 60).contains(&place), "cut at {before}, back at {place}");
     assert!(web.seq().await > seq);
     let fades = web.get("/fades").await.json()["fades"].clone();
@@ -194,7 +194,7 @@ async fn a_power_cut_in_a_long_fade_comes_up_at_its_place_and_goes_on() {
     eventually("it to go on", async || (red(&web).await > place + 3).then_some(())).await;
     assert!(red(&web).await < 255);
 
-    // Whoever takes it over then has it, also after the next cut.
+    // Whoever takes over the channel then has it, even after the next cut.
     web.accepted(&command([9, 8, 7])).await;
     let home = appliance.terminate().await.1;
     shim.cut_power(&home);

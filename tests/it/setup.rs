@@ -42,7 +42,7 @@ impl Card {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// One start: both partitions are mounted, the boot one for reading only; afterwards they are what they were before.
+    /// One start: both partitions are mounted, the boot one read-only; afterwards they are what they were before.
     fn start(&self) -> Vec<(String, String)> {
         self.start_by(
             "mkdir b; cp -a boot/. b/; mount -t tmpfs b boot; cp -a b/. boot/; mount -o remount,ro boot
@@ -56,7 +56,7 @@ impl Card {
         self.start_by("", "")
     }
 
-    /// Code and message of each problem that the start tells.
+    /// Code and message of each problem that the start reports.
     fn start_by(&self, before: &str, after: &str) -> Vec<(String, String)> {
         let script = format!(
             "set -e; {before}

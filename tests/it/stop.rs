@@ -6,10 +6,10 @@ use rustix::process::Signal;
 
 use crate::harness::{Appliance, CMD, Connect, Home, Link, PRESENCE, STATE, colour, command};
 
-/// CONTRACT: the stop takes less than 2 s. No headroom: what was wrong here was a wait of a second too many.
+/// CONTRACT: the stop takes less than 2 s. No headroom: the fault here was a wait of one second too many.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Stops and says how long it took.
+/// Stops, and gives how long it took.
 async fn stop(appliance: Appliance) -> (Duration, Home) {
     let start = Instant::now();
     let (status, home) = appliance.terminate().await;
@@ -18,7 +18,7 @@ async fn stop(appliance: Appliance) -> (Duration, Home) {
     (start.elapsed(), home)
 }
 
-/// An appliance that writes down for good only once a minute, after one command.
+/// An appliance that syncs only once a minute, after one command.
 async fn commanded() -> Appliance {
     let appliance = Home::new().set("DMX_STORAGE_FLUSH_MS", "60000").start().await;
     appliance.web().accepted(&command([1, 2, 3])).await;
@@ -63,7 +63,7 @@ async fn a_stop_beside_half_a_post_and_a_reader_that_does_not_read_is_in_time() 
 
 #[tokio::test]
 async fn a_subscriber_that_is_behind_hears_everything_and_the_farewell() {
-    const CHANGES: u32 = 150; // more than a client is sent without an answer
+    const CHANGES: u32 = 150; // more than a client gets without answering
     let mut appliance = Appliance::start().await;
     let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
     esp.acknowledge(false);
@@ -76,7 +76,7 @@ async fn a_subscriber_that_is_behind_hears_everything_and_the_farewell() {
     witness.subscribe(PRESENCE, 1).await;
     assert_eq!(witness.message().await.text(), r#"{"online":true}"#);
     appliance.signal(Signal::TERM);
-    // Only now does it begin to read: the stop has come to its last words.
+    // only now does it begin to read: the stop has come to its last words
     assert_eq!(witness.message().await.text(), r#"{"online":false}"#);
     witness.closed().await;
 

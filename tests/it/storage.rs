@@ -9,7 +9,7 @@ use crate::harness::{
     rgb_of,
 };
 
-/// What `/readyz` may call a trouble with the data folder.
+/// Problems with the data folder that `/readyz` may report.
 const CODES: [&str; 4] = ["STORAGE", "DATABASE", "JOURNAL", "SNAPSHOT"];
 
 /// Commands before the damage.
@@ -54,7 +54,7 @@ async fn a_file_of_nuls_does_not_stop_it() {
     damage_each_file(Damage::AllNul, 1).await;
 }
 
-/// After a clean stop the light is kept more than once: no single damaged file may change it.
+/// After a clean stop the light is stored more than once: no single damaged file may change it.
 pub async fn damage_each_file(damage: Damage, times: usize) {
     let mut random = Random::new();
     let stopped = stopped_home().await;
@@ -96,7 +96,7 @@ pub async fn stopped_home() -> Stopped {
     Stopped { home, state, commands }
 }
 
-/// It starts, its light is right, it says what is wrong, and it serves and keeps what comes.
+/// It starts, its light is right, it reports what is wrong, and it serves and keeps what comes.
 pub async fn assert_lives(home: Home, stopped: &Stopped, damage: Damage, file: &Path) {
     let place = format!("{damage:?} of {}", file.display());
     let appliance = home.start().await;

@@ -79,7 +79,7 @@ async fn a_delta_holds_only_the_levels_that_changed() {
         let message = patiently("a message", futures_util::StreamExt::next(&mut socket)).await.unwrap().unwrap();
         serde_json::from_str::<Value>(message.to_text().unwrap()).unwrap()
     };
-    while next().await["type"] != "devices" {} // the greeting's end: what it holds is no change
+    while next().await["type"] != "devices" {} // the end of the greeting: what it contains is not a change
     appliance.web().accepted(&command([10, 21, 30])).await;
     appliance.web().accepted(&command([10, 21, 30])).await;
     let mut deltas = Vec::new();
@@ -99,7 +99,7 @@ async fn who_commands_has_the_ack_before_the_update_it_caused() {
     let other = WsWatcher::start(appliance.http).await;
     let mut acks = 0;
     let mut updates = 0;
-    // One by one, then many at once: below the 60 a second that one connection may command a universe.
+    // one by one, then many at once: below the 60 a second that one connection may command a universe
     for (universe, at_once) in (1..=60).map(|n| (n % 32, 1)).chain([(40, 50)]) {
         for n in 0..at_once {
             let value = (universe + n + 1) % 256;
@@ -314,10 +314,10 @@ async fn a_page_that_comes_back_is_not_overtaken_by_what_its_old_socket_still_br
     let page = WsWatcher::connect(appliance.http, "/ws?session=page", &[]).await.unwrap();
     page.wait("the greeting", |picture| (!picture.devices.is_empty()).then_some(())).await;
 
-    // On its way for a while, as over a radio that was away.
+    // on its way for a while, as over a radio that was away
     let late = [set(&fresh_id(), [255, 0, 0]), json!({"type": "blackout", "on": true})];
     for message in late {
-        // Err: the old socket is closed by now.
+        // Err: the old socket is closed by now
         let _ = futures_util::SinkExt::send(&mut old, Message::text(message.to_string())).await;
     }
     let close = async {

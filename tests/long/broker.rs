@@ -1,15 +1,15 @@
-//! The broker's memory: whatever ids, topics and filters strangers think of, it stops growing.
+//! The broker's memory: whatever ids, topics and filters strangers invent, it stops growing.
 
 use crate::harness::{Connect, Home, Link};
 
-/// Cycles of connect, subscribe, publish, drop; `DMXD_LONG_CYCLES` says another number.
+/// Cycles of connect, subscribe, publish, drop; `DMXD_LONG_CYCLES` sets another number.
 const CYCLES: usize = 100_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "minutes: run by tests/long/run"]
 async fn changing_ids_topics_and_filters_stop_costing_memory() {
     let cycles = std::env::var("DMXD_LONG_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(CYCLES);
-    // Small caps, so that they are reached many times over.
+    // small limits, so that they are reached many times
     let home = Home::new()
         .set("DMX_MQTT_MAX_FILTERS", "2000")
         .set("DMX_MQTT_MAX_TOPICS", "2000")

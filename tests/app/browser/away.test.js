@@ -1,4 +1,4 @@
-// While the appliance is away: what cannot work looks so in every view, and nothing pretends to go on.
+// While the appliance is away: in every view, controls that cannot work look it, and nothing pretends to go on.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { Appliance, PLAIN, barriers, eventually, launch, live, painted, picture, visit } from "./harness.js";
@@ -39,7 +39,7 @@ test("what cannot work looks so in every view, a tap says why, and all of it is 
       assert.deepEqual(await barriers(page), [], view);
       await picture(page, `away-${view}`);
     }
-    // Who types goes on typing; the order that cannot go is not given, and nothing that was typed is lost.
+    // Typing goes on; an order that cannot be given is not given, and no text is lost.
     await go(page, "looks");
     await page.getByLabel("Name of the new look").fill("Mine");
     await page.keyboard.press("Enter");
@@ -57,7 +57,7 @@ test("what cannot work looks so in every view, a tap says why, and all of it is 
 test("views opened while it is away say that nothing was loaded, and load when it is back", () =>
   visit(browser, { appliance, host: PLAIN, path: "#/live", expects: /ERR_|WebSocket/ }, async (page) => {
     await live(page);
-    await page.locator("header").getByText("Default").waitFor(); // which project it is about is known
+    await page.locator("header").getByText("Default").waitFor(); // the project it belongs to is known
     await appliance.stop("SIGKILL");
     await lost(page);
     await go(page, "shows");

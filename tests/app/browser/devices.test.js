@@ -1,4 +1,4 @@
-// Devices and outputs as people look after them: what is wrong in words, who is there, and the widget plugged in again.
+// Devices and outputs as people look after them: problems in words, who is there, and the widget plugged in again.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { symlinkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// From the finger to the wire: what is drawn on the wheel leaves the appliance, soon, and no slower than the eye.
+// From the finger to the wire: what is drawn on the wheel leaves the appliance soon, and looks smooth.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { around, finger, place } from "./finger.js";

@@ -22,9 +22,9 @@ test("a look that somebody else has changed is not overwritten unseen, and then 
     await page.getByRole("button", { name: "Edit Warm" }).click();
     const editor = page.locator(".editor").filter({ visible: true });
     const renew = () => editor.locator("button").filter({ hasText: /light/ });
-    // Another look is no reason to ask.
+    // another look is no reason to ask
     await patch("b", { favorite: true });
-    // The other one is quicker than the list that the page asks for after its own edit.
+    // the other one is quicker than the list that the page requests after its own edit
     let edited;
     const theirs = new Promise((resolve) => (edited = resolve));
     let mine = false;
@@ -47,7 +47,7 @@ test("a look that somebody else has changed is not overwritten unseen, and then 
     await renew().click();
     await eventually("the light of now", () => one("a"), ({ channelValues }) => channelValues["3"] === 3);
 
-    // A name is one look's.
+    // a name belongs to one look
     await editor.getByLabel("Name").fill("Cold");
     await editor.getByLabel("Name").blur();
     await page.getByText("Another look is already called Cold.").waitFor();
@@ -86,7 +86,7 @@ test("what a second editor has typed stays, with the other's value beside it", a
     assert.equal(await fade.inputValue(), "7");
     assert.equal((await one("a")).fadeMs, 7000);
 
-    // Another field is no reason to ask.
+    // another field is no reason to ask
     await patch("a", { favorite: true });
     await type(fade, "4");
     await eventually("its time", () => one("a"), ({ fadeMs, favorite }) => fadeMs === 4000 && favorite);

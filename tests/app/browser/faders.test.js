@@ -37,7 +37,7 @@ test("a tap goes where it points: near the grip and on it too, down to nothing",
     const value = (pixels) => Math.round(((pixels - 7) / (height - 14)) * 255);
     await appliance.light([30, 0, 0]);
     await is("a low value", () => level(page, "Red"), 30);
-    for (const pixels of [20, 30, 12, 45, 50, 47]) { // each within reach of the grip that the one before left
+    for (const pixels of [20, 30, 12, 45, 50, 47]) { // each within reach of the grip as the previous one left it
       await hand.tap(at(pixels));
       await eventually(`a tap ${pixels} pixels above its foot`, red, (now) => Math.abs(now - value(pixels)) <= 2);
       await eventually("the grip is there", () => level(page, "Red"), (now) => Math.abs(now - value(pixels)) <= 2);

@@ -1,4 +1,4 @@
-// A finger on the glass, through the browser's own touch events: what a mouse does would prove less.
+// A finger on the glass, by the browser's own touch events: a mouse would prove less.
 
 /** @typedef {{ x: number, y: number }} Point */
 

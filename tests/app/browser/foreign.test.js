@@ -1,5 +1,5 @@
-// Web pages of others: what a page from elsewhere in the world can do to the appliance of this network, in a real browser, on
-// addresses that are no loopback. Each attack is also made on an appliance that lets everybody in: there it must succeed, or
+// Foreign web pages: what a page from elsewhere can do to an appliance in this network, in a real browser, on addresses that
+// are not loopback. Each attack also runs against an appliance that lets everybody in: there it must succeed, or
 // it would prove nothing.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -42,7 +42,7 @@ function inside() {
   const open = { DMX_ALLOW_ORIGINS: "*", DMX_HTTP_ALLOW_HOSTS: "*" };
   before(async () => {
     const rules = [`MAP ${PLAIN} ${STAGE}`, `MAP ${REBOUND} ${STAGE}`, ...[STAGE, NEIGHBOUR, WORLD].map((a) => `EXCLUDE ${a}`), "MAP * ~NOTFOUND"];
-    // Newer versions ask the person before a page of the world may call this network: others ask nobody.
+    // Newer versions ask the person before a public page may call this network; others ask nobody.
     browser = await launch(rules.join(", "), ["--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets,BlockInsecurePrivateNetworkRequests"]);
     world = await page("<!doctype html><title>A page of the world</title>", WORLD);
     neighbour = await page("<!doctype html><title>The predecessor's app</title>", NEIGHBOUR);
@@ -115,7 +115,7 @@ function inside() {
 /** Runs in the page. */
 async function attempt({ target, form }) {
   const wait = (ready) => new Promise((done) => { ready(done); setTimeout(() => done(null), 3000); });
-  // A form, as any page can send one: `=` stands between name and value, so it is put where it does no harm.
+  // A form, as any page can send one: the `=` between name and value is put where it does no harm.
   const frame = document.body.appendChild(document.createElement("iframe"));
   frame.name = "sink";
   const sender = document.body.appendChild(document.createElement("form"));

@@ -1,5 +1,5 @@
 // What every browser test needs: the real dmxd in a home of its own, Debian's Chromium, and a page whose complaints fail
-// the test. Nothing here knows how the app looks.
+// the test. Nothing here knows what the app looks like.
 //
 // tests/run sets DMXD (the binary), DMXD_STRANGERS (where npm installed the peers) and DMXD_SCREENSHOTS.
 import assert from "node:assert/strict";
@@ -53,10 +53,10 @@ export class Appliance {
     const own = {
       DMX_HOST: "127.0.0.1", DMX_PORT: String(this.port), DMX_MQTT_BIND: "127.0.0.1", DMX_MQTT_PORT: "0", DMX_DATA_DIR: "data",
     };
-    // Nothing of the developer's own environment may decide a test.
+    // nothing in the developer's own environment may decide a test
     const child = spawn(DMXD, this.#args, { cwd: this.#folder, env: { ...own, ...this.#variables }, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
-    process.once("exit", () => child.kill("SIGKILL")); // whatever ends the test must not leave it behind
+    process.once("exit", () => child.kill("SIGKILL")); // whatever ends the test, it must not stay behind
     child.stderr.on("data", (text) => (this.#said += text));
     const ended = once(child, "exit");
     await new Promise((opened, failed) => {
@@ -159,7 +159,7 @@ export async function visit(browser, { appliance, host, size: [width, height] = 
   const complaints = [];
   const sent = [];
   try {
-    // In every document, before anything of the app runs.
+    // in every document, before anything of the app runs
     await context.addInitScript(() => addEventListener("securitypolicyviolation", (event) => {
       console.error(`the policy forbids ${event.violatedDirective}: ${event.blockedURI} in ${event.sourceFile}:${event.lineNumber}`);
     }));
@@ -211,7 +211,7 @@ export async function picture(page, name) {
 
 /** What axe finds that is serious, in words. @param {any} page */
 export async function barriers(page) {
-  // By the debugger, not as a script element: the page's policy would rightly block that.
+  // by the debugger, not as a script element, which the page's policy would rightly block
   await page.evaluate(readFileSync(AXE, "utf8"));
   const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
   return violations.filter(({ impact }) => ["serious", "critical"].includes(impact))

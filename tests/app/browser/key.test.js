@@ -1,4 +1,4 @@
-// An appliance that asks for a key gets it from the person, once.
+// An appliance that requires a key gets it from the person, once.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Appliance, PLAIN, eventually, launch, live, visit } from "./harness.js";

@@ -1,4 +1,4 @@
-// Looks as people make and use them: the light is captured, named, put in order and called back, and what is in effect shows.
+// Looks as people make and use them: capturing, naming, sorting and recalling, and what is in effect shows.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { Appliance, PLAIN, eventually, launch, live, settled, visit } from "./harness.js";

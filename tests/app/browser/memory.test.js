@@ -1,4 +1,4 @@
-// A long evening in half a minute: what the page holds afterwards is what it held before.
+// A long evening in half a minute: afterwards the page holds what it held before.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { finger, place } from "./finger.js";

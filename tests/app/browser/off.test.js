@@ -1,4 +1,4 @@
-// What is switched off says how to switch it on where this appliance runs; and what only people can decide has its button.
+// What is switched off says how to switch it on where this appliance runs; and what only people can decide has a button.
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-// The page opens, at every size and under both kinds of address, tells the light and shuts nobody out.
+// The page opens, at every size and under both kinds of address, shows the light and shuts nobody out.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Appliance, PLAIN, SIZES, barriers, eventually, launch, level, live, picture, visit } from "./harness.js";

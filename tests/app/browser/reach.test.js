@@ -1,4 +1,4 @@
-// What a tap opens is in sight, above the bar, in every view and size; and what is told goes with a tap.
+// What a tap opens is in sight, above the bar, in every view and size; and a tap dismisses notices.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Appliance, PLAIN, SIZES, eventually, launch, live, painted, picture, settled, visit } from "./harness.js";
@@ -52,7 +52,7 @@ for (const size of [...SIZES, LYING]) {
       await reached(page.getByRole("button", { name: "Really delete?" }));
       await page.getByText("New project").evaluate((element) => element.scrollIntoView({ block: "end" }));
       await page.getByText("New project").click();
-      // A form that is larger than the view shows its beginning.
+      // a form larger than the view shows its beginning
       await reached(size === LYING ? page.getByText("New project") : page.getByRole("button", { name: "Create" }));
 
       const show = { scenes: [{ id: "f", name: "File", channelValues: {} }] };

@@ -1,4 +1,4 @@
-// What must be seen: that it is dark, that a link is lost, white on a light ground; and what must not be covered.
+// What must be seen: blackout, a lost link, white on a light ground; and what must not be covered.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { Appliance, PLAIN, SIZES, barriers, eventually, launch, level, live, painted, picture, settled, visit } from "./harness.js";

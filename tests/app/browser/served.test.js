@@ -43,7 +43,7 @@ test("the first paint comes soon", async (t) => {
   const browser = await launch();
   const took = [];
   try {
-    for (let round = 0; round < 5; round++) { // each time with nothing in the cache; the first time the browser warms up
+    for (let round = 0; round < 5; round++) { // with an empty cache each time; the first time the browser warms up
       await visit(browser, { appliance, host: PLAIN }, async (page) => took.push(await page.evaluate(() => new Promise((resolve) => {
         new PerformanceObserver((list) => list.getEntriesByName("first-contentful-paint").forEach(({ startTime }) => resolve(startTime)))
           .observe({ type: "paint", buffered: true });

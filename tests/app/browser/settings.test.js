@@ -1,4 +1,4 @@
-// What people set on their own device, and that it stays: language, theme, name.
+// What people set on their own device, and that it lasts: language, theme, name.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Appliance, PLAIN, barriers, eventually, launch, live, visit } from "./harness.js";

@@ -1,4 +1,4 @@
-// Shows as people keep them: projects, what is known about them, backups and the way back, the show as a file.
+// Shows as people keep them: projects and their details, backups and restores, the show as a file.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -49,7 +49,7 @@ test("a project is copied, described, opened and deleted", () =>
     await projects.getByText("Divadlo <Komedie>").waitFor();
     await page.locator("header").getByText("Autumn").waitFor();
 
-    // One that is not in use is described too, without a change of light; and what others have written meanwhile stays.
+    // One that is not active has details too, without a change of light; and what others have written meanwhile stays.
     await appliance.rest("/projects/default", { method: "PUT", body: { venue: "here" } });
     await page.reload();
     await projects.getByRole("button", { name: "Details of project Default" }).click();
@@ -86,7 +86,7 @@ test("a backup is made, says what going back would change, and is gone back to",
     const [, changed] = await appliance.rest("/scenes");
     await appliance.rest(`/scenes/${changed.id}`, { method: "PATCH", body: { channelValues: { 1: 99 } } });
     await scene("Too much", 30);
-    await page.locator("nav").getByRole("link", { name: "Looks" }).click(); // the looks are asked for anew
+    await page.locator("nav").getByRole("link", { name: "Looks" }).click(); // the looks are fetched again
     await page.getByRole("button", { name: "Recall Too much" }).waitFor();
     await page.locator("nav").getByRole("link", { name: "Projects" }).click();
     await row.getByRole("button", { name: "Restore the backup" }).click();
@@ -94,7 +94,7 @@ test("a backup is made, says what going back would change, and is gone back to",
     assert.equal(await lamp(), "0,0,0", "only a look so far");
     await row.getByRole("button", { name: "Yes, restore" }).click();
     await eventually("the light of then", lamp, (light) => light === "10,20,30");
-    await page.getByText("Restored.").waitFor(); // light is seen once it is written, the looks once that has been synced too
+    await page.getByText("Restored.").waitFor(); // light shows once it is written, the looks once that has been synced too
     assert.equal(await names(), "Kept,Changed");
     await eventually("what was there is a backup now", () => backups.getByRole("listitem").count(), (count) => count === 2);
   }));
@@ -106,7 +106,7 @@ test("who is in a hurry need not wait for what would change", () =>
     await appliance.rest("/projects/default/backups", { body: {} });
     await appliance.light([0, 0, 0]);
     await page.reload();
-    // Opening it takes a moment, as it does from a bucket: the passphrase is worked on.
+    // opening it takes a moment, as it does from a bucket: the passphrase takes work
     await page.getByRole("button", { name: "Restore the backup" }).click();
     await page.getByRole("button", { name: "Yes, restore" }).click();
     await eventually("the light of then", lamp, (light) => light === "10,20,30");

@@ -45,7 +45,7 @@ test("what two people do at once is seen by both, and nobody's finger is pushed"
     const held = await level(mine, "Red");
     await is(theirs, "Red", held);
 
-    // The other one takes the same slider elsewhere: mine stays under my finger.
+    // The other one moves the same slider elsewhere: mine stays under my finger.
     const other = await finger(theirs);
     await other.tap(await place(red(theirs), 0.9));
     await painted(theirs);
@@ -111,7 +111,7 @@ test("what a dead radio swallowed does not come out later and undo what was done
       await blackout.click();
       await page.getByText("No reply. Check whether it worked.").waitFor();
       await eventually("the loss is told", () => page.getByText(/^No connection/).count(), (count) => count > 0);
-      // The page gives the old socket up and opens another one; only then the radio brings what was on its way.
+      // The page gives up the old socket and opens another; only then does the radio bring what was on its way.
       await another;
       await live(page);
       assert.deepEqual(await dark(), [false, false]);
@@ -133,7 +133,7 @@ test("a link that is silent is never called connected again before it answers", 
       const chip = document.querySelector("dmx-chip");
       new MutationObserver(() => globalThis.told.push(chip.textContent)).observe(chip, { childList: true, characterData: true, subtree: true });
     });
-    const another = page.waitForEvent("websocket"); // it has given the silent one up
+    const another = page.waitForEvent("websocket"); // it has given up the silent one
     appliance.freeze(true);
     await page.getByText(/^No connection for/).waitFor();
     await another;
@@ -174,7 +174,7 @@ test("with 300 ms and one piece in twenty lost the slider never jumps back, and 
       assert.equal((await lamp())[0], last);
       await is(page, "Red", last);
       assertOnlyRises(await page.evaluate(() => globalThis.seen));
-      // Somebody else's word counts again once the finger has gone.
+      // Another person's value counts again once the finger is gone.
       await appliance.light([7, 8, 9]);
       await is(page, "Red", 7);
     });
@@ -184,7 +184,7 @@ test("with 300 ms and one piece in twenty lost the slider never jumps back, and 
 });
 
 test("killed and started again in the middle of a drag, it goes on from what is true", () =>
-  // The socket that dies is told by the browser itself.
+  // The browser itself reports the socket that dies.
   visit(browser, { appliance, host: PLAIN, expects: /ERR_CONNECTION_(REFUSED|RESET)|WebSocket connection|ERR_EMPTY_RESPONSE/ }, async (page) => {
     await live(page);
     const hand = await finger(page);

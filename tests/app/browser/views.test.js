@@ -42,7 +42,7 @@ for (const [language, sizes] of [["en", [...SIZES, ...ZOOMED]], ["cs", [SIZES[0]
             assert.ok(wide <= seen, `${view}: nothing is cut off at the side: ${wide} px in ${seen}`);
           }
           assert.deepEqual(await barriers(page), [], view);
-          const least = ZOOMED.includes(size) ? 24 : 48; // which are 48 for the finger
+          const least = ZOOMED.includes(size) ? 24 : 48; // which are 48 px for the finger
           assert.deepEqual(await tooSmall(page, least), [], `${view}: fingers need 48 px`);
           const panic = await page.getByRole("button", { name: /blackout|tma/i }).boundingBox();
           const [right, bottom] = [panic.x + panic.width, panic.y + panic.height];

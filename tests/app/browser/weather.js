@@ -1,4 +1,4 @@
-// A bad radio between page and appliance: each piece is late, some of them much later, as TCP's repetition makes of a loss.
+// A bad radio between page and appliance: each piece is late, some much later, as when TCP repeats a lost one.
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
@@ -22,8 +22,8 @@ export class Weather {
       this.#ways.add(way);
       for (const [from, into] of [[near, far], [far, near]]) {
         this.#sockets.add(from);
-        let clearAt = 0; // what is sent later never comes earlier,
-        const line = []; // whichever timer is the first to run
+        let clearAt = 0; // what is sent later never arrives earlier,
+        const line = []; // whichever timer runs first
         const later = (run) => {
           if (from === near && way.held) return way.held.push(run);
           const delay = this.#roundTripMs / 2 + (this.#random() < this.#loss ? REPEATED_AFTER_MS : 0);

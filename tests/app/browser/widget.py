@@ -13,7 +13,7 @@ import tty
 PARAMETERS = bytes([0x7E, 3, 5, 0, 44, 1, 9, 1, 40, 0xE7])
 
 far, near = pty.openpty()
-tty.setraw(near)  # `near` stays open: a line that nobody has opened reports the end
+tty.setraw(near)  # `near` stays open: a line that nobody has open reports its end
 print(os.ttyname(near), flush=True)
 kept = b""
 while data := os.read(far, 65536):

@@ -1,4 +1,4 @@
-// The shapes that the app believes in are those that the appliance describes: what openapi.json and schemas/ say must fit
+// The shapes that the app assumes are those that the appliance describes: openapi.json and schemas/ must fit
 // the types of core/types.js.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

@@ -44,7 +44,7 @@ test("the shell is kept as /assets.json lists it, and starts without the applian
 });
 
 test("a new version is offered, and comes when it is taken", async () => {
-  // The sources, changed while they are served: another program would have other files in the same way.
+  // the sources, changed while they are served: another program would bring other files in the same way
   const folder = mkdtempSync(join(tmpdir(), "dmxd-ui-"));
   cpSync(new URL("../../../src/pwa", import.meta.url).pathname, folder, { recursive: true });
   const appliance = await new Appliance({ DMX_HTTP_UI_DIR: folder }).start();
@@ -102,7 +102,7 @@ test("a browser would install it", async () => {
       const { errors, data } = await session.send("Page.getAppManifest");
       assert.deepEqual(errors, []);
       assert.equal(JSON.parse(data).display, "standalone");
-      // A private window, as each of these is, installs nothing; nothing else may be in the way.
+      // A private window, as each of these is, installs nothing; nothing else may prevent it.
       const { installabilityErrors } = await session.send("Page.getInstallabilityErrors");
       assert.deepEqual(installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== "in-incognito"), []);
     });

@@ -1,4 +1,4 @@
-//! The reader of a DMX USB PRO's answers: any bytes, never a panic, and a good answer behind them is found.
+//! The reader of a DMX USB PRO's answers: any bytes, never a panic, and a good answer after them is found.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     if answers.take(bytes) {
         return;
     }
-    // Junk may look like the start of a message of at most 605 bytes: after as many that are none, it is over.
+    // Junk may look like the start of a message of at most 605 bytes: after as many bytes that cannot begin one, that is over.
     let found = answers.take(&[0; 605]) || answers.take(&ANSWER);
     assert!(found);
 });

@@ -1,4 +1,4 @@
-//! The command readers of all doors: any bytes give a command or a refusal that can be told, never a panic.
+//! The command readers of all doors: any bytes give a command or a refusal, never a panic.
 
 #![no_main]
 

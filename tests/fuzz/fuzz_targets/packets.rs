@@ -1,4 +1,4 @@
-//! The MQTT packet reader: any bytes give packets, a wish for more or an error, never a panic.
+//! The MQTT packet reader: any bytes give packets, a request for more or an error, never a panic.
 
 #![no_main]
 

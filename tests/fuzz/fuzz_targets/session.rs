@@ -1,4 +1,4 @@
-//! A session of the broker, packet by packet: whatever a client says, nothing panics or hangs, what it is answered is MQTT,
+//! A session of the broker, packet by packet: whatever a client sends, nothing panics or hangs, its answers are MQTT,
 //! and the client beside it is served.
 //!
 //! The input is read as steps, so that most of what is sent is well-formed and reaches the session; a tail of any bytes
@@ -51,7 +51,7 @@ fn stage() -> Stage {
         let (metrics, health, mut config) = (Metrics::new().unwrap(), Health::default(), Config::default());
         config.mqtt.bind = Ipv4Addr::LOCALHOST.into();
         config.mqtt.port = 0;
-        config.mqtt.max_sessions = 4; // with four ids: sessions are shown out, too
+        config.mqtt.max_sessions = 4; // with four ids: sessions are evicted, too
         config.storage.data_dir = data.path().into();
         let opened = Store::open(&config.storage, &health, &metrics).unwrap();
         let project = ProjectId::default_project();
@@ -130,7 +130,7 @@ async fn run(broker: SocketAddr, bytes: &[u8]) {
             10 => packet(&mut wire, 0x62, &pkid),
             11 => packet(&mut wire, 0x70, &pkid),
             12 => packet(&mut wire, 0xc0, &[]),
-            // The same or another client comes; this one's connection breaks off.
+            // The same or another client comes; this connection breaks off.
             13 => {
                 finish(&mut socket, &wire, false).await;
                 wire.clear();
@@ -153,13 +153,13 @@ async fn run(broker: SocketAddr, bytes: &[u8]) {
         if neighbour.read_exact(&mut answer).await.is_ok() {
             return assert_eq!(answer, [0x20, 2, 0, 0, 0xd0, 0]);
         }
-        // Told that there is no room, as long as the connections that broke off above are not noticed.
+        // refused for lack of room, as long as the connections that broke off above are not noticed
         assert_eq!(answer[..4], [0x20, 2, 0, 3]);
         tokio::task::yield_now().await;
     }
 }
 
-/// Says what is left, reads every answer to the end of the connection, or leaves without.
+/// Sends what is left, and reads every answer to the end of the connection, or leaves without reading.
 async fn finish(socket: &mut TcpStream, wire: &[u8], reads: bool) {
     let _ = socket.write_all(wire).await; // the broker may have closed
     if !reads {

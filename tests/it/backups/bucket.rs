@@ -1,5 +1,5 @@
-//! Backups in a bucket over REST: moto at the far end, a bad network between. What is wrong there is a 502 that says
-//! so, changes nothing, and holds up no command.
+//! Backups in a bucket over REST: moto at the far end, a bad network between. A fault there is a 502 that names it, changes
+//! nothing, and holds up no command.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -88,7 +88,7 @@ async fn wrong_keys_a_missing_bucket_and_a_dead_endpoint_are_told_and_change_not
         assert_eq!((&status["lastError"], &status["running"]), (&problem["detail"], &json!(false)));
         assert_eq!(status["lastBackupAt"], Value::Null);
         assert_eq!(web.get("/projects").await.json()["projects"][0]["lastBackupAt"], Value::Null);
-        // A HEAD cannot tell a bucket that is missing from an object that is.
+        // a HEAD cannot tell a missing bucket from a missing object
         let answer = restore(&web, "default", "01J").await;
         answer.problem(if words == "backup.s3_bucket" { 404 } else { 502 });
         assert_eq!(web.get("/projects/default/backups").await.status, 502);
@@ -142,7 +142,7 @@ async fn commands_keep_their_pace_while_the_bucket_is_slow_and_only_one_job_runs
     mark(&web, 2, 0).await;
     let mut link = Link::join(appliance.mqtt, &Connect::new("desk")).await;
 
-    proxy.set(Weather::Slow(4 * 1024)); // 2 MB take half a second at least
+    proxy.set(Weather::Slow(4 * 1024)); // 2 MB take at least half a second
     let asking = (web.clone(), id.clone());
     let job = tokio::spawn(async move { restore(&asking.0, "default", &asking.1).await });
     let (mut slowest, mut commands) = (Duration::ZERO, 0);
@@ -168,7 +168,7 @@ async fn commands_keep_their_pace_while_the_bucket_is_slow_and_only_one_job_runs
     let path = format!("/projects/default/backups/{id}");
     web.send(web.request(reqwest::Method::DELETE, &path)).await.problem(409);
     appliance.assert_serves().await;
-    proxy.set(Weather::Pass); // what is silent is cut, and tried again
+    proxy.set(Weather::Pass); // silence is cut off, and tried again
     assert_eq!(job.await.unwrap().status, 201);
     assert_eq!(status().await["running"], false);
 }

@@ -1,4 +1,4 @@
-//! Stored bytes that are not what was stored: refused, whatever byte it is, and nothing has changed.
+//! Stored bytes that have changed: refused, whatever byte it is, and nothing has changed.
 
 use std::fs;
 
@@ -9,16 +9,16 @@ use super::{KEY, Whole, folder, home, id_of, made, mark, marks, place, restore, 
 
 const FERNET: &str = "dGhlIGtleSBvZiBhIHByZWRlY2Vzc29yJ3Mgc3RhZ2U=";
 
-/// What is known about a version beside its bytes.
+/// What is known of a version beside its bytes.
 #[derive(Clone, Copy, PartialEq)]
 enum Index {
     /// Its checksum.
     Kept,
-    /// Nothing, as of a predecessor's.
+    /// Nothing, as with a predecessor's.
     Lost,
 }
 
-/// Flips a bit of each byte in turn, then cuts the file in each place of a few.
+/// Flips a bit of each byte in turn, then cuts the file at a few places.
 async fn every_byte(key: Option<&str>, index: Index) {
     let home = match key {
         Some(key) => home().set(KEY, key),

@@ -1,4 +1,4 @@
-//! Light that is out of sight, since `engine.universes` is smaller than it was: a restore leaves it alone and says so.
+//! Hidden light, since `engine.universes` is smaller than it was: a restore leaves it alone and says so.
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ async fn a_restore_keeps_the_light_of_universes_that_are_hidden_and_names_what_i
     let answer = restore(&web, "default", &version).await;
     assert_eq!((answer.status, answer.json()), (200, json!({"status": "ok", "universesLeftOut": [10]})));
     assert_eq!(level(&web, 1).await, 11);
-    // What is hidden is in a backup all the same.
+    // hidden light is in a backup too
     let later = id_of(&made(&web, "default", "with what is hidden").await);
 
     let appliance = with(appliance, "64").await;

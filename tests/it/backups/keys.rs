@@ -1,4 +1,4 @@
-//! Keys: the right one, another one, an older one; and that nobody is ever shown one.
+//! Keys: the right one, another, an older one; and that nobody ever gets to see one.
 
 use age::secrecy::ExposeSecret;
 
@@ -7,7 +7,7 @@ use crate::harness::{BUCKET, Home, Moto};
 
 const FERNET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
-/// A home that lives on the same data with other keys.
+/// A home with the same data and other keys.
 fn with_keys(data: &std::path::Path, key: &str, old: &str) -> Home {
     let home = Home::copy_of(data).set("DMX_PROJECTS_ENABLED", "true").set("DMX_CLOUD_BACKUP_ENABLED", "true");
     let home = if key.is_empty() { home } else { home.set(KEY, key) };
@@ -67,7 +67,7 @@ async fn no_key_is_ever_shown() {
             .set(OLD_KEYS, "passphrase:geheim")
             .set("DMX_LOG_LEVEL", "debug")
     };
-    // Plain bundles, so that they can be looked into; then sealed ones.
+    // plain bundles first, so that they can be inspected; then sealed ones
     for key in ["", "passphrase:noch geheim"] {
         let home = if key.is_empty() { secrets(home()) } else { secrets(home()).set(KEY, key) };
         let printed = home.run(&["--print-config"]).await;

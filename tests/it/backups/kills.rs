@@ -50,16 +50,16 @@ pub async fn restore_rounds(rounds: usize) {
             ("/projects/default/restore", format!(r#"{{"versionId":"{}"}}"#, ids[next as usize - 1]))
         };
         let request = web.request(reqwest::Method::POST, path).header("content-type", "application/json").body(body);
-        // Every second one near the expected end: there it takes effect.
+        // every second one near the expected end: there it takes effect
         let from = if round % 2 == 0 { whole * 3 / 4 } else { Duration::ZERO };
         let span = (whole * 9 / 8).saturating_sub(from);
         let moment = from + Duration::from_micros(random.below(span.as_micros() as u64));
         let sent = Instant::now();
-        // The moment of the kill is the test's input, not something that is waited for.
+        // the moment of the kill is the test's input, not something to wait for
         let answered =
             tokio::time::timeout(moment, request.send()).await.map(|answer| answer.unwrap().status().as_u16()).ok();
         if !backup {
-            // A guess that follows the truth: it depends on what else the machine does.
+            // a guess that follows the truth: it depends on what else the machine does
             whole = if answered.is_some() { sent.elapsed() } else { whole * 11 / 10 };
         }
         appliance = appliance.kill9().await.start().await;

@@ -1,4 +1,4 @@
-//! The medium of local backups: the one of the data, another one than before, or full.
+//! The medium of local backups: the one of the data, a changed one, or a full one.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -22,7 +22,7 @@ async fn told(appliance: &Appliance, codes: &[&str]) {
 
 #[tokio::test]
 async fn a_stick_that_is_not_there_is_told_and_what_is_told_goes_when_it_is_back_or_accepted() {
-    // A link in the place of the mount point: on it is the stick, or the card.
+    // a link in place of the mount point, to the stick or to the card
     let stick = tempfile::tempdir_in("/dev/shm").unwrap();
     let home = Home::new();
     let (mount, card) = (home.beside("stick"), home.beside("card"));
@@ -42,7 +42,7 @@ async fn a_stick_that_is_not_there_is_told_and_what_is_told_goes_when_it_is_back
     assert_eq!(problems(&appliance).await, Vec::<String>::new());
     assert!(stick.path().join("backups/default/index.json").exists());
 
-    // Pulled, and the machine started without it.
+    // Unplugged, and the machine started without it.
     let (_, home) = appliance.terminate().await;
     plug(&card);
     let appliance = home.start().await;
@@ -56,7 +56,7 @@ async fn a_stick_that_is_not_there_is_told_and_what_is_told_goes_when_it_is_back
     told(&appliance, &[]).await;
     assert_eq!(versions(&appliance.web(), "default").await[0]["label"], "on the stick");
 
-    // Changed for good.
+    // Changed on purpose.
     plug(&card);
     let appliance = appliance.restart().await;
     told(&appliance, &[CHANGED, SAME]).await;
@@ -111,7 +111,7 @@ async fn backups_leave_room_to_the_light_on_its_card_and_say_at_once_that_they_f
     assert_eq!(problems(&appliance).await, Vec::<String>::new());
 }
 
-/// Makes the card one that is too full for a backup, though not for light.
+/// Fills the card until there is no room for a backup, though there is for light.
 async fn fill(card: &SmallCard, web: &Web, but_kib: usize) {
     card.fill(but_kib);
     let refused = web.post("/projects/default/backups", "{}").await.problem(502);
@@ -149,7 +149,7 @@ async fn what_is_replaced_is_kept_in_the_room_that_is_left_to_the_light() {
     assert!(after.len() < before.len() && !before.contains(&after[0]), "{before:?}, then {after:?}");
     assert!(after.contains(&before[0]) && after.iter().any(|kept| id_of(kept) == version), "{after:?}");
 
-    // And beside it, on a box that does not start.
+    // And without a running dmxd, on a box that does not start.
     let (_, home) = appliance.terminate().await;
     let offline = home.run(&["restore", &version]).await;
     assert_eq!((offline.code, offline.stderr.as_str()), (Some(0), ""), "{}", offline.stdout);
@@ -162,13 +162,13 @@ async fn on_a_full_card_the_next_backup_takes_the_place_of_what_the_rules_let_go
     let web = appliance.web();
     mark(&web, 1, 3 << 20).await;
     let kept = [made(&web, "default", "1").await, made(&web, "default", "2").await];
-    // Half of the card is the light's; there is room for less than a backup above it.
+    // Half of the card is the light's; above that there is room for less than a backup.
     card.fill((64 << 10) + (1 << 10));
     let next = made(&web, "default", "3").await;
     assert_eq!(versions(&web, "default").await, [next.clone(), kept[1].clone()]);
     assert_eq!(problems(&appliance).await, Vec::<String>::new());
 
-    // The newest one stays, whatever that takes.
+    // The newest one stays, whatever that costs.
     card.empty();
     fill(&card, &web, 32 << 10).await;
     assert_eq!(versions(&web, "default").await, [next]);

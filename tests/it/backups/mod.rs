@@ -1,6 +1,6 @@
 //! Backups over REST (CONTRACT section 6): made, listed, restored in one step, and refused without a trace.
 //!
-//! When automatic ones are due is tested with the schedule (`src/backup`): the shortest interval is a minute.
+//! When automatic ones are due is tested with the schedule (`src/backup`), since the shortest interval is a minute.
 
 mod alone;
 mod bucket;
@@ -47,7 +47,7 @@ impl Whole {
     }
 }
 
-/// Makes light, scenes and show tell one number; `ballast` pads the show to a size.
+/// Makes light, scenes and show carry one number; `ballast` pads the show to a size.
 async fn mark(web: &Web, number: u32, ballast: usize) {
     let show = json!({
         "version": "1.0", "universes": [], "fixtures": [{"id": "lampa", "more": {"ž": [1.0, null]}}],
@@ -60,7 +60,7 @@ async fn mark(web: &Web, number: u32, ballast: usize) {
     web.accepted(&command(colour(number))).await;
 }
 
-/// The numbers that light, scenes and show tell.
+/// The numbers that light, scenes and show carry.
 async fn marks(web: &Web) -> [u32; 3] {
     let Whole { state, scenes, show } = Whole::of(web).await;
     let name = scenes[0]["name"].as_str().expect("a scene with a name");
@@ -68,19 +68,19 @@ async fn marks(web: &Web) -> [u32; 3] {
     [index_of(rgb_of(&state)), scene, u32::try_from(show["mark"].as_u64().expect("a mark")).unwrap()]
 }
 
-/// A backup of a project; answers its record.
+/// Makes a backup of a project; gives its record.
 async fn made(web: &Web, project: &str, label: &str) -> Value {
     let answer = web.post(&format!("/projects/{project}/backups"), json!({"label": label}).to_string()).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json()
 }
 
-/// Asks for a restore.
+/// Requests a restore.
 async fn restore(web: &Web, project: &str, version: &str) -> Answer {
     web.post(&format!("/projects/{project}/restore"), json!({"versionId": version}).to_string()).await
 }
 
-/// A restore that must be done.
+/// A restore that must succeed.
 async fn restored(web: &Web, version: &str) {
     let answer = restore(web, "default", version).await;
     assert_eq!((answer.status, &answer.text[..]), (200, r#"{"status":"ok"}"#), "{answer:?}");
@@ -104,7 +104,7 @@ fn folder(appliance: &Appliance) -> PathBuf {
     appliance.data().join("backups/default")
 }
 
-/// The first project's versions get files of these names and contents, as if they had always been there.
+/// Gives the first project's versions these file names and contents, as if they had always been there.
 fn place(folder: &Path, files: &[(&str, &[u8])]) {
     fs::create_dir_all(folder).unwrap();
     for (name, bytes) in files {
@@ -112,7 +112,7 @@ fn place(folder: &Path, files: &[(&str, &[u8])]) {
     }
 }
 
-/// A snapshot as a predecessor wrote it, of this colour.
+/// A snapshot as a predecessor wrote it, with this colour.
 fn snapshot(red: u8) -> Vec<u8> {
     json!({"project": null, "state": {"r": red, "g": 2, "b": 3}, "version": "1.2"}).to_string().into_bytes()
 }

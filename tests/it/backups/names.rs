@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Whole, folder, home, made, mark, place, snapshot};
 use crate::harness::{Appliance, raw_http};
 
-/// Sends a request whose path no library would leave as it is.
+/// Sends a request with a path that no library would leave unchanged.
 async fn raw(appliance: &Appliance, method: &str, path: &str, body: &str) -> (u16, String) {
     let length = body.len();
     let request = format!(
@@ -20,7 +20,7 @@ async fn an_id_that_leads_out_of_the_folder_names_nothing() {
     let web = appliance.web();
     mark(&web, 1, 0).await;
     made(&web, "default", "x").await;
-    // Decoys that would restore, wherever a path could lead to.
+    // decoys that would restore, wherever a path could lead
     let (own, data) = (folder(&appliance), appliance.data());
     let decoys = [own.join(".decoy.bin"), own.join("deeper/decoy.bin"), data.join("backups/decoy.bin")];
     let decoys = decoys.into_iter().chain([data.join("decoy.bin"), data.join("..").join("decoy.bin")]);

@@ -1,4 +1,4 @@
-//! The order of making: what the clock told decides neither what is listed first nor what is kept.
+//! The order of making: the clock decides neither what is listed first nor what is kept.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::{folder, home, id_of, made, mark, place, snapshot, versions};
 /// A time that is still to come: 2100.
 const AHEAD: u64 = 4_102_444_800_000;
 
-/// Writes another time into the record of a version, as if the clock had told it.
+/// Changes the time in the record of a version, as if the clock had said so.
 fn tell(folder: &Path, version: &str, at: u64) {
     let path = folder.join("index.json");
     let mut index: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -38,7 +38,7 @@ async fn a_clock_that_is_ahead_or_behind_changes_neither_the_list_nor_what_is_ke
     made(&web, "default", "next").await;
     assert_eq!(labels(&web).await, ["next", "behind", "right"], "the one from the future went first");
 
-    // Also with the folder as it was before an update, when records had no number.
+    // Also with the folder as it was before an update, when records had no numbers.
     let index: Value = serde_json::from_slice(&fs::read(folder.join("index.json")).unwrap()).unwrap();
     let mut records = index.as_array().unwrap().clone();
     records.iter_mut().for_each(|record| assert!(record.as_object_mut().unwrap().remove("order").is_some()));

@@ -1,4 +1,4 @@
-//! What a restore brings, to whom, and what it keeps.
+//! What a restore restores, for whom, and what it keeps.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ async fn a_restore_brings_light_scenes_and_show_back_to_everybody_in_one_step() 
     let retained = StateWatcher::start(appliance.mqtt).await.last();
     assert!(retained.retain && retained.body == after.state, "{retained:?}");
 
-    // What was there is a version now, and it brings that back.
+    // The earlier state is a version now, and can be restored.
     let listed = versions(&web, "default").await;
     assert_eq!(listed.len(), 2, "{listed:?}");
     assert_eq!(listed[0]["label"], format!("before restore of {version}"));

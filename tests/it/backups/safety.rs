@@ -1,4 +1,4 @@
-//! What an import takes away is kept first; what is no show takes nothing away.
+//! What an import takes away is kept first; what is not a show takes nothing away.
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ async fn import(web: &Web, query: &str, file: &Value) {
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-/// Versions that imports have kept, the newest first.
+/// Versions that imports have kept, newest first.
 async fn kept(web: &Web) -> Vec<Value> {
     let all = versions(web, "default").await;
     all.into_iter().filter(|version| version["label"] == LABEL).collect()
@@ -41,7 +41,7 @@ async fn what_an_import_takes_away_is_a_version_that_brings_it_back() {
     let versions = kept(&web).await;
     assert_eq!(versions.len(), 1);
     assert_eq!((&versions[0]["provider"], &versions[0]["encrypted"]), (&json!("local"), &json!(false)));
-    // One a minute: an evening of tries does not push out what was there first.
+    // One a minute: an evening of attempts does not push out what was there first.
     import(&web, "", &show(&[1], &["a"])).await;
     assert_eq!(kept(&web).await, versions);
     restored(&web, &id_of(&versions[0])).await;
@@ -77,7 +77,7 @@ async fn scenes_that_come_while_an_import_is_under_way_are_kept_before_it_takes_
         let web = Web::new(appliance.http);
         tokio::spawn(async move { web.send(web.request(Method::PUT, "/scenes").body(list)).await.status })
     };
-    // While these begin there is nothing to lose; one of them waits behind the list that is being stored.
+    // When these begin there is nothing to lose; one of them waits behind the list that is being stored.
     while !put.is_finished() {
         import(&web, "", &show(&[1], &[])).await;
     }

@@ -1,4 +1,4 @@
-//! What somebody else has put into the backup folder: no link is followed, nothing hangs, and no answer names a path.
+//! Foreign things in the backup folder: no link is followed, nothing hangs, and no answer names a path.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,4 +1,4 @@
-//! The real binary in a home of its own: a temporary folder that outlives restarts, free ports, a kept log.
+//! The real binary in a home of its own: a temporary folder that outlives restarts, free ports, a log that is kept.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,14 +26,14 @@ pub struct Home {
 pub struct Ended {
     /// Its exit code; `None` after a signal.
     pub code: Option<i32>,
-    /// What it wrote for machines.
+    /// Its log.
     pub stdout: String,
-    /// What it wrote for people.
+    /// Its output for people.
     pub stderr: String,
 }
 
 impl Home {
-    /// An empty data folder, free ports on the loopback.
+    /// An empty data folder and free loopback ports.
     pub fn new() -> Self {
         let home = Self { folder: tempfile::tempdir().unwrap(), variables: BTreeMap::new(), wrapper: Vec::new() };
         let data = home.data();
@@ -58,7 +58,7 @@ impl Home {
         self
     }
 
-    /// Starts the process by another one, which must become it (`exec`): signals go to what was started.
+    /// Starts it through another process, which must become it (`exec`), so that signals reach it.
     #[must_use]
     pub fn started_by(mut self, wrapper: impl IntoIterator<Item = OsString>) -> Self {
         self.wrapper = wrapper.into_iter().collect();
@@ -75,7 +75,7 @@ impl Home {
         self.folder.path().join(name)
     }
 
-    /// Starts the appliance and waits until both doors are open.
+    /// Starts the appliance, and waits until both doors are open.
     pub async fn start(self) -> Appliance {
         Appliance::start_in(self).await
     }
@@ -96,10 +96,10 @@ impl Home {
         }
     }
 
-    /// Starts the process and kills it after so many milliseconds, whatever it has done by then.
+    /// Starts the process and kills it after this many milliseconds, whatever it has done by then.
     pub async fn kill_at_start(self, after_ms: u64) -> Self {
         let mut child = self.command().spawn().unwrap();
-        // The moment of the kill is the test's input, not something that is waited for.
+        // the moment of the kill is the test's input, not something to wait for
         let _ = tokio::time::timeout(Duration::from_millis(after_ms), child.wait()).await;
         child.kill().await.unwrap();
         self
@@ -109,7 +109,7 @@ impl Home {
         let mut words = self.wrapper.iter().cloned().chain([env!("CARGO_BIN_EXE_dmxd").into()]);
         let mut command = Command::new(words.next().expect("at least the binary itself"));
         command.args(words);
-        // Nothing of the developer's own environment may decide a test.
+        // nothing in the developer's own environment may decide a test
         command.env_clear().envs(&self.variables).current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
@@ -123,7 +123,7 @@ pub struct Appliance {
     readers: Vec<JoinHandle<()>>,
     /// Its log (stdout).
     pub log: Lines,
-    /// Its words for people (stderr).
+    /// Its output for people (stderr).
     pub stderr: Lines,
     /// Where the broker listens.
     pub mqtt: SocketAddr,
@@ -167,12 +167,12 @@ impl Appliance {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    /// The most memory that the process has had so far.
+    /// The most memory that the process has used so far.
     pub fn peak_memory_mib(&self) -> u64 {
         self.memory("VmHWM:")
     }
 
-    /// The memory that the process has now.
+    /// The memory that the process uses now.
     pub fn memory_mib(&self) -> u64 {
         self.memory("VmRSS:")
     }
@@ -184,12 +184,12 @@ impl Appliance {
         line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("kB") / 1024
     }
 
-    /// Whether the process is still there.
+    /// Whether the process still runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// kill -9, if it has not ended already; what is left is the data folder.
+    /// kill -9, unless it has ended already; the data folder stays.
     pub async fn kill9(mut self) -> Home {
         if self.is_alive() {
             self.signal(Signal::KILL);
@@ -198,10 +198,10 @@ impl Appliance {
         self.home.take().unwrap()
     }
 
-    /// SIGTERM and so many milliseconds later kill -9, if it is still there.
+    /// SIGTERM and, this many milliseconds later, kill -9 if it still runs.
     pub async fn kill9_while_stopping(mut self, after_ms: u64) -> Home {
         self.signal(Signal::TERM);
-        // The moment of the kill is the test's input, not something that is waited for.
+        // the moment of the kill is the test's input, not something to wait for
         let _ = tokio::time::timeout(Duration::from_millis(after_ms), self.child.wait()).await;
         self.kill9().await
     }
@@ -220,7 +220,7 @@ impl Appliance {
         home.start().await
     }
 
-    /// Waits for the end; afterwards the log is complete.
+    /// Waits for the end; after it the log is complete.
     pub async fn ended(&mut self) -> ExitStatus {
         let status = patiently("the end of the process", self.child.wait()).await.unwrap();
         for reader in self.readers.drain(..) {
@@ -229,7 +229,7 @@ impl Appliance {
         status
     }
 
-    /// Checks that the light can still be commanded through MQTT and seen on REST: nobody has been harmed.
+    /// Checks that the light can still be commanded through MQTT and seen on REST.
     pub async fn assert_serves(&self) {
         let mut link = super::Link::join(self.mqtt, &super::Connect::new("prober")).await;
         let before = self.web().state().await;
@@ -251,7 +251,7 @@ impl Drop for Appliance {
     }
 }
 
-/// The address that the log names for a door.
+/// The address of a door, from the log.
 fn door(log: &Lines, name: &str) -> Option<SocketAddr> {
     let line: Value = log.find(|line| line["message"] == "listening" && line["door"] == name)?;
     Some(line["address"].as_str().expect("listening names its address").parse().expect("an address with a port"))

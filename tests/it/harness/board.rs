@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::strangers::{Stranger, board};
 
-/// Whose branches of the sketch are compiled.
+/// The board whose branches of the sketch are compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chip {
     Esp32,
@@ -41,12 +41,12 @@ impl Sketch {
         Self { folder }
     }
 
-    /// Switches a board on, whose Wi-Fi leads to this broker.
+    /// Switches on a board whose Wi-Fi leads to this broker.
     pub fn switch_on(&self, broker: SocketAddr) -> Stranger {
         self.switch_on_fast(broker, 1)
     }
 
-    /// The same with a clock that runs so many times faster.
+    /// The same, with a clock that runs this many times faster.
     pub fn switch_on_fast(&self, broker: SocketAddr, speed: u32) -> Stranger {
         board(&program(&self.folder), broker.port(), speed)
     }

@@ -1,4 +1,4 @@
-//! Processes that do nothing, as fast as they can: the load of another program on the appliance's machine.
+//! Processes that do nothing, as fast as they can: the load of other programs on the appliance's machine.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ pub struct BusyLoops {
 }
 
 impl BusyLoops {
-    /// So many at once.
+    /// This many at once.
     pub fn start(count: usize) -> Self {
         let spin = || {
             let mut command = Command::new("setpriv");

@@ -7,7 +7,7 @@ pub fn fresh_id() -> String {
     ulid::Ulid::generate().to_string()
 }
 
-/// A command that nobody has sent before.
+/// A command with a new id.
 pub fn command(rgb: [u8; 3]) -> Value {
     command_with(&fresh_id(), rgb)
 }
@@ -17,14 +17,14 @@ pub fn command_with(id: &str, [r, g, b]: [u8; 3]) -> Value {
     json!({"cmdId": id, "src": "test", "r": r, "g": g, "b": b})
 }
 
-/// A colour that names a number, so that a state tells which command made it.
+/// A colour that encodes a number, so that a state shows which command made it.
 pub fn colour(index: u32) -> [u8; 3] {
     assert!(index < 1 << 24);
     let [_, r, g, b] = index.to_be_bytes();
     [r, g, b]
 }
 
-/// The number that a colour names.
+/// The number in a colour.
 pub fn index_of([r, g, b]: [u8; 3]) -> u32 {
     u32::from_be_bytes([0, r, g, b])
 }

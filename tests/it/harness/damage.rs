@@ -18,21 +18,21 @@ pub enum Damage {
     FirstPage,
     /// One page somewhere is zeros.
     AnyPage,
-    /// The second half is gone.
+    /// The second half is missing.
     HalfLength,
-    /// Everything is gone but the name.
+    /// Everything is missing but the name.
     Empty,
-    /// The length is there, the content is NUL.
+    /// The length is right, the content is NUL.
     AllNul,
 }
 
 impl Damage {
-    /// Whether it cannot have hit only what nobody needs any more.
+    /// Whether it must have hit something that is still needed.
     pub fn is_total(self) -> bool {
         matches!(self, Self::ManyFlips | Self::Empty | Self::AllNul)
     }
 
-    /// Does it.
+    /// Does the damage.
     pub fn apply(self, path: &Path, random: &mut Random) {
         let mut bytes = std::fs::read(path).unwrap();
         let length = bytes.len();
@@ -57,17 +57,17 @@ impl Damage {
     }
 }
 
-/// Every file of a data folder that holds anything, by its path inside the folder. A lock's content means nothing.
+/// Every non-empty file of a data folder, by its path inside the folder, except locks, whose content means nothing.
 pub fn data_files(data: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    // A kill may come before there is a folder.
+    // a kill may come before there is a folder
     let mut folders: Vec<_> = data.exists().then(|| data.to_owned()).into_iter().collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-                // Nobody's: a lock, and what waits for the next generation of the journal.
+                // needed by nobody: a lock, and the spare of the journal
             } else if !["lock", "spare-"]
                 .iter()
                 .any(|name| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(name)))

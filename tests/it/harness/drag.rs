@@ -1,10 +1,10 @@
-//! Many changes, one after the other, over MQTT: as fast as they go, or as fast as a finger.
+//! Many changes, one after the other, over MQTT: as fast as possible, or as fast as a finger.
 
 use std::time::{Duration, Instant};
 
 use super::{Appliance, CMD, Connect, Link, Packet, colour, command, fresh_id};
 
-/// So many commands without waiting for an answer in between; the colour of the last, when all are acknowledged.
+/// This many commands without waiting for answers; gives the colour of the last, when all are acknowledged.
 pub async fn burst(appliance: &Appliance, commands: u32) -> [u8; 3] {
     let mut link = Link::join(appliance.mqtt, &Connect::new(&format!("burst-{}", fresh_id()))).await;
     let start = Instant::now();
@@ -19,7 +19,7 @@ pub async fn burst(appliance: &Appliance, commands: u32) -> [u8; 3] {
     colour(commands)
 }
 
-/// 200 commands a second for so long; the colour of the last.
+/// 200 commands a second for this long; gives the colour of the last.
 pub async fn drag(appliance: &Appliance, length: Duration) -> [u8; 3] {
     let mut link = Link::join(appliance.mqtt, &Connect::new(&format!("drag-{}", fresh_id()))).await;
     let mut tick = tokio::time::interval(Duration::from_millis(5)); // the finger's own pace, which is the test's input

@@ -1,4 +1,4 @@
-//! A peer in OLA's place that answers as it is told and remembers every request.
+//! A peer in place of OLA that answers as told and remembers every request.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,35 +11,35 @@ use tokio::task::JoinHandle;
 
 use super::eventually;
 
-/// How it answers; changed at any time, it counts for the next request.
+/// How it answers; a change counts from the next request on.
 #[derive(Clone, Debug)]
 pub enum Mood {
     /// As OLA does.
     Ok,
-    /// As OLA does, after so long.
+    /// As OLA does, after this long.
     Slow(Duration),
     /// A whole answer of any kind: status line, headers, blank line, body.
     Says(String),
     /// Never.
     BlackHole,
-    /// `ok`, and then without an end.
+    /// `ok`, and then more without end.
     Endless,
-    /// One header without an end.
+    /// One header without end.
     EndlessHead,
-    /// A promise of 100 bytes, one every `DRIP`.
+    /// Announces 100 bytes, and sends one every `DRIP`.
     Drip,
 }
 
-/// One request as it came.
+/// One request as received.
 #[derive(Clone, Debug)]
 pub struct Posted {
-    /// When it was there as a whole.
+    /// When it was complete.
     pub at: Instant,
-    /// When it was answered, or its sender went away.
+    /// When it was answered, or its sender left.
     pub ended: Option<Instant>,
     /// Number of its connection, from 0.
     pub connection: usize,
-    /// Requests of the same universe without an answer at that moment, this one among them.
+    /// Unanswered requests for the same universe at that moment, this one included.
     pub in_flight: usize,
     /// Request line and headers.
     pub head: String,
@@ -47,7 +47,7 @@ pub struct Posted {
     pub body: String,
 }
 
-/// What its universes show when they are read back.
+/// What its universes show when read back.
 #[derive(Clone, Debug, Default)]
 pub enum Shows {
     /// What was sent last.
@@ -57,7 +57,7 @@ pub enum Shows {
     Others(String),
     /// It does not answer.
     Nothing,
-    /// An answer without an end.
+    /// An answer without end.
     Endless,
 }
 
@@ -101,7 +101,7 @@ impl FakeOla {
         *self.mood.lock().unwrap() = mood;
     }
 
-    /// From the next time on that a universe is read back.
+    /// From the next time that a universe is read back.
     pub fn shows(&self, shows: Shows) {
         self.book.lock().unwrap().shows = shows;
     }
@@ -121,7 +121,7 @@ impl FakeOla {
         self.book.lock().unwrap().posted.clone()
     }
 
-    /// Waits until so many requests are there.
+    /// Waits until there are this many requests.
     pub async fn wait_posted(&self, count: usize) -> Vec<Posted> {
         eventually(&format!("{count} requests"), async || {
             let posted = self.posted();
@@ -130,7 +130,7 @@ impl FakeOla {
         .await
     }
 
-    /// Waits until so many requests have been answered or given up.
+    /// Waits until this many requests have been answered or given up.
     pub async fn wait_ended(&self, count: usize) -> Vec<Posted> {
         eventually(&format!("the end of {count} requests"), async || {
             let posted = self.posted();
@@ -175,7 +175,7 @@ impl Posted {
         headers.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value)).unwrap_or_default()
     }
 
-    /// How long it was in the air.
+    /// How long it took.
     pub fn took(&self) -> Duration {
         self.ended.expect("it has ended") - self.at
     }
@@ -227,7 +227,7 @@ async fn serve(mut stream: TcpStream, connection: usize, mood: Arc<Mutex<Mood>>,
             book.posted.len() - 1
         };
         let mood = mood.lock().unwrap().clone();
-        // Marked before the last byte leaves, so that the next request cannot be there before the mark.
+        // marked before the last byte leaves, so that the next request cannot arrive before the mark
         let mark = || book.lock().unwrap().posted[index].ended = Some(Instant::now());
         let stays = match mood {
             Mood::Ok => answer(&mut stream, OK, mark).await,
@@ -262,7 +262,7 @@ async fn answer(stream: &mut TcpStream, text: &str, mark: impl Fn()) -> bool {
     stream.write_all(text.as_bytes()).await.is_ok()
 }
 
-/// Goes on as long as somebody reads; answers whether the connection can be used again.
+/// Goes on as long as somebody reads; gives whether the connection can be used again.
 async fn for_ever(stream: &mut TcpStream, start: &str, more: &str, pause: Duration) -> bool {
     let mut written = stream.write_all(format!("HTTP/1.1 200 OK{start}").as_bytes()).await;
     while written.is_ok() {
@@ -272,7 +272,7 @@ async fn for_ever(stream: &mut TcpStream, start: &str, more: &str, pause: Durati
     false
 }
 
-/// The next whole request; `None` when the sender has gone.
+/// The next whole request; `None` if the sender has left.
 async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, String)> {
     loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! A network that misbehaves: a TCP proxy in front of an HTTP server. It knows just enough of HTTP to answer in the
+//! A network that misbehaves: a TCP proxy in front of an HTTP server. It knows just enough HTTP to answer in the
 //! server's place.
 
 use std::net::SocketAddr;
@@ -17,11 +17,11 @@ use tokio::task::JoinHandle;
 pub enum Weather {
     /// Bytes pass.
     Pass,
-    /// Its request is answered with this status and no body.
+    /// Its request gets this status and no body.
     Answer(u16),
-    /// The connection is cut after so many bytes from the client.
+    /// It is cut after this many bytes from the client.
     CutRequest(usize),
-    /// The connection is cut after so many bytes from the server.
+    /// It is cut after this many bytes from the server.
     CutAnswer(usize),
     /// Bytes from the server pass in pieces of this size, one a millisecond.
     Slow(usize),
@@ -33,7 +33,7 @@ pub enum Weather {
 pub struct FaultProxy {
     pub address: SocketAddr,
     weather: Arc<Mutex<(Weather, usize)>>,
-    /// Tells open connections that they belong to the past.
+    /// Tells open connections that they are out of date.
     era: watch::Sender<u64>,
     connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
@@ -65,12 +65,12 @@ impl FaultProxy {
         Self { address, weather, era, connections, task }
     }
 
-    /// Cuts what is open and treats every connection so from now on.
+    /// Cuts open connections, and treats every later one like this.
     pub fn set(&self, weather: Weather) {
         self.set_for(weather, usize::MAX);
     }
 
-    /// Cuts what is open, treats so many connections like this and lets the later ones pass.
+    /// Cuts open connections, treats this many like this, and lets later ones pass.
     pub fn set_for(&self, weather: Weather, connections: usize) {
         *self.weather.lock().unwrap() = (weather, connections);
         self.era.send_modify(|era| *era += 1);

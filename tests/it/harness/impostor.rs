@@ -1,4 +1,4 @@
-//! Somebody on the web who gives every request the same answer, whatever it asks: a captive portal, an endpoint gone mad.
+//! A server that gives every request the same answer: a captive portal, a broken endpoint.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ impl Impostor {
         Self { address, requests, task }
     }
 
-    /// What came, each with its head and body.
+    /// The requests, each with its head and body.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }

@@ -1,4 +1,4 @@
-//! Lines that a process has written, kept for questions.
+//! Lines that a process has written, kept for queries.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,14 +16,14 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Keeps what comes out of a pipe until its end.
+    /// Keeps what comes out of a pipe until it ends.
     pub fn reading(pipe: impl AsyncRead + Unpin + Send + 'static) -> (Self, tokio::task::JoinHandle<()>) {
         let lines = Self::default();
         let kept = lines.clone();
         let task = tokio::spawn(async move {
             let mut reader = BufReader::new(pipe);
             let mut line = Vec::new();
-            // Bytes, not `lines()`: a line that is not UTF-8 must be kept, too.
+            // bytes, not `lines()`: a line that is not UTF-8 must be kept too
             while reader.read_until(b'\n', &mut line).await.is_ok_and(|n| n > 0) {
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                 kept.lines.lock().unwrap().push(text);
@@ -36,7 +36,7 @@ impl Lines {
         (lines, task)
     }
 
-    /// Reads no further: the pipe fills.
+    /// Stops reading: the pipe fills.
     pub fn stop_reading(&self) {
         self.paused.store(true, Ordering::Relaxed);
     }
@@ -51,7 +51,7 @@ impl Lines {
         self.lines.lock().unwrap().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// The first JSON line like this, when there is one.
+    /// The first JSON line like this, if any.
     pub fn find(&self, like: impl Fn(&Value) -> bool) -> Option<Value> {
         self.json().into_iter().find(|line| like(line))
     }
@@ -61,7 +61,7 @@ impl Lines {
         eventually(what, async || self.find(&like)).await
     }
 
-    /// Waits until so many lines are there.
+    /// Waits until there are this many lines.
     pub async fn wait_count(&self, count: usize) -> Vec<String> {
         eventually(&format!("{count} lines"), async || {
             let all = self.all();

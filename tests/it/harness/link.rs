@@ -10,25 +10,25 @@ use tokio::net::TcpStream;
 use super::packet::{Connect, Message, Packet, decode, encode};
 use super::patiently;
 
-/// What a client answers by itself.
+/// What a client answers on its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Answers {
     Nothing,
     /// Messages at QoS 1.
     Qos1,
-    /// Those and messages at QoS 2, whose handshakes it brings to their end.
+    /// Those, and messages at QoS 2, whose handshakes it completes.
     All,
 }
 
-/// A client that does exactly what it is told. QoS 1 messages are acknowledged as they are read, unless told not to.
+/// A client that does exactly as told. QoS 1 messages are acknowledged as they are read, unless told otherwise.
 pub struct Link {
     stream: TcpStream,
     buffer: Vec<u8>,
-    /// Messages that came while something else was waited for.
+    /// Messages that came while waiting for something else.
     held: VecDeque<Message>,
     last_pkid: u16,
     answers: Answers,
-    /// QoS 2 messages that were taken and not released yet.
+    /// QoS 2 messages received and not released yet.
     taken: BTreeSet<u16>,
 }
 
@@ -41,7 +41,7 @@ impl Link {
         Self { stream, buffer, held, last_pkid: 0, answers: Answers::Qos1, taken }
     }
 
-    /// CONNECT; answers whether a session was present, or the code of the refusal.
+    /// CONNECT; gives whether a session was present, or the code of the refusal.
     pub async fn connect(broker: SocketAddr, connect: &Connect) -> (Self, Result<bool, u8>) {
         let mut link = Self::open(broker).await;
         link.send(&connect.encode()).await;
@@ -62,12 +62,12 @@ impl Link {
         link
     }
 
-    /// Stops or starts acknowledging by itself.
+    /// Starts or stops acknowledging on its own.
     pub fn acknowledge(&mut self, on: bool) {
         self.answers = if on { Answers::Qos1 } else { Answers::Nothing };
     }
 
-    /// From now on the handshakes of QoS 2 messages go on by themselves as well.
+    /// From now on it also completes the handshakes of QoS 2 messages.
     pub fn answer_all(&mut self) {
         self.answers = Answers::All;
     }
@@ -77,7 +77,7 @@ impl Link {
         patiently("the broker to read", self.stream.write_all(bytes)).await.unwrap();
     }
 
-    /// Bytes to a broker that may have closed already.
+    /// Bytes to a broker that may already have closed.
     pub async fn send_into_the_void(&mut self, bytes: &[u8]) {
         let _ = patiently("the broker to read or close", self.stream.write_all(bytes)).await;
     }
@@ -103,7 +103,7 @@ impl Link {
         }
     }
 
-    /// What the client says to a packet by itself.
+    /// What the client answers to a packet on its own.
     fn answer_to(&mut self, packet: &Packet) -> Option<Vec<u8>> {
         match packet {
             Packet::Publish(message) if message.qos == 1 && self.answers != Answers::Nothing => {
@@ -126,7 +126,7 @@ impl Link {
         patiently("a packet", self.read()).await.expect("the connection stays open")
     }
 
-    /// The next packet that is no message; messages before it are held.
+    /// The next packet that is not a message; messages before it are kept.
     pub async fn answer(&mut self) -> Packet {
         loop {
             match self.next().await {
@@ -147,7 +147,7 @@ impl Link {
         }
     }
 
-    /// The next message, whatever was acknowledged before it.
+    /// The next message, in spite of acknowledgements before it.
     pub async fn message_beside_acknowledgements(&mut self) -> Message {
         if let Some(held) = self.held.pop_front() {
             return held;
@@ -161,7 +161,7 @@ impl Link {
         }
     }
 
-    /// All messages up to and without the one on `topic`: what came before a marker that was sent last.
+    /// All messages before the one on `topic`: before a marker that was sent last.
     pub async fn until(&mut self, topic: &str) -> Vec<Message> {
         let mut before = Vec::new();
         loop {
@@ -173,7 +173,7 @@ impl Link {
         }
     }
 
-    /// SUBSCRIBE to one filter; answers the SUBACK code.
+    /// SUBSCRIBE to one filter; gives the SUBACK code.
     pub async fn subscribe(&mut self, filter: &str, qos: u8) -> u8 {
         self.subscribe_all(&[(filter, qos)]).await[0]
     }
@@ -226,7 +226,7 @@ impl Link {
         assert_eq!(self.answer().await, Packet::PubAck(sent), "the PUBACK of a publish to {topic}");
     }
 
-    /// Sends a PUBLISH at QoS 1 without waiting; answers its packet id.
+    /// Sends a PUBLISH at QoS 1 without waiting; gives its packet id.
     pub async fn send_publish(&mut self, topic: &str, payload: &[u8], retain: bool) -> u16 {
         let pkid = self.pkid();
         let message = Message { topic: topic.into(), payload: payload.into(), qos: 1, retain, dup: false, pkid };
@@ -259,13 +259,13 @@ impl Link {
         patiently("the broker to close", async { while self.read().await.is_some() {} }).await;
     }
 
-    /// DISCONNECT; waits until the broker has closed, so that it knows.
+    /// DISCONNECT; waits until the broker has closed, so that it has noticed.
     pub async fn leave(mut self) {
         self.send(&encode::DISCONNECT).await;
         self.closed().await;
     }
 
-    /// Ends with a TCP reset, as a device does that loses power and comes back.
+    /// Ends with a TCP reset, like a device that loses power and comes back.
     pub fn reset(self) {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }

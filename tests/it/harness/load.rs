@@ -1,4 +1,4 @@
-//! Many producers at once, and a ledger of what they sent and what they were told.
+//! Many producers at once, and a ledger of what they sent and which answers they got.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ struct Book {
 }
 
 impl Ledger {
-    /// For so many commands at the most (the appliance remembers 4096 ids by default).
+    /// For at most this many commands (the appliance remembers 4096 ids by default).
     pub fn new(limit: usize) -> Self {
         assert!(limit <= 4096, "ids beyond the cache would not be recognised");
         let book = Book { limit, sent: Vec::new(), acked: BTreeSet::new(), seqs: BTreeMap::new() };
@@ -56,17 +56,17 @@ impl Ledger {
         self.0.lock().unwrap().sent.clone()
     }
 
-    /// Numbers of the commands whose door said that they are done.
+    /// Numbers of the commands that their door has acknowledged.
     pub fn acked(&self) -> BTreeSet<usize> {
         self.0.lock().unwrap().acked.clone()
     }
 
-    /// `seq` by number, as REST said it.
+    /// `seq` by number, from REST.
     pub fn seqs(&self) -> BTreeMap<usize, u64> {
         self.0.lock().unwrap().seqs.clone()
     }
 
-    /// Waits for so many acknowledgements.
+    /// Waits for this many acknowledgements.
     pub async fn wait_acked(&self, count: usize) {
         eventually(&format!("{count} acknowledged commands"), async || {
             (self.0.lock().unwrap().acked.len() >= count).then_some(())
@@ -81,7 +81,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// So many MQTT producers and one on REST, each as fast as it is answered.
+    /// This many MQTT producers and one on REST, each as fast as it gets answers.
     pub async fn start(appliance: &Appliance, ledger: &Ledger, mqtt_producers: usize) -> Self {
         let mut tasks = Vec::new();
         for _ in 0..mqtt_producers {

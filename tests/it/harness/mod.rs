@@ -1,4 +1,4 @@
-//! What every test needs: the appliance as a process, model clients that fold what they see, strangers, patience.
+//! What every test needs: the appliance as a process, clients that fold what they see, strangers, patience.
 //!
 //! The only pause of the suite is the poll interval in `patience`.
 

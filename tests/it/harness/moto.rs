@@ -8,7 +8,7 @@ use reqwest::{Method, RequestBuilder};
 use super::strangers::{Stranger, moto_server};
 use super::{Answer, Web, eventually};
 
-/// The bucket that is there from the start.
+/// The bucket that exists from the start.
 pub const BUCKET: &str = "stage";
 
 /// A running S3 server.
@@ -32,8 +32,8 @@ impl Moto {
         moto
     }
 
-    /// From now on only these keys are taken, and signatures are checked; those of URLs with percent signs in them
-    /// wrongly, whoever makes them.
+    /// From now on it accepts only these keys and checks signatures; it checks those of URLs with percent signs wrongly, whoever
+    /// makes them.
     pub async fn demand_keys(&self) -> (String, String) {
         self.iam("Action=CreateUser&UserName=dmxd").await;
         let policy = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C\
@@ -48,12 +48,12 @@ impl Moto {
         (field("AccessKeyId"), field("SecretAccessKey"))
     }
 
-    /// From now on any keys are taken again.
+    /// From now on it accepts any keys again.
     pub async fn take_any_keys(&self) {
         assert_eq!(self.web.post("/moto-api/reset-auth", "1000000").await.status, 200);
     }
 
-    /// Puts an object, or a bucket, without dmxd.
+    /// Stores an object, or makes a bucket, without dmxd.
     pub async fn put(&self, path: &str, body: Vec<u8>, metadata: &[(&str, &str)]) -> Answer {
         let request = metadata.iter().fold(self.request(Method::PUT, path), |request, (name, value)| {
             request.header(format!("x-amz-meta-{name}"), *value)
@@ -83,7 +83,7 @@ impl Moto {
         keys.map(|(key, _)| key.to_owned()).collect()
     }
 
-    /// As somebody with keys: strangers may not read what dmxd has stored.
+    /// With keys: strangers may not read what dmxd has stored.
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let signed =
             "AWS4-HMAC-SHA256 Credential=test/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";

@@ -1,4 +1,4 @@
-//! A subscriber of the state that remembers everything it was sent.
+//! A subscriber of the state that remembers everything it received.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::packet::Packet;
 use super::{Connect, Link, STATE, eventually, fresh_id, rgb_of};
 
-/// One state as it came.
+/// One state as received.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub seq: u64,
@@ -54,12 +54,12 @@ impl StateWatcher {
         self.seen.lock().unwrap().last().expect("at least the retained state").clone()
     }
 
-    /// Waits until a `seq` was seen.
+    /// Waits until a `seq` has been seen.
     pub async fn wait_seq(&self, seq: u64) -> Seen {
         eventually(&format!("state {seq} on MQTT"), async || Some(self.last()).filter(|seen| seen.seq >= seq)).await
     }
 
-    /// Everything after the connection has ended (after a kill, for instance).
+    /// Everything, once the connection has ended (after a kill, for instance).
     pub async fn into_all(mut self) -> Vec<Seen> {
         super::patiently("the end of the connection", &mut self.task).await.unwrap();
         self.seen()
@@ -72,7 +72,7 @@ impl Drop for StateWatcher {
     }
 }
 
-/// Every `seq` is one more than the one before: nothing missing, nothing twice, nothing out of order.
+/// Every `seq` is one more than the previous one: nothing missing, nothing twice, nothing out of order.
 pub fn assert_gap_free(seen: &[Seen]) {
     for pair in seen.windows(2) {
         assert_eq!(pair[1].seq, pair[0].seq + 1, "after {:?} came {:?}", pair[0], pair[1]);

@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use super::own_network::is_root;
 use super::{Web, eventually};
 
-/// Each would search the network or the USB for devices.
+/// Each would search the network or the USB bus for devices.
 const OTHER_PLUGINS: [&str; 21] = [
     "artnet",
     "e131",
@@ -60,13 +60,13 @@ impl OladHome {
         if let Some(universe) = patched {
             write("port", &format!("1-1-O-0 = {universe}\n"));
         }
-        // All at once, so that they differ.
+        // all at once, so that they differ
         let [http, rpc] = [0, 0].map(|any| TcpListener::bind((Ipv4Addr::LOCALHOST, any)).unwrap());
         let [http, rpc] = [http, rpc].map(|door| door.local_addr().unwrap().port());
         Self { folder, http, rpc }
     }
 
-    /// Where it takes frames.
+    /// Its address for frames.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/set_dmx", self.http)
     }
@@ -85,7 +85,7 @@ impl OladHome {
 
     fn command(&self) -> Command {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]); // it does not outlive a test that is killed
+        command.args(["--pdeathsig", "KILL"]); // it does not outlive a killed test
         if is_root() {
             let owner = std::process::Command::new("chown").args(["-R", "olad"]).arg(self.folder.path()).status();
             assert!(owner.expect("chown is installed").success(), "there is a user olad (tests/run)");
@@ -105,12 +105,12 @@ impl Olad {
         OladHome::new(patched).start().await
     }
 
-    /// Where it takes frames.
+    /// Its address for frames.
     pub fn url(&self) -> String {
         self.home.url()
     }
 
-    /// Makes a universe of its only port, as a person does in its web page.
+    /// Patches its only port to a universe, as a person does on its web page.
     pub async fn patch(&self, universe: u32) {
         let form = format!("id={universe}&name=test&add_ports=1-O-0");
         let request = self.web().request(reqwest::Method::POST, "/new_universe").body(form);
@@ -118,14 +118,14 @@ impl Olad {
         assert_eq!(answer.json()["ok"], true, "{answer:?}");
     }
 
-    /// What a universe shows; nothing when it is unknown or was never sent anything.
+    /// What a universe shows; nothing if it is unknown or was never sent anything.
     pub async fn levels(&self, universe: u32) -> Vec<u64> {
         let answer = self.web().get(&format!("/get_dmx?u={universe}")).await.json();
         let levels = answer["dmx"].as_array().expect("a list of levels");
         levels.iter().map(|level| level.as_u64().expect("a level")).collect()
     }
 
-    /// Waits until a universe shows exactly this light: 512 channels, dark behind the lamp.
+    /// Waits until a universe shows exactly this light: 512 channels, dark above the lamp.
     pub async fn wait_light(&self, universe: u32, rgb: [u8; 3]) {
         eventually(&format!("{rgb:?} in OLA's universe {universe}"), async || {
             (self.levels(universe).await == light(rgb)).then_some(())

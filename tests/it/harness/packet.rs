@@ -1,7 +1,7 @@
-//! MQTT 3.1.1 packets, written and read by hand (OASIS MQTT 3.1.1, chapters 2 and 3), so that a test can also send
-//! what no library would.
+//! MQTT 3.1.1 packets, written and read by hand (OASIS MQTT 3.1.1, chapters 2 and 3), so that a test can also send what no
+//! library would.
 
-/// What a client reads.
+/// A packet that a client reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
     ConnAck { session_present: bool, code: u8 },
@@ -147,7 +147,7 @@ pub mod encode {
         bytes
     }
 
-    /// PUBLISH as it stands in `message`.
+    /// PUBLISH as in `message`.
     pub fn publish(message: &Message) -> Vec<u8> {
         let first = 0x30 | u8::from(message.dup) << 3 | message.qos << 1 | u8::from(message.retain);
         let mut body = text(&message.topic);
@@ -204,7 +204,7 @@ pub mod encode {
     pub const DISCONNECT: [u8; 2] = [0xE0, 0];
 }
 
-/// Reads one packet from the front of `bytes`; `None` = not whole yet. Says how many bytes it took.
+/// Reads one packet from the front of `bytes`; `None` = not whole yet. Also gives its length.
 pub fn decode(bytes: &[u8]) -> Option<(Packet, usize)> {
     let (&first, after) = bytes.split_first()?;
     let (length, header) = remaining_length(after)?;

@@ -1,19 +1,19 @@
-//! Waiting for something observable; the one place of the suite that pauses.
+//! Waiting for something observable: the only place in the suite that pauses.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-/// How long anything may take before the test says that it never comes: far above every deadline of the
+/// How long anything may take before the test gives up: far above every deadline of the
 /// contract, so that a loaded machine does not fail a test that names no deadline.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A deadline of the contract is asserted with this much room for a loaded test machine and a debug build.
+/// Extra room on a deadline of the contract, for a loaded test machine and a debug build.
 pub const HEADROOM: u32 = 5;
 
 /// How much later than it happened something may be seen: on two loaded cores a widget read a frame 460 ms late.
 pub const LATE: Duration = Duration::from_millis(800);
 
-/// Between two looks.
+/// The time between two looks.
 const POLL: Duration = Duration::from_millis(5);
 
 /// Looks until there is something to see.
@@ -21,7 +21,7 @@ pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> 
     eventually_within(PATIENCE, what, look).await
 }
 
-/// Looks until there is something to see, for so long.
+/// The same, for this long.
 pub async fn eventually_within<T>(limit: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -41,8 +41,8 @@ pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// These were seen in order, and happened with at least this gap between each and the next. One alone may have been seen
-/// late and the next in time, so what counts is that many together do not come faster.
+/// These were seen in order, and happened with at least this gap between each and the next. One may have been seen late and
+/// the next in time, so what counts is that many together do not come faster.
 pub fn assert_apart(seen: impl IntoIterator<Item = Instant>, gap: Duration) {
     let seen: Vec<_> = seen.into_iter().collect();
     for (n, first) in seen.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! A serial device of our own making: a pty, plugged into a socket that is a symbolic link.
+//! A serial device made by the test: a pty, plugged into a socket that is a symbolic link.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 /// The far end of a serial line. Dropping it pulls the plug.
 ///
-/// Not `serialport`'s pair: its far end would be inherited by the appliance, which could then never lose it.
+/// Not `serialport`'s pair: the appliance would inherit its far end, and could then never lose it.
 pub struct Pty {
     /// What the device reads and writes.
     pub far: File,
@@ -40,20 +40,20 @@ impl Pty {
         OpenOptions::new().read(true).write(true).custom_flags(flags.bits().cast_signed()).open(&self.near)
     }
 
-    /// Where the system has its near end.
+    /// The path of its near end.
     pub fn path(&self) -> &Path {
         &self.near
     }
 }
 
-/// Makes a line appear under a path of our choice, at once and whole.
+/// Makes a line appear under a chosen path, at once and complete.
 pub fn link(near: &Path, path: &Path) {
     let new = path.with_extension("new");
     std::os::unix::fs::symlink(near, &new).unwrap();
     fs::rename(new, path).unwrap();
 }
 
-/// Takes a path away, if it is there.
+/// Removes a path, if it is there.
 pub fn unlink(path: &Path) {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => panic!("{}: {error}", path.display()),

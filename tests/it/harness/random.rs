@@ -1,6 +1,6 @@
-//! Chance that can be repeated: the seed is printed, `DMXD_TEST_SEED` sets it.
+//! Repeatable chance: the seed is printed, and `DMXD_TEST_SEED` sets it.
 
-/// xorshift64; spread is all that is asked of it.
+/// xorshift64; it only has to spread.
 pub struct Random(u64);
 
 impl Random {

@@ -7,13 +7,13 @@ use tokio::net::TcpStream;
 
 use super::patiently;
 
-/// Sends bytes and reads until the server closes; answers the status (0 when none came) and everything that was read.
+/// Sends bytes and reads until the server closes; gives the status (0 if none came) and everything read.
 ///
 /// The request should say `Connection: close`.
 pub async fn raw_http(web: SocketAddr, request: &[u8]) -> (u16, String) {
     let stream = patiently("a TCP connection", TcpStream::connect(web)).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
-    // A server that refuses early stops reading: writing must neither block the answer nor fail the test.
+    // a server that refuses early stops reading: writing must neither block the answer nor fail the test
     let request = request.to_vec();
     let writing = tokio::spawn(async move {
         let _ = writer.write_all(&request).await;

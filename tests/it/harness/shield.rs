@@ -1,11 +1,11 @@
-//! A SparkFun DMX shield: what writes lines into the serial input.
+//! A SparkFun DMX shield: it writes lines into the serial input.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::pty::{Pty, link, unlink};
 
-/// One shield and the path that it is plugged in under.
+/// A shield, and the path that it is plugged in under.
 pub struct Shield {
     path: PathBuf,
     pty: Option<Pty>,
@@ -36,7 +36,7 @@ impl Shield {
         self.pty = Some(pty);
     }
 
-    /// Pulls it out.
+    /// Unplugs it.
     pub fn unplug(&mut self) {
         unlink(&self.path);
         self.pty = None;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::Home;
 
-/// What the card does.
+/// The state of the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Card {
     /// It works.
@@ -20,7 +20,7 @@ pub enum Card {
     Full = 1,
     /// Read-only.
     ReadOnly = 2,
-    /// Syncs do not come back.
+    /// Syncs do not return.
     Hanging = 3,
 }
 
@@ -51,7 +51,7 @@ impl Shim {
     /// Puts the appliance of this home on the card.
     pub fn under(&self, home: Home) -> Home {
         let data = home.data();
-        // The folder is there before, as /data is on the image: its own name survives every cut.
+        // The folder exists beforehand, as /data does on the image: its own name survives every cut.
         fs::create_dir_all(&data).unwrap();
         let path = |name| self.folder.path().join(name);
         home.set("LD_PRELOAD", path("shim.so"))
@@ -61,7 +61,7 @@ impl Shim {
             .set("SHIM_CONTROL", path("control"))
     }
 
-    /// What the card does from now on.
+    /// The state of the card from now on.
     pub fn card(&self, card: Card) {
         self.control.write_all_at(&(card as i64).to_ne_bytes(), 8).unwrap();
     }
@@ -71,13 +71,13 @@ impl Shim {
         self.control.write_all_at(&seconds.to_ne_bytes(), 0).unwrap();
     }
 
-    /// The machine was started anew.
+    /// The machine was restarted.
     pub fn new_boot(&self) {
         let id = format!("{:032x}", ulid::Ulid::generate().0);
         fs::write(self.folder.path().join("boot_id"), format!("{id}\n")).unwrap();
     }
 
-    /// After kill -9: the power was cut at that moment. The home's data folder becomes what the card still has.
+    /// After kill -9: the power was cut at that moment. The home's data folder becomes what the card still holds.
     pub fn cut_power(&self, home: &Home) {
         let data = home.data();
         let lost = home.beside(&format!("before-the-cut-{}", ulid::Ulid::generate()));
@@ -86,7 +86,7 @@ impl Shim {
         fs::create_dir(&data).unwrap();
         self.restore(&root, &data);
         fs::remove_dir_all(lost).unwrap();
-        // Keys of the new files are new: what the next run syncs is all that the next cut leaves, plus what is there now.
+        // keys of the new files are new: the next cut leaves what the next run syncs, plus what is there now
         self.adopt(&data);
         self.new_boot();
     }
@@ -136,10 +136,10 @@ impl Shim {
     }
 }
 
-/// The shim's name of a file: inode numbers are used again, birth times are not.
+/// The shim's name of a file: inode numbers are reused, birth times are not.
 fn key(path: &Path) -> String {
     let metadata = fs::metadata(path).unwrap();
-    // A file system without birth times: the shim writes zeros as well.
+    // on a file system without birth times the shim writes zeros too
     let born = metadata.created().map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default()).unwrap_or_default();
     format!("{}-{}-{}", metadata.ino(), born.as_secs(), born.subsec_nanos())
 }

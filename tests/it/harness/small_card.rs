@@ -8,17 +8,17 @@ use std::process::{Child, Command, Stdio};
 
 use super::Home;
 
-/// Mounts the card on $0, of $1 KiB, says so and stays until its stdin is closed.
+/// Mounts the card on $0, of $1 KiB, reports it, and stays until its stdin is closed.
 const HOLD: &str = r#"mount -t tmpfs -o "size=$1k" card "$0" && echo mounted && exec cat"#;
 
-/// The card of one home. Dropping it throws the card away.
+/// The card of one home. Dropping it discards the card.
 pub struct SmallCard {
     holder: Child,
     data: PathBuf,
 }
 
 impl SmallCard {
-    /// Puts the data folder of this home on a card of so many KiB.
+    /// Puts the data folder of this home on a card of this many KiB.
     pub fn under(home: Home, kib: u64) -> (Self, Home) {
         let data = home.data();
         fs::create_dir_all(&data).unwrap();
@@ -37,13 +37,13 @@ impl SmallCard {
         (Self { holder, data }, home.started_by(words))
     }
 
-    /// A path in the data folder, as it is seen from outside.
+    /// A path in the data folder, as seen from outside.
     pub fn path(&self, name: &str) -> PathBuf {
         let inside = self.data.strip_prefix("/").expect("an absolute path");
         Path::new("/proc").join(self.holder.id().to_string()).join("root").join(inside).join(name)
     }
 
-    /// Fills the card but for so many KiB.
+    /// Fills the card except for this many KiB.
     pub fn fill(&self, but_kib: usize) {
         let path = self.path("a-film");
         let mut film = File::options().create(true).append(true).open(&path).unwrap();

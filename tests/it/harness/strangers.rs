@@ -1,6 +1,6 @@
 //! Peers that are not ours, as child processes: mosquitto's clients, Python's paho and websockets, CircuitPython's
 //! MiniMQTT, mqtt.js, moto, ESPHome.
-//! `tests/run` installs them; one that is missing fails the test.
+//! `tests/run` installs them; a missing one fails the test.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::{Lines, patiently};
 pub struct Stranger {
     child: Child,
     readers: Vec<JoinHandle<()>>,
-    /// What it printed.
+    /// Its output.
     pub lines: Lines,
     stderr: Lines,
 }
@@ -32,7 +32,7 @@ impl Stranger {
         Self { child, readers: vec![reader, stderr_reader], lines, stderr }
     }
 
-    /// Waits until it ends by itself, with success; answers what it printed.
+    /// Waits until it ends on its own, with success; gives its output.
     pub async fn succeed(mut self) -> Vec<String> {
         let status = patiently("a stranger's end", self.child.wait()).await.unwrap();
         self.read_to_the_end().await;
@@ -57,7 +57,7 @@ impl Stranger {
         self.child.stdin.as_mut().unwrap().write_all(format!("{lines}\n").as_bytes()).await.unwrap();
     }
 
-    /// What it wrote on stderr.
+    /// Its stderr.
     pub fn complaints(&self) -> &Lines {
         &self.stderr
     }
@@ -101,7 +101,7 @@ pub fn node(script: &str, address: SocketAddr, arguments: &[&str]) -> Stranger {
     Stranger::start(command)
 }
 
-/// A sketch that was compiled for this machine. Its time runs so many times faster.
+/// A sketch compiled for this machine. Its time runs this many times faster.
 pub fn board(sketch: &Path, broker_port: u16, speed: u32) -> Stranger {
     let mut command = Command::new(sketch);
     command.env("BROKER_PORT", broker_port.to_string()).env("SPEED", speed.to_string());
@@ -115,7 +115,7 @@ pub fn esphome(folder: &Path, arguments: &[&str]) -> Stranger {
     Stranger::start(command)
 }
 
-/// moto's S3 server on a free port of the loopback, which it tells on stderr.
+/// moto's S3 server on a free loopback port, which it names on stderr.
 pub fn moto_server() -> Stranger {
     let mut command = Command::new(installed().join("venv/bin/moto_server"));
     command.args(["-H", "127.0.0.1", "-p", "0"]);

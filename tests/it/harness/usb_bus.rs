@@ -1,4 +1,4 @@
-//! A USB bus of our own: in a mount namespace the appliance sees our folders in place of /sys/class/tty and /dev.
+//! A USB bus for tests: in a mount namespace the appliance sees our folders in place of /sys/class/tty and /dev.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,7 +12,7 @@ use super::pty::unlink;
 
 /// Puts the folders in place and becomes the appliance. $0 is the bus's folder.
 ///
-/// Bound single files keep their devices; what is changed in the folders from outside is seen inside.
+/// Single files that are bound keep their devices; changes to the folders from outside are visible inside.
 const ENTER: &str = r#"
 set -e
 for name in null zero full random urandom tty ptmx pts; do
@@ -58,12 +58,12 @@ impl UsbBus {
         home.started_by(words.into_iter().chain([self.folder.path().into()]))
     }
 
-    /// Where a device node is, seen from outside; the appliance sees it as `/dev/<name>`.
+    /// Where a device node is, from outside; the appliance sees it as `/dev/<name>`.
     pub fn dev(&self, name: &str) -> PathBuf {
         self.folder.path().join("dev").join(name)
     }
 
-    /// The kernel lists a device under this name. Its node should be there before.
+    /// Makes the kernel list a device under this name. Its node should be there before.
     pub fn list(&self, name: &str, device: UsbDevice) {
         let usb = self.folder.path().join("devices").join(format!("{name}-{}", ulid::Ulid::generate()));
         let port = usb.join("1-1:1.0").join(name);
@@ -81,15 +81,15 @@ impl UsbBus {
         text("serial", device.serial_number);
         symlink(self.folder.path().join("drivers/usb-serial"), port.join("subsystem")).unwrap();
         symlink(&port, tty.join("device")).unwrap();
-        symlink(&tty, self.listed(name)).unwrap(); // last, so that the list only has whole devices
+        symlink(&tty, self.listed(name)).unwrap(); // last, so that the list only has complete devices
     }
 
-    /// The kernel does not list it any more.
+    /// The kernel no longer lists it.
     pub fn unlist(&self, name: &str) {
         unlink(&self.listed(name));
     }
 
-    /// A second name of a device, as udev makes them; answers how the appliance sees it.
+    /// A second name of a device, as udev makes them; gives the path that the appliance sees.
     pub fn alias(&self, name: &str) -> PathBuf {
         let alias = format!("usb-Shield_{name}-if00-port0");
         symlink(Path::new("../..").join(name), self.dev("serial/by-id").join(&alias)).unwrap();

@@ -1,4 +1,4 @@
-//! REST as a stranger's HTTP client speaks it.
+//! REST through another project's HTTP client.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::patiently;
 
-/// One answer, read to its end.
+/// One complete answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -21,12 +21,12 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("a JSON body ({e}): {self:?}"))
     }
 
-    /// A header as text; empty when it is missing.
+    /// A header as text; empty if it is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("a plain header"))
     }
 
-    /// Checks that this is an RFC 9457 problem of this status, and hands it over.
+    /// Checks that this is an RFC 9457 problem with this status, and returns it.
     pub fn problem(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
         let kind = self.header("content-type");
@@ -67,7 +67,7 @@ impl Web {
         Answer { status, headers, text }
     }
 
-    /// Sends a request to an appliance that may be killed meanwhile; `None` when no whole answer came.
+    /// Sends a request to an appliance that may be killed meanwhile; `None` if no whole answer came.
     pub async fn offer(&self, request: RequestBuilder) -> Option<Answer> {
         patiently("an HTTP answer or the end of the connection", async {
             let answer = request.send().await.ok()?;
@@ -88,7 +88,7 @@ impl Web {
         Some(answer.status().as_u16())
     }
 
-    /// POST of a body as it is, called JSON.
+    /// POST of a body as it is, labelled JSON.
     pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
         self.send(self.request(Method::POST, path).header("content-type", "application/json").body(body)).await
     }
@@ -105,7 +105,7 @@ impl Web {
         self.state().await["seq"].as_u64().expect("a seq")
     }
 
-    /// `POST /rgb` that must be accepted; answers the `seq`.
+    /// `POST /rgb` that must be accepted; gives the `seq`.
     pub async fn accepted(&self, command: &Value) -> u64 {
         let answer = self.post("/rgb", command.to_string()).await;
         assert_eq!(answer.status, 202, "{answer:?}");
@@ -114,7 +114,7 @@ impl Web {
         body["seq"].as_u64().expect("a seq")
     }
 
-    /// Whether the appliance takes this for a command it has seen; if not, it is applied now.
+    /// Whether the appliance has seen this command before; if not, it is applied now.
     pub async fn is_duplicate(&self, command: &Value) -> bool {
         let answer = self.post("/rgb", command.to_string()).await;
         assert_eq!(answer.status, 202, "{answer:?}");

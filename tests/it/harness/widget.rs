@@ -1,4 +1,4 @@
-//! An Enttec DMX USB PRO: the far end of a pty that speaks its protocol and writes down what it is sent.
+//! An Enttec DMX USB PRO: the far end of a pty that speaks its protocol and records what it receives.
 
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ const GET_SERIAL: u8 = 10;
 /// The protocol's largest message.
 const LARGEST: usize = 600;
 
-/// How it answers when it is asked.
+/// How it answers a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
     /// As a DMX USB PRO.
@@ -34,11 +34,11 @@ pub enum Manner {
     WrongLabel,
     /// With what it was sent, like a loop-back plug.
     Echoes,
-    /// As a DMX USB PRO, but opening it resets it: what comes within so long is lost.
+    /// As a DMX USB PRO, but opening it resets it: what comes within this time is lost.
     Resets(Duration),
 }
 
-/// One frame that came whole.
+/// One complete frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedFrame {
     /// When its first byte was read.
@@ -54,7 +54,7 @@ impl ReceivedFrame {
     }
 }
 
-/// What it has been sent since it was made; unplugging does not wipe it.
+/// What it has received since it was made; unplugging does not erase it.
 #[derive(Clone, Debug, Default)]
 pub struct Tape {
     /// Every frame, in order.
@@ -63,9 +63,9 @@ pub struct Tape {
     pub bytes: Vec<u8>,
     /// What broke the framing.
     pub faults: Vec<String>,
-    /// NULs between messages, which a widget passes over.
+    /// NULs between messages, which a widget ignores.
     pub fillers: usize,
-    /// How often it was asked who it is; once per open.
+    /// How often it was asked for its parameters; once per open.
     pub asked: usize,
     /// How often the other side closed the line.
     pub closes: usize,
@@ -73,14 +73,14 @@ pub struct Tape {
 
 struct Behaviour {
     manner: Manner,
-    /// Bytes that it still takes; `None` = all.
+    /// Bytes that it still accepts; `None` = all.
     appetite: Option<usize>,
     plugged: bool,
     serial: [u8; 4],
     tape: Tape,
 }
 
-/// One widget and the path that it is plugged in under.
+/// A widget, and the path that it is plugged in under.
 pub struct Widget {
     path: PathBuf,
     behaviour: Arc<Mutex<Behaviour>>,
@@ -119,7 +119,7 @@ impl Widget {
         self.behave(|behaviour| behaviour.manner = manner);
     }
 
-    /// Another serial number; two digits a byte, the last two first.
+    /// Another serial number; two digits per byte, the last two first.
     #[must_use]
     pub fn with_serial(self, serial: [u8; 4]) -> Self {
         self.behave(|behaviour| behaviour.serial = serial);
@@ -136,7 +136,7 @@ impl Widget {
         assert!(self.running.is_none(), "it is plugged in");
         self.behave(|behaviour| behaviour.plugged = true);
         let pty = Pty::new();
-        // What was ready to be read may have been flushed by the other side before it is read.
+        // what was ready to be read may have been flushed by the other side before it was
         rustix::fs::fcntl_setfl(&pty.far, OFlags::RDWR | OFlags::NONBLOCK).unwrap();
         let (heard, bell) = std::io::pipe().unwrap();
         let near = pty.path().to_owned();
@@ -148,7 +148,7 @@ impl Widget {
         self.running = Some((thread, bell));
     }
 
-    /// Pulls it out; afterwards neither its path nor its line is there.
+    /// Unplugs it; afterwards neither its path nor its line is there.
     pub fn unplug(&mut self) {
         unlink(&self.path);
         self.behave(|behaviour| behaviour.plugged = false);
@@ -157,14 +157,14 @@ impl Widget {
         }
     }
 
-    /// Pulls it out and plugs it in under another path.
+    /// Unplugs it and plugs it in under another path.
     pub fn move_to(&mut self, path: PathBuf) {
         self.unplug();
         self.path = path;
         self.plug();
     }
 
-    /// Stops reading after so many bytes: what is sent stays in the line's buffers until they are full.
+    /// Stops reading after this many bytes: what is sent stays in the line's buffers until they are full.
     pub fn stall_after(&self, bytes: usize) {
         self.behave(|behaviour| behaviour.appetite = Some(bytes));
     }
@@ -190,12 +190,12 @@ impl Widget {
         self.wait(&what, |tape| tape.frames.last().is_some_and(|frame| frame.rgb() == rgb)).await;
     }
 
-    /// Waits until so many frames were taken since it was made.
+    /// Waits until it has received this many frames since it was made.
     pub async fn taken(&self, count: usize) -> Vec<ReceivedFrame> {
         self.wait(&format!("{count} frames"), |tape| tape.frames.len() >= count).await.frames
     }
 
-    /// Waits until the other side has closed the line so often, which is when all of its bytes were read.
+    /// Waits until the other side has closed the line this often; by then all of its bytes were read.
     pub async fn closed(&self, times: usize) -> Tape {
         self.wait("the line to be closed", |tape| tape.closes >= times).await
     }
@@ -209,7 +209,7 @@ impl Widget {
         .await
     }
 
-    /// Every byte made sense.
+    /// Checks that every byte made sense.
     pub fn assert_well_framed(&self) {
         let faults = self.tape().faults;
         assert!(faults.is_empty(), "{faults:?}");
@@ -281,7 +281,7 @@ impl Firmware {
         }
     }
 
-    /// Reads no further than to the end of the present message. False when the line cannot be had again.
+    /// Reads no further than the end of the present message. False if the line cannot be had again.
     fn read(&mut self, limit: usize, behaviour: &Mutex<Behaviour>) -> bool {
         let mut buffer = [0; LARGEST];
         let wanted = self.missing().min(limit).min(LARGEST);
@@ -307,10 +307,10 @@ impl Firmware {
             Err(error) if error.kind() == ErrorKind::WouldBlock => true,
             // EIO: nobody has the line open any more.
             Ok(_) | Err(_) => {
-                // A widget does not notice: it still waits for the rest of its message.
+                // a widget does not notice: it still waits for the rest of its message
                 behaviour.lock().unwrap().tape.closes += 1;
                 self.opened = None;
-                // Refused to a user who is not root when the other side died without giving up its claim: as good as
+                // Refused to a user other than root if the other side died without releasing its claim: as good as
                 // unplugged. Tests that kill the appliance plug the widget in anew.
                 self.near = self.pty.open_near().ok();
                 self.near.is_some()
@@ -318,7 +318,7 @@ impl Firmware {
         }
     }
 
-    /// Bytes until the next thing is known about the present message: its length, then its end.
+    /// Bytes until more is known of the present message: its length, then its end.
     fn missing(&self) -> usize {
         match self.message.as_slice() {
             [_, _, low, high, rest @ ..] => usize::from(u16::from_le_bytes([*low, *high])) + 1 - rest.len(),

@@ -1,4 +1,4 @@
-//! A WebSocket client that folds what it is sent into one picture, as the tablet app does.
+//! A WebSocket client that folds what it receives into one picture, as the tablet app does.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,16 +23,16 @@ pub enum Ending {
     Broken,
 }
 
-/// What the messages so far add up to.
+/// The sum of all messages so far.
 #[derive(Clone, Debug, Default)]
 pub struct Picture {
     /// Types in order of arrival.
     pub order: Vec<String>,
     /// Every `state`, with its time of arrival.
     pub states: Vec<(Value, Instant)>,
-    /// Every `rev` of a `state.update` that was no full one.
+    /// Every `rev` of a partial `state.update`.
     pub revs: Vec<u64>,
-    /// Every `state.update` that was no full one.
+    /// Every partial `state.update`.
     pub updates: Vec<Value>,
     /// Every full `state.update`.
     pub fulls: Vec<Value>,
@@ -44,7 +44,7 @@ pub struct Picture {
     pub desks: Vec<Value>,
     /// Every list of `devices`, with its time of arrival.
     pub devices: Vec<(Value, Instant)>,
-    /// What is neither: `err`, `pong`, acks.
+    /// Anything else: `err`, `pong`, acks.
     pub others: Vec<Value>,
     /// How it ended.
     pub ending: Option<Ending>,
@@ -58,7 +58,7 @@ pub struct WsWatcher {
 }
 
 impl WsWatcher {
-    /// Connects and waits for the whole greeting: state, universe 0, desk, devices.
+    /// Connects, and waits for the whole greeting: state, universe 0, desk, devices.
     pub async fn start(web: SocketAddr) -> Self {
         let watcher = Self::connect(web, "/ws", &[]).await.expect("the WebSocket opens");
         watcher.wait("the devices", |picture| picture.devices.first().cloned()).await;
@@ -122,7 +122,7 @@ impl WsWatcher {
         eventually(&format!("{what} on the WebSocket"), async || look(&self.picture.lock().unwrap())).await
     }
 
-    /// Waits until the change of this `seq` was seen, as `state` and as `state.update`; answers the newest state.
+    /// Waits until the change of this `seq` was seen, as `state` and as `state.update`; gives the newest state.
     pub async fn wait_seq(&self, seq: u64) -> Value {
         self.wait(&format!("change {seq}"), |picture| {
             let (state, _) = picture.states.last()?;
@@ -165,7 +165,7 @@ impl Drop for WsWatcher {
 
 impl Picture {
     fn fold(&mut self, message: Value) {
-        // Acks have the shape that they have on every door: no type.
+        // acks have the same shape on every door: no type
         let kind = message["type"].as_str().unwrap_or_default().to_owned();
         assert!(!kind.is_empty() || message.get("ack").is_some(), "every message but an ack has a type: {message}");
         match kind.as_str() {
@@ -191,7 +191,7 @@ impl Picture {
             self.revs.push(message["rev"].as_u64().expect("a rev"));
             self.updates.push(message.clone());
         }
-        // One that nobody had commanded before was dark.
+        // one that nobody had commanded before was dark
         let levels = self.universes.entry(universe).or_insert([0; 512]);
         for change in message["delta"].as_array().expect("a delta") {
             let channel = usize::try_from(change["ch"].as_u64().expect("a channel")).unwrap();
@@ -199,7 +199,7 @@ impl Picture {
         }
     }
 
-    /// The lamp as the levels of universe 0 have it.
+    /// The lamp, from the levels of universe 0.
     pub fn lamp(&self) -> [u8; 3] {
         let levels = &self.universes[&0];
         [levels[0], levels[1], levels[2]]

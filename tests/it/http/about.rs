@@ -24,7 +24,7 @@ async fn about_names_addresses_that_other_machines_can_dial() {
     assert!(file.starts_with('/') && file.ends_with("/appliance.toml"), "where dmxd would read it: {file}");
     assert_eq!(about["settings"]["onCard"], false);
 
-    // Not private, but nothing for those whom the appliance does not know.
+    // not private, but not for those without a key where one is required
     let required = Home::new().set("DMX_AUTH_MODE", "required").set("DMX_AUTH_KEYS", "right").start().await;
     required.web().get("/about").await.problem(401);
     let keyed = required.web();
@@ -75,7 +75,7 @@ async fn about_tells_the_name_that_avahi_gave_this_machine() {
         let run = home.beside("avahi-daemon");
         std::fs::create_dir(&run).unwrap();
         let listener = UnixListener::bind(run.join("socket")).unwrap();
-        // What avahi-daemon 0.8 answers; asked for another machine's address it would say "-15 Timeout reached" after 5 s.
+        // as avahi-daemon 0.8 answers; asked for another machine's address it would say "-15 Timeout reached" after 5 s
         let (name, given) = watch::channel("dmx.local");
         let questions = Arc::new(AtomicUsize::new(0));
         let asked = questions.clone();
@@ -95,7 +95,7 @@ async fn about_tells_the_name_that_avahi_gave_this_machine() {
         let at_once = (0..20).map(|_| async { appliance.web().get("/about").await.json()["name"].clone() });
         assert_eq!(join_all(at_once).await, vec![json!("dmx.local"); 20]);
         assert_eq!(questions.load(Ordering::SeqCst), 1, "one answer serves all");
-        // Another machine has come that had the name first.
+        // Another machine has come that had the name before.
         name.send_replace("dmx-2.local");
         eventually("the new name", async || {
             (appliance.web().get("/about").await.json()["name"] == "dmx-2.local").then_some(())

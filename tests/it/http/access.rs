@@ -53,7 +53,7 @@ async fn a_host_that_is_not_ours_gets_a_page_that_says_how_to_allow_it() {
         let detail = answer.problem(421)["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains("http.allow_hosts") && detail.contains("rebound.evil.example"), "{path}: {detail}");
     }
-    // To the browser it is all one origin, and says so.
+    // to the browser both are one origin, and it says so
     let body = command([1, 2, 3]).to_string();
     let post = at(Method::POST, "/rgb", rebound).header("origin", format!("http://{rebound}")).body(body.clone());
     web.send(post).await.problem(421);

@@ -1,10 +1,10 @@
-//! `http.also_port`: the web at a second port, which must never be a reason not to start.
+//! `http.also_port`: the web at a second port, which must never prevent the start.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use crate::harness::{Home, Web, command};
 
-/// An address of the loopback that no other test of this machine uses, so that a port which is free on it stays free.
+/// A loopback address that no other test of this machine uses, so that a free port on it stays free.
 fn own_address() -> Ipv4Addr {
     let [.., a, b, c] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, a | 1, b, c | 1)

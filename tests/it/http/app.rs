@@ -1,4 +1,4 @@
-//! The tablet app as it is served: its files, their headers, and the folder of whoever designs it.
+//! The tablet app as it is served: its files, their headers, and the folder of somebody who works on it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -51,7 +51,7 @@ async fn nothing_beside_the_folder_is_served_and_nothing_of_the_program_in_its_p
     for way in ways {
         appliance.web().get(way).await.problem(404);
     }
-    // As a client that does not tidy addresses sends it.
+    // from a client that does not tidy up addresses
     let request = b"GET /../secret.js HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let (status, answer) = raw_http(appliance.http, request).await;
     assert_eq!(status, 404, "{answer}");
@@ -81,7 +81,7 @@ async fn each_file_of_the_app_is_asked_again_by_etag_and_kept_among_its_own() {
     }
 }
 
-/// The type by which a browser knows what to do with a file.
+/// The type that tells a browser what to do with a file.
 fn media(file: &str) -> &'static str {
     match file.rsplit('.').next().unwrap() {
         "/" => "text/html; charset=utf-8",

@@ -1,4 +1,4 @@
-//! REST (CONTRACT section 3): every route of the heart, every refusal; a refusal changes nothing.
+//! REST (CONTRACT section 3): every route of the light, every refusal; a refusal changes nothing.
 
 mod about;
 mod access;

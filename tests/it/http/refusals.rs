@@ -184,7 +184,7 @@ async fn a_key_given_twice_is_refused_at_every_door() {
 #[tokio::test]
 async fn a_refused_body_is_read_or_its_connection_closed_with_a_word() {
     let appliance = Home::new().set("DMX_AUTH_MODE", "required").set("DMX_AUTH_KEYS", "k").start().await;
-    // A small one, sent a moment after its head as a slow radio does: the same connection goes on and on.
+    // a small one, sent a moment after its head as a slow radio does: the same connection continues
     let mut link = TcpStream::connect(appliance.http).await.unwrap();
     for (n, body) in
         ["x".repeat(10), "x".repeat(60_000), String::new(), "x".repeat(300_000)].iter().cycle().take(60).enumerate()
@@ -204,7 +204,7 @@ async fn a_refused_body_is_read_or_its_connection_closed_with_a_word() {
     }
 }
 
-/// An answer with its body, on a connection that goes on.
+/// An answer with its body, on a connection that continues.
 async fn answer_on(link: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     patiently("an answer", async {
@@ -295,7 +295,7 @@ async fn a_parameter_that_is_not_known_is_refused_by_name_and_nothing_is_done() 
     web.send(put).await.problem(422);
     assert_eq!(all().await, before, "nothing was done");
 
-    // The name alone asks for it, also when it is escaped.
+    // the name alone asks for it, even when escaped
     for query in ["?dryRun", "?mode=replace&dryRun", "?dry%52un=1", "?&dryRun=true&"] {
         let answer = web.post(&format!("/import{query}"), other.to_owned()).await;
         assert_eq!((answer.status, answer.json()["dryRun"].as_bool()), (200, Some(true)), "{query}");
@@ -304,7 +304,7 @@ async fn a_parameter_that_is_not_known_is_refused_by_name_and_nothing_is_done() 
     assert_eq!((dry.status, dry.json()["dryRun"].as_bool()), (200, Some(true)));
     assert_eq!(all().await, before, "asked only");
 
-    // What only reads may carry anything: browsers, caches and links add such things. A key in an address is never a fault.
+    // Reading requests may carry anything: browsers, caches and links add such things. A key in an address is never a fault.
     for path in
         ["/rgb?_=123", "/state?_=123&sparse=1", "/scenes?cache=no", "/healthz?x", "/?utm_source=qr", "/metrics?token=k"]
     {

@@ -12,7 +12,7 @@ use crate::harness::{
 /// CONTRACT, section 5: unified commands a second from one client to one universe.
 const PER_SECOND: usize = 60;
 
-/// Bodies that are wrong, the reason and the places of their faults.
+/// Invalid bodies, with the reason and the places of their faults.
 fn wrong() -> Vec<(Value, &'static str, Vec<&'static str>)> {
     let with = |mut command: Value, name: &str, value: Value| {
         command[name] = value;
@@ -88,7 +88,7 @@ async fn every_fault_is_told_with_its_place_and_nothing_has_happened_at_any_door
         assert_refused(&ack(&web, &body).await, "REST");
         esp.publish(UNIFIED, body.to_string().as_bytes()).await;
         assert_refused(&listener.message().await.json(), "MQTT");
-        // A message of no kind that there is gets an err there, as before.
+        // A message of no known type gets an err there, as before.
         if body["type"] != Value::Null && body["type"] != "dmx.blink" {
             tablet.send(&body).await;
             assert_refused(&tablet.other(on_tablet).await, "WebSocket");
@@ -153,7 +153,7 @@ async fn a_client_has_60_commands_a_second_for_each_universe_and_the_lamps_doors
     assert_eq!(esp.subscribe(ACK, 1).await, 1);
     let mut universe = 0;
     let id = eventually("more than the limit within a second", async || {
-        // Universes of its own each time: a bucket that was used is not full.
+        // universes of its own each time: a budget that was used is not full
         universe += 2;
         let (before, start) = (tablet.picture().others.len(), Instant::now());
         let mut free = Vec::new();
@@ -192,7 +192,7 @@ async fn a_client_has_60_commands_a_second_for_each_universe_and_the_lamps_doors
     }
     tablet.wait_seq(before + 6 * PER_SECOND as u64).await;
 
-    // A refused id is not remembered, and the limit is one a second passes.
+    // A refused id is not remembered, and the limit is over after a second.
     let again = json!({"type": "dmx.set", "id": id, "universe": 0, "channel": 9, "value": 1});
     let answer = eventually("room for one more", async || {
         let before = tablet.picture().others.len();
@@ -209,7 +209,7 @@ async fn a_drag_that_a_full_queue_drops_is_told_so_and_whoever_can_wait_waits() 
     let web = appliance.web();
     let tablet = WsWatcher::start(appliance.http).await;
     let (mut universe, mut taken) = (0, 0);
-    // Whether a queue of one is full when a command comes is a matter of chance: as often as it takes.
+    // Whether a queue of one is full when a command comes is chance: it is repeated as often as necessary.
     let dropped = eventually("a command that was dropped", async || {
         let before = tablet.picture().others.len();
         universe += 1; // its own limit

@@ -10,7 +10,7 @@ use crate::harness::{
     command, eventually, rgb_of,
 };
 
-/// Asks by this door, and waits until it is done.
+/// Requests it by this door, and waits until it is done.
 async fn order(appliance: &Appliance, tablet: &WsWatcher, door: &str, on: bool) {
     let body = json!({"on": on});
     match door {
@@ -54,7 +54,7 @@ async fn every_door_takes_all_light_away_and_gives_the_exact_colour_back() {
         assert_eq!(watcher.wait_seq(seq + 2).await.body, state);
     }
     let seen = watcher.seen();
-    assert_gap_free(&seen[1..]); // the retained one is older than a change that was none of the lamp
+    assert_gap_free(&seen[1..]); // the retained one is older than a change that did not concern the lamp
     let colours: Vec<_> = seen.iter().map(|seen| seen.rgb).collect();
     let [dark, lit] = [[0; 3], [12, 34, 56]];
     assert_eq!(colours, [lit, dark, lit, dark, lit, dark, lit], "an ESP lamp sees the dark and then its colour");
@@ -131,18 +131,18 @@ async fn a_blackout_over_a_time_goes_down_and_comes_back() {
         let ordered = if on { colours.is_sorted_by(|a, b| a[0] >= b[0]) } else { colours.is_sorted_by_key(|c| c[0]) };
         assert!(ordered, "one way: {colours:?}");
         let ts = |state: &Value| state["ts"].as_u64().unwrap();
-        // From the first step that shows to the last: a frame less, or as late as a shared machine makes it.
+        // from the first visible step to the last: one frame less, or as late as a shared machine makes it
         let took = Duration::from_millis(ts(&states[states.len() - 1]) - ts(&states[0]));
         assert!(took > over / 2 && took < over + LATE, "{took:?}");
         eventually("the same everywhere", async || {
-            // Its last steps may be too small to show: `seq` goes on, and the lamp's state is not told again.
+            // Its last steps may be too small to show: `seq` goes on, and the lamp's state is not published again.
             let (state, kept) = (web.state().await, retained(appliance.mqtt).await);
             (kept == watcher.last().body && rgb_of(&kept) == end && rgb_of(&state) == end).then_some(())
         })
         .await;
         assert_eq!(lit(&web).await, levels);
     }
-    // One that is lifted on its way turns around where it is, and one at once wins over one on its way.
+    // One that is lifted on its way turns around where it is, and an immediate one overrides one on its way.
     web.post("/blackout", json!({"on": true, "fadeMs": 60_000}).to_string()).await;
     tablet.wait("it to move", |picture| (picture.states.last()?.0["r"].as_u64()? < 255).then_some(())).await;
     blackout(&web, true).await;

@@ -1,4 +1,4 @@
-//! Unified commands that are taken: their acks, their one change, their one effect.
+//! Unified commands that are accepted: their acks, their one change, their one effect.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::harness::{
     ACK, Appliance, Connect, Link, Message, UNIFIED, UPDATES, WsWatcher, command_with, eventually, fresh_id,
 };
 
-/// A client that listens to acks.
+/// A client that subscribes to acks.
 async fn listener(appliance: &Appliance) -> Link {
     let mut listener = Link::join(appliance.mqtt, &Connect::new("listener")).await;
     assert_eq!(listener.subscribe(ACK, 1).await, 1);
@@ -149,7 +149,7 @@ async fn nobody_else_speaks_where_the_answers_are() {
     late.subscribe_all(&[("dmx/#", 1), ("marker", 1)]).await;
     late.publish("marker", b"").await;
     assert_eq!(late.until("marker").await, Vec::<Message>::new());
-    // What is told there is told live, and kept for nobody either.
+    // What is published there is live, and kept for nobody.
     accepted(&appliance.web(), &set(1, 1, 1)).await;
     assert_eq!(late.message().await.topic, UPDATES);
 }

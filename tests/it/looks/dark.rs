@@ -1,4 +1,4 @@
-//! How soon blackout is dark on what answers, whatever else waits (issue 7: 100 ms).
+//! How soon blackout is dark on an output that answers, whatever else waits (issue 7: 100 ms).
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::harness::{
 /// Issue 7.
 const DARK_WITHIN: Duration = Duration::from_millis(100);
 
-/// Who asks for it, one after the other. One of them has to be dark in time: the machine is shared.
+/// Doors that request it, one after the other. One of them has to be dark in time, since the machine is shared.
 const DOORS: [&str; 6] = ["REST", "WebSocket", "MQTT", "REST", "WebSocket", "MQTT"];
 
 /// Clients, and commands that each has not seen acknowledged: 10,240 that wait.
@@ -56,7 +56,7 @@ impl Crowd {
     }
 }
 
-/// Asks for the dark by each door while 10,000 commands wait, and lifts it in between; `dark_since` tells when the output
+/// Requests the dark by each door while 10,000 commands wait, and lifts it in between; `dark_since` gives when the output
 /// went dark after a moment.
 async fn black_out_a_crowd(
     appliance: &Appliance,
@@ -74,7 +74,7 @@ async fn black_out_a_crowd(
     crowd.send().await;
     for (n, door) in DOORS.into_iter().enumerate() {
         eventually("light", async || is_lit().then_some(())).await;
-        // New each time: one that is told thousands of changes has to be quick.
+        // new each time, since one that receives thousands of changes has to be quick
         let tablet = WsWatcher::connect(appliance.http, "/ws", &[]).await.expect("the WebSocket opens");
         let before = waiting().await;
         let start = Instant::now();
@@ -86,7 +86,7 @@ async fn black_out_a_crowd(
         let took = eventually(&format!("the dark by {door}"), async || dark_since(start)).await - start;
         let after = waiting().await;
         println!("{what} by {door}: dark after {took:?}; {before} commands waited before that and {after} after it");
-        // However busy the machine is: blackout does not wait for what came before it.
+        // However busy the machine is, blackout does not wait for what came before it.
         assert!(n > 0 || after * 2.0 > before, "{before} commands waited, and only {after} when it was dark");
         if after > 0.0 {
             times.push(took);
@@ -98,12 +98,12 @@ async fn black_out_a_crowd(
     crowd.done().await;
     assert!(!is_lit(), "no command has lifted it");
     assert_eq!(desk(&web).await["blackout"], true);
-    // Beside five other programs the soonest was seen after 501 ms.
+    // beside five other programs the soonest was seen after 501 ms
     let seen_within = DARK_WITHIN * HEADROOM + LATE;
     assert!(times.iter().min() < Some(&seen_within), "{what}: dark after {times:?}");
 }
 
-// Several workers: the peer's clock is this process, which has a crowd to serve.
+// several workers: the peer's clock is this process, which has a crowd to serve
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_widget_is_dark_at_once_though_10_000_commands_wait_and_ola_is_a_black_hole() {
     let ola = FakeOla::start(Mood::BlackHole).await;
@@ -121,7 +121,7 @@ async fn a_widget_is_dark_at_once_though_10_000_commands_wait_and_ola_is_a_black
     widget.assert_well_framed();
 }
 
-// Several workers: the peer's clock is this process, which has a crowd to serve.
+// several workers: the peer's clock is this process, which has a crowd to serve
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn ola_is_dark_at_once_though_10_000_commands_wait() {
     let ola = FakeOla::start(Mood::Ok).await;

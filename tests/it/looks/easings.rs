@@ -9,7 +9,7 @@ use crate::harness::{Appliance, WsWatcher};
 /// A fade's time, milliseconds.
 const OVER: u64 = 1500;
 
-/// A step shows where the channel was at the last frame, which was so many milliseconds ago at the most.
+/// A step shows where the channel was at the last frame, at most this many milliseconds ago.
 const FRAME: f64 = 23.0 + 2.0;
 
 async fn follows(word: &str, curve: impl Fn(f64) -> f64) {
@@ -26,7 +26,7 @@ async fn follows(word: &str, curve: impl Fn(f64) -> f64) {
     let end = rev(&web).await;
     tablet.wait("the end", |picture| (*picture.revs.last()? >= end).then_some(())).await;
     for (universe, from, to) in [(1, 0.0, 255.0), (2, 200.0, 20.0)] {
-        // The last that moved nothing: the command itself.
+        // the last one that moved nothing: the command itself
         let begins = |update: &&Value| update["universe"] == universe && update["delta"] == json!([]);
         let begin = tablet.picture().updates.iter().rfind(begins).and_then(|update| update["rev"].as_u64()).unwrap();
         let points = course(&tablet, universe, 1, begin);
@@ -41,7 +41,7 @@ async fn follows(word: &str, curve: impl Fn(f64) -> f64) {
                 behind.push(point);
             }
         }
-        // A step may have been given its time late, since the machine is shared, and never too early.
+        // A step may have got its time late, since the machine is shared, and never too early.
         assert!(ahead.is_empty(), "{word} from {from} to {to}: ahead {ahead:?} among {points:?}");
         assert!(behind.len() * 2 < points.len(), "{word} from {from} to {to}: behind {behind:?} among {points:?}");
         assert!(points.len() > 10, "{word} from {from} to {to}: {points:?}");

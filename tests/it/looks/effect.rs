@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{accepted, add_scene, ask, desk, fade, id_of, patch, recall, recall_scene, select, set};
 use crate::harness::{Appliance, Home, Web, WsWatcher, command};
 
-/// Two scenes: keys alone, and the whole of universe 0 and 1.
+/// Two scenes: one that names channels, and the whole of universes 0 and 1.
 async fn two(web: &Web) -> [Value; 2] {
     accepted(web, &set(1, 1, 0)).await;
     let keys = add_scene(web, &json!({"id": "keys", "name": "Keys", "channelValues": {"1": 10, "1/5": 50}})).await;
@@ -14,7 +14,7 @@ async fn two(web: &Web) -> [Value; 2] {
     [keys, whole]
 }
 
-/// Waits until the WebSocket has the scene that REST has; which.
+/// Waits until the WebSocket has the scene that REST has; gives it.
 async fn in_effect(web: &Web, tablet: &WsWatcher) -> Value {
     let scene = desk(web).await["scene"].clone();
     tablet.desk(&format!("the scene {scene}"), |desk| desk["scene"] == scene).await;

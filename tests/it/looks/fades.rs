@@ -1,4 +1,4 @@
-//! `dmx.fade`: how levels get there, when, and what everybody is told meanwhile.
+//! `dmx.fade`: how levels move, when, and what clients receive meanwhile.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::harness::{
 /// A DMX frame at 44 Hz.
 const FRAME: Duration = Duration::from_millis(23);
 
-/// Longer than a test waits.
+/// Longer than any test waits.
 const AGES: u64 = 60_000;
 
 /// One change of a channel.
@@ -24,7 +24,7 @@ pub struct Point {
     pub level: u8,
 }
 
-/// The changes of a channel from `rev` on; that one is the first, whether it moved the channel or not.
+/// The changes of a channel from `rev` on, including that one, whether it moved the channel or not.
 pub fn course(tablet: &WsWatcher, universe: u8, channel: u16, rev: u64) -> Vec<Point> {
     let updates = tablet.picture().updates;
     let of = |update: &Value| {
@@ -44,8 +44,8 @@ pub fn course(tablet: &WsWatcher, universe: u8, channel: u16, rev: u64) -> Vec<P
     points
 }
 
-/// Between each point and the next a channel has gone no further than time has, at so many levels a second. A step may
-/// have been given its time late, since the machine is shared: the one after it is then measured from the one before.
+/// From each point to the next a channel has gone no further than time has, at this many levels a second. A step may have got
+/// its time late, since the machine is shared: the one after it is then measured from the one before.
 pub fn assert_steady(points: &[Point], levels_a_second: f64) {
     let is_jump = |from: &Point, to: &Point| {
         let time = Duration::from_millis(to.ts - from.ts + 2) + FRAME;
@@ -139,7 +139,7 @@ async fn after_its_end_nothing_changes_any_more() {
     let (seq, posted) = (web.seq().await, ola.posted().len());
     let tablet = WsWatcher::start(appliance.http).await;
     let watcher = StateWatcher::start(appliance.mqtt).await;
-    let after = ola.wait_posted(posted + 2).await; // refreshes: a second and more
+    let after = ola.wait_posted(posted + 2).await; // refreshes, for more than a second
     assert!(after[posted..].iter().all(|posted| posted.lamp() == [255, 128, 0]));
     assert_eq!((web.seq().await, rev(&web).await), (seq, seq));
     assert_eq!((tablet.picture().revs.len(), watcher.seen().len()), (0, 1), "nothing was told");
@@ -255,7 +255,7 @@ async fn fades_are_listed_and_stop_where_they_are() {
     assert_eq!((lit(&appliance.web()).await, rev(&appliance.web()).await), (there, seq), "also after a kill");
 }
 
-/// An appliance with a lamp and a far universe on their way, and the highest number that was told before `pause`.
+/// An appliance with a lamp and a far universe on their way, and the highest number published before `pause`.
 async fn interrupted(pause: impl AsyncFnOnce(Appliance) -> Home) {
     let appliance = Appliance::start().await;
     let web = appliance.web();

@@ -1,4 +1,4 @@
-//! Which of several commands stands: too fast, overtaken on their way, held up on their way (CONTRACT, section 5).
+//! Which of several commands stands: too fast, overtaken, held up (CONTRACT, section 5).
 
 use serde_json::{Value, json};
 
@@ -73,8 +73,8 @@ async fn a_level_that_was_overtaken_on_its_way_is_stale() {
     let mut other = at(TEN - 1, set(0, 9, 5));
     other["src"] = json!("somebody else");
     accepted(&web, &other).await;
-    accepted(&web, &set(0, 9, 6)).await; // says no time
-    accepted(&web, &at(TEN - 2_001, set(0, 9, 7))).await; // a clock that was set back
+    accepted(&web, &set(0, 9, 6)).await; // without a time
+    accepted(&web, &at(TEN - 2_001, set(0, 9, 7))).await; // from a clock that was set back
     accepted(&web, &at(TEN - 2_000, set(0, 9, 8))).await;
     assert_eq!(level(&web, 0, 9).await, 8);
 }

@@ -63,10 +63,10 @@ async fn only_intensity_follows_when_the_settings_say_which_channels_are() {
     };
     let expected = |dim: u8| {
         vec![
-            [dim, dim, dim, dim, 200, 200], // the lamp is intensity whatever the settings say
+            [dim, dim, dim, dim, 200, 200], // the lamp carries intensity whatever the settings say
             [dim, dim, 200, 200, dim, 200],
             [200; 6],
-            [dim; 6], // of a universe that is not named all are
+            [dim; 6], // in a universe that is not listed, all channels do
         ]
     };
     super::blackout(&web, true).await;
@@ -92,7 +92,7 @@ async fn master_blackout_and_fade_stand_over_one_another() {
     let end = web.state().await;
     assert_eq!((rgb_of(&end), super::lamp_levels(&web).await), ([0; 3], [250, 100, 0]), "it went on in the dark");
     let last = end["seq"].as_u64().unwrap();
-    // Light that does not change is not told: the levels are.
+    // Light that does not change is not sent, but the levels are.
     tablet.wait("the last step", |picture| picture.revs.last().filter(|&&rev| rev >= last).map(drop)).await;
     let picture = tablet.picture();
     let after = picture.states.iter().filter(|(state, _)| state["seq"].as_u64() > Some(dark));

@@ -52,13 +52,13 @@ async fn ack(web: &Web, command: &Value) -> Value {
     ack
 }
 
-/// A command that must be taken, and is new.
+/// A command that must be accepted, and is new.
 async fn accepted(web: &Web, command: &Value) {
     let ack = ack(web, command).await;
     assert_eq!(ack, json!({"ack": command["id"], "accepted": true, "ts": ack["ts"]}), "{command}");
 }
 
-/// A command that must be refused for this reason; the places of the faults.
+/// A command that must be refused for this reason; gives the places of the faults.
 async fn refused(web: &Web, command: &Value, reason: &str) -> Vec<String> {
     refusal(&ack(web, command).await, reason)
 }
@@ -91,7 +91,7 @@ async fn lamp_levels(web: &Web) -> [u8; 3] {
     ["1", "2", "3"].map(|channel| u8::try_from(state["universes"]["0"][channel].as_u64().unwrap()).unwrap())
 }
 
-/// What the outputs are sent of a universe.
+/// What the outputs send for a universe.
 async fn frame(web: &Web, universe: u8) -> Vec<u8> {
     let answer = web.get(&format!("/universes/{universe}/frame")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -120,13 +120,13 @@ async fn desk(web: &Web) -> Value {
     desk_of(&web.get("/desk").await)
 }
 
-/// `POST /master` that must be done.
+/// `POST /master` that must succeed.
 async fn master(web: &Web, level: u8) {
     let desk = desk_of(&web.post("/master", json!({"level": level}).to_string()).await);
     assert_eq!(desk["master"], level, "{desk}");
 }
 
-/// `POST /blackout` that must be done.
+/// `POST /blackout` that must succeed.
 async fn blackout(web: &Web, on: bool) {
     let desk = desk_of(&web.post("/blackout", json!({"on": on}).to_string()).await);
     assert_eq!(desk["blackout"], on, "{desk}");
@@ -144,7 +144,7 @@ async fn arrived(web: &Web) {
     eventually("the end of the fades", async || fades(web).await.is_empty().then_some(())).await;
 }
 
-/// `POST /scenes`: the scene as it is stored.
+/// `POST /scenes`: the scene as stored.
 async fn add_scene(web: &Web, body: &Value) -> Value {
     let answer = web.post("/scenes", body.to_string()).await;
     assert_eq!(answer.status, 201, "{answer:?}");
@@ -163,7 +163,7 @@ async fn names(web: &Web) -> Vec<String> {
     scenes(web).await.iter().map(|scene| scene["name"].as_str().expect("a name").to_owned()).collect()
 }
 
-/// `POST /scenes/{id}/recall` that must be done; the desk.
+/// `POST /scenes/{id}/recall` that must succeed; gives the desk.
 async fn recall_scene(web: &Web, scene: &Value, body: &str) -> Value {
     desk_of(&web.post(&format!("/scenes/{}/recall", id_of(scene)), body.to_owned()).await)
 }
@@ -177,7 +177,7 @@ async fn ask(web: &Web, method: Method, path: &str, body: &Value) -> Answer {
     web.send(web.request(method, path).header("content-type", "application/json").body(body.to_string())).await
 }
 
-/// Makes a project; its id.
+/// Creates a project; gives its id.
 async fn create_project(web: &Web, name: &str) -> String {
     let answer = web.post("/projects", json!({"name": name}).to_string()).await;
     assert_eq!(answer.status, 201, "{answer:?}");

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::harness::{Appliance, Web, WsWatcher, command, eventually, fresh_id, rgb_of};
 
-/// Lights three universes, one of them dark again.
+/// Lights three universes, and darkens one of them again.
 async fn light(web: &Web) -> Value {
     web.accepted(&command([10, 0, 30])).await;
     accepted(web, &patch(2, &[(7, 70), (512, 51)])).await;
@@ -18,7 +18,7 @@ async fn light(web: &Web) -> Value {
     json!({"0": {"1": 10, "3": 30}, "2": {"7": 70, "512": 51}, "4": {}})
 }
 
-/// What a scene of `POST /scenes` needs at the least.
+/// The least that a scene of `POST /scenes` needs.
 fn named(name: &str) -> Value {
     json!({"name": name})
 }
@@ -57,7 +57,7 @@ async fn a_capture_takes_where_a_fade_goes_and_not_where_it_is() {
     let kept = |scene: &Value| (scene["channelValues"].clone(), scene["universes"].clone());
     let scene = add_scene(&web, &named("Evening")).await;
     assert_eq!(kept(&scene), goes, "half-way light is nobody's look");
-    // The same for a scene that is captured anew.
+    // The same for a scene that is captured again.
     let other = add_scene(&web, &json!({"name": "Other", "channelValues": {"5": 5}, "fadeMs": 7})).await;
     let path = format!("/scenes/{}/capture", id_of(&other));
     let answer = web.send(web.request(Method::POST, &path)).await;
@@ -301,7 +301,7 @@ async fn what_is_wrong_with_a_scene_is_told_and_nothing_has_changed() {
     {
         let broken = web.request(method.clone(), path).header("content-type", "application/json").body("{");
         web.send(broken).await.problem(400);
-        // A scene may have a level for each channel of all universes, an order to recall one has a time.
+        // A scene may have a level for each channel of all universes, and a recall of it may have a time.
         let large = json!({"name": "x".repeat(64 * 1024)});
         let status = if path.ends_with("recall") { 413 } else { 422 };
         ask(&web, method, path, &large).await.problem(status);
@@ -333,7 +333,7 @@ async fn two_looks_of_one_name_and_blank_ones_are_not_made_one_by_one_but_lists_
         assert_eq!(problem["errors"][0]["path"], "/name", "{method} {name:?}: {problem}");
     }
     assert_eq!(Value::from(scenes(&web).await), list);
-    // Those that are there may be edited, and named as they are.
+    // Existing ones may be edited, and keep their names.
     for (path, body) in [
         ("/scenes/a", json!({"favorite": true})),
         ("/scenes/b", json!({"name": "Red", "fadeMs": 0})),

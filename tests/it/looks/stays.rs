@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{accepted, blackout, create_project, desk, frame, lit, master, patch, retained, rev, select};
 use crate::harness::{Appliance, Home, StateWatcher, Web, Widget, WsWatcher, command, rgb_of};
 
-/// Dark, under half a master, and so it is on the widget: no light is on its way there any more.
+/// Goes dark, under half a master, and so it is on the widget: no light is on its way any more.
 async fn dark(web: &Web, widget: &Widget) {
     web.accepted(&command([200, 100, 50])).await;
     accepted(web, &patch(4, &[(1, 40)])).await;
@@ -15,7 +15,7 @@ async fn dark(web: &Web, widget: &Widget) {
     widget.shows([0; 3]).await;
 }
 
-/// Still so; the levels are these, and come back as they are.
+/// Still dark; the levels are these, and come back unchanged.
 async fn assert_dark(web: &Web, levels: &Value) {
     let desk = desk(web).await;
     assert_eq!((&desk["master"], &desk["blackout"]), (&json!(128), &json!(true)), "{desk}");
@@ -32,7 +32,7 @@ fn with_widget() -> (Widget, Home) {
     (widget, home)
 }
 
-/// No light came through.
+/// No light got through.
 fn assert_stayed_dark(widget: &Widget, from: usize) {
     let frames = widget.frames();
     assert!(frames.len() > from, "it was sent something");

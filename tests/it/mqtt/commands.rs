@@ -1,4 +1,4 @@
-//! Commands over MQTT: when they are acknowledged, how they are refused, who else hears them.
+//! Commands over MQTT: when they are acknowledged, how they are refused, and who else receives them.
 
 use serde_json::{Value, json};
 

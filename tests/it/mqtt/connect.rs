@@ -137,13 +137,13 @@ async fn a_packet_in_many_small_pieces_is_one_packet() {
     link.ping().await;
 }
 
-/// How many of these are let in when all come at once; the others must be told that there is no room.
+/// How many of these are let in when all come at once; the others must be refused for lack of room.
 async fn let_in(appliance: &Appliance, connects: &[Connect]) -> usize {
     let answers = join_all(connects.iter().map(|connect| Link::connect(appliance.mqtt, connect))).await;
     for (_, answer) in &answers {
         assert!(matches!(answer, Ok(_) | Err(3)), "let in or no room: {answer:?}");
     }
-    // The links are open until here: nobody got in because somebody had gone.
+    // the links are open until here, so nobody got in because somebody had left
     answers.iter().filter(|(_, answer)| answer.is_ok()).count()
 }
 

@@ -10,7 +10,7 @@ use crate::harness::{Appliance, CMD, Connect, HEADROOM, Link, STATE, command, rg
 /// `mqtt.max_connections` by default.
 const CROWD: u32 = 1000;
 
-/// Issue: so many connect in less than this.
+/// Issue: this many connect in less than this.
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// Every second one has a session to keep.
@@ -19,7 +19,7 @@ fn guest(n: u32) -> Connect {
     if n.is_multiple_of(2) { connect.persistent() } else { connect }
 }
 
-/// All of it at once.
+/// Everything at once.
 async fn all<T: Send + 'static>(tasks: impl Iterator<Item = impl Future<Output = T> + Send + 'static>) -> Vec<T> {
     let tasks: Vec<_> = tasks.map(tokio::spawn).collect();
     let mut done = Vec::new();
@@ -29,14 +29,14 @@ async fn all<T: Send + 'static>(tasks: impl Iterator<Item = impl Future<Output =
     done
 }
 
-/// A state comes next, with this number and colour.
+/// The next state has this number and colour.
 async fn hears(link: &mut Link, seq: u64, rgb: [u8; 3]) {
     let message = link.message().await;
     let state = message.json();
     assert_eq!((message.topic.as_str(), &state["seq"], rgb_of(&state)), (STATE, &seq.into(), rgb));
 }
 
-/// Everybody connects, at the first try, and is given the state; a session that is present without asking for it.
+/// Everybody connects at the first attempt and gets the state; a session that is present gets it without asking.
 async fn enters(broker: SocketAddr, back: bool, seq: u64, rgb: [u8; 3]) -> Vec<Link> {
     let begun = Instant::now();
     let crowd = all((0..CROWD).map(|n| async move {
@@ -56,7 +56,7 @@ async fn enters(broker: SocketAddr, back: bool, seq: u64, rgb: [u8; 3]) -> Vec<L
     crowd
 }
 
-/// One of them asks for a colour, everybody sees it.
+/// One of them sends a colour, everybody sees it.
 async fn sees(mut crowd: Vec<Link>, seq: u64, rgb: [u8; 3]) -> Vec<Link> {
     let begun = Instant::now();
     crowd[0].publish(CMD, command(rgb).to_string().as_bytes()).await;

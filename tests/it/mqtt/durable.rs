@@ -1,13 +1,13 @@
-//! Kept sessions outlive the process: their subscriptions, what waits for them, their handshakes.
+//! Kept sessions outlive the process: their subscriptions, waiting messages, and handshakes.
 
 use crate::harness::{Appliance, CMD, Connect, Home, Link, Message, Packet, STATE, command, encode, rgb_of};
 
-/// Ends the process and starts another on what it left.
+/// Ends the process and starts another on its data.
 async fn again(appliance: Appliance, kill: bool) -> Appliance {
     if kill { appliance.kill9().await.start().await } else { appliance.restart().await }
 }
 
-/// So many messages are stored for those who are away.
+/// This many messages are stored for absent clients.
 async fn stored(appliance: &Appliance, count: f64) {
     crate::harness::eventually("what waits to be stored", async || {
         (appliance.web().metric("dmx_broker_letters_stored_total").await >= count).then_some(())
@@ -68,7 +68,7 @@ async fn a_session_that_ends_takes_nothing_of_one_whose_id_begins_alike() {
     Link::join(appliance.mqtt, &Connect::new("a").persistent()).await.leave().await;
     Link::join(appliance.mqtt, &Connect::new("other")).await.publish("news", b"one").await;
     stored(&appliance, 1.0).await;
-    Link::join(appliance.mqtt, &Connect::new("a")).await.leave().await; // a clean session: what was kept for `a` is forgotten
+    Link::join(appliance.mqtt, &Connect::new("a")).await.leave().await; // a clean session: what was kept for `a` is deleted
     let appliance = again(appliance, true).await;
     let mut away = Link::join(appliance.mqtt, &connect).await;
     assert_eq!(away.message().await.text(), "one");
@@ -97,7 +97,7 @@ async fn what_a_connected_client_had_not_acknowledged_at_a_stop_comes_again_with
     assert_eq!(esp.answer().await, Packet::PubRel(second.pkid), "its payload is there already [MQTT-4.3.3-1]");
 }
 
-/// [MQTT-4.3.3-1], [MQTT-4.4.0-1]: exactly once also when the appliance is killed in the middle of the handshake.
+/// [MQTT-4.3.3-1], [MQTT-4.4.0-1]: exactly once even when the appliance is killed in the middle of the handshake.
 #[tokio::test]
 async fn a_waiting_qos_2_message_keeps_its_packet_id_and_its_handshake_over_kills() {
     let appliance = Appliance::start().await;
@@ -192,7 +192,7 @@ async fn of_a_client_that_is_away_too_long_the_newest_messages_are_kept_over_a_r
         other.publish("news", n.to_string().as_bytes()).await;
     }
     crate::harness::eventually("the oldest to go", async || {
-        // Not there before the first one is.
+        // not before the first one is there
         let metrics = appliance.web().get("/metrics").await.text;
         metrics.contains("dmx_broker_messages_lost_total{filter=\"news\"} 8\n").then_some(())
     })

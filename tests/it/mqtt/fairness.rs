@@ -1,10 +1,10 @@
-//! Nobody is hurt by those who say too much or listen too slowly.
+//! Nobody suffers from clients that publish too much or read too slowly.
 
 use std::time::{Duration, Instant};
 
 use crate::harness::{Appliance, CMD, Connect, HEADROOM, Home, Link, Message, Packet, command, encode, eventually};
 
-/// A message at QoS 1 that is not waited for.
+/// A message at QoS 1, without waiting.
 fn loud(topic: &str, n: usize) -> Vec<u8> {
     let payload = format!("{n:08}{}", "x".repeat(2_000)).into_bytes();
     let pkid = u16::try_from(n % 60_000 + 1).unwrap();
@@ -44,7 +44,7 @@ async fn a_subscriber_that_does_not_read_is_disconnected_and_nobody_else_loses_a
     appliance.assert_serves().await;
 }
 
-/// Publishers wait for those who lag behind what *they* say: a desk does not stand still for a stranger's deaf subscriber.
+/// Publishers wait for those who lag behind what *they* publish: a desk does not stop for a stranger's deaf subscriber.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_desk_does_not_wait_for_a_laggard_of_others() {
     let appliance = Appliance::start().await;
@@ -72,7 +72,7 @@ async fn a_busy_desk_does_not_wait_for_a_laggard_of_others() {
     assert!(longest < Duration::from_millis(500), "a hold takes up to 1 s: {longest:?}");
 }
 
-/// A subscription of everything is given hidden topics by the router, too: they count when they fill its log.
+/// A subscription of everything gets hidden topics from the router, too: they count once they fill its log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_hidden_topics_takes_nothing_from_a_subscriber_of_everything() {
     let appliance = Appliance::start().await;
@@ -144,7 +144,7 @@ async fn a_client_beyond_its_limit_waits_and_loses_nothing() {
     let appliance = home.start().await;
     let mut listener = Link::join(appliance.mqtt, &Connect::new("listener")).await;
     listener.subscribe("news", 1).await;
-    // Its first second begins with its connection.
+    // its first second begins with its connection
     let begun = Instant::now();
     let mut speaker = Link::join(appliance.mqtt, &Connect::new("speaker")).await;
     for n in 0..25 {

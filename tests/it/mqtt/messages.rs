@@ -12,7 +12,7 @@ async fn suback_grants_what_was_asked_for_up_to_qos_1_and_refuses_what_cannot_be
     for filter in ["a/#/b", "a#", "+a", "a/b+", ""] {
         let mut other = Link::join(appliance.mqtt, &Connect::new("other")).await;
         other.send(&encode::subscribe(5, &[(filter, 1)])).await;
-        // Either is right for a filter that is no filter: a code of refusal, or the end of the connection.
+        // Either is right for an invalid filter: a refusal code, or the end of the connection.
         match other.read().await {
             Some(Packet::SubAck { codes, .. }) => assert_eq!(codes, [0x80], "{filter}"),
             None => {}
@@ -124,7 +124,7 @@ async fn messages_of_one_topic_keep_their_order_whatever_their_retain_flag() {
     listener.subscribe("news", 1).await;
     let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
     for round in 0..10 {
-        // All in one write, behind a command, which takes longer than a message.
+        // all in one write, behind a command, which takes longer than a message
         let publish = |topic: &str, payload: &[u8], retain, pkid| {
             let (topic, payload) = (topic.to_owned(), payload.to_vec());
             encode::publish(&Message { topic, payload, qos: 1, retain, dup: false, pkid })

@@ -1,7 +1,7 @@
-//! Random scripts of clients, restarts and kills, held against MQTT 3.1.1 in its plainest form.
+//! Random scripts of clients, restarts and kills, compared with MQTT 3.1.1 in its plainest form.
 //!
-//! Each step settles before the next: every client hears exactly what the model says, then its pings are answered. What
-//! dmxd says on topics of its own, which `#` matches too, is another test's.
+//! Each step settles before the next: every client receives exactly what the model says, then its pings are answered. What
+//! dmxd publishes on its own topics, which `#` matches too, is tested elsewhere.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,24 +13,24 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::harness::{Appliance, Connect, Link, eventually, eventually_within};
 
 const CLIENTS: [&str; 3] = ["one", "two", "three"];
-/// Subscribes to everything, so that a step is over when it has heard it; speaks for those who are away.
+/// Subscribes to everything, so a step is over when it has received it; publishes for those who are away.
 const WITNESS: &str = "witness";
 const TOPICS: [&str; 4] = ["a", "a/b", "b", "a/b/c"];
 const FILTERS: [&str; 7] = ["a", "a/#", "a/b", "+/b", "+", "#", "b"];
 
-/// How long a client may take to hear what it should; while a script that failed is made smaller, less is enough.
+/// How long a client may take to receive what it should; less is enough while a failed script is being reduced.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LESS_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Of a client that is there already: a take-over.
+    /// Of a client that is connected already: a take-over.
     Connect {
         who: &'static str,
         clean: bool,
         will: Option<Words>,
     },
-    /// Who is away comes back for it, to a session to be kept.
+    /// Whoever is away returns for it, to a session to be kept.
     Subscribe {
         who: &'static str,
         filter: &'static str,
@@ -56,7 +56,7 @@ enum Step {
     Kill,
 }
 
-/// A message; its text is given a number when it is said, unless it is empty.
+/// A message; its text gets a number when it is sent, unless it is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Words {
     topic: String,
@@ -106,7 +106,7 @@ fn matches(filter: &str, topic: &str) -> bool {
     !hidden && levels(&split(filter), &split(topic))
 }
 
-/// Sorted by topic only: messages of one topic keep their order [MQTT-4.6.0-6], those of different ones need not.
+/// Sorted by topic only: messages of one topic keep their order [MQTT-4.6.0-6], different topics need not.
 fn by_topic(mut messages: Vec<Words>) -> Vec<Words> {
     messages.sort_by(|one, other| one.topic.cmp(&other.topic));
     messages
@@ -117,9 +117,9 @@ struct Session {
     kept: bool,
     here: bool,
     will: Option<Words>,
-    /// Filters and the QoS they were granted.
+    /// Filters and their granted QoS.
     filters: BTreeMap<String, u8>,
-    /// What its client is to hear; while that is away, what waits for it.
+    /// What its client should receive; while that is away, what waits for it.
     due: Vec<Words>,
 }
 
@@ -128,14 +128,14 @@ struct Session {
 struct Model {
     sessions: BTreeMap<&'static str, Session>,
     retained: BTreeMap<String, Words>,
-    /// Sessions without their client that a message was for since the last settling.
+    /// Sessions without their client that got a message since the last settling.
     reached_away: BTreeSet<&'static str>,
-    /// Messages kept for such since the appliance was started.
+    /// Messages kept for those since the appliance started.
     letters: u32,
 }
 
 impl Model {
-    /// Says whether a session is present.
+    /// Gives whether a session is present.
     fn connect(&mut self, who: &'static str, clean: bool, will: Option<Words>) -> bool {
         let old = self.sessions.entry(who).or_default();
         let present = old.kept && !clean; // [MQTT-3.2.2-1], [MQTT-3.2.2-2], [MQTT-3.2.2-3]
@@ -191,12 +191,12 @@ impl Model {
         words.into_iter().for_each(|words| self.publish(&words));
     }
 
-    /// A client says DISCONNECT, which takes its will back [MQTT-3.1.2-10].
+    /// A client sends DISCONNECT, which withdraws its will [MQTT-3.1.2-10].
     fn leave(&mut self, who: &str) {
         self.gone(who);
     }
 
-    /// A connection is lost, which the will is for [MQTT-3.1.2-8].
+    /// A connection is lost, which is what the will is for [MQTT-3.1.2-8].
     fn lose(&mut self, who: &str) {
         let will = self.gone(who);
         self.publish_all(will);
@@ -225,7 +225,7 @@ impl Model {
     }
 }
 
-/// The appliance and its clients, beside the model of them.
+/// The appliance and its clients, beside their model.
 struct World {
     appliance: Option<Appliance>,
     links: BTreeMap<&'static str, Link>,
@@ -288,7 +288,7 @@ impl World {
                 self.started(appliance.restart().await).await;
             }
             Step::Kill => {
-                // The store writes in order: with this, also that what was stored has arrived.
+                // the store writes in order: once this is stored, so is everything before it
                 self.links.get_mut(WITNESS).unwrap().retain("$settle/kill", b"").await;
                 let home = self.appliance.take().unwrap().kill9().await;
                 self.started(home.start().await).await;
@@ -337,7 +337,7 @@ impl World {
         Words { text, ..words }
     }
 
-    /// The broker knows that a client has gone.
+    /// The broker knows that a client has left.
     async fn one_less(&self) {
         let here = self.model.here() as f64;
         let known = async || (self.appliance().web().metric("dmx_broker_clients").await == here).then_some(());
@@ -351,7 +351,7 @@ impl World {
         self.witness().await;
     }
 
-    /// Everybody hears what they should and nothing else; what others are away for is stored.
+    /// Everybody receives what they should and nothing else; what waits for absent clients is stored.
     async fn settle(&mut self) {
         self.hear(WITNESS).await;
         for who in CLIENTS {
@@ -359,7 +359,7 @@ impl World {
         }
         let reached = std::mem::take(&mut self.model.reached_away);
         for who in &reached {
-            // Of a message at QoS 0 nothing is to be seen: but this one comes after it.
+            // nothing shows of a message at QoS 0, but this one comes after it
             let words = Words { topic: format!("$settle/{who}"), text: "settled".into(), qos: 1, retain: false };
             self.publish(WITNESS, words).await;
         }
@@ -389,11 +389,11 @@ impl World {
         .await;
         self.heard += due.len() as u32;
         assert_eq!(by_topic(heard), by_topic(due), "{who}: left is what it heard, right what it should");
-        // The first answered ping has brought the last PUBREL, this one the broker our PUBCOMP [MQTT-4.3.3-2].
+        // the first answered ping has brought the last PUBREL, and this one brings the broker our PUBCOMP [MQTT-4.3.3-2]
         link.ping().await;
     }
 
-    /// Everybody comes back for what waits, and hears one last word behind whatever there is still.
+    /// Everybody returns for what waits, and receives one last message behind whatever is left.
     async fn end(mut self) -> u32 {
         for who in CLIENTS {
             if !self.links.contains_key(who) {
@@ -409,7 +409,7 @@ impl World {
     }
 }
 
-/// Prints the script of a test that fails, also of one that is ended from outside.
+/// Prints the script of a failed test, even if the test is ended from outside.
 struct Script<'a>(&'a [Step]);
 
 impl Drop for Script<'_> {

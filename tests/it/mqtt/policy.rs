@@ -1,4 +1,4 @@
-//! Topics that are dmxd's alone: nobody else's words are ever heard there.
+//! Topics that are dmxd's alone: nobody receives anybody else's messages there.
 
 use serde_json::Value;
 
@@ -49,11 +49,11 @@ async fn a_forged_will_is_never_heard() {
     listener.subscribe_all(&[("#", 1)]).await;
     for topic in OWN {
         let forger = Connect::new("forger").will(topic, r#"{"forged":true}"#, true);
-        // A broker may also refuse such a CONNECT.
+        // a broker may also refuse such a CONNECT
         if let (link, Ok(_)) = Link::connect(appliance.mqtt, &forger).await {
             link.reset();
         }
-        // Taking the id over publishes the will before the CONNACK, if it has not been published yet.
+        // Taking over the id publishes the will before the CONNACK, unless it has been published already.
         Link::join(appliance.mqtt, &Connect::new("forger")).await.leave().await;
     }
     let mut honest = Link::join(appliance.mqtt, &Connect::new("honest")).await;

@@ -1,5 +1,5 @@
 //! Who is there: devices by their topics, in `GET /devices`, on the WebSocket and in the metrics; and what dmxd says for
-//! those that went without a word (issue 5).
+//! those that left without a word (issue 5).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use crate::harness::{
 const TOPIC: &str = "v1/devices/esp/state";
 const ONLINE: &str = r#"{"online":true}"#;
 const OFFLINE: &str = r#"{"online":false}"#;
-/// A last word that is told from dmxd's.
+/// A last word that differs from dmxd's.
 const WILL: &str = r#"{"online":false,"by":"will"}"#;
 
 fn now() -> u64 {
@@ -39,7 +39,7 @@ async fn client(appliance: &Appliance, id: &str) -> Option<Value> {
     one_of(appliance, "clients", "clientId", id).await
 }
 
-/// Waits until a device is online or not; answers it.
+/// Waits until a device is online or not; gives it.
 async fn shown(appliance: &Appliance, id: &str, online: bool) -> Value {
     eventually(&format!("{id} with online = {online}"), async || {
         device(appliance, id).await.filter(|device| device["online"] == online)
@@ -51,7 +51,7 @@ async fn spoken_for(appliance: &Appliance) -> f64 {
     appliance.web().metric("dmx_devices_spoken_for_total").await
 }
 
-/// Hears the device and a marker.
+/// Subscribes to the device and a marker.
 async fn witness(appliance: &Appliance) -> Link {
     let mut witness = Link::join(appliance.mqtt, &Connect::new("witness")).await;
     witness.subscribe_all(&[("v1/devices/+/state", 1), ("marker", 1)]).await;
@@ -59,8 +59,8 @@ async fn witness(appliance: &Appliance) -> Link {
     witness
 }
 
-/// Everything the witness has heard until a marker, which a client publishes that takes the id of one that has gone: so
-/// what was to be said of that one has been said.
+/// Everything the witness has received up to a marker. The marker's client takes over the id of one that has left, so
+/// whatever was to be said for that one has been said.
 async fn heard_after(appliance: &Appliance, witness: &mut Link, gone: &str) -> Vec<String> {
     let mut barrier = Link::join(appliance.mqtt, &Connect::new(gone)).await;
     barrier.publish("marker", b"").await;
@@ -160,7 +160,7 @@ async fn a_device_that_dies_without_a_will_is_spoken_for() {
     let heard = heard_after(&appliance, &mut witness, "esp-1").await;
     assert_eq!(heard, [ONLINE, ONLINE, OFFLINE, OFFLINE], "after a reset, for each of its devices");
 
-    // A will that is not about the device is none of its own.
+    // a will on another topic does not make it a device
     let silent = Connect::new("esp-2").keep_alive(1).will("farewell", "gone", false);
     let mut esp = Link::join(appliance.mqtt, &silent).await;
     esp.retain(TOPIC, ONLINE.as_bytes()).await;
@@ -210,7 +210,7 @@ async fn a_take_over_is_no_absence() {
     let heard = witness.until("marker").await;
     assert!(heard.len() == 21 && heard.iter().all(|message| message.text() == ONLINE), "no false offline: {heard:?}");
     assert_eq!(device(&appliance, "esp").await, first, "online since the first connection");
-    // One that takes over and never publishes is the same client, gone all the same.
+    // A client that takes over and never publishes is the same client, and has left all the same.
     let last = Link::join(appliance.mqtt, &connect).await;
     last.leave().await;
     assert_eq!(heard_after(&appliance, &mut witness, "esp-1").await, [OFFLINE]);
@@ -221,7 +221,7 @@ async fn a_device_that_reconnects_at_once_is_online_in_the_end() {
     let appliance = Appliance::start().await;
     let mut witness = witness(&appliance).await;
     for round in 0..30 {
-        // Leaves and comes back without waiting for the broker: what dmxd says must not come behind what it says.
+        // It leaves and returns without waiting for the broker: what dmxd says must not come after what it says.
         let mut esp = Link::join(appliance.mqtt, &Connect::new("esp-1")).await;
         esp.retain(TOPIC, ONLINE.as_bytes()).await;
         esp.send(&crate::harness::encode::DISCONNECT).await;
@@ -262,7 +262,7 @@ async fn a_client_that_never_published_there_is_never_spoken_for() {
     let mut esp = Link::join(appliance.mqtt, &Connect::new("speaker")).await;
     esp.retain(TOPIC, ONLINE.as_bytes()).await;
     listener.leave().await;
-    // Neither is one that names it as its will's topic and goes politely.
+    // Nor does a client that names it as its will's topic and leaves politely.
     Link::join(appliance.mqtt, &Connect::new("named").will(TOPIC, WILL, true)).await.leave().await;
     assert_eq!(heard_after(&appliance, &mut witness, "named").await, [ONLINE]);
     assert_eq!(device(&appliance, "esp").await.unwrap()["online"], true);
@@ -276,7 +276,7 @@ async fn devices_that_the_last_run_left_online_are_offline_until_they_come_back(
     esp.retain(TOPIC, ONLINE.as_bytes()).await;
     esp.retain("v1/devices/asleep/state", WILL.as_bytes()).await;
     let before = now();
-    // Neither kill -9 nor a clean stop is the end of a device.
+    // neither kill -9 nor a clean stop is the end of a device
     let appliance = appliance.kill9().await.start().await;
     let mut expected = json!([
         {"id": "asleep", "online": false, "since": 0},
@@ -333,7 +333,7 @@ async fn hundreds_of_them_are_and_a_subscriber_that_was_away_hears_of_each() {
 async fn a_deleted_word_takes_a_device_off_the_list() {
     let appliance = Appliance::start().await;
     mosquitto_pub(appliance.mqtt, &["-q", "1", "-r", "-t", TOPIC, "-m", ONLINE]).succeed().await;
-    shown(&appliance, "esp", false).await; // mosquitto_pub has left: dmxd spoke
+    shown(&appliance, "esp", false).await; // mosquitto_pub has left: dmxd spoke for it
     let kept = mosquitto_sub(appliance.mqtt, &["-q", "1", "-t", TOPIC, "-C", "1", "-W", "20", "-F", "%q %r %p"]);
     assert_eq!(kept.succeed().await, [format!("1 1 {OFFLINE}")]);
     mosquitto_pub(appliance.mqtt, &["-q", "1", "-r", "-n", "-t", TOPIC]).succeed().await;
@@ -406,7 +406,7 @@ async fn websocket_clients_hear_what_rest_shows_at_most_once_a_second() {
     tablet.wait("the newest list", |picture| picture.devices.iter().find(|(list, _)| *list == newest).cloned()).await;
     let lists = tablet.picture().devices;
     assert_eq!(lists.last().map(|(list, _)| list), Some(&newest), "and nothing behind it");
-    // The first change is told at once, those of the following second together. A late reader may see two close by.
+    // The first change is published at once, those of the following second together. A late reader may see two close together.
     let took = lists.last().unwrap().1.duration_since(lists[0].1).as_secs();
     assert!(lists.len() as u64 <= took + 3, "{} lists in {took} s", lists.len());
     let late = WsWatcher::start(appliance.http).await;

@@ -102,7 +102,7 @@ async fn retained_messages_survive_a_restart_and_kill_9() {
     let appliance = appliance.restart().await;
     assert_eq!(found(&appliance, "é/#").await, pairs(&[("é/1", "first")]));
     let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
-    esp.retain("é/2", b"second").await; // acknowledged: it may not be lost
+    esp.retain("é/2", b"second").await; // acknowledged, so it must not be lost
     let appliance = appliance.kill9().await.start().await;
     let mut all = found(&appliance, "é/#").await;
     all.sort();

@@ -91,7 +91,7 @@ async fn a_subscriber_that_was_away_finds_the_latest_state() {
     esp.subscribe(STATE, 1).await;
     assert_eq!(esp.message().await.json()["seq"], 0);
     esp.leave().await;
-    // More changes than any queue keeps: the last one must be there all the same.
+    // More changes than any queue keeps: the last one must still be there.
     for n in 0..300_u32 {
         appliance.web().accepted(&command(crate::harness::colour(n))).await;
     }
@@ -170,7 +170,7 @@ async fn qos_2_inbound_has_one_effect_however_often_it_is_sent() {
         esp.send(&message(dup)).await;
         assert_eq!(esp.answer().await, Packet::PubRec(7));
     }
-    esp.reset(); // and once more after a lost connection: the packet id is part of the session
+    esp.reset(); // and again after a lost connection: the packet id belongs to the session
     let mut esp = Link::join(appliance.mqtt, &connect).await;
     esp.send(&message(true)).await;
     assert_eq!(esp.answer().await, Packet::PubRec(7));

@@ -1,4 +1,4 @@
-//! `$SYS`: figures of the broker for those who ask for them, and for nobody else (issue 5).
+//! `$SYS`: figures of the broker for those who subscribe to them, and for nobody else (issue 5).
 
 use std::collections::BTreeMap;
 

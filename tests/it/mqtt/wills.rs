@@ -43,7 +43,7 @@ async fn no_will_is_published_after_a_disconnect() {
     let appliance = Appliance::start().await;
     let mut witness = witness(&appliance).await;
     Link::join(appliance.mqtt, &Connect::new("esp").will("will", "gone", false)).await.leave().await;
-    // Taking the id over makes sure that the first session has ended.
+    // Taking over the id makes sure that the first session has ended.
     let mut esp = Link::join(appliance.mqtt, &Connect::new("esp")).await;
     esp.publish("marker", b"").await;
     assert_eq!(witness.until("marker").await, []);
@@ -55,7 +55,7 @@ async fn a_silent_client_expires_also_while_it_is_sent_messages() {
     let mut witness = witness(&appliance).await;
     let connect = Connect::new("esp").keep_alive(1).will("will", "gone", false);
     let mut esp = Link::join(appliance.mqtt, &connect).await;
-    esp.subscribe("traffic", 0).await; // QoS 0: nothing that it would have to acknowledge
+    esp.subscribe("traffic", 0).await; // QoS 0: nothing to acknowledge
     let mut chatter = Link::join(appliance.mqtt, &Connect::new("chatter")).await;
     eventually_within(EXPIRY * HEADROOM, "the will of the silent client", async || {
         chatter.publish("traffic", b"x").await;
@@ -71,7 +71,7 @@ async fn a_client_that_pings_does_not_expire() {
     let appliance = Appliance::start().await;
     let mut witness = witness(&appliance).await;
     let mut esp = Link::join(appliance.mqtt, &Connect::new("esp").keep_alive(1).will("will", "gone", false)).await;
-    // Another client of the same keep-alive that stays silent is the clock: it expires, esp does not.
+    // Another client with the same keep-alive that stays silent is the clock: it expires, esp does not.
     let mut silent = Link::join(appliance.mqtt, &Connect::new("silent").keep_alive(1)).await;
     let mut expired = tokio::spawn(async move { silent.closed().await });
     eventually_within(EXPIRY * HEADROOM, "the silent one expires", async || {

@@ -37,7 +37,7 @@ async fn errors(appliance: &Appliance, kind: &str) -> f64 {
     appliance.web().metric(&format!("dmx_output_errors_total{{kind=\"{kind}\",output=\"ola\"}}")).await
 }
 
-/// How often the log has said this.
+/// How often the log contains this.
 fn said(appliance: &Appliance, message: &str) -> usize {
     appliance.log.json().iter().filter(|line| line["message"] == message).count()
 }

@@ -100,8 +100,8 @@ async fn a_static_light_stays_in_ola() {
         olad.wait_light(1, [4, 5, 6]).await;
         let start = Instant::now();
         let before = metric(&appliance, "frames_total").await;
-        // OLA forgets a source after 2.5 s. The first of the five may be the frame of the command itself, which OLA has
-        // before it is counted; the four after it are at least three seconds and a bit.
+        // OLA forgets a source after 2.5 s. The first of the five may be the frame of the command itself, which OLA has before it is
+        // counted; the four after it span more than three seconds.
         let frames = async || metric(&appliance, "frames_total").await - before;
         eventually("four refreshes", async || (frames().await >= 5.0).then_some(())).await;
         assert!(start.elapsed() > Duration::from_secs(3), "one a second, not more: {:?}", start.elapsed());
@@ -111,11 +111,11 @@ async fn a_static_light_stays_in_ola() {
     .await;
 }
 
-/// Another program that writes into universe 1, again and again, until it is dropped.
+/// Another program that keeps writing into universe 1 until it is dropped.
 struct Rival(tokio::task::JoinHandle<()>);
 
 impl Rival {
-    /// As a predecessor does that still runs: over HTTP.
+    /// Like a predecessor that still runs: over HTTP.
     fn over_http(url: &str, levels: &str) -> Self {
         let (url, body) = (url.to_owned(), format!("u=1&d={levels}"));
         Self(tokio::spawn(async move {
@@ -156,13 +156,13 @@ async fn another_program_that_wins_in_our_universe_is_told_also_during_a_fade() 
         drop(rival);
         eventually("the end of the problem", async || overruled(&appliance).await.is_none().then_some(())).await;
         assert_eq!((said(&appliance, "output_overruled"), said(&appliance, "output_obeyed")), (1, 1));
-        // While light is on its way, each answer is held against the frame of that moment.
+        // While light moves, each answer is compared with the frame of that moment.
         let fade = r#"{"type":"dmx.fade","id":"f","universe":0,"patch":[{"ch":1,"val":255},{"ch":9,"val":255}],"durationMs":12000}"#;
         let answer = web.send(web.request(reqwest::Method::POST, "/command").body(fade)).await;
         assert_eq!(answer.json()["accepted"], true, "{answer:?}");
         eventually("the end of the fade", async || (web.state().await["r"] == 255).then_some(())).await;
         assert_eq!(said(&appliance, "output_overruled"), 1, "nobody else wrote");
-        // A rival during a fade, and in the dark.
+        // a rival during a fade, and in the dark
         let fade = fade.replace("255", "0").replace("\"f\"", "\"g\"").replace("12000", "60000");
         web.send(web.request(reqwest::Method::POST, "/command").body(fade)).await;
         let rival = Rival::over_http(&olad.url(), "99");
@@ -218,7 +218,7 @@ async fn a_stop_leaves_the_last_light_in_ola_or_a_dark_one() {
     in_its_own_network(async || {
         for (park, left) in [("hold", [20, 21, 22]), ("blackout", [0, 0, 0])] {
             let olad = Olad::start(Some(1)).await;
-            // One frame a second: the last command comes long before its turn.
+            // one frame a second: the last command comes long before its turn
             let home = sending_to(&olad.url()).set("DMX_OUTPUT_PARK", park).set("DMX_OLA_FPS", "1");
             let appliance = home.start().await;
             appliance.web().accepted(&command([10, 11, 12])).await;

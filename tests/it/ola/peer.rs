@@ -20,7 +20,7 @@ async fn a_frame_is_the_form_that_ola_reads() {
 
 #[tokio::test]
 async fn all_frames_go_over_one_connection_one_after_the_other() {
-    // Slower than the pace: the next frame is due before the answer is there.
+    // slower than the pace: the next frame is due before the answer
     let ola = FakeOla::start(Mood::Slow(Duration::from_millis(60))).await;
     let appliance = sending_to(&ola.url()).start().await;
     drag(&appliance, Duration::from_millis(1500)).await;
@@ -90,7 +90,7 @@ async fn a_static_light_is_one_frame_a_second() {
     static_light(5).await;
 }
 
-/// A light that nobody changes, for so many seconds: one frame a second, all the same, as `GET /outputs` counts them.
+/// A light that stands still for this many seconds: one frame a second, all alike, as `GET /outputs` counts them.
 pub async fn static_light(seconds: usize) {
     let ola = FakeOla::start(Mood::Ok).await;
     let appliance = sending_to(&ola.url()).start().await;
@@ -111,7 +111,7 @@ pub async fn static_light(seconds: usize) {
         let gap = pair[1].at - pair[0].at;
         assert!(gap < Duration::from_millis(2000), "in time for OLA, which forgets after 2.5 s: {gap:?}");
     }
-    // A frame counts when its answer is there.
+    // a frame counts once its answer is there
     eventually("all of them to be counted", async || {
         (metric(&appliance, "frames_total").await == ola.posted().len() as f64).then_some(())
     })
@@ -140,7 +140,7 @@ async fn what_is_shown_is_read_back_and_two_strange_answers_in_a_row_are_told() 
     ola.wait_light(1, [5, 6, 7]).await;
     read_back(6).await;
     assert_eq!(overruled().await, Vec::<String>::new());
-    // Short, because that is what the other one has sent; the rest is dark.
+    // short, because that is what the other one has sent; the rest is dark
     ola.shows(Shows::Others("5,6".to_owned()));
     let told = eventually("both to be told", async || Some(overruled().await).filter(|told| told.len() == 2)).await;
     assert!(told[0].starts_with("ola: ") && told[1].starts_with("ola-1: "), "{told:?}");
@@ -240,7 +240,7 @@ async fn the_metrics_of_the_output_move() {
     let at_least = async |name: &str, least: f64| {
         eventually(name, async || (metric(&appliance, name).await >= least).then_some(())).await;
     };
-    // The rate is that of the last second: afterwards it is too late to look.
+    // The rate is that of the last second: later is too late to look.
     tokio::join!(drag(&appliance, Duration::from_millis(2500)), at_least("fps", 5.0));
     at_least("frames_total", 10.0).await;
     at_least("latency_seconds_count", 10.0).await;

@@ -1,4 +1,4 @@
-//! A peer that does not do as OLA does: nobody waits for it, nothing it says is taken for success.
+//! A peer that does not behave like OLA: nobody waits for it, and none of its answers counts as success.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ async fn a_black_hole_delays_no_command_and_has_the_last_light_when_it_is_none_a
         assert!(posted.took() < TIME_OUT * HEADROOM, "given up after {:?}", posted.took());
         assert_eq!(posted.in_flight, 1);
     }
-    // 250 ms, 500 ms, 1 s and 2 s, each with up to a quarter less; if they did not grow, they were 1 s together.
+    // 250 ms, 500 ms, 1 s and 2 s, each up to a quarter shorter; if they did not grow, they would be 1 s in all
     let least = TIME_OUT * 4 + Duration::from_millis(3_750) * 3 / 4;
     let took = tries[TRIES - 1].at - tries[0].at;
     assert!(took + LATE > least, "four tries and their pauses took {took:?}, {least:?} at the least");
@@ -103,7 +103,7 @@ async fn is_cut(mood: Mood) {
 
 #[tokio::test]
 async fn an_address_where_nobody_listens_says_what_to_do() {
-    // Bound and not listening: nobody else is given the port meanwhile.
+    // bound but not listening, so nobody else gets the port meanwhile
     let nobody = TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let gone = format!("http://{}/set_dmx", nobody.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! The widget on a named port: what is on the wire, when, and what happens when the wire is bad.
+//! The widget on a named port: what is on the wire, when, and what happens when the line is bad.
 
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,7 @@ async fn a_named_port_that_stays_mute_is_used_with_one_warning() {
     let appliance = on_port(home, widget.path()).start().await;
     let start = Instant::now();
     light(&appliance, &widget, [1, 2, 3]).await;
-    // It was asked before the doors were open, or a little later.
+    // it was asked before the doors were open, or a little later
     assert!(start.elapsed() < Duration::from_millis(300) * HEADROOM, "{:?}", start.elapsed());
     widget.taken(4).await;
     let line = appliance.log.wait("the warning", |line| line["message"] == "usb_silent").await;
@@ -155,7 +155,7 @@ async fn a_static_light_is_refreshed_once_a_second() {
     refreshes(6).await;
 }
 
-/// Lets the light stand for so many seconds.
+/// Leaves the light unchanged for this many seconds.
 pub async fn refreshes(seconds: u64) {
     let (widget, home) = with_widget();
     let appliance = home.start().await;
@@ -173,7 +173,7 @@ pub async fn refreshes(seconds: u64) {
         assert!(pair[1] - pair[0] < REFRESH + LATE, "{:?}", pair[1] - pair[0]);
     }
     assert!(first.at + watch - times[times.len() - 1] < REFRESH + LATE, "the last one came {times:?}");
-    // The same colour again is a change of the state, not of the light.
+    // the same colour again changes the state, not the light
     let before = widget.frames().len();
     for _ in 0..20 {
         appliance.web().accepted(&command([1, 2, 3])).await;
@@ -198,7 +198,7 @@ async fn unplugged_and_plugged_in_again_it_comes_back_without_a_restart() {
         let advice = eventually("the problem", async || problem(&web, "OUTPUT_DOWN").await).await;
         assert!(advice.contains("enttec"), "{advice}");
         assert_eq!(metric(&web, "connected", "enttec").await, 0.0);
-        // Nobody waits for it.
+        // nobody waits for it
         let rgb = [round as u8, 9, 9];
         appliance.web().accepted(&command(rgb)).await;
         let before = widget.frames().len();
@@ -212,7 +212,7 @@ async fn unplugged_and_plugged_in_again_it_comes_back_without_a_restart() {
         assert_eq!(metric(&web, "connected", "enttec").await, 1.0);
         assert_eq!(metric(&web, "reconnects_total", "enttec").await, round as f64);
     }
-    let at_most = 4; // the break of the wire and the absence, twice
+    let at_most = 4; // the break of the line and the absence, twice
     assert!((2..=at_most).contains(&said(&appliance, "usb_error")), "once per change of condition");
     widget.assert_well_framed();
 }
@@ -246,8 +246,8 @@ async fn a_widget_that_takes_nothing_delays_no_command_and_loses_one_frame_only(
     let tape = widget.tape();
     let indices: Vec<_> = tape.frames[before.frames.len()..].iter().map(|frame| index_of(frame.rgb())).collect();
     assert!(indices.is_sorted(), "nothing old after something new: {indices:?}");
-    // What it had in its buffers was cut in one place. It then heard the question, which would otherwise have been
-    // taken for the rest of that frame, and with it the frames behind it.
+    // Its buffered bytes were cut in one place. It then received the question, which it would otherwise have taken for the rest of
+    // that frame, and with it the frames after it.
     assert!(tape.faults.iter().all(|fault| fault.contains("ends in 00")), "{:?}", tape.faults);
     assert!(tape.faults.len() <= 1, "{:?}", tape.faults);
     assert!(tape.asked > before.asked, "it heard the question");
@@ -296,8 +296,8 @@ async fn a_person_can_have_it_opened_anew() {
     let answer = reconnect().await;
     assert_eq!((answer.status, answer.json()), (200, json!({"port": path})));
     widget.taken(frames + 1).await;
-    // It is asked once per open, and nobody opens it who has not closed it: the line is exclusive. The close itself is
-    // over before a slow reader looks.
+    // It is asked once per open, and whoever opens it has closed it before: the line is exclusive. The close itself is over
+    // before a slow reader looks.
     assert_eq!(widget.tape().asked, 2, "it was closed and opened");
     widget.shows([1, 2, 3]).await;
 

@@ -1,4 +1,4 @@
-//! `GET /universes/{u}/frame`: what the outputs are sent now.
+//! `GET /universes/{u}/frame`: what the outputs are sending now.
 
 use reqwest::Method;
 use serde_json::json;
@@ -71,7 +71,7 @@ async fn light_on_a_universe_that_no_output_carries_is_told() {
         })
         .await;
     };
-    web.accepted(&command([1, 2, 3])).await; // the lamp, which hears of it by MQTT
+    web.accepted(&command([1, 2, 3])).await; // except for the lamp, which gets its light by MQTT
     set(1, 9, 99).await;
     eventually("the frame", async || widget.frames().last().is_some_and(|frame| frame.levels[8] == 99).then_some(()))
         .await;

@@ -49,7 +49,7 @@ async fn three_channels_are_one_command_without_a_colour_in_between() {
     assert_gap_free(&seen);
     assert_eq!(seen.iter().skip(1).map(|seen| seen.rgb).collect::<Vec<_>>(), colours);
     assert_eq!(seen.last().unwrap().body["updatedBy"], "dmx-input");
-    // It is counted when the engine has answered, which may be after others have seen the light.
+    // it is counted once the engine has answered, which may be after others have seen the light
     eventually("all to be counted", async || {
         (appliance.web().metric("dmx_input_commands_total").await == 20.0).then_some(())
     })
@@ -116,7 +116,7 @@ async fn case_spacing_line_ends_and_junk_do_not_matter() {
         let state = shows(&appliance, rgb).await;
         assert_eq!(state["seq"], seq, "{text:?}");
     }
-    // None of these says a level of ours.
+    // none of these gives a level of ours
     for text in [
         "DMX: read value from channel 0: 1\r\n",
         "DMX: read value from channel 513: 1\r\n",
@@ -144,7 +144,7 @@ async fn a_line_with_a_long_pause_in_it_is_read() {
     let (shield, home) = with_shield();
     let appliance = listening(home).await;
     shield.say("DMX: read value from chan");
-    // The length of the pause is the test's input.
+    // the length of the pause is the test's input
     let start = Instant::now();
     eventually("the end of the pause", async || (start.elapsed() > Duration::from_millis(1500)).then_some(())).await;
     shield.say("nel 2: 99\r\n");
@@ -166,7 +166,7 @@ async fn a_channel_that_was_not_seen_keeps_the_lamps_value() {
     appliance.web().accepted(&command([40, 50, 60])).await;
     shield.say("DMX: read value from channel 3: 77\r\n");
     assert_eq!(rgb_of(&shows(&appliance, [40, 50, 77]).await), [40, 50, 77], "nor does one that has not moved");
-    // Since the port was opened, that is.
+    // since the port was opened, that is
     shield.unplug();
     shield.plug();
     listens(&appliance, 2).await;
@@ -193,7 +193,7 @@ async fn a_channel_that_flickers_takes_no_other_back_and_ends_no_scene() {
         assert_eq!((&state["seq"], &state["updatedBy"]), (&json!(3 + n), &json!("dmx-input")), "one command each");
     }
     assert_eq!(web.get("/desk").await.json()["scene"], "s");
-    // Nor does it take them out of a fade.
+    // nor does it take them out of a fade
     let fade =
         json!({"type": "dmx.fade", "id": "f", "universe": 0, "patch": [{"ch": 2, "val": 255}], "durationMs": 600_000});
     assert_eq!(web.send(web.request(Method::POST, "/command").body(fade.to_string())).await.json()["accepted"], true);
@@ -218,7 +218,7 @@ async fn a_dead_band_keeps_noise_quiet_and_where_a_fader_rests_is_sent() {
         };
         shield.levels(&[100, 150, 200]);
         frame([100, 150, 200]).await;
-        // In one piece, so that nothing in it rests however late this machine is.
+        // in one piece, so that nothing in it comes to rest however late this machine is
         let noise = |level: u8| format!("DMX: read value from channel 1: {level}\r\n");
         let text: String = (0..300).map(|n| noise([98, 101, 102, 99, 101, 100][n % 6])).collect();
         shield.say(&text);
@@ -230,7 +230,7 @@ async fn a_dead_band_keeps_noise_quiet_and_where_a_fader_rests_is_sent() {
         shield.levels(&[103, 150, 200]);
         frame([103, 150, 200]).await;
         assert_eq!(web.seq().await, 2, "beyond it at once");
-        // Where it comes to rest, also when the console falls silent then.
+        // Where it comes to rest, even if the console then falls silent.
         let start = Instant::now();
         shield.levels(&[104, 149, 200]);
         frame([104, 149, 200]).await;
@@ -243,7 +243,7 @@ async fn a_dead_band_keeps_noise_quiet_and_where_a_fader_rests_is_sent() {
 async fn colours_of_a_log_do_not_matter() {
     let (shield, home) = with_shield();
     let appliance = listening(home).await;
-    // As ESP-IDF writes a line: the colour of its level, and the end of that behind it.
+    // as ESP-IDF writes a line: the colour of its level, and the end of that behind it
     for (channel, level) in [(1, 11), (2, 12), (3, 13)] {
         shield.say(&format!("\x1b[0;32mI (5{channel}) DMX: read value from channel {channel}: {level}\x1b[0m\r\n"));
     }
@@ -358,7 +358,7 @@ async fn another_universe_is_patched_and_the_lamp_is_left_alone() {
     assert_eq!(web.seq().await, 2, "one command");
     assert_eq!(rgb_of(&web.state().await), [9, 9, 9]);
     assert_eq!(input(&web).await["universe"], 2);
-    // A channel that was not seen since the port was opened keeps its level there, too.
+    // A channel not seen since the port was opened keeps its level there, too.
     shield.say("DMX: read value from channel 2: 200\r\n");
     eventually("the second patch", async || {
         let frame = web.get("/universes/2/frame").await.json()["frame"].clone();

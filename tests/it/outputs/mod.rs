@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::harness::{Appliance, HEADROOM, Home, LATE, ReceivedFrame, Web, Widget, command, eventually};
 
-/// A change is on an idle wire within a slot of 25 ms, and then within what a loaded machine needs.
+/// A change is on an idle wire within a slot of 25 ms, plus what a loaded machine needs.
 const SOON: Duration = Duration::from_millis(100 * HEADROOM as u64);
 
 /// An unchanged frame is sent again after this long.
@@ -66,7 +66,7 @@ async fn metric(web: &Web, name: &str, output: &str) -> f64 {
 
 /// The error metric of one output and kind.
 async fn errors(web: &Web, output: &str, kind: &str) -> f64 {
-    // Labels may come in either order.
+    // labels may come in either order
     let text = web.get("/metrics").await.text;
     let is = |line: &&str| {
         line.starts_with("dmx_output_errors_total{")
@@ -77,12 +77,12 @@ async fn errors(web: &Web, output: &str, kind: &str) -> f64 {
     line.rsplit(' ').next().unwrap().parse().expect("a number")
 }
 
-/// How often the log says this.
+/// How often the log contains this.
 fn said(appliance: &Appliance, message: &str) -> usize {
     appliance.log.json().iter().filter(|line| line["message"] == message).count()
 }
 
-/// The problem of this code in `/readyz`, which is 200 all the same.
+/// The problem with this code in `/readyz`, which is 200 all the same.
 async fn problem(web: &Web, code: &str) -> Option<String> {
     let answer = web.get("/readyz").await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -97,7 +97,7 @@ async fn light(appliance: &Appliance, widget: &Widget, rgb: [u8; 3]) {
     widget.shows(rgb).await;
 }
 
-/// Waits until every frame that the widget has taken is counted, with all that is counted of a frame: a frame is on the
+/// Waits until every frame that the widget has received is counted, with all that is counted of a frame: a frame is on the
 /// wire before it is in the metrics.
 async fn all_counted(web: &Web, widget: &Widget, output: &str) {
     eventually("every frame to be counted", async || {
@@ -106,7 +106,7 @@ async fn all_counted(web: &Web, widget: &Widget, output: &str) {
     .await;
 }
 
-/// Frames keep the pace: in any stretch of time no more of them than it allows. How densely they leave is tested under
+/// Frames keep the pace: no stretch of time has more of them than it allows. How densely they leave is tested under
 /// paused time, with the runner; here the first of a stretch may have been read late, and the rest in time.
 fn assert_paced(frames: &[ReceivedFrame], fps: u32) {
     for (n, first) in frames.iter().enumerate() {
@@ -118,7 +118,7 @@ fn assert_paced(frames: &[ReceivedFrame], fps: u32) {
     }
 }
 
-/// Nothing is sent twice, unless a second has passed; what is left of that when the first was read late.
+/// Nothing is sent twice within a second, or what is left of one if the first was read late.
 fn assert_only_refreshes_repeat(frames: &[ReceivedFrame]) {
     for pair in frames.windows(2) {
         let gap = pair[1].at - pair[0].at;

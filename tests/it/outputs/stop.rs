@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use super::{light, output, with_widget};
 use crate::harness::{Home, Tape, Widget, colour, command, eventually};
 
-/// Accepts a command, ends the appliance at once and hands over all that was sent.
+/// Accepts a command, ends the appliance at once, and returns everything that was sent.
 async fn stopped_right_after(widget: &Widget, home: Home, rgb: [u8; 3]) -> Tape {
     let mut appliance = home.start().await;
     light(&appliance, widget, colour(1)).await;
@@ -71,6 +71,6 @@ async fn a_widget_that_takes_nothing_does_not_hold_up_the_stop() {
     let start = std::time::Instant::now();
     let (status, _home) = appliance.terminate().await;
     assert_eq!(status.code(), Some(0));
-    // CONTRACT: the stop takes less than 2 s; what would be wrong here is a wait without an end.
+    // CONTRACT: the stop takes less than 2 s; the fault to find here is a wait without end.
     assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
 }

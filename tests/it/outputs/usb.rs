@@ -1,4 +1,4 @@
-//! The widget that is found by itself, on a USB bus of our own: who is claimed, who is left alone, what is told.
+//! The widget that is found automatically, on a USB bus of the test: which device is claimed, which is left alone, what is reported.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const ENTTEC: UsbDevice = UsbDevice {
     serial_number: Some("EN123456"),
 };
 
-/// What an Open DMX USB, an Arduino and a SparkFun shield say of themselves.
+/// What an Open DMX USB, an Arduino and a SparkFun shield say they are.
 const FTDI: UsbDevice = UsbDevice {
     vendor_id: 0x0403,
     product_id: 0x6001,
@@ -62,7 +62,7 @@ async fn refresh(web: &Web) -> Value {
     answer.json()
 }
 
-/// Waits until it has looked in vain so often.
+/// Waits until it has searched in vain this often.
 async fn looked(web: &Web, times: f64) {
     eventually(&format!("{times} looks"), async || (errors(web, "enttec", "absent").await >= times).then_some(()))
         .await;
@@ -89,7 +89,7 @@ async fn only_the_one_that_answers_is_claimed_also_when_it_is_listed_last() {
         plugged_in(&bus, "ttyUSB2", FTDI).with(Manner::WrongLabel),
         plugged_in(&bus, "ttyUSB3", ENTTEC).with(Manner::Echoes),
     ];
-    // Answers like a widget, but nobody has said that it may be one.
+    // answers like a widget, but nobody has said that it may be one
     let other_ids = plugged_in(&bus, "ttyACM0", CH340);
     let input = plugged_in(&bus, "ttyUSB4", FTDI);
     let widget = plugged_in(&bus, "ttyUSB9", UsbDevice { serial_number: Some("EN999999"), ..ENTTEC });
@@ -111,7 +111,7 @@ async fn without_a_widget_nobody_is_claimed_and_the_advice_says_why() {
     let mute = plugged_in(&bus, "ttyUSB0", FTDI).with(Manner::Mute);
     let input = plugged_in(&bus, "ttyUSB1", FTDI);
     let other_ids = plugged_in(&bus, "ttyUSB2", CH340);
-    // The input is named by a link, as udev makes them.
+    // the input is named by a link, as udev makes them
     let home = looking(&bus).set("DMX_INPUT_ENABLED", "true").set("DMX_INPUT_PORT", bus.alias("ttyUSB1"));
     let appliance = home.start().await;
     let web = appliance.web();
@@ -175,11 +175,11 @@ async fn absent_at_boot_it_is_found_within_the_scan_interval() {
     eventually("the problem", async || problem(&web, "OUTPUT_DOWN").await).await;
     appliance.web().accepted(&command([1, 2, 3])).await;
     looked(&web, 4.0).await;
-    // From here on the pauses do not grow any more; with the default they would be 2, 4 and 5 s.
+    // From here on the pauses no longer grow; by default they would be 2, 4 and 5 s.
     let start = Instant::now();
     looked(&web, 7.0).await;
     assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
-    // Three pauses of three quarters of a second at least, less what the fourth look was seen late.
+    // three pauses of at least three quarters of a second, less the delay in seeing the fourth search
     assert!(start.elapsed() > Duration::from_secs(1), "{:?}", start.elapsed());
     let widget = plugged_in(&bus, "ttyUSB0", ENTTEC);
     let start = Instant::now();
@@ -195,7 +195,7 @@ async fn the_known_widget_is_preferred_wherever_it_comes_back() {
     let mut known = plugged_in(&bus, "ttyUSB1", ENTTEC);
     let appliance = looking(&bus).start().await;
     light(&appliance, &known, [1, 2, 3]).await;
-    // Both are plugged in at the same look, the other one is listed first.
+    // both are plugged in at the same search, the other one is listed first
     bus.unlist("ttyUSB1");
     known.unplug();
     connected(&appliance.web(), "enttec", false).await;
@@ -207,7 +207,7 @@ async fn the_known_widget_is_preferred_wherever_it_comes_back() {
     light(&appliance, &known, [4, 5, 6]).await;
     assert_eq!(connected(&appliance.web(), "enttec", true).await["target"], "/dev/ttyUSB5");
     assert!(other.frames().is_empty());
-    // Without it the other one is good enough.
+    // without it the other one will do
     bus.unlist("ttyUSB5");
     known.unplug();
     light(&appliance, &other, [7, 8, 9]).await;
@@ -272,8 +272,8 @@ async fn a_refresh_looks_at_once() {
     let bus = UsbBus::new();
     let appliance = looking(&bus).set("DMX_USB_SCAN_INTERVAL", "3600").start().await;
     let web = appliance.web();
-    let soon = SOON * 3; // to answer a question takes a while, too
-    // After five looks in vain the next one is 3 to 4 s away.
+    let soon = SOON * 3; // answering a question takes a while, too
+    // After five searches in vain the next one is 3 to 4 s away.
     looked(&web, 5.0).await;
     let widget = plugged_in(&bus, "ttyUSB0", ENTTEC).with(Manner::Mute);
     let before = refresh(&web).await;
@@ -284,7 +284,7 @@ async fn a_refresh_looks_at_once() {
     };
     asked(1).await;
     looked(&web, 6.0).await;
-    // It was silent and is left in peace now; a person knows better.
+    // It was silent and is left alone now; a person knows better.
     widget.set_manner(Manner::Answers);
     refresh(&web).await;
     asked(2).await;
@@ -337,7 +337,7 @@ async fn the_output_comes_home_when_its_named_widget_is_back() {
     light(&appliance, &widget, [1, 2, 3]).await;
     bus.unlist("ttyUSB0");
     widget.unplug();
-    // Nobody has seen the two beside each other, so this one is taken for the one that was unplugged.
+    // The two were never seen side by side, so this one is taken for the one that was unplugged.
     let twin = plugged_in(&bus, "ttyUSB1", CP2102);
     light(&appliance, &twin, [4, 5, 6]).await;
     widget.plug();
@@ -347,7 +347,7 @@ async fn the_output_comes_home_when_its_named_widget_is_back() {
     light(&appliance, &widget, [7, 8, 9]).await;
     assert_ne!(twin.frames().last().map(crate::harness::ReceivedFrame::rgb), Some([7, 8, 9]));
     assert_eq!(problem(&appliance.web(), "OUTPUT_DOWN").await, None);
-    // Now it is known that they are two.
+    // Now it is known that there are two.
     bus.unlist("ttyUSB0");
     widget.unplug();
     let (web, frames) = (appliance.web(), twin.frames().len());
@@ -425,7 +425,7 @@ async fn input_and_output_that_lead_to_one_device_are_named_as_such() {
     assert!(advice.contains("usb.port") && !advice.contains("another program"), "{advice}");
     let said = appliance.stderr.tail(20);
     assert!(said.contains("usb.port and input.port lead to the same device"), "{said}");
-    // The other way round.
+    // the other way round
     drop(appliance);
     let bus = UsbBus::new();
     let shield = Shield::plugged_in(bus.dev("ttyUSB0"));

@@ -1,5 +1,5 @@
-//! kill -9 in the middle of edits: afterwards everything is as before the one that was under way or as after it, and
-//! every one that was answered has happened.
+//! kill -9 in the middle of edits: afterwards everything is as before the one under way or as after it, and every one that
+//! was answered has happened.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::harness::{Answer, Home, Random, Web, colour, command, index_of, rgb_o
 /// Kills in a normal run; tests/long makes hundreds.
 const KILLS: usize = 15;
 
-/// Projects at the most; with more, one is deleted.
+/// Most projects; beyond that, one is deleted.
 const PROJECTS: usize = 5;
 
 /// Longest life of an appliance among edits, in milliseconds.
@@ -43,10 +43,10 @@ struct Shelf {
     projects: BTreeMap<String, Content>,
 }
 
-/// Id of a project whose making was not answered.
+/// Id of a project whose creation was not answered.
 const UNANSWERED: &str = "?";
 
-/// What may be done to it.
+/// The possible edits.
 #[derive(Clone, Debug)]
 enum Edit {
     Create { name: String, template: Option<String> },
@@ -84,7 +84,7 @@ impl Edit {
         asking(web, method, &path, &body)
     }
 
-    /// What the box holds after it. `made`: the id that a new project got.
+    /// What the box holds after it. `made`: the id of a new project.
     fn done(&self, before: &Shelf, made: &str) -> Shelf {
         let mut shelf = before.clone();
         match self {
@@ -110,7 +110,7 @@ impl Edit {
         shelf
     }
 
-    /// The answer is that it was done; the id that a new project got.
+    /// The edit is answered; gives the id of a new project.
     fn made(&self, before: &Shelf, answer: &Answer) -> String {
         let expected = match self {
             Self::Create { .. } => 201,
@@ -131,7 +131,7 @@ impl Shelf {
         self.projects.get_mut(&self.active).expect("the active one is there")
     }
 
-    /// Any edit that makes sense now. `n` has never been here.
+    /// Any edit that makes sense now. `n` has never been used here.
     fn any_edit(&self, random: &mut Random, n: u32) -> Edit {
         let mut any = |ids: Vec<&String>| ids[usize::try_from(random.below(ids.len() as u64)).unwrap()].clone();
         let other = any(self.projects.keys().collect());
@@ -170,7 +170,7 @@ impl Shelf {
                 name: text("name").unwrap(),
                 notes: text("notes"),
                 light: index_of(rgb_of(&web.state().await)),
-                mark: mark(web).await, // which checks that all parts have the same
+                mark: mark(web).await, // which checks that all parts carry the same
             };
             projects.insert(id, content);
         }
@@ -178,7 +178,7 @@ impl Shelf {
         Self { seq: state["seq"].as_u64().unwrap(), active, projects }
     }
 
-    /// With the id that a project got whose making was not answered.
+    /// With the id of a project whose creation was not answered.
     fn renamed(mut self, found: &Self) -> Self {
         if let Some(content) = self.projects.remove(UNANSWERED) {
             let id = found.projects.iter().find(|(_, other)| other.name == content.name).map(|(id, _)| id.clone());
@@ -198,7 +198,7 @@ struct Life {
     edits: usize,
 }
 
-/// Edits one after the other until there is no answer any more.
+/// Edits one after the other until there are no answers any more.
 async fn edit(web: Web, mut shelf: Shelf, mut random: Random, mut next: u32) -> Life {
     for edits in 0.. {
         let edit = shelf.any_edit(&mut random, next);
@@ -226,7 +226,7 @@ pub async fn crash_rounds(rounds: usize) {
         let shelf = Shelf { seq: web.seq().await, ..shelf };
         let life = random.below(LIFE);
         let editing = tokio::spawn(edit(Web::new(appliance.http), shelf, random, next));
-        // The moment of the kill is the test's input, not something that is waited for.
+        // the moment of the kill is the test's input, not something to wait for
         let _ = tokio::time::timeout(Duration::from_millis(life), std::future::pending::<()>()).await;
         let healthy = appliance.log.find(|line| line["message"] == "storage_in_ram").is_none();
         let left = appliance.kill9().await;

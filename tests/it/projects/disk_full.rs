@@ -1,4 +1,4 @@
-//! A card without space: the light goes on, the box says so, and afterwards nothing is done by half.
+//! A card without space: the light goes on, the box reports it, and afterwards nothing is half done.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::harness::{
     Appliance, CMD, Connect, Home, Link, SmallCard, StateWatcher, colour, command, eventually, index_of, rgb_of,
 };
 
-/// Room for everything that these tests keep, many times over: the database grows to several times its content.
+/// Room for everything that these tests keep, many times: the database grows to several times its content.
 const CARD_KIB: u64 = 128 << 10;
 
 /// More than is left on the card.
@@ -24,12 +24,12 @@ async fn boxed() -> (SmallCard, Appliance) {
     (card, appliance)
 }
 
-/// Whether the box says that something is wrong with its card.
+/// Whether the box reports a problem with its card.
 async fn said(appliance: &Appliance) -> bool {
     let answer = appliance.web().get("/readyz").await;
     assert_eq!((answer.status, &answer.json()["ready"]), (200, &json!(true)), "it serves: {answer:?}");
     let mut problems = appliance.web().problems().await;
-    problems.retain(|code| code != "CHANGES_TAKEN_BACK"); // of the run before, until the next start
+    problems.retain(|code| code != "CHANGES_TAKEN_BACK"); // from the run before, until the next start
     assert!(problems.iter().all(|code| code.contains("STORAGE") || code.contains("DATABASE")), "{problems:?}");
     !problems.is_empty()
 }
@@ -38,14 +38,14 @@ async fn healthy(appliance: &Appliance) {
     eventually("all to be well again", async || (!said(appliance).await).then_some(())).await;
 }
 
-/// A show that does not fit any more.
+/// A show that no longer fits.
 fn too_large(mark: u64) -> String {
     let mut file = marked(mark);
     file["padding"] = json!("x".repeat(PADDING));
     file.to_string()
 }
 
-/// The mark of a show that may be a padded one.
+/// The mark of a show, which may be a padded one.
 async fn mark_of_any(appliance: &Appliance) -> u64 {
     let mut export = export(&appliance.web()).await;
     let padding = export.as_object_mut().unwrap().remove("padding");
@@ -107,7 +107,7 @@ async fn import_fills_the_card(left_kib: usize) {
     assert_eq!(web.problems().await, Vec::<String>::new());
     select(&web, &made).await;
     assert_eq!((super::lamp(&appliance).await, mark(&web).await), (colour(500), None));
-    // And there is space for shows again: nothing of the failed tries is left.
+    // And there is space for shows again: the failed attempts have left nothing.
     select(&web, "default").await;
     for mark in 3..6 {
         assert_eq!(web.post("/import", too_large(mark)).await.status, 200);
@@ -151,14 +151,14 @@ async fn commands_on_a_full_card_are_all_taken_and_kept_once_there_is_space() {
     assert_eq!(appliance.web().problems().await, Vec::<String>::new());
 }
 
-/// A box whose documents are in its database, and in neither its journal nor its first snapshot: mark 3 in B.
+/// A box whose documents are in its database, and neither in its journal nor in its first snapshot: mark 3 in B.
 async fn settled(file: fn(u64) -> String) -> (SmallCard, Appliance, String) {
     let (card, appliance) = boxed().await;
     let web = appliance.web();
     let checkpoints = async || web.metric("dmx_store_checkpoints_total").await;
     let checkpoint = async |mark| {
         let before = checkpoints().await;
-        // Until the journal is so full that it is emptied into the database.
+        // until the journal is so full that it is emptied into the database
         while checkpoints().await <= before {
             assert_eq!(web.post("/import", file(mark)).await.status, 200);
         }
@@ -172,7 +172,7 @@ async fn settled(file: fn(u64) -> String) -> (SmallCard, Appliance, String) {
     (card, appliance, made)
 }
 
-/// The settled box, killed when it said that its card is full, and started on that card.
+/// The settled box, killed once it reported a full card, and started on that card.
 async fn started_full(file: fn(u64) -> String) -> (SmallCard, Appliance, String) {
     let (card, appliance, made) = settled(file).await;
     card.fill(0);
@@ -254,7 +254,7 @@ async fn a_box_that_is_killed_while_its_card_is_full_starts_with_a_whole_show() 
         let answer = appliance.web().post("/import", too_large(mark)).await;
         println!("with {left} KiB left the import was answered {}", answer.status);
         eventually("it is said", async || said(&appliance).await.then_some(())).await;
-        // What is only in memory may go with a kill, while the box says that it is: all of an edit or nothing.
+        // What is in memory only may go with a kill, as the box has reported: all of an edit or nothing.
         appliance = appliance.kill9().await.start().await;
         let found = mark_of_any(&appliance).await;
         println!(

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{ask, body_of, export, fresh, import, list, mark, marked, nothing, scenes};
 use crate::harness::{Answer, Appliance, Web};
 
-/// A show with fields that nobody here knows.
+/// A show with unknown fields.
 fn strange() -> Value {
     json!({
         "version": "9.9-beta",
@@ -38,7 +38,7 @@ async fn scenes_come_back_with_everything_that_is_not_known_also_after_a_kill() 
     let appliance = appliance.kill9().await.start().await;
     let web = appliance.web();
     assert_eq!(scenes(&web).await, list);
-    // A scene that tells no time is of now.
+    // a scene without times is of now
     for time in [None, Some(Value::Null)] {
         let mut scene = json!({"id": "a", "name": "A", "channelValues": {}});
         if let Some(null) = time {
@@ -73,7 +73,7 @@ async fn an_export_imported_on_another_box_gives_the_same_export() {
 async fn numbers_come_back_as_they_were_written() {
     let appliance = fresh().await;
     let web = appliance.web();
-    // Floats whose shortest form a careless parser does not give back.
+    // floats whose shortest form a careless parser does not return
     let numbers =
         "31.245270191439438,0.1,1e300,5e-324,123456789.12345679,-0.0,4.9406564584124654e-200,9007199254740993";
     let file = format!(r#"{{"fixtures":[],"numbers":[{numbers}]}}"#);
@@ -106,7 +106,7 @@ async fn a_broken_file_says_line_and_column_and_changes_nothing() {
     import(&web, "", &marked(1)).await;
     let before = everything(&web).await;
     let file = serde_json::to_string_pretty(&marked(2)).unwrap();
-    // A comma that is missing somewhere in the middle, and a file that ends too early.
+    // a comma missing somewhere in the middle, and a file that ends too early
     let line = 1 + file.lines().take(200).collect::<String>().len().min(200);
     let mut lines: Vec<_> = file.lines().map(str::to_owned).collect();
     lines[line - 1].insert_str(0, "} oops ");
@@ -279,7 +279,7 @@ async fn each_document_has_its_own_limit_of_size() {
     assert!(many.to_string().len() > 200_000);
     assert_eq!(put(many.to_string()).await.status, 200);
     assert_eq!(scenes(&web).await, many);
-    // One scene by itself, too.
+    // a single scene, too
     let whole: serde_json::Map<_, _> =
         (0..32_768).map(|n| (format!("{}/{}", n / 512, n % 512 + 1), json!(255))).collect();
     for (method, path) in [(Method::POST, "/scenes"), (Method::PATCH, "/scenes/s0")] {
@@ -294,7 +294,7 @@ async fn each_document_has_its_own_limit_of_size() {
     for path in ["/import", "/import?dryRun=1"] {
         web.post(path, padded(&file, limit + 1)).await.problem(413);
     }
-    // Nobody needs to tell the length before.
+    // nobody has to announce the length
     let chunked = format!(
         "POST /import HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{:x}\r\n{}\r\n0\r\n\r\n",
         limit + 1,
@@ -320,7 +320,7 @@ async fn a_file_with_nothing_of_a_show_is_refused_however_it_is_to_come_in() {
         }
     }
     assert_eq!(everything(&web).await, before);
-    // Beside something of a show fields that nobody here knows come in, and stay.
+    // Beside parts of a show, unknown fields are accepted, and stay.
     let stored = import(&web, "?mode=merge", &json!({"theirs": {"a": [1.5]}, "effects": []})).await;
     assert_eq!((&stored["theirs"], &stored["mark"]), (&json!({"a": [1.5]}), &json!(1)));
 }

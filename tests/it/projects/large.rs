@@ -22,7 +22,7 @@ fn large(mark: u32) -> Value {
     file
 }
 
-/// Commands one after the other until it is aborted; how long each answer took.
+/// Sends commands one after the other until it is aborted; gives how long each answer took.
 async fn commands(web: Web, took: std::sync::mpsc::Sender<Duration>) {
     for n in 0.. {
         let start = Instant::now();

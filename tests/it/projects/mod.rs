@@ -32,7 +32,7 @@ async fn fresh() -> Appliance {
     several(Home::new()).start().await
 }
 
-/// A JSON body with a method of its own.
+/// A JSON body with any method.
 async fn ask(web: &Web, method: Method, path: &str, body: &Value) -> Answer {
     web.send(asking(web, method, path, body)).await
 }
@@ -65,7 +65,7 @@ fn project<'a>(list: &'a Value, id: &str) -> &'a Value {
     projects.iter().find(|project| project["id"] == id).unwrap_or_else(|| panic!("no {id} in {list}"))
 }
 
-/// Makes a project; its id.
+/// Creates a project; gives its id.
 async fn create(web: &Web, body: Value) -> String {
     let before = ids(&list(web).await);
     let after = body_of(&web.post("/projects", body.to_string()).await, 201);
@@ -74,7 +74,7 @@ async fn create(web: &Web, body: Value) -> String {
     new.into_iter().next().unwrap()
 }
 
-/// Selects a project; the list that answers.
+/// Selects a project; gives the list in the answer.
 async fn select(web: &Web, id: &str) -> Value {
     let answer = web.post(&format!("/projects/{id}/select"), "").await;
     let list = body_of(&answer, 200);
@@ -98,12 +98,12 @@ fn without_time(mut export: Value) -> Value {
     export
 }
 
-/// `POST /import` that must be done; what is stored, without the time.
+/// `POST /import` that must succeed; gives what is stored, without the time.
 async fn import(web: &Web, query: &str, file: &Value) -> Value {
     without_time(body_of(&web.post(&format!("/import{query}"), file.to_string()).await, 200))
 }
 
-/// A show whose every part carries a mark.
+/// A show every part of which carries a mark.
 fn marked(mark: u64) -> Value {
     let scene = |n| {
         json!({"id": format!("s{n}"), "name": format!("Scene {n}"), "channelValues": {"1": mark % 256, "2/7": n},
@@ -121,7 +121,7 @@ fn marked(mark: u64) -> Value {
     })
 }
 
-/// The mark of the active project's documents, which must all have the same; `None`: there are none.
+/// The mark of the active project's documents, which must all carry the same; `None`: there are none.
 async fn mark(web: &Web) -> Option<u64> {
     let (scenes, export) = (scenes(web).await, export(web).await);
     assert_eq!(export["scenes"], scenes, "/export has the scenes of /scenes");
@@ -137,7 +137,7 @@ fn nothing() -> Value {
         "servos": [], "midiMappings": [], "customLayout": null})
 }
 
-/// The lamp, as REST has it and as the retained message of MQTT has it.
+/// The lamp, from REST and from MQTT's retained message.
 async fn lamp(appliance: &Appliance) -> [u8; 3] {
     let state = appliance.web().state().await;
     let retained = StateWatcher::start(appliance.mqtt).await.last();

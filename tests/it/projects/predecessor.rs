@@ -1,4 +1,4 @@
-//! A predecessor's folders are taken over once, at the first start, and left as they are.
+//! A predecessor's folders are imported once, at the first start, and left as they are.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +32,7 @@ fn bytes_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     data_files(folder).into_iter().map(|file| (file.clone(), fs::read(folder.join(file)).unwrap())).collect()
 }
 
-/// Adds an id that was seen so many seconds ago; the predecessor wrote Unix seconds as a float.
+/// Adds an id that was seen this many seconds ago; the predecessor wrote Unix seconds as a float.
 fn see(path: &Path, seconds_ago: f64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     let (mut seen, id) = (read(path), fresh_id());
@@ -50,12 +50,12 @@ fn with_projects() -> (PathBuf, Home) {
     (root, home)
 }
 
-/// How often the log says that something was taken over.
+/// How often the log reports an import.
 fn taken_over(appliance: &Appliance) -> usize {
     appliance.log.json().iter().filter(|line| line["message"] == "predecessor_imported").count()
 }
 
-/// What a project of the fixtures must look like when it is selected.
+/// What a project of the fixtures must look like once it is selected.
 fn expected(id: &str) -> ([u8; 3], Value) {
     let folder = fixture("projects").join(id);
     let (lamp, show) = match id {
@@ -72,7 +72,7 @@ fn expected(id: &str) -> ([u8; 3], Value) {
     (lamp, whole)
 }
 
-/// All three projects are there, whole, with the tour selected.
+/// All three projects are there, complete, with the tour selected.
 async fn assert_whole(appliance: &Appliance) {
     let web = appliance.web();
     let listed = list(&web).await;
@@ -106,7 +106,7 @@ async fn projects_are_taken_over_once_and_their_files_stay_as_they_are() {
     assert!(state["seq"].as_u64().is_some_and(|seq| seq < HIGHEST + 100), "and not far: {state}");
     assert_eq!((rgb_of(&state), &state["updatedBy"]), (rgb_of(&told), &told["updatedBy"]));
     let seq = state["seq"].as_u64().unwrap();
-    // Ids of a moment ago are known, in their project; older ones are not, nor those of another project.
+    // Recent ids are known, in their project; older ones are not, nor those of another project.
     assert!(web.is_duplicate(&command_with(&recent, [1; 3])).await);
     assert!(web.is_duplicate(&command_with(&recent.to_lowercase(), [1; 3])).await);
     assert_eq!(web.seq().await, seq);
@@ -122,7 +122,7 @@ async fn projects_are_taken_over_once_and_their_files_stay_as_they_are() {
     assert_eq!(web.problems().await, Vec::<String>::new());
     assert_eq!(bytes_of(&root), before, "byte for byte");
 
-    // Only once: what the files say later is nothing to us.
+    // Only once: what the files say later does not matter.
     fs::write(root.join("default/state.json"), read(&root.join(TOUR).join("state.json")).to_string()).unwrap();
     let answer = super::ask(&web, reqwest::Method::DELETE, "/projects/project-7x2m4c", &Value::Null).await;
     assert_eq!(answer.status, 200);
@@ -138,7 +138,7 @@ async fn the_default_place_is_in_the_data_folder_and_what_is_off_is_taken_over_t
     let home = Home::new();
     copy_folder(&fixture("projects"), &home.data().join("projects"));
     let before = bytes_of(&home.data().join("projects"));
-    // Without projects there is `default`; the others wait until they are asked for.
+    // Without projects there is `default`; the others wait until they are switched on.
     let appliance = home.start().await;
     assert_eq!(taken_over(&appliance), 1);
     let (lamp, show) = expected("default");
@@ -224,7 +224,7 @@ async fn a_kill_in_the_middle_leaves_nothing_that_the_next_start_does_not_comple
     let mut random = Random::new();
     for n in 0..KILLS {
         let (root, home) = with_projects();
-        // Large enough to take a while, and not the first one.
+        // large enough to take a while, and not the first one
         let path = root.join(TOUR).join("show.json");
         let mut show = read(&path);
         show["padding"] = json!("x".repeat(4 << 20));
@@ -285,7 +285,7 @@ async fn thousands_of_ids_in_many_projects_are_taken_over_in_one_step() {
     }
 }
 
-/// Root without the right to read what it has no right to, as a service's user is: with it the tests could read all.
+/// Root without the right to read everything, like a service's user; with that right the tests could read all files.
 fn without_privilege(home: Home) -> Home {
     home.started_by(["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"].map(Into::into))
 }
@@ -294,7 +294,7 @@ fn allow(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// The one problem there is.
+/// The only problem.
 async fn incomplete(appliance: &Appliance) -> String {
     let problems = appliance.web().get("/readyz").await.json()["problems"].clone();
     assert_eq!((problems[0]["code"].as_str(), problems.as_array().unwrap().len()), (Some("IMPORT_INCOMPLETE"), 1));
@@ -321,7 +321,7 @@ async fn a_folder_that_may_not_be_read_is_tried_again_until_it_may() {
     assert_eq!(super::ask(&appliance.web(), reqwest::Method::PUT, "/scenes", &own).await.status, 200);
     let left = acknowledge(&appliance).await;
     assert_eq!((&left["unread"][0]["file"], &left["unread"][0]["refused"]), (&json!("projects.json"), &json!(true)));
-    incomplete(&appliance).await; // acknowledged or not: it is there to be read
+    incomplete(&appliance).await; // acknowledged or not, it is there to be read
     let appliance = appliance.restart().await;
     incomplete(&appliance).await;
     let seq = appliance.web().seq().await;

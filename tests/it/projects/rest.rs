@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{ask, body_of, create, fresh, ids, list, project, scenes, select, several};
 use crate::harness::{Appliance, command, rgb_of};
 
-/// What is known about a project.
+/// The details of a project.
 const FIELDS: [&str; 8] = ["createdAt", "eventDate", "id", "lastBackupAt", "name", "notes", "updatedAt", "venue"];
 
 /// JSON pointers of a refusal.
@@ -58,7 +58,7 @@ async fn without_projects_there_is_one_nameless_show_and_no_projects() {
     let shown = super::export(&web).await;
     assert_eq!((&shown["scenes"], &shown["fixtures"]), (&scene, &json!([{"id": 1}])));
 
-    // All of it belongs to `default`, as is seen when there may be several.
+    // All of it belongs to `default`, which shows once there may be several.
     let (_, home) = appliance.terminate().await;
     let appliance = several(home).start().await;
     let web = appliance.web();
@@ -106,7 +106,7 @@ async fn names_may_be_of_any_language_and_ids_are_safe_and_new() {
         let project = project(&list, id);
         assert_eq!((&project["name"], &project["venue"]), (&json!(name), &json!(name)));
         assert_eq!((&project["eventDate"], &project["notes"]), (&json!("v pátek"), &json!("line\nline")));
-        select(&appliance.web(), id).await; // the id works as an address
+        select(&appliance.web(), id).await; // the id works in an address
     }
 }
 
@@ -173,7 +173,7 @@ async fn a_change_keeps_what_it_does_not_name_and_null_clears() {
     expected["updatedAt"] = changed["updatedAt"].clone();
     assert_eq!(changed, expected);
 
-    // There is no project without a name: null keeps it, as the predecessor did.
+    // There is no project without a name: null keeps it, as with the predecessor.
     for body in [json!({}), json!({"name": null})] {
         let unchanged = body_of(&ask(&web, Method::PUT, &path, &body).await, 200);
         expected["updatedAt"] = unchanged["updatedAt"].clone();
@@ -243,10 +243,10 @@ async fn a_project_made_from_another_has_its_light_scenes_and_show_and_is_its_ow
     let seq = web.seq().await;
     let copy = create(&web, json!({"name": "Copy", "templateId": "default"})).await;
     assert_eq!((web.seq().await, &list(&web).await["activeId"]), (seq, &json!("default")), "it is only made");
-    // What happens to the one afterwards is nothing to the other.
+    // what happens to one afterwards does not affect the other
     web.accepted(&command([1, 1, 1])).await;
     super::import(&web, "", &super::marked(4)).await;
-    // Of one that is not active, too.
+    // of one that is not active, too
     let second = create(&web, json!({"name": "Copy of the copy", "templateId": copy})).await;
     for id in [&copy, &second] {
         select(&web, id).await;

@@ -1,4 +1,4 @@
-//! What is secret is in nothing that leaves the box.
+//! No secret is in anything that leaves the box.
 
 use serde_json::json;
 
@@ -37,7 +37,7 @@ async fn no_secret_is_in_an_export_nor_in_anything_else_that_is_read() {
     for (place, text) in texts {
         assert!(!text.contains("hunter2"), "{place}: {text}");
     }
-    // Nor in what is kept: a card that is thrown away tells nothing.
+    // Nor in what is stored: a discarded card gives nothing away.
     for file in crate::harness::data_files(&home.data()) {
         let bytes = std::fs::read(home.data().join(&file)).unwrap();
         assert!(!bytes.windows(7).any(|bytes| bytes == b"hunter2"), "{}", file.display());

@@ -1,4 +1,4 @@
-//! Selecting: light, scenes, show and ids are swapped in one step, and everybody is told; nothing is opened anew.
+//! Selecting: light, scenes, show and ids are swapped in one step, and everybody is told; nothing is reopened.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -133,7 +133,7 @@ async fn ids_are_the_projects_own_also_after_kill_and_restart() {
             assert_eq!(web.seq().await, seq);
         }
     }
-    // What is the other's is new here.
+    // what belongs to the other is new here
     assert!(!appliance.web().is_duplicate(&ours).await);
 }
 
@@ -169,7 +169,7 @@ async fn one_who_was_away_finds_the_selected_projects_light() {
     let mut esp = Link::join(appliance.mqtt, &Connect::new("esp").persistent()).await;
     let found = esp.message().await.json();
     assert_eq!((rgb_of(&found), &found), ([1, 2, 3], &web.state().await));
-    // And what it commands is the selected project's.
+    // And its commands go to the selected project.
     let body = command([7, 7, 7]);
     esp.publish(CMD, body.to_string().as_bytes()).await;
     select(&web, "default").await;

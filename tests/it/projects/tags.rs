@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{asking, body_of, create, export, fresh, import, list, marked, project, scenes, select};
 use crate::harness::{Answer, Home, Web};
 
-/// The tag of what a path shows, which a 304 must confirm.
+/// The tag of the document at a path, which a 304 must confirm.
 async fn tag(web: &Web, path: &str) -> String {
     let answer = web.get(path).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -15,12 +15,12 @@ async fn tag(web: &Web, path: &str) -> String {
     tag
 }
 
-/// What an edit with `If-Match` answers.
+/// The answer to an edit with `If-Match`.
 async fn edit(web: &Web, method: Method, path: &str, tag: &str, body: &Value) -> Answer {
     web.send(asking(web, method, path, body).header("if-match", tag)).await
 }
 
-/// Refused, and told what is there.
+/// Refused, with the present tag.
 async fn outdated(web: &Web, method: Method, path: &str, tag: &str, body: &Value) {
     let answer = edit(web, method, path, tag, body).await;
     let detail = answer.problem(412)["detail"].as_str().unwrap().to_owned();
@@ -63,14 +63,14 @@ async fn of_two_editors_of_the_scenes_the_second_is_told_and_overwrites_nothing(
         now = next;
         assert_eq!(now, tag(&web, "/scenes").await);
     }
-    // In a list, through a proxy that weakens tags, or as a star it counts too; what is no tag does not.
+    // In a list, through a proxy that weakens tags, or as a star it counts too; an invalid tag does not.
     for given in [format!("\"x\", {now}"), format!("W/{now}"), "*".to_owned()] {
         assert_eq!(edit(&web, Method::PUT, "/scenes", &given, &json!([scene("d", 1)])).await.status, 200, "{given}");
     }
     for given in ["\"x\"", "x", now.trim_matches('"'), ""] {
         outdated(&web, Method::PUT, "/scenes", given, &json!([])).await;
     }
-    // What is wrong by itself is told as before.
+    // An edit that is invalid in itself is refused as before.
     edit(&web, Method::PATCH, "/scenes/nobody", "\"x\"", &json!({"name": "x"})).await.problem(412);
     edit(&web, Method::PUT, "/scenes", &now, &json!({})).await.problem(422);
 }
@@ -90,11 +90,11 @@ async fn tags_name_content_and_mean_the_same_after_a_kill() {
     for (path, known) in paths.into_iter().zip(&tags) {
         assert_eq!(tag(&web, path).await, *known, "{path}");
         let again = web.send(web.request(Method::GET, path).header("if-none-match", known)).await;
-        // The tag of a project says nothing about its times, so nobody is told that those are the same.
+        // The tag of a project ignores its times, so nobody is told that those are unchanged.
         let expected = if path == "/projects/default" { 200 } else { 304 };
         assert_eq!((again.status, again.header("etag")), (expected, known.as_str()), "{path}");
     }
-    // Other content is never called the same, and the same again has its tag again.
+    // Different content never has the same tag, and the same content has its tag again.
     import(&web, "", &marked(2)).await;
     for (path, known) in paths.into_iter().zip(&tags).take(3) {
         assert_ne!(tag(&web, path).await, *known, "{path}");
@@ -116,7 +116,7 @@ async fn an_import_over_what_was_not_read_is_refused_dry_or_not() {
         outdated(&web, Method::POST, &format!("/import{query}"), &read, &marked(2)).await;
     }
     assert_eq!(export(&web).await, marked(1));
-    // A look that was kept since is a change of the show, too.
+    // A look captured since is a change of the show, too.
     body_of(&web.post("/scenes", json!({"name": "new"}).to_string()).await, 201);
     outdated(&web, Method::POST, "/import", &now, &marked(2)).await;
     let now = tag(&web, "/export").await;
@@ -138,7 +138,7 @@ async fn projects_are_edited_as_they_were_read_and_the_same_list_elsewhere_is_an
     outdated(&web, Method::PUT, "/projects/default", &read, &json!({"notes": "x"})).await;
     assert_eq!(super::ids(&list(&web).await), ["default", &id]);
 
-    // The project's own tag: another project, a kept look or a backup is no edit of what people say about it.
+    // The project's own tag: another project, a captured look or a backup is no edit of what people say about it.
     body_of(&web.post("/scenes", json!({"name": "new"}).to_string()).await, 201);
     let done = edit(&web, Method::PUT, "/projects/default", &mine, &json!({"notes": "x"})).await;
     assert_eq!((done.status, done.header("etag")), (200, tag(&web, "/projects/default").await.as_str()));
@@ -150,7 +150,7 @@ async fn projects_are_edited_as_they_were_read_and_the_same_list_elsewhere_is_an
     assert_eq!(done.status, 200, "the list's tag counts too");
     web.get("/projects/nobody").await.problem(404);
 
-    // An empty list of scenes of one project is not the empty list of another.
+    // the empty list of scenes of one project is not that of another
     select(&web, &id).await;
     assert_eq!(scenes(&web).await, json!([]));
     outdated(&web, Method::PUT, "/scenes", &empty, &json!([scene("a", 1)])).await;

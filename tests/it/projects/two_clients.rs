@@ -28,7 +28,7 @@ async fn two_clients_that_select_at_once_never_mix_two_projects() {
             }
         })
     });
-    // A third one reads: what it is given is always one project's.
+    // A third one reads: everything it gets belongs to one project.
     let reader = {
         let web = Web::new(appliance.http);
         tokio::spawn(async move {
