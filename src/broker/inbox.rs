@@ -2,8 +2,13 @@
 //! as soon as the packet is whole: half packets from thousands of clients are the cheapest way to fill a machine.
 
 use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::kit::budget::{Full, Share};
+
+/// A byte stream to a client.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// What every connection gets for free: room for two reads.
 const FREE: usize = 8 * 1024;

@@ -4,6 +4,7 @@
 //! out, and never gets a reason to disconnect anyone. `Broker::start` of rumqttd is never called (BROKER).
 
 mod announcer;
+mod answers;
 pub mod codec;
 mod commands;
 mod fairness;

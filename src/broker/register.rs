@@ -10,7 +10,8 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::session::Arrival;
+use super::codec::Connect;
+use super::inbox::{Inbox, Stream};
 
 /// Newcomers with one client id that may wait; a further one is refused.
 const NEWCOMERS: usize = 4;
@@ -81,6 +82,17 @@ pub(super) struct Entry {
     number: u64,
     pub(super) mailbox: mpsc::Receiver<Arrival>,
     pub(super) presence: Arc<Presence>,
+}
+
+/// A client that was let in and still needs its CONNACK.
+pub(super) struct Arrival {
+    pub(super) stream: Box<dyn Stream>,
+    /// What came after CONNECT already.
+    pub(super) read: Inbox,
+    pub(super) connect: Connect,
+    pub(super) peer: String,
+    /// Its place among the connected clients.
+    pub(super) seat: Option<Seat>,
 }
 
 /// A connected client's place; dropping it returns the place.

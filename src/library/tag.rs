@@ -19,7 +19,7 @@ impl Tag {
 
     /// The tag of a JSON value.
     pub(super) fn of_json(value: &impl serde::Serialize) -> Self {
-        Self::of([&super::documents::json(value)[..]])
+        Self::of([&serde_json::to_vec(value).unwrap_or_default()[..]]) // plain fields: an error cannot happen
     }
 
     /// The tag of what people have written about a project. A backup or a saved scene changes its times, but is no edit of that.

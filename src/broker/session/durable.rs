@@ -8,50 +8,45 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
-use super::Session;
 use super::outbound::{Kept, Letter};
 use crate::broker::codec::QoS;
 use crate::broker::hub::Hub;
-use crate::broker::router::RouterGone;
 use crate::broker::topic::Filter;
 use crate::kit::clock;
 use crate::store::{Batch, Store, Tree};
 
 /// Format of the values below.
-const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 1;
 
 /// Follows a client id, which has no such character ([MQTT-1.5.3-2]), so that no id is the beginning of another.
 const END: u8 = 0;
 
 /// Follows that: a letter's number, or the id of a QoS 2 message.
-const LETTER: u8 = 0;
-const TAKEN: u8 = 1;
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const LETTER: u8 = 0;
+pub(super) const TAKEN: u8 = 1;
 
 /// A clock that was never set shows less (2024-01-01, Unix milliseconds), which then says nothing about age.
 const CLOCK_WAS_SET: u64 = 1_704_067_200_000;
 
 /// Value of `Tree::Sessions`.
 #[derive(Serialize, Deserialize)]
-struct StoredSession {
-    v: u8,
+pub(super) struct StoredSession {
+    pub(super) v: u8,
     /// Filter and QoS.
-    filters: Vec<(String, u8)>,
+    pub(super) filters: Vec<(String, u8)>,
     /// Its client was connected when this was written.
-    connected: bool,
+    pub(super) connected: bool,
     /// When this was written, Unix milliseconds.
-    since: u64,
+    pub(super) since: u64,
 }
 
 /// A session of an earlier run.
 pub(in crate::broker) struct Record {
     pub(super) id: String,
-    filters: Vec<(Filter, QoS)>,
+    pub(super) filters: Vec<(Filter, QoS)>,
     /// How long its client has been away; `None`: unknown.
-    away: Option<Duration>,
+    pub(super) away: Option<Duration>,
 }
 
 impl Record {
@@ -75,7 +70,7 @@ pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
     store.scan(Tree::Sessions, b"").into_iter().filter_map(read).collect()
 }
 
-fn key(id: &str, kind: u8, number: &[u8]) -> Vec<u8> {
+pub(super) fn key(id: &str, kind: u8, number: &[u8]) -> Vec<u8> {
     [id.as_bytes(), &[END, kind], number].concat()
 }
 
@@ -89,14 +84,7 @@ pub(in crate::broker) async fn purge(hub: &Hub, id: &str) {
             batch.delete(Tree::Letters, key);
         }
     }
-    commit(hub, batch).await;
-}
-
-/// Ends once the batch is written: what the client is told of its session has to hold.
-async fn commit(hub: &Hub, batch: Batch) {
-    if !batch.is_empty() {
-        hub.store.write(batch).await;
-    }
+    hub.store.write(batch).await;
 }
 
 /// Records that a QoS 2 message was received.
@@ -113,143 +101,8 @@ pub(super) fn released(id: &str, pkid: u16) -> Batch {
     batch
 }
 
-impl Session {
-    fn lifetime(&self) -> Duration {
-        DAY * u32::try_from(self.hub.settings.session_expiry_days).unwrap_or(u32::MAX)
-    }
-
-    /// Stores subscriptions and whether the client is connected; when it has left, also what waits for it.
-    pub(super) async fn save(&mut self, connected: bool) {
-        self.expires = Instant::now() + self.lifetime();
-        if !self.kept {
-            return;
-        }
-        let filters = self.subscriptions.wanted().map(|(filter, qos)| (filter.as_str().to_owned(), qos.bits()));
-        let stored = StoredSession { v: FORMAT, filters: filters.collect(), connected, since: clock::now_ms() };
-        let mut batch = Batch::default();
-        batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
-        commit(&self.hub, batch).await;
-        if !connected {
-            self.store_letters(true).await;
-        }
-    }
-
-    /// Stores what waits for the client and is not stored yet (`all`: also what is in flight), and deletes what was dropped
-    /// or has arrived.
-    pub(super) async fn store_letters(&mut self, all: bool) {
-        self.unstored_since = None;
-        let mut batch = Batch::default();
-        for number in self.outbound.forgotten() {
-            batch.delete(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()));
-        }
-        let mut stored = 0;
-        if self.kept {
-            for (number, kept) in self.outbound.unstored(all) {
-                batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
-                stored += 1;
-            }
-        }
-        if !batch.is_empty() {
-            let counter = self.hub.metrics.letters_stored.clone();
-            self.hub.store.commit(batch, move || counter.inc_by(stored)).await;
-        }
-    }
-
-    /// Before stored QoS 2 messages are sent, their packet ids are stored.
-    pub(super) async fn fix_ids(&mut self) {
-        if !self.outbound.needs_ids() {
-            return;
-        }
-        let mut batch = Batch::default();
-        for (number, kept) in self.outbound.fix_ids() {
-            batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
-        }
-        commit(&self.hub, batch).await;
-    }
-
-    /// The client has a QoS 2 message; if the store has that message, this is stored before it is released.
-    pub(super) async fn received(&mut self, pkid: u16) {
-        let mut batch = Batch::default();
-        if let Some((number, kept)) = self.outbound.received(pkid) {
-            batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
-        }
-        commit(&self.hub, batch).await;
-    }
-
-    /// Deletes stored messages that have arrived.
-    pub(super) async fn forget_arrived(&mut self) {
-        let mut batch = Batch::default();
-        for number in self.outbound.forgotten() {
-            batch.delete(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()));
-        }
-        if !batch.is_empty() {
-            self.hub.store.commit(batch, || {}).await;
-        }
-    }
-
-    /// Deletes all of it.
-    pub(super) async fn forget(&mut self) {
-        if self.hub.store.get(Tree::Sessions, self.id.as_bytes()).is_none() {
-            return;
-        }
-        purge(&self.hub, &self.id).await;
-        self.outbound.forgotten();
-    }
-
-    /// Resumes a session of an earlier run.
-    pub(super) async fn recall(&mut self, record: Record) -> Result<(), RouterGone> {
-        self.kept = true;
-        // the clock may be ahead now, or have been behind then: no session expires before a day of this run
-        let left = self.lifetime().saturating_sub(record.away.unwrap_or_default());
-        self.expires = Instant::now() + left.max(DAY.min(self.lifetime()));
-        for (filter, qos) in record.filters {
-            let Some(place) = self.hub.with_filter(&filter) else {
-                tracing::warn!(
-                    clientId = self.id,
-                    filter = filter.as_str(),
-                    "subscription_not_restored (mqtt.max_filters)"
-                );
-                continue;
-            };
-            let id = self.subscriptions.next_id();
-            if let Err(error) = self.subscribe_in_router(&filter, id).await {
-                self.hub.without_filter(&place);
-                self.subscriptions.clear().iter().for_each(|place| self.hub.without_filter(place));
-                return Err(error);
-            }
-            let (number, passed) = self.hub.position();
-            place.took(passed);
-            self.subscriptions.add(id, place, qos, number);
-        }
-        // whatever dmxd's own topics said then, their present values are what matters
-        self.missed = self.hub.policy.present_values();
-        let store = self.hub.store.clone();
-        for (found, value) in store.scan(Tree::Letters, &key(&self.id, LETTER, b"")) {
-            let number =
-                found.get(self.id.len() + 2..).and_then(|number| Some(u64::from_be_bytes(number.try_into().ok()?)));
-            if let (Some(number), Some(kept)) = (number, store.behind_format(&found, &value, FORMAT).and_then(decode)) {
-                self.outbound.recall(number, kept);
-            }
-        }
-        for (found, value) in store.scan(Tree::Letters, &key(&self.id, TAKEN, b"")) {
-            if store.behind_format(&found, &value, FORMAT).is_none() {
-                continue;
-            }
-            let pkid = found.get(self.id.len() + 2..).and_then(|pkid| Some(u16::from_be_bytes(pkid.try_into().ok()?)));
-            self.inbound.recall(pkid);
-        }
-        self.outbound.begin_at(clock::now_ms() as u16);
-        if record.away.is_none() {
-            let expires = self.expires;
-            self.save(false).await; // its age counts from now on
-            self.expires = expires;
-        }
-        Ok(())
-    }
-}
-
-/// Format, what the client still has to answer, packet id (2), QoS, length of the topic (2), topic, payload.
-fn encode(kept: &Kept<'_>) -> Vec<u8> {
+/// format, what the client still has to answer, packet id (2), QoS, length of the topic (2), topic, payload
+pub(super) fn encode(kept: &Kept<'_>) -> Vec<u8> {
     let Letter { topic, payload, qos, .. } = kept.letter;
     let mut bytes = vec![FORMAT, kept.awaited];
     bytes.extend(kept.pkid.to_be_bytes());
@@ -261,7 +114,7 @@ fn encode(kept: &Kept<'_>) -> Vec<u8> {
 }
 
 /// Reads the part behind the format.
-fn decode(bytes: &[u8]) -> Option<(u8, u16, Letter)> {
+pub(super) fn decode(bytes: &[u8]) -> Option<(u8, u16, Letter)> {
     let (awaited, pkid) = bytes.split_first()?;
     let (pkid, rest) = pkid.split_first_chunk::<2>()?;
     let (qos, rest) = rest.split_first()?;

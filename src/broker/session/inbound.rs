@@ -170,7 +170,7 @@ impl Inbound {
         }
         match hub.commands.take(topic, client, &publish.payload).await {
             Ok(taken) => return Wait::Command(taken),
-            Err(refusal) => hub.commands.refuse(hub, client, topic, refusal, self.limiter.due()),
+            Err(refusal) => hub.refuse(client, topic, refusal, self.limiter.due()),
         }
         Wait::Nothing
     }
@@ -266,7 +266,7 @@ fn finish(hub: &Arc<Hub>, client: &str, step: Step, ended: Ended, out: &mut Byte
         if outcome.is_stop() {
             return; // not applied, so not acknowledged
         }
-        hub.commands.answer(hub, client, outcome);
+        hub.answer(client, outcome);
     }
     if let Some(Publish { topic, payload, qos, .. }) = &step.message {
         hub.publish(Message { topic, payload, qos: *qos, retain: false });

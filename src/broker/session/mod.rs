@@ -6,8 +6,10 @@
 mod connection;
 mod durable;
 mod inbound;
+mod keeping;
 mod moving;
 mod outbound;
+mod serve;
 mod subscriptions;
 
 use std::collections::VecDeque;
@@ -23,33 +25,20 @@ use self::connection::{Connection, End};
 use self::inbound::Inbound;
 use self::outbound::{Letter, Outbound};
 use self::subscriptions::{MAX_FILTERS, Subscriptions};
-use super::codec::{Connect, Publish, QoS};
+use super::codec::{Publish, QoS};
 use super::fairness::Voice;
 use super::hub::{Hub, Phase, reached};
-use super::inbox::Inbox;
 use super::ledger::Place;
 use super::presence::Visit;
-use super::register::{Entered, Entry, Seat};
+use super::register::{Arrival, Entered, Entry};
 use super::router::{Delivery, LinkLease, Router, RouterGone};
 use super::topic::Filter;
 use crate::kit::deadline::until;
 
-pub(super) use self::connection::Stream;
 pub(super) use self::durable::{purge, records};
 
 /// Messages for an absent client are stored this long after they came, all together: those dropped before cost nothing.
 const STORE: Duration = Duration::from_millis(10);
-
-/// A client that was let in and still needs its CONNACK.
-pub(super) struct Arrival {
-    pub(super) stream: Box<dyn Stream>,
-    /// What came after CONNECT already.
-    pub(super) read: Inbox,
-    pub(super) connect: Connect,
-    pub(super) peer: String,
-    /// Its place among the connected clients.
-    pub(super) seat: Option<Seat>,
-}
 
 /// Why a client got no session; hands its arrival back.
 pub(super) struct Refused {
