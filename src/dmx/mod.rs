@@ -22,4 +22,4 @@ pub use ids::{CHANNELS, Channel, UNIVERSES, UniverseId};
 pub use look::Look;
 pub use rgb::Rgb;
 pub use state::{Change, Now, Publish, State, What};
-pub use text_id::{CommandId, ID_CHARS, NotAnId, ProjectId, SCENE_ID_CHARS, SceneId, Source, VersionId};
+pub use text_id::{CommandId, ID_CHARS, NotAnId, ProjectId, SCENE_ID_CHARS, SOURCE_CHARS, SceneId, Source, VersionId};

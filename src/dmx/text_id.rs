@@ -77,7 +77,7 @@ text_id!(
 pub const ID_CHARS: usize = 64;
 
 /// The longest `src`, in characters.
-const SOURCE_CHARS: usize = 64;
+pub const SOURCE_CHARS: usize = 64;
 
 /// Longest id of a scene, in characters.
 pub const SCENE_ID_CHARS: usize = 128;

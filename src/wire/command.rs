@@ -1,18 +1,16 @@
 //! The one reader of `demo.rgb.cmd.v1` for all doors.
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use super::object::{CMD_SCHEMA, ECHOED_ID_CHARS, Object};
+use super::fields::{Body, Field, Form, Kind, SRC, described};
+use super::object::{CMD_SCHEMA, Object};
 use super::{Faults, Reason, Refusal, Unified};
-use crate::dmx::{Command, CommandId, Patch, Rgb, Source};
+use crate::dmx::{Command, CommandId, Patch, Rgb};
 
 /// Reads a `demo.rgb.cmd.v1` body (MQTT, REST): the command, and when it was sent by the client's clock (Unix milliseconds).
 ///
 /// # Errors
 /// Every fault of the body; nothing else happens.
 pub fn lamp_command(body: &[u8]) -> Result<(Command, Option<u64>), Refusal> {
-    read(&Object::from_client(body)?, "schema", CMD_SCHEMA)
+    read(&Object::from_client(body)?, &LAMP)
 }
 
 /// Reads a WebSocket `set` message: the same fields with `"type":"set"` in the place of `schema`.
@@ -20,70 +18,82 @@ pub fn lamp_command(body: &[u8]) -> Result<(Command, Option<u64>), Refusal> {
 /// # Errors
 /// Every fault of the message; nothing else happens.
 pub fn set_message(body: &[u8]) -> Result<(Command, Option<u64>), Refusal> {
-    read(&Object::parse(body)?, "type", "set")
+    read(&Object::parse(body)?, &SET)
 }
 
-/// `demo.rgb.cmd.v1` as its schema shows it; [`lamp_command`] is what reads it.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields, title = "demo.rgb.cmd.v1", description = "A request to change the colour of the lamp.")]
-pub struct RgbCommand {
-    /// Filled in when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", extend("const" = CMD_SCHEMA))]
-    pub schema: Option<String>,
-    /// ULID, in any case. A second command with the same id has no effect.
-    #[schemars(regex(pattern = "^[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}$"))]
-    pub cmd_id: String,
-    /// Who asks. `ui` and `ui-…` are drags: the oldest is dropped when the queue is full.
-    #[schemars(length(min = 1, max = 64))]
-    pub src: String,
-    /// Red; clamped to 0..255. Written as an integer: 1.0 and 1e2 are refused.
-    #[schemars(range(min = i64::MIN, max = u64::MAX))]
-    pub r: i128,
-    /// Green, as red.
-    #[schemars(range(min = i64::MIN, max = u64::MAX))]
-    pub g: i128,
-    /// Blue, as red.
-    #[schemars(range(min = i64::MIN, max = u64::MAX))]
-    pub b: i128,
-    /// The client's clock, Unix milliseconds: a level that is up to 2 s older than the newest of this client is `STALE`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "u64", range(min = 1, max = u64::MAX))]
-    pub ts: Option<u64>,
-}
+/// The schema of `demo.rgb.cmd.v1`.
+#[derive(Debug)]
+pub enum RgbCommand {}
 
-/// Reads the fields of a lamp command whose kind stands in `tag`.
-fn read(object: &Object<'_>, tag: &str, kind: &str) -> Result<(Command, Option<u64>), Refusal> {
+described!(RgbCommand: LAMP);
+
+pub(super) const LAMP: Body = Body {
+    title: CMD_SCHEMA,
+    says: "A request to change the colour of the lamp.",
+    fields: &[
+        Field::new("schema", Kind::Words(&[CMD_SCHEMA]), "Filled in when absent.").optional(),
+        CMD_ID,
+        SRC.says("Who asks. `ui` and `ui-…` are drags: the oldest is dropped when the queue is full."),
+        R,
+        G,
+        B,
+        TS,
+    ],
+    open: false,
+    example: r#"{"cmdId":"01JD0000000000000000000001","src":"me","r":255,"g":80,"b":0}"#,
+};
+
+/// The same on a WebSocket.
+pub(super) const SET: Body = Body {
+    title: "set",
+    fields: &[Field::new("type", Kind::Words(&["set"]), "Which message.").optional(), CMD_ID, SRC, R, G, B, TS],
+    ..LAMP
+};
+
+const CMD_ID: Field = Field::new(
+    "cmdId",
+    Kind::Form(&Form {
+        chars: (26, 26),
+        pattern: "^[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}$",
+        fits: |text| text.parse::<CommandId>().map(drop).map_err(|wrong| wrong.to_string()),
+    }),
+    "ULID, in any case. A second command with the same id has no effect.",
+);
+
+const R: Field =
+    Field::new("r", Kind::Clamped, "Red; clamped to 0..255. Written as an integer: 1.0 and 1e2 are refused.");
+const G: Field = Field::new("g", Kind::Clamped, "Green, as red.");
+const B: Field = Field::new("b", Kind::Clamped, "Blue, as red.");
+const TS: Field = Field::new(
+    "ts",
+    Kind::Integer(1, u64::MAX as i128),
+    "The client's clock, Unix milliseconds: a level that is up to 2 s older than the newest of this client is `STALE`.",
+)
+.optional();
+
+/// Reads the fields of a lamp command.
+fn read(object: &Object<'_>, body: &Body) -> Result<(Command, Option<u64>), Refusal> {
     let mut faults = Faults::default();
-    let echoed = |name| object.string(name).filter(|id| id.chars().count() <= ECHOED_ID_CHARS);
-    if let Some(unified) = object.string("type").filter(|kind| tag != "type" && Unified::is_kind(kind)) {
-        faults.field(
-            "type",
+    if let Some(unified) = object.string("type").filter(|kind| body.title == CMD_SCHEMA && Unified::is_kind(kind)) {
+        faults.add(
+            "/type",
             format!("{unified} is a unified command: send it to dmx/command (MQTT), POST /command or /ws"),
         );
-        let cmd_id = echoed("cmdId").or_else(|| echoed("id"));
+        let cmd_id = object.echoed("cmdId").or_else(|| object.echoed("id"));
         return Err(Refusal { reason: Reason::ValidationFailed, cmd_id, errors: faults.into_errors() });
     }
-    if let Some(raw) = object.get(tag)
-        && serde_json::from_str::<String>(raw).ok().as_deref() != Some(kind)
-    {
-        faults.field(tag, format!("must be \"{kind}\""));
-    }
-    let id = faults.text::<CommandId, _>(object, "cmdId");
-    let source = faults.text::<Source, _>(object, "src");
-    let [r, g, b] = ["r", "g", "b"].map(|name| faults.level(object, name));
-    let ts = faults.time(object, 1);
-    for (name, _) in object.entries() {
-        if ![tag, "cmdId", "src", "r", "g", "b", "ts"].contains(&name) {
-            faults.field(name, "is not a field of a command");
-        }
-    }
+    body.check::<&str>(object, "", &mut faults);
+    let id = object.string("cmdId").and_then(|id| id.parse().ok());
+    let source = object.string("src").and_then(|source| source.parse().ok());
+    let [r, g, b] = ["r", "g", "b"].map(|name| object.level(name));
     match (id, source, r, g, b) {
         (Some(id), Some(source), Some(r), Some(g), Some(b)) if faults.is_empty() => {
-            Ok((Command::set(id, source, Patch::lamp(Rgb { r, g, b })), ts))
+            Ok((Command::set(id, source, Patch::lamp(Rgb { r, g, b })), object.number("ts")))
         }
-        _ => Err(Refusal { reason: Reason::ValidationFailed, cmd_id: echoed("cmdId"), errors: faults.into_errors() }),
+        _ => {
+            let (cmd_id, errors) = (object.echoed("cmdId"), faults.into_errors());
+            Err(Refusal { reason: Reason::ValidationFailed, cmd_id, errors })
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub struct FadeView {
     /// Its time.
     pub duration_ms: u64,
     /// Its curve.
-    #[schemars(schema_with = "super::easing::easing")]
+    #[schemars(schema_with = "super::easing::easing", description = super::easing::SAYS)]
     pub easing: &'static str,
 }
 

@@ -2,17 +2,22 @@
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
+use super::fields::Kind;
 use crate::dmx::Easing;
 
-/// Each curve with its word and what it does.
+/// A curve's word.
+pub(super) const KIND: Kind = Kind::Words(&WORDS);
+
+/// What each does.
+pub(super) const SAYS: &str = "The curve; `linear` (the one of a command without): evenly; `s_curve`: gently at both ends, t²(3−2t); \
+                               `expo`: late, 2^(10(t−1)), 0 at t = 0.";
+
+const WORDS: [&str; 3] = {
+    let [(linear, _), (s_curve, _), (expo, _)] = Easing::WORDS;
+    [linear, s_curve, expo]
+};
+
+/// The schema of a running fade's.
 pub(super) fn easing(_: &mut SchemaGenerator) -> Schema {
-    let curves = Easing::WORDS.map(|(word, easing)| {
-        let does = match easing {
-            Easing::Linear => "Evenly.",
-            Easing::SCurve => "Gently at both ends: t²(3−2t).",
-            Easing::Expo => "Late: 2^(10(t−1)), 0 at t = 0.",
-        };
-        json_schema!({"description": does, "type": "string", "const": word})
-    });
-    json_schema!({"oneOf": curves})
+    json_schema!({"type": "string", "enum": WORDS, "description": SAYS})
 }

@@ -56,9 +56,10 @@ pub fn salvage_show(body: &[u8], now_ms: u64, left: &mut Vec<LeftOut>) -> Result
         }
         let before = fields.len();
         for fault in faults.into_errors() {
-            let name = fault.path.trim_start_matches('/');
-            fields.remove(name);
-            leave(left, name, fault.msg);
+            let name = field(&fault.path);
+            if fields.remove(name).is_some() {
+                leave(left, name, fault.msg);
+            }
         }
         if fields.len() == before {
             fields.clear(); // a fault that is nowhere would come again for ever
@@ -138,14 +139,21 @@ fn scene(value: Value, shown: &str, ids: &BTreeSet<String>, now_ms: u64, left: &
             return scene;
         }
         for fault in faults.into_errors() {
-            let name = fault.path.trim_start_matches('/');
-            if ["id", "name", "channelValues"].contains(&name) || fields.remove(name).is_none() {
+            let name = field(&fault.path);
+            if ["id", "name", "channelValues"].contains(&name) {
                 leave(left, shown, format!("{name} {}", fault.msg));
                 return None;
             }
-            leave(left, format!("{shown}, {name}"), fault.msg);
+            if fields.remove(name).is_some() {
+                leave(left, format!("{shown}, {name}"), fault.msg);
+            }
         }
     }
+}
+
+/// The field in which a fault is, or is deeper down.
+fn field(path: &str) -> &str {
+    path.split('/').nth(1).unwrap_or_default()
 }
 
 /// A scene as people find it again.
@@ -208,7 +216,7 @@ mod tests {
         let read = salvage_show(body.to_string().as_bytes(), 5, &mut left).unwrap();
         assert_eq!(serde_json::to_value(&read.show).unwrap(), json!({"fixtures": [{"id": 1}], "more": {"x": 1}}));
         assert_eq!(read.scenes.map(|scenes| scenes.len()), Some(1));
-        assert_eq!(items(&left), ["scene number 2", "effects", "version"]);
+        assert_eq!(items(&left), ["scene number 2", "version", "effects"]);
     }
 
     #[test]

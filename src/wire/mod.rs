@@ -2,12 +2,15 @@
 //!
 //! A reader names every fault of a body with its place, and nothing else happens.
 
+#[cfg(test)]
+mod body_tests;
 mod command;
 mod controls;
 mod desk;
 mod device;
 mod document;
 mod easing;
+mod fields;
 mod json_scan;
 mod lamp;
 mod lenient;
@@ -29,6 +32,7 @@ pub use controls::{BlackoutOrder, MasterOrder};
 pub use desk::{DeskView, FadeView};
 pub use device::{Device, Disconnect, MqttClient, Presence};
 pub use document::{LeftOut, without_mark};
+pub use fields::ID_PATTERN;
 pub use json_scan::JsonScan;
 pub use lamp::{RgbState, STATE_SCHEMA};
 pub use lenient::{salvage_lamp, salvage_scenes, salvage_show};
@@ -36,11 +40,11 @@ pub use news::{ChannelLevel, StateUpdate};
 pub use object::CMD_SCHEMA;
 pub(crate) use object::Object;
 pub use port::PortStatus;
-pub use project::{ID_PATTERN, NAME_CHARS, NewProject, Project, ProjectBody, ProjectEdit};
+pub use project::{NAME_CHARS, NewProject, Project, ProjectEdit};
 use refusal::Faults;
 pub use refusal::{FieldError, Reason, Refusal};
-pub use scene::{Scene, SceneBody, scenes};
+pub use scene::{Scene, scenes};
 pub use scene_edit::{NewScene, NotEdited, RecallOrder, SceneEdit, SceneFields};
-pub use show::{ImportMode, ListChanges, Show, ShowBody, ShowFile};
+pub use show::{ImportMode, ListChanges, Show, ShowFile};
 pub use snapshot::{BackupOrder, LABEL_CHARS, RestoreOrder, Snapshot, SnapshotChanges};
-pub use unified::{Ack, Order, PATCH_CHANNELS, Unified, UnifiedCommand};
+pub use unified::{Ack, Order, PATCH_CHANNELS, Unified};

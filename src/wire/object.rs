@@ -8,11 +8,11 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::refusal::pointer;
-use super::{Faults, JsonScan, Reason, Refusal, document};
+use super::{JsonScan, Reason, Refusal, document};
 use crate::dmx;
 
 /// A JSON object with its values still text; of a name given twice the last one stands.
+#[derive(Default)]
 pub(crate) struct Object<'a>(Vec<(String, &'a str)>);
 
 impl<'a> Object<'a> {
@@ -35,8 +35,7 @@ impl<'a> Object<'a> {
     /// As above, and keys that are given twice.
     pub(crate) fn from_client(body: &'a [u8]) -> Result<Self, Refusal> {
         let object = Self::parse(body)?;
-        let id = || object.string("cmdId").or_else(|| object.string("id"));
-        let named = |refusal| Refusal { cmd_id: id().filter(|id| id.chars().count() <= ECHOED_ID_CHARS), ..refusal };
+        let named = |refusal| Refusal { cmd_id: object.echoed("cmdId").or_else(|| object.echoed("id")), ..refusal };
         JsonScan::over(body).each_key_once().map_err(named)?;
         Ok(object)
     }
@@ -54,6 +53,26 @@ impl<'a> Object<'a> {
     /// The value of a name when it is a string.
     pub(crate) fn string(&self, name: &str) -> Option<String> {
         self.get(name).and_then(|raw| serde_json::from_str(raw).ok())
+    }
+
+    /// The value of a name when it is an integer from 0 that fits 64 bits.
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        self.get(name).and_then(integer).and_then(|number| u64::try_from(number).ok())
+    }
+
+    /// The value of a name when it is an integer, clamped to a level.
+    pub(super) fn level(&self, name: &str) -> Option<u8> {
+        self.get(name).and_then(integer).and_then(|number| u8::try_from(number.clamp(0, 255)).ok())
+    }
+
+    /// The value of a name when it is true or false.
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+        self.get(name).and_then(|raw| raw.parse().ok())
+    }
+
+    /// An id that a refusal may repeat.
+    pub(super) fn echoed(&self, name: &str) -> Option<String> {
+        self.string(name).filter(|id| id.chars().count() <= ECHOED_ID_CHARS)
     }
 }
 
@@ -83,59 +102,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 pub const CMD_SCHEMA: &str = "demo.rgb.cmd.v1";
 
 /// The longest `cmdId` that a refusal repeats; unified commands allow ids of this length.
-pub(super) const ECHOED_ID_CHARS: usize = dmx::ID_CHARS;
-
-impl Faults {
-    /// A fault of a field of the object itself.
-    pub(super) fn field(&mut self, name: &str, msg: impl Into<String>) {
-        self.add(pointer("", name), msg);
-    }
-
-    /// A field that is a text of some kind.
-    pub(super) fn text<T, E>(&mut self, object: &Object<'_>, name: &str) -> Option<T>
-    where
-        T: std::str::FromStr<Err = E>,
-        E: fmt::Display,
-    {
-        let parsed = match object.get(name) {
-            None => Err("is missing".to_owned()),
-            Some(raw) => match serde_json::from_str::<String>(raw) {
-                Ok(text) => text.parse().map_err(|e: E| e.to_string()),
-                Err(_) => Err("must be a string".to_owned()),
-            },
-        };
-        parsed.map_err(|msg| self.field(name, msg)).ok()
-    }
-
-    /// The client's clock, at least `least`, when it stands there.
-    pub(super) fn time(&mut self, object: &Object<'_>, least: u64) -> Option<u64> {
-        let ts = integer(object.get("ts")?).and_then(|ts| u64::try_from(ts).ok()).filter(|&ts| ts >= least);
-        if ts.is_none() {
-            self.field("ts", format!("must be an integer, {least} or more (Unix milliseconds)"));
-        }
-        ts
-    }
-
-    /// A level, clamped.
-    pub(super) fn level(&mut self, object: &Object<'_>, name: &str) -> Option<u8> {
-        self.level_at(object, "", name)
-    }
-
-    /// The same in an object that stands at a JSON pointer.
-    pub(super) fn level_at(&mut self, object: &Object<'_>, at: &str, name: &str) -> Option<u8> {
-        let parsed = match object.get(name) {
-            None => Err("is missing"),
-            Some(raw) => integer(raw).ok_or("must be an integer (it is clamped to 0..255)"),
-        };
-        match parsed {
-            Ok(value) => u8::try_from(value.clamp(0, 255)).ok(),
-            Err(msg) => {
-                self.add(pointer(at, name), msg);
-                None
-            }
-        }
-    }
-}
+const ECHOED_ID_CHARS: usize = dmx::ID_CHARS;
 
 /// An integer that fits 64 bits, signed or not; nothing with a fraction or an exponent.
 pub(super) fn integer(raw: &str) -> Option<i128> {

@@ -2,17 +2,14 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::document::{self, TEXT_CHARS};
-use super::refusal::{Faults, Refusal, pointer};
-use crate::dmx::{NotAnId, ProjectId};
+use super::Refusal;
+use super::document::TEXT_CHARS;
+use super::fields::{Body, Field, ID, ID_PATTERN, Kind, described};
+use crate::dmx::ProjectId;
 
 /// Names of projects have at most so many characters (issue: "up to 120 characters, any language").
 pub const NAME_CHARS: usize = 120;
-
-/// What ids of projects and versions look like.
-pub const ID_PATTERN: &str = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$";
 
 /// What is known about a project. Times are Unix milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -86,77 +83,55 @@ pub struct ProjectEdit {
     pub template: Option<ProjectId>,
 }
 
+/// The schema of a new project.
+#[derive(Debug)]
+pub enum NewProject {}
+
+described!(NewProject: NEW, ProjectEdit: EDIT);
+
+pub(super) const NEW: Body = Body {
+    title: "NewProject",
+    says: "A new project.",
+    fields: &[
+        NAME,
+        VENUE,
+        EVENT_DATE,
+        NOTES,
+        Field::new("templateId", ID, "The project whose state, scenes and show it starts with.").nullable(),
+    ],
+    open: false,
+    example: r#"{"name":"Summer party","venue":"Town hall"}"#,
+};
+
+pub(super) const EDIT: Body = Body {
+    title: "ProjectEdit",
+    says: "What shall be known about a project; `null` takes a text away.",
+    fields: &[NAME.nullable().says("What people call it; `null` keeps it."), VENUE, EVENT_DATE, NOTES],
+    open: false,
+    example: r#"{"notes":"Doors open at 19:00"}"#,
+};
+
+const NAME: Field = Field::new("name", Kind::Text(1, NAME_CHARS), "What people call it.");
+const VENUE: Field = Field::new("venue", Kind::Text(0, TEXT_CHARS), "Where.").nullable();
+const EVENT_DATE: Field = Field::new("eventDate", Kind::Text(0, TEXT_CHARS), "When, as people write it.").nullable();
+const NOTES: Field = Field::new("notes", Kind::Text(0, TEXT_CHARS), "Anything else.").nullable();
+
 impl ProjectEdit {
     /// Reads a body of `POST /projects` (`new`: the name is needed, a template may be named) or `PUT /projects/{id}`.
     ///
     /// # Errors
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8], new: bool) -> Result<Self, Refusal> {
-        let fields = document::object(body)?;
-        let (mut edit, mut faults) = (Self::default(), Faults::default());
-        for (name, value) in &fields {
-            let at = pointer("", name);
-            match name.as_str() {
-                "name" if !new && value.is_null() => {}
-                "name" => edit.name = document::text(value, &at, 1..=NAME_CHARS, &mut faults),
-                "venue" => edit.venue = Some(document::optional(value, &at, &mut faults)),
-                "eventDate" => edit.event_date = Some(document::optional(value, &at, &mut faults)),
-                "notes" => edit.notes = Some(document::optional(value, &at, &mut faults)),
-                "templateId" if new => edit.template = template(value, &at, &mut faults),
-                _ => faults.add(at, "is not a field of a project that can be set here"),
-            }
-        }
-        if new && !fields.contains_key("name") {
-            faults.add("/name", "is missing");
-        }
-        faults.or_refuse(edit)
+        let body = if new { NEW.read(body)? } else { EDIT.read(body)? };
+        let given = |name| body.get(name).map(|_| body.string(name));
+        Ok(Self {
+            name: body.string("name"),
+            venue: given("venue"),
+            event_date: given("eventDate"),
+            notes: given("notes"),
+            template: body.string("templateId").and_then(|id| id.parse().ok()),
+        })
     }
-}
-
-fn template(value: &Value, at: &str, faults: &mut Faults) -> Option<ProjectId> {
-    let id = document::optional(value, at, faults)?;
-    id.parse().map_err(|wrong: NotAnId| faults.add(at, wrong.to_string())).ok()
-}
-
-/// A body of `POST /projects`, as its schema shows it; [`ProjectEdit::from_json`] reads it.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(title = "NewProject", description = "A new project.", deny_unknown_fields)]
-pub struct NewProject {
-    /// What people call it.
-    #[schemars(length(min = 1, max = NAME_CHARS))]
-    pub name: String,
-    /// Where.
-    #[schemars(length(max = TEXT_CHARS))]
-    pub venue: Option<String>,
-    /// When, as people write it.
-    #[schemars(length(max = TEXT_CHARS))]
-    pub event_date: Option<String>,
-    /// Anything else.
-    #[schemars(length(max = TEXT_CHARS))]
-    pub notes: Option<String>,
-    /// The project whose state, scenes and show it starts with.
-    #[schemars(regex(pattern = ID_PATTERN))]
-    pub template_id: Option<String>,
-}
-
-/// A body of `PUT /projects/{id}`, likewise.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(title = "ProjectEdit", description = "What shall be known about a project.", deny_unknown_fields)]
-pub struct ProjectBody {
-    /// What people call it; `null` keeps it.
-    #[schemars(length(min = 1, max = NAME_CHARS))]
-    pub name: Option<String>,
-    /// Where; `null` takes it away, as with those below.
-    #[schemars(length(max = TEXT_CHARS))]
-    pub venue: Option<String>,
-    /// When, as people write it.
-    #[schemars(length(max = TEXT_CHARS))]
-    pub event_date: Option<String>,
-    /// Anything else.
-    #[schemars(length(max = TEXT_CHARS))]
-    pub notes: Option<String>,
 }
 
 #[cfg(test)]
@@ -178,7 +153,7 @@ mod tests {
         assert_eq!(edit(r#"{"name":null}"#, true), Err(vec!["/name".into()]));
         assert_eq!(
             edit(r#"{"name":"","venue":1,"id":"x"}"#, false),
-            Err(vec!["/id".into(), "/name".into(), "/venue".into()])
+            Err(vec!["/name".into(), "/venue".into(), "/id".into()])
         );
         assert_eq!(edit("{}", true), Err(vec!["/name".into()]));
         assert_eq!(edit(r#"{"name":"a","templateId":"../b"}"#, true), Err(vec!["/templateId".into()]));

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::document::{self, TEXT_CHARS};
+use super::fields::{Body, FADE_MS, Field, Kind, LEVEL, TEXT, TIME, UNIVERSE, described};
 use super::refusal::{Faults, Reason, Refusal, pointer};
-use crate::dmx::{Channel, LONGEST_FADE, Look, Patch, SCENE_ID_CHARS, SceneId, UniverseId};
+use crate::dmx::{Channel, Look, Patch, SCENE_ID_CHARS, SceneId, UniverseId};
 
 /// Scenes of one project at the most.
 pub(super) const MAX_SCENES: usize = 2000;
@@ -24,42 +24,38 @@ pub struct Scene {
     fields: Map<String, Value>,
 }
 
-/// A scene as its schema shows it; [`scenes`] reads it.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(title = "Scene", description = "A look that was kept under a name. Fields that are not known are kept.")]
-pub struct SceneBody {
-    /// Its own within the project.
-    #[schemars(length(min = 1, max = SCENE_ID_CHARS))]
-    pub id: String,
-    /// What people call it.
-    #[schemars(length(min = 1, max = TEXT_CHARS))]
-    pub name: String,
-    /// Levels, 0..=255, by key: `"7"` is channel 7 of universe 0, `"2/7"` channel 7 of universe 2; other keys are kept.
-    pub channel_values: BTreeMap<String, u8>,
-    /// Unix milliseconds; filled in when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(max = u64::MAX))]
-    pub timestamp: Option<u64>,
-    /// Anything.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// For sorting.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tags: Option<Vec<String>>,
-    /// Shown first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub favorite: Option<bool>,
-    /// The time a recall takes that names none, milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(max = 86_400_000))]
-    pub fade_ms: Option<u64>,
-    /// Universes of which this is the whole look: a recall takes their channels without a key to 0. Captured scenes have
-    /// it; of all others only the keys are recalled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(inner(range(max = 63)))]
-    pub universes: Option<Vec<u8>>,
-}
+described!(Scene: SCENE);
+
+/// What its schema cannot say: no two scenes of a list have one id.
+pub(super) const SCENE: Body = Body {
+    title: "Scene",
+    says: "A look that was kept under a name. Fields that are not known are kept.",
+    fields: &[ID, NAME, CHANNEL_VALUES, TIMESTAMP, DESCRIPTION, TAGS, FAVORITE, SCENE_FADE_MS, UNIVERSES],
+    open: true,
+    example: r#"{"id":"scene-warm","name":"Warm white","channelValues":{"1":255,"2":180,"3":90},"timestamp":1767225600000}"#,
+};
+
+pub(super) const ID: Field = Field::new("id", Kind::Text(1, SCENE_ID_CHARS), "Its own within the project.");
+pub(super) const NAME: Field = Field::new("name", Kind::Text(1, TEXT_CHARS), "What people call it.");
+pub(super) const CHANNEL_VALUES: Field = Field::new(
+    "channelValues",
+    Kind::Map(&LEVEL),
+    "Levels, 0..=255, by key: `7` is channel 7 of universe 0, `2/7` channel 7 of universe 2; other keys are kept.",
+);
+pub(super) const TIMESTAMP: Field =
+    Field::new("timestamp", TIME, "Unix milliseconds; filled in when absent.").nullable();
+pub(super) const DESCRIPTION: Field = Field::new("description", TEXT, "Anything.").nullable();
+pub(super) const TAGS: Field = Field::new("tags", Kind::List(&TEXT, 0), "For sorting.").nullable();
+pub(super) const FAVORITE: Field = Field::new("favorite", Kind::Flag, "Shown first.").nullable();
+pub(super) const SCENE_FADE_MS: Field =
+    Field::new("fadeMs", FADE_MS, "The time a recall takes that names none, milliseconds.").nullable();
+pub(super) const UNIVERSES: Field = Field::new(
+    "universes",
+    Kind::List(&UNIVERSE, 0),
+    "Universes of which this is the whole look: a recall takes their channels without a key to 0. Captured scenes have it; \
+     of all others only the keys are recalled.",
+)
+.nullable();
 
 impl Scene {
     /// Its id.
@@ -166,55 +162,12 @@ fn scene(value: Value, at: &str, now_ms: u64, faults: &mut Faults) -> Option<Sce
         faults.add(at, "must be a scene: an object");
         return None;
     };
-    let id = fields.get("id").and_then(Value::as_str).unwrap_or_default().parse::<SceneId>();
-    let id = id.map_err(|wrong| faults.add(pointer(at, "id"), wrong.to_string())).ok();
-    let mut check = |name: &str, right: &str, fits: &dyn Fn(Option<&Value>) -> bool| {
-        if !fits(fields.get(name)) {
-            faults.add(pointer(at, name), right);
-        }
-    };
-    let text = |most: usize| {
-        move |value: Option<&Value>| {
-            value.and_then(Value::as_str).is_some_and(|text| (1..=most).contains(&text.chars().count()))
-        }
-    };
-    check("name", "must be a text of 1 to 2000 characters", &text(TEXT_CHARS));
-    check("timestamp", "must be an integer (Unix milliseconds)", &or_none(|value| value.as_u64().is_some()));
-    check("description", "must be a text", &or_none(Value::is_string));
-    check("favorite", "must be true or false", &or_none(Value::is_boolean));
-    check(
-        "tags",
-        "must be a list of texts",
-        &or_none(|value| value.as_array().is_some_and(|tags| tags.iter().all(Value::is_string))),
-    );
-    let longest = u64::try_from(LONGEST_FADE.as_millis()).unwrap_or(u64::MAX);
-    check(
-        "fadeMs",
-        "must be an integer from 0 to 86400000 (milliseconds)",
-        &or_none(|value| value.as_u64().is_some_and(|ms| ms <= longest)),
-    );
-    check(
-        "universes",
-        "must be a list of universes, 0 to 63",
-        &or_none(|value| value.as_array().is_some_and(|all| all.iter().all(|value| universe(value).is_some()))),
-    );
-    match fields.get("channelValues") {
-        Some(Value::Object(values)) => {
-            for (key, _) in values.iter().filter(|(_, value)| value.as_u64().is_none_or(|level| level > 255)) {
-                faults.add(pointer(&pointer(at, "channelValues"), key), "must be an integer from 0 to 255");
-            }
-        }
-        _ => faults.add(pointer(at, "channelValues"), "must be an object of levels"),
-    }
+    SCENE.check::<&Value>(&&fields, at, faults);
+    let id = fields.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
     if fields.get("timestamp").is_none_or(Value::is_null) {
         fields.insert("timestamp".to_owned(), now_ms.into());
     }
     Some(Scene { id: id?, fields })
-}
-
-/// Absent and `null` are the same for fields that need not be there: predecessors wrote both.
-fn or_none(fits: impl Fn(&Value) -> bool) -> impl Fn(Option<&Value>) -> bool {
-    move |value| value.is_none_or(|value| value.is_null() || fits(value))
 }
 
 #[cfg(test)]
@@ -248,11 +201,11 @@ mod tests {
                 "/0/name",
                 "/0/channelValues/1",
                 "/0/channelValues/a~1b",
+                "/1/channelValues",
                 "/1/timestamp",
                 "/1/description",
+                "/1/tags/1",
                 "/1/favorite",
-                "/1/tags",
-                "/1/channelValues",
                 "/1/id",
                 "/2",
                 "/3/id",

@@ -1,17 +1,15 @@
 //! Edits of single scenes: a new one, other fields, another place in the list, none any more. Pure.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::document::TEXT_CHARS;
-use super::refusal::{Faults, pointer};
-use super::scene::{MAX_SCENES, key};
+use super::fields::{Body, FADE_MS, Field, Form, Kind, described};
+use super::refusal::Faults;
+use super::scene::{self, MAX_SCENES, key};
 use super::{FieldError, Reason, Refusal, Scene, document};
-use crate::dmx::{LONGEST_FADE, SCENE_ID_CHARS, SceneId, State};
+use crate::dmx::{SceneId, State};
 
 /// One edit of the list of scenes.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,19 +59,22 @@ impl SceneEdit {
     /// Every fault of the body; nothing else happens.
     pub fn add(body: &[u8], state: &State, id: &SceneId, now_ms: u64) -> Result<Self, Refusal> {
         let mut fields = document::object_within(body, document::SCENES_DEPTH)?;
-        if fields.get("id").is_none_or(Value::is_null) {
-            fields.insert("id".into(), id.as_str().into());
-        }
-        if fields.get("channelValues").is_none_or(Value::is_null) {
-            capture(&mut fields, state);
-        }
         let mut faults = Faults::default();
+        NEW.check::<&Value>(&&fields, "", &mut faults);
         if fields.contains_key("position") {
             faults.add("/position", "is for a scene that is there: a new one comes last");
         }
-        not_blank(&fields, &mut faults);
-        let scene = Scene::from_fields(fields, now_ms, &mut faults);
-        match scene {
+        let absent = |name| fields.get(name).is_none_or(Value::is_null);
+        let (no_id, no_levels) = (absent("id"), absent("channelValues"));
+        if no_id {
+            fields.insert("id".into(), id.as_str().into());
+        }
+        if no_levels {
+            capture(&mut fields, state);
+        }
+        let fields = faults.or_refuse(fields)?;
+        let mut faults = Faults::default();
+        match Scene::from_fields(fields, now_ms, &mut faults) {
             Some(scene) if faults.is_empty() => Ok(Self::Add(scene)),
             _ => Err(Refusal { reason: Reason::ValidationFailed, cmd_id: None, errors: faults.into_errors() }),
         }
@@ -86,25 +87,11 @@ impl SceneEdit {
     pub fn change(id: SceneId, body: &[u8]) -> Result<Self, Refusal> {
         let mut fields = document::object_within(body, document::SCENES_DEPTH)?;
         let mut faults = Faults::default();
-        let position = match fields.remove("position") {
-            None => None,
-            Some(value) => {
-                let position = value.as_u64().and_then(|position| usize::try_from(position).ok());
-                if position.is_none() {
-                    faults.add("/position", "must be an integer, 0 or more");
-                }
-                position
-            }
-        };
+        FIELDS.check::<&Value>(&&fields, "", &mut faults);
+        let position = fields.remove("position").and_then(|position| usize::try_from(position.as_u64()?).ok());
         if fields.get("id").is_some_and(|given| given.as_str() != Some(id.as_str())) {
             faults.add("/id", "cannot be changed");
         }
-        for name in ["name", "channelValues"] {
-            if fields.get(name).is_some_and(Value::is_null) {
-                faults.add(pointer("", name), "cannot be taken away");
-            }
-        }
-        not_blank(&fields, &mut faults);
         faults.or_refuse(Self::Change { id, fields, position })
     }
 
@@ -184,13 +171,6 @@ fn capture(fields: &mut Map<String, Value>, state: &State) {
     fields.insert("universes".into(), json!(universes));
 }
 
-/// A name of blanks alone cannot be told on a button. Lists and imports may hold some.
-fn not_blank(fields: &Map<String, Value>, faults: &mut Faults) {
-    if fields.get("name").and_then(Value::as_str).is_some_and(|name| !name.is_empty() && name.trim().is_empty()) {
-        faults.add("/name", "must not be blank");
-    }
-}
-
 /// People and commands recall a look by its name, which finds the first. Lists and imports may hold more of one name.
 fn only_of_its_name<'a>(others: impl IntoIterator<Item = &'a Scene>, name: &str) -> Result<(), NotEdited> {
     if others.into_iter().any(|other| other.name().trim() == name.trim()) {
@@ -230,80 +210,85 @@ fn checked(fields: Map<String, Value>, now_ms: u64) -> Result<Scene, NotEdited> 
     }
 }
 
-/// A body of `POST /scenes` as its schema shows it; [`SceneEdit::add`] reads it.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(title = "NewScene", description = "A new scene. Fields that are not known are kept.")]
-pub struct NewScene {
-    /// Made when absent.
-    #[schemars(length(min = 1, max = SCENE_ID_CHARS))]
-    pub id: Option<String>,
-    /// What people call it, as no other scene.
-    #[schemars(length(min = 1, max = TEXT_CHARS), regex(pattern = NOT_BLANK))]
-    pub name: String,
-    /// Levels by key. Absent: captured from the light, fades at their ends.
-    pub channel_values: Option<BTreeMap<String, u8>>,
-    /// Anything.
-    pub description: Option<String>,
-    /// For sorting.
-    pub tags: Option<Vec<String>>,
-    /// Shown first.
-    pub favorite: Option<bool>,
-    /// The time a recall takes that names none, milliseconds.
-    #[schemars(range(max = 86_400_000))]
-    pub fade_ms: Option<u64>,
-    /// Universes of which this is the whole look.
-    #[schemars(inner(range(max = 63)))]
-    pub universes: Option<Vec<u8>>,
+/// The schema of a new scene.
+#[derive(Debug)]
+pub enum NewScene {}
+
+/// The schema of fields of a scene.
+#[derive(Debug)]
+pub enum SceneFields {}
+
+described!(NewScene: NEW, SceneFields: FIELDS, RecallOrder: RECALL);
+
+/// What its schema cannot say: no other scene has its name or id, and it has no `position`.
+pub(super) const NEW: Body = Body {
+    title: "NewScene",
+    says: "A new scene. Fields that are not known are kept.",
+    fields: &[
+        NEW_NAME,
+        scene::ID.nullable().says("Made when absent."),
+        scene::CHANNEL_VALUES.nullable().says("Levels by key. Absent: captured from the light, fades at their ends."),
+        scene::TIMESTAMP,
+        scene::DESCRIPTION,
+        scene::TAGS,
+        scene::FAVORITE,
+        scene::SCENE_FADE_MS,
+        scene::UNIVERSES,
+    ],
+    open: true,
+    example: r#"{"name":"Warm white","fadeMs":2000}"#,
+};
+
+/// What its schema cannot say: no other scene has its name, and `id` is the one of the address.
+pub(super) const FIELDS: Body = Body {
+    title: "SceneFields",
+    says: "Fields of a scene; `null` takes one away. Fields that are not known are kept.",
+    fields: &[
+        NEW_NAME.optional(),
+        scene::ID.optional().says("As in the address: it cannot be changed."),
+        scene::CHANNEL_VALUES.optional(),
+        scene::TIMESTAMP,
+        scene::DESCRIPTION,
+        scene::TAGS,
+        scene::FAVORITE,
+        scene::SCENE_FADE_MS,
+        scene::UNIVERSES,
+        Field::new("position", Kind::Integer(0, u64::MAX as i128), "Its new place in the list, from 0.").optional(),
+    ],
+    open: true,
+    example: r#"{"name":"Cold white","position":0}"#,
+};
+
+/// As ECMA-262 has it for `\s`, but for U+0085, which is one to us and not to a schema.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == '\u{feff}'
 }
 
-/// A body of `PATCH /scenes/{id}` as its schema shows it; [`SceneEdit::change`] reads it.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(
-    title = "SceneFields",
-    description = "Fields of a scene; `null` takes one away. Fields that are not known are kept."
-)]
-pub struct SceneFields {
-    /// What people call it, as no other scene.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(min = 1, max = TEXT_CHARS), regex(pattern = NOT_BLANK))]
-    pub name: Option<String>,
-    /// Levels by key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "BTreeMap<String, u8>")]
-    pub channel_values: Option<BTreeMap<String, u8>>,
-    /// Anything.
-    pub description: Option<String>,
-    /// For sorting.
-    pub tags: Option<Vec<String>>,
-    /// Shown first.
-    pub favorite: Option<bool>,
-    /// The time a recall takes that names none, milliseconds.
-    #[schemars(range(max = 86_400_000))]
-    pub fade_ms: Option<u64>,
-    /// Universes of which this is the whole look.
-    #[schemars(inner(range(max = 63)))]
-    pub universes: Option<Vec<u8>>,
-    /// Its new place in the list, from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "u32")]
-    pub position: Option<u32>,
-}
-
-/// A text with a character that is seen.
-const NOT_BLANK: &str = r"\S";
+/// A name of blanks alone cannot be told on a button. Lists and imports may hold some.
+const NEW_NAME: Field = Field::new(
+    "name",
+    Kind::Form(&Form {
+        chars: (1, TEXT_CHARS),
+        pattern: r"\S",
+        fits: |text| if text.chars().all(is_blank) { Err("must not be blank".to_owned()) } else { Ok(()) },
+    }),
+    "What people call it, as no other scene.",
+);
 
 /// A body of `POST /scenes/{id}/recall`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(title = "RecallOrder", description = "Recalls a scene; the body may be empty.", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecallOrder {
     /// The time it takes, milliseconds; absent: the scene's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(max = 86_400_000))]
     pub fade_ms: Option<u64>,
 }
+
+pub(super) const RECALL: Body = Body {
+    title: "RecallOrder",
+    says: "Recalls a scene; the body may be empty.",
+    fields: &[Field::new("fadeMs", FADE_MS, "The time it takes, milliseconds; absent: the scene's own.").nullable()],
+    open: false,
+    example: r#"{"fadeMs":2000}"#,
+};
 
 impl RecallOrder {
     /// Reads a body; an empty one is an order without a time.
@@ -311,18 +296,7 @@ impl RecallOrder {
     /// # Errors
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
-        if document::without_mark(body).trim_ascii().is_empty() {
-            return Ok(Self::default());
-        }
-        let (mut order, mut faults) = (Self::default(), Faults::default());
-        for (name, value) in &document::object(body)? {
-            match name.as_str() {
-                "fadeMs" if value.is_null() => {}
-                "fadeMs" => order.fade_ms = milliseconds(value, "/fadeMs", &mut faults),
-                _ => faults.add(pointer("", name), "is not a field of a recall"),
-            }
-        }
-        faults.or_refuse(order)
+        Ok(Self { fade_ms: RECALL.read_if_any(body)?.number("fadeMs") })
     }
 
     /// The time it takes.
@@ -330,14 +304,4 @@ impl RecallOrder {
     pub fn over(self) -> Option<Duration> {
         self.fade_ms.map(Duration::from_millis)
     }
-}
-
-/// A time of a fade.
-pub(super) fn milliseconds(value: &Value, at: &str, faults: &mut Faults) -> Option<u64> {
-    let most = LONGEST_FADE.as_millis();
-    let ms = value.as_u64().filter(|&ms| u128::from(ms) <= most);
-    if ms.is_none() {
-        faults.add(at, format!("must be an integer from 0 to {most} (milliseconds)"));
-    }
-    ms
 }

@@ -1,22 +1,18 @@
 //! The show: what `/export` gives and `/import` takes. Its scenes are the project's; of the rest we know the names.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::document::{self, LeftOut};
+use super::fields::{Body, Field, Kind, described};
 use super::refusal::{Faults, Reason, Refusal, pointer};
-use super::scene::{MAX_SCENES, Scene, SceneBody, list_of_scenes};
+use super::scene::{MAX_SCENES, SCENE, Scene, list_of_scenes};
 
 /// Lists of a show beside its scenes.
 const LISTS: [&str; 6] = ["universes", "fixtures", "effects", "stepperMotors", "servos", "midiMappings"];
-
-/// Fields in which `null` is the same as nothing.
-const KNOWN: [&str; 8] =
-    ["universes", "fixtures", "effects", "stepperMotors", "servos", "midiMappings", "version", "customLayout"];
 
 /// Items of one list at the most; a large show has some hundreds, and 8 MiB of the smallest would take a Pi's memory.
 const MAX_ITEMS: usize = 200_000;
@@ -41,61 +37,41 @@ pub struct ShowFile {
     pub scenes: Option<Vec<Scene>>,
 }
 
-/// A show file as its schema shows it; [`ShowFile::from_json`] reads it.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(title = "Show", description = "A show. Fields that are not known are kept.")]
-pub struct ShowBody {
-    /// Of its shape.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "version")]
-    pub version: Option<String>,
-    /// Unix milliseconds.
-    #[serde(skip_deserializing)]
-    pub exported_at: Option<u64>,
-    /// Universes: a list, or as predecessors wrote them an object by number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "universes")]
-    pub universes: Option<Kept>,
-    /// Fixtures.
-    pub fixtures: Option<Vec<Kept>>,
-    /// Scenes; a file without them leaves the project's as they are.
-    pub scenes: Option<Vec<SceneBody>>,
-    /// Effects.
-    pub effects: Option<Vec<Kept>>,
-    /// Stepper motors.
-    pub stepper_motors: Option<Vec<Kept>>,
-    /// Servos.
-    pub servos: Option<Vec<Kept>>,
-    /// MIDI mappings.
-    pub midi_mappings: Option<Vec<Kept>>,
-    /// Of the app.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Kept")]
-    pub custom_layout: Option<Kept>,
-}
+described!(ShowFile: SHOW);
 
-/// What is kept as it was brought, whatever it is.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub struct Kept(Value);
+/// What its schema cannot say: an import refuses a file with nothing of a show in it (`anyOf` says so, but generators lose the
+/// fields then), and a list has a bound.
+pub(super) const SHOW: Body = Body {
+    title: "Show",
+    says: "A show. Fields that are not known are kept.",
+    fields: &[
+        Field::new("version", Kind::Types(&["string", "number"]), "Of its shape.").nullable(),
+        Field::new("exportedAt", Kind::Any, "Unix milliseconds, of the export; not read.").optional(),
+        Field::new(
+            "universes",
+            Kind::Types(&["array", "object"]),
+            "Universes: a list, or as predecessors wrote them an object by number.",
+        )
+        .nullable(),
+        list("fixtures", "Fixtures."),
+        Field::new(
+            "scenes",
+            Kind::List(&Kind::Body(&SCENE, SchemaGenerator::subschema_for::<Scene>), 0),
+            "Scenes; a file without them leaves the project's as they are.",
+        )
+        .nullable(),
+        list("effects", "Effects."),
+        list("stepperMotors", "Stepper motors."),
+        list("servos", "Servos."),
+        list("midiMappings", "MIDI mappings."),
+        Field::new("customLayout", Kind::Any, "Of the app.").optional(),
+    ],
+    open: true,
+    example: r#"{"version":"1.0","scenes":[{"id":"scene-warm","name":"Warm white","channelValues":{"1":255,"2":180,"3":90}}],"fixtures":[]}"#,
+};
 
-impl JsonSchema for Kept {
-    fn schema_name() -> Cow<'static, str> {
-        "Kept".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"description": "Kept as it was brought, whatever it is."})
-    }
-}
-
-fn version(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": ["string", "number", "null"]})
-}
-
-fn universes(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": ["array", "object", "null"]})
+const fn list(name: &'static str, says: &'static str) -> Field {
+    Field::new(name, Kind::List(&Kind::Any, 0), says).nullable()
 }
 
 /// What an import does with what is there.
@@ -150,23 +126,16 @@ impl ShowFile {
     /// The file that stands at a JSON pointer.
     pub(super) fn from_fields(mut fields: Map<String, Value>, at: &str, now_ms: u64, faults: &mut Faults) -> Self {
         fields.remove("exportedAt"); // of the export, not of the show
-        fields.retain(|name, value| !value.is_null() || !KNOWN.contains(&name.as_str()));
-        for name in LISTS {
-            // Predecessors wrote the universes as an object by number.
-            let fits = |value: &Value| value.is_array() || (name == "universes" && value.is_object());
-            if !fields.get(name).is_none_or(fits) {
-                faults.add(pointer(at, name), "must be a list");
-            }
-        }
+        let scenes = fields.remove("scenes");
+        let known = |name: &String| SHOW.fields.iter().any(|field| field.name == name);
+        fields.retain(|name, value| !value.is_null() || !known(name)); // null is the same as nothing
+        SHOW.check::<&Value>(&&fields, at, faults);
         for (name, value) in &fields {
             if value.as_array().is_some_and(|list| list.len() > MAX_ITEMS) {
                 faults.add(pointer(at, name), format!("must have at most {MAX_ITEMS} items"));
             }
         }
-        if !fields.get("version").is_none_or(|version| version.is_string() || version.is_number()) {
-            faults.add(pointer(at, "version"), "must be a text");
-        }
-        let scenes = match fields.remove("scenes") {
+        let scenes = match scenes {
             None | Some(Value::Null) => None,
             Some(Value::Array(list)) => Some(list_of_scenes(list, &pointer(at, "scenes"), now_ms, faults)),
             Some(_) => {
@@ -477,6 +446,6 @@ mod tests {
         let bad = json!({"fixtures": {}, "version": [], "scenes": [{"id": "a"}], "universes": 7});
         let refusal = ShowFile::from_json(bad.to_string().as_bytes(), 5).unwrap_err();
         let paths: Vec<_> = refusal.errors.iter().map(|fault| fault.path.as_str()).collect();
-        assert_eq!(paths, ["/universes", "/fixtures", "/version", "/scenes/0/name", "/scenes/0/channelValues"]);
+        assert_eq!(paths, ["/version", "/universes", "/fixtures", "/scenes/0/name", "/scenes/0/channelValues"]);
     }
 }

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::document::{self, TEXT_CHARS};
+use super::fields::{Body, Field, Kind, described};
 use super::lenient;
 use super::project::Project;
 use super::refusal::{Faults, Reason, Refusal, pointer};
@@ -144,28 +143,49 @@ pub struct SnapshotChanges {
 }
 
 /// A body of `POST /projects/{id}/backups`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(title = "BackupOrder", description = "Makes a backup; the body may be empty.", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupOrder {
     /// What people call it.
-    #[schemars(length(max = LABEL_CHARS))]
     pub label: Option<String>,
 }
 
 /// A body of `POST /projects/{id}/restore`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(title = "RestoreOrder", description = "Restores a version.", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RestoreOrder {
     /// Which one.
-    #[schemars(length(min = 1, max = 128))]
     pub version_id: String,
-    /// Whose, when not the project's own: one that is not here any more, or was on another box. Needs `force`.
-    #[schemars(length(max = TEXT_CHARS))]
+    /// Whose, when not the project's own.
     pub project_id: Option<String>,
     /// Whether another project's version is wanted.
     pub force: Option<bool>,
 }
+
+described!(BackupOrder: BACKUP, RestoreOrder: RESTORE);
+
+pub(super) const BACKUP: Body = Body {
+    title: "BackupOrder",
+    says: "Makes a backup; the body may be empty.",
+    fields: &[Field::new("label", Kind::Text(0, LABEL_CHARS), "What people call it.").nullable()],
+    open: false,
+    example: r#"{"label":"before the premiere"}"#,
+};
+
+pub(super) const RESTORE: Body = Body {
+    title: "RestoreOrder",
+    says: "Restores a version.",
+    fields: &[
+        Field::new("versionId", Kind::Text(1, 128), "Which one."),
+        Field::new(
+            "projectId",
+            Kind::Text(0, TEXT_CHARS),
+            "Whose, when not the project's own: one that is not here any more, or was on another box. Needs `force`.",
+        )
+        .nullable(),
+        Field::new("force", Kind::Flag, "Whether another project's version is wanted.").nullable(),
+    ],
+    open: false,
+    example: r#"{"versionId":"01JD0000000000000000000009"}"#,
+};
 
 impl BackupOrder {
     /// Reads a body; an empty one is an order without a label.
@@ -173,19 +193,7 @@ impl BackupOrder {
     /// # Errors
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
-        if document::without_mark(body).trim_ascii().is_empty() {
-            return Ok(Self::default());
-        }
-        let (mut order, mut faults) = (Self::default(), Faults::default());
-        for (name, value) in &document::object(body)? {
-            let at = pointer("", name);
-            match name.as_str() {
-                "label" if value.is_null() => {}
-                "label" => order.label = document::text(value, &at, 0..=LABEL_CHARS, &mut faults),
-                _ => faults.add(at, "is not a field of a backup"),
-            }
-        }
-        faults.or_refuse(order)
+        Ok(Self { label: BACKUP.read_if_any(body)?.string("label") })
     }
 }
 
@@ -195,22 +203,9 @@ impl RestoreOrder {
     /// # Errors
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8]) -> Result<Self, Refusal> {
-        let (mut order, mut faults) = (Self::default(), Faults::default());
-        let fields = document::object(body)?;
-        for (name, value) in &fields {
-            let at = pointer("", name);
-            match name.as_str() {
-                "versionId" => order.version_id = document::text(value, &at, 1..=128, &mut faults).unwrap_or_default(),
-                "projectId" => order.project_id = document::optional(value, &at, &mut faults),
-                "force" if value.is_boolean() || value.is_null() => order.force = value.as_bool(),
-                "force" => faults.add(at, "must be true or false"),
-                _ => faults.add(at, "is not a field of a restore"),
-            }
-        }
-        if !fields.contains_key("versionId") {
-            faults.add("/versionId", "is missing");
-        }
-        faults.or_refuse(order)
+        let body = RESTORE.read(body)?;
+        let version_id = body.string("versionId").unwrap_or_default();
+        Ok(Self { version_id, project_id: body.string("projectId"), force: body.flag("force") })
     }
 }
 
@@ -329,7 +324,7 @@ mod tests {
         let faults = |body: &[u8]| -> Vec<String> {
             RestoreOrder::from_json(body).unwrap_err().errors.into_iter().map(|fault| fault.path).collect()
         };
-        assert_eq!(faults(br#"{"force":1,"x":2}"#), ["/force", "/x", "/versionId"]);
+        assert_eq!(faults(br#"{"force":1,"x":2}"#), ["/versionId", "/force", "/x"]);
         let order = RestoreOrder::from_json(br#"{"versionId":"a","force":null}"#).unwrap();
         assert_eq!(order, RestoreOrder { version_id: "a".into(), project_id: None, force: None });
     }

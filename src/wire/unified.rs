@@ -1,23 +1,20 @@
 //! Unified commands (CONTRACT, section 5): one reader for REST, WebSocket and MQTT, and the ack that all of them give.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use super::document::TEXT_CHARS;
-use super::object::{CMD_SCHEMA, ECHOED_ID_CHARS, Object, integer};
-use super::refusal::{Faults, pointer};
-use super::{ChannelLevel, FieldError, Reason, Refusal};
-use crate::dmx::{Channel, CommandId, Easing, LONGEST_FADE, Levels, Patch, Source, UniverseId};
+use super::fields::{Body, CHANNEL, CLOCK, FADE_MS, Field, Kind, LEVEL, SRC, UNIVERSE, described};
+use super::object::{CMD_SCHEMA, Object};
+use super::refusal::Faults;
+use super::{FieldError, Reason, Refusal, easing};
+use crate::dmx::{Channel, CommandId, Easing, Levels, Patch, Source, UniverseId};
 
 /// Different channels of one patch (CONTRACT, section 5).
 pub const PATCH_CHANNELS: usize = 64;
-
-/// The commands that there are.
-const KINDS: [&str; 5] = ["dmx.set", "dmx.patch", "dmx.fade", "scene.save", "scene.recall"];
 
 /// Commands of the predecessor's plans that dmxd does not have.
 const NOT_SUPPORTED: [&str; 2] = ["effect.apply", "motor.move"];
@@ -76,102 +73,130 @@ impl Order {
     }
 }
 
-/// A unified command as its schema shows it; [`Unified::from_json`] reads it. Each may have `ts` (integer, 0 or more) and
-/// `src` (1 to 64 characters; absent: `rest`, `ws` or `mqtt`).
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(tag = "type", rename_all_fields = "camelCase")]
-#[schemars(title = "dmx.command", description = "A unified command.", transform = with_sender)]
-pub enum UnifiedCommand {
-    /// One level.
-    #[serde(rename = "dmx.set")]
-    Set {
-        /// 1 to 64 characters; a second command with the same one has no effect.
-        #[schemars(length(min = 1, max = 64))]
-        id: String,
-        /// 0 to 63.
-        #[schemars(range(max = 63))]
-        universe: u8,
-        /// 1 to 512.
-        #[schemars(range(min = 1, max = 512))]
-        channel: u16,
-        /// Clamped to 0..255.
-        value: i64,
-    },
-    /// Levels of 1 to 64 channels of one universe.
-    #[serde(rename = "dmx.patch")]
-    Patch {
-        /// As above.
-        #[schemars(length(min = 1, max = 64))]
-        id: String,
-        /// 0 to 63.
-        #[schemars(range(max = 63))]
-        universe: u8,
-        /// Of a channel that stands there twice the last one counts.
-        #[schemars(length(min = 1))]
-        patch: Vec<ChannelLevel>,
-    },
-    /// The same over a time.
-    #[serde(rename = "dmx.fade")]
-    Fade {
-        /// As above.
-        #[schemars(length(min = 1, max = 64))]
-        id: String,
-        /// 0 to 63.
-        #[schemars(range(max = 63))]
-        universe: u8,
-        /// As above.
-        #[schemars(length(min = 1))]
-        patch: Vec<ChannelLevel>,
-        /// 0 to 86,400,000.
-        #[schemars(range(max = 86_400_000))]
-        duration_ms: u64,
-        /// Absent: linear.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(schema_with = "super::easing::easing")]
-        easing: Option<Easing>,
-    },
-    /// Keeps levels as a scene.
-    #[serde(rename = "scene.save")]
-    Save {
-        /// As above.
-        #[schemars(length(min = 1, max = 64))]
-        id: String,
-        /// Of the scene that is replaced or made.
-        name: String,
-        /// Levels by scene key.
-        snapshot: std::collections::BTreeMap<String, u8>,
-    },
-    /// Makes a scene light.
-    #[serde(rename = "scene.recall")]
-    Recall {
-        /// As above.
-        #[schemars(length(min = 1, max = 64))]
-        id: String,
-        /// Name of the scene, else its id.
-        name: String,
-        /// Absent: the scene's own time.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(with = "u64", range(max = 86_400_000))]
-        fade_ms: Option<u64>,
-    },
+impl JsonSchema for Unified {
+    fn schema_name() -> Cow<'static, str> {
+        "UnifiedCommand".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let kinds: Vec<_> = KINDS.iter().map(|(_, body)| body.schema(generator)).collect();
+        json_schema!({"title": "dmx.command", "description": "A unified command.", "oneOf": kinds})
+    }
 }
 
-/// Adds to each kind of command what every one of them may have, and a name for it.
-fn with_sender(schema: &mut Schema) {
-    let kinds = schema.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten();
-    for kind in kinds.filter_map(Value::as_object_mut) {
-        if let Some(fields) = kind.get_mut("properties").and_then(Value::as_object_mut) {
-            let src = "Who asks; absent: the door, `rest`, `ws` or `mqtt`.";
-            fields.insert("src".into(), json!({"type": "string", "minLength": 1, "maxLength": 64, "description": src}));
-            let ts = "The client's clock, Unix milliseconds: which of two levels is the newer one.";
-            fields.insert("ts".into(), json!({"type": "integer", "minimum": 0, "description": ts}));
-        }
-        let name =
-            kind.get("properties").and_then(|fields| fields.pointer("/type/const")?.as_str()).unwrap_or_default();
-        let words = name.split('.').filter_map(|word| word.split_at_checked(1));
-        let title: String = words.map(|(first, rest)| first.to_uppercase() + rest).collect();
-        kind.insert("title".into(), title.into());
-    }
+/// The commands that there are. What their schemas cannot say: universes from the setting `engine.universes` on are refused,
+/// and more than 64 different channels in a patch.
+pub(super) const KINDS: [(&str, &Body); 5] =
+    [("dmx.set", &SET), ("dmx.patch", &PATCH), ("dmx.fade", &FADE), ("scene.save", &SAVE), ("scene.recall", &RECALL)];
+
+/// What a command of any kind has.
+const ANY: Body = Body {
+    title: "dmx.command",
+    says: "",
+    fields: &[ID, SOURCE, TS, kind(&["dmx.set", "dmx.patch", "dmx.fade", "scene.save", "scene.recall"])],
+    open: true,
+    example: "{}",
+};
+
+const SET: Body = Body {
+    title: "DmxSet",
+    says: "One level.",
+    fields: &[
+        kind(&["dmx.set"]),
+        ID,
+        SOURCE,
+        TS,
+        IN,
+        Field::new("channel", CHANNEL, "Which channel."),
+        Field::new("value", Kind::Clamped, "Its level; clamped to 0..255."),
+    ],
+    open: false,
+    example: r#"{"type":"dmx.set","id":"tour-1","universe":0,"channel":7,"value":255}"#,
+};
+
+const PATCH: Body = Body {
+    title: "DmxPatch",
+    says: "Levels of 1 to 64 channels of one universe.",
+    fields: &[kind(&["dmx.patch"]), ID, SOURCE, TS, IN, LEVELS],
+    open: false,
+    example: r#"{"type":"dmx.patch","id":"tour-2","universe":0,"patch":[{"ch":7,"val":255},{"ch":8,"val":80}]}"#,
+};
+
+const FADE: Body = Body {
+    title: "DmxFade",
+    says: "The same over a time.",
+    fields: &[
+        kind(&["dmx.fade"]),
+        ID,
+        SOURCE,
+        TS,
+        IN,
+        LEVELS,
+        Field::new("durationMs", FADE_MS, "The time, milliseconds."),
+        Field::new("easing", easing::KIND, easing::SAYS).optional(),
+    ],
+    open: false,
+    example: r#"{"type":"dmx.fade","id":"tour-3","universe":0,"patch":[{"ch":7,"val":0}],"durationMs":2000}"#,
+};
+
+const SAVE: Body = Body {
+    title: "SceneSave",
+    says: "Keeps levels as a scene.",
+    fields: &[
+        kind(&["scene.save"]),
+        ID,
+        SOURCE,
+        TS,
+        Field::new("name", Kind::Text(1, TEXT_CHARS), "Of the scene that is replaced or made."),
+        Field::new("snapshot", Kind::Map(&LEVEL), "Levels, 0..=255, by scene key: `7`, `2/7`."),
+    ],
+    open: false,
+    example: r#"{"type":"scene.save","id":"tour-4","name":"Warm white","snapshot":{"1":255,"2":180,"3":90}}"#,
+};
+
+const RECALL: Body = Body {
+    title: "SceneRecall",
+    says: "Makes a scene light.",
+    fields: &[
+        kind(&["scene.recall"]),
+        ID,
+        SOURCE,
+        TS,
+        Field::new("name", Kind::Text(1, TEXT_CHARS), "Name of the scene, else its id."),
+        Field::new("fadeMs", FADE_MS, "The time it takes, milliseconds; absent: the scene's own.").optional(),
+    ],
+    open: false,
+    example: r#"{"type":"scene.recall","id":"tour-5","name":"Warm white","fadeMs":2000}"#,
+};
+
+const ID: Field = Field::new("id", Kind::Text(1, 64), "A second command with the same id has no effect.");
+const SOURCE: Field = SRC.optional().says("Who asks; absent: the door, `rest`, `ws` or `mqtt`.");
+const TS: Field = CLOCK.says("The client's clock, Unix milliseconds: which of two levels is the newer one.");
+const IN: Field = Field::new("universe", UNIVERSE, "Index of the universe.");
+const LEVELS: Field = Field::new(
+    "patch",
+    Kind::List(&Kind::Body(&PATCH_LEVEL, SchemaGenerator::subschema_for::<PatchLevel>), 1),
+    "Of a channel that stands there twice the last one counts.",
+);
+
+/// The schema of a level in a patch.
+enum PatchLevel {}
+
+described!(PatchLevel: PATCH_LEVEL);
+
+const PATCH_LEVEL: Body = Body {
+    title: "PatchLevel",
+    says: "A channel's level.",
+    fields: &[
+        Field::new("ch", CHANNEL, "Which channel."),
+        Field::new("val", Kind::Clamped, "Its level; clamped to 0..255."),
+    ],
+    open: false,
+    example: r#"{"ch":7,"val":255}"#,
+};
+
+const fn kind(words: &'static [&'static str]) -> Field {
+    Field::new("type", Kind::Words(words), "Which command.")
 }
 
 /// What became of a unified command.
@@ -214,7 +239,7 @@ impl Unified {
     /// Whether a message of this `type` is a unified command, supported or not.
     #[must_use]
     pub fn is_kind(kind: &str) -> bool {
-        KINDS.contains(&kind) || NOT_SUPPORTED.contains(&kind)
+        KINDS.iter().any(|(name, _)| *name == kind) || NOT_SUPPORTED.contains(&kind)
     }
 
     /// Reads a unified command. `door` is the source of one that names none; universes from 0 to below `universes` may
@@ -224,205 +249,84 @@ impl Unified {
     /// Every fault of the body; nothing else happens.
     pub fn from_json(body: &[u8], door: &Source, universes: u8) -> Result<Self, Refusal> {
         let object = Object::from_client(body)?;
-        let written_id = object.string("id").filter(|id| id.chars().count() <= ECHOED_ID_CHARS);
+        let written_id = object.echoed("id");
         let refuse = |reason, errors| Refusal { reason, cmd_id: written_id.clone(), errors };
-        let mut reader = Reader { object: &object, faults: Faults::default(), too_large: false, universes };
-        let id = object.string("id").as_deref().and_then(CommandId::unified);
-        if id.is_none() {
-            reader.faults.field("id", "must be a string of 1 to 64 characters");
+        let fault = |path: &str, msg| vec![FieldError { path: path.to_owned(), msg }];
+        let kind = object.string("type").unwrap_or_default();
+        let known = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, body)| *body);
+        if NOT_SUPPORTED.contains(&kind.as_str()) {
+            return Err(refuse(Reason::NotSupported, fault("/type", format!("{kind} is not supported"))));
         }
-        let source = match object.get("src") {
-            None => Some(door.clone()),
-            Some(_) => reader.faults.text(&object, "src"),
-        };
-        let ts = reader.faults.time(&object, 0);
-        let order = match object.string("type").as_deref() {
-            Some("dmx.set") => reader.set(),
-            Some("dmx.patch") => reader.patch(Duration::ZERO, Easing::Linear, &[]),
-            Some("dmx.fade") => reader.fade(),
-            Some("scene.save") => reader.save(),
-            Some("scene.recall") => reader.recall(),
-            Some(kind) if NOT_SUPPORTED.contains(&kind) => {
-                let fault = FieldError { path: "/type".into(), msg: format!("{kind} is not supported") };
-                return Err(refuse(Reason::NotSupported, vec![fault]));
-            }
-            _ if object.string("schema").as_deref() == Some(CMD_SCHEMA) => {
-                let msg = format!("{CMD_SCHEMA} is the lamp's: send it to …/rgb/cmd (MQTT) or POST /rgb");
-                return Err(refuse(Reason::ValidationFailed, vec![FieldError { path: "/schema".into(), msg }]));
-            }
-            _ => {
-                reader.faults.field("type", format!("must be one of {}", KINDS.join(", ")));
-                None
-            }
-        };
-        let Reader { faults, too_large, .. } = reader;
-        match (id, source, order) {
+        if known.is_none() && object.string("schema").as_deref() == Some(CMD_SCHEMA) {
+            let msg = format!("{CMD_SCHEMA} is the lamp's: send it to …/rgb/cmd (MQTT) or POST /rgb");
+            return Err(refuse(Reason::ValidationFailed, fault("/schema", msg)));
+        }
+        let mut faults = Faults::default();
+        known.unwrap_or(&ANY).check::<&str>(&object, "", &mut faults);
+        if object.number("universe").is_some_and(|universe| (universes.into()..64).contains(&universe)) {
+            faults.add("/universe", format!("must be an integer from 0 to {}", universes.saturating_sub(1)));
+        }
+        let levels = levels(&object);
+        if levels.len() > PATCH_CHANNELS {
+            faults.add("/patch", format!("must have at most {PATCH_CHANNELS} different channels"));
+            return Err(refuse(Reason::PatchTooLarge, faults.into_errors()));
+        }
+        let id = object.string("id").as_deref().and_then(CommandId::unified);
+        let source = object.string("src").map_or_else(|| Some(door.clone()), |source| source.parse().ok());
+        match (id, source, order(&kind, &object, levels)) {
             (Some(id), Some(source), Some(order)) if faults.is_empty() => {
-                Ok(Self { written_id: written_id.unwrap_or_default(), id, source, ts, order })
+                let written_id = written_id.unwrap_or_default();
+                Ok(Self { written_id, id, source, ts: object.number("ts"), order })
             }
-            _ if too_large => Err(refuse(Reason::PatchTooLarge, faults.into_errors())),
             _ => Err(refuse(Reason::ValidationFailed, faults.into_errors())),
         }
     }
 }
 
-/// Fields of one body.
-struct Reader<'a> {
-    object: &'a Object<'a>,
-    faults: Faults,
-    too_large: bool,
-    universes: u8,
-}
-
-impl Reader<'_> {
-    fn set(&mut self) -> Option<Order> {
-        self.only(&["universe", "channel", "value"]);
-        let (universe, channel) = (self.universe(), self.channel("channel"));
-        let value = self.faults.level(self.object, "value");
-        let levels = vec![(channel?, value?)];
-        Some(Order::Levels {
-            patch: Patch { universe: universe?, levels },
-            over: Duration::ZERO,
-            easing: Easing::Linear,
-        })
-    }
-
-    fn fade(&mut self) -> Option<Order> {
-        let over = self.duration("durationMs");
-        if self.object.get("durationMs").is_none() {
-            self.faults.field("durationMs", "is missing");
+/// What a body asks for that its table has let pass; `None` when it has not.
+fn order(kind: &str, body: &Object<'_>, levels: Levels) -> Option<Order> {
+    let duration = |name| body.number(name).map(Duration::from_millis);
+    let patch = |levels| {
+        let universe = body.number("universe").and_then(|index| u8::try_from(index).ok()).and_then(UniverseId::new)?;
+        Some(Patch { universe, levels })
+    };
+    match kind {
+        "dmx.set" => {
+            let channel = u16::try_from(body.number("channel")?).ok().and_then(Channel::new)?;
+            let patch = patch(vec![(channel, body.level("value")?)])?;
+            Some(Order::Levels { patch, over: Duration::ZERO, easing: Easing::Linear })
         }
-        let easing = match self.object.get("easing") {
-            None => Some(Easing::Linear),
-            Some(_) => {
-                let word = self.object.string("easing").unwrap_or_default();
-                let known = Easing::WORDS.into_iter().find(|(name, _)| *name == word);
-                if known.is_none() {
-                    self.faults.field("easing", "must be \"linear\", \"s_curve\" or \"expo\"");
-                }
-                known.map(|(_, easing)| easing)
-            }
-        };
-        self.patch(over.unwrap_or_default(), easing.unwrap_or_default(), &["durationMs", "easing"])
-    }
-
-    fn patch(&mut self, over: Duration, easing: Easing, more: &[&str]) -> Option<Order> {
-        self.only(&[&["universe", "patch"], more].concat());
-        let (universe, levels) = (self.universe(), self.levels());
-        Some(Order::Levels { patch: Patch { universe: universe?, levels: levels? }, over, easing })
-    }
-
-    fn save(&mut self) -> Option<Order> {
-        self.only(&["name", "snapshot"]);
-        let name = self.name();
-        let Some(snapshot) = self.object.get("snapshot").and_then(|raw| Object::parse(raw.as_bytes()).ok()) else {
-            self.faults.field("snapshot", "must be an object of scene keys and levels");
-            return None;
-        };
-        let mut levels = Vec::new();
-        for (key, raw) in snapshot.entries() {
-            match integer(raw).and_then(|level| u8::try_from(level).ok()) {
-                Some(level) => levels.push((key.to_owned(), level)),
-                None => self.faults.add(pointer("/snapshot", key), "must be an integer from 0 to 255"),
-            }
+        "scene.save" => {
+            let snapshot = Object::parse(body.get("snapshot")?.as_bytes()).ok()?;
+            let levels = snapshot.entries().filter_map(|(key, _)| Some((key.to_owned(), snapshot.level(key)?)));
+            Some(Order::Save { name: body.string("name")?, levels: levels.collect() })
         }
-        Some(Order::Save { name: name?, levels })
-    }
-
-    fn recall(&mut self) -> Option<Order> {
-        self.only(&["name", "fadeMs"]);
-        let (name, over) = (self.name(), self.duration("fadeMs"));
-        Some(Order::Recall { name: name?, over })
-    }
-
-    /// Faults for fields that a command of this kind does not have.
-    fn only(&mut self, own: &[&str]) {
-        for (name, _) in self.object.entries() {
-            if !["type", "id", "src", "ts"].contains(&name) && !own.contains(&name) {
-                self.faults.field(name, "is not a field of this command");
-            }
+        "scene.recall" => Some(Order::Recall { name: body.string("name")?, over: duration("fadeMs") }),
+        _ => {
+            let word = body.string("easing");
+            let easing = Easing::WORDS.into_iter().find(|(name, _)| Some(*name) == word.as_deref());
+            let easing = easing.map(|(_, easing)| easing).unwrap_or_default();
+            Some(Order::Levels { patch: patch(levels)?, over: duration("durationMs").unwrap_or_default(), easing })
         }
-    }
-
-    fn universe(&mut self) -> Option<UniverseId> {
-        let number = self.object.get("universe").and_then(integer).and_then(|number| u8::try_from(number).ok());
-        let universe = number.filter(|&number| number < self.universes).and_then(UniverseId::new);
-        if universe.is_none() {
-            self.faults.field("universe", format!("must be an integer from 0 to {}", self.universes.saturating_sub(1)));
-        }
-        universe
-    }
-
-    fn channel(&mut self, name: &str) -> Option<Channel> {
-        let channel = self.object.get(name).and_then(channel);
-        if channel.is_none() {
-            self.faults.field(name, "must be an integer from 1 to 512");
-        }
-        channel
-    }
-
-    fn name(&mut self) -> Option<String> {
-        let name = self.object.string("name").filter(|name| (1..=TEXT_CHARS).contains(&name.chars().count()));
-        if name.is_none() {
-            self.faults.field("name", format!("must be a string of 1 to {TEXT_CHARS} characters"));
-        }
-        name
-    }
-
-    /// A time in milliseconds, when there is one.
-    fn duration(&mut self, name: &str) -> Option<Duration> {
-        let most = LONGEST_FADE.as_millis();
-        let ms = integer(self.object.get(name)?).and_then(|ms| u64::try_from(ms).ok());
-        let duration = ms.filter(|&ms| u128::from(ms) <= most).map(Duration::from_millis);
-        if duration.is_none() {
-            self.faults.field(name, format!("must be an integer from 0 to {most} (milliseconds)"));
-        }
-        duration
-    }
-
-    /// The levels of a patch; of a channel that stands there twice the last one counts.
-    fn levels(&mut self) -> Option<Levels> {
-        let items: Option<Vec<&RawValue>> = self.object.get("patch").and_then(|raw| serde_json::from_str(raw).ok());
-        let Some(items) = items.filter(|items| !items.is_empty()) else {
-            self.faults.field("patch", "must be a list of {\"ch\",\"val\"}, 1 to 64 channels");
-            return None;
-        };
-        let mut levels = Levels::new();
-        for (n, item) in items.into_iter().enumerate() {
-            let at = pointer("/patch", &n.to_string());
-            let Some((channel, level)) = self.level_of(item, &at) else { continue };
-            if let Some((_, before)) = levels.iter_mut().find(|(known, _)| *known == channel) {
-                *before = level;
-            } else if levels.len() < PATCH_CHANNELS {
-                levels.push((channel, level));
-            } else {
-                self.too_large = true;
-                self.faults.field("patch", format!("must have at most {PATCH_CHANNELS} different channels"));
-                return None;
-            }
-        }
-        Some(levels)
-    }
-
-    fn level_of(&mut self, item: &RawValue, at: &str) -> Option<(Channel, u8)> {
-        let Ok(item) = Object::parse(item.get().as_bytes()) else {
-            self.faults.add(at, "must be {\"ch\",\"val\"}");
-            return None;
-        };
-        let channel = item.get("ch").and_then(channel);
-        if channel.is_none() {
-            self.faults.add(pointer(at, "ch"), "must be an integer from 1 to 512");
-        }
-        let level = self.faults.level_at(&item, at, "val");
-        for (name, _) in item.entries().filter(|(name, _)| !["ch", "val"].contains(name)) {
-            self.faults.add(pointer(at, name), "is not a field of a patch");
-        }
-        Some((channel?, level?))
     }
 }
 
-fn channel(raw: &str) -> Option<Channel> {
-    integer(raw).and_then(|number| u16::try_from(number).ok()).and_then(Channel::new)
+/// The levels of a patch; of a channel that stands there twice the last one counts. One too many is the last.
+fn levels(body: &Object<'_>) -> Levels {
+    let items: Option<Vec<Object<'_>>> = body.get("patch").and_then(|raw| serde_json::from_str(raw).ok());
+    let mut levels = Levels::new();
+    for item in items.into_iter().flatten() {
+        let channel = item.number("ch").and_then(|number| u16::try_from(number).ok()).and_then(Channel::new);
+        let (Some(channel), Some(level)) = (channel, item.level("val")) else { continue };
+        match levels.iter_mut().find(|(known, _)| *known == channel) {
+            Some((_, before)) => *before = level,
+            None => levels.push((channel, level)),
+        }
+        if levels.len() > PATCH_CHANNELS {
+            break;
+        }
+    }
+    levels
 }
 
 #[cfg(test)]
@@ -479,7 +383,7 @@ mod tests {
             (
                 r#"{"type":"dmx.set","id":"","universe":64,"channel":0,"value":1.0,"src":"","ts":-1,"a":1}"#,
                 failed,
-                vec!["/id", "/src", "/ts", "/a", "/universe", "/channel", "/value"],
+                vec!["/id", "/src", "/ts", "/universe", "/channel", "/value", "/a"],
             ),
             (r#"{"type":"dmx.patch","id":"x","universe":0,"patch":[]}"#, failed, vec!["/patch"]),
             (

@@ -8,16 +8,10 @@ use super::super::schemas;
 use super::refusals::refusals;
 use crate::wire::ID_PATTERN;
 
-/// Schemas of what is taken and of what is given.
-pub(super) struct Generators {
-    pub(super) taken: SchemaGenerator,
-    pub(super) given: SchemaGenerator,
-}
-
-pub(super) fn operation(resource: &str, route: &Route, generators: &mut Generators) -> Value {
+pub(super) fn operation(resource: &str, route: &Route, generator: &mut SchemaGenerator) -> Value {
     let mut responses = refusals(route);
     for answer in std::iter::once(&route.gives).chain(&route.or_gives) {
-        responses.insert(answer.status.to_string(), response(route, answer, &mut generators.given));
+        responses.insert(answer.status.to_string(), response(route, answer, generator));
     }
     if route.etag == Etag::Cached {
         let says = "`If-None-Match` names the content that is there.";
@@ -34,7 +28,7 @@ pub(super) fn operation(resource: &str, route: &Route, generators: &mut Generato
         ("responses".to_owned(), responses.into()),
     ]);
     if let Some(takes) = route.takes {
-        let content = json!({"schema": (takes.shape)(&mut generators.taken), "example": example(takes.example)});
+        let content = json!({"schema": (takes.shape)(generator)});
         let body = json!({"required": !takes.optional, "content": {"application/json": content}});
         operation.insert("requestBody".to_owned(), body);
     }

@@ -36,7 +36,7 @@ pub(super) static ROWS: &[Route] = &[
         .refuses(PLACE),
     post("/projects/{id}/backups", "createBackup", &create)
         .says("Makes a backup of the active project, reads it back and verifies it.")
-        .may_take::<BackupOrder>(r#"{"label":"before the premiere"}"#)
+        .may_take::<BackupOrder>()
         .gives::<Version>(201, "It was verified.")
         .like(VERSION)
         .refuses(&[(409, "Another project is active, or another backup or restore is under way."), FAILS]),
@@ -70,7 +70,7 @@ pub(super) static ROWS: &[Route] = &[
              as a local version first.",
         )
         .query(&[DRY_RUN])
-        .takes::<RestoreOrder>(r#"{"versionId":"01JD0000000000000000000009"}"#)
+        .takes::<RestoreOrder>()
         .gives::<RestoreAnswer>(200, "It is in force; with `dryRun=1` what would change.")
         .like(r#"{"status":"ok"}"#)
         .refuses(&[

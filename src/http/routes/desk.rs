@@ -17,7 +17,7 @@ use super::{Etag, Query, Route, get, post, rgb};
 use crate::dmx::{Frame, State};
 use crate::intake::{self, Asked, Done, Sender};
 use crate::kit::clock;
-use crate::wire::{Ack, BlackoutOrder, DeskView, FadeView, MasterOrder, Reason, UnifiedCommand};
+use crate::wire::{Ack, BlackoutOrder, DeskView, FadeView, MasterOrder, Reason, Unified};
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
@@ -28,7 +28,7 @@ pub(super) static ROWS: &[Route] = &[
         .etag(Etag::Cached),
     post("/command", "sendCommand", &command)
         .says("Takes a unified command. 200 with the ack, also when it is refused.")
-        .takes::<UnifiedCommand>(r#"{"type":"dmx.set","id":"tour-1","universe":0,"channel":7,"value":255}"#)
+        .takes::<Unified>()
         .gives::<Ack>(200, "What became of it.")
         .like(r#"{"ack":"tour-1","accepted":true,"ts":1767225600000}"#),
     get("/desk", "getDesk", &read)
@@ -37,12 +37,12 @@ pub(super) static ROWS: &[Route] = &[
         .like(DESK),
     post("/master", "setMaster", &master)
         .says("Moves the grand master over all intensity channels.")
-        .takes::<MasterOrder>(r#"{"level":128}"#)
+        .takes::<MasterOrder>()
         .gives::<DeskView>(200, "The desk since.")
         .like(DESK),
     post("/blackout", "setBlackout", &blackout)
         .says("Takes all light away, or gives it back as it would be; at once or over `fadeMs`.")
-        .takes::<BlackoutOrder>(r#"{"on":true,"fadeMs":2000}"#)
+        .takes::<BlackoutOrder>()
         .gives::<DeskView>(200, "The desk since.")
         .like(DESK),
     get("/fades", "listFades", &fades).says("All fades that run.").gives::<Fades>(200, "Oldest first."),

@@ -22,7 +22,7 @@ use crate::backup::BackupError;
 use crate::kit::budget::{Budget, Kind, Share};
 use crate::kit::clock;
 use crate::library::{self, Expected, Tag};
-use crate::wire::{ImportMode, JsonScan, ListChanges, ShowBody, ShowFile};
+use crate::wire::{ImportMode, JsonScan, ListChanges, ShowFile};
 
 /// Asks what would change instead of changing it.
 pub(super) const DRY_RUN: Query =
@@ -38,7 +38,7 @@ const EDITED: usize = 3;
 pub(super) static ROWS: &[Route] = &[
     get("/export", "exportShow", &export)
         .says("The show of the active project, its scenes in it.")
-        .gives::<ShowBody>(200, "As a file; `ETag` names its content but for `exportedAt`.")
+        .gives::<ShowFile>(200, "As a file; `ETag` names its content but for `exportedAt`.")
         .etag(Etag::Cached)
         .refuses(&[
             (409, "The project's documents are damaged."),
@@ -59,7 +59,7 @@ pub(super) static ROWS: &[Route] = &[
             },
             DRY_RUN,
         ])
-        .takes::<ShowBody>(SHOW)
+        .takes::<ShowFile>()
         .gives::<Imported>(200, "What is stored, as /export gives it; with `dryRun=1` what would change.")
         .etag(Etag::Expected)
         .refuses(&[
@@ -68,10 +68,8 @@ pub(super) static ROWS: &[Route] = &[
         ]),
 ];
 
-const SHOW: &str = r#"{"version":"1.0","scenes":[{"id":"scene-warm","name":"Warm white","channelValues":{"1":255,"2":180,"3":90}}],"fixtures":[]}"#;
-
 /// Answer of `/import`.
-#[derive(Serialize, JsonSchema)]
+#[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "its variants are the schema of two answers that are made where they are known")]
 enum Imported {
@@ -80,12 +78,13 @@ enum Imported {
 }
 
 /// What an import has stored.
-#[derive(Serialize, JsonSchema)]
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it is a schema; the answer is made where it is known")]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Imported", description = "What is stored, as /export gives it.")]
 struct Stored {
     #[serde(flatten)]
-    show: Box<ShowBody>,
+    show: Box<ShowFile>,
     /// Why what the import took away could not be kept as a local version, while backups are off; else absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_kept: Option<String>,

@@ -14,7 +14,7 @@ use super::super::reply;
 use super::super::request::Request;
 use super::{Etag, Route, delete, get, post, put};
 use crate::library::{EditError, Tag, View};
-use crate::wire::{NewProject, Project, ProjectBody, ProjectEdit};
+use crate::wire::{NewProject, Project, ProjectEdit};
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
@@ -26,7 +26,7 @@ pub(super) static ROWS: &[Route] = &[
         .refuses(&[OFF]),
     post("/projects", "createProject", &create)
         .says("Makes a project, with `templateId` from another one's state, scenes and show. `If-Match` here and below names the list's content.")
-        .takes::<NewProject>(r#"{"name":"Summer party","venue":"Town hall"}"#)
+        .takes::<NewProject>()
         .gives::<Projects>(201, "All of them, the new one among them.")
         .like(LIST)
         .etag(Etag::Expected)
@@ -42,7 +42,7 @@ pub(super) static ROWS: &[Route] = &[
         .refuses(&[GONE]),
     put("/projects/{id}", "changeProject", &edit)
         .says("Changes the fields that are named and keeps the others. `If-Match` names the project's content or the list's.")
-        .takes::<ProjectBody>(r#"{"notes":"Doors open at 19:00"}"#)
+        .takes::<ProjectEdit>()
         .gives::<Project>(200, "The project.")
         .like(PROJECT)
         .etag(Etag::Expected)

@@ -26,7 +26,7 @@ pub(super) static ROWS: &[Route] = &[
         .like(r#"{"schema":"demo.rgb.state.v1","r":255,"g":80,"b":0,"seq":42,"updatedBy":"me","ts":1767225600000}"#),
     post("/rgb", "setLamp", &change)
         .says("Changes the colour of the lamp. Any content type is read as JSON, as the predecessor did.")
-        .takes::<RgbCommand>(r#"{"cmdId":"01JD0000000000000000000001","src":"me","r":255,"g":80,"b":0}"#)
+        .takes::<RgbCommand>()
         .gives::<Taken>(202, "The command was accepted, or its id was seen before.")
         .like(r#"{"status":"accepted","cmdId":"01JD0000000000000000000001","seq":43}"#)
         .refuses(&[(409, "`STALE`: by its `ts` it is older than what this client has changed since.")]),

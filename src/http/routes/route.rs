@@ -83,7 +83,6 @@ pub(in super::super) struct Query {
 #[derive(Clone, Copy)]
 pub(in super::super) struct Takes {
     pub(in super::super) shape: Shape,
-    pub(in super::super) example: &'static str,
     /// Whether it may be empty.
     pub(in super::super) optional: bool,
 }
@@ -178,14 +177,14 @@ impl Route {
         Self { query, ..self }
     }
 
-    /// A JSON body, and one that may be sent.
-    pub(super) const fn takes<T: JsonSchema>(self, example: &'static str) -> Self {
-        Self { takes: Some(Takes { shape: shape::<T>, example, optional: false }), ..self }
+    /// A JSON body.
+    pub(super) const fn takes<T: JsonSchema>(self) -> Self {
+        Self { takes: Some(Takes { shape: shape::<T>, optional: false }), ..self }
     }
 
     /// A JSON body that may be left out.
-    pub(super) const fn may_take<T: JsonSchema>(self, example: &'static str) -> Self {
-        Self { takes: Some(Takes { shape: shape::<T>, example, optional: true }), ..self }
+    pub(super) const fn may_take<T: JsonSchema>(self) -> Self {
+        Self { takes: Some(Takes { shape: shape::<T>, optional: true }), ..self }
     }
 
     /// Its answer: JSON.

@@ -16,7 +16,7 @@ use super::{Etag, Route, delete, get, patch, post, put, rgb};
 use crate::intake::Asked;
 use crate::kit::clock;
 use crate::library::{EditedScene, SceneError, View};
-use crate::wire::{DeskView, NewScene, NotEdited, RecallOrder, SceneBody, SceneEdit, SceneFields, scenes};
+use crate::wire::{DeskView, NewScene, NotEdited, RecallOrder, Scene, SceneEdit, SceneFields, scenes};
 
 const JSON: &str = "application/json";
 
@@ -24,44 +24,44 @@ const JSON: &str = "application/json";
 pub(super) static ROWS: &[Route] = &[
     get("/scenes", "listScenes", &list)
         .says("The scenes of the active project.")
-        .gives::<Vec<SceneBody>>(200, "All of them; `ETag` names the list's content.")
+        .gives::<Vec<Scene>>(200, "All of them; `ETag` names the list's content.")
         .like(LIST)
         .etag(Etag::Cached),
     put("/scenes", "replaceScenes", &replace)
         .says("Replaces the scenes of the active project: a list of at most 8 MiB. `If-Match` here and below names the list's content.")
-        .takes::<Vec<SceneBody>>(LIST)
-        .gives::<Vec<SceneBody>>(200, "What is stored.")
+        .takes::<Vec<Scene>>()
+        .gives::<Vec<Scene>>(200, "What is stored.")
         .like(LIST)
         .etag(Etag::Expected)
         .refuses(FULL),
     post("/scenes", "addScene", &add)
         .says("Adds a scene: without `channelValues` the light before master and blackout, fades at their ends.")
-        .takes::<NewScene>(r#"{"name":"Warm white","fadeMs":2000}"#)
-        .gives::<SceneBody>(201, "The scene; `ETag` is the list's.")
+        .takes::<NewScene>()
+        .gives::<Scene>(201, "The scene; `ETag` is the list's.")
         .like(SCENE)
         .etag(Etag::Expected)
         .refuses(FULL),
     patch("/scenes/{id}", "changeScene", &change)
         .says("Changes the fields that are named; `null` takes one away, `position` moves the scene in the list.")
-        .takes::<SceneFields>(r#"{"name":"Cold white","position":0}"#)
-        .gives::<SceneBody>(200, "The scene; `ETag` is the list's.")
+        .takes::<SceneFields>()
+        .gives::<Scene>(200, "The scene; `ETag` is the list's.")
         .like(SCENE)
         .etag(Etag::Expected)
         .refuses(FULL),
     delete("/scenes/{id}", "deleteScene", &remove)
         .says("Deletes a scene. The light stays as it is.")
-        .gives::<Vec<SceneBody>>(200, "Those that are left.")
+        .gives::<Vec<Scene>>(200, "Those that are left.")
         .etag(Etag::Expected)
         .refuses(DAMAGED),
     post("/scenes/{id}/capture", "captureScene", &capture)
         .says("Captures the light into a scene that is there, fades at their ends. Its name and the rest stay.")
-        .gives::<SceneBody>(200, "The scene; `ETag` is the list's.")
+        .gives::<Scene>(200, "The scene; `ETag` is the list's.")
         .like(SCENE)
         .etag(Etag::Expected)
         .refuses(FULL),
     post("/scenes/{id}/recall", "recallScene", &recall)
         .says("Makes a scene light, over `fadeMs` or the scene's own time.")
-        .may_take::<RecallOrder>(r#"{"fadeMs":2000}"#)
+        .may_take::<RecallOrder>()
         .gives::<DeskView>(200, "The desk since.")
         .like(desk::DESK)
         .refuses(&[(409, "Another project was selected meanwhile.")]),

@@ -14,7 +14,7 @@ const { compile } = strangers("json-schema-to-typescript");
 /** Of the app's types those that come over the wire, and what describes them. */
 const REST = {
   About: "About", BackupStatus: "Status", Client: "MqttClient", Device: "Device", ListChanges: "ListChanges", Port: "PortStatus", Project: "Project",
-  Projects: "Projects", Ready: "Ready", RestoreDryRun: "RestoreDryRun", Scene: "SceneBody", UsbDevice: "UsbDevice", Version: "Version",
+  Projects: "Projects", Ready: "Ready", RestoreDryRun: "RestoreDryRun", Scene: "Scene", UsbDevice: "UsbDevice", Version: "Version",
 };
 const MESSAGES = { AckMessage: "dmx.ack", Desk: "desk", UpdateMessage: "state.update" };
 

@@ -278,7 +278,7 @@ async fn what_is_wrong_with_a_scene_is_told_and_nothing_has_changed() {
         (Method::POST, "/scenes", json!({"name": "x", "channelValues": {"1": 256}}), "/channelValues/1"),
         (Method::POST, "/scenes", json!({"name": "x", "channelValues": [1]}), "/channelValues"),
         (Method::POST, "/scenes", json!({"name": "x", "tags": "x"}), "/tags"),
-        (Method::POST, "/scenes", json!({"name": "x", "universes": [64], "channelValues": values}), "/universes"),
+        (Method::POST, "/scenes", json!({"name": "x", "universes": [64], "channelValues": values}), "/universes/0"),
         (Method::POST, "/scenes", json!([]), ""),
         (Method::PATCH, "/scenes/A", json!({"id": "B"}), "/id"),
         (Method::PATCH, "/scenes/A", json!({"name": null}), "/name"),

@@ -154,7 +154,7 @@ async fn a_file_of_the_wrong_shape_says_where_and_changes_nothing() {
         (json!([scene, scene]), "/1/id"),
         (json!([with(&|s| s["name"] = json!(""))]), "/0/name"),
         (json!([with(&|s| s["timestamp"] = json!("now"))]), "/0/timestamp"),
-        (json!([with(&|s| s["tags"] = json!(["a", 1]))]), "/0/tags"),
+        (json!([with(&|s| s["tags"] = json!(["a", 1]))]), "/0/tags/1"),
         (json!([with(&|s| s["favorite"] = json!(1))]), "/0/favorite"),
         (json!([scene, 7]), "/1"),
     ];
