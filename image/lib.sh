@@ -11,7 +11,7 @@ cache=${DMX_IMAGE_CACHE:-${CARGO_TARGET_DIR:-$repository/target}/image-cache}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
 
-# Every time in the image is this one: the last commit's, so that the same commit makes the same image.
+# Every time in the image is the last commit's, so that the same commit makes the same image.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$repository" log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
 
@@ -23,12 +23,12 @@ fail() {
 	say "$*"
 	exit 1
 }
-# Anything from the standard input, as 12 characters: names what was made of it.
+# Standard input as 12 characters, to name what is made from it.
 key() { sha256sum | cut -c 1-12; }
 # The lines of a list in image/lists, without its comments.
 list() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$repository/image/lists/$1"; }
 
-# The Debian mirror: the one this machine uses itself, else mmdebstrap's default. A snapshot named here makes an old
+# The Debian mirror: the one that this machine uses, else mmdebstrap's default. A snapshot named here makes an old
 # image again.
 mirror=${DMX_IMAGE_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)}
 security_mirror=${DMX_IMAGE_SECURITY_MIRROR:-${mirror%/}-security}
@@ -42,7 +42,7 @@ sources_list() {
 	echo "deb $options $mirror $suite-backports $1"
 }
 
-# install_programs PROGRAM=PACKAGE…: installs the packages of those that are missing.
+# install_programs PROGRAM=PACKAGE…: installs the packages of missing programs.
 install_programs() {
 	local pair missing=()
 	for pair in "$@"; do

@@ -1,7 +1,7 @@
 //! Puts the tablet app into the program: every file of `src/pwa` that the app serves, as it is and compressed.
 //!
-//! A script of our own, for crates that embed folders miss a new file until something else changes, or compress only
-//! while they serve; brotli at its best takes seconds a megabyte, on a Pi many.
+//! A script of our own, since crates that embed folders miss a new file until something else changes, or compress only
+//! while they serve; brotli at its best takes seconds per megabyte, many on a Pi.
 
 #[path = "http/assets/kind.rs"]
 mod kind;
@@ -18,7 +18,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=src/pwa"); // the whole folder: files that come and go, too
+    println!("cargo::rerun-if-changed=src/pwa"); // the whole folder: files may be added and removed, too
     let root = fs::canonicalize("src/pwa")?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     let mut files = Vec::new();

@@ -185,7 +185,7 @@ impl Default for Mqtt {
     }
 }
 
-/// The heart.
+/// The engine.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Engine {
     /// Commands that may wait.

@@ -18,7 +18,7 @@ use crate::wire::scenes;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A heart and its library on a folder.
+/// An engine and its library on a folder.
 struct House {
     store: Store,
     engine: Engine,

@@ -13,28 +13,28 @@
 const char WIFI_NAME[] = "stage";
 const char WIFI_KEY[] = "change me";
 const char BROKER[] = "192.168.1.50";  // the appliance's address; why not dmx.local: README
-const char *USER = nullptr;            // only if the appliance asks for a login (mqtt.username)
+const char *USER = nullptr;            // only if the appliance requires a login (mqtt.username)
 const char *PASSWORD = nullptr;
-#define ID "button-1"   // one of its own for every device: two with the same name throw each other out
+# a different one for every device: two with the same name disconnect each other
 const uint8_t PIN = 4;  // D2 of a D1 mini; the button connects it to GND
 const uint8_t COLOURS[][3] = {{255, 140, 40}, {255, 0, 0}, {0, 0, 255}, {0, 0, 0}};
 
 const char CMD[] = "v1/demo/rgb/cmd", STATE[] = "v1/demo/rgb/state";
 const char PRESENCE[] = "v1/devices/" ID "/state";
 const char ONLINE[] = "{\"online\":true}", OFFLINE[] = "{\"online\":false}";
-const uint32_t DEBOUNCE_MS = 30, GIVE_UP_MS = 10000;  // light that comes much later than the press only surprises
+const uint32_t DEBOUNCE_MS = 30, GIVE_UP_MS = 10000;  // light long after the press would only surprise
 
 WiFiClient net;
 PubSubClient mqtt(net);
 
-// What the newest state said.
-bool known = false;  // there was one on this connection
+// The content of the newest state.
+bool known = false;  // one has come on this connection
 uint64_t seq = 0;    // grows with every change of the light
 uint64_t clockMs = 0;
-uint32_t clockAt = 0;  // millis() when that was the time
+uint32_t clockAt = 0;  // millis() at that time
 
-// The press that is under way. PubSubClient publishes at QoS 0 only, which may lose it. So it is sent again, under the same
-// id, until a state shows that the appliance has taken it; it takes an id only once.
+// The press under way. PubSubClient publishes at QoS 0 only, which may lose it. So it is sent again, under the same
+// id, until a state shows that the appliance has taken it; the appliance acts on an id only once.
 struct {
   bool underWay, sent, again;  // again: one more press came meanwhile
   char id[27];
@@ -47,7 +47,7 @@ uint32_t chance() {
   return random(32);  // both cores draw from hardware as long as nobody calls randomSeed()
 }
 
-// True once per press: the level counts when it has been the same for a while.
+// True once per press: a level counts once it has been stable for a while.
 bool pressed() {
   static bool down = false, last = false;
   static uint32_t since = 0;
@@ -82,7 +82,7 @@ void carryOn() {
   if (!known || !mqtt.connected()) return;
   if (!press.sent) {
     press.seqBefore = seq;
-    // No clock, no internet: the time is that of the appliance in the newest state, and what has gone by since.
+    // No clock, no internet: the time is the appliance's in the newest state, plus what has gone by since.
     ulid(press.id, clockMs + (millis() - clockAt), chance);
   } else if (millis() - press.lastSend < press.pause) {
     return;
@@ -115,13 +115,13 @@ void onMessage(char *, byte *payload, unsigned int length) {
   if (press.underWay && press.sent && ours && seq != press.seqBefore) end("done");
 }
 
-// Tries at most once per pause, and pauses twice as long after every failure, up to half a minute. The chance in it keeps
-// twenty devices from coming back in the same moment.
+// Tries at most once per pause, and doubles the pause after every failure, up to half a minute. Its random part keeps
+// twenty devices from coming back at the same moment.
 void stayConnected() {
   static uint32_t lastTry = 0, pause = 500, wait = 0;
   if (mqtt.connected() || WiFi.status() != WL_CONNECTED || millis() - lastTry < wait) return;
 
-  // PubSubClient uses a socket that is open already. By itself it would wait much longer for a broker that is gone.
+  // PubSubClient uses a socket that is open already. On its own it would wait much longer for a broker that is gone.
 #ifdef ESP32
   bool up = net.connect(BROKER, 1883, 1000);
 #else
@@ -148,7 +148,7 @@ void setup() {
 
   WiFi.persistent(false);  // the name and key are in the sketch: do not write them to flash at each start
   WiFi.mode(WIFI_STA);
-  WiFi.begin(WIFI_NAME, WIFI_KEY);  // comes back by itself when the network was away
+  WiFi.begin(WIFI_NAME, WIFI_KEY);  // comes back by itself after the network was away
 
   mqtt.setServer(BROKER, 1883);
   mqtt.setCallback(onMessage);

@@ -13,9 +13,9 @@ const uint8_t PINS[] = {14, 12, 13};  // red, green, blue: D5, D6, D7
 const char WIFI_NAME[] = "stage";
 const char WIFI_KEY[] = "change me";
 const char BROKER[] = "192.168.1.50";  // the appliance's address; why not dmx.local: README
-const char *USER = nullptr;            // only if the appliance asks for a login (mqtt.username)
+const char *USER = nullptr;            // only if the appliance requires a login (mqtt.username)
 const char *PASSWORD = nullptr;
-#define ID "lamp-1"  // one of its own for every device: two with the same name throw each other out
+# a different one for every device: two with the same name disconnect each other
 
 const char STATE[] = "v1/demo/rgb/state";
 const char PRESENCE[] = "v1/devices/" ID "/state";
@@ -37,13 +37,13 @@ void onMessage(char *, byte *payload, unsigned int length) {
   for (int i = 0; i < 3; i++) analogWrite(PINS[i], constrain(levels[i], 0, 255));
 }
 
-// Tries at most once per pause, and pauses twice as long after every failure, up to half a minute. The chance in it keeps
-// twenty lamps from coming back in the same moment. PWM runs by itself meanwhile: the lamp keeps its light.
+// Tries at most once per pause, and doubles the pause after every failure, up to half a minute. Its random part keeps
+// twenty lamps from coming back at the same moment. PWM goes on by itself meanwhile: the lamp keeps its light.
 void stayConnected() {
   static uint32_t lastTry = 0, pause = 500, wait = 0;
   if (mqtt.connected() || WiFi.status() != WL_CONNECTED || millis() - lastTry < wait) return;
 
-  // PubSubClient uses a socket that is open already. By itself it would wait much longer for a broker that is gone.
+  // PubSubClient uses a socket that is open already. On its own it would wait much longer for a broker that is gone.
 #ifdef ESP32
   bool up = net.connect(BROKER, 1883, 1000);
 #else
@@ -80,7 +80,7 @@ void setup() {
 #else
   WiFi.setSleepMode(WIFI_NONE_SLEEP);
 #endif
-  WiFi.begin(WIFI_NAME, WIFI_KEY);  // comes back by itself when the network was away
+  WiFi.begin(WIFI_NAME, WIFI_KEY);  // comes back by itself after the network was away
 
   mqtt.setServer(BROKER, 1883);
   mqtt.setCallback(onMessage);

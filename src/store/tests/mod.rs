@@ -34,7 +34,7 @@ impl Bench {
         self.open_after(BOOT)
     }
 
-    /// Opens with a fresh board of troubles, waiting for the threads of the store before it.
+    /// Opens with a fresh board, waiting for the threads of the store before it.
     fn open_after(&mut self, boot: &str) -> Opened {
         self.health = Health::default();
         open(self.path(), &self.health, boot)
