@@ -1,4 +1,5 @@
-//! The house as ARCHITECTURE draws it: imports point downwards only, and edges never import each other.
+//! The house as ARCHITECTURE draws it: imports point downwards only, edges never import each other, and no files import
+//! one another in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -115,4 +116,164 @@ fn the_reader_of_imports_sees_them_all() {
                 fn f() -> crate::metrics::Http {}";
     let rooms: Vec<_> = named(text).into_iter().collect();
     assert_eq!(rooms, ["dmx", "engine", "kit", "metrics", "store"]);
+}
+
+/// A module by its path, `["store", "open"]`.
+type Module = Vec<String>;
+
+/// What a `use` brings: the path, what it is called here, and whether others may take it from here.
+type Use = (Vec<String>, String, bool);
+
+/// Every module of src with its text.
+fn modules() -> BTreeMap<Module, String> {
+    let mut all = Vec::new();
+    files(&src(), &mut all);
+    let read = |file: PathBuf| {
+        let path = file.strip_prefix(src()).unwrap().with_extension("");
+        let mut module: Module = path.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+        if ["mod", "lib"].contains(&module.last().unwrap().as_str()) {
+            module.pop();
+        }
+        (module, fs::read_to_string(file).unwrap())
+    };
+    all.into_iter()
+        .map(read)
+        .filter(|(module, _)| !["main", "build"].map(|name| vec![name.to_owned()]).contains(module))
+        .collect()
+}
+
+/// What `use` brings into a text, its tests left out.
+fn uses(text: &str) -> Vec<Use> {
+    let code = text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
+    let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let mut found = Vec::new();
+    for statement in code.split(';') {
+        let Some((before, tree)) = statement.rsplit_once("use ") else { continue };
+        let (before, visibility) = before.rsplit_once('\n').unwrap_or(("", before));
+        let visibility = visibility.trim();
+        if (visibility.is_empty() || visibility.starts_with("pub")) && !before.ends_with("#[cfg(test)]") {
+            let mut paths = Vec::new();
+            spread(tree, &[], &mut paths);
+            found.extend(paths.into_iter().map(|(path, name)| (path, name, !visibility.is_empty())));
+        }
+    }
+    found
+}
+
+/// The paths of a tree in braces, with the name that each brings.
+fn spread(tree: &str, above: &[String], paths: &mut Vec<(Vec<String>, String)>) {
+    let (path, group) = tree.split_once('{').map_or((tree, None), |(path, group)| (path, Some(group)));
+    let (path, renamed) =
+        path.split_once(" as ").map_or((path, None), |(path, name)| (path, Some(name.trim().to_owned())));
+    let steps = path.split("::").map(str::trim).filter(|step| !step.is_empty() && *step != "*").map(str::to_owned);
+    let mut path: Vec<_> = above.iter().cloned().chain(steps).collect();
+    let Some(group) = group else {
+        path.pop_if(|last| last == "self");
+        let name = renamed.or_else(|| path.last().cloned()).unwrap_or_default();
+        return paths.push((path, name));
+    };
+    let (mut depth, mut begins) = (0, 0);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            ',' | '}' if depth == 0 => {
+                if !group[begins..at].trim().is_empty() {
+                    spread(&group[begins..at], &path, paths);
+                }
+                begins = at + 1;
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+}
+
+/// A path from the crate's root; `None` when it leads out of the crate.
+fn absolute(module: &[String], path: &[String], all: &BTreeMap<Module, Vec<Use>>) -> Option<Vec<String>> {
+    let (first, rest) = path.split_first()?;
+    match first.as_str() {
+        "crate" => Some(rest.to_vec()),
+        "self" => Some([module, rest].concat()),
+        "super" => {
+            let above = &module[..module.len().checked_sub(1)?];
+            if rest.first().is_some_and(|step| step == "super") {
+                absolute(above, rest, all)
+            } else {
+                Some([above, rest].concat())
+            }
+        }
+        _ => Some([module, path].concat()).filter(|path| all.contains_key(&path[..=module.len()])),
+    }
+}
+
+/// The module that an absolute path ends in, past what doors hand on.
+fn owner(path: &[String], all: &BTreeMap<Module, Vec<Use>>) -> Option<Module> {
+    let depth = (0..=path.len()).rev().find(|depth| all.contains_key(&path[..*depth]))?;
+    let (module, rest) = path.split_at(depth);
+    let handed_on = rest.first().and_then(|name| {
+        let (to, ..) = all[module].iter().find(|(_, called, public)| *public && called == name)?;
+        absolute(module, to, all)
+    });
+    match handed_on {
+        Some(to) => owner(&[&to, &rest[1..]].concat(), all),
+        None => Some(module.to_vec()),
+    }
+}
+
+/// Groups of files that all import one another, directly or by others: by `use`, which names what a file is built on.
+fn circles(texts: &BTreeMap<Module, String>) -> BTreeSet<BTreeSet<String>> {
+    let is_test = |module: &Module| {
+        (0..module.len()).any(|depth| {
+            let (door, name) = (&module[..depth], &module[depth]);
+            texts.get(door).is_some_and(|text| text.contains(&format!("#[cfg(test)]\nmod {name};")))
+        })
+    };
+    let all: BTreeMap<_, _> = texts
+        .iter()
+        .filter(|(module, _)| !is_test(module))
+        .map(|(module, text)| (module.clone(), uses(text)))
+        .collect();
+    let imported = |module: &Module| -> BTreeSet<Module> {
+        let own = all[module].iter().filter(|(.., public)| !public);
+        own.filter_map(|(path, ..)| owner(&absolute(module, path, &all)?, &all)).filter(|to| to != module).collect()
+    };
+    let edges: BTreeMap<_, _> = all.keys().map(|module| (module, imported(module))).collect();
+    let reached = |from: &Module| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+        while let Some(module) = next.pop() {
+            next.extend(edges.get(module).into_iter().flatten().filter(|to| seen.insert((*to).clone())));
+        }
+        seen
+    };
+    let reach: BTreeMap<_, _> = edges.keys().map(|module| (*module, reached(module))).collect();
+    let own = |module: &&Module| reach[*module].contains(*module);
+    let circle = |module: &Module| {
+        reach[module]
+            .iter()
+            .filter(|other| reach.get(other).is_some_and(|back| back.contains(module)))
+            .map(|other| other.join("/"))
+            .collect()
+    };
+    edges.keys().copied().filter(own).map(circle).collect()
+}
+
+#[test]
+fn no_file_imports_one_that_imports_it() {
+    assert_eq!(circles(&modules()), BTreeSet::new());
+}
+
+#[test]
+fn a_circle_is_seen_through_what_a_door_hands_on() {
+    let house = [
+        ("", "mod a;\nmod b;"),
+        ("a", "mod x;\n#[cfg(test)]\nmod y;\npub use x::{self, Thing as Other};\nuse crate::b::B;"),
+        ("a x", "use crate::b::{\n    inner::Deep,\n    B,\n};"),
+        ("a y", "use super::x::Thing;"),
+        ("b", "pub(crate) mod inner;\npub use inner::Deep;\nuse std::fmt;"),
+        ("b inner", "use super::super::a::Other; // use crate::a::y;"),
+    ];
+    let module = |path: &str| path.split_whitespace().map(str::to_owned).collect::<Module>();
+    let all: BTreeMap<_, _> = house.into_iter().map(|(path, text)| (module(path), text.to_owned())).collect();
+    let expected = BTreeSet::from([["a/x", "b/inner"].map(str::to_owned).into()]);
+    assert_eq!(circles(&all), expected);
 }
