@@ -1,10 +1,13 @@
 //! The wiring: everything is built in order and closed in reverse.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::net::TcpListener;
 
 use super::error::AppError;
 use super::memory::{Memory, late};
@@ -13,9 +16,10 @@ use super::{addresses, banner, mdns};
 use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
 use crate::config::{Config, Loaded};
+use crate::engine::Feed;
 use crate::http::{self, Devices, NotOpened, Ports, SettingsFile, UsbOutput};
 use crate::input::{self, Input};
-use crate::intake::{self, Intake};
+use crate::intake::{Intake, IntakeDeps};
 use crate::kit::budget::{self, Budget};
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
@@ -73,21 +77,75 @@ pub(super) async fn run(loaded: Loaded, metrics: Metrics, setup_report: Option<&
     }
 }
 
+/// The sockets that listen.
+struct Doors {
+    web: Vec<http::Listener>,
+    web_at: SocketAddr,
+    mqtt: TcpListener,
+    mqtt_at: SocketAddr,
+    /// All of them, by name.
+    listening: Vec<(&'static str, SocketAddr)>,
+}
+
+impl Doors {
+    fn open(config: &Config, health: &Health) -> Result<Self, AppError> {
+        let unknown = |source| AppError::System { doing: "asking for a door's port", source };
+        let (web, mqtt) = (http::bind(&config.http)?, broker::bind(&config.mqtt)?);
+        let web_at = web.local_addr().map_err(unknown)?;
+        let mqtt_at = mqtt.local_addr().map_err(unknown)?;
+        let (mut web, mut listening) = (vec![web], vec![("http", web_at), ("mqtt", mqtt_at)]);
+        if let Some(also) = http::bind_also(&config.http, health) {
+            listening.push(("http_also", also.local_addr().map_err(unknown)?));
+            web.push(also);
+        }
+        Ok(Self { web, web_at, mqtt, mqtt_at, listening })
+    }
+}
+
+/// What the light goes to, and comes from.
+fn ports(config: &Config, feed: &Feed, intake: &Intake, health: &Health, metrics: &Metrics) -> (Outputs, Input) {
+    let (feed, health) = (feed.clone(), health.clone());
+    let input = input::InputDeps {
+        settings: config.input.clone(),
+        usb_port: if config.usb_runs() { config.usb.port.clone() } else { String::new() },
+        intake: intake.clone(),
+        feed: feed.clone(),
+        health: health.clone(),
+        metrics: metrics.input.clone(),
+    };
+    let outputs = output::OutputDeps { config, feed, health, metrics: metrics.clone() };
+    (output::start(outputs), input::start(input))
+}
+
+/// Tells the log and whoever started the program where it listens.
+fn announce(listening: &[(&'static str, SocketAddr)], data_dir: &Path) {
+    for (door, address) in listening {
+        tracing::info!(door, %address, "listening");
+    }
+    banner::show(listening, data_dir);
+}
+
+/// Asks what this machine is called, as the web may.
+fn naming(name: mdns::Name) -> Arc<dyn Fn() -> http::Naming + Send + Sync> {
+    Arc::new(move || {
+        let name = name.clone();
+        Box::pin(async move { name.now(addresses::own()).await })
+    })
+}
+
 impl House {
     async fn open(loaded: Loaded, metrics: Metrics, setup_report: Option<&Path>) -> Result<Self, AppError> {
         let Loaded { config, file, .. } = loaded;
         let Config { http: web, mqtt, storage, auth, .. } = config.clone();
-        // Ports first: a port in use is the commonest fault, and must not touch the data.
-        let web_listener = http::bind(&web)?;
-        let mqtt_listener = broker::bind(&mqtt)?;
         let health = Health::default();
+        // First: a port in use is the commonest fault, and must not touch the data.
+        let doors = Doors::open(&config, &health)?;
         let settings_file = match setup_report.is_some_and(|path| setup::read_out(path, &health)) {
             true => SettingsFile::OnCard,
             false => SettingsFile::Here(file),
         };
         let memory = config.limits.memory.map_or_else(budget::default_memory, |size| size.0);
         let budget = Budget::new(memory, config.limits.per_address, health.clone(), metrics.memory.clone());
-        let also_listener = http::bind_also(&web, &health);
         let (memory, library) = Memory::open(&config, &health, &metrics).await?;
         let (engine, store) = (&memory.engine, &memory.store);
         let backups = backup::start(backup::BackupDeps {
@@ -97,46 +155,22 @@ impl House {
             health: health.clone(),
             metrics: metrics.backup.clone(),
         })?;
-        let deps =
-            intake::IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library: library.clone() };
+        let deps = IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library: library.clone() };
         let mut scheduler = Tasks::default();
         let intake = Intake::new(deps, &mut scheduler);
-        let unknown = |source| AppError::System { doing: "asking for a door's port", source };
-        let web_door = web_listener.local_addr().map_err(unknown)?;
-        let mqtt_door = mqtt_listener.local_addr().map_err(unknown)?;
-        let mut listening = vec![("http", web_door), ("mqtt", mqtt_door)];
-        if let Some(listener) = &also_listener {
-            listening.push(("http_also", listener.local_addr().map_err(unknown)?));
-        }
-        let broker = broker::start(
-            mqtt_listener,
-            broker::BrokerDeps {
-                settings: mqtt,
-                intake: intake.clone(),
-                feed: engine.feed.clone(),
-                store: store.clone(),
-                budget: budget.clone(),
-                health: health.clone(),
-                metrics: metrics.clone(),
-            },
-        );
-        let broker = broker.await?;
-        let outputs = output::start(output::OutputDeps {
-            config: &config,
-            feed: engine.feed.clone(),
-            health: health.clone(),
-            metrics: metrics.clone(),
-        });
-        let input = input::start(input::InputDeps {
-            settings: config.input.clone(),
-            usb_port: if config.usb_runs() { config.usb.port.clone() } else { String::new() },
+        let deps = broker::BrokerDeps {
+            settings: mqtt,
             intake: intake.clone(),
             feed: engine.feed.clone(),
+            store: store.clone(),
+            budget: budget.clone(),
             health: health.clone(),
-            metrics: metrics.input.clone(),
-        });
+            metrics: metrics.clone(),
+        };
+        let broker = broker::start(doors.mqtt, deps).await?;
+        let (outputs, input) = ports(&config, &engine.feed, &intake, &health, &metrics);
         let (web_stop, stop) = stop::channel();
-        let name = mdns::Name::default();
+        let (web_at, mqtt_at) = (doors.web_at, doors.mqtt_at);
         let deps = http::HttpDeps {
             settings: web,
             auth,
@@ -152,21 +186,12 @@ impl House {
             library,
             backups: backups.handle.clone(),
             settings_file,
-            addresses: Arc::new(move || addresses::for_others(web_door, mqtt_door, &addresses::own())),
-            name: Arc::new(move || {
-                let name = name.clone();
-                Box::pin(async move { name.now(addresses::own()).await })
-            }),
+            addresses: Arc::new(move || addresses::for_others(web_at, mqtt_at, &addresses::own())),
+            name: naming(mdns::Name::default()),
         };
         let mut tasks = Tasks::default();
-        tasks.spawn(
-            "the web server",
-            http::serve([web_listener].into_iter().chain(also_listener).collect(), deps, stop),
-        );
-        for (door, address) in &listening {
-            tracing::info!(door, %address, "listening");
-        }
-        banner::show(&listening, &storage.data_dir);
+        tasks.spawn("the web server", http::serve(doors.web, deps, stop));
+        announce(&doors.listening, &storage.data_dir);
         Ok(Self { memory, broker, outputs, input, backups, intake, scheduler, web: tasks, web_stop })
     }
 
