@@ -15,7 +15,7 @@ const char WIFI_KEY[] = "change me";
 const char BROKER[] = "192.168.1.50";  // the appliance's address; why not dmx.local: README
 const char *USER = nullptr;            // only if the appliance requires a login (mqtt.username)
 const char *PASSWORD = nullptr;
-# a different one for every device: two with the same name disconnect each other
+#define ID "button-1"   // a different one for every device: two with the same name disconnect each other
 const uint8_t PIN = 4;  // D2 of a D1 mini; the button connects it to GND
 const uint8_t COLOURS[][3] = {{255, 140, 40}, {255, 0, 0}, {0, 0, 255}, {0, 0, 0}};
 

@@ -15,7 +15,7 @@ const char WIFI_KEY[] = "change me";
 const char BROKER[] = "192.168.1.50";  // the appliance's address; why not dmx.local: README
 const char *USER = nullptr;            // only if the appliance requires a login (mqtt.username)
 const char *PASSWORD = nullptr;
-# a different one for every device: two with the same name disconnect each other
+#define ID "lamp-1"  // a different one for every device: two with the same name disconnect each other
 
 const char STATE[] = "v1/demo/rgb/state";
 const char PRESENCE[] = "v1/devices/" ID "/state";
