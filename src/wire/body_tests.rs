@@ -1,5 +1,5 @@
-//! Every body against its schema: what the reader accepts the schema accepts, and the other way. The bodies are made of the
-//! tables; what a schema cannot say is written beside each table, and is not made here.
+//! Every body against its schema: the reader and the schema accept the same. The bodies are made from the tables; anything
+//! that a schema cannot say is documented beside each table, and is not generated here.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -21,7 +21,7 @@ use crate::dmx::State;
 
 type Reader = fn(&[u8]) -> bool;
 
-/// Every body and what reads it.
+/// Every body and its reader.
 fn bodies() -> Vec<(&'static Body, Reader)> {
     let unified: Reader = |body| Unified::from_json(body, &"rest".parse().unwrap(), 64).is_ok();
     let mut all: Vec<(&'static Body, Reader)> = vec![
@@ -50,7 +50,7 @@ fn validator(body: &Body) -> jsonschema::Validator {
     jsonschema::draft202012::new(&schema.to_value()).unwrap()
 }
 
-/// Values of a kind, and such as are nearly of it.
+/// Values of a kind, and values that are nearly of it.
 fn of(kind: Kind) -> BoxedStrategy<Value> {
     match kind {
         Kind::Any => anything(),
@@ -92,7 +92,7 @@ fn of(kind: Kind) -> BoxedStrategy<Value> {
             let entries = prop::collection::btree_map("[0-9a-z/]{0,5}", of(*kind), 0..4);
             entries.prop_map(|all| all.into_iter().collect::<Map<_, _>>().into()).boxed()
         }
-        // Two scenes of a list that have one id are what a schema cannot say: of one body there is one.
+        // a schema cannot say that two scenes of a list must not share an id
         Kind::Body(body, _) => of_body(body),
     }
 }
@@ -101,7 +101,7 @@ fn number(n: i128) -> Option<Value> {
     i64::try_from(n).map(Value::from).ok().or_else(|| u64::try_from(n).map(Value::from).ok())
 }
 
-/// A text of so many characters that begins with these.
+/// A text of this many characters that begins with these.
 fn text(some: Vec<char>, chars: usize) -> Value {
     some.into_iter().chain(std::iter::repeat('é')).take(chars).collect::<String>().into()
 }
@@ -110,7 +110,7 @@ fn anything() -> BoxedStrategy<Value> {
     prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
-        (-300i64..300).prop_map(|n| Value::from(n as f64 + 0.5)), // with a fraction: no integer to anybody
+        (-300i64..300).prop_map(|n| Value::from(n as f64 + 0.5)), // with a fraction: not an integer to anybody
         "[0-9]{0,3}".prop_map(Value::from),
         Just(json!([1])),
         Just(json!({})),
@@ -118,7 +118,7 @@ fn anything() -> BoxedStrategy<Value> {
     .boxed()
 }
 
-/// Mostly right values, so that both verdicts are common.
+/// Mostly valid values, so that both verdicts are common.
 fn of_field(field: Field, fields: usize) -> BoxedStrategy<Option<Value>> {
     let right = u32::try_from(fields * 8).unwrap();
     let absent = if field.need == Need::Required { 1 } else { right / 2 };
@@ -140,7 +140,7 @@ fn of_body(body: &'static Body) -> BoxedStrategy<Value> {
     value.boxed()
 }
 
-/// What its schema cannot say of a body of fields of a scene: `id` is the one of the address.
+/// What the schema of a scene's fields cannot say: `id` is the one in the address.
 fn is_beyond_schema(body: &Body, value: &Value) -> bool {
     let of_another = |id: &Value| id.is_string() && id != "a";
     let scenes = value["scenes"].as_array().map_or(&[][..], Vec::as_slice);

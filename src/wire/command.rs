@@ -5,7 +5,7 @@ use super::object::{CMD_SCHEMA, Object};
 use super::{Faults, Reason, Refusal, Unified};
 use crate::dmx::{Command, CommandId, Patch, Rgb};
 
-/// Reads a `demo.rgb.cmd.v1` body (MQTT, REST): the command, and when it was sent by the client's clock (Unix milliseconds).
+/// Reads a `demo.rgb.cmd.v1` body (MQTT, REST): the command, and when the client's clock says it was sent (Unix milliseconds).
 ///
 /// # Errors
 /// Every fault of the body; nothing else happens.
@@ -13,7 +13,7 @@ pub fn lamp_command(body: &[u8]) -> Result<(Command, Option<u64>), Refusal> {
     read(&Object::from_client(body)?, &LAMP)
 }
 
-/// Reads a WebSocket `set` message: the same fields with `"type":"set"` in the place of `schema`.
+/// Reads a WebSocket `set` message: the same fields, with `"type":"set"` in place of `schema`.
 ///
 /// # Errors
 /// Every fault of the message; nothing else happens.
@@ -33,7 +33,7 @@ pub(super) const LAMP: Body = Body {
     fields: &[
         Field::new("schema", Kind::Words(&[CMD_SCHEMA]), "Filled in when absent.").optional(),
         CMD_ID,
-        SRC.says("Who asks. `ui` and `ui-…` are drags: the oldest is dropped when the queue is full."),
+        SRC.says("Who sends it. `ui` and `ui-…` are drags: the oldest is dropped when the queue is full."),
         R,
         G,
         B,

@@ -17,9 +17,9 @@ pub struct MasterOrder {
 /// A body of `POST /blackout` and of the topic `…/blackout/cmd`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlackoutOrder {
-    /// Dark.
+    /// Whether to go dark.
     pub on: bool,
-    /// The time it takes, milliseconds; absent: at once.
+    /// How long it takes, milliseconds; absent: at once.
     pub fade_ms: Option<u64>,
     /// The client's clock, Unix milliseconds.
     pub ts: Option<u64>,
@@ -27,7 +27,7 @@ pub struct BlackoutOrder {
 
 described!(MasterOrder: MASTER, BlackoutOrder: BLACKOUT);
 
-/// The `type` of a WebSocket message stands beside the fields.
+/// A WebSocket message has its `type` beside the fields.
 const TYPE: Field = Field::new("type", Kind::Any, "Which message it is on a WebSocket; not read here.").optional();
 
 pub(super) const MASTER: Body = Body {
@@ -40,10 +40,10 @@ pub(super) const MASTER: Body = Body {
 
 pub(super) const BLACKOUT: Body = Body {
     title: "BlackoutOrder",
-    says: "Takes all light away, or gives it back.",
+    says: "Takes all light away, or brings it back.",
     fields: &[
         Field::new("on", Kind::Flag, "Dark."),
-        Field::new("fadeMs", FADE_MS, "The time it takes, milliseconds; absent: at once.").nullable(),
+        Field::new("fadeMs", FADE_MS, "How long it takes, milliseconds; absent: at once.").nullable(),
         CLOCK,
         TYPE,
     ],
@@ -73,7 +73,7 @@ impl BlackoutOrder {
         Ok(Self { on, fade_ms: body.number("fadeMs"), ts: body.number("ts") })
     }
 
-    /// The time it takes.
+    /// How long it takes.
     #[must_use]
     pub fn over(self) -> Duration {
         Duration::from_millis(self.fade_ms.unwrap_or_default())

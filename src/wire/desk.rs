@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::dmx::{Fade, KeptDesk, State};
 
-/// Fades that a [`DeskView`] lists: each change of one tells all of them to every client.
+/// Fades that a [`DeskView`] lists: whenever one changes, every client gets them all.
 const FADES_SHOWN: usize = 64;
 
 /// The desk as clients see it.
@@ -25,19 +25,19 @@ pub struct DeskView {
 /// A running fade as clients see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(title = "Fade", description = "A fade that runs.")]
+#[schemars(title = "Fade", description = "A running fade.")]
 pub struct FadeView {
-    /// Id of the command that asked for it.
+    /// Id of the command behind it.
     pub id: String,
-    /// Who asked.
+    /// Who sent it.
     pub src: String,
     /// The universes in which it moves channels.
     pub universes: Vec<u8>,
-    /// Channels it still moves: one that is commanded elsewhere leaves it.
+    /// Channels that it still moves: one that is commanded elsewhere leaves it.
     pub channels: usize,
     /// The server's clock when it began, Unix milliseconds.
     pub started_at: u64,
-    /// Its time.
+    /// How long it takes.
     pub duration_ms: u64,
     /// Its curve.
     #[schemars(schema_with = "super::easing::easing", description = super::easing::SAYS)]

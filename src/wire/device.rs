@@ -3,21 +3,21 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// A device: whoever has a topic `v1/devices/<id>/state`.
+/// A device: any client with a topic `v1/devices/<id>/state`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(title = "Device", description = "A device: whoever has a topic v1/devices/<id>/state.")]
+#[schemars(title = "Device", description = "A device: any client with a topic v1/devices/<id>/state.")]
 pub struct Device {
-    /// What stands in its topic.
+    /// Its id in that topic.
     pub id: String,
     /// What the retained message on its topic says; without one, whether its client is connected.
     pub online: bool,
-    /// When `online` last changed, Unix milliseconds; the start of dmxd for what the last run left.
+    /// When `online` last changed, Unix milliseconds; for what the last run left, the start of dmxd.
     pub since: u64,
-    /// Its address when it was last seen in this run.
+    /// Its address when last seen in this run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-    /// The client that last published on its topic, or named it as its will's until somebody publishes there.
+    /// The client that last published on its topic or, until one has, that named it as its will's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
 }
@@ -41,7 +41,7 @@ pub struct MqttClient {
     pub last_seen: u64,
     /// Messages it published in the last second.
     pub messages_in: f64,
-    /// Messages it was sent in the last second.
+    /// Messages sent to it in the last second.
     pub messages_out: f64,
     /// Its commands that were answered on the rejected topic since the start.
     pub rejected: u64,
@@ -70,6 +70,6 @@ pub struct Disconnect {
 pub struct Presence {
     /// By id.
     pub devices: Vec<Device>,
-    /// By id: all that are connected, those that stand for a device, and the last 100 others that have gone.
+    /// By id: connected clients, those that stand for a device, and the last 100 others that have left.
     pub clients: Vec<MqttClient>,
 }

@@ -1,34 +1,34 @@
-//! Reading documents that people edit: every fault is named with the place where it is; what is not known is kept.
+//! Reading documents that people edit: every fault is reported with its place, and unknown fields are kept.
 
 use serde_json::{Map, Value};
 
 use super::refusal::{Reason, Refusal};
 
-/// Other texts have at most so many.
+/// Most characters of other texts.
 pub(super) const TEXT_CHARS: usize = 2000;
 
-/// How deep a list of scenes, any other document and a snapshot may be: each stands inside of the next one, and
+/// How deep a list of scenes, any other document and a snapshot may be: each fits inside the next one, and
 /// `serde_json` reads 128 levels.
 pub(super) const SCENES_DEPTH: usize = 90;
 const DEPTH: usize = 100;
 pub(super) const SNAPSHOT_DEPTH: usize = 110;
 
-/// What could not be kept.
+/// Something that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Which one, for people: `scene "Opening", description`.
+    /// Which item, for people: `scene "Opening", description`.
     pub item: String,
-    /// What would have been right.
+    /// What would have been valid.
     pub why: String,
 }
 
-/// A text without the byte order mark that Windows' editors put at its start (RFC 8259, 8.1: a reader may skip it).
+/// The text without the byte order mark of Windows' editors (RFC 8259, 8.1: a reader may skip it).
 #[must_use]
 pub fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
-/// A body that is no JSON at all.
+/// A body that is not JSON.
 pub(super) fn not_json(body: &[u8], error: &serde_json::Error) -> Refusal {
     let empty = without_mark(body).iter().all(u8::is_ascii_whitespace);
     let wrong = if empty { "the body is empty".to_owned() } else { format!("not JSON: {error}") };
@@ -44,7 +44,7 @@ pub(super) fn value(body: &[u8], most: usize) -> Result<Value, Refusal> {
     Ok(value)
 }
 
-/// Levels of a value; the reader has bounded it at 128.
+/// Depth of a value; the reader limits it to 128.
 fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
@@ -58,7 +58,7 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     object_within(body, DEPTH)
 }
 
-/// A JSON object of so many levels at the most.
+/// A JSON object of at most this depth.
 pub(super) fn object_within(body: &[u8], most: usize) -> Result<Map<String, Value>, Refusal> {
     match value(body, most)? {
         Value::Object(fields) => Ok(fields),

@@ -8,7 +8,7 @@ use crate::dmx::Easing;
 /// A curve's word.
 pub(super) const KIND: Kind = Kind::Words(&WORDS);
 
-/// What each does.
+/// What each curve does.
 pub(super) const SAYS: &str = "The curve; `linear` (the one of a command without): evenly; `s_curve`: gently at both ends, t²(3−2t); \
                                `expo`: late, 2^(10(t−1)), 0 at t = 0.";
 
@@ -17,7 +17,7 @@ const WORDS: [&str; 3] = {
     [linear, s_curve, expo]
 };
 
-/// The schema of a running fade's.
+/// The curve in the schema of a running fade.
 pub(super) fn easing(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": WORDS, "description": SAYS})
 }

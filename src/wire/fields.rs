@@ -1,7 +1,7 @@
-//! Bodies that clients write, as tables of their fields: what reads a body and what describes it are the same rows.
+//! Bodies that clients write, as tables of their fields: the same rows read a body and describe it.
 //!
-//! What JSON Schema cannot say, and the reader refuses: an integer that is written with a fraction or an exponent (1.0, 1e2),
-//! a key that stands twice. What further bodies refuse stands beside their table.
+//! The reader also refuses what JSON Schema cannot say: an integer written with a fraction or an exponent (1.0, 1e2), and a key
+//! that stands twice. Whatever else a body refuses is documented beside its table.
 
 use std::borrow::Cow;
 
@@ -20,9 +20,9 @@ pub(super) struct Body {
     pub(super) title: &'static str,
     pub(super) says: &'static str,
     pub(super) fields: &'static [Field],
-    /// Whether fields that are not known are kept.
+    /// Whether unknown fields are kept.
     pub(super) open: bool,
-    /// One that is taken; a test reads it.
+    /// A valid one; a test reads it.
     pub(super) example: &'static str,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Field {
     pub(super) need: Need,
 }
 
-/// Whether a field must be there.
+/// Whether a field is required.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     Required,
@@ -44,43 +44,43 @@ pub(super) enum Need {
     Nullable,
 }
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     /// Anything.
     Any,
-    /// Of one of these JSON types.
+    /// One of these JSON types.
     Types(&'static [&'static str]),
     Flag,
     /// From, to.
     Integer(i128, i128),
-    /// An integer of 64 bits, which is clamped to 0..=255.
+    /// An integer of 64 bits, clamped to 0..=255.
     Clamped,
-    /// Characters from, to.
+    /// Number of characters: from, to.
     Text(usize, usize),
     /// A text of a form.
     Form(&'static Form),
     /// One of these.
     Words(&'static [&'static str]),
-    /// A list of at least so many.
+    /// A list with at least this many items.
     List(&'static Kind, usize),
-    /// An object of any keys.
+    /// An object with any keys.
     Map(&'static Kind),
     /// A body of its own, and its schema.
     Body(&'static Body, fn(&mut SchemaGenerator) -> Schema),
 }
 
-/// What a text looks like: for a schema, and for the reader, whose error says what would be right.
+/// The form of a text: for the schema, and for the reader, whose error names the remedy.
 pub(super) struct Form {
     pub(super) chars: (usize, usize),
     pub(super) pattern: &'static str,
     pub(super) fits: fn(&str) -> Result<(), String>,
 }
 
-/// A level as it is kept.
+/// A level as stored.
 pub(super) const LEVEL: Kind = Kind::Integer(0, 255);
 
-/// A time of a fade, milliseconds.
+/// A fade's time, milliseconds.
 pub(super) const FADE_MS: Kind = Kind::Integer(0, LONGEST_FADE.as_millis() as i128);
 
 /// Unix milliseconds.
@@ -95,7 +95,7 @@ pub(super) const CHANNEL: Kind = Kind::Integer(1, 512);
 /// A text of any length.
 pub(super) const TEXT: Kind = Kind::Text(0, usize::MAX);
 
-/// What ids of projects and versions look like.
+/// The form of ids of projects and versions.
 pub const ID_PATTERN: &str = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$";
 
 /// Id of a project or version.
@@ -105,7 +105,7 @@ pub(super) const ID: Kind = Kind::Form(&Form {
     fits: |text| text.parse::<ProjectId>().map(drop).map_err(|wrong| wrong.to_string()),
 });
 
-/// Who asks.
+/// Who sends it.
 pub(super) const SRC: Field = Field::new("src", Kind::Text(1, SOURCE_CHARS), "Who asks.");
 
 /// The client's clock.
@@ -140,7 +140,7 @@ impl Body {
         faults.or_refuse(object)
     }
 
-    /// Reads a body that may be left out.
+    /// Reads a body that may be empty.
     ///
     /// # Errors
     /// Every fault of it.
@@ -148,8 +148,8 @@ impl Body {
         if without_mark(body).trim_ascii().is_empty() { Ok(Object::default()) } else { self.read(body) }
     }
 
-    /// Notes what is wrong with an object that stands at a JSON pointer: its fields by the table, then those that are not
-    /// in it.
+    /// Notes the faults of an object at a JSON pointer: its fields by the table, then those that are not in
+    /// it.
     pub(super) fn check<'a, J: Json<'a>>(&self, object: &J::Object, at: &str, faults: &mut Faults) {
         for Field { name, kind, need, .. } in self.fields {
             match J::get(object, name) {
@@ -249,7 +249,7 @@ impl Kind {
         }
     }
 
-    /// What would be right.
+    /// What would be valid.
     fn right(self) -> String {
         match self {
             Self::Flag => "must be true or false".to_owned(),
@@ -266,7 +266,7 @@ impl Kind {
             Self::List(..) | Self::Types(["array"]) => "must be a list".to_owned(),
             Self::Types(types) => format!("must be of type {}", types.join(" or ")),
             Self::Map(_) | Self::Body(..) => "must be an object".to_owned(),
-            Self::Any | Self::Form(_) => String::new(), // nothing is wrong, or has words of its own
+            Self::Any | Self::Form(_) => String::new(), // nothing is wrong, or the message is special
         }
     }
 
@@ -295,7 +295,7 @@ impl Kind {
         }
     }
 
-    /// Schema of what stands in a list or object.
+    /// Schema of the items of a list or object.
     fn item(self, generator: &mut SchemaGenerator) -> Schema {
         match self {
             Self::Any => json_schema!({"description": "Kept as it was brought, whatever it is."}),
@@ -327,7 +327,7 @@ fn of_length(least: usize, most: usize) -> Schema {
     schema
 }
 
-/// A JSON value: parsed, or as text, in which integers can be told from 1.0.
+/// A JSON value: parsed, or as text, where integers can be told from 1.0.
 pub(super) trait Json<'a>: Copy {
     type Object;
 
@@ -419,7 +419,7 @@ impl<'a> Json<'a> for &'a str {
     }
 }
 
-/// The schema of a type is its body's table.
+/// The schema of the type is its body's table.
 macro_rules! described {
     ($($type:ident: $body:expr),* $(,)?) => {$(
         impl ::schemars::JsonSchema for $type {

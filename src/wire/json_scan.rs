@@ -1,8 +1,8 @@
-//! A look over JSON text before it is read: keys that are given twice, and how many values there are. Readers differ in
-//! which of two such values counts, so one of them would act on what the other has not seen.
+//! Scans JSON text before it is read: repeated keys, and the number of values. Readers differ in which of two such values
+//! counts, so one of them would act on something that the other has not seen.
 //!
-//! It goes over the bytes once and keeps what is open, nothing else; what is no JSON is left to the reader. Whatever stands in
-//! the text, it takes no longer than its length: it ends where a refusal would name no more.
+//! It goes over the bytes once and remembers only what is open; invalid JSON is left to the reader. Whatever the text, it takes
+//! no longer than its length: it ends once a refusal would name no more.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -12,22 +12,22 @@ use super::refusal::{Faults, Refusal, pointer};
 /// Deeper text is refused by every reader.
 const DEEPEST: usize = 128;
 
-/// What there is to see.
+/// What a scan finds.
 #[derive(Debug)]
 pub struct JsonScan {
-    /// Lists, objects, texts, numbers and words, one inside of another counted each. Not all of them when keys are given twice.
+    /// Lists, objects, texts, numbers and words, nested ones included. Incomplete if keys are repeated.
     pub values: usize,
     twice: Faults,
 }
 
-/// What is open around a place.
+/// What is open at a place.
 enum Open<'a> {
     List(usize),
     Object { keys: HashSet<Cow<'a, str>>, key: Cow<'a, str>, at_key: bool },
 }
 
 impl JsonScan {
-    /// Looks over a text.
+    /// Scans a text.
     #[must_use]
     pub fn over(text: &[u8]) -> Self {
         let mut scan = Self { values: 0, twice: Faults::default() };
@@ -73,13 +73,13 @@ impl JsonScan {
     }
 
     /// # Errors
-    /// Keys that are given twice, each with its place.
+    /// Repeated keys, each with its place.
     pub fn each_key_once(self) -> Result<(), Refusal> {
         self.twice.or_refuse(())
     }
 }
 
-/// Behind the string that begins here.
+/// The place after the string that begins here.
 fn end_of_string(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(&byte) = text.get(at) {
@@ -92,14 +92,14 @@ fn end_of_string(text: &[u8], start: usize) -> usize {
     text.len()
 }
 
-/// Behind the number or word that begins here.
+/// The place after the number or word that begins here.
 fn end_of_word(text: &[u8], start: usize) -> usize {
     let rest = text.get(start + 1..).unwrap_or_default();
     let end = rest.iter().position(|byte| b"\"{}[],: \n\r\t".contains(byte));
     end.map_or(text.len(), |end| start + 1 + end)
 }
 
-/// A key, its escapes undone: `"a"` and `"\u0061"` are one.
+/// A key with its escapes undone: `"a"` and `"\u0061"` are one.
 fn name(token: &[u8]) -> Cow<'_, str> {
     if token.contains(&b'\\')
         && let Ok(name) = serde_json::from_slice::<String>(token)
@@ -110,7 +110,7 @@ fn name(token: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(inner.strip_suffix(b"\"").unwrap_or(inner))
 }
 
-/// The JSON pointer to where we are.
+/// The JSON pointer to the present place.
 fn path(open: &[Open<'_>]) -> String {
     open.iter().fold(String::new(), |at, open| match open {
         Open::List(n) => format!("{at}/{n}"),
@@ -153,7 +153,7 @@ mod tests {
         }
     }
 
-    /// Texts that cost the most to judge, each of about so many bytes.
+    /// Texts that cost the most to scan, each of about this many bytes.
     fn worst(bytes: usize) -> Vec<(&'static str, String)> {
         let fill = |unit: &str, taken: usize| unit.repeat(bytes.saturating_sub(taken) / unit.len());
         let nested = |open: &str, close: &str, depth: usize, unit: &str| {
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_worst_texts_take_time_by_their_length_alone() {
-        // Each takes less than a tenth of that unoptimised.
+        // each takes less than a tenth of that unoptimised
         for (bytes, most) in [(64 << 10, 1), (256 << 10, 3), (8 << 20, 30)] {
             for (what, text) in worst(bytes) {
                 let start = Instant::now();

@@ -38,7 +38,7 @@ impl RgbState {
         Self::of(state, state.lamp_light())
     }
 
-    /// As it is stored: the lamp's levels.
+    /// As stored: the lamp's levels.
     #[must_use]
     pub fn levels(state: &State) -> Self {
         Self::of(state, state.lamp())

@@ -1,5 +1,5 @@
-//! Reading what a predecessor has written, item by item: what is wrong is left out and named, everything else is kept, and
-//! levels beyond 255, which it accepted, are clamped. Clients that can be told of a fault are read elsewhere, strictly.
+//! Reads what a predecessor has written, item by item: invalid items are left out and named, the rest is kept, and levels
+//! beyond 255, which it accepted, are clamped. Input of clients, which can be told of faults, is read strictly elsewhere.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,17 @@ use super::scene::{MAX_SCENES, Scene};
 use super::show::ShowFile;
 use crate::dmx::Rgb;
 
-/// Characters of a name that stand in a message.
+/// Characters of a name in a message.
 const SHOWN: usize = 60;
 
 fn leave(left: &mut Vec<LeftOut>, item: impl Into<String>, why: impl Into<String>) {
     left.push(LeftOut { item: item.into(), why: why.into() });
 }
 
-/// The scenes of a list. `now_ms` (Unix milliseconds) is the time of those that tell none.
+/// The scenes of a list. `now_ms` (Unix milliseconds) is for scenes without times.
 ///
 /// # Errors
-/// It is no JSON, or no list.
+/// It is not JSON, or not a list.
 pub fn salvage_scenes(body: &[u8], now_ms: u64, left: &mut Vec<LeftOut>) -> Result<Vec<Scene>, Refusal> {
     match document::value(body, document::SCENES_DEPTH)? {
         Value::Array(list) => Ok(scenes(list, now_ms, left)),
@@ -30,10 +30,10 @@ pub fn salvage_scenes(body: &[u8], now_ms: u64, left: &mut Vec<LeftOut>) -> Resu
     }
 }
 
-/// A show, and its scenes if it speaks of them.
+/// A show, and its scenes if the file has any.
 ///
 /// # Errors
-/// It is no JSON, or no object.
+/// It is not JSON, or not an object.
 pub fn salvage_show(body: &[u8], now_ms: u64, left: &mut Vec<LeftOut>) -> Result<ShowFile, Refusal> {
     let mut fields = match document::value(body, document::SNAPSHOT_DEPTH)? {
         Value::Object(fields) => fields,
@@ -62,12 +62,12 @@ pub fn salvage_show(body: &[u8], now_ms: u64, left: &mut Vec<LeftOut>) -> Result
             }
         }
         if fields.len() == before {
-            fields.clear(); // a fault that is nowhere would come again for ever
+            fields.clear(); // a fault without a place would come back for ever
         }
     }
 }
 
-/// The colour of a state document, all that predecessors knew of light. What is no number is dark.
+/// The colour of a state document, which is all that predecessors knew of light. A value that is not a number is dark.
 pub fn salvage_lamp(state: &Map<String, Value>, left: &mut Vec<LeftOut>) -> Rgb {
     let [r, g, b] = ["r", "g", "b"].map(|name| {
         level(state.get(name)).unwrap_or_else(|| {
@@ -91,7 +91,7 @@ pub(super) fn clamp(scenes: &mut [Value]) {
 }
 
 fn level(value: Option<&Value>) -> Option<u8> {
-    // Within the limits a conversion loses nothing but what is behind the point.
+    // within the limits the conversion only drops the fraction
     Some(value?.as_f64()?.round().clamp(0.0, 255.0) as u8)
 }
 
@@ -115,7 +115,7 @@ fn scene(value: Value, shown: &str, ids: &BTreeSet<String>, now_ms: u64, left: &
         leave(left, shown, "must be a scene: an object");
         return None;
     };
-    // Two scenes of one id are two scenes: the later one gets another id.
+    // two scenes with one id are two scenes: the later one gets another id
     if let Some(id) = fields.get("id").and_then(Value::as_str).filter(|id| ids.contains(*id)) {
         let free = (2..).map(|n| format!("{id}-{n}")).find(|id| !ids.contains(id));
         fields.insert("id".to_owned(), free.unwrap_or_default().into());
@@ -151,12 +151,12 @@ fn scene(value: Value, shown: &str, ids: &BTreeSet<String>, now_ms: u64, left: &
     }
 }
 
-/// The field in which a fault is, or is deeper down.
+/// The field that has a fault, itself or deeper down.
 fn field(path: &str) -> &str {
     path.split('/').nth(1).unwrap_or_default()
 }
 
-/// A scene as people find it again.
+/// A scene's name for people.
 fn shown(scene: &Value, n: usize) -> String {
     let named = |field| scene.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
     match named("name").or_else(|| named("id")) {

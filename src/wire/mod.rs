@@ -1,6 +1,6 @@
-//! The wire: what clients write is read into light and documents, and both are shown as JSON. Pure.
+//! The wire: reads what clients write into light and documents, and shows both as JSON. Pure.
 //!
-//! A reader names every fault of a body with its place, and nothing else happens.
+//! A reader names every fault of a body with its place, and does nothing else.
 
 #[cfg(test)]
 mod body_tests;

@@ -1,4 +1,4 @@
-//! The state against a small model: one record a channel, computed anew at each step by the formulas of CONTRACT.
+//! The state against a small model: one record per channel, computed anew at each step by the formulas of CONTRACT.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::dmx::{
     UniverseId,
 };
 
-/// Universes and channels that scripts use: few, so that they meet. Of universe 1 only channels 1 and 2 are intensity.
+/// Universes and channels that scripts use: few, so that they collide. In universe 1 only channels 1 and 2 carry intensity.
 const UNIVERSES: u8 = 3;
 const CHANNELS: u16 = 6;
 
@@ -30,7 +30,7 @@ enum Step {
         ms: u64,
     },
     StopFades,
-    /// So many steps of the 44 Hz grid.
+    /// This many steps of the 44 Hz grid.
     Pass(u32),
     Replace(Vec<(u16, u8)>),
 }
@@ -55,12 +55,12 @@ fn script() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
-/// A value on its way: from, to, since when, how long, how.
+/// A moving value: from, to, start, time, curve.
 #[derive(Clone, Copy)]
 struct Way(f64, f64, u64, u64, Easing);
 
 impl Way {
-    /// Where it is at a time in microseconds; whole 16-bit steps, of which the last comes at the end.
+    /// Its place at a time in microseconds; whole 16-bit steps, of which the last comes at the end.
     fn at(self, now: u64) -> f64 {
         let Self(from, to, start, over, easing) = self;
         if now >= start + over {
@@ -80,7 +80,7 @@ impl Way {
 #[derive(Clone, Copy, Default)]
 struct Slot {
     seen: u8,
-    /// And what was seen when it began.
+    /// And the value shown when it began.
     way: Option<(Way, u8)>,
 }
 
@@ -197,7 +197,7 @@ fn command(n: usize, patch: Patch, ms: u64, easing: Easing, scene: bool) -> Comm
     Command { id: id.into(), source: "t".parse().unwrap(), act }
 }
 
-/// What a client knows that hears only deltas.
+/// What a client knows that only receives deltas.
 fn hear(picture: &mut BTreeMap<(u8, u16), u8>, change: &Change, state: &State) {
     for update in StateUpdate::of(change, state) {
         if update.full {
@@ -286,7 +286,7 @@ proptest! {
                 }
             }
         }
-        // Whatever runs arrives where a copy that skips the way is at once.
+        // Whatever moves arrives where a copy that skips the way is at once.
         let settled = state.settled();
         while state.is_moving() {
             tick += 1;

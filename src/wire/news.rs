@@ -1,11 +1,11 @@
-//! What is told of a change, in the words of every door: one `state.update` for each universe that it touched.
+//! The words for a change at every door: one `state.update` for each universe that it touched.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::dmx::{Change, Channel, Levels, State, UniverseId, What};
 
-/// What a `state.update` calls itself.
+/// The `type` of a `state.update`.
 const UPDATE: &str = "state.update";
 
 /// A `state.update`: levels of one universe, before master and blackout.
@@ -25,7 +25,7 @@ pub struct StateUpdate {
     pub universe: u8,
     /// Channels and their levels.
     pub delta: Vec<ChannelLevel>,
-    /// Whether channels that are not named are at 0, or else as before.
+    /// Whether channels that are not named are at 0; otherwise they are unchanged.
     pub full: bool,
 }
 
@@ -57,7 +57,7 @@ impl StateUpdate {
         state.universes().map(move |(universe, frame)| Self::new(at, universe, frame.lit(), true))
     }
 
-    /// What a change changed; `state` is the one after it. Universes that are gone are full and empty.
+    /// The part that a change concerns; `state` is the one after it. Universes that are gone are full and empty.
     #[must_use]
     pub fn of(change: &Change, state: &State) -> Vec<Self> {
         let at = (change.seq, change.ts);

@@ -1,6 +1,6 @@
-//! A client's message, its values still text.
+//! A client's message, with its values still as text.
 //!
-//! Numbers are read from their own text, so that 1.0 and 1e2 stay apart from integers and five thousand
+//! Numbers are read from their own text, so that 1.0 and 1e2 differ from integers, and five thousand
 //! digits cost nothing.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{JsonScan, Reason, Refusal, document};
 use crate::dmx;
 
-/// A JSON object with its values still text; of a name given twice the last one stands.
+/// A JSON object with its values still as text; if a name is repeated, the last value counts.
 #[derive(Default)]
 pub(crate) struct Object<'a>(Vec<(String, &'a str)>);
 
@@ -29,10 +29,10 @@ impl<'a> Object<'a> {
         serde_json::from_str(raw.get()).map_err(not_json)
     }
 
-    /// A message of a client's, in which each key must stand once.
+    /// A client's message, in which no key may be repeated.
     ///
     /// # Errors
-    /// As above, and keys that are given twice.
+    /// As above, and repeated keys.
     pub(crate) fn from_client(body: &'a [u8]) -> Result<Self, Refusal> {
         let object = Self::parse(body)?;
         let named = |refusal| Refusal { cmd_id: object.echoed("cmdId").or_else(|| object.echoed("id")), ..refusal };
@@ -50,22 +50,22 @@ impl<'a> Object<'a> {
         self.0.iter().map(|(name, value)| (name.as_str(), *value))
     }
 
-    /// The value of a name when it is a string.
+    /// The value of a name if it is a string.
     pub(crate) fn string(&self, name: &str) -> Option<String> {
         self.get(name).and_then(|raw| serde_json::from_str(raw).ok())
     }
 
-    /// The value of a name when it is an integer from 0 that fits 64 bits.
+    /// The value of a name if it is an integer from 0 that fits 64 bits.
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         self.get(name).and_then(integer).and_then(|number| u64::try_from(number).ok())
     }
 
-    /// The value of a name when it is an integer, clamped to a level.
+    /// The value of a name if it is an integer, clamped to a level.
     pub(super) fn level(&self, name: &str) -> Option<u8> {
         self.get(name).and_then(integer).and_then(|number| u8::try_from(number.clamp(0, 255)).ok())
     }
 
-    /// The value of a name when it is true or false.
+    /// The value of a name if it is true or false.
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
         self.get(name).and_then(|raw| raw.parse().ok())
     }
@@ -101,7 +101,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 /// The `schema` of a lamp command.
 pub const CMD_SCHEMA: &str = "demo.rgb.cmd.v1";
 
-/// The longest `cmdId` that a refusal repeats; unified commands allow ids of this length.
+/// The longest `cmdId` that a refusal repeats; ids of unified commands may have this length.
 const ECHOED_ID_CHARS: usize = dmx::ID_CHARS;
 
 /// An integer that fits 64 bits, signed or not; nothing with a fraction or an exponent.

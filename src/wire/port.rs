@@ -1,12 +1,12 @@
-//! What is known of an output or input: which one, how it fares. Read by REST and the page.
+//! The state of an output or input. Read by REST and the page.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// An output or input and how it fares.
+/// An output or input and its state.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(title = "Port", description = "An output or input and how it fares.")]
+#[schemars(title = "Port", description = "An output or input and its state.")]
 pub struct PortStatus {
     /// Its name here, in metrics and in the log: `enttec`, `ola`, `ola-3` (for our universe 3), `input`.
     pub name: String,
@@ -14,20 +14,20 @@ pub struct PortStatus {
     pub enabled: bool,
     /// Whether frames get through (an output) or the port is open (an input).
     pub connected: bool,
-    /// The device or address; what is looked for while none is found.
+    /// The device or address; while none is found, what is looked for.
     pub target: String,
     /// Our universe, 0..=63.
     #[schemars(range(max = 63))]
     pub universe: u8,
-    /// Frames sent since the start, refreshes too; of an input: commands submitted.
+    /// Frames sent since the start, including refreshes; of an input: commands submitted.
     pub frames_sent: u64,
     /// Frames (commands) in the last full second.
     pub fps: f64,
-    /// Tries to open, send or read that failed since the start.
+    /// Failed attempts to open, send or read since the start.
     pub errors: u64,
-    /// Times it came back after a fault.
+    /// How often it came back after a fault.
     pub reconnects: u64,
-    /// What went wrong last and what to do, also when it is well again.
+    /// The last error and its remedy, even after recovery.
     pub last_error: Option<String>,
     /// When that was, Unix milliseconds.
     pub last_error_at: Option<u64>,
@@ -52,7 +52,7 @@ impl PortStatus {
         }
     }
 
-    /// A try failed. `at` is Unix milliseconds.
+    /// An attempt failed. `at` is Unix milliseconds.
     pub fn failed(&mut self, message: &str, at: u64) {
         self.connected = false;
         self.fps = 0.0;

@@ -1,4 +1,4 @@
-//! A project: one show with its state, scenes, show document and dedupe cache. Here: what is known about it.
+//! A project: one show with its state, scenes, show document and dedupe cache. Here: its description.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,31 +8,31 @@ use super::document::TEXT_CHARS;
 use super::fields::{Body, Field, ID, ID_PATTERN, Kind, described};
 use crate::dmx::ProjectId;
 
-/// Names of projects have at most so many characters (issue: "up to 120 characters, any language").
+/// Most characters of a project's name (issue: "up to 120 characters, any language").
 pub const NAME_CHARS: usize = 120;
 
-/// What is known about a project. Times are Unix milliseconds.
+/// What people and dmxd have recorded of a project. Times are Unix milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(title = "Project", description = "What is known about a project.")]
+#[schemars(title = "Project", description = "A project's description.")]
 pub struct Project {
     /// Its id.
     #[schemars(with = "String", regex(pattern = ID_PATTERN))]
     pub id: ProjectId,
-    /// What people call it; 1 to 120 characters.
+    /// Its name; 1 to 120 characters.
     #[schemars(length(min = 1, max = NAME_CHARS))]
     pub name: String,
-    /// Where.
+    /// The venue.
     pub venue: Option<String>,
-    /// When, as people write it.
+    /// The date, as people write it.
     pub event_date: Option<String>,
-    /// Anything else.
+    /// Notes.
     pub notes: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: u64,
-    /// When something about it, its scenes or its show was last changed.
+    /// When its description, its scenes or its show was last changed.
     pub updated_at: u64,
-    /// When the last backup that was read back and verified was made.
+    /// When the last verified backup was made.
     pub last_backup_at: Option<u64>,
 }
 
@@ -52,7 +52,7 @@ impl Project {
         }
     }
 
-    /// Changes the fields that are named and keeps the others.
+    /// Changes the named fields, and keeps the others.
     pub fn edit(&mut self, edit: ProjectEdit, now_ms: u64) {
         let ProjectEdit { name, venue, event_date, notes, template: _ } = edit;
         if let Some(name) = name {
@@ -67,8 +67,8 @@ impl Project {
     }
 }
 
-/// What a client wants to be said about a project; a field that is not named is `None`, one set to `null` is `Some(None)`.
-/// There is no project without a name: `null` keeps it.
+/// An edit of a project's description; a field that is not named is `None`, one set to `null` is `Some(None)`.
+/// A project needs a name: `null` keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProjectEdit {
     /// 1 to 120 characters.
@@ -79,7 +79,7 @@ pub struct ProjectEdit {
     pub event_date: Option<Option<String>>,
     /// At most 2,000 characters.
     pub notes: Option<Option<String>>,
-    /// Project whose state, scenes and show a new one starts with.
+    /// Project whose state, scenes and show a new one copies.
     pub template: Option<ProjectId>,
 }
 
@@ -97,7 +97,7 @@ pub(super) const NEW: Body = Body {
         VENUE,
         EVENT_DATE,
         NOTES,
-        Field::new("templateId", ID, "The project whose state, scenes and show it starts with.").nullable(),
+        Field::new("templateId", ID, "The project whose state, scenes and show it copies.").nullable(),
     ],
     open: false,
     example: r#"{"name":"Summer party","venue":"Town hall"}"#,
@@ -105,19 +105,20 @@ pub(super) const NEW: Body = Body {
 
 pub(super) const EDIT: Body = Body {
     title: "ProjectEdit",
-    says: "What shall be known about a project; `null` takes a text away.",
-    fields: &[NAME.nullable().says("What people call it; `null` keeps it."), VENUE, EVENT_DATE, NOTES],
+    says: "A project's description; `null` removes a text.",
+    fields: &[NAME.nullable().says("Its name; `null` keeps it."), VENUE, EVENT_DATE, NOTES],
     open: false,
     example: r#"{"notes":"Doors open at 19:00"}"#,
 };
 
-const NAME: Field = Field::new("name", Kind::Text(1, NAME_CHARS), "What people call it.");
+const NAME: Field = Field::new("name", Kind::Text(1, NAME_CHARS), "Its name.");
 const VENUE: Field = Field::new("venue", Kind::Text(0, TEXT_CHARS), "Where.").nullable();
-const EVENT_DATE: Field = Field::new("eventDate", Kind::Text(0, TEXT_CHARS), "When, as people write it.").nullable();
+const EVENT_DATE: Field =
+    Field::new("eventDate", Kind::Text(0, TEXT_CHARS), "The date, as people write it.").nullable();
 const NOTES: Field = Field::new("notes", Kind::Text(0, TEXT_CHARS), "Anything else.").nullable();
 
 impl ProjectEdit {
-    /// Reads a body of `POST /projects` (`new`: the name is needed, a template may be named) or `PUT /projects/{id}`.
+    /// Reads a body of `POST /projects` (`new`: the name is required, and it may have a template) or `PUT /projects/{id}`.
     ///
     /// # Errors
     /// Every fault of the body; nothing else happens.

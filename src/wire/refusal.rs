@@ -3,26 +3,26 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Why a command was not taken.
+/// Why a command was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Not JSON at all (REST tells this apart with 400).
     NotJson,
     /// JSON of the wrong shape.
     ValidationFailed,
-    /// A patch of more channels than one may have.
+    /// A patch with too many channels.
     PatchTooLarge,
-    /// More commands in a second than one client may send to one universe.
+    /// More commands in a second than a client may send to one universe.
     RateLimited,
-    /// A newer command of the same client has overtaken it on its way.
+    /// A newer command of the same client has overtaken it.
     Stale,
-    /// It was held up on its way for so long that nobody expects it any more.
+    /// It was held up for so long that nobody expects it any more.
     Late,
     /// There is no such scene.
     NoScene,
-    /// Its scene is of a project that is not the active one any more.
+    /// Its scene belongs to a project that is no longer active.
     OtherProject,
-    /// A kind of command that dmxd does not know how to do.
+    /// A kind of command that dmxd does not have.
     NotSupported,
     /// A fault of ours.
     Internal,
@@ -55,17 +55,17 @@ impl Reason {
 pub struct FieldError {
     /// JSON pointer (RFC 6901) to the faulty value; empty for the whole body.
     pub path: String,
-    /// What would be right.
+    /// What would be valid.
     pub msg: String,
 }
 
-/// A command that was not taken, and everything that is wrong with it.
+/// A refused command, and everything that is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.sentence())]
 pub struct Refusal {
     /// The kind.
     pub reason: Reason,
-    /// The id as the client wrote it, when there was a readable one.
+    /// The id as the client wrote it, if it could be read.
     pub cmd_id: Option<String>,
     /// Every fault found, in the order of the body.
     pub errors: Vec<FieldError>,
@@ -87,22 +87,22 @@ impl Refusal {
     }
 }
 
-/// How many faults one refusal names; a body of a thousand unknown fields gets a short answer.
+/// How many faults one refusal names; a body with a thousand unknown fields gets a short answer.
 const MAX_FAULTS: usize = 16;
 
-/// Faults of a body while it is read.
+/// Collects the faults of a body while it is read.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<FieldError>);
 
 impl Faults {
-    /// Notes one; `path` is a JSON pointer.
+    /// Adds one; `path` is a JSON pointer.
     pub(super) fn add(&mut self, path: impl Into<String>, msg: impl Into<String>) {
         if self.0.len() < MAX_FAULTS {
             self.0.push(FieldError { path: path.into(), msg: msg.into() });
         }
     }
 
-    /// Whether no more are noted, so that nobody needs to look for them.
+    /// Whether there is no room for more, so that nobody needs to look for them.
     pub(super) fn is_full(&self) -> bool {
         self.0.len() >= MAX_FAULTS
     }
@@ -115,7 +115,7 @@ impl Faults {
         self.0
     }
 
-    /// `value`, when there are no faults.
+    /// `value`, if there are no faults.
     pub(super) fn or_refuse<T>(self, value: T) -> Result<T, Refusal> {
         if self.is_empty() {
             return Ok(value);
@@ -124,7 +124,7 @@ impl Faults {
     }
 }
 
-/// The JSON pointer (RFC 6901) to `name` inside of what `at` points to, cut to a length that an answer can bear.
+/// The JSON pointer (RFC 6901) to `name` inside of what `at` points to, cut to a length fit for an answer.
 pub(super) fn pointer(at: &str, name: &str) -> String {
     let short: String = name.chars().take(64).collect();
     format!("{at}/{}", short.replace('~', "~0").replace('/', "~1"))

@@ -1,4 +1,4 @@
-//! Scenes: looks that were kept under a name. Here they are documents; fields that are not known are kept as they are.
+//! Scenes: looks that are stored under a name. Here they are documents; unknown fields are kept as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,14 +11,14 @@ use super::fields::{Body, FADE_MS, Field, Kind, LEVEL, TEXT, TIME, UNIVERSE, des
 use super::refusal::{Faults, Reason, Refusal, pointer};
 use crate::dmx::{Channel, Look, Patch, SCENE_ID_CHARS, SceneId, UniverseId};
 
-/// Scenes of one project at the most.
+/// Most scenes of one project.
 pub(super) const MAX_SCENES: usize = 2000;
 
 /// One scene, checked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Scene {
-    /// As it stands in the fields.
+    /// Its id, as in the fields.
     #[serde(skip_serializing)]
     id: SceneId,
     fields: Map<String, Value>,
@@ -26,17 +26,17 @@ pub struct Scene {
 
 described!(Scene: SCENE);
 
-/// What its schema cannot say: no two scenes of a list have one id.
+/// What its schema cannot say: no two scenes of a list share an id.
 pub(super) const SCENE: Body = Body {
     title: "Scene",
-    says: "A look that was kept under a name. Fields that are not known are kept.",
+    says: "A look that is stored under a name. Unknown fields are kept.",
     fields: &[ID, NAME, CHANNEL_VALUES, TIMESTAMP, DESCRIPTION, TAGS, FAVORITE, SCENE_FADE_MS, UNIVERSES],
     open: true,
     example: r#"{"id":"scene-warm","name":"Warm white","channelValues":{"1":255,"2":180,"3":90},"timestamp":1767225600000}"#,
 };
 
-pub(super) const ID: Field = Field::new("id", Kind::Text(1, SCENE_ID_CHARS), "Its own within the project.");
-pub(super) const NAME: Field = Field::new("name", Kind::Text(1, TEXT_CHARS), "What people call it.");
+pub(super) const ID: Field = Field::new("id", Kind::Text(1, SCENE_ID_CHARS), "Unique within the project.");
+pub(super) const NAME: Field = Field::new("name", Kind::Text(1, TEXT_CHARS), "Its name.");
 pub(super) const CHANNEL_VALUES: Field = Field::new(
     "channelValues",
     Kind::Map(&LEVEL),
@@ -48,7 +48,7 @@ pub(super) const DESCRIPTION: Field = Field::new("description", TEXT, "Anything.
 pub(super) const TAGS: Field = Field::new("tags", Kind::List(&TEXT, 0), "For sorting.").nullable();
 pub(super) const FAVORITE: Field = Field::new("favorite", Kind::Flag, "Shown first.").nullable();
 pub(super) const SCENE_FADE_MS: Field =
-    Field::new("fadeMs", FADE_MS, "The time a recall takes that names none, milliseconds.").nullable();
+    Field::new("fadeMs", FADE_MS, "How long a recall without a time of its own takes, milliseconds.").nullable();
 pub(super) const UNIVERSES: Field = Field::new(
     "universes",
     Kind::List(&UNIVERSE, 0),
@@ -64,13 +64,13 @@ impl Scene {
         &self.id
     }
 
-    /// What people call it.
+    /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         self.fields.get("name").and_then(Value::as_str).unwrap_or_default() // checked when it was read
     }
 
-    /// A scene of these fields, and what is wrong with them.
+    /// A scene with these fields, and their faults.
     pub(super) fn from_fields(fields: Map<String, Value>, now_ms: u64, faults: &mut Faults) -> Option<Self> {
         scene(fields.into(), "", now_ms, faults)
     }
@@ -79,7 +79,7 @@ impl Scene {
         &self.fields
     }
 
-    /// What a recall of it does. Keys that are no channel, and universes beyond `universes`, are not light.
+    /// The effect of a recall. Keys that are not channels, and universes beyond `universes`, are not light.
     #[must_use]
     pub fn look(&self, universes: u8) -> Look {
         let known = |id: UniverseId| id.index() < universes;
@@ -125,7 +125,7 @@ fn universe(value: &Value) -> Option<UniverseId> {
     value.as_u64().and_then(|index| u8::try_from(index).ok()).and_then(UniverseId::new)
 }
 
-/// Reads a list of scenes. `now_ms` (Unix milliseconds) is the time of those that tell none.
+/// Reads a list of scenes. `now_ms` (Unix milliseconds) is for scenes without times.
 ///
 /// # Errors
 /// Every fault with its place; nothing else happens.
@@ -138,7 +138,7 @@ pub fn scenes(body: &[u8], now_ms: u64) -> Result<Vec<Scene>, Refusal> {
     faults.or_refuse(scenes)
 }
 
-/// The scenes of a list that stands at a JSON pointer.
+/// The scenes of a list at a JSON pointer.
 pub(super) fn list_of_scenes(list: Vec<Value>, at: &str, now_ms: u64, faults: &mut Faults) -> Vec<Scene> {
     if list.len() > MAX_SCENES {
         faults.add(at, format!("must have at most {MAX_SCENES} scenes"));

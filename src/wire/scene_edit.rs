@@ -1,4 +1,4 @@
-//! Edits of single scenes: a new one, other fields, another place in the list, none any more. Pure.
+//! Edits of single scenes: a new one, other fields, another place in the list, a deletion. Pure.
 
 use std::time::Duration;
 
@@ -14,29 +14,29 @@ use crate::dmx::{SceneId, State};
 /// One edit of the list of scenes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SceneEdit {
-    /// A further scene at the end.
+    /// A new scene at the end.
     Add(Scene),
-    /// Fields of a scene, checked with those it has.
+    /// Fields of a scene, checked together with those it has.
     Change {
         /// Which scene.
         id: SceneId,
-        /// What is set; `null` takes a field away.
+        /// The new values; `null` removes a field.
         fields: Map<String, Value>,
         /// Its new place, from 0.
         position: Option<usize>,
     },
-    /// One scene less.
+    /// Deletes a scene.
     Delete {
         /// Which.
         id: SceneId,
     },
-    /// Levels under a name: of the scene that has it, else of a new one.
+    /// Levels under a name: for the scene with that name, else for a new one.
     Save {
         /// The name.
         name: String,
         /// Scene keys and levels.
         levels: Vec<(String, u8)>,
-        /// Of a new one.
+        /// Id of a new one.
         id: SceneId,
     },
 }
@@ -47,13 +47,13 @@ pub enum NotEdited {
     /// There is no such scene.
     #[error("there is no scene {0}")]
     NoScene(SceneId),
-    /// What is wrong with the scene that would be.
+    /// The faults of the scene as it would be.
     #[error("{0}")]
     Refused(Refusal),
 }
 
 impl SceneEdit {
-    /// Reads a body of `POST /scenes`; `id` is that of one that names none. A scene without `channelValues` is captured from `state`.
+    /// Reads a body of `POST /scenes`; `id` is for a scene without one. A scene without `channelValues` is captured from `state`.
     ///
     /// # Errors
     /// Every fault of the body; nothing else happens.
@@ -95,7 +95,7 @@ impl SceneEdit {
         faults.or_refuse(Self::Change { id, fields, position })
     }
 
-    /// Captures the light of `state` into a scene that is there.
+    /// Captures the light of `state` into an existing scene.
     #[must_use]
     pub fn capture(id: SceneId, state: &State) -> Self {
         let mut fields = Map::new();
@@ -103,10 +103,10 @@ impl SceneEdit {
         Self::Change { id, fields, position: None }
     }
 
-    /// Edits the list; the scene that was edited, as it is or was.
+    /// Edits the list; gives the scene as it is now or, if deleted, was.
     ///
     /// # Errors
-    /// There is no such scene, or what it would be is refused; the list is as before then.
+    /// There is no such scene, or the result is refused; then the list stays as before.
     pub fn apply(self, scenes: &mut Vec<Scene>, now_ms: u64) -> Result<Scene, NotEdited> {
         match self {
             Self::Add(scene) => {
@@ -161,8 +161,8 @@ impl SceneEdit {
     }
 }
 
-/// The light, before master and blackout, as a scene's levels: everything that is lit in the known universes, whose whole
-/// look it is. What is on its way counts as arrived: half-way light is nobody's look.
+/// The light, before master and blackout, as a scene's levels: everything lit in the known universes, whose whole look it
+/// is. Fades count as finished: nobody wants a look from half-way.
 fn capture(fields: &mut Map<String, Value>, state: &State) {
     let state = state.settled();
     let universes: Vec<u8> = state.universes().map(|(id, _)| id.index()).collect();
@@ -171,7 +171,7 @@ fn capture(fields: &mut Map<String, Value>, state: &State) {
     fields.insert("universes".into(), json!(universes));
 }
 
-/// People and commands recall a look by its name, which finds the first. Lists and imports may hold more of one name.
+/// People and commands recall a look by its name, which finds the first. Lists and imports may repeat a name.
 fn only_of_its_name<'a>(others: impl IntoIterator<Item = &'a Scene>, name: &str) -> Result<(), NotEdited> {
     if others.into_iter().any(|other| other.name().trim() == name.trim()) {
         return fault("/name", "is the name of another scene".to_owned());
@@ -214,7 +214,7 @@ fn checked(fields: Map<String, Value>, now_ms: u64) -> Result<Scene, NotEdited> 
 #[derive(Debug)]
 pub enum NewScene {}
 
-/// The schema of fields of a scene.
+/// The schema of a scene's fields.
 #[derive(Debug)]
 pub enum SceneFields {}
 
@@ -223,10 +223,10 @@ described!(NewScene: NEW, SceneFields: FIELDS, RecallOrder: RECALL);
 /// What its schema cannot say: no other scene has its name or id, and it has no `position`.
 pub(super) const NEW: Body = Body {
     title: "NewScene",
-    says: "A new scene. Fields that are not known are kept.",
+    says: "A new scene. Unknown fields are kept.",
     fields: &[
         NEW_NAME,
-        scene::ID.nullable().says("Made when absent."),
+        scene::ID.nullable().says("Made if absent."),
         scene::CHANNEL_VALUES.nullable().says("Levels by key. Absent: captured from the light, fades at their ends."),
         scene::TIMESTAMP,
         scene::DESCRIPTION,
@@ -239,10 +239,10 @@ pub(super) const NEW: Body = Body {
     example: r#"{"name":"Warm white","fadeMs":2000}"#,
 };
 
-/// What its schema cannot say: no other scene has its name, and `id` is the one of the address.
+/// What its schema cannot say: no other scene has its name, and `id` is the one in the address.
 pub(super) const FIELDS: Body = Body {
     title: "SceneFields",
-    says: "Fields of a scene; `null` takes one away. Fields that are not known are kept.",
+    says: "Fields of a scene; `null` removes one. Unknown fields are kept.",
     fields: &[
         NEW_NAME.optional(),
         scene::ID.optional().says("As in the address: it cannot be changed."),
@@ -259,12 +259,12 @@ pub(super) const FIELDS: Body = Body {
     example: r#"{"name":"Cold white","position":0}"#,
 };
 
-/// As ECMA-262 has it for `\s`, but for U+0085, which is one to us and not to a schema.
+/// ECMA-262's `\s`, except U+0085, which is a blank to us and not to a schema.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || c == '\u{feff}'
 }
 
-/// A name of blanks alone cannot be told on a button. Lists and imports may hold some.
+/// A name of nothing but blanks cannot be read on a button. Lists and imports may contain some.
 const NEW_NAME: Field = Field::new(
     "name",
     Kind::Form(&Form {
@@ -272,26 +272,28 @@ const NEW_NAME: Field = Field::new(
         pattern: r"\S",
         fits: |text| if text.chars().all(is_blank) { Err("must not be blank".to_owned()) } else { Ok(()) },
     }),
-    "What people call it, as no other scene.",
+    "Its name, which no other scene has.",
 );
 
 /// A body of `POST /scenes/{id}/recall`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecallOrder {
-    /// The time it takes, milliseconds; absent: the scene's own.
+    /// How long it takes, milliseconds; absent: the scene's own time.
     pub fade_ms: Option<u64>,
 }
 
 pub(super) const RECALL: Body = Body {
     title: "RecallOrder",
     says: "Recalls a scene; the body may be empty.",
-    fields: &[Field::new("fadeMs", FADE_MS, "The time it takes, milliseconds; absent: the scene's own.").nullable()],
+    fields: &[
+        Field::new("fadeMs", FADE_MS, "How long it takes, milliseconds; absent: the scene's own time.").nullable()
+    ],
     open: false,
     example: r#"{"fadeMs":2000}"#,
 };
 
 impl RecallOrder {
-    /// Reads a body; an empty one is an order without a time.
+    /// Reads a body; an empty one has no time.
     ///
     /// # Errors
     /// Every fault of the body; nothing else happens.
@@ -299,7 +301,7 @@ impl RecallOrder {
         Ok(Self { fade_ms: RECALL.read_if_any(body)?.number("fadeMs") })
     }
 
-    /// The time it takes.
+    /// How long it takes.
     #[must_use]
     pub fn over(self) -> Option<Duration> {
         self.fade_ms.map(Duration::from_millis)

@@ -1,4 +1,4 @@
-//! The show: what `/export` gives and `/import` takes. Its scenes are the project's; of the rest we know the names.
+//! The show: what `/export` gives and `/import` takes. Its scenes are the project's; of the rest dmxd knows the names.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,19 +11,19 @@ use super::fields::{Body, Field, Kind, described};
 use super::refusal::{Faults, Reason, Refusal, pointer};
 use super::scene::{MAX_SCENES, SCENE, Scene, list_of_scenes};
 
-/// Lists of a show beside its scenes.
+/// Lists of a show besides its scenes.
 const LISTS: [&str; 6] = ["universes", "fixtures", "effects", "stepperMotors", "servos", "midiMappings"];
 
-/// Items of one list at the most; a large show has some hundreds, and 8 MiB of the smallest would take a Pi's memory.
+/// Most items of one list; a large show has some hundreds, and 8 MiB of the smallest would take a Pi's memory.
 const MAX_ITEMS: usize = 200_000;
 
-/// Longest text of a field that is told as it is.
+/// Longest value of a field that is shown as it is.
 const SHOWN_CHARS: usize = 40;
 
-/// Version of the shape, when a show has none of its own.
+/// Version of the shape, if a show has none of its own.
 const VERSION: &str = "1.0";
 
-/// A show without its scenes, checked. Fields that are not known are kept.
+/// A show without its scenes, checked. Unknown fields are kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Show(Map<String, Value>);
@@ -31,19 +31,19 @@ pub struct Show(Map<String, Value>);
 /// A show and its scenes, as one file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ShowFile {
-    /// All but the scenes.
+    /// Everything except the scenes.
     pub show: Show,
-    /// `None`: the file does not speak of scenes.
+    /// `None`: the file has no list of scenes.
     pub scenes: Option<Vec<Scene>>,
 }
 
 described!(ShowFile: SHOW);
 
-/// What its schema cannot say: an import refuses a file with nothing of a show in it (`anyOf` says so, but generators lose the
-/// fields then), and a list has a bound.
+/// What its schema cannot say: an import refuses a file without any part of a show (with `anyOf`, generators lose the fields), and
+/// a list has a bound.
 pub(super) const SHOW: Body = Body {
     title: "Show",
-    says: "A show. Fields that are not known are kept.",
+    says: "A show. Unknown fields are kept.",
     fields: &[
         Field::new("version", Kind::Types(&["string", "number"]), "Of its shape.").nullable(),
         Field::new("exportedAt", Kind::Any, "Unix milliseconds, of the export; not read.").optional(),
@@ -74,30 +74,30 @@ const fn list(name: &'static str, says: &'static str) -> Field {
     Field::new(name, Kind::List(&Kind::Any, 0), says).nullable()
 }
 
-/// What an import does with what is there.
+/// How an import treats what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportMode {
-    /// The show becomes the file.
+    /// The file replaces the show.
     Replace,
-    /// What the file has comes in; of the same id the file's.
+    /// The file is added; where both have an id, the file's counts.
     Merge,
 }
 
-/// What an import would change, by list: ids, and for what has none, its place in the file; of a field that is no list, its
-/// value, or its name when that is no text or number.
+/// What an import would change, by list: ids, or the place in the file for items without one; for other fields the
+/// value, or the name if the value is no short text or number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(title = "ListChanges", description = "What an import would change in one list.")]
 pub struct ListChanges {
     /// Not there before.
     pub added: Vec<String>,
-    /// There before and other than in the file.
+    /// There before, and different in the file.
     pub changed: Vec<String>,
-    /// Not there any more.
+    /// No longer there.
     pub removed: Vec<String>,
 }
 
 impl ShowFile {
-    /// Reads a file. `now_ms` (Unix milliseconds) is the time of scenes that tell none.
+    /// Reads a file. `now_ms` (Unix milliseconds) is for scenes without times.
     ///
     /// # Errors
     /// Every fault with its place; nothing else happens.
@@ -107,8 +107,8 @@ impl ShowFile {
         faults.or_refuse(file)
     }
 
-    /// Reads a file that somebody brings. One with nothing of a show in it is another program's: it would empty the project
-    /// that it replaces, and leave its own fields in the one that it is merged into.
+    /// Reads an uploaded file. One without any part of a show is another program's: it would empty the project that it replaces, or
+    /// leave its own fields in the one that it is merged into.
     ///
     /// # Errors
     /// As [`ShowFile::from_json`].
@@ -123,7 +123,7 @@ impl ShowFile {
         Ok(file)
     }
 
-    /// The file that stands at a JSON pointer.
+    /// The file at a JSON pointer.
     pub(super) fn from_fields(mut fields: Map<String, Value>, at: &str, now_ms: u64, faults: &mut Faults) -> Self {
         fields.remove("exportedAt"); // of the export, not of the show
         let scenes = fields.remove("scenes");
@@ -146,7 +146,7 @@ impl ShowFile {
         Self { show: Show(fields), scenes }
     }
 
-    /// Whether it keeps the limits, which a merge of two files that do may break.
+    /// Whether it keeps the limits, which a merge of two valid files may exceed.
     ///
     /// # Errors
     /// The lists that are too long.
@@ -163,7 +163,7 @@ impl ShowFile {
         faults.or_refuse(())
     }
 
-    /// Whether scenes or fixtures of `now` are gone after an import of `self` over it.
+    /// Whether scenes or fixtures of `now` are gone after importing `self` over it.
     #[must_use]
     pub fn removes(&self, now: &Self, mode: ImportMode) -> bool {
         let fixtures = |file: &Self| -> HashSet<(bool, String)> {
@@ -177,7 +177,7 @@ impl ShowFile {
                 || self.scenes.is_some() && !scenes(now).is_subset(&scenes(self)))
     }
 
-    /// What the project holds after an import of `self` over what it holds now.
+    /// What the project holds after importing `self` over what it holds now.
     #[must_use]
     pub fn over(self, now: &Self, mode: ImportMode) -> Self {
         if mode == ImportMode::Replace {
@@ -200,8 +200,8 @@ impl ShowFile {
         Self { show, scenes: Some(scenes) }
     }
 
-    /// Leaves out what would have no room beside `now` after a merge of that over `self`, list by list; answers what, of the
-    /// scenes and of everything else.
+    /// Leaves out what would have no room beside `now` after merging that over `self`, list by list; gives what was left out, of
+    /// the scenes and of everything else.
     pub fn make_fit(&mut self, now: &Self) -> (Vec<LeftOut>, Vec<LeftOut>) {
         let scene = |scene: &Scene| (true, scene.id().to_string());
         let shown = |scene: &Scene| format!("scene {:?}", scene.name());
@@ -216,7 +216,7 @@ impl ShowFile {
         (scenes, items)
     }
 
-    /// What is another in `self` than in `now`, by list; lists that are the same are left out.
+    /// What differs in `self` from `now`, by list; lists without differences are left out.
     #[must_use]
     pub fn changes(&self, now: &Self) -> BTreeMap<String, ListChanges> {
         let (old, new) = (now.items(), self.items());
@@ -234,7 +234,7 @@ impl ShowFile {
         changes
     }
 
-    /// The file as it is exported at `now_ms`, Unix milliseconds: every list is there.
+    /// The file as exported at `now_ms`, Unix milliseconds: every list is there.
     #[must_use]
     pub fn export(&self, now_ms: u64) -> Value {
         let mut fields = self.show.0.clone();
@@ -249,7 +249,7 @@ impl ShowFile {
         Value::Object(fields)
     }
 
-    /// Every item of every list by list and id; of what is no list, the field as a whole.
+    /// Every item of every list, by list and id; other fields as a whole.
     fn items(&self) -> BTreeMap<(String, String), Value> {
         let mut items = BTreeMap::new();
         for (name, value) in &self.show.0 {
@@ -271,7 +271,7 @@ impl ShowFile {
     }
 }
 
-/// What people are told of an item: its id; of a field as a whole, a short value or the field's name.
+/// The name of an item for people: its id; for a whole field, a short value or the field's name.
 fn shown((field, id): &(String, String), value: &Value) -> String {
     match value {
         _ if !id.is_empty() => id.clone(),
@@ -281,7 +281,7 @@ fn shown((field, id): &(String, String), value: &Value) -> String {
     }
 }
 
-/// The `id` of a list's item, when it has one.
+/// The `id` of a list's item, if it has one.
 fn item_id(item: &Value) -> Option<String> {
     match item.get("id")? {
         Value::String(id) => Some(id.clone()),
@@ -295,9 +295,9 @@ fn item_key(item: &Value) -> (bool, String) {
     item_id(item).map_or_else(|| (false, item.to_string()), |id| (true, id))
 }
 
-/// Puts items in the place of those with the same id, and the others behind; one that is there already is not put twice.
+/// Replaces items with the same id, and appends the others; an item that is there already is not repeated.
 fn merge<T: PartialEq + Serialize>(old: &mut Vec<T>, new: Vec<T>, id: impl Fn(&T) -> Option<String>) {
-    // Of what has no id, its text.
+    // items without an id, by their text
     let key =
         |item: &T| id(item).map_or_else(|| (false, serde_json::to_string(item).unwrap_or_default()), |id| (true, id));
     let mut places: HashMap<_, _> = old.iter().enumerate().map(|(place, item)| (key(item), place)).collect();
@@ -310,7 +310,7 @@ fn merge<T: PartialEq + Serialize>(old: &mut Vec<T>, new: Vec<T>, id: impl Fn(&T
     }
 }
 
-/// Keeps of a list what has room beside `now`: all of that stays, and what both have stands in one place.
+/// Keeps of a list what has room beside `now`: all of that stays, and what both have needs one place.
 fn fit<T>(
     list: &mut Vec<T>,
     now: &[T],

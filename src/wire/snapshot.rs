@@ -14,10 +14,10 @@ use super::show::{ListChanges, Show, ShowFile};
 use super::{FieldError, RgbState};
 use crate::dmx::{Channel, Frame, Rgb, State, UniverseId};
 
-/// Shape of what is written.
+/// Format that is written.
 const VERSION: &str = "1.2";
 
-/// Shapes that can be read: earlier ones of the same kind.
+/// Formats that can be read: earlier ones of the same kind.
 const READABLE: &str = "1.";
 
 /// Longest label of a backup, in characters.
@@ -35,7 +35,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// As a document; `now_ms` is Unix milliseconds. `state` gives levels, `seq` and who asked last.
+    /// As a document; `now_ms` is Unix milliseconds. `state` gives levels, `seq` and the last source.
     #[must_use]
     pub fn document(project: &Project, state: &State, file: &ShowFile, now_ms: u64) -> Value {
         let levels = |frame: &Frame| -> Map<String, Value> {
@@ -54,8 +54,8 @@ impl Snapshot {
         })
     }
 
-    /// Reads a document, a predecessor's too, and the id of the project that it says it is of. `now_ms` (Unix
-    /// milliseconds) is the time of scenes that tell none.
+    /// Reads a document, even a predecessor's, and the project id in it. `now_ms` (Unix milliseconds) is for scenes without
+    /// times.
     ///
     /// # Errors
     /// Every fault with its place; nothing else happens.
@@ -111,14 +111,14 @@ impl Snapshot {
         faults.or_refuse((Self { levels, scenes, show }, project))
     }
 
-    /// Takes out the universes from this one on, which may not be commanded; those of them that have light.
+    /// Removes the universes from this one on, which may not be commanded; gives those of them that have light.
     pub fn leave_out(&mut self, universes: u8) -> Vec<UniverseId> {
         let Some(first) = UniverseId::new(universes) else { return Vec::new() };
         let hidden = self.levels.split_off(&first).into_iter();
         hidden.filter(|(_, frame)| frame.lit().next().is_some()).map(|(id, _)| id).collect()
     }
 
-    /// What is another in it than in light and documents as they are.
+    /// How it differs from present light and documents.
     #[must_use]
     pub fn changes(self, state: &State, now: &ShowFile) -> SnapshotChanges {
         let universes: BTreeSet<_> = state.universes().map(|(id, _)| id).chain(self.levels.keys().copied()).collect();
@@ -138,14 +138,14 @@ impl Snapshot {
 pub struct SnapshotChanges {
     /// Channels that would get another level.
     pub channels: usize,
-    /// Scenes and show, by list; lists that stay as they are are left out.
+    /// Scenes and show, by list; lists without changes are left out.
     pub lists: BTreeMap<String, ListChanges>,
 }
 
 /// A body of `POST /projects/{id}/backups`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupOrder {
-    /// What people call it.
+    /// Its label.
     pub label: Option<String>,
 }
 
@@ -154,7 +154,7 @@ pub struct BackupOrder {
 pub struct RestoreOrder {
     /// Which one.
     pub version_id: String,
-    /// Whose, when not the project's own.
+    /// The project it belongs to, if not this one.
     pub project_id: Option<String>,
     /// Whether another project's version is wanted.
     pub force: Option<bool>,
@@ -178,7 +178,7 @@ pub(super) const RESTORE: Body = Body {
         Field::new(
             "projectId",
             Kind::Text(0, TEXT_CHARS),
-            "Whose, when not the project's own: one that is not here any more, or was on another box. Needs `force`.",
+            "The project it belongs to, if not this one: perhaps deleted, or on another box. Needs `force`.",
         )
         .nullable(),
         Field::new("force", Kind::Flag, "Whether another project's version is wanted.").nullable(),
@@ -188,7 +188,7 @@ pub(super) const RESTORE: Body = Body {
 };
 
 impl BackupOrder {
-    /// Reads a body; an empty one is an order without a label.
+    /// Reads a body; an empty one has no label.
     ///
     /// # Errors
     /// Every fault of the body; nothing else happens.

@@ -24,46 +24,46 @@ const NOT_SUPPORTED: [&str; 2] = ["effect.apply", "motor.move"];
 pub struct Unified {
     /// The id as it was written, for the ack.
     pub written_id: String,
-    /// What makes it one command.
+    /// Its id: the same command has the same one.
     pub id: CommandId,
-    /// Who asks.
+    /// Who sent it.
     pub source: Source,
     /// When, by the client's clock, Unix milliseconds.
     pub ts: Option<u64>,
-    /// What for.
+    /// What it does.
     pub order: Order,
 }
 
-/// What a unified command asks for.
+/// The effect of a unified command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Levels, at once or by a fade.
     Levels {
-        /// Which.
+        /// The levels.
         patch: Patch,
         /// Zero: at once.
         over: Duration,
-        /// How they get there.
+        /// The curve.
         easing: Easing,
     },
-    /// A look is kept as a scene.
+    /// Stores a look as a scene.
     Save {
         /// The scene's name.
         name: String,
         /// Scene keys and levels.
         levels: Vec<(String, u8)>,
     },
-    /// A scene becomes light.
+    /// Recalls a scene.
     Recall {
         /// Its name, or its id.
         name: String,
-        /// The time it takes; `None`: the scene's own.
+        /// How long it takes; `None`: the scene's own time.
         over: Option<Duration>,
     },
 }
 
 impl Order {
-    /// The universe it commands; scenes have none of their own.
+    /// The universe it commands; scenes have none.
     #[must_use]
     pub fn universe(&self) -> Option<UniverseId> {
         match self {
@@ -84,12 +84,12 @@ impl JsonSchema for Unified {
     }
 }
 
-/// The commands that there are. What their schemas cannot say: universes from the setting `engine.universes` on are refused,
+/// All unified commands. What their schemas cannot say: universes from the setting `engine.universes` on are refused,
 /// and more than 64 different channels in a patch.
 pub(super) const KINDS: [(&str, &Body); 5] =
     [("dmx.set", &SET), ("dmx.patch", &PATCH), ("dmx.fade", &FADE), ("scene.save", &SAVE), ("scene.recall", &RECALL)];
 
-/// What a command of any kind has.
+/// Fields of every command.
 const ANY: Body = Body {
     title: "dmx.command",
     says: "",
@@ -170,13 +170,13 @@ const RECALL: Body = Body {
 };
 
 const ID: Field = Field::new("id", Kind::Text(1, 64), "A second command with the same id has no effect.");
-const SOURCE: Field = SRC.optional().says("Who asks; absent: the door, `rest`, `ws` or `mqtt`.");
-const TS: Field = CLOCK.says("The client's clock, Unix milliseconds: which of two levels is the newer one.");
+const SOURCE: Field = SRC.optional().says("Who sends it; absent: the door, `rest`, `ws` or `mqtt`.");
+const TS: Field = CLOCK.says("The client's clock, Unix milliseconds: shows which of two levels is newer.");
 const IN: Field = Field::new("universe", UNIVERSE, "Index of the universe.");
 const LEVELS: Field = Field::new(
     "patch",
     Kind::List(&Kind::Body(&PATCH_LEVEL, SchemaGenerator::subschema_for::<PatchLevel>), 1),
-    "Of a channel that stands there twice the last one counts.",
+    "If a channel is repeated, the last level counts.",
 );
 
 /// The schema of a level in a patch.
@@ -199,13 +199,13 @@ const fn kind(words: &'static [&'static str]) -> Field {
     Field::new("type", Kind::Words(words), "Which command.")
 }
 
-/// What became of a unified command.
+/// The outcome of a unified command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(title = "Ack", description = "What became of a unified command.")]
+#[schemars(title = "Ack", description = "The outcome of a unified command.")]
 pub struct Ack {
-    /// The command's id; `null` when none could be read.
+    /// The command's id; `null` if none could be read.
     pub ack: Option<String>,
-    /// Whether it was taken.
+    /// Whether it was accepted.
     pub accepted: bool,
     /// The server's clock, Unix milliseconds.
     pub ts: u64,
@@ -221,13 +221,13 @@ pub struct Ack {
 }
 
 impl Ack {
-    /// It was taken, or was before.
+    /// It is accepted, or was before.
     #[must_use]
     pub fn accepted(id: String, duplicate: bool, ts: u64) -> Self {
         Self { ack: Some(id), accepted: true, ts, reason: None, errors: Vec::new(), duplicate }
     }
 
-    /// It was not taken.
+    /// It is refused.
     #[must_use]
     pub fn refused(refusal: Refusal, ts: u64) -> Self {
         let Refusal { reason, cmd_id, errors } = refusal;
@@ -242,7 +242,7 @@ impl Unified {
         KINDS.iter().any(|(name, _)| *name == kind) || NOT_SUPPORTED.contains(&kind)
     }
 
-    /// Reads a unified command. `door` is the source of one that names none; universes from 0 to below `universes` may
+    /// Reads a unified command. `door` is the source of a command without one; universes from 0 to below `universes` may
     /// be commanded.
     ///
     /// # Errors
@@ -283,7 +283,7 @@ impl Unified {
     }
 }
 
-/// What a body asks for that its table has let pass; `None` when it has not.
+/// What a body says that has passed its table; `None` otherwise.
 fn order(kind: &str, body: &Object<'_>, levels: Levels) -> Option<Order> {
     let duration = |name| body.number(name).map(Duration::from_millis);
     let patch = |levels| {
@@ -311,7 +311,7 @@ fn order(kind: &str, body: &Object<'_>, levels: Levels) -> Option<Order> {
     }
 }
 
-/// The levels of a patch; of a channel that stands there twice the last one counts. One too many is the last.
+/// The levels of a patch; if a channel is repeated, the last level counts. One too many is the last.
 fn levels(body: &Object<'_>) -> Levels {
     let items: Option<Vec<Object<'_>>> = body.get("patch").and_then(|raw| serde_json::from_str(raw).ok());
     let mut levels = Levels::new();

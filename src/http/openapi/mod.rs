@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: OpenAPI 3.1 made from the route table and the wire types.
+//! `GET /openapi.json`: OpenAPI 3.1, made from the route table and the wire types.
 
 mod operation;
 mod refusals;
@@ -41,7 +41,7 @@ fn document() -> Value {
             "description": "A lighting appliance. Keys are asked for when auth.mode is required. MQTT and WebSocket \
                             messages are described by the files below /schemas.",
         },
-        "servers": [{"url": "/", "description": "The appliance that gave this document."}],
+        "servers": [{"url": "/", "description": "The appliance that serves this document."}],
         "tags": resources().iter().map(|all| json!({"name": all.name, "description": all.says})).collect::<Value>(),
         "paths": paths,
         "components": {
@@ -73,7 +73,7 @@ mod tests {
         }
     }
 
-    /// Every schema below a value that says nothing at all, by its place.
+    /// Every schema below a value that allows anything, by its place.
     fn silent(value: &Value, at: &str, found: &mut Vec<String>) {
         let Value::Object(fields) = value else {
             if let Value::Array(items) = value {
@@ -169,7 +169,7 @@ mod tests {
         assert!(checked > 20, "{checked}");
     }
 
-    /// Every object below a value that has examples, as what they are examples of.
+    /// Every object below a value that has examples, with what they are examples of.
     fn with_examples<'a>(value: &'a Value, found: &mut Vec<&'a Map<String, Value>>) {
         match value {
             Value::Object(fields) => {

@@ -14,7 +14,7 @@ pub(super) fn operation(resource: &str, route: &Route, generator: &mut SchemaGen
         responses.insert(answer.status.to_string(), response(route, answer, generator));
     }
     if route.etag == Etag::Cached {
-        let says = "`If-None-Match` names the content that is there.";
+        let says = "`If-None-Match` names the present content.";
         responses.insert("304".into(), json!({"description": says, "headers": {"ETag": etag()}}));
     }
     responses.sort_keys();
@@ -57,7 +57,7 @@ fn example(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// `{}` first: without auth.mode = required nobody asks.
+/// `{}` first: unless auth.mode is required, nobody needs a key.
 fn security(route: &Route) -> Value {
     match route.key {
         Key::Free => json!([]),
@@ -70,10 +70,8 @@ fn security(route: &Route) -> Value {
 fn parameters(route: &Route) -> Vec<Value> {
     let in_path = names(route.path).map(|name| place(route.path, name));
     let in_header = match route.etag {
-        Etag::Cached => Some(("If-None-Match", "The `ETag` that is known: 304 while it is still the one.")),
-        Etag::Expected => {
-            Some(("If-Match", "The `ETag` of the content that may be edited: 412 when it is another one."))
-        }
+        Etag::Cached => Some(("If-None-Match", "The known `ETag`: 304 while it is still the present one.")),
+        Etag::Expected => Some(("If-Match", "The `ETag` of the content to edit: 412 if that has changed.")),
         Etag::None | Etag::Shown => None,
     };
     let in_header = in_header.map(|(name, says)| {
@@ -90,7 +88,7 @@ fn query(query: &Query) -> Value {
     json!({"name": query.name, "in": "query", "required": false, "description": query.says, "schema": schema})
 }
 
-/// What stands in the place of a `{…}`.
+/// The description of a `{…}`.
 fn place(path: &str, name: &str) -> Value {
     let id = json!({"type": "string", "pattern": ID_PATTERN});
     let (says, schema, example) = match name {

@@ -1,4 +1,4 @@
-//! What a row may answer instead of doing what it is asked: most of it follows from the row, the rest stands there.
+//! What a row may answer besides success: most of it follows from the row, the rest is in the row.
 
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
@@ -6,23 +6,23 @@ use serde_json::{Map, Value, json};
 use super::super::problem::{self, Body};
 use super::super::routes::{Etag, Key, Route, Verb};
 
-/// Statuses, the names of their components, and when they are answered, where a row has no better words.
+/// Statuses, the names of their components, and when they are sent, unless a row has better words.
 const ALL: [(u16, &str, &str); 15] = [
     (400, "BadRequest", "The body is not JSON or broke off, or the request has not exactly one Host."),
     (401, "Unauthorized", "The key is missing or wrong (`auth.mode = \"required\"`)."),
     (403, "Forbidden", "Pages of this Origin are not allowed (`http.allow_origins`)."),
-    (404, "NotFound", "There is nothing of this name."),
-    (406, "NotAcceptable", "There is no form of it that the client takes."),
+    (404, "NotFound", "There is nothing with this name."),
+    (406, "NotAcceptable", "The client accepts none of its forms."),
     (408, "RequestTimeout", "The body took too long."),
-    (409, "Conflict", "Something else stands against it."),
-    (412, "PreconditionFailed", "`If-Match` names another content than is there; nothing was changed."),
+    (409, "Conflict", "It conflicts with something else."),
+    (412, "PreconditionFailed", "The content is not the one that `If-Match` names; nothing was changed."),
     (413, "ContentTooLarge", "The body is larger than 64 KiB; a list of scenes, a scene or a show file than 8 MiB."),
     (421, "MisdirectedRequest", "The appliance does not answer to this Host (`http.allow_hosts`)."),
     (422, "UnprocessableContent", "The body or a parameter is not as described here; `errors` names every fault."),
-    (426, "UpgradeRequired", "Only a WebSocket handshake is understood here."),
-    (500, "InternalServerError", "A fault of the appliance; its log says more under `correlationId`."),
-    (502, "BadGateway", "Something that the appliance needs for it fails."),
-    (503, "ServiceUnavailable", "It cannot be done now; try again after `Retry-After`."),
+    (426, "UpgradeRequired", "Only a WebSocket handshake is accepted here."),
+    (500, "InternalServerError", "An error of the appliance; its log says more under `correlationId`."),
+    (502, "BadGateway", "Something that the appliance needs for it failed."),
+    (503, "ServiceUnavailable", "Not possible now; try again after `Retry-After`."),
 ];
 
 /// Whether any row of this kind may answer it.
@@ -35,7 +35,7 @@ fn follows(route: &Route, status: u16) -> bool {
         404 => route.path.contains('{'),
         408 | 413 => takes,
         412 => route.etag == Etag::Expected,
-        // Without a body it is an unknown parameter.
+        // without a body it is an unknown parameter
         422 => !reads,
         503 => !reads,
         _ => false,
@@ -52,9 +52,9 @@ pub(super) fn refusals(route: &Route) -> Map<String, Value> {
     all.map(|(status, response)| (status.to_string(), response)).collect()
 }
 
-/// What rows refer to.
+/// The components that rows refer to.
 pub(super) fn components(generator: &mut SchemaGenerator) -> Value {
-    let _ = generator.subschema_for::<Body<'static>>(); // put among the components
+    let _ = generator.subschema_for::<Body<'static>>(); // added to the components
     ALL.iter().map(|&(status, name, says)| (name.to_owned(), described(status, says))).collect::<Map<_, _>>().into()
 }
 
@@ -66,8 +66,8 @@ fn described(status: u16, says: &str) -> Value {
     }
     let header = |name: &str, says: &str, kind: &str| json!({name: {"description": says, "schema": {"type": kind}}});
     let headers = match status {
-        401 => header("WWW-Authenticate", "Which key is asked for.", "string"),
-        412 => header("ETag", "Names the content that is there.", "string"),
+        401 => header("WWW-Authenticate", "The key that is required.", "string"),
+        412 => header("ETag", "Names the present content.", "string"),
         503 => header("Retry-After", "Seconds.", "integer"),
         _ => json!({}),
     };

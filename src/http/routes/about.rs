@@ -1,4 +1,4 @@
-//! `GET /about`: what runs here, what it has and where it is reached.
+//! `GET /about`: what runs here, its features, and the addresses it has.
 
 use std::sync::Arc;
 
@@ -15,29 +15,29 @@ use super::{Route, get};
 
 /// The row.
 pub(super) static ROWS: &[Route] = &[get("/about", "getAbout", &read)
-    .says("What runs here, what of its features is on, and where other machines reach it.")
+    .says("What runs here, which of its features are on, and the addresses for other machines.")
     .gives::<About>(200, "Addresses as URLs, those that can be dialled from elsewhere.")];
 
-/// What runs here, what it has and where it is reached.
+/// What runs here, its features, and the addresses for other machines.
 #[derive(Serialize, JsonSchema)]
-#[schemars(title = "About", description = "What runs here, what it has and where other machines reach it.")]
+#[schemars(title = "About", description = "What runs here, its features, and the addresses for other machines.")]
 struct About {
     /// Of dmxd.
     version: &'static str,
-    /// Whether there may be several projects: else `/projects` is 404.
+    /// Whether there may be several projects; if not, `/projects` is 404.
     projects: bool,
-    /// Whether backups are made: else `/projects/{id}/backups` and all below it are 404.
+    /// Whether backups are on; if not, `/projects/{id}/backups` and everything below it are 404.
     backups: bool,
-    /// Where its settings are.
+    /// Where people write settings.
     settings: Settings,
-    /// What this machine is called on its network (mDNS), `dmx-2.local` when another one has taken `dmx.local`; `null`
-    /// where nobody says so.
+    /// The name of this machine on its network (mDNS), `dmx-2.local` if another machine has `dmx.local`; `null` if it has
+    /// none.
     name: Option<String>,
-    /// Of the app, as URLs; of this machine's addresses those that another one can dial.
+    /// URLs of the app, with those addresses that other machines can dial.
     addresses: Vec<String>,
     /// Of the embedded broker, likewise.
     mqtt: Vec<String>,
-    /// Whether the request's key is one of this appliance's. While none is needed every request is answered, so this alone
+    /// Whether the request's key is one of this appliance's. While none is required every request succeeds, so only this
     /// tells.
     #[serde(rename = "keyKnown")]
     key_known: bool,
@@ -50,7 +50,7 @@ struct About {
     description = "Where people write the appliance's settings; a restart puts them in force."
 )]
 struct Settings {
-    /// `dmxd.toml` on the card of the image, else the path of `appliance.toml`, which need not exist.
+    /// `dmxd.toml` on the card of the image, otherwise the path of `appliance.toml`, which need not exist.
     file: String,
     /// Whether it is on the card's first partition, which any computer can open.
     #[serde(rename = "onCard")]

@@ -30,7 +30,7 @@ const MEDIA: &str = "application/octet-stream";
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
     get("/projects/{id}/backups", "listBackups", &list)
-        .says("The versions of a project, also of one that is not here any more; without projects.enabled that is `default`.")
+        .says("The versions of a project, even of a deleted one; without projects.enabled that is `default`.")
         .gives::<Versions>(200, "All of them.")
         .like(LIST)
         .refuses(PLACE),
@@ -41,7 +41,7 @@ pub(super) static ROWS: &[Route] = &[
         .like(VERSION)
         .refuses(&[(409, "Another project is active, or another backup or restore is under way."), FAILS]),
     get("/projects/{id}/backups/status", "getBackupStatus", &status)
-        .says("The backup or restore that is under way, and how the last one went.")
+        .says("The backup or restore under way, and the outcome of the last one.")
         .gives::<Status>(200, "As it is now."),
     post("/projects/{id}/backups/medium", "acceptBackupMedium", &accept_medium)
         .says(
@@ -51,7 +51,7 @@ pub(super) static ROWS: &[Route] = &[
         .gives::<Status>(200, "The status of the project's backups.")
         .refuses(&[(409, "A backup or restore is under way."), FAILS]),
     get("/projects/{id}/backups/{versionId}", "downloadBackup", &download)
-        .says("The bytes of a version as they are stored, sealed or not.")
+        .says("The bytes of a version as stored, sealed or not.")
         .gives_as(MEDIA, octets, 200, "The bytes.")
         .refuses(&[
             (409, "Another backup or restore is under way."),
@@ -61,7 +61,7 @@ pub(super) static ROWS: &[Route] = &[
         ]),
     delete("/projects/{id}/backups/{versionId}", "deleteBackup", &remove)
         .says("Deletes a version.")
-        .gives::<Versions>(200, "Those that are left.")
+        .gives::<Versions>(200, "The remaining versions.")
         .like(LIST)
         .refuses(&[(409, "A backup or restore is under way."), FAILS]),
     post("/projects/{id}/restore", "restoreBackup", &restore)
@@ -71,7 +71,7 @@ pub(super) static ROWS: &[Route] = &[
         )
         .query(&[DRY_RUN])
         .takes::<RestoreOrder>()
-        .gives::<RestoreAnswer>(200, "It is in force; with `dryRun=1` what would change.")
+        .gives::<RestoreAnswer>(200, "It is in force; with `dryRun=1`, what would change.")
         .like(r#"{"status":"ok"}"#)
         .refuses(&[
             (
@@ -84,9 +84,9 @@ pub(super) static ROWS: &[Route] = &[
         ]),
 ];
 
-const FAILS: (u16, &str) = (502, "The place where they are kept fails.");
+const FAILS: (u16, &str) = (502, "The folder or bucket failed.");
 
-/// Of what asks that place alone.
+/// For routes that only read from there.
 const PLACE: &[(u16, &str)] =
     &[(409, "A backup or restore is under way."), FAILS, (503, "The appliance cannot do it now.")];
 
@@ -99,9 +99,9 @@ const LIST: &str = r#"{"projectId":"default","versions":[{"versionId":"01JD00000
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "BackupVersions", description = "The versions of a project.")]
 struct Versions {
-    /// Whose.
+    /// The project.
     project_id: String,
-    /// The newest first.
+    /// Newest first.
     versions: Vec<Version>,
 }
 
@@ -123,7 +123,7 @@ struct RestoreDryRun {
     dry_run: bool,
     /// Channels that would get another level.
     channels: usize,
-    /// By list of the show, scenes among them; lists that stay as they are are left out.
+    /// By list of the show, scenes among them; lists without changes are left out.
     changes: BTreeMap<String, ListChanges>,
     /// As in the answer of a restore.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -137,8 +137,8 @@ struct RestoreDryRun {
 struct Restored {
     /// Always `ok`.
     status: &'static str,
-    /// Universes in which the version has light that was not taken, since they are beyond `engine.universes`. What the
-    /// project has there stays.
+    /// Universes that the version lights and the restore left out, since they are beyond `engine.universes`. They stay as they
+    /// are.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     universes_left_out: Vec<u8>,
 }
@@ -170,8 +170,8 @@ async fn create(app: Arc<App>, mut request: Request) -> Result<Response, Problem
     reply::json(StatusCode::CREATED, &app.backups.create(&project, label).await?)
 }
 
-/// The memory of a backup or restore at work: the documents as they are, sealed and read back. There is one at a time, which
-/// gets what there is.
+/// The memory of a backup or restore at work: the present documents, sealed and read back. There is one at a time, which
+/// gets as much as there is.
 fn at_work(app: &App, request: &Request) -> Result<Share, Problem> {
     let (view, from) = (app.library.view(), request.peer.addr.ip());
     let needs = 4 * (view.scenes.len() + view.show.len()) + (1 << 20);
@@ -217,7 +217,7 @@ async fn restore(app: Arc<App>, mut request: Request) -> Result<Response, Proble
         let opened = app.backups.look_into(&project, owner, &version, force).await?;
         let universes_left_out = indexes(&opened.left_out);
         let (state, view) = (app.hub.state(), app.library.view());
-        // Documents that are damaged are replaced as if there were none.
+        // damaged documents are replaced as if there were none
         let changes =
             spawn_blocking(move || opened.snapshot.changes(&state.settled(), &view.file().unwrap_or_default())).await?;
         let SnapshotChanges { channels, lists } = changes;
@@ -230,19 +230,19 @@ async fn restore(app: Arc<App>, mut request: Request) -> Result<Response, Proble
     reply::json(StatusCode::OK, &Restored { status: "ok", universes_left_out: indexes(&left_out) })
 }
 
-/// The project that the path names.
+/// The project in the path.
 fn known(app: &App, request: &Request) -> Result<ProjectId, Problem> {
     let id = named(app, request)?;
     if app.library.view().catalogue.get(&id).is_some() { Ok(id) } else { Err(EditError::NotFound(id).into()) }
 }
 
-/// The project that the path names, also one that is not here any more: its backups are.
+/// The project in the path, even a deleted one: its backups are still there.
 fn named(app: &App, request: &Request) -> Result<ProjectId, Problem> {
     served(app, request.parameter(0))?;
     request.id(0, "project")
 }
 
-/// Without projects there is the one, whose backups are served all the same.
+/// Without projects there is one, whose backups are still served.
 fn served(app: &App, id: &str) -> Result<(), Problem> {
     if app.library.view().catalogue.active.as_str() == id { Ok(()) } else { several(app) }
 }

@@ -27,9 +27,9 @@ pub(super) static ROWS: &[Route] = &[
         .gives::<Levels>(200, "All of them; `ETag` names the change.")
         .etag(Etag::Cached),
     post("/command", "sendCommand", &command)
-        .says("Takes a unified command. 200 with the ack, also when it is refused.")
+        .says("Takes a unified command. 200 with the ack, even if it is refused.")
         .takes::<Unified>()
-        .gives::<Ack>(200, "What became of it.")
+        .gives::<Ack>(200, "Its outcome.")
         .like(r#"{"ack":"tour-1","accepted":true,"ts":1767225600000}"#),
     get("/desk", "getDesk", &read)
         .says("Master, blackout, the scene in effect, running fades.")
@@ -38,20 +38,20 @@ pub(super) static ROWS: &[Route] = &[
     post("/master", "setMaster", &master)
         .says("Moves the grand master over all intensity channels.")
         .takes::<MasterOrder>()
-        .gives::<DeskView>(200, "The desk since.")
+        .gives::<DeskView>(200, "The desk after it.")
         .like(DESK),
     post("/blackout", "setBlackout", &blackout)
-        .says("Takes all light away, or gives it back as it would be; at once or over `fadeMs`.")
+        .says("Takes all light away, or brings it back as it would be now; at once or over `fadeMs`.")
         .takes::<BlackoutOrder>()
-        .gives::<DeskView>(200, "The desk since.")
+        .gives::<DeskView>(200, "The desk after it.")
         .like(DESK),
-    get("/fades", "listFades", &fades).says("All fades that run.").gives::<Fades>(200, "Oldest first."),
+    get("/fades", "listFades", &fades).says("All running fades.").gives::<Fades>(200, "Oldest first."),
     post("/fades/stop", "stopFades", &stop_fades)
         .says("Ends all fades where they are.")
-        .gives::<DeskView>(200, "The desk since."),
+        .gives::<DeskView>(200, "The desk after it."),
 ];
 
-/// What a desk looks like.
+/// Answers with the desk.
 pub(super) const DESK: &str = r#"{"master":128,"blackout":false,"scene":"scene-warm","fades":[]}"#;
 
 /// Levels by channel, by universe.
@@ -69,14 +69,14 @@ struct Levels {
     /// Only those that are not 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     universes_sparse: Option<ByUniverse>,
-    /// True when they are there.
+    /// True if they are included.
     #[serde(skip_serializing_if = "Option::is_none")]
     sparse: Option<bool>,
 }
 
 /// Answer of `/fades`.
 #[derive(Serialize, JsonSchema)]
-#[schemars(title = "Fades", description = "All fades that run.")]
+#[schemars(title = "Fades", description = "All running fades.")]
 struct Fades {
     /// Oldest first.
     fades: Vec<FadeView>,
@@ -95,7 +95,7 @@ async fn state(app: Arc<App>, request: Request) -> Result<Response, Problem> {
         let sparse = request.switch("sparse").is_some_and(|value| value == b"1");
         reply::json(StatusCode::OK, &levels(&state, sparse))?
     };
-    // A cache may keep it, but asks each time.
+    // a cache may keep it, but asks each time
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response.headers_mut().insert(ETAG, HeaderValue::from_str(&tag).map_err(Problem::internal)?);
     Ok(response)
@@ -150,7 +150,7 @@ async fn stop_fades(app: Arc<App>, request: Request) -> Result<Response, Problem
     control(&app, Asked::StopFades, rgb::sender(&request)).await
 }
 
-/// Hands in what moves the desk; the desk since.
+/// Hands in what moves the desk; gives the desk after it.
 async fn control(app: &App, asked: Asked<'_>, sender: Sender) -> Result<Response, Problem> {
     match rgb::done(app, asked, sender).await?.0 {
         Done::Desk(state) => desk(&state),

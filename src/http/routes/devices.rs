@@ -1,4 +1,4 @@
-//! `/devices`: who is there.
+//! `/devices`: devices and MQTT clients.
 
 use std::sync::Arc;
 

@@ -25,20 +25,23 @@ use crate::library::{self, Expected, Tag};
 use crate::wire::{ImportMode, JsonScan, ListChanges, ShowFile};
 
 /// Asks what would change instead of changing it.
-pub(super) const DRY_RUN: Query =
-    Query { name: "dryRun", says: "`1` or `true`: only says what would change.", values: &["0", "1", "false", "true"] };
+pub(super) const DRY_RUN: Query = Query {
+    name: "dryRun",
+    says: "`1` or `true`: only reports what would change.",
+    values: &["0", "1", "false", "true"],
+};
 
-/// An import so soon after a switch of projects may be meant for the other one.
+/// An import this soon after a switch of projects may be meant for the other one.
 const SWITCHED: Duration = Duration::from_secs(60);
 
-/// How often an import is tried anew because somebody edits or selects meanwhile.
+/// How often an import is repeated because somebody edits or selects meanwhile.
 const EDITED: usize = 3;
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
     get("/export", "exportShow", &export)
-        .says("The show of the active project, its scenes in it.")
-        .gives::<ShowFile>(200, "As a file; `ETag` names its content but for `exportedAt`.")
+        .says("The show of the active project, including its scenes.")
+        .gives::<ShowFile>(200, "As a file; `ETag` names its content except `exportedAt`.")
         .etag(Etag::Cached)
         .refuses(&[
             (409, "The project's documents are damaged."),
@@ -54,17 +57,17 @@ pub(super) static ROWS: &[Route] = &[
         .query(&[
             Query {
                 name: "mode",
-                says: "`replace`: the show becomes the file (scenes stay when it has none); `merge`: what it has comes in.",
+                says: "`replace`: the file replaces the show (scenes stay if it has none); `merge`: its content is added.",
                 values: &["replace", "merge"],
             },
             DRY_RUN,
         ])
         .takes::<ShowFile>()
-        .gives::<Imported>(200, "What is stored, as /export gives it; with `dryRun=1` what would change.")
+        .gives::<Imported>(200, "What is stored, as /export gives it; with `dryRun=1`, what would change.")
         .etag(Etag::Expected)
         .refuses(&[
-            (409, "The project would be larger than 8 MiB, or somebody edits it all the time."),
-            (502, "The present state could not be kept first, since the place of the versions fails."),
+            (409, "The project would be larger than 8 MiB, or somebody keeps editing it."),
+            (502, "The present state could not be saved first, since the folder of versions failed."),
         ]),
 ];
 
@@ -85,7 +88,7 @@ enum Imported {
 struct Stored {
     #[serde(flatten)]
     show: Box<ShowFile>,
-    /// Why what the import took away could not be kept as a local version, while backups are off; else absent.
+    /// Why what the import took away could not be kept as a local version, while backups are off; otherwise absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_kept: Option<String>,
 }
@@ -97,7 +100,7 @@ struct Stored {
 struct DryRun {
     /// Always true: nothing was changed.
     dry_run: bool,
-    /// By list of the show; lists that stay as they are are left out.
+    /// By list of the show; lists without changes are left out.
     changes: BTreeMap<String, ListChanges>,
 }
 
@@ -126,7 +129,7 @@ fn exported(
     Ok(reply::with_tag(reply::json_held(budget, to, &show)?, tag))
 }
 
-/// How long somebody waits for others who work on large documents.
+/// How long to wait for others who work on large documents.
 const TURN_PATIENCE: Duration = Duration::from_secs(30);
 
 async fn turn(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
@@ -135,15 +138,15 @@ async fn turn(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
         .map_err(Problem::internal)
 }
 
-/// Who works on a large document, and the memory for it.
+/// The turn to work on a large document, and the memory for it.
 pub(super) struct Turn<'a>(#[expect(dead_code, reason = "held")] (SemaphorePermit<'a>, Share));
 
-/// What a value of a document counts for while it is read, compared and stored: a key's text and its block, the value itself,
-/// a place in a tree that is half full, twice for what is compared.
+/// What a value of a document costs while it is read, compared and stored: a key's text and its block, the value itself, and a
+/// place in a half-full tree, twice for what is compared.
 const VALUE_BYTES: usize = 160;
 
-/// A body that is a document, and for a large one the turn to work on it, to be kept until it is stored. Who sends slowly
-/// keeps nobody waiting: the turn comes after the body.
+/// A body that is a document; for a large one also the turn to work on it, held until it is stored. A slow sender keeps
+/// nobody waiting: the turn comes after the body.
 pub(super) async fn body<'a>(app: &'a App, request: &mut Request) -> Result<(Held, Option<Turn<'a>>), Problem> {
     if request.is_small() {
         return Ok((request.json().await?, None));
@@ -178,13 +181,13 @@ async fn import(app: Arc<App>, mut request: Request) -> Result<Response, Problem
     };
     if dry {
         let dry = reply::json(StatusCode::OK, &DryRun { dry_run: true, changes: imported.changes })?;
-        return Ok(reply::with_tag(dry, &imported.tag)); // of what the file was held against
+        return Ok(reply::with_tag(dry, &imported.tag)); // of what the file was compared with
     }
     spawn_blocking(move || exported(&imported.file, &imported.tag, not_kept, &budget, to)).await?
 }
 
-/// Takes a file into what was kept safe, and nothing else: after a select or an edit in between it is kept in another try.
-/// Answers also why it could not be kept, when that is no reason to refuse.
+/// Takes a file into exactly the state that was saved: after a select or an edit in between, that is saved once more.
+/// Also gives why it could not be saved, if that is no reason to refuse.
 async fn taken(
     app: &App,
     body: Held,
@@ -208,13 +211,13 @@ async fn taken(
     Err(library::EditError::Changed.into())
 }
 
-/// Keeps the project as a local version when the file takes scenes or fixtures away, or is perhaps meant for the project
-/// that was active a moment ago. Answers the tag of what was there, and why it could not be kept, when that is no reason to refuse.
+/// Saves the project as a local version if the file takes scenes or fixtures away, or may be meant for the project that was
+/// active a moment ago. Gives the tag of what was there, and why it could not be saved, if that is no reason to refuse.
 async fn kept_safe(app: &App, file: ShowFile, mode: ImportMode) -> Result<(ShowFile, Tag, Option<String>), Problem> {
     let view = app.library.view();
     let tag = view.file_tag.clone();
     if view.damaged || view.is_empty() {
-        return Ok((file, tag, None)); // nothing that could be kept
+        return Ok((file, tag, None)); // there is nothing to save
     }
     let project = view.catalogue.active.clone();
     let work = move || {
@@ -226,7 +229,7 @@ async fn kept_safe(app: &App, file: ShowFile, mode: ImportMode) -> Result<(ShowF
     }
     match app.backups.keep_safe(&project, "before import").await {
         Ok(()) => Ok((file, tag, None)),
-        // Nobody has asked for versions: it is said, and no reason to refuse.
+        // nobody has asked for versions: it is reported, and no reason to refuse
         Err(fault) if !app.backups.is_on() => Ok((file, tag, Some(fault.message))),
         Err(fault) => {
             let message = format!("nothing was imported, because the current state could not be saved first: {fault}");
@@ -235,12 +238,12 @@ async fn kept_safe(app: &App, file: ShowFile, mode: ImportMode) -> Result<(ShowF
     }
 }
 
-/// Whether only an answer is wanted.
+/// Whether it is a dry run.
 pub(super) fn dry_run(request: &Request) -> Result<bool, Problem> {
     Ok(matches!(choice(request, DRY_RUN.name, DRY_RUN.values)?, "1" | "true"))
 }
 
-/// The value of a name in the query; the first of `values` when it is absent.
+/// The value of a name in the query; the first of `values` if it is absent.
 fn choice(request: &Request, name: &str, values: &[&'static str]) -> Result<&'static str, Problem> {
     let Some(given) = request.switch(name) else { return Ok(values.first().copied().unwrap_or_default()) };
     let known = values.iter().find(|value| value.as_bytes() == given).copied();

@@ -22,14 +22,14 @@ pub(super) static ROWS: &[Route] = &[get("/ws", "openWebsocket", &open)
     .key(Key::AsToken)
     .query(&[Query {
         name: "session",
-        says: "The page that it speaks for: an older connection of the same name is closed (1000), and what it sent and was \
+        says: "The page that the connection belongs to: an older connection of the same name is closed (1000), and what it sent and was \
                not read yet is not done.",
         values: &[],
     }])
     .gives_nothing(101, "The WebSocket is open.")
     .refuses(&[
-        (426, "This was no WebSocket handshake of version 13."),
-        (422, "`session` has not 1 to 64 bytes."),
+        (426, "This was not a WebSocket handshake of version 13."),
+        (422, "`session` does not have 1 to 64 bytes."),
         (503, "The memory for WebSockets is taken."),
     ])];
 

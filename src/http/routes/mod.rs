@@ -44,37 +44,37 @@ static RESOURCES: &[Resource] = &[
     Resource { name: "show", says: "Scenes and show of the active project as one file.", rows: &[documents::ROWS] },
     Resource {
         name: "projects",
-        says: "Several shows on one appliance: 404 while `projects.enabled` is off.",
+        says: "Several shows on one appliance; 404 while `projects.enabled` is off.",
         rows: &[projects::ROWS],
     },
     Resource {
         name: "backups",
-        says: "Versions of a project, kept in a folder or bucket: 404 while `backup.enabled` is off.",
+        says: "Versions of a project, kept in a folder or bucket; 404 while `backup.enabled` is off.",
         rows: &[backups::ROWS],
     },
     Resource {
         name: "devices",
-        says: "Where the light goes and comes from, and who is there.",
+        says: "Where the light goes and comes from; devices and clients.",
         rows: &[devices::ROWS, outputs::ROWS, usb::ROWS],
     },
     Resource {
         name: "appliance",
-        says: "What runs here, how it is, and what describes it.",
+        says: "What runs here, its state, and its descriptions.",
         rows: &[about::ROWS, probes::ROWS, metrics::ROWS, schemas::ROWS, takeover::ROWS, live::ROWS],
     },
     Resource { name: "app", says: "The tablet app.", rows: &[ui::ROWS] },
 ];
 
-/// What stands at a path.
+/// What is at a path.
 pub(super) enum RouteMatch {
-    /// The row, and what stood in the place of each `{…}`.
+    /// The row, and the segments for each `{…}`.
     Route(&'static Route, Vec<String>),
-    /// Rows of other methods, as `Allow` lists them.
+    /// Rows of other methods, for `Allow`.
     OtherMethods(String),
     Nothing,
 }
 
-/// Every row, and the resource that it belongs to.
+/// Every row with its resource.
 pub(super) fn table() -> impl Iterator<Item = (&'static str, &'static Route)> {
     let rows = RESOURCES.iter().flat_map(|all| all.rows.iter().copied().flatten().map(|row| (all.name, row)));
     rows.chain([("app", &ui::FILE)])
@@ -85,13 +85,13 @@ pub(super) fn resources() -> &'static [Resource] {
     RESOURCES
 }
 
-/// Everything that is known by its path alone: all but the app's files.
+/// Everything that can be found by its path alone: all but the app's files.
 fn rows() -> impl Iterator<Item = &'static Route> {
     RESOURCES.iter().flat_map(|all| all.rows.iter().copied().flatten())
 }
 
-/// Looks a request up; a slash too many at its end does not matter. The app's files are not found here: they come
-/// after everything else.
+/// Looks up a request; an extra slash at the end is ignored. The app's files are not found here: they come after everything
+/// else.
 pub(super) fn find(method: &Method, path: &str) -> RouteMatch {
     let at = |path| pick(method, rows().filter_map(|route| Some((route, parameters(route.path, path)?))));
     match (at(path), path.strip_suffix('/').filter(|path| !path.ends_with('/'))) {
@@ -100,7 +100,7 @@ pub(super) fn find(method: &Method, path: &str) -> RouteMatch {
     }
 }
 
-/// The row of the app's files, for a path where there is one.
+/// The row of the app's files, if the path has one.
 pub(super) fn file(method: &Method) -> RouteMatch {
     pick(method, [(&ui::FILE, Vec::new())])
 }
@@ -113,7 +113,7 @@ fn pick<'a>(method: &Method, rows: impl IntoIterator<Item = (&'static Route, Vec
             verb if verb.takes(method) => {
                 return RouteMatch::Route(route, values.into_iter().map(str::to_owned).collect());
             }
-            // Two rows of one verb may stand for one path, `/a/b` and `/a/{b}`.
+            // two rows of one verb may match one path, `/a/b` and `/a/{b}`
             verb if others.contains(&verb.as_str()) => {}
             Verb::Get => others.extend(["GET", "HEAD"]),
             verb => others.push(verb.as_str()),
@@ -126,7 +126,7 @@ fn pick<'a>(method: &Method, rows: impl IntoIterator<Item = (&'static Route, Vec
     RouteMatch::OtherMethods(others.join(", "))
 }
 
-/// What stands in the place of each `{…}` of a template; `None` when the path is another one.
+/// The segments for each `{…}` of a template; `None` if the path does not match.
 fn parameters<'a>(template: &str, path: &'a str) -> Option<Vec<&'a str>> {
     let mut values = Vec::new();
     let mut segments = path.split('/');

@@ -17,16 +17,16 @@ use crate::wire::PortStatus;
 
 /// The row.
 pub(super) static ROWS: &[Route] = &[get("/outputs", "listOutputs", &read)
-    .says("How each output and input fares.")
-    .gives::<Ports>(200, "All of them, those that are switched off among them.")];
+    .says("The state of each output and input.")
+    .gives::<Ports>(200, "All of them, including those that are off.")];
 
 /// Answer of `/outputs`.
 #[derive(Serialize, JsonSchema)]
-#[schemars(title = "Ports", description = "Every output and input and how it fares.")]
+#[schemars(title = "Ports", description = "Every output and input and its state.")]
 struct Ports {
     /// Where the light goes.
     outputs: Vec<PortStatus>,
-    /// Where it comes from, beside commands.
+    /// Where it comes from, besides commands.
     inputs: Vec<PortStatus>,
 }
 

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`, for watchdogs and for people who look what is wrong.
+//! `/healthz` and `/readyz`, for watchdogs and for people who look for what is wrong.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +21,9 @@ pub(super) static ROWS: &[Route] = &[
         .key(Key::Free)
         .gives::<Healthy>(200, "They do."),
     get("/readyz", "getReadiness", &readyz)
-        .says("Whether the appliance serves, and everything that troubles it.")
+        .says("Whether the appliance serves, and all present problems.")
         .key(Key::Free)
-        .gives::<Ready>(200, "It serves; troubles it can live with are listed.")
+        .gives::<Ready>(200, "It serves; problems it can live with are listed.")
         .like(r#"{"ready":true,"mqttConnected":true,"queueDepth":0,"problems":[]}"#)
         .or_gives::<Ready>(503, "Broker, engine or doors do not serve."),
 ];
@@ -31,7 +31,7 @@ pub(super) static ROWS: &[Route] = &[
 /// A queue that has not been empty for this long is not being served (CONTRACT, section 3).
 const BUSY: Duration = Duration::from_secs(1);
 
-/// How long the engine's task may take for an answer: the service level of an apply is 100 ms.
+/// How long the engine's task may take to answer: the target for an apply is 100 ms.
 const ENGINE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Answer of `/healthz`.
@@ -45,7 +45,7 @@ struct Healthy {
 /// Answer of `/readyz`.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(title = "Ready", description = "Whether the appliance serves, and everything that troubles it.")]
+#[schemars(title = "Ready", description = "Whether the appliance serves, and all present problems.")]
 struct Ready {
     /// Broker, engine and doors serve.
     ready: bool,
@@ -53,11 +53,11 @@ struct Ready {
     mqtt_connected: bool,
     /// Commands that wait for the engine.
     queue_depth: usize,
-    /// Every present trouble, also those that the appliance can live with.
+    /// Every present problem, including those that the appliance can live with.
     problems: Vec<Trouble>,
 }
 
-/// One present trouble.
+/// One present problem.
 #[derive(Serialize, JsonSchema)]
 struct Trouble {
     /// Kind, for programs.

@@ -25,23 +25,23 @@ pub(super) static ROWS: &[Route] = &[
         .etag(Etag::Cached)
         .refuses(&[OFF]),
     post("/projects", "createProject", &create)
-        .says("Makes a project, with `templateId` from another one's state, scenes and show. `If-Match` here and below names the list's content.")
+        .says("Creates a project; with `templateId` it copies another one's state, scenes and show. `If-Match` here and below names the list's content.")
         .takes::<NewProject>()
-        .gives::<Projects>(201, "All of them, the new one among them.")
+        .gives::<Projects>(201, "All of them, including the new one.")
         .like(LIST)
         .etag(Etag::Expected)
         .refuses(&[
             (404, "There is no such template, or `projects.enabled` is off."),
-            (409, "There are as many projects as there may be, or the template's documents are damaged."),
+            (409, "There is no room for another project, or the template's documents are damaged."),
         ]),
     get("/projects/{id}", "getProject", &read)
-        .says("What is known about a project.")
+        .says("A project's description.")
         .gives::<Project>(200, "The project; `ETag` names the fields that PUT changes.")
         .like(PROJECT)
         .etag(Etag::Shown)
         .refuses(&[GONE]),
     put("/projects/{id}", "changeProject", &edit)
-        .says("Changes the fields that are named and keeps the others. `If-Match` names the project's content or the list's.")
+        .says("Changes the named fields, and keeps the others. `If-Match` names the project's content or the list's.")
         .takes::<ProjectEdit>()
         .gives::<Project>(200, "The project.")
         .like(PROJECT)
@@ -49,7 +49,7 @@ pub(super) static ROWS: &[Route] = &[
         .refuses(&[GONE]),
     delete("/projects/{id}", "deleteProject", &remove)
         .says("Deletes a project. Its backups stay.")
-        .gives::<Projects>(200, "Those that are left.")
+        .gives::<Projects>(200, "The remaining projects.")
         .like(LIST)
         .etag(Etag::Expected)
         .refuses(&[GONE, (409, "It is the active one.")]),
@@ -98,7 +98,7 @@ async fn read(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     one(view.catalogue.get(&id).ok_or(EditError::NotFound(id))?)
 }
 
-/// No 304 by this tag: it says nothing about the times.
+/// No 304 by this tag, since it ignores the times.
 fn one(project: &Project) -> Result<Response, Problem> {
     Ok(reply::with_tag(reply::json(StatusCode::OK, project)?, &Tag::of_project(project)))
 }
@@ -125,7 +125,7 @@ async fn select(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     answer(StatusCode::OK, &*app.library.expecting(request.expected()).select(request.id(0, "project")?).await?)
 }
 
-/// Whether there is anything here at all.
+/// Whether `/projects` is served at all.
 pub(super) fn several(app: &App) -> Result<(), Problem> {
     if app.library.several() {
         return Ok(());

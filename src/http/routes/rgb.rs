@@ -32,15 +32,15 @@ pub(super) static ROWS: &[Route] = &[
         .refuses(&[(409, "`STALE`: by its `ts` it is older than what this client has changed since.")]),
 ];
 
-/// How long an accepted command's outcome is waited for. The store writes or gives up writing within 50 ms a batch, within
-/// a second on a machine that is short of processor time; only a fault of ours takes longer, and a client must not hang
-/// on it: its id makes a second try harmless.
+/// How long to wait for an accepted command's outcome. The store writes or gives up writing within 50 ms per batch, or within a
+/// second if the machine is short of processor time; only a bug takes longer, and a client must not hang on that: its id makes
+/// a second attempt harmless.
 const OUTCOME: Duration = Duration::from_secs(10);
 
 /// Answer to a command.
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "lowercase", rename_all_fields = "camelCase")]
-#[schemars(title = "Taken", description = "What became of a command.")]
+#[schemars(title = "Taken", description = "The outcome of a command.")]
 enum Taken {
     /// It changed the light.
     Accepted {
@@ -70,12 +70,12 @@ async fn change(app: Arc<App>, mut request: Request) -> Result<Response, Problem
     reply::json(StatusCode::ACCEPTED, &taken)
 }
 
-/// Who sent a request.
+/// The client that sent a request.
 pub(super) fn sender(request: &Request) -> Sender {
     Client::Rest(request.peer.addr.ip()).into()
 }
 
-/// Hands in what a request asks for and waits for the outcome; with the command's id.
+/// Hands in what a request asks for, and waits for the outcome; also gives the command's id.
 pub(super) async fn done(app: &App, asked: Asked<'_>, sender: Sender) -> Result<(Done, String), Problem> {
     let mut taken = take(app, asked, sender).await?;
     let done = outcome(&mut taken).await??;

@@ -1,5 +1,5 @@
-//! A row of the table: what a client may ask, and what comes of it. Rows are constants, built by the verbs below; what is
-//! not said is the usual: a key in the header, no parameters, no body.
+//! A row of the table: what a client may ask for, and the answers. Rows are constants, built by the verbs below; whatever is
+//! not set is the usual: a key in the header, no parameters, no body.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,24 +14,24 @@ use super::super::problem::Problem;
 use super::super::request::Request;
 use crate::wire::{FieldError, Reason, Refusal};
 
-/// One thing a client may ask.
+/// One thing that a client may ask for.
 pub(in super::super) struct Route {
     pub(in super::super) verb: Verb,
-    /// OpenAPI's template: `{name}` stands for a segment, or for what is left of one before its ending.
+    /// OpenAPI's template: `{name}` stands for a segment, or for what remains of one before its ending.
     pub(in super::super) path: &'static str,
-    /// What generated clients call it (OpenAPI's operationId).
+    /// The name in generated clients (OpenAPI's operationId).
     pub(in super::super) id: &'static str,
     /// What it does: one sentence for a list, then the rest.
     pub(in super::super) says: &'static str,
     pub(in super::super) key: Key,
     pub(in super::super) query: &'static [Query],
     pub(in super::super) takes: Option<Takes>,
-    /// What it answers when all is well.
+    /// The answer on success.
     pub(in super::super) gives: Answer,
-    /// Another answer that is no problem either.
+    /// Another successful answer.
     pub(in super::super) or_gives: Option<Answer>,
     pub(in super::super) etag: Etag,
-    /// Statuses of its own, or in words of its own, beside those that follow from the rest of the row.
+    /// Statuses of its own, or with words of its own, besides those that follow from the rest of the row.
     pub(in super::super) refuses: &'static [(u16, &'static str)],
     pub(in super::super) handler: &'static dyn Handler,
 }
@@ -46,36 +46,36 @@ pub(in super::super) enum Verb {
     Delete,
 }
 
-/// Which key a route asks for when `auth.mode` is `required`.
+/// The key that a route requires when `auth.mode` is `required`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Key {
-    /// None: probes, the page, what documents us.
+    /// None: probes, the page, and our descriptions.
     Free,
-    /// `x-api-key`; what only reads takes `?token=` too, as a link sends no header.
+    /// `x-api-key`; for reading also `?token=`, since a link sends no header.
     AsHeader,
     /// `?token=`, because a browser's WebSocket cannot send headers. Its Origin is checked for the same reason: no
     /// preflight protects it.
     AsToken,
 }
 
-/// What the `ETag` of an answer is good for.
+/// What the `ETag` of an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Etag {
     /// There is none.
     None,
-    /// It names the content that an edit may expect.
+    /// It names the content that an edit expects.
     Shown,
-    /// `If-None-Match` asks for what is newer.
+    /// `If-None-Match` asks for a newer one.
     Cached,
-    /// `If-Match` names the content that may be edited.
+    /// `If-Match` names the content to edit.
     Expected,
 }
 
-/// A name behind the `?`.
+/// A parameter after the `?`.
 pub(in super::super) struct Query {
     pub(in super::super) name: &'static str,
     pub(in super::super) says: &'static str,
-    /// The first one holds when it is absent. None: any text of 1 to 64 bytes.
+    /// The first one is the default. None: any text of 1 to 64 bytes.
     pub(in super::super) values: &'static [&'static str],
 }
 
@@ -98,13 +98,13 @@ pub(in super::super) struct Answer {
     pub(in super::super) example: &'static str,
 }
 
-/// A body's schema, put among the generator's components.
+/// A body's schema, added to the generator's components.
 pub(in super::super) type Shape = fn(&mut SchemaGenerator) -> Schema;
 
 /// A handler at work.
 pub(in super::super) type Handling = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
 
-/// What does the work: any `async fn` of the app and a request.
+/// The handler: any `async fn` of the app and a request.
 pub(in super::super) trait Handler: Sync {
     fn handle(&self, app: Arc<App>, request: Request) -> Handling;
 }
@@ -124,7 +124,7 @@ pub(super) const fn get(path: &'static str, id: &'static str, handler: &'static 
     Route::new(Verb::Get, path, id, handler)
 }
 
-/// Makes something, or does something.
+/// Creates or does something.
 pub(super) const fn post(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
     Route::new(Verb::Post, path, id, handler)
 }
@@ -134,12 +134,12 @@ pub(super) const fn put(path: &'static str, id: &'static str, handler: &'static 
     Route::new(Verb::Put, path, id, handler)
 }
 
-/// Changes what is named.
+/// Changes the named fields.
 pub(super) const fn patch(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
     Route::new(Verb::Patch, path, id, handler)
 }
 
-/// Takes away.
+/// Deletes.
 pub(super) const fn delete(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
     Route::new(Verb::Delete, path, id, handler)
 }
@@ -167,12 +167,12 @@ impl Route {
         Self { says, ..self }
     }
 
-    /// Which key it asks for, when not the one in the header.
+    /// The key that it requires, if not the one in the header.
     pub(super) const fn key(self, key: Key) -> Self {
         Self { key, ..self }
     }
 
-    /// What it understands behind the `?`.
+    /// The parameters that it knows.
     pub(super) const fn query(self, query: &'static [Query]) -> Self {
         Self { query, ..self }
     }
@@ -182,7 +182,7 @@ impl Route {
         Self { takes: Some(Takes { shape: shape::<T>, optional: false }), ..self }
     }
 
-    /// A JSON body that may be left out.
+    /// A JSON body that may be empty.
     pub(super) const fn may_take<T: JsonSchema>(self) -> Self {
         Self { takes: Some(Takes { shape: shape::<T>, optional: true }), ..self }
     }
@@ -213,22 +213,22 @@ impl Route {
         Self { or_gives: Some(Answer { status, says, body, example: "" }), ..self }
     }
 
-    /// What the `ETag` of its answer is good for.
+    /// What the `ETag` of its answer is for.
     pub(super) const fn etag(self, etag: Etag) -> Self {
         Self { etag, ..self }
     }
 
-    /// Statuses of its own, or in words of its own.
+    /// Statuses of its own, or with words of its own.
     pub(super) const fn refuses(self, refuses: &'static [(u16, &'static str)]) -> Self {
         Self { refuses, ..self }
     }
 
-    /// Refuses what stands behind the `?` and is not known here: a dry run that is misspelt must not be done for real. What
-    /// only reads, and what takes no parameter at all, may carry anything, as it always could, but no wish for a dry run. A
-    /// key in the address is no fault: where it does not count, the header is asked for.
+    /// Refuses unknown parameters, since a misspelt dry run must not be carried out. Reading requests, and those without any
+    /// parameter, may carry anything, as always, except a dry run. A key in the address is no fault: where it does not count,
+    /// the header is required.
     ///
     /// # Errors
-    /// 422 with the names that are known.
+    /// 422 with the names that it knows.
     pub(in super::super) fn check_query(&self, request: &Request, reads: bool) -> Result<(), Problem> {
         if reads {
             return Ok(());
@@ -290,12 +290,12 @@ pub(super) fn octets(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "format": "binary"})
 }
 
-/// A JSON document in a shape of its own.
+/// A JSON document with a shape of its own.
 pub(super) fn object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "additionalProperties": true})
 }
 
-/// Refuses a name behind the `?`.
+/// Refuses a parameter.
 pub(super) fn refused(name: &str, msg: impl Into<String>) -> Problem {
     let fault = FieldError { path: format!("?{name}"), msg: msg.into() };
     Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }.into()

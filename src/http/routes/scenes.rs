@@ -35,14 +35,14 @@ pub(super) static ROWS: &[Route] = &[
         .etag(Etag::Expected)
         .refuses(FULL),
     post("/scenes", "addScene", &add)
-        .says("Adds a scene: without `channelValues` the light before master and blackout, fades at their ends.")
+        .says("Adds a scene: without `channelValues` it captures the light before master and blackout, fades at their ends.")
         .takes::<NewScene>()
         .gives::<Scene>(201, "The scene; `ETag` is the list's.")
         .like(SCENE)
         .etag(Etag::Expected)
         .refuses(FULL),
     patch("/scenes/{id}", "changeScene", &change)
-        .says("Changes the fields that are named; `null` takes one away, `position` moves the scene in the list.")
+        .says("Changes the named fields; `null` removes one, `position` moves the scene in the list.")
         .takes::<SceneFields>()
         .gives::<Scene>(200, "The scene; `ETag` is the list's.")
         .like(SCENE)
@@ -50,19 +50,19 @@ pub(super) static ROWS: &[Route] = &[
         .refuses(FULL),
     delete("/scenes/{id}", "deleteScene", &remove)
         .says("Deletes a scene. The light stays as it is.")
-        .gives::<Vec<Scene>>(200, "Those that are left.")
+        .gives::<Vec<Scene>>(200, "The remaining scenes.")
         .etag(Etag::Expected)
         .refuses(DAMAGED),
     post("/scenes/{id}/capture", "captureScene", &capture)
-        .says("Captures the light into a scene that is there, fades at their ends. Its name and the rest stay.")
+        .says("Captures the light into an existing scene, fades at their ends. Its name and the rest stay.")
         .gives::<Scene>(200, "The scene; `ETag` is the list's.")
         .like(SCENE)
         .etag(Etag::Expected)
         .refuses(FULL),
     post("/scenes/{id}/recall", "recallScene", &recall)
-        .says("Makes a scene light, over `fadeMs` or the scene's own time.")
+        .says("Recalls a scene, over `fadeMs` or the scene's own time.")
         .may_take::<RecallOrder>()
-        .gives::<DeskView>(200, "The desk since.")
+        .gives::<DeskView>(200, "The desk after it.")
         .like(desk::DESK)
         .refuses(&[(409, "Another project was selected meanwhile.")]),
 ];
@@ -73,10 +73,10 @@ const SCENE: &str =
 const LIST: &str =
     r#"[{"id":"scene-warm","name":"Warm white","channelValues":{"1":255,"2":180,"3":90},"timestamp":1767225600000}]"#;
 
-/// Of what makes documents larger.
+/// For edits that make documents larger.
 const FULL: &[(u16, &str)] = &[(409, "The project would be larger than 8 MiB, or its documents are damaged.")];
 
-/// Of every other edit.
+/// For every other edit.
 const DAMAGED: &[(u16, &str)] = &[(409, "The project's documents are damaged.")];
 
 async fn replace(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {

@@ -1,4 +1,4 @@
-//! What documents us: `/schemas/{name}.json` and `/openapi.json`.
+//! Our own descriptions: `/schemas/{name}.json` and `/openapi.json`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `/takeover`: what of a predecessor's files is not here, and that somebody has taken notice of it.
+//! `/takeover`: what of a predecessor's files was not imported, until somebody acknowledges it.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::library::predecessor::Takeover;
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
     get("/takeover", "getTakeover", &read)
-        .says("What of the predecessor's files could not be taken over.")
-        .gives::<Takeover>(200, "Empty lists: everything was."),
+        .says("What of the predecessor's files could not be imported.")
+        .gives::<Takeover>(200, "Empty lists: everything was imported."),
     post("/takeover/acknowledge", "acknowledgeTakeover", &acknowledge)
         .says(
             "Dismisses the list: what was left out is no longer listed, and files that are not JSON are not retried. \

@@ -13,7 +13,7 @@ use super::super::request::Request;
 use super::route::{octets, text};
 use super::{Etag, Key, Route, get};
 
-/// What a person opens, and what its service worker keeps.
+/// The app that people open, and what its service worker keeps.
 pub(super) static ROWS: &[Route] = &[
     get("/", "getApp", &read)
         .says("The tablet app.")
@@ -23,17 +23,17 @@ pub(super) static ROWS: &[Route] = &[
     get("/assets.json", "listAppFiles", &shell)
         .says("The app's files, and a version that changes when one of them does.")
         .key(Key::Free)
-        .gives::<Shell>(200, "Every file but the service worker itself."),
+        .gives::<Shell>(200, "Every file except the service worker itself."),
 ];
 
-/// One row for all of its files. The template names no folders, though some files are in one: OpenAPI has no form for
+/// One row for all of its files. The template names no folders, although some files are in one: OpenAPI has no form for
 /// that.
 pub(super) static FILE: Route = get("/{file}", "getAppFile", &read)
     .says("A file of the tablet app.")
     .key(Key::Free)
     .gives_as("*/*", octets, 200, "The file.")
     .etag(Etag::Cached)
-    .refuses(&[(406, "`Accept-Encoding` takes none of its forms: br, gzip, identity.")]);
+    .refuses(&[(406, "`Accept-Encoding` accepts none of its forms: br, gzip, identity.")]);
 
 async fn read(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     app.assets.answer(&request.path, &request.headers).await

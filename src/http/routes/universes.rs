@@ -1,4 +1,4 @@
-//! `/universes/{u}/frame`: what is on the wires.
+//! `/universes/{u}/frame`: the present frame of a universe.
 
 use std::sync::Arc;
 

@@ -22,15 +22,15 @@ pub(super) static ROWS: &[Route] = &[
         .says("The USB serial devices that are plugged in.")
         .gives::<Devices>(200, "By port."),
     post("/usb/refresh", "refreshUsb", &refresh)
-        .says("Looks for the USB output's widget now, and lists what is plugged in.")
+        .says("Searches for the USB output's widget now, and lists what is plugged in.")
         .gives::<Devices>(200, "By port."),
     post("/usb/reconnect", "reconnectUsb", &reconnect)
-        .says("Closes the USB output's widget and opens it anew.")
+        .says("Closes and reopens the USB output's widget.")
         .gives::<Opened>(200, "It is open.")
-        .refuses(&[(404, "No such device is there, or the output is switched off."), (502, "It cannot be opened.")]),
+        .refuses(&[(404, "There is no such device, or the output is switched off."), (502, "It cannot be opened.")]),
 ];
 
-/// How long a widget may take to be opened: every adapter that may be one is asked, for 300 ms each.
+/// How long opening a widget may take: every adapter that may be one is asked, for 300 ms each.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answer of `/usb/devices`.
