@@ -26,11 +26,11 @@ const LONGEST_ANSWER: u64 = 512;
 const FRESH: Duration = Duration::from_secs(10);
 
 /// The name, or that there is none, and when avahi said so.
-type Said = (Instant, Option<String>);
+type LastAnswer = (Instant, Option<String>);
 
 /// avahi's last answer. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Name(Arc<Mutex<Option<Said>>>);
+pub(super) struct Name(Arc<Mutex<Option<LastAnswer>>>);
 
 impl Name {
     /// The name, `dmx-2.local` for example; nothing without avahi.

@@ -24,7 +24,7 @@ use super::bundle::MOST_STORED;
 use super::container;
 use super::error::{BackupError, BackupErrorKind};
 use super::index::{Index, VersionFile};
-use super::medium::{Look, Medium};
+use super::medium::{Medium, MediumCheck};
 use super::vault::{Progress, StoredVersion, Vault};
 use super::version::{Provider, Version};
 use crate::dmx::{ProjectId, VersionId};
@@ -72,13 +72,13 @@ impl Local {
     }
 
     /// Checks the medium.
-    pub(super) async fn look(&self) -> Result<Look, BackupError> {
+    pub(super) async fn look(&self) -> Result<MediumCheck, BackupError> {
         self.blocking(ANSWER, |local| local.medium.look().map_err(|error| refused("looking at", "the medium", &error)))
             .await
     }
 
     /// Accepts the present medium.
-    pub(super) async fn accept(&self) -> Result<Look, BackupError> {
+    pub(super) async fn accept(&self) -> Result<MediumCheck, BackupError> {
         self.blocking(ANSWER, |local| {
             local.medium.accept();
             Ok(())

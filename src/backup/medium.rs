@@ -33,7 +33,7 @@ pub(super) struct Medium {
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct MediumCheck {
     /// It is the data folder's own, and should not be.
     pub(super) same: bool,
     /// It is not that of the last backup.
@@ -55,13 +55,13 @@ impl Medium {
     }
 
     /// Checks it now.
-    pub(super) fn look(&self) -> io::Result<Look> {
+    pub(super) fn look(&self) -> io::Result<MediumCheck> {
         if !self.named {
-            return Ok(Look::default());
+            return Ok(MediumCheck::default());
         }
         let here = nearest(&self.root);
         let changed = self.last().is_some_and(|last| identity(here).is_ok_and(|now| now != last));
-        Ok(Look { same: disk(here)? == disk(&self.data_dir)?, changed })
+        Ok(MediumCheck { same: disk(here)? == disk(&self.data_dir)?, changed })
     }
 
     /// Records that a backup was made there. The first one on another medium makes that the known one.
@@ -152,21 +152,21 @@ mod tests {
     fn a_folder_beside_the_data_is_on_the_same_medium_and_one_on_another_file_system_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let beside = Medium::new(dir.path().join("not/there/yet"), dir.path().to_owned(), true);
-        assert_eq!(beside.look().unwrap(), Look { same: true, changed: false });
+        assert_eq!(beside.look().unwrap(), MediumCheck { same: true, changed: false });
         beside.used();
         assert_eq!(beside.last(), None, "the card itself is nothing to remember");
         let default = Medium::new(dir.path().join("backups"), dir.path().to_owned(), false);
-        assert_eq!(default.look().unwrap(), Look::default());
+        assert_eq!(default.look().unwrap(), MediumCheck::default());
 
         let away = Medium::new("/proc".into(), dir.path().to_owned(), true);
-        assert_eq!(away.look().unwrap(), Look::default());
+        assert_eq!(away.look().unwrap(), MediumCheck::default());
         away.used();
-        assert_eq!(away.look().unwrap(), Look::default());
+        assert_eq!(away.look().unwrap(), MediumCheck::default());
         let gone = beside;
-        assert_eq!(gone.look().unwrap(), Look { same: true, changed: true });
+        assert_eq!(gone.look().unwrap(), MediumCheck { same: true, changed: true });
         gone.used();
         assert!(gone.look().unwrap().changed, "a backup alone does not make it the right one");
         gone.accept();
-        assert_eq!(gone.look().unwrap(), Look { same: true, changed: false });
+        assert_eq!(gone.look().unwrap(), MediumCheck { same: true, changed: false });
     }
 }

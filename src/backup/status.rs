@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::{BackupError, BackupErrorKind};
-use super::medium::Look;
+use super::medium::MediumCheck;
 use super::version::Version;
 use crate::dmx::ProjectId;
 use crate::kit::clock;
@@ -23,14 +23,14 @@ const MEDIUM_CHANGED: &str = "BACKUP_MEDIUM_CHANGED";
 
 /// The purpose of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doing {
+pub(super) enum JobKind {
     Creating,
     Restoring,
     Deleting,
     KeepingSafe,
 }
 
-impl Doing {
+impl JobKind {
     fn name(self) -> &'static str {
         match self {
             Self::Creating => "creating",
@@ -148,7 +148,7 @@ impl Board {
     }
 
     /// Reports a check of the medium of local backups.
-    pub(super) fn medium(&self, look: Look) {
+    pub(super) fn medium(&self, look: MediumCheck) {
         let same = "backup.local_path is on the same medium as the data, so you lose both if that card fails: check that the \
                     stick is plugged in and mounted, and that the folder is on it";
         let changed = "backup.local_path is on a different medium than at the last backup, and the earlier versions are on \
@@ -171,14 +171,14 @@ impl Board {
     }
 
     /// A job failed.
-    pub(super) fn failed(&self, project: &ProjectId, doing: Doing, fault: &BackupError) {
+    pub(super) fn failed(&self, project: &ProjectId, doing: JobKind, fault: &BackupError) {
         if fault.kind.is_the_askers() {
             return; // it may not even be a project
         }
         self.metrics.failed.with_label_values(&[fault.kind.label()]).inc();
         tracing::warn!(%project, doing = doing.name(), kind = fault.kind.label(), error = %fault, "backup_failed");
         self.edit(project, |status| status.last_error = Some(fault.message.clone()));
-        if doing == Doing::Creating {
+        if doing == JobKind::Creating {
             let message = format!("project {project} could not be backed up: {fault}");
             self.health.raise_for(FAILING, project.as_str(), message);
         }

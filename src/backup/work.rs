@@ -59,7 +59,7 @@ enum Why<'a> {
 }
 
 /// A backup that was made and verified.
-pub(super) struct Made {
+pub(super) struct VerifiedBackup {
     pub(super) version: Version,
     pub(super) fingerprint: Option<[u8; 32]>,
 }
@@ -76,7 +76,11 @@ struct Opened {
 
 impl Work {
     /// Makes a backup of the active project.
-    pub(super) async fn create(&self, project: &ProjectId, label: Option<Label>) -> Result<Made, BackupError> {
+    pub(super) async fn create(
+        &self,
+        project: &ProjectId,
+        label: Option<Label>,
+    ) -> Result<VerifiedBackup, BackupError> {
         self.active(project)?;
         let job = self.board.begin(project);
         job.phase(Phase::Snapshot, 0);
@@ -90,7 +94,7 @@ impl Work {
         job: &Job<'_>,
         document: Document,
         label: Option<Label>,
-    ) -> Result<Made, BackupError> {
+    ) -> Result<VerifiedBackup, BackupError> {
         let (project, began) = (document.project, Instant::now());
         let fingerprint = bundle::fingerprint(&document.bytes);
         let label = label.map(String::from).filter(|label| !label.is_empty()); // metadata cannot tell it from no label
@@ -98,7 +102,7 @@ impl Work {
         self.shows.backed_up(&project, version.created_at).await;
         self.board.made(&project, &version, began.elapsed());
         self.retain(job, &project, &version).await;
-        Ok(Made { version, fingerprint })
+        Ok(VerifiedBackup { version, fingerprint })
     }
 
     /// Replaces the active project.

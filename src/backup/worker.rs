@@ -14,9 +14,9 @@ use super::error::BackupError;
 use super::handle::{Handle, Opened, Order, Task};
 use super::retention::Rules;
 use super::schedule::Schedule;
-use super::status::{Board, Doing, Phase};
+use super::status::{Board, JobKind, Phase};
 use super::vaults::Vaults;
-use super::work::{Made, Work, in_time};
+use super::work::{VerifiedBackup, Work, in_time};
 use crate::dmx::{ProjectId, VersionId};
 use crate::kit::deadline::until;
 use crate::kit::stop::Stop;
@@ -122,13 +122,13 @@ impl Worker {
         match task {
             Task::Create(project, label, answer) => {
                 let outcome = in_time(self.work.create(&project, label)).await;
-                self.note(&project, Doing::Creating, &outcome);
+                self.note(&project, JobKind::Creating, &outcome);
                 drop(turn);
                 let _ = answer.send(outcome.map(|made| made.version)); // Err: nobody waits for it any more
             }
             Task::Restore(project, source, answer) => {
                 let outcome = self.work.restore(&project, source).await;
-                outcome.as_ref().inspect_err(|fault| self.work.board.failed(&project, Doing::Restoring, fault)).ok();
+                outcome.as_ref().inspect_err(|fault| self.work.board.failed(&project, JobKind::Restoring, fault)).ok();
                 drop(turn);
                 let _ = answer.send(outcome);
             }
@@ -145,14 +145,14 @@ impl Worker {
                 };
                 match &outcome {
                     Ok(()) => drop(self.kept_safe.entry(project).or_insert(now)),
-                    Err(fault) => self.work.board.failed(&project, Doing::KeepingSafe, fault),
+                    Err(fault) => self.work.board.failed(&project, JobKind::KeepingSafe, fault),
                 }
                 drop(turn);
                 let _ = answer.send(outcome);
             }
             Task::Delete(project, version, answer) => {
                 let outcome = in_time(self.work.delete(&project, &version)).await;
-                outcome.as_ref().inspect_err(|fault| self.work.board.failed(&project, Doing::Deleting, fault)).ok();
+                outcome.as_ref().inspect_err(|fault| self.work.board.failed(&project, JobKind::Deleting, fault)).ok();
                 drop(turn);
                 let _ = answer.send(outcome);
             }
@@ -175,10 +175,10 @@ impl Worker {
                 made = in_time(made_unless_unchanged(&self.work, &mut self.last, &project)) => made,
             };
             match made {
-                Ok(Some(made)) => self.note(&project, Doing::Creating, &Ok(made)),
+                Ok(Some(made)) => self.note(&project, JobKind::Creating, &Ok(made)),
                 Ok(None) => self.work.board.unchanged(&project),
                 Err(fault) => {
-                    self.note(&project, Doing::Creating, &Err(fault));
+                    self.note(&project, JobKind::Creating, &Err(fault));
                     if let Some(schedule) = self.schedule.as_mut().filter(|schedule| schedule.next() <= Instant::now())
                     {
                         schedule.failed(Instant::now());
@@ -194,7 +194,7 @@ impl Worker {
     }
 
     /// Records the outcome of a backup.
-    fn note(&mut self, project: &ProjectId, doing: Doing, outcome: &Result<Made, BackupError>) {
+    fn note(&mut self, project: &ProjectId, doing: JobKind, outcome: &Result<VerifiedBackup, BackupError>) {
         let now = Instant::now();
         match outcome {
             Ok(made) => {
@@ -226,7 +226,7 @@ async fn made_unless_unchanged(
     work: &Work,
     last: &mut HashMap<ProjectId, Last>,
     project: &ProjectId,
-) -> Result<Option<Made>, BackupError> {
+) -> Result<Option<VerifiedBackup>, BackupError> {
     let job = work.board.begin(project);
     job.phase(Phase::Snapshot, 0);
     let document = work.snapshot(project).await?;

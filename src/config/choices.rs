@@ -1,6 +1,6 @@
 //! Choices: one of a few words, in any case.
 
-use super::value::{Limits, Parse, Wrong, quoted, shown};
+use super::value::{Limits, Parse, ValueError, quoted, shown};
 use super::{AuthMode, BackupProvider, LogLevel, OutputMode, Park};
 
 /// One of a few words, in any case.
@@ -12,10 +12,10 @@ pub(crate) trait Choice: Copy + PartialEq + 'static {
 }
 
 impl<T: Choice> Parse for T {
-    fn from_text(text: &str, _: Limits) -> Result<Self, Wrong> {
+    fn from_text(text: &str, _: Limits) -> Result<Self, ValueError> {
         let word = text.trim();
         let found = T::WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
-        found.map(|(_, value)| *value).ok_or_else(|| Wrong {
+        found.map(|(_, value)| *value).ok_or_else(|| ValueError {
             wrong: format!("{} is not a choice here", shown(text)),
             right: format!("use {}", T::RIGHT),
         })

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Config;
 use super::diagnostic::{Diagnostic, Origin};
 use super::table::Setting;
-use super::value::Wrong;
+use super::value::ValueError;
 
 /// Where settings come from, by key; a setting that is not in here is a built-in default.
 pub type Origins = BTreeMap<&'static str, Origin>;
@@ -23,8 +23,8 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// Records the outcome of reading a setting from `origin`.
-    pub(crate) fn note(&mut self, setting: &'static Setting, origin: Origin, outcome: Result<(), Wrong>) {
-        if let Err(Wrong { wrong, right }) = outcome {
+    pub(crate) fn note(&mut self, setting: &'static Setting, origin: Origin, outcome: Result<(), ValueError>) {
+        if let Err(ValueError { wrong, right }) = outcome {
             self.faults.push(Diagnostic::new(about(setting.key, Some(&origin)), wrong, right));
             self.unclear.insert(setting.key);
         }

@@ -6,22 +6,22 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use super::Size;
-use super::value::{Limits, MASK, Parse, Wrong, fit, quoted, shown, shown_toml, unfit};
+use super::value::{Limits, MASK, Parse, ValueError, fit, quoted, shown, shown_toml, unfit};
 use crate::kit::secret::Secret;
 
 impl Parse for bool {
-    fn from_text(text: &str, _: Limits) -> Result<Self, Wrong> {
+    fn from_text(text: &str, _: Limits) -> Result<Self, ValueError> {
         match text.trim().to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Ok(true),
             "false" | "0" | "no" | "off" => Ok(false),
-            _ => Err(Wrong {
+            _ => Err(ValueError {
                 wrong: format!("{} is neither true nor false", shown(text)),
                 right: "use true or false".to_owned(),
             }),
         }
     }
 
-    fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, Wrong> {
+    fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, ValueError> {
         match raw {
             DeValue::Boolean(on) => Ok(*on),
             DeValue::Integer(digits) => Self::from_text(digits.as_str(), limits),
@@ -36,17 +36,17 @@ impl Parse for bool {
 }
 
 /// Reads a whole number: `number` is `None` when `shown` is not a number.
-fn whole<T: TryFrom<u64>>(shown: String, number: Option<i128>, limits: Limits) -> Result<T, Wrong> {
+fn whole<T: TryFrom<u64>>(shown: String, number: Option<i128>, limits: Limits) -> Result<T, ValueError> {
     let right = format!("use {}", whole_in(limits));
     let Some(number) = number else {
-        return Err(Wrong { wrong: format!("{shown} is not a whole number"), right });
+        return Err(ValueError { wrong: format!("{shown} is not a whole number"), right });
     };
     let within = |number: &u64| match limits {
         Limits::Range(least, greatest) => (least..=greatest).contains(number),
         Limits::Any | Limits::Text(_) => true,
     };
     let fitting = u64::try_from(number).ok().filter(within).and_then(|number| T::try_from(number).ok());
-    fitting.ok_or_else(|| Wrong { wrong: format!("{shown} is out of range"), right })
+    fitting.ok_or_else(|| ValueError { wrong: format!("{shown} is out of range"), right })
 }
 
 fn whole_in(limits: Limits) -> String {
@@ -59,14 +59,14 @@ fn whole_in(limits: Limits) -> String {
 macro_rules! whole_numbers {
     ($($kind:ty),*) => {$(
         impl Parse for $kind {
-            fn from_text(text: &str, limits: Limits) -> Result<Self, Wrong> {
+            fn from_text(text: &str, limits: Limits) -> Result<Self, ValueError> {
                 let digits = text.trim();
                 let huge = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
                 let number = digits.parse().ok().or(huge.then_some(i128::MAX));
                 whole(shown(text), number, limits)
             }
 
-            fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, Wrong> {
+            fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, ValueError> {
                 let digits = match raw {
                     DeValue::Integer(digits) => digits,
                     DeValue::String(text) => return Self::from_text(text, limits), // in quotes, as a variable's text
@@ -93,7 +93,7 @@ const MOST_MEMORY: u64 = 1 << 40;
 
 impl Parse for Size {
     /// A whole number and perhaps a unit (`GiB` and `G` are as good as `GB`); without one it is in MB.
-    fn from_text(text: &str, _: Limits) -> Result<Self, Wrong> {
+    fn from_text(text: &str, _: Limits) -> Result<Self, ValueError> {
         let plain = text.trim();
         let digits = plain.trim_end_matches(|c: char| !c.is_ascii_digit());
         let unit = plain.strip_prefix(digits).unwrap_or_default().trim().to_ascii_lowercase().replace("ib", "b");
@@ -103,13 +103,13 @@ impl Parse for Size {
         });
         let shift = if unit.is_empty() { Some(20) } else { shift.map(|(_, shift)| *shift) };
         let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
-        bytes.filter(|bytes| (1 << 20..=MOST_MEMORY).contains(bytes)).map(Self).ok_or_else(|| Wrong {
+        bytes.filter(|bytes| (1 << 20..=MOST_MEMORY).contains(bytes)).map(Self).ok_or_else(|| ValueError {
             wrong: format!("{} is not an amount of memory", shown(text)),
             right: "use a number of MB, or one with its unit, \"256 MB\" for example; 1 MB is the least".to_owned(),
         })
     }
 
-    fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, Wrong> {
+    fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, ValueError> {
         match raw {
             DeValue::Integer(digits) if digits.radix() == 10 => Self::from_text(digits.as_str(), limits),
             DeValue::String(text) => Self::from_text(text, limits),
@@ -124,11 +124,11 @@ impl Parse for Size {
 }
 
 impl Parse for String {
-    fn from_text(text: &str, limits: Limits) -> Result<Self, Wrong> {
+    fn from_text(text: &str, limits: Limits) -> Result<Self, ValueError> {
         let text = text.trim();
         if text.contains(char::is_control) {
             let wrong = format!("{} has a control character in it", shown(text));
-            return Err(Wrong { wrong, right: "use printable characters".to_owned() });
+            return Err(ValueError { wrong, right: "use printable characters".to_owned() });
         }
         fit(&shown(text), text, limits).map(|()| text.to_owned())
     }
@@ -139,7 +139,7 @@ impl Parse for String {
 }
 
 impl Parse for PathBuf {
-    fn from_text(text: &str, limits: Limits) -> Result<Self, Wrong> {
+    fn from_text(text: &str, limits: Limits) -> Result<Self, ValueError> {
         String::from_text(text, limits).map(PathBuf::from)
     }
 
@@ -150,10 +150,10 @@ impl Parse for PathBuf {
 }
 
 impl Parse for IpAddr {
-    fn from_text(text: &str, _: Limits) -> Result<Self, Wrong> {
+    fn from_text(text: &str, _: Limits) -> Result<Self, ValueError> {
         match text.trim() {
             "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
-            address => address.parse().map_err(|_| Wrong {
+            address => address.parse().map_err(|_| ValueError {
                 wrong: format!("{} is not an IP address", shown(text)),
                 right: "use an address of this machine, 0.0.0.0 for all of IPv4 or :: for all".to_owned(),
             }),
@@ -169,7 +169,7 @@ impl Parse for Secret {
     const SECRET: bool = true;
 
     /// Takes the text as it is: a blank may be part of it.
-    fn from_text(text: &str, limits: Limits) -> Result<Self, Wrong> {
+    fn from_text(text: &str, limits: Limits) -> Result<Self, ValueError> {
         fit("the value (not shown)", text, limits).map(|()| Self::new(text))
     }
 
@@ -181,11 +181,11 @@ impl Parse for Secret {
 impl<T: Parse> Parse for Option<T> {
     const SECRET: bool = T::SECRET;
 
-    fn from_text(text: &str, limits: Limits) -> Result<Self, Wrong> {
+    fn from_text(text: &str, limits: Limits) -> Result<Self, ValueError> {
         if text.is_empty() { Ok(None) } else { T::from_text(text, limits).map(Some) }
     }
 
-    fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, Wrong> {
+    fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, ValueError> {
         if raw.as_str() == Some("") { Ok(None) } else { T::from_toml(raw, limits).map(Some) }
     }
 

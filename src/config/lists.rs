@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use super::value::{Limits, Parse, Wrong, shown, shown_unless, unfit};
+use super::value::{Limits, Parse, ValueError, shown, shown_unless, unfit};
 use super::{MasterChannels, UniversePair};
 use crate::dmx::{UNIVERSES, UniverseId};
 use crate::kit::secret::Secret;
@@ -16,13 +16,13 @@ pub(crate) trait Item: Sized {
     /// What a list looks like.
     const LIKE: &'static str = r#"["…", "…"]"#;
     /// Reads an item that is not empty.
-    fn read(text: &str, limits: Limits) -> Result<Self, Wrong>;
+    fn read(text: &str, limits: Limits) -> Result<Self, ValueError>;
     /// As it is written in a file's array.
     fn written(&self) -> String;
 }
 
 impl Item for String {
-    fn read(text: &str, limits: Limits) -> Result<Self, Wrong> {
+    fn read(text: &str, limits: Limits) -> Result<Self, ValueError> {
         Self::from_text(text, limits)
     }
 
@@ -34,7 +34,7 @@ impl Item for String {
 impl Item for Secret {
     const SECRET: bool = true;
 
-    fn read(text: &str, limits: Limits) -> Result<Self, Wrong> {
+    fn read(text: &str, limits: Limits) -> Result<Self, ValueError> {
         Self::from_text(text, limits)
     }
 
@@ -48,11 +48,11 @@ impl Item for u16 {
     const LIKE: &'static str = r#"["0x0403", "0x0483"]"#;
 
     /// Hexadecimal, as `lsusb` prints it, with or without `0x`.
-    fn read(text: &str, _: Limits) -> Result<Self, Wrong> {
+    fn read(text: &str, _: Limits) -> Result<Self, ValueError> {
         let digits = text.trim();
         let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits);
         let id = Self::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'));
-        id.ok_or_else(|| Wrong {
+        id.ok_or_else(|| ValueError {
             wrong: format!("{} is not a USB id", shown(text)),
             right: "use hexadecimal digits in quotes, \"0x0403\" for example".to_owned(),
         })
@@ -67,12 +67,12 @@ impl Item for UniversePair {
     const LIKE: &'static str = r#"["1:2", "2:3"]"#;
 
     /// Our universe, a colon, OLA's.
-    fn read(text: &str, _: Limits) -> Result<Self, Wrong> {
+    fn read(text: &str, _: Limits) -> Result<Self, ValueError> {
         let pair = text.split_once(':').and_then(|(ours, olas)| {
             let ours = ours.trim().parse().ok().filter(|&ours| usize::from(ours) < UNIVERSES)?;
             Some(Self { ours, olas: olas.trim().parse().ok()? })
         });
-        pair.ok_or_else(|| Wrong {
+        pair.ok_or_else(|| ValueError {
             wrong: format!("{} is not a pair of universes", shown(text)),
             right: "use ours (0 to 63), a colon and OLA's, \"1:2\" for example".to_owned(),
         })
@@ -87,12 +87,12 @@ impl Item for MasterChannels {
     const LIKE: &'static str = r#"["1:1-24", "1:30"]"#;
 
     /// A universe, a colon, and a channel or a range of channels.
-    fn read(text: &str, _: Limits) -> Result<Self, Wrong> {
+    fn read(text: &str, _: Limits) -> Result<Self, ValueError> {
         let read = text.split_once(':').and_then(|(universe, channels)| {
             let universe = universe.trim().parse().ok().and_then(UniverseId::new)?;
             Some(Self { universe, channels: channels.parse().ok()? })
         });
-        read.ok_or_else(|| Wrong {
+        read.ok_or_else(|| ValueError {
             wrong: format!("{} is not a universe with channels", shown(text)),
             right: "use a universe (0 to 63), a colon and channels, \"1:1-24\" for example".to_owned(),
         })
@@ -107,19 +107,19 @@ impl<T: Item> Parse for Vec<T> {
     const SECRET: bool = T::SECRET;
 
     /// Comma text, or a JSON array of texts.
-    fn from_text(text: &str, limits: Limits) -> Result<Self, Wrong> {
+    fn from_text(text: &str, limits: Limits) -> Result<Self, ValueError> {
         if !text.trim_start().starts_with('[') {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             return items.map(|item| T::read(item, limits)).collect();
         }
-        let items: Vec<String> = serde_json::from_str(text).map_err(|_| Wrong {
+        let items: Vec<String> = serde_json::from_str(text).map_err(|_| ValueError {
             wrong: format!("{} is not a JSON array of texts", shown_unless(T::SECRET, || shown(text))),
             right: format!("use a comma list or {}", T::LIKE),
         })?;
         items.iter().map(|item| not_empty(item, limits)).collect()
     }
 
-    fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, Wrong> {
+    fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, ValueError> {
         let unfit = |raw: &DeValue<'_>| unfit(T::SECRET, raw, &format!("a list of texts: {}", T::LIKE));
         match raw {
             DeValue::String(text) => Self::from_text(text, limits),
@@ -144,10 +144,10 @@ impl<T: Item> Parse for Vec<T> {
 }
 
 /// An empty key in a list would let everybody in.
-fn not_empty<T: Item>(text: &str, limits: Limits) -> Result<T, Wrong> {
+fn not_empty<T: Item>(text: &str, limits: Limits) -> Result<T, ValueError> {
     if text.trim().is_empty() {
         let right = "leave it out".to_owned();
-        return Err(Wrong { wrong: "an item of the list is empty".to_owned(), right });
+        return Err(ValueError { wrong: "an item of the list is empty".to_owned(), right });
     }
     T::read(text, limits)
 }

@@ -10,7 +10,7 @@ use super::draft::{Draft, about};
 use super::form::Form;
 use super::table::sections;
 use super::value::Limits::{self, Any, Text};
-use super::value::{Parse, Wrong, fit, quoted, shown};
+use super::value::{Parse, ValueError, fit, quoted, shown};
 use crate::kit::secret::Secret;
 
 /// All settings of the machine.
@@ -81,10 +81,10 @@ impl From<&str> for Ssid {
 }
 
 impl Parse for Ssid {
-    fn from_text(text: &str, limits: Limits) -> Result<Self, Wrong> {
+    fn from_text(text: &str, limits: Limits) -> Result<Self, ValueError> {
         if text.contains(char::is_control) {
             let wrong = format!("{} has a control character in it", shown(text));
-            return Err(Wrong { wrong, right: "use printable characters".to_owned() });
+            return Err(ValueError { wrong, right: "use printable characters".to_owned() });
         }
         fit(&shown(text), text, limits).map(|()| text.into())
     }

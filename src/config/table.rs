@@ -4,7 +4,7 @@
 use toml::de::DeValue;
 
 use super::form;
-use super::value::{Limits, Value, Wrong};
+use super::value::{Limits, Value, ValueError};
 use super::{Auth, Backup, Config, Engine, Http, Input, Log, Mqtt, Ola, Output, Projects, Shares, Storage, Usb};
 use crate::dmx::UNIVERSES;
 use Limits::{Any, Range, Text};
@@ -39,12 +39,12 @@ impl<C> Setting<C> {
     }
 
     /// Reads a variable's text.
-    pub(crate) fn set_text(&self, config: &mut C, text: &str) -> Result<(), Wrong> {
+    pub(crate) fn set_text(&self, config: &mut C, text: &str) -> Result<(), ValueError> {
         (self.field_mut)(config).set_text(text, self.limits)
     }
 
     /// Reads a value of the file.
-    pub(crate) fn set_toml(&self, config: &mut C, raw: &DeValue<'_>) -> Result<(), Wrong> {
+    pub(crate) fn set_toml(&self, config: &mut C, raw: &DeValue<'_>) -> Result<(), ValueError> {
         (self.field_mut)(config).set_toml(raw, self.limits)
     }
 

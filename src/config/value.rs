@@ -14,7 +14,7 @@ const SHOWN_CHARACTERS: usize = 60;
 
 /// Why a value is refused.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
+pub(crate) struct ValueError {
     /// The fault: `70000 is out of range`.
     pub(crate) wrong: String,
     /// The remedy: `use a whole number from 0 to 65535`.
@@ -38,10 +38,10 @@ pub(crate) trait Parse: Sized {
     const SECRET: bool = false;
 
     /// Reads a variable, or a text of the file.
-    fn from_text(text: &str, limits: Limits) -> Result<Self, Wrong>;
+    fn from_text(text: &str, limits: Limits) -> Result<Self, ValueError>;
 
     /// Reads a value of the file; a kind that TOML has no type for is a text there.
-    fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, Wrong> {
+    fn from_toml(raw: &DeValue<'_>, limits: Limits) -> Result<Self, ValueError> {
         match raw {
             DeValue::String(text) => Self::from_text(text, limits),
             other => Err(unfit(Self::SECRET, other, "a text in quotes")),
@@ -55,9 +55,9 @@ pub(crate) trait Parse: Sized {
 /// A field of `Config`, whatever its kind.
 pub(crate) trait Value {
     /// Takes a variable's text.
-    fn set_text(&mut self, text: &str, limits: Limits) -> Result<(), Wrong>;
+    fn set_text(&mut self, text: &str, limits: Limits) -> Result<(), ValueError>;
     /// Takes a value of the file.
-    fn set_toml(&mut self, raw: &DeValue<'_>, limits: Limits) -> Result<(), Wrong>;
+    fn set_toml(&mut self, raw: &DeValue<'_>, limits: Limits) -> Result<(), ValueError>;
     /// As written in a file; a secret is masked.
     fn to_toml(&self) -> String;
     /// Whether it must not be shown.
@@ -65,11 +65,11 @@ pub(crate) trait Value {
 }
 
 impl<T: Parse> Value for T {
-    fn set_text(&mut self, text: &str, limits: Limits) -> Result<(), Wrong> {
+    fn set_text(&mut self, text: &str, limits: Limits) -> Result<(), ValueError> {
         T::from_text(text, limits).map(|value| *self = value)
     }
 
-    fn set_toml(&mut self, raw: &DeValue<'_>, limits: Limits) -> Result<(), Wrong> {
+    fn set_toml(&mut self, raw: &DeValue<'_>, limits: Limits) -> Result<(), ValueError> {
         T::from_toml(raw, limits).map(|value| *self = value)
     }
 
@@ -83,17 +83,17 @@ impl<T: Parse> Value for T {
 }
 
 /// Checks a text against the form that its setting requires.
-pub(crate) fn fit(shown: &str, text: &str, limits: Limits) -> Result<(), Wrong> {
+pub(crate) fn fit(shown: &str, text: &str, limits: Limits) -> Result<(), ValueError> {
     match limits {
         Limits::Text(form) if !(form.fits)(text) => {
-            Err(Wrong { wrong: format!("{shown} is not {}", form.name), right: form.right.to_owned() })
+            Err(ValueError { wrong: format!("{shown} is not {}", form.name), right: form.right.to_owned() })
         }
         Limits::Any | Limits::Range(..) | Limits::Text(_) => Ok(()),
     }
 }
 
 /// A value of the wrong type.
-pub(crate) fn unfit(secret: bool, raw: &DeValue<'_>, right: &str) -> Wrong {
+pub(crate) fn unfit(secret: bool, raw: &DeValue<'_>, right: &str) -> ValueError {
     let kind = match raw {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a whole number",
@@ -103,7 +103,10 @@ pub(crate) fn unfit(secret: bool, raw: &DeValue<'_>, right: &str) -> Wrong {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     };
-    Wrong { wrong: format!("{} is {kind}", shown_unless(secret, || shown_toml(raw))), right: format!("use {right}") }
+    ValueError {
+        wrong: format!("{} is {kind}", shown_unless(secret, || shown_toml(raw))),
+        right: format!("use {right}"),
+    }
 }
 
 /// Keeps a secret out of messages.

@@ -21,7 +21,7 @@ pub(super) struct Gate {
 
 /// The result of checking a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pass {
+pub(super) enum KeyCheck {
     Allowed,
     Refused,
 }
@@ -32,19 +32,19 @@ impl Gate {
     }
 
     /// Whether the bearer of `key` may continue.
-    pub(super) fn check(&self, key: Option<&[u8]>, peer: IpAddr) -> Pass {
+    pub(super) fn check(&self, key: Option<&[u8]>, peer: IpAddr) -> KeyCheck {
         let key = key.filter(|key| !key.is_empty());
         let known = key.is_some_and(|key| self.knows(key));
         let pass = match self.settings.mode {
-            AuthMode::Audit => Pass::Allowed,
-            AuthMode::Required if known => Pass::Allowed,
-            AuthMode::Required => Pass::Refused,
+            AuthMode::Audit => KeyCheck::Allowed,
+            AuthMode::Required if known => KeyCheck::Allowed,
+            AuthMode::Required => KeyCheck::Refused,
         };
         let fingerprint = key.map_or_else(|| "none".to_owned(), fingerprint);
-        if (key.is_some() || pass == Pass::Refused) && self.is_new(peer, &fingerprint) {
+        if (key.is_some() || pass == KeyCheck::Refused) && self.is_new(peer, &fingerprint) {
             match pass {
-                Pass::Allowed => tracing::info!(%fingerprint, %peer, known, "api_key_seen"),
-                Pass::Refused => tracing::warn!(%fingerprint, %peer, "api_key_refused"),
+                KeyCheck::Allowed => tracing::info!(%fingerprint, %peer, known, "api_key_seen"),
+                KeyCheck::Refused => tracing::warn!(%fingerprint, %peer, "api_key_refused"),
             }
         }
         pass
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn audit_refuses_nobody() {
         for key in [None, Some(&b"wrong"[..]), Some(b"first")] {
-            assert_eq!(gate(AuthMode::Audit).check(key, PEER), Pass::Allowed);
+            assert_eq!(gate(AuthMode::Audit).check(key, PEER), KeyCheck::Allowed);
         }
         assert!(gate(AuthMode::Audit).knows(b"first") && !gate(AuthMode::Audit).knows(b"wrong"));
     }
@@ -90,11 +90,11 @@ mod tests {
     fn required_lets_in_any_of_the_keys_and_no_other() {
         let gate = gate(AuthMode::Required);
         for (key, pass) in [
-            (None, Pass::Refused),
-            (Some(&b""[..]), Pass::Refused),
-            (Some(b"firs"), Pass::Refused),
-            (Some(b"first"), Pass::Allowed),
-            (Some(b"second"), Pass::Allowed),
+            (None, KeyCheck::Refused),
+            (Some(&b""[..]), KeyCheck::Refused),
+            (Some(b"firs"), KeyCheck::Refused),
+            (Some(b"first"), KeyCheck::Allowed),
+            (Some(b"second"), KeyCheck::Allowed),
         ] {
             assert_eq!(gate.check(key, PEER), pass, "{key:?}");
         }
@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn required_without_any_key_configured_lets_in_nobody() {
         let gate = Gate::new(config::Auth { mode: AuthMode::Required, keys: Vec::new() });
-        assert_eq!(gate.check(Some(b""), PEER), Pass::Refused);
-        assert_eq!(gate.check(None, PEER), Pass::Refused);
+        assert_eq!(gate.check(Some(b""), PEER), KeyCheck::Refused);
+        assert_eq!(gate.check(None, PEER), KeyCheck::Refused);
     }
 
     #[test]

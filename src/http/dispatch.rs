@@ -18,7 +18,7 @@ use warp::reply::Response;
 use warp::ws::Ws;
 
 use super::App;
-use super::auth::Pass;
+use super::auth::KeyCheck;
 use super::origin::Origins;
 use super::peer::Peer;
 use super::problem::Problem;
@@ -26,10 +26,10 @@ use super::request::{self, API_KEY, Request};
 use super::routes::{self, Key, Route, RouteMatch};
 
 /// Answers each request.
-pub(super) type Everything = BoxedFilter<(Response,)>;
+pub(super) type WebFilter = BoxedFilter<(Response,)>;
 
 /// The whole web door.
-pub(super) fn filter(app: &Arc<App>) -> Everything {
+pub(super) fn filter(app: &Arc<App>) -> WebFilter {
     let app = app.clone();
     let query = warp::query::raw().or_else(|_| async { Ok::<_, Infallible>((String::new(),)) });
     let upgrade = warp::ws().map(Some).or(warp::any().map(|| None::<Ws>)).unify();
@@ -98,7 +98,9 @@ async fn respond(app: &Arc<App>, mut request: Request, found: RouteMatch) -> Res
     if (!reads || route.key == Key::AsToken) && !app.origins.allow(&request.headers) {
         return Err(foreign());
     }
-    if route.key == Key::AsHeader && app.gate.check(request.key().as_deref(), request.peer.addr.ip()) == Pass::Refused {
+    if route.key == Key::AsHeader
+        && app.gate.check(request.key().as_deref(), request.peer.addr.ip()) == KeyCheck::Refused
+    {
         let challenge = HeaderValue::from_static("ApiKey header=\"x-api-key\"");
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "the header x-api-key must hold a key of this appliance")
             .with(WWW_AUTHENTICATE, challenge));

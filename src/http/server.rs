@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::dispatch::{self, Everything};
+use super::dispatch::{self, WebFilter};
 use super::peer::Peer;
 use super::{App, HttpDeps};
 use crate::config;
@@ -143,7 +143,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// One connection to its end: HTTP/1 with upgrades, with the peer in every request's extensions.
-async fn converse(socket: TcpStream, peer: Peer, filter: Everything, mut stop: Stop) {
+async fn converse(socket: TcpStream, peer: Peer, filter: WebFilter, mut stop: Stop) {
     let service = TowerToHyperService::new(warp::service(filter));
     let from = peer.addr;
     let with_peer = service_fn(move |mut request: hyper::Request<Incoming>| {

@@ -10,7 +10,7 @@ const ESCAPE: u8 = 0x1B;
 
 /// The meaning of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum ParsedLine {
     /// The level of a channel.
     Reading(Channel, u8),
     /// Anything else.
@@ -39,11 +39,11 @@ enum Escape {
 
 impl Parser {
     /// Takes bytes from the line, and gives the meaning of each line that has ended.
-    pub fn take(&mut self, bytes: &[u8], mut heard: impl FnMut(Heard)) {
+    pub fn take(&mut self, bytes: &[u8], mut heard: impl FnMut(ParsedLine)) {
         for &byte in bytes {
             if matches!(byte, b'\n' | b'\r') {
                 if !self.line.is_empty() {
-                    heard(if self.overlong { Heard::Ignored } else { reading(&self.line) });
+                    heard(if self.overlong { ParsedLine::Ignored } else { reading(&self.line) });
                 }
                 *self = Self { line: std::mem::take(&mut self.line), ..Self::default() };
                 self.line.clear();
@@ -52,7 +52,7 @@ impl Parser {
                 if self.line.len() > LONGEST {
                     self.line.clear();
                     self.overlong = true;
-                    heard(Heard::Ignored);
+                    heard(ParsedLine::Ignored);
                 }
             }
         }
@@ -74,7 +74,7 @@ impl Parser {
     }
 }
 
-fn reading(line: &[u8]) -> Heard {
+fn reading(line: &[u8]) -> ParsedLine {
     let read = || {
         // the last one: anything before it is junk, or a line that lost its end
         let start = line.windows(3).rposition(|word| word.eq_ignore_ascii_case(b"dmx"))?;
@@ -85,9 +85,9 @@ fn reading(line: &[u8]) -> Heard {
         let channel = Channel::new(rest.number()?)?;
         rest.word(":")?;
         let level = u8::try_from(rest.number()?).ok()?;
-        rest.is_over().then_some(Heard::Reading(channel, level))
+        rest.is_over().then_some(ParsedLine::Reading(channel, level))
     };
-    read().unwrap_or(Heard::Ignored)
+    read().unwrap_or(ParsedLine::Ignored)
 }
 
 /// The rest of a line.
@@ -118,14 +118,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn all(pieces: &[&[u8]]) -> Vec<Heard> {
+    fn all(pieces: &[&[u8]]) -> Vec<ParsedLine> {
         let (mut parser, mut all) = (Parser::default(), Vec::new());
         pieces.iter().for_each(|piece| parser.take(piece, |heard| all.push(heard)));
         all
     }
 
-    fn level(channel: u16, level: u8) -> Heard {
-        Heard::Reading(Channel::new(channel).unwrap(), level)
+    fn level(channel: u16, level: u8) -> ParsedLine {
+        ParsedLine::Reading(Channel::new(channel).unwrap(), level)
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
             "alue from channel 1: 123",
             "dmx",
         ] {
-            assert_eq!(all(&[line.as_bytes(), b"\n"]), [Heard::Ignored], "{line:?}");
+            assert_eq!(all(&[line.as_bytes(), b"\n"]), [ParsedLine::Ignored], "{line:?}");
         }
         assert_eq!(all(&[b"\r\n\r\n\n"]), []);
     }
@@ -173,7 +173,7 @@ mod tests {
             let all = all(&[&line]);
             let (last, ignored) = all.split_last().unwrap();
             assert_eq!(*last, level(2, 2));
-            assert!(ignored.iter().all(|heard| *heard == Heard::Ignored), "{ignored:?}");
+            assert!(ignored.iter().all(|heard| *heard == ParsedLine::Ignored), "{ignored:?}");
             assert_eq!(ignored.len(), (length + 33) / (LONGEST + 1) + 1);
         }
     }
@@ -201,7 +201,7 @@ mod tests {
                 bytes.extend(format!("{junk}\nDMX: read value from channel {channel}: {level}\r\n").into_bytes());
             }
             let pieces: Vec<&[u8]> = bytes.chunks(piece).collect();
-            let levels: Vec<_> = all(&pieces).into_iter().filter(|heard| *heard != Heard::Ignored).collect();
+            let levels: Vec<_> = all(&pieces).into_iter().filter(|heard| *heard != ParsedLine::Ignored).collect();
             let expected: Vec<_> = readings.iter().map(|&(channel, value)| level(channel, value)).collect();
             prop_assert_eq!(levels, expected);
         }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::board::Board;
 use super::error::InputError;
 use super::gatherer::Gatherer;
-use super::parser::{Heard, Parser};
+use super::parser::{ParsedLine, Parser};
 use crate::dmx::{Frame, Patch, Source, UniverseId};
 use crate::engine::Feed;
 use crate::intake::{Asked, Client, Intake};
@@ -25,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const HEALTHY: Duration = Duration::from_secs(1);
 
 /// The open port is no longer the right one.
-struct Strayed;
+struct WrongPort;
 
 /// The input at work.
 pub(super) struct Serial {
@@ -65,7 +65,7 @@ impl Serial {
     }
 
     /// Opens the port, and reads it as long as it works and is the right one.
-    async fn listen(&mut self) -> Result<Strayed, InputError> {
+    async fn listen(&mut self) -> Result<WrongPort, InputError> {
         let devices = usb::devices().await;
         let port = self.port.whereabouts(&devices);
         // Otherwise whichever came first would have it, a different one after each start: light goes before its input.
@@ -100,7 +100,7 @@ impl Serial {
                 if self.port.has_strayed(&port).await {
                     tracing::info!(left = port, to = self.port.path(), "input_moves");
                     line.close().await;
-                    return Ok(Strayed);
+                    return Ok(WrongPort);
                 }
             }
             if gatherer.due().is_some_and(|due| due <= Instant::now()) {
@@ -112,8 +112,8 @@ impl Serial {
     }
 
     /// Takes the meaning of a line.
-    async fn hear(&mut self, heard: Heard, gatherer: &mut Gatherer) {
-        let Heard::Reading(channel, level) = heard else { return self.board.metrics.ignored.inc() };
+    async fn hear(&mut self, heard: ParsedLine, gatherer: &mut Gatherer) {
+        let ParsedLine::Reading(channel, level) = heard else { return self.board.metrics.ignored.inc() };
         self.board.reading();
         if gatherer.ends_before(channel) {
             self.tell(gatherer).await;

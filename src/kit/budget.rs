@@ -132,7 +132,7 @@ pub struct Full {
 
 /// Which limit was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whose {
+enum ReachedLimit {
     /// The limit of the address.
     Address,
     /// The limit of the kind.
@@ -204,7 +204,11 @@ impl Budget {
         let own = used.by.get(&holder).copied().unwrap_or(0);
         let kept = |of: u64| if holder == Holder::Loopback || kind.is_single() { of } else { of - of / 8 };
         let (most, of_kind, total) = (self.most(kind, address), kept(self.of_kind(kind)), kept(self.0.total));
-        let limits = [(own, most, Whose::Address), (used.bytes, of_kind, Whose::Kind), (all, total, Whose::All)];
+        let limits = [
+            (own, most, ReachedLimit::Address),
+            (used.bytes, of_kind, ReachedLimit::Kind),
+            (all, total, ReachedLimit::All),
+        ];
         if let Some((bytes, most, whose)) = limits.into_iter().find(|(bytes, most, _)| bytes + more > *most) {
             used.refused_at = Some(Instant::now());
             drop(held);
@@ -212,21 +216,21 @@ impl Budget {
             let (what, uses, limit) = (kind.words(), shown(bytes), shown(most));
             let needs = shown(if never { whole } else { more });
             let settings = match whose {
-                Whose::Address if most < self.of_kind(kind) => "limits.memory, limits.per_address",
+                ReachedLimit::Address if most < self.of_kind(kind) => "limits.memory, limits.per_address",
                 _ => "limits.memory",
             };
             let message = match whose {
                 _ if never => format!("{address} needs {needs} for {what}, more than the {limit} allowed ({settings})"),
-                Whose::Address => {
+                ReachedLimit::Address => {
                     format!(
                         "{address} already uses {uses} of the {limit} allowed for {what} and needs {needs} more ({settings})"
                     )
                 }
-                Whose::Kind => format!(
+                ReachedLimit::Kind => format!(
                     "all clients together already use {uses} of the {limit} allowed for {what}, and {address} needs {needs} \
                      more ({settings})"
                 ),
-                Whose::All => format!(
+                ReachedLimit::All => format!(
                     "all clients together already use {uses} of {limit} of memory, and {address} needs {needs} more for {what} \
                      ({settings})"
                 ),

@@ -2,7 +2,7 @@
 
 use super::error::EditError;
 use crate::dmx::ProjectId;
-use crate::store::{Ahead, Batch, Kept, Store};
+use crate::store::{Batch, PendingDocument, Store, StoredDocument};
 use crate::wire::{Scene, Show, ShowFile, scenes};
 
 /// Documents of all projects together. The store's snapshot, which is read whole at a start, must fit into a Pi with
@@ -69,16 +69,16 @@ pub(super) async fn read_anyway(store: &Store, project: &ProjectId) -> Result<Do
     let (store, project) = (store.clone(), project.clone());
     let read = move || {
         let [scenes, show] = [scenes_key(&project), show_key(&project)].map(|key| store.document(&key));
-        let damaged = scenes == Kept::Damaged || show == Kept::Damaged;
+        let damaged = scenes == StoredDocument::Damaged || show == StoredDocument::Damaged;
         Documents { scenes: bytes(scenes, NO_SCENES), show: bytes(show, NO_SHOW), damaged }
     };
     Ok(tokio::task::spawn_blocking(read).await?)
 }
 
-fn bytes(kept: Kept, otherwise: &[u8]) -> Vec<u8> {
+fn bytes(kept: StoredDocument, otherwise: &[u8]) -> Vec<u8> {
     match kept {
-        Kept::Whole(bytes) => bytes,
-        Kept::Absent | Kept::Damaged => otherwise.to_vec(),
+        StoredDocument::Whole(bytes) => bytes,
+        StoredDocument::Absent | StoredDocument::Damaged => otherwise.to_vec(),
     }
 }
 
@@ -89,8 +89,8 @@ pub(super) fn length(store: &Store, project: &ProjectId) -> u64 {
 
 /// Documents that are written but not valid yet; `None`: that one stays as it is.
 pub(super) struct Pending {
-    scenes: Option<Ahead>,
-    show: Option<Ahead>,
+    scenes: Option<PendingDocument>,
+    show: Option<PendingDocument>,
 }
 
 /// Writes documents ahead.

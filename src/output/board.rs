@@ -6,7 +6,7 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::driver::{OutputError, OutputErrorKind, Proof};
+use super::driver::{OutputError, OutputErrorKind, ReadBack};
 use super::spec::Spec;
 use crate::kit::clock;
 use crate::kit::health::Health;
@@ -124,20 +124,20 @@ impl Board {
     }
 
     /// What the output shows was read back.
-    pub(super) fn proved(&mut self, proof: Proof) {
-        let ours = proof == Proof::Ours;
+    pub(super) fn proved(&mut self, proof: ReadBack) {
+        let ours = proof == ReadBack::Ours;
         let times = self.proof.filter(|(before, _)| *before == ours).map_or(1, |(_, times)| times.saturating_add(1));
         self.proof = Some((ours, times));
         if times < IN_A_ROW {
             return;
         }
         match proof {
-            Proof::Ours => {
+            ReadBack::Ours => {
                 if self.health.clear_for(OVERRULED, &self.name) {
                     tracing::info!(output = self.name, "output_obeyed");
                 }
             }
-            Proof::Others(why) => {
+            ReadBack::Others(why) => {
                 if self.health.raise_for(OVERRULED, &self.name, format!("{}: {why}", self.name)) {
                     tracing::warn!(output = self.name, error = why, "output_overruled");
                 }

@@ -37,7 +37,7 @@ pub(super) trait Wire: Send {
 
     /// Reads back whether `frame`, the last one sent, is shown; `None` if that cannot be found out. Bounded in time, and dropped
     /// halfway when a frame cannot wait.
-    fn proof(&mut self, _frame: &Frame) -> impl Future<Output = Option<Proof>> + Send {
+    fn proof(&mut self, _frame: &Frame) -> impl Future<Output = Option<ReadBack>> + Send {
         ready(None)
     }
 
@@ -50,7 +50,7 @@ pub(super) trait Wire: Send {
 
 /// What reading back has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(super) enum ReadBack {
     /// It shows what was sent.
     Ours,
     /// It shows something else; says what to do.

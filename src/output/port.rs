@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::board::Board;
-use super::driver::{Driver, OutputError, OutputErrorKind, Proof, Wire};
+use super::driver::{Driver, OutputError, OutputErrorKind, ReadBack, Wire};
 use super::pace::Pace;
 use super::spec::{LONGEST_PAUSE, Spec};
 use crate::config::Park;
@@ -48,11 +48,11 @@ pub(super) enum Order {
     /// End the pause and search now.
     Rescan,
     /// Close and reopen it; gives where it was found.
-    Reopen(Asker),
+    Reopen(ReopenReply),
 }
 
 /// Who waits for the answer to `Reopen`.
-type Asker = oneshot::Sender<Result<String, OutputError>>;
+type ReopenReply = oneshot::Sender<Result<String, OutputError>>;
 
 /// One output of one universe.
 pub(super) struct Port<D> {
@@ -72,7 +72,7 @@ pub(super) struct Port<D> {
 
 /// The outcome of reading back.
 enum Read {
-    Told(Proof),
+    Told(ReadBack),
     /// The light changed before there was an answer.
     Overtaken,
     Nothing,
@@ -90,7 +90,7 @@ enum End {
     Failed(OutputErrorKind),
     /// Its device is elsewhere.
     Strayed,
-    Ordered(Asker),
+    Ordered(ReopenReply),
     Stopped,
 }
 
@@ -121,7 +121,7 @@ impl<D: Driver> Port<D> {
 
     /// Runs until the stop, then parks.
     pub(super) async fn run(mut self, mut stop: Stop) {
-        let mut asker: Option<Asker> = None;
+        let mut asker: Option<ReopenReply> = None;
         loop {
             // not dropped at once at the stop: an attempt under way holds the device
             let opened = tokio::select! {

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::board::Board;
-use super::driver::{Driver, OutputError, OutputErrorKind, Proof, Wire};
+use super::driver::{Driver, OutputError, OutputErrorKind, ReadBack, Wire};
 use super::port::{Order, Port};
 use super::spec::{LONGEST_PAUSE, Spec};
 use crate::config::Park;
@@ -83,11 +83,11 @@ impl Wire for Fake {
         self.world.lock().doubt
     }
 
-    async fn proof(&mut self, _frame: &Frame) -> Option<Proof> {
+    async fn proof(&mut self, _frame: &Frame) -> Option<ReadBack> {
         let takes = self.world.lock().proof_takes?;
         sleep(takes).await;
         self.world.lock().proofs += 1;
-        Some(Proof::Ours)
+        Some(ReadBack::Ours)
     }
 
     async fn send(&mut self, frame: &Frame) -> Result<(), OutputError> {

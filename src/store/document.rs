@@ -21,7 +21,7 @@ const AHEAD: &[u8] = b"~";
 
 /// Bytes that are written but not valid yet.
 #[derive(Debug)]
-pub struct Ahead {
+pub struct PendingDocument {
     id: Vec<u8>,
     pieces: u32,
     length: u64,
@@ -30,7 +30,7 @@ pub struct Ahead {
 
 /// A document as found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum StoredDocument {
     /// There is none.
     Absent,
     /// Its bytes.
@@ -51,7 +51,7 @@ struct Head {
 impl Store {
     /// Writes the bytes of a document ahead. They become valid with the batch that [`Store::replace_document`] went into; a
     /// kill before that leaves nothing.
-    pub async fn write_ahead(&self, bytes: &[u8]) -> Ahead {
+    pub async fn write_ahead(&self, bytes: &[u8]) -> PendingDocument {
         let id = Ulid::generate().to_bytes().to_vec();
         let pieces = u32::try_from(bytes.len().div_ceil(PIECE)).unwrap_or(u32::MAX);
         let mut batch = Batch::default();
@@ -64,16 +64,16 @@ impl Store {
             }
             self.commit(batch, || {}).await;
         }
-        Ahead { id, pieces, length: bytes.len() as u64, crc: crc32fast::hash(bytes) }
+        PendingDocument { id, pieces, length: bytes.len() as u64, crc: crc32fast::hash(bytes) }
     }
 
     /// Makes `new` the document of a key with this batch (`None`: deletes it), and forgets the old one.
-    pub fn replace_document(&self, batch: &mut Batch, key: &str, new: Option<Ahead>) {
+    pub fn replace_document(&self, batch: &mut Batch, key: &str, new: Option<PendingDocument>) {
         if let Some(old) = self.head(key.as_bytes()) {
             forget(batch, &old.id, old.pieces);
         }
         match new {
-            Some(Ahead { id, pieces, length, crc }) => {
+            Some(PendingDocument { id, pieces, length, crc }) => {
                 batch.delete(Tree::Documents, ahead_key(&id));
                 batch.put(Tree::Documents, key, Head { id, pieces, length, crc }.encode());
             }
@@ -83,11 +83,11 @@ impl Store {
 
     /// The document of a key. May read files.
     #[must_use]
-    pub fn document(&self, key: &str) -> Kept {
-        let Some(head) = self.get(Tree::Documents, key.as_bytes()) else { return Kept::Absent };
+    pub fn document(&self, key: &str) -> StoredDocument {
+        let Some(head) = self.get(Tree::Documents, key.as_bytes()) else { return StoredDocument::Absent };
         // a head of an unknown shape
         if let Some(bytes) = Head::decode(&head).and_then(|head| self.whole(&head)) {
-            return Kept::Whole(bytes);
+            return StoredDocument::Whole(bytes);
         }
         let core = &self.0.core;
         core.metrics.errors.inc();
@@ -96,7 +96,7 @@ impl Store {
         if core.health.raise_for(DAMAGED, key, message) {
             tracing::error!(document = key, "document_damaged");
         }
-        Kept::Damaged
+        StoredDocument::Damaged
     }
 
     fn whole(&self, head: &Head) -> Option<Vec<u8>> {

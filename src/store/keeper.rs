@@ -79,7 +79,7 @@ pub(super) struct Keeper {
     noted: u64,
     /// When it may be noted again.
     note_at: Instant,
-    lost: Lost,
+    lost: FolderLoss,
     /// The database has to be made from memory, since its files are gone.
     remake: bool,
 }
@@ -97,7 +97,7 @@ enum Task {
 
 /// Whether the folder is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lost {
+enum FolderLoss {
     Not,
     /// It is not written again yet.
     Now,
@@ -134,7 +134,7 @@ impl Keeper {
             look_at: now + LOOK,
             noted: 0,
             note_at: now,
-            lost: Lost::Not,
+            lost: FolderLoss::Not,
             remake: false,
         }
     }
@@ -163,7 +163,7 @@ impl Keeper {
                 }
                 Task::Forget => {
                     self.core.health.clear(FOLDER_LOST);
-                    self.lost = Lost::Not;
+                    self.lost = FolderLoss::Not;
                     continue;
                 }
             };
@@ -241,7 +241,7 @@ impl Keeper {
             )
         };
         self.core.health.raise(FOLDER_LOST, message);
-        self.lost = Lost::Now;
+        self.lost = FolderLoss::Now;
         tracing::error!(data_dir = %dir, "data_folder_lost");
         let mut shared = self.core.lock();
         self.core.fall_to_ram(&mut shared, "its files were deleted or replaced");
@@ -251,7 +251,7 @@ impl Keeper {
 
     /// What was lost is written again. That stays on the board for a while; then the next loss is news.
     fn found(&mut self) {
-        if self.lost != Lost::Now {
+        if self.lost != FolderLoss::Now {
             return;
         }
         let message = format!(
@@ -261,7 +261,7 @@ impl Keeper {
         );
         self.core.health.raise(FOLDER_LOST, message);
         tracing::warn!(data_dir = %self.core.dir.display(), "data_folder_written_again");
-        self.lost = Lost::Until(Instant::now() + TOLD);
+        self.lost = FolderLoss::Until(Instant::now() + TOLD);
     }
 
     /// Makes a database from memory after its files were deleted.
@@ -319,8 +319,8 @@ impl Keeper {
             let restock = self.restock_at.map(|due| (due, Task::Restock));
             let look = (shared.mode == Mode::Disk).then_some((self.look_at, Task::Look));
             let forget = match self.lost {
-                Lost::Until(due) => Some((due, Task::Forget)),
-                Lost::Not | Lost::Now => None,
+                FolderLoss::Until(due) => Some((due, Task::Forget)),
+                FolderLoss::Not | FolderLoss::Now => None,
             };
             let all = [due.map(|due| (due, task)), note, restock, look, forget];
             let next = all.into_iter().flatten().min_by_key(|(due, _)| *due);

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use batch::{Batch, Tree};
-pub use document::{Ahead, Kept};
+pub use document::{PendingDocument, StoredDocument};
 pub use folder::StoreError;
 
 use self::core::{Core, Ending, Mode, Waiting};

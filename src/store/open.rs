@@ -33,7 +33,7 @@ const TAKEN_BACK: &str = "CHANGES_TAKEN_BACK";
 const SNAPSHOT_DAMAGED: &str = "SNAPSHOT_DAMAGED";
 
 /// The findings, put together.
-struct Past {
+struct Recovered {
     base: Base,
     mark: Mark,
     replayed: Replayed,
@@ -100,7 +100,7 @@ pub(super) fn open(
     Ok((core, jump))
 }
 
-fn find(dir: &Path, health: &Health, boot: &str) -> Past {
+fn find(dir: &Path, health: &Health, boot: &str) -> Recovered {
     let loaded = snapshot::load(dir);
     let bad_snapshot = matches!(loaded, Loaded::Damaged);
     let snapshot = match &loaded {
@@ -126,7 +126,7 @@ fn find(dir: &Path, health: &Health, boot: &str) -> Past {
     report(dir, health, &replayed, bad_snapshot, behind);
     let damaged =
         bad_snapshot || behind || replayed.missing || !replayed.damaged.is_empty() || (rebuilt && unusable.is_none());
-    Past { base, mark, replayed, damaged, unusable, snapshot }
+    Recovered { base, mark, replayed, damaged, unusable, snapshot }
 }
 
 /// Reads the generations from `first` on; earlier ones are not needed.
@@ -175,7 +175,7 @@ fn report_taken_back(health: &Health, changes: u64) {
     tracing::error!(changes, "changes_taken_back");
 }
 
-fn seq_jump(found: &Past, boot: &str) -> u64 {
+fn seq_jump(found: &Recovered, boot: &str) -> u64 {
     let replayed = &found.replayed;
     let power_cut = replayed.boot.as_deref().is_some_and(|last| last != boot) && !replayed.clean;
     if power_cut || found.damaged || replayed.owed { SEQ_JUMP } else { 0 }

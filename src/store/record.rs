@@ -51,7 +51,7 @@ pub(super) struct Record<'a> {
 
 /// What follows the good records of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(super) enum Tail {
     /// Zeros.
     Clean,
     /// A record that a kill or a power cut stopped: normal.
@@ -66,7 +66,7 @@ pub(super) enum Rest {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Scan<'a> {
     pub(super) records: Vec<Record<'a>>,
-    pub(super) rest: Rest,
+    pub(super) rest: Tail,
 }
 
 /// Appends a framed record to `out`; false, and nothing appended, if the payload is too long for a frame.
@@ -101,14 +101,14 @@ fn framed(bytes: &[u8], at: usize, generation: u64) -> Option<&[u8]> {
 
 /// Reads the content of a generation, given how many bytes of it stand on a page.
 pub(super) fn scan(bytes: &[u8], page: usize, generation: u64) -> Scan<'_> {
-    let mut scan = Scan { records: Vec::new(), rest: Rest::Clean };
+    let mut scan = Scan { records: Vec::new(), rest: Tail::Clean };
     let mut at = 0;
     loop {
         while let Some(record) = framed(bytes, at, generation) {
             at += record.len();
             match parse(record) {
                 Some(record) => scan.records.push(record),
-                None => scan.rest = Rest::Newer,
+                None => scan.rest = Tail::Newer,
             }
         }
         let Some(dirt) = first_dirt(bytes, at) else { return scan };
@@ -118,10 +118,10 @@ pub(super) fn scan(bytes: &[u8], page: usize, generation: u64) -> Scan<'_> {
         }
         let next = (dirt + 1..bytes.len()).find(|&next| framed(bytes, next, generation).is_some());
         let rest = match next {
-            None if (dirt == at || dirt.is_multiple_of(page)) && is_torn(bytes, dirt, page, generation) => Rest::Torn,
-            _ => Rest::Foreign,
+            None if (dirt == at || dirt.is_multiple_of(page)) && is_torn(bytes, dirt, page, generation) => Tail::Torn,
+            _ => Tail::Foreign,
         };
-        if scan.rest != Rest::Newer && scan.rest != Rest::Foreign {
+        if scan.rest != Tail::Newer && scan.rest != Tail::Foreign {
             scan.rest = rest;
         }
         match next {
@@ -209,7 +209,7 @@ mod tests {
         fn every_record_is_read_back_in_order(payloads in payloads(), settled in prop::collection::vec(any::<bool>(), 1..5)) {
             let bytes = file(&payloads, &settled);
             let scan = scan(&bytes, GENERATION);
-            prop_assert_eq!(scan.rest, Rest::Clean);
+            prop_assert_eq!(scan.rest, Tail::Clean);
             prop_assert_eq!(scan.records.iter().map(|r| r.payload.to_vec()).collect::<Vec<_>>(), payloads);
         }
 
@@ -226,7 +226,7 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
             let scan = scan(&bytes, GENERATION);
-            prop_assert_ne!(scan.rest, Rest::Clean);
+            prop_assert_ne!(scan.rest, Tail::Clean);
             prop_assert!(scan.records.len() + 1 >= payloads.len());
             prop_assert!(numbers(&scan).is_sorted());
         }
@@ -241,7 +241,7 @@ mod tests {
             bytes[stopped..].fill(0);
             let scan = scan(&bytes, GENERATION);
             prop_assert_eq!(scan.records.len(), whole);
-            prop_assert_ne!(scan.rest, Rest::Foreign);
+            prop_assert_ne!(scan.rest, Tail::Foreign);
         }
 
         #[test]
@@ -252,7 +252,7 @@ mod tests {
             let crc = crc32fast::hash(&[&bytes[..CRC_AT], &bytes[FRAME..end]].concat());
             bytes[CRC_AT..FRAME].copy_from_slice(&crc.to_le_bytes());
             let scan = scan(&bytes, GENERATION);
-            prop_assert_eq!(&scan.rest, &Rest::Newer);
+            prop_assert_eq!(&scan.rest, &Tail::Newer);
             prop_assert_eq!(scan.records.len() + 1, payloads.len());
         }
 
@@ -261,7 +261,7 @@ mod tests {
             let bytes = file(&payloads, &[false]);
             let scan = scan(&bytes, GENERATION + 1);
             prop_assert!(scan.records.is_empty());
-            prop_assert_eq!(scan.rest, Rest::Foreign);
+            prop_assert_eq!(scan.rest, Tail::Foreign);
         }
     }
 }

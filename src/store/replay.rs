@@ -8,7 +8,7 @@ use super::batch::{Batch, Tree};
 use super::head::{Head, read_head};
 use super::overlay::{Layers, Light};
 use super::page::Content;
-use super::record::{Kind, Record, Rest, Scan, scan};
+use super::record::{Kind, Record, Scan, Tail, scan};
 
 /// Gap between the numbers of a run and those of the next one after damage, so that none comes twice.
 const NUMBERS_LOST: u64 = 1 << 32;
@@ -95,8 +95,8 @@ pub(super) fn replay(
 
 fn part(found: &GenerationFile) -> Part<'_> {
     let mut scan = scan(&found.content.bytes, found.content.page, found.generation);
-    if found.content.stained && scan.rest != Rest::Newer {
-        scan.rest = Rest::Foreign;
+    if found.content.stained && scan.rest != Tail::Newer {
+        scan.rest = Tail::Foreign;
     }
     let head = scan.records.first().filter(|record| record.kind == Kind::Head);
     let head = head.and_then(|record| read_head(record.payload));
@@ -141,14 +141,14 @@ fn settled(parts: &[Part<'_>], whole: bool) -> u64 {
 
 fn is_damaged(part: &Part<'_>, whole: bool, needs_head: bool) -> bool {
     // made, but never moved to; or stopped while its head was written
-    let empty = part.scan.records.is_empty() && matches!(part.scan.rest, Rest::Clean | Rest::Torn);
+    let empty = part.scan.records.is_empty() && matches!(part.scan.rest, Tail::Clean | Tail::Torn);
     let headless = part.head.is_none() && (needs_head || !empty);
     let foreign = match part.scan.rest {
-        Rest::Clean => false,
-        Rest::Newer => true,
-        Rest::Torn => whole && part.scan.records.last().is_some_and(|record| record.kind == Kind::Clean),
+        Tail::Clean => false,
+        Tail::Newer => true,
+        Tail::Torn => whole && part.scan.records.last().is_some_and(|record| record.kind == Kind::Clean),
         // After a power cut pages are on the medium in any order.
-        Rest::Foreign => whole,
+        Tail::Foreign => whole,
     };
     // After a power cut the head of a generation that was just moved to may be what is missing.
     part.found.cut || foreign || (headless && (whole || needs_head))

@@ -15,7 +15,7 @@ use s3::serde_types::ListBucketResult;
 use s3::{Bucket, Region};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::words::{Trouble, code};
+use super::words::{BucketError, code};
 use crate::backup::error::{BackupError, BackupErrorKind};
 use crate::backup::vault::Progress;
 use crate::config;
@@ -150,7 +150,7 @@ impl Link {
             };
             // its answer has no body to check, but every object has an ETag
             let page = headers.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
-            if page && !headers.contains_key(ETAG) { Err(Trouble::Page { status: 200 }) } else { Ok(Some(headers)) }
+            if page && !headers.contains_key(ETAG) { Err(BucketError::Page { status: 200 }) } else { Ok(Some(headers)) }
         });
         asked.await
     }
@@ -200,7 +200,7 @@ impl Link {
         Err(BackupError::new(BackupErrorKind::Refused, message))
     }
 
-    async fn page(&self, folder: &str, continuation_token: Option<String>) -> Result<ListBucketResult, Trouble> {
+    async fn page(&self, folder: &str, continuation_token: Option<String>) -> Result<ListBucketResult, BucketError> {
         let command = Command::ListObjectsV2 {
             prefix: folder.to_owned(),
             delimiter: Some("/".to_owned()),
@@ -210,12 +210,12 @@ impl Link {
         };
         let answer = self.send(Method::GET, "/", command, ANSWER).await?;
         let Some(body) = body(answer, PAGE, &|_, _| ()).await? else {
-            return Err(Trouble::Odd(format!("a page of its listing is larger than {} MiB", PAGE >> 20)));
+            return Err(BucketError::Odd(format!("a page of its listing is larger than {} MiB", PAGE >> 20)));
         };
         if is_page(&body) {
-            return Err(Trouble::Page { status: 200 });
+            return Err(BucketError::Page { status: 200 });
         }
-        quick_xml::de::from_reader(&*body).map_err(|_| Trouble::Odd("its answer is not one of S3".to_owned()))
+        quick_xml::de::from_reader(&*body).map_err(|_| BucketError::Odd("its answer is not one of S3".to_owned()))
     }
 
     /// A signed request, and its answer if that is a good one.
@@ -225,11 +225,11 @@ impl Link {
         key: &str,
         command: Command<'_>,
         limit: Duration,
-    ) -> Result<Response, Trouble> {
+    ) -> Result<Response, BucketError> {
         let request = ReqwestRequest::new(&self.bucket, key, command).await?;
         let (url, headers, content) = (request.url()?, request.headers().await?, request.request_body()?);
         let sent = self.client.request(method, url).headers(headers).body(content).send();
-        let answer = timeout(limit, sent).await.map_err(|_| Trouble::Silent(limit))??;
+        let answer = timeout(limit, sent).await.map_err(|_| BucketError::Silent(limit))??;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
@@ -239,22 +239,22 @@ impl Link {
         let said = body(answer, WORD, &|_, _| ()).await?.unwrap_or_default();
         let code = code(&String::from_utf8_lossy(&said));
         Err(match to {
-            Some(to) if code.is_empty() => Trouble::Redirect { status, to: to.origin().ascii_serialization() },
-            _ if is_page(&said) => Trouble::Page { status },
-            _ => Trouble::Answer { status, code },
+            Some(to) if code.is_empty() => BucketError::Redirect { status, to: to.origin().ascii_serialization() },
+            _ if is_page(&said) => BucketError::Page { status },
+            _ => BucketError::Answer { status, code },
         })
     }
 
     async fn tried<T, F>(&self, doing: &str, attempt: impl Fn() -> F) -> Result<T, BackupError>
     where
-        F: Future<Output = Result<T, Trouble>>,
+        F: Future<Output = Result<T, BucketError>>,
     {
         let mut pauses = Backoff::new(PAUSES.0, PAUSES.1);
         let mut tries = 1;
         loop {
             match attempt().await {
                 Err(trouble) if trouble.may_pass() && tries < TRIES => {
-                    let counts = if matches!(trouble, Trouble::Silent(_)) { SILENCE } else { 1 };
+                    let counts = if matches!(trouble, BucketError::Silent(_)) { SILENCE } else { 1 };
                     let error = trouble.fault(doing, &self.place, self.keys);
                     tracing::debug!(%error, tries, "backup_tried_again");
                     sleep(pauses.pause()).await;
@@ -278,7 +278,7 @@ fn time_for(bytes: usize) -> Duration {
 }
 
 /// The bytes of an answer; `None` if there are more than `most`.
-async fn body(mut answer: Response, most: u64, progress: Progress<'_>) -> Result<Option<Vec<u8>>, Trouble> {
+async fn body(mut answer: Response, most: u64, progress: Progress<'_>) -> Result<Option<Vec<u8>>, BucketError> {
     let (total, began) = (answer.content_length(), Instant::now());
     if total.is_some_and(|total| total > most) {
         return Ok(None);
@@ -287,7 +287,7 @@ async fn body(mut answer: Response, most: u64, progress: Progress<'_>) -> Result
     // Neither silence nor a trickle may last: a server that sends a byte now and then would never end.
     while let Some(piece) = timeout_at(began + time_for(bytes.len()), answer.chunk())
         .await
-        .map_err(|_| Trouble::Silent(began.elapsed()))??
+        .map_err(|_| BucketError::Silent(began.elapsed()))??
     {
         bytes.extend_from_slice(&piece);
         if bytes.len() as u64 > most {
@@ -299,18 +299,18 @@ async fn body(mut answer: Response, most: u64, progress: Progress<'_>) -> Result
 }
 
 /// The bytes of an object; `None` if there are more than `most`.
-async fn content(answer: Response, most: u64, progress: Progress<'_>) -> Result<Option<Vec<u8>>, Trouble> {
+async fn content(answer: Response, most: u64, progress: Progress<'_>) -> Result<Option<Vec<u8>>, BucketError> {
     match body(answer, most, progress).await? {
-        Some(bytes) if is_page(&bytes) => Err(Trouble::Page { status: 200 }),
+        Some(bytes) if is_page(&bytes) => Err(BucketError::Page { status: 200 }),
         other => Ok(other),
     }
 }
 
 /// Succeeds if a bucket has confirmed the request.
-async fn word(answer: Response) -> Result<(), Trouble> {
+async fn word(answer: Response) -> Result<(), BucketError> {
     let status = answer.status().as_u16();
     let said = body(answer, WORD, &|_, _| ()).await?.unwrap_or_default();
-    if is_page(&said) { Err(Trouble::Page { status }) } else { Ok(()) }
+    if is_page(&said) { Err(BucketError::Page { status }) } else { Ok(()) }
 }
 
 /// Whether a web page answers: neither a backup nor anything of S3 begins like that.

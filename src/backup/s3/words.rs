@@ -10,7 +10,7 @@ use crate::backup::error::{BackupError, BackupErrorKind};
 
 /// Why one attempt failed.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum BucketError {
     /// It answered with this status and S3's own code, if there was one.
     Answer { status: u16, code: String },
     /// It redirected us elsewhere.
@@ -25,7 +25,7 @@ pub(super) enum Trouble {
     Odd(String),
 }
 
-impl From<S3Error> for Trouble {
+impl From<S3Error> for BucketError {
     fn from(error: S3Error) -> Self {
         match error {
             S3Error::Reqwest(error) => error.into(),
@@ -34,7 +34,7 @@ impl From<S3Error> for Trouble {
     }
 }
 
-impl From<reqwest::Error> for Trouble {
+impl From<reqwest::Error> for BucketError {
     fn from(error: reqwest::Error) -> Self {
         let (cut, error) = (!error.is_builder(), error.without_url());
         let mut innermost: &dyn Error = &error;
@@ -51,7 +51,7 @@ pub(super) fn code(body: &str) -> String {
     if code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric()) { code.to_owned() } else { String::new() }
 }
 
-impl Trouble {
+impl BucketError {
     /// Whether another attempt may succeed.
     pub(super) fn may_pass(&self) -> bool {
         match self {
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn the_answers_body_stays_out_of_messages() {
         let body = "<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>geheim</AWSAccessKeyId></Error>";
-        let trouble = Trouble::Answer { status: 403, code: code(body) };
+        let trouble = BucketError::Answer { status: 403, code: code(body) };
         assert!(!trouble.may_pass());
         let fault = trouble.fault("storing a backup in", "bucket b", true);
         assert_eq!(fault.kind, BackupErrorKind::Refused);
@@ -142,13 +142,14 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_tried_again() {
-        let answer = |status, code: &str| Trouble::Answer { status, code: code.into() };
+        let answer = |status, code: &str| BucketError::Answer { status, code: code.into() };
         for trouble in
-            [answer(500, ""), answer(503, "SlowDown"), Trouble::Cut(String::new()), answer(400, "RequestTimeout")]
+            [answer(500, ""), answer(503, "SlowDown"), BucketError::Cut(String::new()), answer(400, "RequestTimeout")]
         {
             assert!(trouble.may_pass(), "{trouble:?}");
         }
-        for trouble in [answer(403, ""), answer(404, "NoSuchBucket"), Trouble::Odd(String::new()), answer(501, "")] {
+        for trouble in [answer(403, ""), answer(404, "NoSuchBucket"), BucketError::Odd(String::new()), answer(501, "")]
+        {
             assert!(!trouble.may_pass(), "{trouble:?}");
         }
         assert!(answer(404, "").is_missing_key() && !answer(404, "NoSuchBucket").is_missing_key());

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use warp::ws::{Message, WebSocket};
 
 use super::hub::{Hub, News};
-use super::sessions::Place;
+use super::sessions::PageClaim;
 use super::sets::{Answers, Set};
 use super::wire::{self, Incoming};
 use super::{SEND_PATIENCE, sets};
@@ -36,7 +36,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Why a client is disconnected.
 #[derive(Debug)]
-enum End {
+enum CloseReason {
     /// It said goodbye.
     Closed,
     /// Its socket broke.
@@ -67,7 +67,7 @@ pub(super) struct Client {
     peer: Peer,
     /// Its number among all connections.
     number: u64,
-    place: Place,
+    place: PageClaim,
     /// What its pings tell of its clock.
     clock: Clock,
     /// Something arrived since the last ping.
@@ -115,7 +115,7 @@ impl Client {
         let mut submitter = pin!(sets::submit(self.hub.clone(), waiting, give));
         let end = tokio::select! {
             end = self.serve(commands, Answers::new(given)) => end,
-            () = &mut submitter => End::Gone, // it ends only after its senders
+            () = &mut submitter => CloseReason::Gone, // it ends only after its senders
         };
         let Self { socket, hub, peer, stop, news, _counted, .. } = self;
         drop((news, _counted)); // from here on it no longer counts as a client
@@ -124,7 +124,7 @@ impl Client {
         tokio::join!(close(socket, end, stop), submitter);
     }
 
-    async fn serve(&mut self, commands: mpsc::Sender<Set>, mut answers: Answers) -> End {
+    async fn serve(&mut self, commands: mpsc::Sender<Set>, mut answers: Answers) -> CloseReason {
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut place = None;
@@ -135,13 +135,13 @@ impl Client {
         while done.is_ok() {
             // each arm is cancel-safe: receivers, a reservation, a tick, a stream's next item
             done = tokio::select! {
-                () = self.stop.requested() => Err(End::Stopping),
-                () = self.place.replaced() => Err(End::Replaced),
+                () = self.stop.requested() => Err(CloseReason::Stopping),
+                () = self.place.replaced() => Err(CloseReason::Replaced),
                 news = self.news.recv() => self.tell(news, &mut answers).await,
                 Ok(()) = self.devices.changed() => self.tell_devices().await,
                 answer = answers.next() => self.send(vec![answer]).await,
                 _ = ping.tick() => self.ping().await,
-                free = commands.reserve(), if place.is_none() => free.map(|free| place = Some(free)).map_err(|_| End::Gone),
+                free = commands.reserve(), if place.is_none() => free.map(|free| place = Some(free)).map_err(|_| CloseReason::Gone),
                 message = self.socket.next(), if place.is_some() => match self.hear(message).await {
                     Ok(Some(set)) => {
                         if let Some(place) = place.take() {
@@ -154,11 +154,11 @@ impl Client {
                 },
             };
         }
-        done.err().unwrap_or(End::Gone)
+        done.err().unwrap_or(CloseReason::Gone)
     }
 
     /// Everything anew, from a state that is not older than the next change received.
-    async fn resync(&mut self, answers: &mut Answers) -> Result<(), End> {
+    async fn resync(&mut self, answers: &mut Answers) -> Result<(), CloseReason> {
         let (news, state) = self.hub.join();
         self.news = news;
         self.told = state.seq;
@@ -171,11 +171,11 @@ impl Client {
     }
 
     /// Sends a change and those that wait behind it; a client that caused one gets its answer first.
-    async fn tell(&mut self, first: Result<Arc<News>, RecvError>, answers: &mut Answers) -> Result<(), End> {
+    async fn tell(&mut self, first: Result<Arc<News>, RecvError>, answers: &mut Answers) -> Result<(), CloseReason> {
         let mut next = match first {
             Ok(news) => Some(news),
             Err(RecvError::Lagged(_)) => return self.catch_up(answers).await,
-            Err(RecvError::Closed) => return Err(End::Stopping),
+            Err(RecvError::Closed) => return Err(CloseReason::Stopping),
         };
         let mut batch: Vec<Arc<News>> = Vec::new();
         let mut missed = false;
@@ -203,18 +203,18 @@ impl Client {
         if missed { self.catch_up(answers).await } else { Ok(()) }
     }
 
-    async fn tell_devices(&mut self) -> Result<(), End> {
+    async fn tell_devices(&mut self) -> Result<(), CloseReason> {
         let devices = self.devices.borrow_and_update().clone();
         self.send(vec![devices]).await
     }
 
-    async fn catch_up(&mut self, answers: &mut Answers) -> Result<(), End> {
+    async fn catch_up(&mut self, answers: &mut Answers) -> Result<(), CloseReason> {
         self.hub.metrics.ws_lagged.inc();
         tracing::debug!(peer = %self.peer.addr, "ws_resync");
         self.resync(answers).await
     }
 
-    async fn send(&mut self, messages: Vec<Message>) -> Result<(), End> {
+    async fn send(&mut self, messages: Vec<Message>) -> Result<(), CloseReason> {
         let send = async {
             for message in messages {
                 self.socket.feed(message).await?;
@@ -222,31 +222,31 @@ impl Client {
             self.socket.flush().await
         };
         match timeout(SEND_PATIENCE, send).await {
-            Ok(sent) => sent.map_err(|_| End::Gone),
-            Err(_) => Err(End::Slow),
+            Ok(sent) => sent.map_err(|_| CloseReason::Gone),
+            Err(_) => Err(CloseReason::Slow),
         }
     }
 
-    async fn ping(&mut self) -> Result<(), End> {
+    async fn ping(&mut self) -> Result<(), CloseReason> {
         if !std::mem::replace(&mut self.heard, false) {
-            return Err(End::Silent);
+            return Err(CloseReason::Silent);
         }
         self.send(vec![Message::ping(&b""[..])]).await
     }
 
     /// Takes one message; hands a command back.
-    async fn hear(&mut self, message: Option<Result<Message, warp::Error>>) -> Result<Option<Set>, End> {
+    async fn hear(&mut self, message: Option<Result<Message, warp::Error>>) -> Result<Option<Set>, CloseReason> {
         if self.place.is_lost() {
-            return Err(End::Replaced); // what the old socket still brings is late
+            return Err(CloseReason::Replaced); // what the old socket still brings is late
         }
         self.heard = true;
         let message = match message {
-            None => return Err(End::Gone),
+            None => return Err(CloseReason::Gone),
             Some(Err(error)) => return Err(self.broken(error).await),
             Some(Ok(message)) => message,
         };
         if message.is_close() {
-            return Err(End::Closed);
+            return Err(CloseReason::Closed);
         }
         if !message.is_text() && !message.is_binary() {
             return Ok(None); // ping and pong: tungstenite answers a ping, and a pong is the sign of life
@@ -283,14 +283,14 @@ impl Client {
     }
 
     /// Hands in what moves the desk: at once, past all waiting commands; the broadcast is the answer.
-    async fn control(&mut self, asked: Asked<'_>) -> Result<(), End> {
+    async fn control(&mut self, asked: Asked<'_>) -> Result<(), CloseReason> {
         match self.hub.intake.take(asked, &self.sender()).await {
             Ok(_) => Ok(()),
             Err(refusal) => self.send(vec![wire::error(&refusal)]).await,
         }
     }
 
-    async fn broken(&mut self, error: warp::Error) -> End {
+    async fn broken(&mut self, error: warp::Error) -> CloseReason {
         use tungstenite::Error;
         match std::error::Error::source(&error).and_then(|source| source.downcast_ref::<Error>()) {
             Some(Error::Capacity(_)) => {
@@ -298,15 +298,15 @@ impl Client {
                 let refusal = Refusal::whole(Reason::ValidationFailed, limit);
                 // Err: then it will not receive the close either
                 let _ = self.send(vec![wire::error(&refusal)]).await;
-                End::TooLarge
+                CloseReason::TooLarge
             }
-            Some(Error::Protocol(_) | Error::Utf8(_)) => End::Broken(error),
-            _ => End::Gone,
+            Some(Error::Protocol(_) | Error::Utf8(_)) => CloseReason::Broken(error),
+            _ => CloseReason::Gone,
         }
     }
 }
 
-impl End {
+impl CloseReason {
     /// Close code (RFC 6455, 7.4.1; 1013 from IANA's registry) and reason, if there is anybody to tell.
     fn words(&self) -> Option<(u16, &'static str)> {
         match self {
@@ -338,7 +338,7 @@ impl End {
 }
 
 /// Says why, and gives the client a moment to read it; a short one when the appliance stops.
-async fn close(socket: WebSocket, end: End, mut stop: Stop) {
+async fn close(socket: WebSocket, end: CloseReason, mut stop: Stop) {
     let stopping = stop.is_requested();
     let patience = if stopping { SEND_PATIENCE } else { GOODBYE };
     tokio::select! {
@@ -347,10 +347,10 @@ async fn close(socket: WebSocket, end: End, mut stop: Stop) {
     }
 }
 
-async fn say_goodbye(mut socket: WebSocket, end: End) {
+async fn say_goodbye(mut socket: WebSocket, end: CloseReason) {
     let told = match end.words() {
         Some((code, reason)) => socket.send(Message::close_with(code, reason)).await.is_ok(),
-        None => matches!(end, End::Closed), // reading on also answers its goodbye
+        None => matches!(end, CloseReason::Closed), // reading on also answers its goodbye
     };
     if told {
         wait_for_close(&mut socket).await;

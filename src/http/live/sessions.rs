@@ -10,7 +10,7 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// Which connection speaks for which page. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Sessions(Arc<Mutex<HashMap<Name, Speaker>>>);
+pub(super) struct Sessions(Arc<Mutex<HashMap<Name, PageOwner>>>);
 
 /// Longest name of a page, in bytes; ours is a ULID.
 pub(in super::super) const LONGEST: usize = 64;
@@ -19,13 +19,13 @@ pub(in super::super) const LONGEST: usize = 64;
 type Name = Arc<[u8]>;
 
 /// The connection that speaks for a page, and how to tell it that another one does.
-struct Speaker {
+struct PageOwner {
     number: u64,
     replaced: oneshot::Sender<()>,
 }
 
 /// Makes a connection the one that speaks for its page; for none if that has no name.
-pub(super) struct Place(Option<Named>);
+pub(super) struct PageClaim(Option<Named>);
 
 struct Named {
     sessions: Sessions,
@@ -36,22 +36,22 @@ struct Named {
 
 impl Sessions {
     /// From now on only connection `number` speaks for that page.
-    pub(super) fn take(&self, name: Option<&[u8]>, number: u64) -> Place {
-        let Some(name) = name else { return Place(None) };
+    pub(super) fn take(&self, name: Option<&[u8]>, number: u64) -> PageClaim {
+        let Some(name) = name else { return PageClaim(None) };
         let (name, (told, replaced)) = (Name::from(name), oneshot::channel());
-        let before = self.with(|speakers| speakers.insert(name.clone(), Speaker { number, replaced: told }));
+        let before = self.with(|speakers| speakers.insert(name.clone(), PageOwner { number, replaced: told }));
         if let Some(before) = before {
             let _ = before.replaced.send(()); // Err: it has just left by itself
         }
-        Place(Some(Named { sessions: self.clone(), name, number, replaced }))
+        PageClaim(Some(Named { sessions: self.clone(), name, number, replaced }))
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<Name, Speaker>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<Name, PageOwner>) -> T) -> T {
         work(&mut self.0.lock())
     }
 }
 
-impl Place {
+impl PageClaim {
     /// Waits until another connection speaks for the page. Cancel-safe.
     pub(super) async fn replaced(&mut self) {
         match &mut self.0 {

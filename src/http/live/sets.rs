@@ -33,11 +33,11 @@ pub(super) struct Set {
 }
 
 /// What was handed in.
-pub(super) type Given = (Kind, Result<PendingOutcome, Refusal>);
+pub(super) type Submitted = (Kind, Result<PendingOutcome, Refusal>);
 
 /// Hands in what comes until `commands` is closed. Whatever is in the queue is in `given` before the client's task does
 /// anything else, and so before it receives the change.
-pub(super) async fn submit(hub: Hub, mut commands: mpsc::Receiver<Set>, given: mpsc::Sender<Given>) {
+pub(super) async fn submit(hub: Hub, mut commands: mpsc::Receiver<Set>, given: mpsc::Sender<Submitted>) {
     loop {
         let place = given.reserve().await.ok(); // Err: the client is gone; what it sent still counts
         let Some(Set { kind, body, sender, arrived, share }) = commands.recv().await else { return };
@@ -56,13 +56,13 @@ pub(super) async fn submit(hub: Hub, mut commands: mpsc::Receiver<Set>, given: m
 
 /// Answers to come.
 pub(super) struct Answers {
-    given: mpsc::Receiver<Given>,
+    given: mpsc::Receiver<Submitted>,
     /// `None` if the broadcast is the answer.
     pending: FuturesUnordered<BoxFuture<'static, Option<Message>>>,
 }
 
 impl Answers {
-    pub(super) fn new(given: mpsc::Receiver<Given>) -> Self {
+    pub(super) fn new(given: mpsc::Receiver<Submitted>) -> Self {
         Self { given, pending: FuturesUnordered::new() }
     }
 
@@ -102,7 +102,7 @@ pub(super) fn refused(kind: Kind, body: &[u8], refusal: Refusal) -> Message {
 
 /// Waits for the outcome; gives no message if the broadcast is the answer, or for a unified command that the stop kept
 /// out.
-async fn answer((kind, taken): Given) -> Option<Message> {
+async fn answer((kind, taken): Submitted) -> Option<Message> {
     match (kind, taken) {
         (Kind::Set, Err(refusal)) => Some(wire::error(&refusal)),
         (Kind::Set, Ok(mut taken)) => taken.done().await.err().map(|refusal| wire::error(&refusal)),

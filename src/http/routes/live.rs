@@ -8,7 +8,7 @@ use warp::http::{HeaderValue, StatusCode};
 use warp::reply::Response;
 
 use super::super::App;
-use super::super::auth::Pass;
+use super::super::auth::KeyCheck;
 use super::super::live::{self, LONGEST_SESSION, MAX_MESSAGE, SOCKET_BYTES};
 use super::super::problem::Problem;
 use super::super::request::Request;
@@ -46,13 +46,13 @@ async fn open(app: Arc<App>, mut request: Request) -> Result<Response, Problem> 
     let share = app.budget.draw(Kind::Sockets, peer.addr.ip(), SOCKET_BYTES)?;
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     let response = match pass {
-        Pass::Allowed => upgrade
+        KeyCheck::Allowed => upgrade
             .on_upgrade(move |socket| async move {
                 live::serve(socket, app.hub.clone(), app.stop.clone(), peer, session).await;
                 drop(share);
             })
             .into_response(),
-        Pass::Refused => upgrade.on_upgrade(move |socket| live::refuse(socket, peer)).into_response(),
+        KeyCheck::Refused => upgrade.on_upgrade(move |socket| live::refuse(socket, peer)).into_response(),
     };
     Ok(response)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Error, Response, Url, redirect};
 
-use super::super::driver::{Driver, OutputError, OutputErrorKind, Proof, Wire};
+use super::super::driver::{Driver, OutputError, OutputErrorKind, ReadBack, Wire};
 use super::form;
 use crate::dmx::Frame;
 
@@ -100,7 +100,7 @@ impl Wire for OlaWire {
         form::judge(&self.place.shown, self.place.universe, status, &body)
     }
 
-    async fn proof(&mut self, frame: &Frame) -> Option<Proof> {
+    async fn proof(&mut self, frame: &Frame) -> Option<ReadBack> {
         let (status, body) = self.get(self.place.shows.clone()?).await.ok()?;
         form::proof(self.place.universe, frame, status, &body)
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Deserialize;
 
-use super::super::driver::{OutputError, OutputErrorKind, Proof};
+use super::super::driver::{OutputError, OutputErrorKind, ReadBack};
 use crate::dmx::{CHANNELS, Frame};
 
 /// Writes `u=<universe>&d=v1,…,v512` over `body`. Always all 512: OLA makes a universe as short as what it gets.
@@ -42,7 +42,7 @@ struct Shown {
 }
 
 /// Whether a universe shows the last frame sent; `None` if the answer does not tell.
-pub(super) fn proof(universe: u32, frame: &Frame, status: u16, body: &[u8]) -> Option<Proof> {
+pub(super) fn proof(universe: u32, frame: &Frame, status: u16, body: &[u8]) -> Option<ReadBack> {
     let shown: Shown = serde_json::from_slice(body).ok().filter(|_| status == 200)?;
     if !shown.error.is_empty() || shown.dmx.len() > CHANNELS {
         return None;
@@ -50,9 +50,9 @@ pub(super) fn proof(universe: u32, frame: &Frame, status: u16, body: &[u8]) -> O
     // a universe is as short as what it was sent: the rest is dark
     let levels = shown.dmx.iter().chain(std::iter::repeat(&0));
     Some(if levels.zip(frame.levels()).all(|(shown, sent)| shown == sent) {
-        Proof::Ours
+        ReadBack::Ours
     } else {
-        Proof::Others(format!(
+        ReadBack::Others(format!(
             "OLA's universe {universe} shows other light than dmxd sends, so BLACKOUT may not reach it either: another \
              program, or an input that is patched to it, writes there too; end that one, or give dmxd a universe of its own \
              (ola.universe, ola.universes)"
@@ -84,11 +84,11 @@ mod tests {
         let proof = |status, body: &str| proof(7, &frame, status, body.as_bytes());
         let whole = format!(r#"{{"dmx":[0,9{}],"error":""}}"#, ",0".repeat(510));
         for ours in [&whole, r#"{"dmx":[0,9],"error":"","universe":7}"#] {
-            assert_eq!(proof(200, ours), Some(Proof::Ours), "{ours}");
+            assert_eq!(proof(200, ours), Some(ReadBack::Ours), "{ours}");
         }
         for others in ["[]", "[0]", "[0,8]", "[0,9,0,1]", "[1,9]"] {
             let others = proof(200, &format!(r#"{{"dmx":{others},"error":""}}"#));
-            assert!(matches!(others, Some(Proof::Others(why)) if why.contains("universe 7")));
+            assert!(matches!(others, Some(ReadBack::Others(why)) if why.contains("universe 7")));
         }
         let long = format!(r#"{{"dmx":[0,9{}],"error":""}}"#, ",0".repeat(511));
         for (status, nothing) in [

@@ -24,12 +24,12 @@ fn a_document_of_any_size_is_read_back_and_the_one_before_it_is_gone() {
         for (n, length) in [0, 1, 4096, 4097, 65_536, 65_537, 3_000_000, 5].into_iter().enumerate() {
             let document = bytes(n as u8, length);
             replace(&store, "default/show", Some(&document)).await;
-            assert_eq!(store.document("default/show"), Kept::Whole(document), "{length}");
+            assert_eq!(store.document("default/show"), StoredDocument::Whole(document), "{length}");
             assert_eq!(store.document_length("default/show"), length as u64);
         }
         replace(&store, "default/show", None).await;
     });
-    assert_eq!(store.document("default/show"), Kept::Absent);
+    assert_eq!(store.document("default/show"), StoredDocument::Absent);
     assert!(store.scan(Tree::Pieces, b"").is_empty() && store.scan(Tree::Documents, b"").is_empty());
     assert_eq!(bench.codes(), Vec::<&str>::new(), "no write was long");
 }
@@ -48,7 +48,7 @@ fn what_was_written_ahead_and_not_made_valid_is_forgotten_at_the_next_start() {
     let before = store.scan(Tree::Pieces, b"").len();
     run(store.forget_unfinished());
     assert_eq!(store.scan(Tree::Pieces, b"").len(), before / 2);
-    assert_eq!(store.document("a/scenes"), Kept::Whole(bytes(1, 100_000)));
+    assert_eq!(store.document("a/scenes"), StoredDocument::Whole(bytes(1, 100_000)));
 }
 
 #[test]
@@ -62,5 +62,5 @@ fn a_damaged_piece_makes_the_document_absent_and_not_wrong() {
         batch.put(Tree::Pieces, key, bytes(9, 4096));
         store.write(batch).await;
     });
-    assert_eq!(store.document("a/scenes"), Kept::Damaged);
+    assert_eq!(store.document("a/scenes"), StoredDocument::Damaged);
 }

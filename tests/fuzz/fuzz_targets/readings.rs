@@ -2,13 +2,13 @@
 
 #![no_main]
 
-use dmxd::input::parser::{Heard, Parser};
+use dmxd::input::parser::{ParsedLine, Parser};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (piece, bytes) = input;
     let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {
-        let (mut parser, mut all) = (Parser::default(), Vec::<Heard>::new());
+        let (mut parser, mut all) = (Parser::default(), Vec::<ParsedLine>::new());
         pieces.for_each(|piece| parser.take(piece, |heard| all.push(heard)));
         all
     };
