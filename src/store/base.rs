@@ -42,7 +42,7 @@ pub(super) enum BaseError {
     #[error("{0}")]
     Io(#[from] std::io::Error),
     #[error("its files are not those of the last clean stop")]
-    Seal,
+    Changed,
     #[error("sled panicked")]
     Panicked,
     #[error("it opened empty")]

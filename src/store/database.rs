@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::base::{BaseError, Mark, Sled};
+use super::checksums::{self, Compared};
 use super::overlay::Light;
-use super::seal::{self, Sealed};
 use super::snapshot::{Loaded, Snapshot};
 use super::{folder, journal, reserve};
 use crate::kit::health::Health;
@@ -28,14 +28,15 @@ pub(super) fn open(dir: &Path, health: &Health, loaded: Loaded) -> Result<Databa
     reserve::room_to_open(dir)?;
     let there = dir.join("db");
     let why = if there.exists() {
-        match seal::check(dir).map_err(BaseError::from).and_then(|sealed| open_sled(&there, sealed, &loaded)) {
+        match checksums::compare(dir).map_err(BaseError::from).and_then(|compared| open_sled(&there, compared, &loaded))
+        {
             Ok(database) => return Ok(database),
             Err(error) if !folder::is_writable(dir) => return Err(error),
             Err(error) => error.to_string(),
         }
     } else if journal::list(dir).is_empty() && matches!(loaded, Loaded::None) {
         Sled::create(dir, "db", &Default::default(), Mark { through: 0, first_needed: 1 })?;
-        return open_sled(&there, Sealed::Fine, &loaded);
+        return open_sled(&there, Compared::Same, &loaded);
     } else {
         "it is missing".to_owned()
     };
@@ -51,12 +52,12 @@ pub(super) fn open(dir: &Path, health: &Health, loaded: Loaded) -> Result<Databa
     );
     health.raise(SET_ASIDE, message);
     tracing::error!(why, kept, "database_set_aside");
-    Ok(Database { rebuilt: true, ..open_sled(&there, Sealed::Fine, &Loaded::None)? })
+    Ok(Database { rebuilt: true, ..open_sled(&there, Compared::Same, &Loaded::None)? })
 }
 
-fn open_sled(dir: &Path, sealed: Sealed, loaded: &Loaded) -> Result<Database, BaseError> {
-    if sealed == Sealed::Broken {
-        return Err(BaseError::Seal);
+fn open_sled(dir: &Path, compared: Compared, loaded: &Loaded) -> Result<Database, BaseError> {
+    if compared == Compared::Changed {
+        return Err(BaseError::Changed);
     }
     let (sled, light) = Sled::open(dir)?;
     let mark = sled.mark()?;

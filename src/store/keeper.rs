@@ -11,7 +11,7 @@ use super::core::{Core, Ending, Mode, Move, Shared};
 use super::debt::Debt;
 use super::journal::{self, Journal};
 use super::overlay::Overlay;
-use super::{database, folder, reserve, seal, snapshot};
+use super::{checksums, database, folder, reserve, snapshot};
 use crate::kit::backoff::Backoff;
 
 /// DESIGN.md: a checkpoint every 60 s while dirty.
@@ -536,8 +536,8 @@ impl Keeper {
         self.core.lock().base = Arc::new(Base::Ram(Overlay::default()));
         match closed {
             Ok(()) => {
-                if let Err(error) = seal::put(&self.core.dir) {
-                    tracing::warn!(%error, "storage_closed_without_seal");
+                if let Err(error) = checksums::write(&self.core.dir) {
+                    tracing::warn!(%error, "storage_closed_without_checksums");
                 }
             }
             Err(error) => {

@@ -5,6 +5,7 @@
 
 mod base;
 mod batch;
+mod checksums;
 mod core;
 mod database;
 mod debt;
@@ -22,7 +23,6 @@ mod page;
 mod record;
 mod replay;
 mod reserve;
-mod seal;
 mod snapshot;
 mod syncer;
 mod wire;

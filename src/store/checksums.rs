@@ -1,4 +1,4 @@
-//! The seal of a clean stop: checksums of the database's files, so that any damage done while dmxd did not run is noticed.
+//! Checksums of the database's files, written at a clean stop, so that any damage done while dmxd did not run is noticed.
 //! sled itself notices only what it reads again.
 
 use std::fs::{self, File};
@@ -10,38 +10,39 @@ use super::folder;
 use crate::kit::backoff::Backoff;
 use crate::kit::files::{self, SHARED, sync_names};
 
+/// The name from when they were called a seal.
 const NAME: &str = "seal";
 
-/// The finding.
+/// What comparing them showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sealed {
-    /// There is none, or it is whole.
-    Fine,
+pub(super) enum Compared {
+    /// There are none, or they fit.
+    Same,
     /// The database has changed.
-    Broken,
+    Changed,
 }
 
-/// Seals the database of `dir`, which must be dropped already. No seal is better than a wrong one.
-pub(super) fn put(dir: &Path) -> io::Result<()> {
+/// Writes those of the database of `dir`, which must be dropped already. None are better than wrong ones.
+pub(super) fn write(dir: &Path) -> io::Result<()> {
     wait_for_sled(&dir.join("db/db"))?;
-    // what sled wrote while it was dropped is not on the medium yet, and must be there before the seal
+    // what sled wrote while it was dropped is not on the medium yet, and must be there before they are
     folder::sync_all(&dir.join("db"))?;
     let sums = sums(&dir.join("db"))?;
     files::replace(&dir.join(NAME), &dir.join("seal.new"), SHARED, |mut file| file.write_all(&sums)).map(drop)
 }
 
-/// Checks and breaks the seal: from now on the database changes, and a kill at any moment must not look like damage.
-pub(super) fn check(dir: &Path) -> io::Result<Sealed> {
-    let seal = match fs::read(dir.join(NAME)) {
+/// Compares and removes them: from now on the database changes, and a kill at any moment must not look like damage.
+pub(super) fn compare(dir: &Path) -> io::Result<Compared> {
+    let written = match fs::read(dir.join(NAME)) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Sealed::Fine);
+            return Ok(Compared::Same);
         }
-        other => other.unwrap_or_default(), // unreadable: as good as broken
+        other => other.unwrap_or_default(), // unreadable: as good as changed
     };
-    let same = sums(&dir.join("db")).is_ok_and(|now| now == seal);
+    let same = sums(&dir.join("db")).is_ok_and(|now| now == written);
     fs::remove_file(dir.join(NAME))?;
     sync_names(dir)?;
-    Ok(if same { Sealed::Fine } else { Sealed::Broken })
+    Ok(if same { Compared::Same } else { Compared::Changed })
 }
 
 /// A dropped database may write until its lock is free.
