@@ -102,7 +102,7 @@ impl Doors {
     }
 }
 
-/// What the light goes to, and comes from.
+/// Where the light goes, and where it comes from.
 fn ports(config: &Config, feed: &Feed, intake: &Intake, health: &Health, metrics: &Metrics) -> (Outputs, Input) {
     let (feed, health) = (feed.clone(), health.clone());
     let input = input::InputDeps {
@@ -117,7 +117,7 @@ fn ports(config: &Config, feed: &Feed, intake: &Intake, health: &Health, metrics
     (output::start(outputs), input::start(input))
 }
 
-/// Tells the log and whoever started the program where it listens.
+/// Logs where it listens, and tells a person who started it by hand.
 fn announce(listening: &[(&'static str, SocketAddr)], data_dir: &Path) {
     for (door, address) in listening {
         tracing::info!(door, %address, "listening");
@@ -125,7 +125,7 @@ fn announce(listening: &[(&'static str, SocketAddr)], data_dir: &Path) {
     banner::show(listening, data_dir);
 }
 
-/// Asks what this machine is called, as the web may.
+/// Asks for the name of this machine, as the web needs it.
 fn naming(name: mdns::Name) -> Arc<dyn Fn() -> http::Naming + Send + Sync> {
     Arc::new(move || {
         let name = name.clone();

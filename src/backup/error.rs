@@ -124,7 +124,7 @@ impl BackupError {
 }
 
 impl From<JoinError> for BackupError {
-    /// Work beside the runtime was broken off: that is ending, or a panic was told by its hook.
+    /// Work off the runtime was cut off: the runtime is ending, or a panic was reported by its hook.
     fn from(_: JoinError) -> Self {
         Self::stopping()
     }

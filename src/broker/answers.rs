@@ -1,4 +1,4 @@
-//! What clients are told of their commands: refusals on the rejected topic, acks on theirs.
+//! What clients learn of their commands: refusals on the rejected topic, acks on theirs.
 
 use serde::Serialize;
 

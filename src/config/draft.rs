@@ -1,4 +1,4 @@
-//! A configuration while it is being read: what is known so far, and what is wrong with it.
+//! A configuration while it is being read: the settings so far, and the faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! Settings: appliance.toml over built-in defaults, `DMX_` variables over both.
 //!
 //! One struct per `[section]`, one row per setting in the table. Everything is checked before anything starts, and all
-//! faults are told at once.
+//! faults are reported at once.
 
 mod check;
 mod choices;
@@ -90,7 +90,7 @@ pub struct Http {
     pub allow_origins: Vec<String>,
     /// Further names that the appliance may be asked for by; `*` = any.
     pub allow_hosts: Vec<String>,
-    /// Open connections at the most; a further one waits.
+    /// Most connections open at one time; a further one waits.
     pub max_connections: usize,
     /// Folder that the app is served from while it is designed; `None` = the app inside the program.
     pub ui_dir: Option<PathBuf>,
@@ -127,17 +127,17 @@ pub struct Mqtt {
     pub username: String,
     /// Its password.
     pub password: Option<Secret>,
-    /// Connected clients at the most; a further one gets CONNACK code 3.
+    /// Most connected clients; a further one gets CONNACK code 3.
     pub max_connections: usize,
-    /// Sockets that have not sent CONNECT yet, at the most.
+    /// Most sockets that have not sent CONNECT yet.
     pub max_pending: usize,
     /// Seconds a socket may take for its CONNECT.
     pub connect_timeout_seconds: u64,
-    /// Bytes of one packet at the most; a larger one closes its connection.
+    /// Most bytes of one packet; a larger one closes its connection.
     pub max_packet_bytes: usize,
     /// Messages kept for one session that is away or slow.
     pub max_queued_messages: usize,
-    /// Sessions kept at the most, connected or away.
+    /// Most sessions kept, connected or away.
     pub max_sessions: usize,
     /// Different filters that clients may have subscribed at one time.
     pub max_filters: usize,
@@ -149,11 +149,11 @@ pub struct Mqtt {
     pub client_bytes_per_second: u64,
     /// Days that a session is kept for a client that does not come back.
     pub session_expiry_days: u64,
-    /// Retained messages at the most; further topics are not retained.
+    /// Most retained messages; further topics are not retained.
     pub max_retained: usize,
-    /// Bytes of their topics and payloads at the most.
+    /// Most bytes of their topics and payloads.
     pub max_retained_bytes: usize,
-    /// Devices whose presence is known at the most.
+    /// Most devices whose presence is known.
     pub max_devices: usize,
 }
 
@@ -192,7 +192,7 @@ pub struct Engine {
     pub queue_size: usize,
     /// Seconds a command id is remembered.
     pub dedupe_ttl_seconds: u64,
-    /// Command ids remembered at the most.
+    /// Most command ids remembered.
     pub dedupe_capacity: usize,
     /// Universes that may be commanded: those from 0 on.
     pub universes: u8,
@@ -342,7 +342,7 @@ pub struct Ola {
     pub universe: u32,
     /// Further universes: ours and OLA's.
     pub universes: Vec<UniversePair>,
-    /// Frames a second at the most.
+    /// Most frames a second.
     pub fps: u32,
 }
 
@@ -382,7 +382,7 @@ pub struct Usb {
     pub product_ids: Vec<u16>,
     /// Baud rate (the widget's USB FIFO ignores it).
     pub baudrate: u32,
-    /// Frames a second at the most.
+    /// Most frames a second.
     pub fps: u32,
     /// Seconds between looks for a widget.
     pub scan_interval_seconds: u64,

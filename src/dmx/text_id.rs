@@ -1,5 +1,5 @@
-//! Ids that are text: of commands, those who send them, projects, backups, scenes. Each is a type of its own, so that none
-//! stands where another belongs. Parsed at the border, trusted inside.
+//! Ids that are text: of commands, senders, projects, backups, scenes. Each is a type of its own, so that none can stand
+//! in for another. Parsed at the border, trusted inside.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use ulid::Ulid;
 
-/// An id: what a function makes of a text, and the error where it makes nothing of it. Clones share the text.
+/// An id: a function turns a text into one, or gives the error. Clones share the text.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $read:path => $error:ident) => {
         $(#[$doc])*
@@ -60,7 +60,7 @@ text_id!(
     Source, source => NotASource
 );
 text_id!(
-    /// Id of a project. As that of a backup safe as a file name and in a URL: letters, digits, `-`, `_`, and `.` but not at
+    /// Id of a project. Like that of a backup, safe as a file name and in a URL: letters, digits, `-`, `_`, and `.` but not at
     /// its start.
     ProjectId, safe => NotAnId
 );
@@ -69,7 +69,7 @@ text_id!(
     VersionId, safe => NotAnId
 );
 text_id!(
-    /// Id of a scene, its own within the project: 1..=128 characters.
+    /// Id of a scene, unique within the project: 1..=128 characters.
     SceneId, scene => NotASceneId
 );
 

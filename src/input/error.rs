@@ -1,4 +1,4 @@
-//! Why nothing is read, in words that say what to do.
+//! Why nothing is read, and what to do about it.
 
 use std::io;
 
@@ -13,7 +13,7 @@ pub(super) enum InputError {
     /// It cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It broke off.
+    /// It was cut off.
     #[error("reading {port}: {source} (was it unplugged?)")]
     Read {
         /// Where it was.

@@ -129,7 +129,7 @@ mod tests {
         frame
     }
 
-    /// What is told at a moment, and taken.
+    /// What is sent at a moment, and accepted.
     fn told(gatherer: &mut Gatherer, lamp: &Frame, now: Instant) -> Option<Levels> {
         let told = gatherer.tell(lamp, now);
         told.iter().for_each(|levels| gatherer.taken(levels));

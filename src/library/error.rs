@@ -1,4 +1,4 @@
-//! Why something was not done, in words for the client that asked.
+//! Why a request was refused, in words for the client.
 
 use tokio::task::JoinError;
 
@@ -39,7 +39,7 @@ pub enum EditError {
 }
 
 impl From<JoinError> for EditError {
-    /// Work beside the runtime was broken off: that is ending, or a panic was told by its hook.
+    /// Work off the runtime was cut off: the runtime is ending, or a panic was reported by its hook.
     fn from(_: JoinError) -> Self {
         Self::Stopping
     }
@@ -48,10 +48,10 @@ impl From<JoinError> for EditError {
 /// Why a scene was not edited.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SceneError {
-    /// By itself.
+    /// The scene itself is at fault.
     #[error(transparent)]
     Edit(#[from] NotEdited),
-    /// By the library.
+    /// The library refused.
     #[error(transparent)]
     Library(#[from] EditError),
 }

@@ -1,4 +1,4 @@
-//! What a client has seen of the document that it edits: another one is not overwritten unseen (RFC 9110, 13.1.1).
+//! The content that a client has seen of the document it edits: other content is not overwritten unseen (RFC 9110, 13.1.1).
 
 use super::error::EditError;
 use super::tag::Tag;

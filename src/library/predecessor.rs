@@ -290,7 +290,7 @@ fn perhaps_unread(store: &Store, folders: &Folders, known: &[Project]) -> BTreeS
     files
 }
 
-/// Adds a project to what is there of it.
+/// Adds to a project what was found for it.
 async fn take(store: &Store, batch: &mut Batch, found: &OldProject, seq: u64, keep_ids: usize, wrong: &mut Takeover) {
     let id = &found.project.id;
     let known = store.value::<Project>(Tree::Projects, id.as_str().as_bytes(), FORMAT);

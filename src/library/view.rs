@@ -150,7 +150,7 @@ pub struct Imported {
 /// The active project as one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// Whose.
+    /// The project.
     pub project: ProjectId,
     /// Snapshot JSON.
     pub bytes: Vec<u8>,

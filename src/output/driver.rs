@@ -25,7 +25,7 @@ pub(super) trait Driver: Send + 'static {
     fn open(&mut self) -> impl Future<Output = Result<Self::Wire, OutputError>> + Send;
 }
 
-/// An open wire. After an error it is dropped and opened anew.
+/// An open wire. After an error it is dropped and reopened.
 pub(super) trait Wire: Send {
     /// What was found, for people.
     fn target(&self) -> String;

@@ -1,4 +1,4 @@
-//! One output as its family wants it.
+//! One output as its family defines it.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use crate::dmx::UniverseId;
 /// Longest pause between attempts (CONTRACT, section 8), unless the settings name another.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What differs between outputs but for their drivers.
+/// What differs between outputs, besides their drivers.
 pub(super) struct Spec {
     /// Its name in `GET /outputs`.
     pub(super) name: String,
-    /// Of its task.
+    /// The name of its task.
     pub(super) task: &'static str,
     /// The log message of its faults, as in the predecessor's runbook.
     pub(super) event: &'static str,
-    /// Ours.
+    /// Our universe.
     pub(super) universe: UniverseId,
-    /// Frames a second at the most.
+    /// Most frames a second.
     pub(super) fps: u32,
     /// Longest pause while its device is absent.
     pub(super) scan: Duration,

@@ -29,16 +29,16 @@ const NAMES = /** @type {ViewName[]} */ (Object.keys(VIEWS));
 /** Colours of the browser's own bars, by theme; the style sheet's --ground. */
 const GROUNDS = { dark: "#0b0d11", red: "#0a0202", light: "#f3f4f7" };
 
-/** How long a file that did not come is waited for. */
+/** How long to wait for a file that does not come. */
 const AGAIN_MS = 1000;
 
 const notices = new Notices();
 const main = h("main", { id: "view", tabindex: -1 });
-/** Takes a new version of the app, when there is one. @type {(() => void) | null} */
+/** Switches to a new version of the app, if there is one. @type {(() => void) | null} */
 let fresh = null;
-/** A key of a link that nobody has judged yet: there was no way to the appliance. */
+/** A key from a link that has not been checked yet: the appliance was out of reach. */
 let offered = "";
-/** Whether the appliance answers, be it with a refusal of the key in use. */
+/** Whether the appliance answers, even if it refuses the key in use. */
 let answers = false;
 let framing = new AbortController();
 let showing = new AbortController();
@@ -67,7 +67,7 @@ async function start() {
 
 /**
  * A link with `#token=…` brings a key; it does not stay in the address.
- * @returns {string} Empty when there was none.
+ * @returns {string} Empty if there was none.
  */
 function keyFromAddress() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
@@ -75,7 +75,7 @@ function keyFromAddress() {
   return token;
 }
 
-/** A key that a link brought never takes the place of one that works, unless it works too. @param {string} token */
+/** A key from a link never replaces one that works, unless it works too. @param {string} token */
 async function offerKey(token) {
   if (!token || token === desk.key) return;
   if (!desk.key) {
@@ -117,7 +117,7 @@ async function loadWords() {
   document.documentElement.lang = language;
 }
 
-/** What stands around every view. */
+/** The frame of every view. */
 function frame() {
   framing.abort();
   framing = new AbortController();
@@ -169,7 +169,7 @@ function show() {
   }
 }
 
-/** Other words or colours: everything is made anew, and who was typing goes on where they were. */
+/** Other words or colours: everything is made anew, and typing goes on where it was. */
 async function onSettings() {
   const { id } = document.activeElement ?? {};
   applyTheme();

@@ -13,10 +13,10 @@ import { knows, t } from "./core/words.js";
 /** @import { Fields, Group, Once } from "./core/sender.js" */
 /** @import { Phase } from "./core/touch.js" */
 
-/** Scenes may be edited elsewhere and nobody tells: they are asked for this often while somebody looks. */
+/** Scenes may be edited elsewhere without a message: while somebody looks, they are fetched this often. */
 const SCENES_EVERY_MS = 15_000;
 
-/** A key that REST refuses makes the link ask anew, but not with each call of a view that polls. */
+/** A key that REST refuses makes the link ask again, but not with each call of a polling view. */
 const KEY_AGAIN_MS = 5000;
 
 /** @type {readonly Scene[]} */
@@ -26,17 +26,17 @@ const now = () => performance.now();
 
 class Desk {
   model = empty();
-  /** Null while they are not known. @type {readonly Scene[] | null} */
+  /** Null while unknown. @type {readonly Scene[] | null} */
   looks = null;
-  /** Null: they are switched off. Undefined: nobody knows. @type {Projects | null | undefined} */
+  /** Null: switched off. Undefined: unknown. @type {Projects | null | undefined} */
   projects = undefined;
-  /** What the appliance last said of itself. @type {About | null} */
+  /** The appliance's last `/about`. @type {About | null} */
   appliance = null;
   /** Names the content of the list of projects. */
   projectsTag = "";
   /** Names the content of the list of looks. */
   #looksTag = "";
-  /** Of this page: a connection that takes another's place names it. */
+  /** Name of this page: a connection uses it to replace an older one. */
   #session = ulid();
   #touch = new Touch();
   #link;
@@ -95,12 +95,12 @@ class Desk {
 
   // What it knows
 
-  /** Whether there are values at all, old ones or new ones. */
+  /** Whether there are any values, old or new. */
   get known() {
     return this.model.desk !== null;
   }
 
-  /** The looks that are known. */
+  /** The known looks. */
   get scenes() {
     return this.looks ?? NONE;
   }
@@ -109,7 +109,7 @@ class Desk {
     return this.#link.standing();
   }
 
-  /** Whether what fingers do can reach the light: in a short break it waits for the link, no longer than LATE_MS. */
+  /** Whether fingers can reach the light: in a short break their values wait for the link, no longer than LATE_MS. */
   get usable() {
     const { kind } = this.standing;
     return kind === "live" || (kind === "connecting" && this.known);
@@ -125,7 +125,7 @@ class Desk {
   }
 
   /**
-   * What somebody else made of a channel that is under a finger.
+   * Another person's value of a channel that is under a finger.
    * @param {number} universe
    * @param {number} channel
    */
@@ -178,7 +178,7 @@ class Desk {
   // What it orders
 
   /**
-   * All three levels: what another hand does to one of them meanwhile is lost.
+   * All three levels: another hand's change to one of them meanwhile is lost.
    * @param {Rgb} rgb
    * @param {Phase} phase
    */
@@ -237,13 +237,13 @@ class Desk {
   }
 
   /**
-   * Edits a look, if what is edited is still as it was shown: what another tablet has made of it meanwhile is not overwritten unseen.
+   * Edits a look if it is still as it was shown: another tablet's change is not overwritten unseen.
    * @param {string} method
    * @param {Scene} shown
    * @param {object | undefined} body
-   * @param {string} words Told when it is done.
+   * @param {string} words Shown when it is done.
    * @param {string} [below] The rest of the path.
-   * @returns {Promise<{ look: Scene, done: boolean }>} The look as people know of it since; not done: it was not as it was shown.
+   * @returns {Promise<{ look: Scene, done: boolean }>} The look as it is now; not done: it was no longer as shown.
    */
   async editLook(method, shown, body, words, below = "") {
     await this.loadScenes(); // without a link, the edit itself will report it
@@ -261,7 +261,7 @@ class Desk {
   }
 
   /**
-   * What the appliance is and has; null when it does not say. Looked at before what may be switched off is asked for: a 404
+   * What the appliance is and has; null if it does not answer. Fetched before features that may be off: a 404
    * looks like a fault in a browser's console.
    * @param {AbortSignal} [signal]
    */
@@ -290,11 +290,11 @@ class Desk {
   }
 
   /**
-   * Does something by REST; tells people how it went. Null when it failed.
+   * Does something by REST, and tells people the outcome. Null if it failed.
    * @template T
    * @param {Promise<T>} promise
-   * @param {string | null} [done] Words for when it worked; null: not a word, neither way.
-   * @param {Record<number, string>} [known] Why it may have failed, by status; else the words of `why`.
+   * @param {string | null} [done] Words for success; null: no words in either case.
+   * @param {Record<number, string>} [known] Words for failure, by status; otherwise those of `why`.
    * @returns {Promise<T | null>}
    */
   async ask(promise, done = "", known = {}) {
@@ -397,7 +397,7 @@ class Desk {
     return level(this.model, universe ?? 0, channel ?? 1);
   }
 
-  /** REST says 401: the link asks anew, is told 4401, and the key is asked for in one place. */
+  /** REST answers 401: the link asks again, gets 4401, and the key is asked for in one place. */
   #keyRefused() {
     if (this.standing.kind === "key" || now() - this.#refusedAt < KEY_AGAIN_MS) return;
     this.#refusedAt = now();
@@ -439,7 +439,7 @@ function each(group, fields, run) {
 }
 
 /**
- * Whether somebody else has changed what is about to be edited: those fields, or without any the whole look.
+ * Whether somebody else has changed these fields, or without any the whole look, before an edit.
  * @param {Scene} now
  * @param {Scene} shown
  * @param {object | undefined} body
@@ -460,16 +460,16 @@ export function why(error) {
   return t(knows(key) ? key : "failed.fault");
 }
 
-/** Statuses of which the app's own words say everything. */
+/** Statuses for which the app's own words say everything. */
 const SAID = [0, 401, 412, 413];
 
 /**
- * What the appliance says beyond that in its own English, which is shown apart; empty when that is nothing.
+ * The appliance's own English beyond that, which is shown apart; may be empty.
  * @param {unknown} error
  */
 export const detail = (error) => (error instanceof api.Refused && !SAID.includes(error.status) ? error.message : "");
 
-/** A name until somebody gives one: the kind of device, and two letters so that two tablets are two. */
+/** The name until somebody sets one: the kind of device, and two letters that tell two tablets apart. */
 function firstName() {
   const agent = navigator.userAgent;
   const kind = /iPhone|Android.*Mobile/.test(agent) ? "phone" : /iPad|Android|Macintosh/.test(agent) ? "tablet" : "desk";

@@ -6,7 +6,7 @@ let registration = null;
 const workers = () => ("serviceWorker" in navigator ? navigator.serviceWorker : null); // there is none on plain http
 
 /**
- * Looks whether the appliance has other files than this page was made of, and has them fetched. Call it at the start, and
+ * Checks whether the appliance has newer files than this page, and has them fetched. Call it at the start, and
  * when the appliance is back: it may have been updated.
  * @param {(apply: () => void) => void} offer Called when a new version is ready.
  */
@@ -26,7 +26,7 @@ export async function lookForNew(offer) {
   });
 }
 
-/** Takes the new version; another page may have done so before. */
+/** Switches to the new version; another page may have done so before. */
 function apply() {
   const waiting = registration?.waiting;
   if (!waiting) return location.reload();
@@ -34,7 +34,7 @@ function apply() {
   waiting.postMessage("take over");
 }
 
-/** The version of the files that the appliance has, null without an appliance. */
+/** The version of the appliance's files; null without an appliance. */
 async function versionNow() {
   try {
     const response = await fetch("/assets.json", { cache: "no-store" });

@@ -20,7 +20,7 @@ worker.addEventListener("fetch", (event) => {
   }
 });
 
-/** An appliance that is updated meanwhile would give half of each version: then the install fails, and is tried at the next visit. */
+/** An update in between would mix two versions: then the install fails, and is tried again at the next visit. */
 async function fill() {
   const files = await filesOfThis();
   const cache = await caches.open(CACHE);
@@ -32,7 +32,7 @@ async function fill() {
   });
 }
 
-/** What the appliance has, as long as it is what this worker is for. */
+/** The appliance's file, as long as its version is this worker's. */
 async function filesOfThis() {
   const response = await fetch("/assets.json", { cache: "no-store" });
   /** @type {{ version: string, files: string[] }} */

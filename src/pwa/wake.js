@@ -7,7 +7,7 @@ let lock = null;
 
 export const mayKeepAwake = () => "wakeLock" in navigator;
 
-/** Follows the setting, and the page's coming and going: the browser takes the lock away when it is hidden. */
+/** Follows the setting, and the page's visibility: a browser releases the lock when the page is hidden. */
 export function keepAwake() {
   if (!mayKeepAwake()) return;
   const follow = async () => {

@@ -411,7 +411,7 @@ mod tests {
         ) {
             let (mut written, _) = write(count, moves, &[true]);
             let last = usize::from(moves < count);
-            // The last page of the last file may just not have been written yet: that cannot be told.
+            // the last page of the last file may just not have been written yet, which nobody can see
             let pages = written.files[0].len() / BODY - (1 - last);
             let at = page.index(pages) * BODY;
             prop_assume!(at > 0);

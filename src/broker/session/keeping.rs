@@ -1,4 +1,4 @@
-//! What a kept session has the store keep, and when; and how it is taken up again.
+//! What a kept session stores, and when; and how it is resumed.
 
 use std::time::Duration;
 

@@ -29,7 +29,7 @@ const FAREWELL: Duration = Duration::from_millis(400);
 struct Farewell {
     /// Since when the router had nothing for this client.
     silent_since: Instant,
-    /// When patience ends.
+    /// When the wait ends.
     end: Instant,
 }
 
@@ -106,11 +106,11 @@ impl Session {
         }
     }
 
-    /// Does what waits for nobody: moves to the next router, takes the packets that are whole, writes what is due.
+    /// Does what needs no waiting: moves to the next router, takes whole packets, writes what is due.
     async fn proceed(&mut self, connection: &mut Connection, open: bool) -> Result<(), End> {
         let begun = Instant::now();
         if self.must_move() && self.move_over().await? > 0 {
-            return Err(End::Lagging); // it would not know what it missed; it is told by the only word there is
+            return Err(End::Lagging); // it would not know what it missed; a disconnect is the only way to tell
         }
         let taken = self.take_packets(connection, open).await;
         if taken.is_err() {
@@ -165,7 +165,7 @@ impl Session {
         self.inbound.has_room() && connection.out.len() < OUT
     }
 
-    /// Takes the whole packets, as long as there is room for their outcome. At the stop only answers to our own messages
+    /// Takes whole packets, as long as there is room for their outcome. At the stop only answers to our own messages
     /// count: nothing new is begun.
     async fn take_packets(&mut self, connection: &mut Connection, open: bool) -> Result<(), End> {
         while self.may_read(connection) && self.silent_until(Instant::now()).is_none() {

@@ -2,7 +2,7 @@
 
 /** @import { About } from "./types.js" */
 
-/** The answer to a call that failed. `status` 0: there is no way to the appliance. */
+/** The answer to a call that failed. `status` 0: the appliance is out of reach. */
 export class Refused extends Error {
   /**
    * @param {number} status
@@ -16,12 +16,12 @@ export class Refused extends Error {
   }
 }
 
-/** A call that takes longer has failed: a person waits. Backups take theirs by `patience`. */
+/** A call that takes longer has failed, since a person waits. Backups set their own `patience`. */
 const PATIENCE_MS = 10_000;
 
 /**
  * @typedef {{ body?: unknown, raw?: string, match?: string, known?: string, signal?: AbortSignal, patience?: number }} How
- * `match`: the tag of the document that is edited; `known`: of the one that is known already.
+ * `match`: the tag of the document to edit; `known`: of the one known already.
  */
 
 /** @type {() => string} */
@@ -39,8 +39,8 @@ export function authorise(keyNow, refused) {
 }
 
 /**
- * Whether a key that is not the one in use is one of the appliance's. Where none is needed any key gets an answer, so the
- * answer says it. Null: nobody has answered.
+ * Whether a key other than the one in use is one of the appliance's. Where none is required any key gets an answer, so the
+ * answer contains it. Null: nobody has answered.
  * @param {string} other
  * @returns {Promise<boolean | null>}
  */
@@ -93,11 +93,11 @@ export async function call(method, path, { body, raw, match, known, signal, pati
 }
 
 /**
- * The JSON of an answer that is no refusal.
+ * The JSON of a successful answer.
  * @template T
  * @param {string} method
  * @param {string} path
- * @param {How & { also?: number[] }} [how] `also`: statuses that count too
+ * @param {How & { also?: number[] }} [how] `also`: further statuses that count as success
  * @returns {Promise<T>}
  */
 export async function json(method, path, how = {}) {
@@ -105,7 +105,7 @@ export async function json(method, path, how = {}) {
 }
 
 /**
- * A document with its tag; null: it is still the one that is known.
+ * A document with its tag; null: it is still the known one.
  * @template T
  * @param {string} method
  * @param {string} path

@@ -32,7 +32,7 @@ export function toHex({ r, g, b }) {
 }
 
 /**
- * `#rgb` or `#rrggbb`, the # may be missing; null when it is neither.
+ * `#rgb` or `#rrggbb`, the # may be missing; null if it is neither.
  * @param {string} text
  * @returns {Rgb | null}
  */

@@ -40,7 +40,7 @@ export function svg(tag, attributes, ...children) {
 }
 
 /**
- * Sets a text only when it is another one.
+ * Sets a text if it differs.
  * @param {Element} element
  * @param {string} text
  */
@@ -49,7 +49,7 @@ export function say(element, text) {
 }
 
 /**
- * Sets an attribute only when it is another one; null takes it away.
+ * Sets an attribute if it differs; null removes it.
  * @param {Element} element
  * @param {string} name
  * @param {string | null} value
@@ -60,7 +60,7 @@ export function mark(element, name, value) {
 }
 
 /**
- * Brings what a tap has opened into sight, above the bar: of what is larger than the view, its beginning.
+ * Scrolls what a tap has opened into sight, above the bar; if it is larger than the view, its beginning.
  * @param {Element} element
  */
 export function reveal(element) {

@@ -3,7 +3,7 @@
 
 /** @import { Message } from "./types.js" */
 
-/** A shorter break is not worth a word. */
+/** A shorter break is not mentioned. */
 export const QUIET_MS = 1500;
 
 const PING_EVERY_MS = 2000;
@@ -17,7 +17,7 @@ const KEY_REFUSED = 4401;
 /**
  * @typedef {{ kind: "connecting" } | { kind: "live", ms: number | null } | { kind: "key" } | { kind: "lost", ageMs: number | null }} Standing
  *   "live" only on the appliance's own word: a socket that broke, was given up or has just woken is "connecting" until it speaks,
- *   or for as long as a short break may last. `ageMs`: how old the values are; null when there never were any.
+ *   or for as long as a short break may last. `ageMs`: how old the values are; null if there never were any.
  */
 
 /**
@@ -32,7 +32,7 @@ const KEY_REFUSED = 4401;
  * @property {() => number} [chance] 0..1
  * @property {() => void} opened A snapshot follows.
  * @property {(message: Message) => void} hear
- * @property {() => void} changed What `standing` says may be other.
+ * @property {() => void} changed `standing` may have changed.
  */
 
 export class Link {
@@ -50,7 +50,7 @@ export class Link {
   #triedAt;
   /** @type {number | null} Since when nothing came; null while it is live. */
   #lostAt;
-  /** @type {number | null} Until when a socket that slept has to speak. */
+  /** @type {number | null} When a socket that slept must have spoken. */
   #deadline = null;
   #pingedAt = 0;
   #pingOut = false;
@@ -64,7 +64,7 @@ export class Link {
     this.#triedAt = this.#lostAt = around.now();
   }
 
-  /** Tries now, whatever pause there was. */
+  /** Tries now, in spite of any pause. */
   connect() {
     this.#around.never(this.#retryTimer);
     if (this.#socket) return;
@@ -76,7 +76,7 @@ export class Link {
     socket.onclose = (event) => socket === this.#socket && this.#lose(event.code);
   }
 
-  /** There is another key. */
+  /** The key has changed. */
   retry() {
     this.#refused = false;
     this.#retries = 0;
@@ -86,7 +86,7 @@ export class Link {
   }
 
   /**
-   * The page is seen again: a tablet that slept has a dead socket and does not know it. And an appliance that refused the key
+   * The page is visible again: a tablet that slept may have a dead socket without knowing. And an appliance that refused the key
    * may want another one by now, or none.
    */
   wake() {

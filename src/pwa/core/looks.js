@@ -2,12 +2,12 @@
 
 /** @import { Rgb, Scene } from "./types.js" */
 
-/** The lamp's channels: as long as nobody says what stands where, the only ones that are known to be a colour. */
+/** The lamp's channels: the only ones that are known to be a colour, as long as nobody has patched anything else. */
 const LAMP = ["1", "2", "3"];
 
 /**
- * What a look is known by at a glance: the colour it gives the lamp, and how bright the brightest of all its other channels
- * is, 0..255. Null: it lights none of these. A level is no colour: nobody knows what lamp it is on.
+ * The mark of a look: the colour it gives the lamp, and how bright the brightest of all its other channels
+ * is, 0..255. Null: it lights none of these. A level has no colour: nobody knows which lamp it is on.
  * @param {Scene} scene
  * @returns {{ colour: Rgb | null, level: number | null }}
  */
@@ -26,7 +26,7 @@ export function lit({ channelValues = {} }) {
 }
 
 /**
- * Favourites first, else as they stand in the list.
+ * Favourites first, otherwise in the order of the list.
  * @param {readonly Scene[]} scenes
  */
 export function inOrder(scenes) {

@@ -31,7 +31,7 @@ export function write(name, value) {
 }
 
 /**
- * A list of texts; what is damaged is no list.
+ * A list of texts; a damaged value is no list.
  * @param {string} name
  * @returns {string[]}
  */
@@ -44,7 +44,7 @@ export function readList(name) {
   }
 }
 
-/** Part of an id that programs read: a short name made safe. Names in other scripts get a number of their own. */
+/** Part of an id that programs read: a short name made safe. Names in other scripts become a number. */
 export function slug(/** @type {string} */ name) {
   const plain = name.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
   const safe = plain.replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 40);

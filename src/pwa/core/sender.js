@@ -3,16 +3,16 @@
 
 /** @import { Rgb } from "./types.js" */
 
-/** Between two sends of one control: below 44 a second, DMX's own pace, the last value of a drag included. */
+/** The time between two sends of one control: below 44 a second, DMX's own pace, including the last value of a drag. */
 export const GAP_MS = 23;
 
-/** A command that could not go out for so long is never sent. */
+/** A command that could not be sent for this long is never sent. */
 export const LATE_MS = 1000;
 
-/** How long a last value that was refused for want of room waits before it is tried again. */
+/** How long a refused last value waits for room before it is tried again. */
 const AGAIN_MS = 120;
 
-/** Last values whose answer is awaited. */
+/** Most last values whose answers are awaited. */
 const AWAITED = 32;
 
 const NO_ROOM = ["RATE_LIMITED", "QUEUE_FULL"];
@@ -24,15 +24,15 @@ const NO_ROOM = ["RATE_LIMITED", "QUEUE_FULL"];
 
 /**
  * @typedef {object} Ways
- * @property {(message: object) => boolean} put Sends; false when there is no link.
+ * @property {(message: object) => boolean} put Sends; false without a link.
  * @property {() => number} now Milliseconds, never back.
  * @property {(run: () => void, ms: number) => unknown} later
  * @property {() => string} source
  * @property {() => string} newId
  * @property {(group: Group, fields: Fields) => void} sent
- * @property {(group: Group, fields: Fields) => void} taken The server took a last value.
- * @property {(group: Group, fields: Fields, reason: string) => void} lost It never went out, or was refused.
- * @property {(reason: string) => void} refused The same of a command without a drag.
+ * @property {(group: Group, fields: Fields) => void} taken The server accepted a last value.
+ * @property {(group: Group, fields: Fields, reason: string) => void} lost It was never sent, or was refused.
+ * @property {(reason: string) => void} refused The same for a command without a drag.
  */
 
 export class Sender {
@@ -43,7 +43,7 @@ export class Sender {
   #movedAt = new Map();
   /** @type {Map<Group, number>} */
   #sentAt = new Map();
-  /** @type {Map<Group, number>} When a group is looked at again. */
+  /** @type {Map<Group, number>} When to look at a group again. */
   #due = new Map();
   /** @type {Map<string, { group: Group, fields: Fields, movedAt: number } | null>} By id; null: a command without a drag. */
   #awaited = new Map();
@@ -56,7 +56,7 @@ export class Sender {
   }
 
   /**
-   * A finger has moved, or (`last`) has gone.
+   * A finger has moved, or (`last`) was lifted.
    * @param {Group} group
    * @param {Fields} fields
    * @param {boolean} last
@@ -84,14 +84,14 @@ export class Sender {
     return gone;
   }
 
-  /** People have been told that there is no link: what still waits for one does not go out any more. */
+  /** People were told that there is no link: whatever still waits for one is not sent any more. */
   giveUp() {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const [group, { fields, last }] of waiting) if (last) this.#ways.lost(group, fields, "LATE");
   }
 
-  /** Something was heard, or a link has come up: what is fresh goes out. */
+  /** Something arrived, or a link has come up: sends what is fresh. */
   heard() {
     this.#unanswered = null;
     for (const group of [...this.#waiting.keys()]) this.#pump(group);
@@ -123,7 +123,7 @@ export class Sender {
     }
   }
 
-  /** Sent for a second and nothing came back: more would only pile up and arrive late. */
+  /** Sent for a second without any answer: more would only pile up and arrive late. */
   #stalled() {
     return this.#unanswered !== null && this.#ways.now() - this.#unanswered > LATE_MS;
   }

@@ -12,9 +12,9 @@ export const CHANNELS = 512;
  * @property {Desk | null} desk
  * @property {readonly Device[] | null} devices
  * @property {ReadonlySet<number> | null} greeting Universes named so far in a connection's first messages; null after them.
- * @property {number} ahead How far the server's clock is before ours, ms.
+ * @property {number} ahead How far the server's clock is ahead of ours, ms.
  * @property {string | null} sceneFade The fade that leads to the scene in effect.
- * @property {number} generation Rises when a whole project may have been replaced: what was fetched by REST is old then.
+ * @property {number} generation Rises when a whole project may have been replaced: what was fetched by REST is then out of date.
  */
 
 /** @returns {Model} */
@@ -26,7 +26,7 @@ export function empty() {
 }
 
 /**
- * A connection opens: a full snapshot follows, up to and with `desk`. Values are kept until it has come.
+ * A connection opens: a full snapshot follows, up to and with `desk`. Values are kept until it is complete.
  * @param {Model} model
  * @returns {Model}
  */

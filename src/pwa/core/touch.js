@@ -3,10 +3,10 @@
 
 /** @typedef {"hold" | "drag" | "end" | "drop"} Phase A finger comes, moves, goes; or goes without having moved anything. */
 
-/** How long a released value may wait for its echo: a lost packet on a bad radio takes about that. */
+/** How long a released value waits for its echo: a lost packet on a bad radio takes about that. */
 export const SETTLE_MS = 2000;
 
-/** Values on their way that are remembered: more than a second and a half of a drag. */
+/** Sent values that are remembered: more than a second and a half of a drag. */
 const UNDERWAY = 64;
 
 /**
@@ -14,9 +14,9 @@ const UNDERWAY = 64;
  * @property {number} value
  * @property {number} truth The server's value when it was last looked at.
  * @property {number[]} underway Sent and not echoed yet, oldest first.
- * @property {number | null} ghost What somebody else made of it.
+ * @property {number | null} ghost Another person's value.
  * @property {number | null} releasedAt
- * @property {boolean} taken The server has said that it took the last one; its echo may have been passed over.
+ * @property {boolean} taken The server has accepted the last one; its echo may have been skipped.
  */
 
 export class Touch {
@@ -36,7 +36,7 @@ export class Touch {
   }
 
   /**
-   * A value went out.
+   * A value was sent.
    * @param {string} key
    * @param {number} value
    */
@@ -49,7 +49,7 @@ export class Touch {
   }
 
   /**
-   * The finger is gone. Call it after the last value was sent.
+   * The finger was lifted. Call it after the last value was sent.
    * @param {string} key
    * @param {number} now
    */
@@ -61,7 +61,7 @@ export class Touch {
   }
 
   /**
-   * The finger is gone and has moved nothing: what is on its way from before is still waited for.
+   * The finger was lifted and has moved nothing: earlier values on their way are still awaited.
    * @param {string} key
    * @param {number} now
    */
@@ -72,17 +72,17 @@ export class Touch {
     if (held.underway.length === 0) this.#held.delete(key);
   }
 
-  /** The server took the last value that went out. @param {string} key */
+  /** The server accepted the last value sent. @param {string} key */
   taken(key) {
     const held = this.#held.get(key);
     if (held) held.taken = true;
   }
 
   /**
-   * The server has spoken. A value of ours that comes back is an echo, any other one is somebody else's.
+   * The server has spoken. A value of ours that comes back is an echo, any other is another person's.
    * @param {(key: string) => number} truthOf
-   * @param {(key: string) => boolean} [told] Whether it spoke of this one. Of several words in a row it may say the last one
-   *   only: on and off again is told as off.
+   * @param {(key: string) => boolean} [told] Whether it mentioned this one. Of several values in a row it may give the last one
+   *   only: on and off again becomes off.
    */
   heard(truthOf, told = () => false) {
     for (const [key, held] of this.#held) {
@@ -97,7 +97,7 @@ export class Touch {
   }
 
   /**
-   * The value was refused or never left: the server's counts.
+   * The value was refused or never sent: the server's counts.
    * @param {string} key
    */
   drop(key) {
@@ -105,9 +105,9 @@ export class Touch {
   }
 
   /**
-   * Lets go of what waits too long for its echo. Without a link nothing is waited for: `Infinity`.
+   * Releases values that have waited too long for their echo. Without a link there is no waiting: `Infinity`.
    * @param {number} now
-   * @returns {boolean} Whether something had gone out and nobody knows what became of it.
+   * @returns {boolean} Whether a value was sent and its outcome is unknown.
    */
   sweep(now) {
     let unsure = false;
@@ -133,7 +133,7 @@ export class Touch {
     return held && held.ghost !== held.value ? held.ghost : null;
   }
 
-  /** Whether somebody waits for an echo or holds something. */
+  /** Whether any value is held or waits for its echo. */
   get busy() {
     return this.#held.size > 0;
   }

@@ -1,11 +1,11 @@
 // Every word that people read, from lang/<language>.json, and nowhere else in the app.
 
-/** The languages there are, in their own words. */
+/** The languages, by their own names. */
 export const LANGUAGES = { en: "English", cs: "Čeština" };
 
 /** @typedef {keyof typeof LANGUAGES} Language */
 
-/** Of what others wrote, in a line of facts: characters. */
+/** Characters of other people's text in a line of facts. */
 const LONGEST = 80;
 
 /** @type {Record<string, string>} */
@@ -31,7 +31,7 @@ export function use(next, texts) {
 export const inUse = () => language;
 
 /**
- * The text of a key, `{name}` replaced. A missing key shows itself: the test of the languages finds it first.
+ * The text of a key, `{name}` replaced. A missing key is shown as it is, but the test of the languages finds it first.
  * @param {string} key
  * @param {Record<string, string | number>} [values]
  */
@@ -51,7 +51,7 @@ export function count(key, n, values = {}) {
 }
 
 /**
- * The beginning of what somebody wrote, where a whole page of it would push the rest away.
+ * The beginning of a text, where a whole page would push the rest away.
  * @param {string} text
  */
 export const beginning = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST).trimEnd()}…` : text);

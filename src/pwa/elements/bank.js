@@ -10,7 +10,7 @@ import { icon } from "./icons.js";
 
 const UNIVERSES = 64;
 
-/** Room that one fader takes, pixels; and how many a page may have. */
+/** Width of one fader in pixels; and how many a page may have. */
 const ROOM = 60;
 const PAGES = [16, 12, 10, 8, 6, 5, 4];
 
@@ -19,7 +19,7 @@ export function bank(signal) {
   let universe = number(prefs.read("universe", "0"), 0, UNIVERSES - 1);
   let first = number(prefs.read("channel", "1"), 1, CHANNELS);
   let many = 8;
-  /** Universes that are marked. @type {unknown} */
+  /** Marked universes. @type {unknown} */
   let marked = null;
 
   const faders = h("div", { class: "faders" });
@@ -48,7 +48,7 @@ export function bank(signal) {
   };
 
   /**
-   * One that is under a finger stays with its own universe, wherever the bank goes.
+   * A fader under a finger stays with its own universe, wherever the bank goes.
    * @param {{ universe: number, channel: number }} what
    */
   const make = (what) => fader(String(what.channel), t("bank.channel", { n: what.channel }), (value, phase) => desk.moveChannel(what.universe, what.channel, value, phase));

@@ -9,18 +9,18 @@ import { t } from "../core/words.js";
 
 const MOST = 255;
 
-/** A finger this near to the grip takes it along instead of calling it. Pixels. */
+/** A finger this near to the grip drags it instead of calling it. Pixels. */
 const GRAB = 26;
 
-/** Of a tap: how far a finger may slip, pixels, and how long it may stay. */
+/** A tap: how far a finger may slip, in pixels, and how long it may stay. */
 const SLIP = 8;
 const TAP_MS = 400;
 
-/** How long the grip is along its way, pixels; live.css draws it so. */
+/** Length of the grip in pixels; live.css draws it so. */
 const GRIP = 14;
 const GUARDED_GRIP = 40;
 
-/** What keys do, by how much. */
+/** How far each key moves it. */
 const STEPS = /** @type {Record<string, number>} */ ({
   ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 26, PageDown: -26, Home: -MOST, End: MOST,
 });
@@ -37,7 +37,7 @@ export class DmxFader extends HTMLElement {
   #built = false;
   #offset = 0;
   #moved = false;
-  /** Where and when a finger took the grip; null while it cannot be a tap. @type {{ x: number, y: number, time: number, at: number } | null} */
+  /** Where and when a finger took the grip; null if it cannot be a tap. @type {{ x: number, y: number, time: number, at: number } | null} */
   #tap = null;
   #track = h("div", { class: "track", role: "slider", tabindex: 0, "aria-valuemin": 0, "aria-valuemax": MOST },
     h("div", { class: "fill" }), h("div", { class: "ghost", hidden: true }));
@@ -48,7 +48,7 @@ export class DmxFader extends HTMLElement {
   #zero = h("button", { type: "button", class: "end", tabindex: -1, onclick: () => this.#tell(0, "end") });
   #fill = /** @type {HTMLElement} */ (this.#track.children[0]);
   #ghost = /** @type {HTMLElement} */ (this.#track.children[1]);
-  /** How the value is said aloud, and shown when it is not a number to type. */
+  /** How the value is read aloud, and shown if it is not a number to type. */
   words = (/** @type {number} */ value) => t("fader.value", { n: value, percent: Math.round((value / MOST) * 100) });
 
   connectedCallback() {
@@ -76,13 +76,13 @@ export class DmxFader extends HTMLElement {
     this.#number.addEventListener("blur", () => (this.#shown = -1, this.paint(this.#value, null)));
   }
 
-  /** Taken away from under a finger: the finger has let go. */
+  /** Removed from under a finger: the finger has let go. */
   disconnectedCallback() {
     if (!this.hasAttribute("data-held")) return;
     this.#release();
   }
 
-  /** Whether it lies: `orientation="horizontal"`. */
+  /** Whether it is horizontal: `orientation="horizontal"`. */
   get lies() {
     return this.getAttribute("orientation") === "horizontal";
   }
@@ -94,7 +94,7 @@ export class DmxFader extends HTMLElement {
 
   /**
    * @param {string} name As it is shown.
-   * @param {string} [label] As it is said aloud.
+   * @param {string} [label] For reading aloud.
    */
   called(name, label = name) {
     if (this.#name.textContent !== name) this.#name.textContent = name;
@@ -105,7 +105,7 @@ export class DmxFader extends HTMLElement {
   }
 
   /**
-   * Shows a value (null: not known yet), and where somebody else has put it.
+   * Shows a value (null: not known yet), and another person's value.
    * @param {number | null} value
    * @param {number | null} ghost
    */
@@ -172,7 +172,7 @@ export class DmxFader extends HTMLElement {
   }
 
   /**
-   * Where a finger is on the track, 0..1, and how long the way is in pixels. The grip takes its own room at the end.
+   * A finger's place on the track, 0..1, and the length of the track in pixels. The grip takes up room at the end.
    * @param {PointerEvent} event
    */
   #place(event) {

@@ -16,7 +16,7 @@ export class DmxTiles extends HTMLElement {
   #known = null;
   /** @type {readonly Scene[]} */
   #order = [];
-  /** What was painted last: with 200 looks each frame of a fade counts. */
+  /** What was painted last: with 200 looks each frame of a fade matters. */
   #painted = "";
 
   connectedCallback() {

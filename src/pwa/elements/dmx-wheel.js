@@ -8,7 +8,7 @@ import { percent, t } from "../core/words.js";
 /** @import { Phase } from "../core/touch.js" */
 /** @typedef {Place & { phase: Phase }} Move */
 
-/** What keys do: degrees and saturation. */
+/** How far each key moves it: degrees and saturation. */
 const STEPS = /** @type {Record<string, [number, number]>} */ ({
   ArrowLeft: [-2, 0], ArrowRight: [2, 0], ArrowUp: [0, 0.02], ArrowDown: [0, -0.02],
 });
@@ -33,7 +33,7 @@ export class DmxWheel extends HTMLElement {
     this.addEventListener("keydown", (event) => this.#press(event));
   }
 
-  /** Taken away from under a finger: the finger has let go. */
+  /** Removed from under a finger: the finger has let go. */
   disconnectedCallback() {
     if (!this.hasAttribute("data-held")) return;
     this.toggleAttribute("data-held", false);

@@ -4,7 +4,7 @@ import { h } from "../core/dom.js";
 
 const STAY_MS = 5000;
 
-/** What is long is read longer. */
+/** Long notices take longer to read. */
 const LETTER_MS = 40;
 
 export class Notices extends HTMLElement {
@@ -16,8 +16,8 @@ export class Notices extends HTMLElement {
   }
 
   /**
-   * @param {string} words Empty: nothing more is to be said.
-   * @param {string} [detail] What the appliance said, in its own English.
+   * @param {string} words Empty: removes the notice.
+   * @param {string} [detail] The appliance's own English.
    */
   tell(words, detail = "") {
     clearTimeout(this.#timer);

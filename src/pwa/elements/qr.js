@@ -3,7 +3,7 @@
 import { svg } from "../core/dom.js";
 import { qr } from "../core/qr.js";
 
-/** Modules of white around it that readers need. */
+/** The white margin that readers need, in modules. */
 const QUIET = 4;
 
 /**

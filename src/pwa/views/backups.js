@@ -15,7 +15,7 @@ const PATIENCE_MS = 600_000;
 /**
  * @param {string} project
  * @param {AbortSignal} signal
- * @returns {{ panel: HTMLElement, load: () => Promise<void> }} `load` looks whether there are others by now.
+ * @returns {{ panel: HTMLElement, load: () => Promise<void> }} `load` refreshes the list.
  */
 export function backups(project, signal) {
   const base = `/projects/${encodeURIComponent(project)}`;
@@ -49,7 +49,7 @@ export function backups(project, signal) {
   };
 
   /**
-   * Shows how a job fares until it has ended.
+   * Shows the progress of a job until it has ended.
    * @param {Promise<unknown>} job
    * @param {string} done
    */

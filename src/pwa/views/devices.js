@@ -33,12 +33,12 @@ export function devices(signal) {
   const noClients = h("p", { class: "quiet" });
   const noUsb = h("li", { class: "quiet" });
   const usb = h("ul", { class: "plain links" }, noUsb);
-  /** Where nothing has come yet. */
+  /** Places that are still empty. */
   const waiting = new Set(/** @type {HTMLElement[]} */ ([noProblems, noPorts, noLamps, noClients, noUsb]));
   const come = (/** @type {HTMLElement} */ place, words = "") => waiting.delete(place) && say(place, words);
 
   const failed = h("p", { class: "wrong", role: "status" });
-  /** Says how what is switched off is switched on. @param {string[]} names */
+  /** Shows how to switch these on. @param {string[]} names */
   const offered = (names) => {
     const missing = desk.appliance ? names.filter((name) => name in SECTIONS) : [];
     off.hidden = missing.length === 0;
@@ -103,7 +103,7 @@ export function devices(signal) {
 }
 
 /**
- * What was answered; null for what was not, and a word about that.
+ * The answers; null for failed ones, and words about that.
  * @template T, U, V, W
  * @param {HTMLElement} failed
  * @param {[Promise<T>, Promise<U>, Promise<V>, Promise<W>]} asked
@@ -118,7 +118,7 @@ async function all(failed, asked) {
 }
 
 /**
- * The problems, or the one word that there is none.
+ * The problems, or the words that there are none.
  * @param {Ready} ready
  */
 function worded({ problems }) {
@@ -137,7 +137,7 @@ function makeProblem({ code, message }) {
       h("details", null, h("summary", { class: "quiet" }, t("problem.detail")), h("p", { class: "quiet", lang: "en" }, message))));
 }
 
-/** Takes notice of what a predecessor's files lack; the problem goes with the next look, or says what is left of it. */
+/** Acknowledges what a predecessor's files lack; the problem goes with the next look, or shows what is left of it. */
 function acknowledgement() {
   const button = h("button", { type: "button", onclick: async () => {
     button.disabled = true;
@@ -147,7 +147,7 @@ function acknowledgement() {
   return button;
 }
 
-/** Takes the medium that backups go to now for the right one. */
+/** Accepts the medium that backups go to now. */
 function acceptance() {
   const accept = () => desk.ask(api.json("POST", `/projects/${encodeURIComponent(desk.projects?.activeId ?? "default")}/backups/medium`, { patience: 15_000 }));
   return sure(t("problem.medium"), t("problem.medium.sure"), () => void accept());
@@ -156,7 +156,7 @@ function acceptance() {
 const makeCard = () => h("article", { class: "card" }, h("h3", null), h("p", { class: "state" }), h("p", { class: "quiet" }), h("p", { class: "quiet" }), h("p", { class: "quiet detail", lang: "en" }));
 
 /**
- * Why a client went, in people's words.
+ * Why a client left, in people's words.
  * @param {string} why
  */
 function gone(why) {

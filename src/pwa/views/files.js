@@ -8,10 +8,10 @@ import { section, would } from "./parts.js";
 
 /** @import { ListChanges } from "../core/types.js" */
 
-/** Why a file is no project file, by the status of the refusal. */
+/** Why a file is not a project file, by the status of the refusal. */
 const KNOWN = /** @type {const} */ ({ 400: "unread", 413: "large", 422: "strange" });
 
-/** @param {() => void} then After an import: what was there may be a backup now. */
+/** @param {() => void} then Called after an import: what was there may be a backup now. */
 export function files(then) {
   const plan = h("div", { class: "stack" });
   const chooser = h("input", { type: "file", accept: ".json,application/json", class: "unseen", id: "import", onchange: async () => {
@@ -50,7 +50,7 @@ async function consider(raw, plan, then) {
   }
   /** @type {"merge" | "replace"} */
   let mode = "merge";
-  /** The show that the file was held against. */
+  /** The tag of the show that the file was compared with. */
   let seen = "";
   const changes = h("div", { role: "status" });
   const go = h("button", { type: "button", class: "main", disabled: true, onclick: async () => {
@@ -63,7 +63,7 @@ async function consider(raw, plan, then) {
     void desk.loadScenes();
     then();
   } }, t("files.apply"));
-  /** What is shown is what the button does: until it is known, the button does nothing. */
+  /** The button does what is shown: until that is known, it does nothing. */
   const look = async () => {
     const looked = mode;
     go.disabled = true;
@@ -93,8 +93,8 @@ async function consider(raw, plan, then) {
 }
 
 /**
- * Why the appliance does not take a file, in people's words; its own are in the details. Null: it takes it, or something else is wrong
- * and will be told.
+ * Why the appliance rejects a file, in people's words; its own are in the details. Null: it accepts it, or something else is wrong
+ * and will be reported.
  * @param {Promise<unknown>} asked
  */
 async function refused(asked) {

@@ -16,7 +16,7 @@ import { DmxWheel } from "../elements/dmx-wheel.js";
 
 const RECENT = 8;
 
-/** A colour that hands have left alone for so long is worth remembering. */
+/** A colour left alone for this long is worth remembering. */
 const LIKED_MS = 1500;
 
 /** @param {AbortSignal} signal */

@@ -49,7 +49,7 @@ function captureForm() {
 }
 
 /**
- * Whether another look has that name: by it a look is found.
+ * Whether another look has that name, which is how looks are found.
  * @param {string} name
  * @param {string} [id]
  */
@@ -96,19 +96,19 @@ function paintRow(element, scene) {
 }
 
 /**
- * What the fields of an editor hold.
+ * The values in an editor's fields.
  * @param {Scene} scene
  * @returns {Record<string, string>}
  */
 const texts = ({ name, fadeMs }) => ({ name, fadeMs: String((fadeMs ?? 0) / 1000) });
 
 /**
- * @param {Scene} scene As people see it.
+ * @param {Scene} scene As shown.
  */
 function editor(scene) {
   const { id, name, fadeMs, favorite } = scene;
   let shown = scene;
-  /** One after the other: each edit is of what the one before has left. */
+  /** One after the other: each edit builds on the one before. */
   let turn = Promise.resolve();
   const edit = (/** @type {string} */ method, /** @type {object | undefined} */ body, words = "", below = "") => {
     turn = turn.then(async () => {
@@ -120,7 +120,7 @@ function editor(scene) {
     return turn;
   };
   const change = (/** @type {object} */ body, words = "") => edit("PATCH", body, words);
-  /** Where it was asked to be, while that is under way: taps come faster than answers. @type {number | null} */
+  /** The requested place while a move is under way: taps come faster than answers. @type {number | null} */
   let asked = null;
   const move = (/** @type {number} */ way, /** @type {Event} */ { currentTarget }) => {
     const from = asked ?? desk.scenes.findIndex((scene) => scene.id === id);
@@ -144,9 +144,9 @@ function editor(scene) {
   const fadeField = h("input", { type: "number", min: 0, max: 86400, step: 0.1, inputmode: "decimal", value: (fadeMs ?? 0) / 1000,
     onchange: () => fadeField.reportValidity() && change({ fadeMs: Math.round(Number(fadeField.value) * 1000) }) });
   /**
-   * What others have changed meanwhile is shown; what was typed here stays, and theirs stands beside it.
+   * Shows other people's changes; typed text stays, with theirs beside it.
    * @param {Scene} before
-   * @param {object} refused What was to be changed and is not.
+   * @param {object} refused The changes that were refused.
    */
   const renew = (before, refused) => {
     const was = texts(before);

@@ -7,10 +7,10 @@ import { desk } from "../desk.js";
 /** @import { Child } from "../core/dom.js" */
 /** @import { ListChanges } from "../core/types.js" */
 
-/** How long a question waits before the button is what it was. */
+/** How long a question waits before the button changes back. */
 const ASK_MS = 4000;
 
-/** Looks that are named in a line of changes; the rest is an ellipsis. */
+/** Looks named in a line of changes; the rest is an ellipsis. */
 const NAMED = 8;
 
 /** The lines that switch a feature on, by section of the settings. */
@@ -48,7 +48,7 @@ export function switchOn(name) {
 }
 
 /**
- * A control under its name.
+ * A control below its name.
  * @param {string} name
  * @param {HTMLElement} control
  * @param {Child} [hint]
@@ -58,7 +58,7 @@ export function field(name, control, hint) {
 }
 
 /**
- * A button that asks once, in its own place, before it does what cannot be taken back.
+ * A button that asks once, in its place, before it does something that cannot be undone.
  * @param {string} words
  * @param {string} question
  * @param {() => void} run
@@ -88,10 +88,10 @@ export function sure(words, question, run, props = {}) {
 }
 
 /**
- * What stands on another device, beside the control that keeps what was typed here; `words` empty: nothing.
+ * The value on another device, beside the control that keeps the typed one; `words` empty: nothing.
  * @param {HTMLElement} control
  * @param {string} words
- * @param {...HTMLElement} ways What may be done about it.
+ * @param {...HTMLElement} ways Buttons for what to do about it.
  */
 export function beside(control, words, ...ways) {
   const place = control.closest(".field");
@@ -104,7 +104,7 @@ export function beside(control, words, ...ways) {
 }
 
 /**
- * What would change: by list of the show, and of the light in so many channels.
+ * What would change: by list of the show, and how many channels of the light.
  * @param {Record<string, ListChanges>} changes
  * @param {number} [channels]
  */
@@ -122,7 +122,7 @@ export function would(changes, channels = 0) {
 }
 
 /**
- * The looks of these ids that are known by name.
+ * The names of the looks with these ids, as far as known.
  * @param {readonly string[]} ids
  */
 function names(ids) {
@@ -132,7 +132,7 @@ function names(ids) {
 }
 
 /**
- * Runs again and again while the page is seen, each time after the last one has ended, and at once when the link is back, until
+ * Repeats while the page is visible, each time after the last run has ended, and at once when the link is back, until
  * the signal.
  * @param {() => Promise<unknown>} run
  * @param {number} everyMs

@@ -11,7 +11,7 @@ import { beside, field, section, sure } from "./parts.js";
 const path = (/** @type {string} */ id) => `/projects/${encodeURIComponent(id)}`;
 
 /**
- * @param {(id: string) => void} show Shows what is known about a project.
+ * @param {(id: string) => void} show Shows the details of a project.
  * @param {AbortSignal} signal
  */
 export function projectList(show, signal) {
@@ -87,7 +87,7 @@ export function projectForm(id, signal) {
   const date = h("input", { type: /^(\d{4}-\d\d-\d\d)?$/.test(project?.eventDate ?? "") ? "date" : "text", value: project?.eventDate ?? "" });
   const notes = h("textarea", { rows: 3, maxlength: 2000 }, project?.notes ?? "");
   const fields = /** @type {const} */ ([["name", name], ["venue", venue], ["eventDate", date], ["notes", notes]]);
-  /** What stood there when it was read: only what was changed here is sent, for others may have changed the rest. @type {Record<string, string>} */
+  /** The values as read: only what was changed here is sent, since others may have changed the rest. @type {Record<string, string>} */
   const read = Object.fromEntries(fields.map(([key]) => [key, project?.[key] ?? ""]));
   const changed = () => fields.filter(([key, field]) => field.value.trim() !== (read[key] ?? "").trim());
   const save = async (/** @type {SubmitEvent} */ event) => {
@@ -111,8 +111,8 @@ export function projectForm(id, signal) {
     void desk.loadProjects();
   };
   /**
-   * @param {HTMLInputElement | HTMLTextAreaElement} field What was typed stays in it.
-   * @param {string} value What the other one has made of it.
+   * @param {HTMLInputElement | HTMLTextAreaElement} field Keeps the typed text.
+   * @param {string} value The other person's value.
    */
   const compare = (field, value) => beside(field, t("changed.theirs", { value }), h("button", { type: "button", class: "small", "data-here": true, onclick: () => {
     field.value = value;

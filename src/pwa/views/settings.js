@@ -8,7 +8,7 @@ import { qrCode } from "../elements/qr.js";
 import { mayKeepAwake } from "../wake.js";
 import { field, section } from "./parts.js";
 
-/** Addresses that lead nowhere from another machine. */
+/** Addresses that do not work from another machine. */
 const LOOPBACK = /\/\/(localhost|127\.|\[::1)/;
 
 const THEMES = ["dark", "red", "light"];
@@ -21,7 +21,7 @@ export function settings(signal) {
 const applied = () => document.dispatchEvent(new Event("settings"));
 
 /**
- * A row of choices of which one is taken.
+ * A row of choices, one of which is selected.
  * @param {string} name
  * @param {string} title
  * @param {[string, string][]} choices

@@ -8,7 +8,7 @@ import { files } from "./files.js";
 import { projectList, projectForm } from "./projects.js";
 import { section, switchOn } from "./parts.js";
 
-/** The project there is while they are switched off. */
+/** The only project while they are switched off. */
 const ONE = "default";
 
 /** @param {AbortSignal} signal */
@@ -16,7 +16,7 @@ export function shows(signal) {
   const page = h("div", { class: "page columns" });
   const title = h("h1", { class: "unseen" }, t("shows.title"));
   const waiting = h("p", { class: "quiet" }, t("loading"));
-  /** @type {string | null | undefined} What the page was made for. */
+  /** @type {string | null | undefined} The project that the page was made for. */
   let made;
   let within = new AbortController();
   const make = (/** @type {string | null | undefined} */ active) => {
