@@ -49,7 +49,7 @@ async fn without_projects_there_is_one_nameless_show_and_no_projects() {
     ] {
         let problem = ask(&web, method.clone(), path, &json!({"name": "x"})).await.problem(404);
         let remedy = problem["detail"].as_str().unwrap();
-        assert!(remedy.contains("DMX_PROJECTS_ENABLED"), "{method} {path}: {problem}");
+        assert!(remedy.contains("projects.enabled") && remedy.contains("/about"), "{method} {path}: {problem}");
     }
     web.accepted(&command([1, 2, 3])).await;
     let scene = json!([{"id": "a", "name": "A", "channelValues": {"1": 7}, "timestamp": 1}]);
