@@ -93,7 +93,7 @@ fn of(kind: Kind) -> BoxedStrategy<Value> {
             entries.prop_map(|all| all.into_iter().collect::<Map<_, _>>().into()).boxed()
         }
         // a schema cannot say that two scenes of a list must not share an id
-        Kind::Body(body, _) => of_body(body),
+        Kind::Body(body) => of_body(body),
     }
 }
 

@@ -66,8 +66,7 @@ pub(super) enum Kind {
     List(&'static Kind, usize),
     /// An object with any keys.
     Map(&'static Kind),
-    /// A body of its own, and its schema.
-    Body(&'static Body, fn(&mut SchemaGenerator) -> Schema),
+    Body(&'static Body),
 }
 
 /// The form of a text: for the schema, and for the reader, whose error names the remedy.
@@ -168,6 +167,13 @@ impl Body {
         }
     }
 
+    /// Its schema among the generator's, by its title: generators of clients name a type after it.
+    pub(super) fn reference(&self, generator: &mut SchemaGenerator) -> Schema {
+        let schema = self.schema(generator).to_value();
+        generator.definitions_mut().insert(self.title.to_owned(), schema);
+        Schema::new_ref(format!("#{}/{}", generator.settings().definitions_path, self.title))
+    }
+
     pub(super) fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
         let described = self.fields.iter().map(|field| (field.name.to_owned(), field.schema(generator)));
         let fields: Map<String, Value> = described.collect();
@@ -239,7 +245,7 @@ impl Kind {
                 J::each(&object, |name, value| kind.check(value, &pointer(at, name), faults));
                 true
             }),
-            Self::Body(body, _) => value.object().is_some_and(|object| {
+            Self::Body(body) => value.object().is_some_and(|object| {
                 body.check::<J>(&object, at, faults);
                 true
             }),
@@ -262,10 +268,10 @@ impl Kind {
             Self::Text(least, most) => format!("must be a text of {least} to {most} characters"),
             Self::Words([word]) => format!("must be \"{word}\""),
             Self::Words(words) => format!("must be one of {}", words.join(", ")),
-            Self::List(Self::Body(..), _) => "must be a list of objects, not empty".to_owned(),
+            Self::List(Self::Body(_), _) => "must be a list of objects, not empty".to_owned(),
             Self::List(..) | Self::Types(["array"]) => "must be a list".to_owned(),
             Self::Types(types) => format!("must be of type {}", types.join(" or ")),
-            Self::Map(_) | Self::Body(..) => "must be an object".to_owned(),
+            Self::Map(_) | Self::Body(_) => "must be an object".to_owned(),
             Self::Any | Self::Form(_) => String::new(), // nothing is wrong, or the message is special
         }
     }
@@ -274,6 +280,9 @@ impl Kind {
         match self {
             Self::Any => json_schema!({}),
             Self::Types([one]) => json_schema!({"type": one}),
+            Self::Types(types) if types.contains(&"array") => {
+                json_schema!({"type": types, "items": Self::Any.item(generator)})
+            }
             Self::Types(types) => json_schema!({"type": types}),
             Self::Flag => json_schema!({"type": "boolean"}),
             Self::Integer(least, most) => json_schema!({"type": "integer", "minimum": least, "maximum": most}),
@@ -291,7 +300,7 @@ impl Kind {
                 json_schema!({"type": "array", "items": kind.item(generator), "minItems": least})
             }
             Self::Map(kind) => json_schema!({"type": "object", "additionalProperties": kind.item(generator)}),
-            Self::Body(_, schema) => schema(generator),
+            Self::Body(body) => body.reference(generator),
         }
     }
 

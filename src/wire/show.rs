@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use schemars::{JsonSchema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -56,7 +56,7 @@ pub(super) const SHOW: Body = Body {
         list("fixtures", "Fixtures."),
         Field::new(
             "scenes",
-            Kind::List(&Kind::Body(&SCENE, SchemaGenerator::subschema_for::<Scene>), 0),
+            Kind::List(&Kind::Body(&SCENE), 0),
             "Scenes; a file without them leaves the project's as they are.",
         )
         .nullable(),

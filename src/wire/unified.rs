@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::document::TEXT_CHARS;
-use super::fields::{Body, CHANNEL, CLOCK, FADE_MS, Field, Kind, LEVEL, SRC, UNIVERSE, described};
+use super::fields::{Body, CHANNEL, CLOCK, FADE_MS, Field, Kind, LEVEL, SRC, UNIVERSE};
 use super::object::{CMD_SCHEMA, Object};
 use super::refusal::Faults;
 use super::{FieldError, Reason, Refusal, easing};
@@ -79,7 +79,7 @@ impl JsonSchema for Unified {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let kinds: Vec<_> = KINDS.iter().map(|(_, body)| body.schema(generator)).collect();
+        let kinds: Vec<_> = KINDS.iter().map(|(_, body)| body.reference(generator)).collect();
         json_schema!({"title": "dmx.command", "description": "A unified command.", "oneOf": kinds})
     }
 }
@@ -173,16 +173,8 @@ const ID: Field = Field::new("id", Kind::Text(1, 64), "A second command with the
 const SOURCE: Field = SRC.optional().says("Who sends it; absent: the door, `rest`, `ws` or `mqtt`.");
 const TS: Field = CLOCK.says("The client's clock, Unix milliseconds: shows which of two levels is newer.");
 const IN: Field = Field::new("universe", UNIVERSE, "Index of the universe.");
-const LEVELS: Field = Field::new(
-    "patch",
-    Kind::List(&Kind::Body(&PATCH_LEVEL, SchemaGenerator::subschema_for::<PatchLevel>), 1),
-    "If a channel is repeated, the last level counts.",
-);
-
-/// The schema of a level in a patch.
-enum PatchLevel {}
-
-described!(PatchLevel: PATCH_LEVEL);
+const LEVELS: Field =
+    Field::new("patch", Kind::List(&Kind::Body(&PATCH_LEVEL), 1), "If a channel is repeated, the last level counts.");
 
 const PATCH_LEVEL: Body = Body {
     title: "PatchLevel",

@@ -17,6 +17,7 @@ mod backup_vaults;
 mod backups;
 mod broker_traps;
 mod card_lost;
+mod clients;
 mod config;
 mod docs;
 mod doors;

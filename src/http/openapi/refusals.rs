@@ -58,12 +58,10 @@ pub(super) fn components(generator: &mut SchemaGenerator) -> Value {
     ALL.iter().map(|&(status, name, says)| (name.to_owned(), described(status, says))).collect::<Map<_, _>>().into()
 }
 
+/// A browser gets a page instead of a 421's problem. It is left out: for the sake of it the error of every call would be a
+/// text too, to clients that are made of this.
 fn described(status: u16, says: &str) -> Value {
-    let mut content =
-        Map::from_iter([(problem::MEDIA.to_owned(), json!({"schema": {"$ref": "#/components/schemas/Problem"}}))]);
-    if status == 421 {
-        content.insert("text/html".to_owned(), json!({"schema": {"type": "string"}})); // a browser gets a page
-    }
+    let content = json!({problem::MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}});
     let header = |name: &str, says: &str, kind: &str| json!({name: {"description": says, "schema": {"type": kind}}});
     let headers = match status {
         401 => header("WWW-Authenticate", "The key that is required.", "string"),

@@ -76,8 +76,9 @@ pub(super) static ROWS: &[Route] = &[
 #[serde(untagged)]
 #[expect(dead_code, reason = "its variants are the schema of two answers that are made where they are known")]
 enum Imported {
-    Stored(Stored),
+    /// First, since a stored show needs no field by which clients could tell it from this.
     Dry(DryRun),
+    Stored(Stored),
 }
 
 /// What an import has stored.

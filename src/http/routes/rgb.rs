@@ -43,6 +43,7 @@ const OUTCOME: Duration = Duration::from_secs(10);
 #[schemars(title = "Taken", description = "The outcome of a command.")]
 enum Taken {
     /// It changed the light.
+    #[schemars(title = "Accepted")]
     Accepted {
         /// The command's id, in capital letters.
         cmd_id: String,
@@ -50,6 +51,7 @@ enum Taken {
         seq: u64,
     },
     /// Its id was seen before; nothing happened.
+    #[schemars(title = "Duplicate")]
     Duplicate {
         /// The command's id, in capital letters.
         cmd_id: String,

@@ -55,7 +55,10 @@ pub use raw_http::raw_http;
 pub use shield::Shield;
 pub use shim::{Card, Shim};
 pub use small_card::SmallCard;
-pub use strangers::{Stranger, esphome, mosquitto_pub, mosquitto_sub, node, python};
+pub use strangers::{
+    Stranger, esphome, mosquitto_pub, mosquitto_sub, node, openapi_node, openapi_python_client, openapi_python_script,
+    python, schemathesis,
+};
 pub use usb_bus::{UsbBus, UsbDevice};
 pub use web::{Answer, Web};
 pub use widget::{Manner, ReceivedFrame, Tape, Widget};

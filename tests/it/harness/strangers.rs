@@ -1,15 +1,18 @@
 //! Peers that are not ours, as child processes: mosquitto's clients, Python's paho and websockets, CircuitPython's
-//! MiniMQTT, mqtt.js, moto, ESPHome.
+//! MiniMQTT, mqtt.js, moto, ESPHome, Schemathesis, makers of clients of openapi.json.
 //! `tests/run` installs them; a missing one fails the test.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
+use super::patience::PATIENCE;
 use super::{Lines, patiently};
 
 /// A running stranger. Dropping it kills the process.
@@ -33,8 +36,13 @@ impl Stranger {
     }
 
     /// Waits until it ends on its own, with success; gives its output.
-    pub async fn succeed(mut self) -> Vec<String> {
-        let status = patiently("a stranger's end", self.child.wait()).await.unwrap();
+    pub async fn succeed(self) -> Vec<String> {
+        self.succeed_within(PATIENCE).await
+    }
+
+    /// The same, within this time.
+    pub async fn succeed_within(mut self, limit: Duration) -> Vec<String> {
+        let status = timeout(limit, self.child.wait()).await.expect("a stranger's end").unwrap();
         self.read_to_the_end().await;
         assert!(status.success(), "{status}\n{}\n{}", self.lines.tail(20), self.stderr.tail(20));
         self.lines.all()
@@ -112,6 +120,47 @@ pub fn board(sketch: &Path, broker_port: u16, speed: u32) -> Stranger {
 pub fn esphome(folder: &Path, arguments: &[&str]) -> Stranger {
     let mut command = Command::new(installed().join("esphome/bin/esphome"));
     command.args(arguments).current_dir(folder);
+    Stranger::start(command)
+}
+
+/// Schemathesis over what an appliance serves; its configuration names what it overlooks, and why.
+pub fn schemathesis(web: SocketAddr) -> Stranger {
+    let mut command = Command::new(installed().join("schemathesis/bin/schemathesis"));
+    command.arg("--config-file").arg(scripts().join("schemathesis.toml"));
+    command.args(["run", &format!("http://{web}/openapi.json")]);
+    command.env("SCHEMATHESIS_HOOKS", "schemathesis_hooks").env("PYTHONPATH", scripts());
+    command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(std::env::temp_dir()); // it leaves a folder behind
+    Stranger::start(command)
+}
+
+/// Makes the package `dmxd_client` in a folder, of the `openapi.json` there.
+pub fn openapi_python_client(folder: &Path) -> Stranger {
+    let programs = installed().join("openapi-python/bin");
+    let mut command = Command::new(programs.join("openapi-python-client"));
+    command.args(["generate", "--path", "openapi.json", "--meta", "none", "--output-path", "dmxd_client"]);
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    command.env("PATH", path).current_dir(folder); // it calls ruff
+    Stranger::start(command)
+}
+
+/// The script that uses that package.
+pub fn openapi_python_script(web: SocketAddr, folder: &Path) -> Stranger {
+    let mut command = Command::new(installed().join("openapi-python/bin/python"));
+    command.arg("-B").arg(scripts().join("openapi_client.py"));
+    command.args([web.ip().to_string(), web.port().to_string()]).arg(folder);
+    Stranger::start(command)
+}
+
+/// A program of the modules beside `openapi-typescript`, in a folder that sees them.
+pub fn openapi_node(folder: &Path, program: &str, arguments: &[&str]) -> Stranger {
+    let modules = folder.join("node_modules");
+    if !modules.exists() {
+        std::os::unix::fs::symlink(installed().join("openapi-node/node_modules"), modules).unwrap();
+        std::fs::write(folder.join("package.json"), r#"{"type":"module"}"#).unwrap();
+        std::fs::copy(scripts().join("openapi_client.ts"), folder.join("openapi_client.ts")).unwrap();
+    }
+    let mut command = Command::new(installed().join("node/node_modules/.bin/node"));
+    command.arg(program).args(arguments).current_dir(folder);
     Stranger::start(command)
 }
 
