@@ -23,21 +23,21 @@ class Card:
             card.truncate(size)
 
     def copy(self, file: Path) -> "Card":
-        """Another card with the same on it."""
+        """Another card with the same content."""
         other = Card.__new__(Card)
         other.file = file
         subprocess.run(["cp", "--sparse=always", self.file, file], check=True)
         return other
 
     def partition(self, number: int) -> tuple[int, int]:
-        """First byte and length in bytes, as the MBR says."""
+        """First byte and length in bytes, from the MBR."""
         with open(self.file, "rb") as card:
             table = card.read(SECTOR)[446:]
         start, length = struct.unpack_from("<II", table, 16 * (number - 1) + 8)
         return start * SECTOR, length * SECTOR
 
     def boot(self) -> str:
-        """The boot partition, as mtools call it."""
+        """The boot partition, in the words of mtools."""
         return f"{self.file}@@{self.partition(BOOT)[0]}"
 
     def read(self, name: str) -> str:
@@ -56,7 +56,7 @@ class Card:
         subprocess.run(["mcopy", "-o", "-i", self.boot(), "-", f"::/{name}"], input=text.encode(), check=True)
 
     def data_file_system(self) -> int:
-        """Size in bytes of the file system on DATA, as its first superblock says."""
+        """Size in bytes of the file system on DATA, from its first superblock."""
         with open(self.file, "rb") as card:
             card.seek(self.partition(DATA)[0] + 1024)
             superblock = card.read(1024)
@@ -65,7 +65,7 @@ class Card:
         return blocks << (10 + log_size)
 
     def destroy_data(self) -> None:
-        """Noise over the beginning of DATA, nothing behind it: fsck has made a file system out of a spare superblock."""
+        """Overwrites the beginning of DATA with noise, and the rest with zeros: fsck once made a file system from a spare superblock."""
         start, length = self.partition(DATA)
         punch = ["fallocate", "--punch-hole", "--offset", str(start), "--length", str(length), self.file]
         subprocess.run(punch, check=True)
@@ -74,7 +74,7 @@ class Card:
             card.write(random.Random(1).randbytes(min(length, 64 * MIB)))
 
     def damage_data(self) -> None:
-        """Ones over the bitmaps of the first group: the file system is there, and wrong."""
+        """Overwrites the bitmaps of the first group: the file system is there, and wrong."""
         start, _ = self.partition(DATA)
         with open(self.file, "r+b") as card:
             card.seek(start + 1024)
@@ -88,13 +88,13 @@ class Card:
                 card.write(b"\xa5" * block)
 
     def remove_data(self) -> None:
-        """No partition DATA at all."""
+        """Removes the partition DATA."""
         with open(self.file, "r+b") as card:
             card.seek(446 + 16 * (DATA - 1))
             card.write(bytes(16))
 
     def free(self) -> None:
-        """Gives its space back."""
+        """Frees its space."""
         self.file.unlink(missing_ok=True)
 
 
@@ -108,5 +108,5 @@ def unpack(image: Path, folder: Path) -> Path:
 
 
 def space(folder: Path) -> int:
-    """Free bytes where a folder is."""
+    """Free bytes on the file system of a folder."""
     return shutil.disk_usage(folder).free

@@ -24,11 +24,11 @@ START = 600
 
 
 class Failed(Exception):
-    """What was expected did not come."""
+    """Something expected did not happen."""
 
 
 def eventually(what: str, seconds: float, look: Callable[[], T | None], pause: float = 0.25) -> T:
-    """Waits until `look` finds something. What it raises counts as nothing found."""
+    """Waits until `look` finds something. An exception counts as nothing found."""
     until = time.monotonic() + seconds
     why: object = "nothing was found"
     while True:
@@ -43,7 +43,7 @@ def eventually(what: str, seconds: float, look: Callable[[], T | None], pause: f
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports of this machine that nobody has."""
+    """Free ports of this machine."""
     with contextlib.ExitStack() as open_ones:
         sockets = [open_ones.enter_context(socket.socket()) for _ in range(number)]
         for taken in sockets:
@@ -52,7 +52,7 @@ def free_ports(number: int) -> list[int]:
 
 
 class Machine:
-    """QEMU, running. Its end is kill -9, which is what a power cut is to it."""
+    """QEMU, running. It ends by kill -9, which is its power cut."""
 
     # Doors of the guest that can be reached from here.
     DOORS = {"http": 8080, "web": 80, "mqtt": 1883, "ssh": 22}
@@ -91,7 +91,7 @@ class Machine:
         ]
 
     def raspi3b(self, card: Card, command_line: str) -> list[object]:
-        """A Pi 3B, as far as QEMU has one: the watchdog is not, and stops it."""
+        """A Pi 3B, as far as QEMU has one: it lacks the watchdog, which would stop it."""
         return [
             "-M", "raspi3b", "-dtb", card.take("a/bcm2837-rpi-3-b.dtb", self.folder),
             "-append", f"{command_line} {TALK} module_blacklist=bcm2835_wdt",
@@ -126,7 +126,7 @@ class Machine:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def announced(self) -> list[bytes]:
-        """What has come over the cable as answers of mDNS: what everybody else there would have heard."""
+        """Answers of mDNS on the cable, as everybody else there would have received them."""
         # A file header of 24 bytes; before each frame 16 bytes, the third word of which is its length.
         heard, at, answers = self.cable.read_bytes(), 24, []
         while at + 16 <= len(heard):
@@ -139,18 +139,18 @@ class Machine:
         return answers
 
     def wait_for(self, words: str, seconds: float = START) -> float:
-        """Waits until the serial line has said something; seconds since the start."""
+        """Waits for a text on the serial line; gives the seconds since the start."""
         eventually(f"'{words}' on the serial line", seconds, lambda: self.runs_still() and words in self.said())
         return self.seconds()
 
     def runs_still(self) -> bool:
-        """Whether QEMU does; ends the test when not: there is nothing to wait for."""
+        """Ends the test if QEMU does not run: there is nothing to wait for."""
         if self.process.poll() is not None:
             raise SystemExit(f"QEMU ended: {(self.folder / 'qemu.err').read_text()}\n{self.said()[-3000:]}")
         return True
 
     def seconds(self) -> float:
-        """Since it was switched on."""
+        """Seconds since it was switched on."""
         return time.monotonic() - self.started
 
     def kill(self) -> None:

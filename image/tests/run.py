@@ -1,4 +1,4 @@
-"""Starts an image of the appliance in QEMU and holds it against what it promises. Called by image/test."""
+"""Starts an image of the appliance in QEMU and checks its promises. Called by image/test."""
 
 import argparse
 import os
@@ -24,7 +24,7 @@ WIFI_KEY = "geheim-wifi-1"
 
 
 def expect(true: object, what: str) -> None:
-    """Ends the test when something is not as it should be."""
+    """Ends the test if something is not as it should be."""
     if not true:
         raise Failed(what)
 
@@ -42,7 +42,7 @@ class Test:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key], check=True)
 
     def figure(self, name: str, value: str) -> None:
-        """Notes one for the end."""
+        """Records a figure for the end."""
         self.figures.append((name, value))
         print(f"    {name}: {value}", flush=True)
 
@@ -113,7 +113,7 @@ class Test:
         return stranger.ssh(self.key, "ssh-keygen -y -f /run/dmxd-ssh/ssh_host_ed25519_key")
 
     def measure(self, stranger: Stranger) -> None:
-        """What the issue wants to know of a machine that runs."""
+        """The figures of the issue, from a running machine."""
         machine = stranger.machine
         failed = stranger.ssh(self.key, "systemctl --failed --plain --no-legend")
         expect(not failed, f"units that failed: {failed}")

@@ -17,20 +17,20 @@ LOCAL = "127.0.0.1"
 
 
 def command(red: int, green: int, blue: int) -> str:
-    """A command, with an id that nobody had."""
+    """A command with a new id."""
     name = "0" + "".join(secrets.choice(ULID) for _ in range(25))
     return json.dumps({"cmdId": name, "src": "image-test", "r": red, "g": green, "b": blue})
 
 
 class Stranger:
-    """Somebody on the network of a machine."""
+    """Somebody in the network of a machine."""
 
     def __init__(self, machine: Machine, login: tuple[str, str] | None = None):
         self.machine = machine
         self.login = login
 
     def get(self, path: str, door: str = "http") -> str:
-        """The page, or what else is at a path."""
+        """The page, or whatever is at a path."""
         try:
             with urllib.request.urlopen(f"http://{LOCAL}:{self.machine.ports[door]}{path}", timeout=10) as answer:
                 return answer.read().decode()
@@ -43,30 +43,30 @@ class Stranger:
         return self.machine.seconds()
 
     def problems(self) -> dict[str, str]:
-        """Code and message of each that `/readyz` lists."""
+        """Code and message of each problem in `/readyz`."""
         return {problem["code"]: problem["message"] for problem in json.loads(self.get("/readyz"))["problems"]}
 
     def metric(self, name: str) -> float:
-        """The value of a metric that has no labels."""
+        """The value of a metric without labels."""
         for line in self.get("/metrics").splitlines():
             if line.startswith(name + " "):
                 return float(line.split()[1])
         raise Failed(f"there is no metric {name}")
 
     def broker(self) -> list[str]:
-        """How Mosquitto's clients get there."""
+        """The options by which Mosquitto's clients reach it."""
         login = ["-u", self.login[0], "-P", self.login[1]] if self.login else []
         return ["-h", LOCAL, "-p", str(self.machine.ports["mqtt"]), *login]
 
     def mqtt(self, program: str, *args: str, seconds: float = 30) -> str:
-        """One of Mosquitto's clients; what it says."""
+        """One of Mosquitto's clients; gives its output."""
         done = subprocess.run([program, *self.broker(), *args], capture_output=True, text=True, timeout=seconds)
         if done.returncode:
             raise Failed(f"{program}: exit {done.returncode} {done.stderr.strip()}")
         return done.stdout
 
     def ask_for(self, red: int, green: int, blue: int) -> None:
-        """Sends a command; back when it is acknowledged."""
+        """Sends a command, and returns once it is acknowledged."""
         self.mqtt("mosquitto_pub", "-q", "1", "-t", "v1/demo/rgb/cmd", "-m", command(red, green, blue))
 
     def light(self) -> tuple[int, int, int]:
@@ -75,7 +75,7 @@ class Stranger:
         return state["r"], state["g"], state["b"]
 
     def flow(self, seconds: float, rate: float) -> int:
-        """Commands at a rate, through one connection; how many."""
+        """Sends commands at a rate through one connection; gives how many."""
         number = int(seconds * rate)
         publish = ["mosquitto_pub", *self.broker(), "-q", "1", "-t", "v1/demo/rgb/cmd", "-l"]
         sender = subprocess.Popen(publish, stdin=subprocess.PIPE, text=True)
@@ -108,7 +108,7 @@ class Stranger:
         return done.stdout.strip()
 
     def speaks_ssh(self) -> bool:
-        """Whether anything greets at the door of ssh."""
+        """Whether ssh answers."""
         try:
             with socket.create_connection((LOCAL, self.machine.ports["ssh"]), 10) as door:
                 door.settimeout(10)
@@ -117,7 +117,7 @@ class Stranger:
             return False
 
     def wait_for_name(self, host: str) -> None:
-        """Waits until the machine has told the network its name and its two services."""
+        """Waits until the machine has announced its name and its two services."""
         address = b"".join(bytes([len(word)]) + word for word in (host.encode(), b"local"))
         wanted = {
             f"{host}.local": (address + b"\0\0\x01", bytes([10, 0, 2, 15])),  # the guest's address in QEMU's network

@@ -39,7 +39,7 @@ function link() {
     socket.readyState = 3;
     socket.onclose?.({ code });
   };
-  /** Seconds pass, and the server answers pings or not. */
+  /** Lets seconds pass, while the server answers pings or not. */
   const seconds = (n, answers) => {
     for (let k = 0; k < n; k++) {
       clock.run(1000);

@@ -20,7 +20,7 @@ function desk() {
     refused: () => {},
     lost: (group, fields, reason) => lost.push([group, fields, reason]),
   });
-  /** The server answers each message so many ms later. */
+  /** The server answers each message this many ms later. */
   const answering = (ms) => {
     const put = out.push.bind(out);
     out.push = (message) => {

@@ -9,7 +9,7 @@ const sources = readdirSync(root, { recursive: true, encoding: "utf8" })
   .filter((name) => /\.(html|css|js|svg|json|webmanifest)$/.test(name))
   .map((name) => ({ name, text: readFileSync(join(root, name), "utf8") }));
 
-/** Names that stand for a language of XML and are never asked for. */
+/** Names that stand for an XML language and are never fetched. */
 const NAMESPACES = /https?:\/\/www\.w3\.org\/(1999|2000)\/[\w/]+/g;
 
 test("nothing comes from another server: a stage has no internet", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SETTLE_MS, Touch } from "../../src/pwa/core/touch.js";
 
-/** A server of one value, and a finger on it. */
+/** A server with one value, and a finger on it. */
 function held(truth = 0) {
   const touch = new Touch();
   const server = { truth };

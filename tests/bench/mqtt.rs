@@ -1,10 +1,10 @@
-//! The least MQTT client that measures: blocking, one packet at a time, no buffers of its own between call and wire.
+//! The smallest MQTT client that can measure: blocking, one packet at a time, no buffers of its own between call and wire.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::ops::Range;
 
-/// What came in.
+/// A received packet.
 pub(crate) enum Packet {
     Publish { payload: Vec<u8>, qos: u8, pkid: u16 },
     PubAck,
@@ -37,7 +37,7 @@ impl Client {
         self.stream.write_all(&publish(topic, self.last_pkid, payload))
     }
 
-    /// The next packet; a message is acknowledged.
+    /// The next packet; messages are acknowledged.
     pub(crate) fn packet(&mut self) -> io::Result<Packet> {
         loop {
             if let Some((first, body)) = self.whole() {
@@ -91,7 +91,7 @@ pub(crate) fn puback(pkid: u16) -> [u8; 4] {
     [0x40, 2, high, low]
 }
 
-/// The first byte of the first packet in there and where its body is, once it is all there.
+/// The first byte of the first packet in there and where its body is, once it is complete.
 pub(crate) fn whole(read: &[u8]) -> Option<(u8, Range<usize>)> {
     let (mut length, mut at) = (0usize, 1);
     loop {

@@ -22,7 +22,7 @@ const DRAG: u32 = 199;
 /// Commands a second that keep both outputs at their full rate (40 and 44) and not much more.
 const FULL: u32 = 44;
 
-/// What the CPU is measured over.
+/// The time over which the CPU is measured.
 const SPAN: Duration = Duration::from_secs(10);
 
 pub(crate) fn measure() -> io::Result<()> {
@@ -60,7 +60,7 @@ pub(crate) fn measure() -> io::Result<()> {
     cpu()
 }
 
-/// What the outputs cost, beside the same commands without any output.
+/// What the outputs cost, compared with the same commands without any output.
 fn cpu() -> io::Result<()> {
     let widget = Widget::plug_in()?;
     let (url, posts) = ola()?;
@@ -92,14 +92,14 @@ fn cpu() -> io::Result<()> {
     Ok(())
 }
 
-/// The part of one core that the process takes meanwhile.
+/// The part of one core that the process uses meanwhile.
 fn share<T>(dmxd: &Dmxd, meanwhile: impl FnOnce() -> io::Result<T>) -> io::Result<f64> {
     let (before, start) = (dmxd.process.cpu()?, Instant::now());
     meanwhile()?;
     Ok((dmxd.process.cpu()? - before).as_secs_f64() / start.elapsed().as_secs_f64())
 }
 
-/// Frames of commands, when their first byte came.
+/// Frames of commands, and when their first byte came.
 type Frames = Arc<Mutex<Vec<([u8; 3], Instant)>>>;
 
 /// A DMX USB PRO.
@@ -120,7 +120,7 @@ impl Widget {
             while Arc::strong_count(&kept) > 1 {
                 let mut chunk = [0; 4096];
                 let Ok(count) = far.read(&mut chunk) else {
-                    thread::sleep(Duration::from_millis(5)); // nobody has opened the near end
+                    thread::sleep(Duration::from_millis(5)); // nobody has opened the near end yet
                     continue;
                 };
                 let now = Instant::now();
@@ -138,14 +138,14 @@ impl Widget {
                         }
                     };
                     let _ = far.write_all(answer);
-                    began = now; // what is left came with the last chunk
+                    began = now; // the rest came with the last chunk
                 }
             }
         });
         Ok(Self { path, frames })
     }
 
-    /// Number and time of the frames that commands of this tag made, refreshes left out.
+    /// Number and time of the frames that commands with this tag made, without refreshes.
     fn frames(&self, tag: u8) -> Vec<(usize, Instant)> {
         let frames = self.frames.lock().expect("no panic");
         let ours = frames.iter().filter(|([_, _, b], _)| *b == tag);
@@ -159,7 +159,7 @@ impl Widget {
     }
 }
 
-/// Takes the first whole message out.
+/// Takes out the first whole message.
 fn message(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
     let start = bytes.iter().position(|byte| *byte == 0x7E).unwrap_or(bytes.len());
     bytes.drain(..start);
@@ -167,7 +167,7 @@ fn message(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
     (bytes.len() >= length).then(|| bytes.drain(..length).collect())
 }
 
-/// A peer in OLA's place, and how many frames it has taken.
+/// A peer in place of OLA, and how many frames it has received.
 fn ola() -> io::Result<(String, Arc<AtomicUsize>)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}/set_dmx", listener.local_addr()?);

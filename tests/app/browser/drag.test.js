@@ -5,7 +5,7 @@ import { around, finger, place } from "./finger.js";
 import { Appliance, PLAIN, eventually, launch, level, live, painted, visit } from "./harness.js";
 import { Widget } from "./widget.js";
 
-/** Of the contract's figures, with room for a busy machine and an unoptimised build. */
+/** From the contract's figures, with room for a busy machine and an unoptimised build. */
 const HEADROOM = 5;
 const LONGEST_TASK_MS = 50;
 const MOST_SENT_A_SECOND = 44;

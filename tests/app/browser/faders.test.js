@@ -20,7 +20,7 @@ const red = async () => (await appliance.rest("/rgb")).r;
 const master = async () => (await appliance.rest("/desk")).master;
 const is = (what, ask, value) => eventually(what, ask, (now) => now === value);
 
-/** The light as it is once everything that the page has said is done: its next command has been. */
+/** The light once everything that the page has sent is done: its next command has been. */
 async function said(page) {
   await page.getByLabel("Blue, number").fill(String(((await appliance.rest("/rgb")).b + 1) % 256));
   const wanted = Number(await page.getByLabel("Blue, number").inputValue());

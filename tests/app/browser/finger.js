@@ -12,7 +12,7 @@ export async function finger(page) {
     /** @param {Point} at */
     move: (at) => touch("touchMove", [at]),
     up: () => touch("touchEnd", []),
-    /** Lets go after a while, as the event's own clock has it. @param {number} ms */
+    /** Lets go after a while by the event's own clock. @param {number} ms */
     upAfter: (ms) => touch("touchEnd", [], { timestamp: (Date.now() + ms) / 1000 }),
     /** @param {Point} at */
     async tap(at) {
@@ -23,7 +23,7 @@ export async function finger(page) {
 }
 
 /**
- * A place on a slider, by the share of its way; whichever way it lies.
+ * A place on a slider, as a share of its length; horizontal or vertical.
  * @param {any} slider
  * @param {number} share 0..1
  * @returns {Promise<Point>}
@@ -34,7 +34,7 @@ export async function place(slider, share) {
 }
 
 /**
- * A place on a round control, by angle and by share of its radius.
+ * A place on a round control, by angle and share of its radius.
  * @param {any} wheel
  * @param {number} degrees
  * @param {number} share 0..1

@@ -10,10 +10,10 @@ import { Appliance, PLAIN, launch, live, ulid, visit } from "./harness.js";
 /** Marks the run inside. */
 const INSIDE = "DMXD_TEST_IN_ITS_OWN_NETWORK";
 
-/** The appliance, another machine of its network, and one of the world (RFC 5737). */
+/** The appliance, another machine in its network, and a public one (RFC 5737). */
 const [STAGE, NEIGHBOUR, WORLD] = ["192.168.77.1", "192.168.77.2", "203.0.113.9"];
 
-/** A name of the world that leads to the appliance once its owner wants it. */
+/** A public name that leads to the appliance once its owner wants it. */
 const REBOUND = "rebound.evil.example";
 
 if (!process.env[INSIDE]) {

@@ -20,10 +20,10 @@ export const strangers = createRequire(join(STRANGERS, "node", "package.json"));
 const { chromium } = strangers("playwright-core");
 const AXE = strangers.resolve("axe-core/axe.min.js");
 
-/** Tablets lying and standing, and a telephone. */
+/** Tablets in landscape and portrait, and a phone. */
 export const SIZES = [[1024, 768], [1280, 800], [768, 1024], [390, 844]];
 
-/** A name that is no secure context, as an appliance's own on a stage is none: no worker, no wake lock. */
+/** A name that is not a secure context, like an appliance's own on a stage: no worker, no wake lock. */
 export const PLAIN = "dmx.local";
 
 /** How long anything may take on two busy cores before it counts as not happening. */
@@ -86,18 +86,18 @@ export class Appliance {
     await ended;
   }
 
-  /** It stands still and says nothing, or goes on: its doors stay open. @param {boolean} still */
+  /** Freezes or continues it; its doors stay open. @param {boolean} still */
   freeze(still) {
     this.#child.kill(still ? "SIGSTOP" : "SIGCONT");
   }
 
-  /** Its end, and that of its data. */
+  /** Ends it, and deletes its data. */
   async clear() {
     await this.stop("SIGKILL");
     rmSync(this.#folder, { recursive: true });
   }
 
-  /** What it said so far. */
+  /** Its output so far. */
   get log() {
     return this.#said;
   }
@@ -108,7 +108,7 @@ export class Appliance {
   }
 
   /**
-   * REST, as a script speaks it.
+   * REST, as scripts use it.
    * @param {string} path
    * @param {{ method?: string, body?: unknown, headers?: Record<string, string> }} [request]
    */
@@ -129,13 +129,13 @@ export class Appliance {
 
 let made = 0;
 
-/** An id that no other has: those of one test are counted. */
+/** A unique id. */
 export function ulid() {
   return `01${process.pid.toString().padStart(10, "0")}${(made++).toString().padStart(14, "0")}`;
 }
 
 /**
- * Debian's Chromium, which reaches nothing but this machine.
+ * Debian's Chromium, which can reach this machine only.
  * @param {string} rules where names lead
  * @param {string[]} more arguments
  */
@@ -151,7 +151,7 @@ export function launch(rules = `MAP ${PLAIN} 127.0.0.1, EXCLUDE localhost, EXCLU
  * @param {any} browser
  * @param {{ appliance: Appliance, host?: string, size?: number[], path?: string, expects?: RegExp, context?: object }} how
  *   `expects`: complaints that the test provokes
- * @param {(page: any, sent: { at: number, message: any }[]) => Promise<unknown>} body `sent`: what the page said on its WebSockets
+ * @param {(page: any, sent: { at: number, message: any }[]) => Promise<unknown>} body `sent`: what the page has sent on its WebSockets
  */
 export async function visit(browser, { appliance, host, size: [width, height] = SIZES[0], path = "", expects, context: more }, body) {
   const context = await browser.newContext({ viewport: { width, height }, locale: "en-GB", hasTouch: true, ...more });
@@ -181,7 +181,7 @@ export async function visit(browser, { appliance, host, size: [width, height] = 
 /** Requests that are on their way, by page. */
 const asking = new WeakMap();
 
-/** Everything that the page asked for has come and is on the screen. @param {any} page */
+/** Waits until everything that the page has requested is on the screen. @param {any} page */
 export async function settled(page) {
   do {
     await eventually("no request is open", () => [...asking.get(page)].map((request) => request.url()), (urls) => urls.length === 0);
@@ -199,7 +199,7 @@ export function listen(page, complaints) {
 }
 
 /**
- * A picture in target/screenshots, named after what it shows and its size.
+ * Takes a picture, named after its content and size.
  * @param {any} page
  * @param {string} name
  */
@@ -209,7 +209,7 @@ export async function picture(page, name) {
   await page.screenshot({ path: join(SCREENSHOTS, `${name}-${width}x${height}.png`) });
 }
 
-/** What axe finds that is serious, in words. @param {any} page */
+/** Serious findings of axe, in words. @param {any} page */
 export async function barriers(page) {
   // by the debugger, not as a script element, which the page's policy would rightly block
   await page.evaluate(readFileSync(AXE, "utf8"));
@@ -218,18 +218,18 @@ export async function barriers(page) {
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("\n  ")}`);
 }
 
-/** The link is there, as the page tells it. @param {any} page */
+/** Waits until the page shows that the link is there. @param {any} page */
 export function live(page) {
   return eventually("the link is there", () => page.getByText("Connected", { exact: true }).count(), (count) => count > 0);
 }
 
-/** What is on the screen is what the page knows: two pictures later. @param {any} page */
+/** Waits for two frames, so that the screen shows what the page knows. @param {any} page */
 export function painted(page) {
   return page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 }
 
 /**
- * Asks until the answer is right, or too long.
+ * Asks until the answer is right, or time is up.
  * @template T
  * @param {string} what
  * @param {() => Promise<T> | T} ask
@@ -246,7 +246,7 @@ export async function eventually(what, ask, right) {
   }
 }
 
-/** A level as a person or a screen reader learns it: of a slider, else of a term. @param {any} page @param {string} name */
+/** A level as a person or a screen reader perceives it: of a slider, else of a term. @param {any} page @param {string} name */
 export async function level(page, name) {
   const slider = page.getByRole("slider", { name, exact: true });
   const term = page.getByRole("term").filter({ hasText: new RegExp(`^${name}$`) });

@@ -39,7 +39,7 @@ for (const [when, path] of [["first", "#token=right"], ["later", ""]]) {
     }));
 }
 
-/** What the page keeps. */
+/** The storage of the page. */
 const stored = (page) => page.evaluate(() => JSON.stringify({ ...localStorage }));
 const follow = (page, token) => page.evaluate((token) => (location.hash = `#token=${token}`), token);
 

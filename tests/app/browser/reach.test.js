@@ -18,7 +18,7 @@ after(async () => {
   await appliance?.clear();
 });
 
-/** Wholly on the screen, and nothing over it. */
+/** Completely on the screen, and covered by nothing. */
 const reached = (locator) => eventually("it is in reach", () => locator.evaluate((element) => {
   const { left, right, top, bottom } = element.getBoundingClientRect();
   const bar = document.querySelector("dmx-bar").getBoundingClientRect().top;
@@ -26,7 +26,7 @@ const reached = (locator) => eventually("it is in reach", () => locator.evaluate
   return { top, bottom, bar, free: element.contains(hit), inside: top >= 0 && bottom <= bar + 1 };
 }), ({ free, inside }) => free && inside);
 
-/** As a thumb finds it: at the lower edge of what is seen. */
+/** Where a thumb finds it: at the lower edge of the visible part. */
 async function tapLow(page, locator) {
   await locator.evaluate((element) => element.scrollIntoView({ block: "end" }));
   await painted(page);

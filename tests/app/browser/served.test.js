@@ -5,16 +5,16 @@ import { after, before, test } from "node:test";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { Appliance, PLAIN, launch, visit } from "./harness.js";
 
-/** All that a tablet on a weak radio has to fetch before the app is there, packed as plain http allows. */
+/** Everything that a tablet on a weak radio has to fetch for the app, compressed as plain http allows. */
 const MOST_SHELL_BYTES = 150_000;
-/** The budget is a second; five, for a machine that has other work. */
+/** The budget is a second; five, for a machine with other work. */
 const MOST_FIRST_PAINT_MS = 5000;
 
 let appliance;
 before(async () => (appliance = await new Appliance().start()));
 after(() => appliance?.clear());
 
-/** The bytes as they were sent. @param {string} path @param {string} coding */
+/** The bytes as sent. @param {string} path @param {string} coding */
 function raw(path, coding) {
   return new Promise((resolve, reject) => {
     get(appliance.url() + path.slice(1), { headers: { "accept-encoding": coding } }, async (answer) => {

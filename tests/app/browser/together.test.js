@@ -15,7 +15,7 @@ const red = (page) => page.getByRole("slider", { name: "Red", exact: true });
 const is = (page, name, value) => eventually(`${name} on the page`, () => level(page, name), (shown) => shown === value);
 const lamp = async () => (({ r, g, b }) => [r, g, b])(await appliance.rest("/rgb"));
 
-/** Notes every value that a person could have seen on a slider. */
+/** Records every value that a person could have seen on a slider. */
 const watch = (page, name) => red(page).evaluate((slider) => {
   globalThis.seen = [];
   const look = () => {
@@ -25,7 +25,7 @@ const watch = (page, name) => red(page).evaluate((slider) => {
   look();
 }, name);
 
-/** Moves up the red slider, from `from` to `to` of its way. */
+/** Moves up the red slider, from `from` to `to` of its length. */
 async function climb(page, hand, from, to, steps) {
   for (let step = 0; step <= steps; step++) {
     await hand.move(await place(red(page), from + ((to - from) * step) / steps));

@@ -99,7 +99,7 @@ for (const variables of [{}, { DMX_PROJECTS_ENABLED: "true" }]) {
   });
 }
 
-/** What a finger would miss: each control needs so many pixels in both directions, by itself or by what stands for it. */
+/** What a finger would miss: each control needs this many pixels in both directions, itself or its label. */
 function tooSmall(page, least) {
   return page.evaluate((least) => {
     const size = (element) => {

@@ -2,13 +2,13 @@
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
-/** What TCP does with a lost piece: it, and all behind it, comes after the retransmission timer. */
+/** What TCP does with a lost piece: it, and everything after it, comes after the retransmission timer. */
 const REPEATED_AFTER_MS = 500;
 
 export class Weather {
   #server;
   #sockets = new Set();
-  /** What pages have said and what is held on its way, by connection. @type {Set<{ held: (() => void)[] | null }>} */
+  /** What pages have sent and what is held back, by connection. @type {Set<{ held: (() => void)[] | null }>} */
   #ways = new Set();
   #seed = 7;
   #roundTripMs = 0;
@@ -45,7 +45,7 @@ export class Weather {
     this.#loss = loss;
   }
 
-  /** What the pages that are connected now say is on its way until it is let go, as behind a radio that was away. */
+  /** What connected pages send from now on is held back until it is released, as behind a radio that was away. */
   hold() {
     for (const way of this.#ways) way.held = [];
   }

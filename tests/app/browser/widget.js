@@ -22,7 +22,7 @@ export class Widget {
     return this;
   }
 
-  /** Settings of an appliance that is plugged into it. */
+  /** Settings of an appliance with this widget. */
   get variables() {
     return { DMX_USB_ENABLED: "true", DMX_USB_PORT: this.path };
   }

@@ -11,7 +11,7 @@ import { Appliance, strangers } from "./harness.js";
 const root = new URL("../../../", import.meta.url).pathname;
 const { compile } = strangers("json-schema-to-typescript");
 
-/** Of the app's types those that come over the wire, and what describes them. */
+/** The app's types that come over the wire, and their descriptions. */
 const REST = {
   About: "About", BackupStatus: "Status", Client: "MqttClient", Device: "Device", ListChanges: "ListChanges", Port: "PortStatus", Project: "Project",
   Projects: "Projects", Ready: "Ready", RestoreDryRun: "RestoreDryRun", Scene: "Scene", UsbDevice: "UsbDevice", Version: "Version",
