@@ -147,6 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn each_place_in_a_path_and_each_query_has_a_type_and_numbers_are_integers() {
+        for (at, operation) in operations(&document()) {
+            let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+            let in_path = parameters.iter().filter(|one| one["in"] == "path" && one["required"] == true).count();
+            assert_eq!(in_path, at.matches('{').count(), "{at}");
+            for parameter in parameters {
+                let (kind, says) = (&parameter["schema"]["type"], parameter["description"].as_str());
+                let is_number = at.contains("{u}") && parameter["name"] == "u";
+                assert_eq!(kind, if is_number { "integer" } else { "string" }, "{at}: {parameter}");
+                assert!(says.is_some_and(|says| !says.is_empty()), "{at}: {parameter}");
+            }
+        }
+    }
+
+    #[test]
     fn every_example_is_one() {
         let mut document = document();
         let mut checked = 0;
