@@ -155,7 +155,7 @@ impl Body {
                 None if *need == Need::Required => faults.add(pointer(at, name), "is missing"),
                 None => {}
                 Some(value) if *need == Need::Nullable && value.json_type() == "null" => {}
-                Some(value) => kind.check(value, &pointer(at, name), faults),
+                Some(value) => kind.check(value, &|| pointer(at, name), faults),
             }
         }
         if !self.open {
@@ -212,7 +212,8 @@ impl Field {
 }
 
 impl Kind {
-    fn check<'a, J: Json<'a>>(self, value: J, at: &str, faults: &mut Faults) {
+    /// A place is made when there is a fault at it: a document has half a million of them.
+    fn check<'a, J: Json<'a>>(self, value: J, at: &dyn Fn() -> String, faults: &mut Faults) {
         if faults.is_full() {
             return;
         }
@@ -226,7 +227,7 @@ impl Kind {
             Self::Words(words) => value.text().is_some_and(|text| words.contains(&text.as_ref())),
             Self::Form(form) => {
                 if let Err(wrong) = value.text().map_or(Err("must be a text".to_owned()), |text| form.check(&text)) {
-                    faults.add(at, wrong);
+                    faults.add(at(), wrong);
                 }
                 true
             }
@@ -236,22 +237,22 @@ impl Kind {
             Self::List(kind, least) => value.items().is_some_and(|items| {
                 let mut count = 0;
                 for item in items {
-                    kind.check(item, &pointer(at, &count.to_string()), faults);
+                    kind.check(item, &|| pointer(&at(), &count.to_string()), faults);
                     count += 1;
                 }
                 count >= least
             }),
             Self::Map(kind) => value.object().is_some_and(|object| {
-                J::each(&object, |name, value| kind.check(value, &pointer(at, name), faults));
+                J::each(&object, |name, value| kind.check(value, &|| pointer(&at(), name), faults));
                 true
             }),
             Self::Body(body) => value.object().is_some_and(|object| {
-                body.check::<J>(&object, at, faults);
+                body.check::<J>(&object, &at(), faults);
                 true
             }),
         };
         if !fits {
-            faults.add(at, self.right());
+            faults.add(at(), self.right());
         }
     }
 
