@@ -102,6 +102,14 @@ impl Faults {
         }
     }
 
+    /// The same in place of whatever has been said of that path.
+    pub(super) fn say(&mut self, path: &str, msg: impl Into<String>) {
+        match self.0.iter_mut().find(|fault| fault.path == path) {
+            Some(fault) => fault.msg = msg.into(),
+            None => self.add(path, msg),
+        }
+    }
+
     /// Whether there is no room for more, so that nobody needs to look for them.
     pub(super) fn is_full(&self) -> bool {
         self.0.len() >= MAX_FAULTS

@@ -90,7 +90,7 @@ impl SceneEdit {
         FIELDS.check::<&Value>(&&fields, "", &mut faults);
         let position = fields.remove("position").and_then(|position| usize::try_from(position.as_u64()?).ok());
         if fields.get("id").is_some_and(|given| given.as_str() != Some(id.as_str())) {
-            faults.add("/id", "cannot be changed");
+            faults.say("/id", "cannot be changed");
         }
         faults.or_refuse(Self::Change { id, fields, position })
     }
@@ -259,18 +259,14 @@ pub(super) const FIELDS: Body = Body {
     example: r#"{"name":"Cold white","position":0}"#,
 };
 
-/// ECMA-262's `\s`, except U+0085, which is a blank to us and not to a schema.
-fn is_blank(c: char) -> bool {
-    c.is_whitespace() || c == '\u{feff}'
-}
-
-/// A name of nothing but blanks cannot be read on a button. Lists and imports may contain some.
+/// A name of nothing but blanks cannot be read on a button. Lists and imports may contain some. The pattern lists Unicode's
+/// White_Space, as `trim` has it: what `\S` stands for depends on who reads the schema.
 const NEW_NAME: Field = Field::new(
     "name",
     Kind::Form(&Form {
         chars: (1, TEXT_CHARS),
-        pattern: r"\S",
-        fits: |text| if text.chars().all(is_blank) { Err("must not be blank".to_owned()) } else { Ok(()) },
+        pattern: r"[^\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]",
+        fits: |text| if text.trim().is_empty() { Err("must not be blank".to_owned()) } else { Ok(()) },
     }),
     "Its name, which no other scene has.",
 );
@@ -305,5 +301,19 @@ impl RecallOrder {
     #[must_use]
     pub fn over(self) -> Option<Duration> {
         self.fade_ms.map(Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_differs_is_one_fault_whatever_it_is() {
+        for id in ["null", "7", r#""""#, r#""b""#] {
+            let refusal = SceneEdit::change("a".parse().unwrap(), format!(r#"{{"id":{id}}}"#).as_bytes()).unwrap_err();
+            assert_eq!(refusal.to_string(), "/id cannot be changed", "{id}");
+        }
+        assert!(SceneEdit::change("a".parse().unwrap(), br#"{"id":"a"}"#).is_ok());
     }
 }

@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::document::TEXT_CHARS;
-use super::fields::{Body, CHANNEL, CLOCK, FADE_MS, Field, Kind, LEVEL, SRC, UNIVERSE};
-use super::object::{CMD_SCHEMA, Object};
+use super::fields::{Body, CHANNEL, CLOCK, FADE_MS, Field, Json, Kind, LEVEL, SRC, UNIVERSE};
+use super::object::{CMD_SCHEMA, Object, integer};
 use super::refusal::Faults;
 use super::{FieldError, Reason, Refusal, easing};
 use crate::dmx::{Channel, CommandId, Easing, Levels, Patch, Source, UniverseId};
@@ -255,10 +255,12 @@ impl Unified {
         }
         let mut faults = Faults::default();
         known.unwrap_or(&ANY).check::<&str>(&object, "", &mut faults);
-        if object.number("universe").is_some_and(|universe| (universes.into()..64).contains(&universe)) {
-            faults.add("/universe", format!("must be an integer from 0 to {}", universes.saturating_sub(1)));
+        let has = |name| known.is_some_and(|body| body.fields.iter().any(|field| field.name == name));
+        let commanded = |index| (0..universes.into()).contains(&index);
+        if has("universe") && object.get("universe").is_some_and(|raw| !integer(raw).is_some_and(commanded)) {
+            faults.say("/universe", format!("must be an integer from 0 to {}", universes.saturating_sub(1)));
         }
-        let levels = levels(&object);
+        let levels = if has("patch") { levels(&object) } else { Levels::new() };
         if levels.len() > PATCH_CHANNELS {
             faults.add("/patch", format!("must have at most {PATCH_CHANNELS} different channels"));
             return Err(refuse(Reason::PatchTooLarge, faults.into_errors()));
@@ -305,9 +307,9 @@ fn order(kind: &str, body: &Object<'_>, levels: Levels) -> Option<Order> {
 
 /// The levels of a patch; if a channel is repeated, the last level counts. One too many is the last.
 fn levels(body: &Object<'_>) -> Levels {
-    let items: Option<Vec<Object<'_>>> = body.get("patch").and_then(|raw| serde_json::from_str(raw).ok());
+    let items = body.get("patch").and_then(Json::items);
     let mut levels = Levels::new();
-    for item in items.into_iter().flatten() {
+    for item in items.into_iter().flatten().filter_map(Json::object) {
         let channel = item.number("ch").and_then(|number| u16::try_from(number).ok()).and_then(Channel::new);
         let (Some(channel), Some(level)) = (channel, item.level("val")) else { continue };
         match levels.iter_mut().find(|(known, _)| *known == channel) {
@@ -410,6 +412,31 @@ mod tests {
             format!(r#"{{"type":"dmx.patch","id":"x","universe":0,"patch":[{}]}}"#, items.join(","))
         };
         assert!(read(&patch(&mut (1..=64).chain(1..=64))).is_ok());
-        assert_eq!(refusal(&patch(&mut (1..=65))), ("PATCH_TOO_LARGE", vec!["/patch".to_owned()]));
+        let too_large = |faults: &[&str]| ("PATCH_TOO_LARGE", faults.iter().map(ToString::to_string).collect());
+        let large = patch(&mut (1..=65));
+        assert_eq!(refusal(&large), too_large(&["/patch"]));
+        assert_eq!(refusal(&large.replace("]}", ",7]}")), too_large(&["/patch/65", "/patch"]));
+        let set = large.replace("dmx.patch", "dmx.set").replace("0,", r#"0,"channel":1,"value":1,"#);
+        let recall = large.replace("dmx.patch", "scene.recall").replace(r#""universe":0"#, r#""name":"a""#);
+        for other in [set, recall] {
+            assert_eq!(refusal(&other), ("VALIDATION_FAILED", vec!["/patch".to_owned()]), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_universe_that_may_not_be_commanded_is_told_the_bound_of_the_settings() {
+        let faults = |body: &str| {
+            Unified::from_json(body.as_bytes(), &"rest".parse().unwrap(), 4)
+                .map_or_else(|refusal| refusal.errors, |_| vec![])
+        };
+        let of = |path: &str, msg: &str| vec![FieldError { path: path.to_owned(), msg: msg.to_owned() }];
+        let set =
+            |universe| faults(&format!(r#"{{"type":"dmx.set","id":"x","universe":{universe},"channel":7,"value":1}}"#));
+        assert_eq!(set("3"), []);
+        for universe in ["4", "63", "64", "70", "-1", "1.0", r#""0""#] {
+            assert_eq!(set(universe), of("/universe", "must be an integer from 0 to 3"), "{universe}");
+        }
+        let recall = faults(r#"{"type":"scene.recall","id":"x","name":"a","universe":4}"#);
+        assert_eq!(recall, of("/universe", "is not known here"));
     }
 }
