@@ -1,13 +1,15 @@
-//! The board of present problems: whoever has one raises it, and `GET /readyz` lists them.
+//! The board of present problems: the part of dmxd that has one puts it here, and `GET /readyz` lists them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One problem, in words an operator can act on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ActiveProblem", title = "ActiveProblem", description = "A present problem.")]
 pub struct Problem {
     /// Kind, for programs: `STORAGE_IN_RAM`, ….
     pub code: &'static str,

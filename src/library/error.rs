@@ -39,7 +39,7 @@ pub enum EditError {
 }
 
 impl From<JoinError> for EditError {
-    /// Work off the runtime was cut off: the runtime is ending, or a panic was reported by its hook.
+    /// The blocking work did not finish: dmxd is stopping, or the work panicked, which is in the log already.
     fn from(_: JoinError) -> Self {
         Self::Stopping
     }

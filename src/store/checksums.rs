@@ -22,7 +22,8 @@ pub(super) enum Compared {
     Changed,
 }
 
-/// Writes those of the database of `dir`, which must be dropped already. None are better than wrong ones.
+/// Writes those of the database of `dir`, which must be dropped already: wrong checksums would look like
+/// damage, missing ones do not.
 pub(super) fn write(dir: &Path) -> io::Result<()> {
     wait_for_sled(&dir.join("db/db"))?;
     // what sled wrote while it was dropped is not on the medium yet, and must be there before they are

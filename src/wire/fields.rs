@@ -269,8 +269,10 @@ impl Kind {
             Self::Text(least, most) => format!("must be a text of {least} to {most} characters"),
             Self::Words([word]) => format!("must be \"{word}\""),
             Self::Words(words) => format!("must be one of {}", words.join(", ")),
-            Self::List(Self::Body(_), _) => "must be a list of objects, not empty".to_owned(),
-            Self::List(..) | Self::Types(["array"]) => "must be a list".to_owned(),
+            Self::List(kind, least) => {
+                let of = if matches!(kind, Self::Body(_)) { " of objects" } else { "" };
+                format!("must be a list{of}{}", if least > 0 { ", not empty" } else { "" })
+            }
             Self::Types(types) => format!("must be of type {}", types.join(" or ")),
             Self::Map(_) | Self::Body(_) => "must be an object".to_owned(),
             Self::Any | Self::Form(_) => String::new(), // nothing is wrong, or the message is special

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::document::{self, TEXT_CHARS};
 use super::fields::{Body, Field, Kind, described};
-use super::lenient;
 use super::project::Project;
 use super::refusal::{Faults, Reason, Refusal, pointer};
+use super::salvage;
 use super::scene::{Scene, list_of_scenes};
 use super::show::{ListChanges, Show, ShowFile};
 use super::{FieldError, RgbState};
@@ -88,7 +88,7 @@ impl Snapshot {
             None | Some(Value::Null) => ShowFile::default(),
             Some(Value::Object(mut show)) => {
                 if let Some(Value::Array(list)) = show.get_mut("scenes") {
-                    lenient::clamp(list);
+                    salvage::clamp(list);
                 }
                 ShowFile::from_fields(show, "/show", now_ms, &mut faults)
             }
@@ -100,7 +100,7 @@ impl Snapshot {
         let scenes = match fields.remove("scenes") {
             None | Some(Value::Null) => shown.unwrap_or_default(),
             Some(Value::Array(mut list)) => {
-                lenient::clamp(&mut list); // the predecessor accepted levels beyond 255, and sealed them
+                salvage::clamp(&mut list); // the predecessor accepted levels beyond 255, and sealed them
                 list_of_scenes(list, "/scenes", now_ms, &mut faults)
             }
             Some(_) => {
