@@ -4,6 +4,8 @@ use std::fmt;
 
 use tokio::task::JoinError;
 
+use crate::config;
+
 /// A backup, restore or check that failed. It changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -86,7 +88,9 @@ impl BackupError {
     }
 
     pub(super) fn off() -> Self {
-        Self::new(BackupErrorKind::Off, "backups are switched off (set backup.enabled; GET /about names the file)")
+        let setting = config::setting("backup.enabled");
+        let message = format!("backups are switched off: set {setting}; GET /about names the file");
+        Self::new(BackupErrorKind::Off, message)
     }
 
     pub(super) fn busy() -> Self {
@@ -124,7 +128,7 @@ impl BackupError {
 }
 
 impl From<JoinError> for BackupError {
-    /// Work off the runtime was cut off: the runtime is ending, or a panic was reported by its hook.
+    /// As for `EditError`.
     fn from(_: JoinError) -> Self {
         Self::stopping()
     }

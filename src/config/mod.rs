@@ -37,6 +37,7 @@ pub(crate) use machine::is_raw_key;
 pub use machine::{Host, Machine, Network, Ssh, Ssid, Wifi};
 pub use print::{in_force, machine_template, markdown, shipped};
 pub use setup::{Edition, IMPORTED, Piece, Prepared, appliance_part, pieces, prepare};
+pub use table::setting;
 
 /// All settings, in the order of appliance.toml.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -64,6 +64,13 @@ pub(crate) fn settings() -> impl Iterator<Item = &'static Setting> {
     SECTIONS.iter().flat_map(|section| section.settings)
 }
 
+/// A setting for those who look for it: its key, and its variable in brackets.
+#[must_use]
+pub fn setting(key: &str) -> String {
+    let variable = settings().find(|setting| setting.key == key).and_then(|setting| setting.variables.last());
+    variable.map_or_else(|| key.to_owned(), |variable| format!("{key} ({variable})"))
+}
+
 /// `$table`: every section of `$root`, in the order of the file.
 macro_rules! sections {
     ($root:ident $table:ident: $([$section:ident] $kind:ident $about:literal {

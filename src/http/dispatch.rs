@@ -24,6 +24,7 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::request::{self, API_KEY, Request};
 use super::routes::{self, Key, Route, RouteMatch};
+use crate::config;
 
 /// Answers each request.
 pub(super) type WebFilter = BoxedFilter<(Response,)>;
@@ -149,7 +150,8 @@ fn allow(methods: String) -> Option<HeaderValue> {
 }
 
 fn foreign() -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "pages of this Origin are not allowed (http.allow_origins)")
+    let setting = config::setting("http.allow_origins");
+    Problem::new(StatusCode::FORBIDDEN, format!("pages of this Origin are not allowed; {setting} names those that are"))
 }
 
 /// The method as a metric label: a client cannot create new ones.

@@ -10,6 +10,7 @@ use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::reply::Response;
 
 use super::problem::Problem;
+use crate::config;
 use crate::kit::log_limiter::LogLimiter;
 
 /// Endings of names that no public name server knows (RFC 6762, RFC 8375, ICANN's `.internal`; `.lan` and `.fritz.box` are
@@ -58,8 +59,8 @@ impl Hosts {
         Err(Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
             format!(
-                "this appliance does not answer to the name {host}: use its IP address or its .local name, or add {host} to \
-                 http.allow_hosts"
+                "this appliance does not answer to the name {host}: use its IP address or its .local name, or add {host} to {}",
+                config::setting("http.allow_hosts")
             ),
         ))
     }

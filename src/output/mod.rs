@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::dmx::UniverseId;
 use crate::engine::Feed;
 use crate::kit::health::Health;
@@ -124,10 +124,11 @@ impl Usb {
     pub async fn reopen(&self) -> Result<String, OutputError> {
         let absent = |message| OutputError::new(OutputErrorKind::Absent, message);
         let Some(port) = &self.0 else {
-            return Err(absent("the USB output is switched off (set usb.enabled; GET /about names the file)"));
+            let setting = config::setting("usb.enabled");
+            return Err(absent(format!("the USB output is switched off: set {setting}; GET /about names the file")));
         };
         let (answer, opened) = tokio::sync::oneshot::channel();
-        let ended = || absent("the USB output is stopping");
+        let ended = || absent("the USB output is stopping".to_owned());
         port.send(Order::Reopen(answer)).await.map_err(|_| ended())?;
         opened.await.unwrap_or_else(|_| Err(ended()))
     }

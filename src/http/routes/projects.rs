@@ -13,6 +13,7 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
 use super::{Etag, Route, delete, get, post, put};
+use crate::config;
 use crate::library::{EditError, Tag, View};
 use crate::wire::{NewProject, Project, ProjectEdit};
 
@@ -130,10 +131,9 @@ pub(super) fn several(app: &App) -> Result<(), Problem> {
     if app.library.several() {
         return Ok(());
     }
-    Err(Problem::new(
-        StatusCode::NOT_FOUND,
-        "projects are switched off (set projects.enabled; GET /about names the file)",
-    ))
+    let setting = config::setting("projects.enabled");
+    let message = format!("projects are switched off: set {setting}; GET /about names the file");
+    Err(Problem::new(StatusCode::NOT_FOUND, message))
 }
 
 impl From<EditError> for Problem {

@@ -51,7 +51,10 @@ async fn a_host_that_is_not_ours_gets_a_page_that_says_how_to_allow_it() {
     for path in ["/", "/app.js", "/rgb", "/export", "/healthz", "/readyz", "/openapi.json", "/nowhere"] {
         let answer = web.send(at(Method::GET, path, rebound)).await;
         let detail = answer.problem(421)["detail"].as_str().unwrap().to_owned();
-        assert!(detail.contains("http.allow_hosts") && detail.contains("rebound.evil.example"), "{path}: {detail}");
+        assert!(
+            detail.contains("http.allow_hosts (DMX_HTTP_ALLOW_HOSTS)") && detail.contains("rebound.evil.example"),
+            "{path}: {detail}"
+        );
     }
     // to the browser both are one origin, and it says so
     let body = command([1, 2, 3]).to_string();

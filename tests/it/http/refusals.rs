@@ -333,9 +333,18 @@ async fn what_is_switched_off_says_by_which_setting_in_one_way() {
     let web = appliance.web();
     let told = async |path: &str| web.post(path, "{}").await.problem(404)["detail"].as_str().unwrap().to_owned();
     for (path, remedy) in [
-        ("/projects", "projects are switched off (set projects.enabled; GET /about names the file)"),
-        ("/projects/default/backups", "backups are switched off (set backup.enabled; GET /about names the file)"),
-        ("/usb/reconnect", "the USB output is switched off (set usb.enabled; GET /about names the file)"),
+        (
+            "/projects",
+            "projects are switched off: set projects.enabled (DMX_PROJECTS_ENABLED); GET /about names the file",
+        ),
+        (
+            "/projects/default/backups",
+            "backups are switched off: set backup.enabled (DMX_CLOUD_BACKUP_ENABLED); GET /about names the file",
+        ),
+        (
+            "/usb/reconnect",
+            "the USB output is switched off: set usb.enabled (DMX_USB_ENABLED); GET /about names the file",
+        ),
     ] {
         assert!(told(path).await.contains(remedy), "{path}: {}", told(path).await);
     }
