@@ -1,7 +1,7 @@
 //! The command topics: out of the stream into the intake.
 
 use super::policy::{CommandTopic, Topics};
-use crate::intake::{self, Asked, Client, Done, Intake};
+use crate::intake::{self, Client, Done, IncomingCommand, Intake};
 use crate::wire::{Reason, Refusal};
 
 /// The intake behind the command topics.
@@ -62,9 +62,9 @@ impl Commands {
         payload: &[u8],
     ) -> Result<PendingCommand, Refusal> {
         let asked = match topic {
-            CommandTopic::Rgb => Asked::Lamp(payload),
-            CommandTopic::Blackout => Asked::Blackout(payload),
-            CommandTopic::Unified => Asked::Unified(payload),
+            CommandTopic::Rgb => IncomingCommand::Lamp(payload),
+            CommandTopic::Blackout => IncomingCommand::Blackout(payload),
+            CommandTopic::Unified => IncomingCommand::Unified(payload),
         };
         let taken = self.intake.take(asked, &Client::Mqtt(client.into()).into()).await?;
         Ok(PendingCommand { taken, topic })

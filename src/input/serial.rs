@@ -10,7 +10,7 @@ use super::gatherer::Gatherer;
 use super::parser::{ParsedLine, Parser};
 use crate::dmx::{Frame, Patch, Source, UniverseId};
 use crate::engine::Feed;
-use crate::intake::{Asked, Client, Intake};
+use crate::intake::{Client, IncomingCommand, Intake};
 use crate::kit::backoff::Backoff;
 use crate::kit::deadline::until;
 use crate::kit::stop::Stop;
@@ -129,7 +129,7 @@ impl Serial {
         let now = state.frame(self.universe).unwrap_or(&Frame::DARK);
         let Some(levels) = gatherer.tell(now, Instant::now()) else { return };
         let patch = Patch { universe: self.universe, levels: levels.clone() };
-        let taken = self.intake.take(Asked::Levels(self.source.clone(), patch), &Client::Serial.into()).await;
+        let taken = self.intake.take(IncomingCommand::Levels(self.source.clone(), patch), &Client::Serial.into()).await;
         let done = match taken {
             Ok(mut taken) => taken.done().await,
             Err(refusal) => Err(refusal),

@@ -24,16 +24,15 @@ use crate::engine::{Control, Handle};
 use crate::kit::tasks::Tasks;
 use crate::library::{Library, View};
 use crate::wire::{
-    BlackoutOrder, FieldError, MasterOrder, Object, Order, Reason, Refusal, SceneEdit, Unified, lamp_command,
-    set_message,
+    BlackoutOrder, MasterOrder, Object, Order, Reason, Refusal, SceneEdit, Unified, lamp_command, set_message,
 };
-use outcome::Wait;
+use outcome::{Wait, of_name};
 use pace::{Budget, too_fast};
 use scheduler::Scheduler;
 
 /// What a door read.
 #[derive(Clone, Debug)]
-pub enum Asked<'a> {
+pub enum IncomingCommand<'a> {
     /// `demo.rgb.cmd.v1` (REST, MQTT).
     Lamp(&'a [u8]),
     /// A WebSocket's `set`.
@@ -103,26 +102,26 @@ impl Intake {
     ///
     /// # Errors
     /// Why it was not taken; nothing else happened.
-    pub async fn take(&self, asked: Asked<'_>, sender: &Sender) -> Result<PendingOutcome, Refusal> {
-        match asked {
-            Asked::Lamp(body) => self.lamp(lamp_command(body)?, sender).await,
-            Asked::Set(body) => self.lamp(set_message(body)?, sender).await,
-            Asked::Unified(body) => self.unified(body, sender).await,
-            Asked::Blackout(body) => {
+    pub async fn take(&self, command: IncomingCommand<'_>, sender: &Sender) -> Result<PendingOutcome, Refusal> {
+        match command {
+            IncomingCommand::Lamp(body) => self.lamp(lamp_command(body)?, sender).await,
+            IncomingCommand::Set(body) => self.lamp(set_message(body)?, sender).await,
+            IncomingCommand::Unified(body) => self.unified(body, sender).await,
+            IncomingCommand::Blackout(body) => {
                 let order = BlackoutOrder::from_json(body)?;
                 if !order.on {
                     self.in_time(order.ts, sender)?; // a late blackout is better than none
                 }
                 Ok(self.control(Control::Blackout { on: order.on, over: order.over() }).await)
             }
-            Asked::Master(body) => {
+            IncomingCommand::Master(body) => {
                 let order = MasterOrder::from_json(body)?;
                 self.in_time(order.ts, sender)?;
                 Ok(self.control(Control::Master(order.level)).await)
             }
-            Asked::StopFades => Ok(self.control(Control::StopFades).await),
-            Asked::Recall(scene, over) => self.recall(&scene, over, sender).await,
-            Asked::Levels(source, patch) => {
+            IncomingCommand::StopFades => Ok(self.control(Control::StopFades).await),
+            IncomingCommand::Recall(scene, over) => self.recall(&scene, over, sender).await,
+            IncomingCommand::Levels(source, patch) => {
                 self.lamp((Command::set(ulid::Ulid::generate().into(), source, patch), None), sender).await
             }
         }
@@ -134,16 +133,16 @@ impl Intake {
     /// As above, and `QUEUE_FULL`.
     pub async fn take_until(
         &self,
-        asked: Asked<'_>,
+        command: IncomingCommand<'_>,
         sender: &Sender,
         patience: Instant,
     ) -> Result<PendingOutcome, Refusal> {
-        let id = match &asked {
-            Asked::Lamp(body) | Asked::Set(body) => written_id(body, "cmdId"),
-            Asked::Unified(body) => written_id(body, "id"),
+        let id = match &command {
+            IncomingCommand::Lamp(body) | IncomingCommand::Set(body) => written_id(body, "cmdId"),
+            IncomingCommand::Unified(body) => written_id(body, "id"),
             _ => None,
         };
-        let taken = timeout_at(patience, self.take(asked, sender)).await;
+        let taken = timeout_at(patience, self.take(command, sender)).await;
         taken.unwrap_or_else(|_| Err(Refusal { cmd_id: id, ..outcome::full() }))
     }
 
@@ -246,12 +245,6 @@ fn of(id: &str) -> impl Fn(Refusal) -> Refusal {
 
 fn written_id(body: &[u8], name: &str) -> Option<String> {
     Object::parse(body).ok().and_then(|object| object.string(name))
-}
-
-/// What is wrong with the name of a scene.
-fn of_name(msg: &str) -> Refusal {
-    let fault = FieldError { path: "/name".into(), msg: msg.into() };
-    Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }
 }
 
 /// What recalls a scene of the active project.

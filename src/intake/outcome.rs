@@ -8,7 +8,7 @@ use crate::dmx::State;
 use crate::engine::{Outcome, Submission};
 use crate::kit::clock;
 use crate::library::{self, EditedScene, SceneError};
-use crate::wire::{Ack, NotEdited, Reason, Refusal};
+use crate::wire::{Ack, FieldError, NotEdited, Reason, Refusal};
 
 /// Something that was accepted, and whose outcome is to come.
 pub struct PendingOutcome {
@@ -101,6 +101,12 @@ pub fn stopping() -> Refusal {
     Refusal::whole(Reason::Stopping, "the appliance is stopping")
 }
 
+/// What is wrong with the name of a scene.
+pub(super) fn of_name(msg: &str) -> Refusal {
+    let fault = FieldError { path: "/name".into(), msg: msg.into() };
+    Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }
+}
+
 /// The words for the engine's outcomes.
 fn of_engine(outcome: Outcome) -> Result<Done, Refusal> {
     Err(match outcome {
@@ -113,10 +119,9 @@ fn of_engine(outcome: Outcome) -> Result<Done, Refusal> {
             Reason::RateLimited,
             "too many commands a second; a newer one has taken the place of this one",
         ),
-        Outcome::OtherProject => Refusal {
-            reason: Reason::OtherProject,
-            ..super::of_name("was a scene of the project before; recall it again")
-        },
+        Outcome::OtherProject => {
+            Refusal { reason: Reason::OtherProject, ..of_name("was a scene of the project before; recall it again") }
+        }
         Outcome::Stopping => stopping(),
     })
 }

@@ -16,7 +16,7 @@ use super::sessions::PageClaim;
 use super::sets::{Answers, Set};
 use super::wire::{self, Incoming};
 use super::{SEND_PATIENCE, sets};
-use crate::intake::{self, Asked, Clock, Sender};
+use crate::intake::{self, Clock, IncomingCommand, Sender};
 use crate::kit::budget::Kind as Held;
 use crate::kit::stop::Stop;
 use crate::metrics;
@@ -264,8 +264,8 @@ impl Client {
                     }
                 }
             }
-            Ok(Incoming::Blackout) => self.control(Asked::Blackout(message.as_bytes())).await?,
-            Ok(Incoming::Master) => self.control(Asked::Master(message.as_bytes())).await?,
+            Ok(Incoming::Blackout) => self.control(IncomingCommand::Blackout(message.as_bytes())).await?,
+            Ok(Incoming::Master) => self.control(IncomingCommand::Master(message.as_bytes())).await?,
             Ok(Incoming::Ping(ts)) => {
                 if let Ok(ts) = ts.parse::<f64>() {
                     self.clock.heard(ts as u64, self.hub.intake.now_ms());
@@ -283,8 +283,8 @@ impl Client {
     }
 
     /// Hands in what moves the desk: at once, past all waiting commands; the broadcast is the answer.
-    async fn control(&mut self, asked: Asked<'_>) -> Result<(), CloseReason> {
-        match self.hub.intake.take(asked, &self.sender()).await {
+    async fn control(&mut self, command: IncomingCommand<'_>) -> Result<(), CloseReason> {
+        match self.hub.intake.take(command, &self.sender()).await {
             Ok(_) => Ok(()),
             Err(refusal) => self.send(vec![wire::error(&refusal)]).await,
         }

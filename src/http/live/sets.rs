@@ -13,7 +13,7 @@ use warp::ws::Message;
 use super::hub::Hub;
 use super::wire::{self, Kind};
 use crate::engine::PATIENCE;
-use crate::intake::{self, Asked, PendingOutcome, Sender};
+use crate::intake::{self, IncomingCommand, PendingOutcome, Sender};
 use crate::kit::budget::Share;
 use crate::kit::clock;
 use crate::wire::{Ack, Object, Refusal};
@@ -41,12 +41,12 @@ pub(super) async fn submit(hub: Hub, mut commands: mpsc::Receiver<Set>, given: m
     loop {
         let place = given.reserve().await.ok(); // Err: the client is gone; what it sent still counts
         let Some(Set { kind, body, sender, arrived, share }) = commands.recv().await else { return };
-        let asked = match kind {
-            Kind::Set => Asked::Set(&body),
-            Kind::Unified => Asked::Unified(&body),
+        let command = match kind {
+            Kind::Set => IncomingCommand::Set(&body),
+            Kind::Unified => IncomingCommand::Unified(&body),
         };
         // counted from its arrival, so that waiting times of commands behind each other do not add up
-        let taken = hub.intake.take_until(asked, &sender, arrived + PATIENCE).await;
+        let taken = hub.intake.take_until(command, &sender, arrived + PATIENCE).await;
         drop(share); // the engine's queue gets the rest of that time
         if let Some(place) = place {
             place.send((kind, taken));

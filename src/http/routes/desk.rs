@@ -15,7 +15,7 @@ use super::super::reply;
 use super::super::request::{Request, SMALL};
 use super::{Etag, Query, Route, get, post, rgb};
 use crate::dmx::{Frame, State};
-use crate::intake::{self, Asked, Done, Sender};
+use crate::intake::{self, Done, IncomingCommand, Sender};
 use crate::kit::clock;
 use crate::wire::{Ack, BlackoutOrder, DeskView, FadeView, MasterOrder, Reason, Unified};
 
@@ -125,7 +125,7 @@ fn levels(state: &State, sparse: bool) -> Levels {
 
 async fn command(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let body = request.bytes(SMALL).await?;
-    let ack = match rgb::take(&app, Asked::Unified(&body), rgb::sender(&request)).await {
+    let ack = match rgb::take(&app, IncomingCommand::Unified(&body), rgb::sender(&request)).await {
         Err(refusal) if [Reason::NotJson, Reason::Stopping].contains(&refusal.reason) => return Err(refusal.into()),
         Err(refusal) => Ack::refused(refusal, clock::now_ms()),
         Ok(mut taken) => {
@@ -138,21 +138,21 @@ async fn command(app: Arc<App>, mut request: Request) -> Result<Response, Proble
 
 async fn master(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let body = request.bytes(SMALL).await?;
-    control(&app, Asked::Master(&body), rgb::sender(&request)).await
+    control(&app, IncomingCommand::Master(&body), rgb::sender(&request)).await
 }
 
 async fn blackout(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let body = request.bytes(SMALL).await?;
-    control(&app, Asked::Blackout(&body), rgb::sender(&request)).await
+    control(&app, IncomingCommand::Blackout(&body), rgb::sender(&request)).await
 }
 
 async fn stop_fades(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    control(&app, Asked::StopFades, rgb::sender(&request)).await
+    control(&app, IncomingCommand::StopFades, rgb::sender(&request)).await
 }
 
 /// Hands in what moves the desk; gives the desk after it.
-async fn control(app: &App, asked: Asked<'_>, sender: Sender) -> Result<Response, Problem> {
-    match rgb::done(app, asked, sender).await?.0 {
+async fn control(app: &App, command: IncomingCommand<'_>, sender: Sender) -> Result<Response, Problem> {
+    match rgb::done(app, command, sender).await?.0 {
         Done::Desk(state) => desk(&state),
         Done::Applied { .. } | Done::Duplicate => desk(&app.hub.state()),
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use tokio::sync::SemaphorePermit;
 use tokio::task::spawn_blocking;
@@ -63,7 +63,12 @@ pub(super) static ROWS: &[Route] = &[
             DRY_RUN,
         ])
         .takes::<ShowFile>()
-        .gives::<Imported>(200, "What is stored, as /export gives it; with `dryRun=1`, what would change.")
+        .gives_as(
+            "application/json",
+            imported,
+            200,
+            "What is stored, as /export gives it; with `dryRun=1`, what would change.",
+        )
         .etag(Etag::Expected)
         .refuses(&[
             (409, "The project would be larger than 8 MiB, or somebody keeps editing it."),
@@ -71,27 +76,20 @@ pub(super) static ROWS: &[Route] = &[
         ]),
 ];
 
-/// Answer of `/import`.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "its variants are the schema of two answers that are made where they are known")]
-enum Imported {
-    /// First, since a stored show needs no field by which clients could tell it from this.
-    Dry(DryRun),
-    Stored(Stored),
-}
-
-/// What an import has stored.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it is a schema; the answer is made where it is known")]
-#[serde(rename_all = "camelCase")]
-#[schemars(title = "Imported", description = "What is stored, as /export gives it.")]
-struct Stored {
-    #[serde(flatten)]
-    show: Box<ShowFile>,
-    /// Why what the import took away could not be kept as a local version, while backups are off; otherwise absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    not_kept: Option<String>,
+/// Answer of `/import`: a dry run, or what is stored. The dry run is first, since a stored show needs no field by which clients
+/// could tell it from this.
+fn imported(generator: &mut SchemaGenerator) -> Schema {
+    let (dry, show) = (generator.subschema_for::<DryRun>(), generator.subschema_for::<ShowFile>());
+    let not_kept =
+        "Why what the import took away could not be kept as a local version, while backups are off; otherwise absent.";
+    let stored = json_schema!({
+        "title": "ImportedShow",
+        "description": "What is stored, as /export gives it.",
+        "allOf": [show],
+        "type": "object",
+        "properties": {"notKept": {"description": not_kept, "type": "string"}},
+    });
+    json_schema!({"title": "Imported", "anyOf": [dry, stored]})
 }
 
 /// What an import would change.

@@ -13,6 +13,7 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
 use super::{Key, Route, get};
+use crate::kit::health;
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
@@ -54,16 +55,7 @@ struct Ready {
     /// Commands that wait for the engine.
     queue_depth: usize,
     /// Every present problem, including those that the appliance can live with.
-    problems: Vec<Trouble>,
-}
-
-/// One present problem.
-#[derive(Serialize, JsonSchema)]
-struct Trouble {
-    /// Kind, for programs.
-    code: &'static str,
-    /// What is wrong and what to do, for people.
-    message: String,
+    problems: Vec<health::Problem>,
 }
 
 async fn healthz(_: Arc<App>, _: Request) -> Result<Response, Problem> {
@@ -85,11 +77,11 @@ async fn readyz(app: Arc<App>, _: Request) -> Result<Response, Problem> {
     let mut problems: Vec<_> = fatal
         .into_iter()
         .filter(|(present, ..)| *present)
-        .map(|(_, code, message)| Trouble { code, message: message.to_owned() })
+        .map(|(_, code, message)| health::Problem { code, message: message.to_owned() })
         .collect();
     app.budget.review();
     let ready = problems.is_empty();
-    problems.extend(app.health.problems().into_iter().map(|p| Trouble { code: p.code, message: p.message }));
+    problems.extend(app.health.problems());
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     reply::json(status, &Ready { ready, mqtt_connected, queue_depth: app.engine.queue_depth(), problems })
 }

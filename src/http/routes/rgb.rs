@@ -15,7 +15,7 @@ use super::super::reply;
 use super::super::request::{Request, SMALL};
 use super::{Route, get, post};
 use crate::engine::PATIENCE;
-use crate::intake::{self, Asked, Client, Done, Sender};
+use crate::intake::{self, Client, Done, IncomingCommand, Sender};
 use crate::wire::{Refusal, RgbCommand, RgbState};
 
 /// The rows.
@@ -27,7 +27,7 @@ pub(super) static ROWS: &[Route] = &[
     post("/rgb", "setLamp", &change)
         .says("Changes the colour of the lamp. Any content type is read as JSON, as the predecessor did.")
         .takes::<RgbCommand>()
-        .gives::<Taken>(202, "The command was accepted, or its id was seen before.")
+        .gives::<CommandResult>(202, "The command was accepted, or its id was seen before.")
         .like(r#"{"status":"accepted","cmdId":"01JD0000000000000000000001","seq":43}"#)
         .refuses(&[(409, "`STALE`: by its `ts` it is older than what this client has changed since.")]),
 ];
@@ -40,8 +40,8 @@ const OUTCOME: Duration = Duration::from_secs(10);
 /// Answer to a command.
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "lowercase", rename_all_fields = "camelCase")]
-#[schemars(title = "Taken", description = "The outcome of a command.")]
-enum Taken {
+#[schemars(title = "CommandResult", description = "The outcome of a command.")]
+enum CommandResult {
     /// It changed the light.
     #[schemars(title = "Accepted")]
     Accepted {
@@ -64,12 +64,12 @@ async fn read(app: Arc<App>, _: Request) -> Result<Response, Problem> {
 
 async fn change(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let body = request.bytes(SMALL).await?;
-    let (done, cmd_id) = done(&app, Asked::Lamp(&body), sender(&request)).await?;
-    let taken = match done {
-        Done::Applied { seq } => Taken::Accepted { cmd_id, seq },
-        Done::Duplicate | Done::Desk(_) => Taken::Duplicate { cmd_id },
+    let (done, cmd_id) = done(&app, IncomingCommand::Lamp(&body), sender(&request)).await?;
+    let result = match done {
+        Done::Applied { seq } => CommandResult::Accepted { cmd_id, seq },
+        Done::Duplicate | Done::Desk(_) => CommandResult::Duplicate { cmd_id },
     };
-    reply::json(StatusCode::ACCEPTED, &taken)
+    reply::json(StatusCode::ACCEPTED, &result)
 }
 
 /// The client that sent a request.
@@ -78,18 +78,22 @@ pub(super) fn sender(request: &Request) -> Sender {
 }
 
 /// Hands in what a request asks for, and waits for the outcome; also gives the command's id.
-pub(super) async fn done(app: &App, asked: Asked<'_>, sender: Sender) -> Result<(Done, String), Problem> {
-    let mut taken = take(app, asked, sender).await?;
+pub(super) async fn done(app: &App, command: IncomingCommand<'_>, sender: Sender) -> Result<(Done, String), Problem> {
+    let mut taken = take(app, command, sender).await?;
     let done = outcome(&mut taken).await??;
     Ok((done, taken.id().to_owned()))
 }
 
 /// Hands in what a request asks for.
-pub(super) async fn take(app: &App, asked: Asked<'_>, sender: Sender) -> Result<intake::PendingOutcome, Refusal> {
+pub(super) async fn take(
+    app: &App,
+    command: IncomingCommand<'_>,
+    sender: Sender,
+) -> Result<intake::PendingOutcome, Refusal> {
     if app.stop.is_requested() {
         return Err(intake::stopping());
     }
-    app.intake.take_until(asked, &sender, Instant::now() + PATIENCE).await
+    app.intake.take_until(command, &sender, Instant::now() + PATIENCE).await
 }
 
 /// Waits for the outcome.

@@ -13,7 +13,7 @@ use super::super::request::Request;
 use super::desk;
 use super::documents::body;
 use super::{Etag, Route, delete, get, patch, post, put, rgb};
-use crate::intake::Asked;
+use crate::intake::IncomingCommand;
 use crate::kit::clock;
 use crate::library::{EditedScene, SceneError, View};
 use crate::wire::{DeskView, NewScene, NotEdited, RecallOrder, Scene, SceneEdit, SceneFields, scenes};
@@ -128,7 +128,7 @@ async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
 async fn recall(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let order = RecallOrder::from_json(&request.json().await?)?;
     let (id, sender) = (request.id(0, "scene")?, rgb::sender(&request));
-    rgb::done(&app, Asked::Recall(id, order.over()), sender).await?;
+    rgb::done(&app, IncomingCommand::Recall(id, order.over()), sender).await?;
     desk::desk(&app.hub.state())
 }
 
