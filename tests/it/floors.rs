@@ -121,7 +121,8 @@ fn the_reader_of_imports_sees_them_all() {
 /// A module by its path, `["store", "open"]`.
 type Module = Vec<String>;
 
-/// What a `use` brings: the path, what it is called here, and whether others may take it from here.
+/// What a `use` brings: the path, what it is called here, and whether others may take it from here. A path that stands in
+/// code brings nothing.
 type Use = (Vec<String>, String, bool);
 
 /// Every module of src with its text.
@@ -142,22 +143,38 @@ fn modules() -> BTreeMap<Module, String> {
         .collect()
 }
 
-/// What `use` brings into a text, its tests left out.
+/// What `use` brings into a text, and the paths in its code, its tests left out.
 fn uses(text: &str) -> Vec<Use> {
     let code = text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
     let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let mut found = Vec::new();
     for statement in code.split(';') {
-        let Some((before, tree)) = statement.rsplit_once("use ") else { continue };
-        let (before, visibility) = before.rsplit_once('\n').unwrap_or(("", before));
-        let visibility = visibility.trim();
-        if (visibility.is_empty() || visibility.starts_with("pub")) && !before.ends_with("#[cfg(test)]") {
-            let mut paths = Vec::new();
-            spread(tree, &[], &mut paths);
-            found.extend(paths.into_iter().map(|(path, name)| (path, name, !visibility.is_empty())));
+        let import = statement.rsplit_once("use ").map(|(before, tree)| {
+            let (before, visibility) = before.rsplit_once('\n').unwrap_or(("", before));
+            (before, visibility.trim(), tree)
+        });
+        match import {
+            Some((before, visibility, tree)) if visibility.is_empty() || visibility.starts_with("pub") => {
+                let mut paths = Vec::new();
+                if !before.ends_with("#[cfg(test)]") {
+                    spread(tree, &[], &mut paths);
+                }
+                found.extend(paths.into_iter().map(|(path, name)| (path, name, !visibility.is_empty())));
+            }
+            _ => found.extend(paths(statement).map(|path| (path, String::new(), false))),
         }
     }
     found
+}
+
+/// The paths in code that begin with `crate` or `super`, those of a `pub(in …)` left out.
+fn paths(code: &str) -> impl Iterator<Item = Vec<String>> {
+    let is_of_name = |c: char| c.is_alphanumeric() || c == '_';
+    let words = code.replace("pub(in ", "pub(in::");
+    let paths: Vec<_> = words.split(|c| !is_of_name(c) && c != ':').map(str::to_owned).collect();
+    paths.into_iter().filter(|path| path.starts_with("crate::") || path.starts_with("super::")).map(|path| {
+        path.split("::").filter(|step| !step.is_empty()).map(|step| step.trim_end_matches(':').to_owned()).collect()
+    })
 }
 
 /// The paths of a tree in braces, with the name that each brings.
@@ -220,7 +237,8 @@ fn owner(path: &[String], all: &BTreeMap<Module, Vec<Use>>) -> Option<Module> {
     }
 }
 
-/// Groups of files that all import one another, directly or by others: by `use`, which names what a file is built on.
+/// Groups of files that all import one another, directly or by others. What a door hands on of its own modules is no import
+/// of theirs.
 fn circles(texts: &BTreeMap<Module, String>) -> BTreeSet<BTreeSet<String>> {
     let is_test = |module: &Module| {
         (0..module.len()).any(|depth| {
@@ -234,7 +252,8 @@ fn circles(texts: &BTreeMap<Module, String>) -> BTreeSet<BTreeSet<String>> {
         .map(|(module, text)| (module.clone(), uses(text)))
         .collect();
     let imported = |module: &Module| -> BTreeSet<Module> {
-        let own = all[module].iter().filter(|(.., public)| !public);
+        let is_from_elsewhere = |path: &[String]| path.first().is_some_and(|step| step == "crate" || step == "super");
+        let own = all[module].iter().filter(|(path, _, public)| !public || is_from_elsewhere(path));
         own.filter_map(|(path, ..)| owner(&absolute(module, path, &all)?, &all)).filter(|to| to != module).collect()
     };
     let edges: BTreeMap<_, _> = all.keys().map(|module| (module, imported(module))).collect();
@@ -263,17 +282,20 @@ fn no_file_imports_one_that_imports_it() {
 }
 
 #[test]
-fn a_circle_is_seen_through_what_a_door_hands_on() {
+fn a_circle_is_seen_through_what_a_door_hands_on_and_in_paths_of_code() {
     let house = [
         ("", "mod a;\nmod b;"),
         ("a", "mod x;\n#[cfg(test)]\nmod y;\npub use x::{self, Thing as Other};\nuse crate::b::B;"),
         ("a x", "use crate::b::{\n    inner::Deep,\n    B,\n};"),
         ("a y", "use super::x::Thing;"),
         ("b", "pub(crate) mod inner;\npub use inner::Deep;\nuse std::fmt;"),
+        ("c p", "fn f() -> u8 {\n    super::q::g(1)\n}"),
+        ("c q", "pub(super) use super::p::f;\npub(in super::super) fn g(n: u8) {}"),
+        ("c", "mod p;\nmod q;\npub use p::f;\npub(in super::c) fn h() {}"),
         ("b inner", "use super::super::a::Other; // use crate::a::y;"),
     ];
     let module = |path: &str| path.split_whitespace().map(str::to_owned).collect::<Module>();
     let all: BTreeMap<_, _> = house.into_iter().map(|(path, text)| (module(path), text.to_owned())).collect();
-    let expected = BTreeSet::from([["a/x", "b/inner"].map(str::to_owned).into()]);
+    let expected = BTreeSet::from([["a/x", "b/inner"], ["c/p", "c/q"]].map(|circle| circle.map(str::to_owned).into()));
     assert_eq!(circles(&all), expected);
 }
