@@ -59,6 +59,7 @@ fn document() -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::routes::Etag;
     use super::*;
 
     /// Every `$ref` below a value.
@@ -119,8 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn every_row_is_an_operation_with_a_name_of_its_own_and_all_that_it_may_answer() {
+    fn every_row_is_an_operation_with_a_name_of_its_own_its_parameters_and_all_that_it_may_answer() {
         let document = document();
+        assert_eq!(document["openapi"], "3.1.0");
+        assert_eq!(document["info"]["title"], "dmxd");
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
         let mut ids = BTreeSet::new();
         for (resource, route) in table() {
             let operation = &document["paths"][route.path][route.verb.as_str().to_lowercase()];
@@ -129,7 +133,26 @@ mod tests {
             assert_eq!(operation["tags"], json!([resource]));
             let says = operation["summary"].as_str().unwrap();
             assert!(!says.is_empty() && !route.gives.says.is_empty(), "{}", route.id);
+            let in_header = match route.etag {
+                Etag::Cached => Some(("header", "If-None-Match")),
+                Etag::Expected => Some(("header", "If-Match")),
+                Etag::None | Etag::Shown => None,
+            };
+            let in_path = route.path.split(['{', '}']).skip(1).step_by(2).map(|name| ("path", name));
+            let in_query = route.query.iter().map(|query| ("query", query.name));
+            let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice).iter();
+            let named: Vec<_> =
+                parameters.map(|one| (one["in"].as_str().unwrap(), one["name"].as_str().unwrap())).collect();
+            assert_eq!(named, in_path.chain(in_query).chain(in_header).collect::<Vec<_>>(), "{}", route.id);
             let responses = operation["responses"].as_object().unwrap();
+            let answers = std::iter::once(&route.gives).chain(&route.or_gives).map(|answer| answer.status);
+            let refusals = refusals::refusals(route).into_iter().map(|(status, _)| status.parse().unwrap());
+            let statuses: BTreeSet<u16> = answers
+                .chain((route.etag == Etag::Cached).then_some(304))
+                .chain(route.refuses.iter().map(|(status, _)| *status))
+                .chain(refusals)
+                .collect();
+            assert_eq!(responses.keys().map(|status| status.parse().unwrap()).collect::<BTreeSet<_>>(), statuses);
             for response in responses.values() {
                 let response = match response["$ref"].as_str() {
                     Some(target) => document.pointer(target.trim_start_matches('#')).unwrap(),
