@@ -152,7 +152,8 @@ mod tests {
                 .chain(route.refuses.iter().map(|(status, _)| *status))
                 .chain(refusals)
                 .collect();
-            assert_eq!(responses.keys().map(|status| status.parse().unwrap()).collect::<BTreeSet<_>>(), statuses);
+            let given: BTreeSet<_> = responses.keys().map(|status| status.parse().unwrap()).collect();
+            assert_eq!(given, statuses, "{}", route.id);
             for response in responses.values() {
                 let response = match response["$ref"].as_str() {
                     Some(target) => document.pointer(target.trim_start_matches('#')).unwrap(),

@@ -108,7 +108,6 @@ struct Versions {
 /// Answer of a restore.
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "its variants are the schema of two answers that are made where they are known")]
 enum RestoreAnswer {
     Done(Restored),
     Dry(RestoreDryRun),
@@ -223,11 +222,12 @@ async fn restore(app: Arc<App>, mut request: Request) -> Result<Response, Proble
         let SnapshotChanges { channels, lists } = changes;
         return reply::json(
             StatusCode::OK,
-            &RestoreDryRun { dry_run: true, channels, changes: lists, universes_left_out },
+            &RestoreAnswer::Dry(RestoreDryRun { dry_run: true, channels, changes: lists, universes_left_out }),
         );
     }
     let left_out = app.backups.restore_and_tell(&project, owner, &version, force).await?;
-    reply::json(StatusCode::OK, &Restored { status: "ok", universes_left_out: indexes(&left_out) })
+    let done = Restored { status: "ok", universes_left_out: indexes(&left_out) };
+    reply::json(StatusCode::OK, &RestoreAnswer::Done(done))
 }
 
 /// The project in the path.

@@ -130,6 +130,7 @@ async fn only_configured_origins_are_welcome() {
         let body = command([1, 2, 3]).to_string();
         let answer = web.send(web.request(Method::POST, "/rgb").header("origin", origin).body(body)).await;
         assert_eq!((answer.status, answer.header("access-control-allow-origin")), (403, ""), "{origin}");
+        assert!(answer.text.contains("http.allow_origins (DMX_ALLOW_ORIGINS)"), "{}", answer.text);
         let preflight = web.request(Method::OPTIONS, "/rgb").header("origin", origin);
         let answer = web.send(preflight.header("access-control-request-method", "POST")).await;
         assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
