@@ -294,7 +294,7 @@ fn make(folder: &Path) -> io::Result<()> {
         Ok(_) => return Err(odd("a link or a file is in its place")),
         Err(_) => fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?,
     }
-    folder.ancestors().skip(1).take(2).filter(|parent| !parent.as_os_str().is_empty()).try_for_each(sync_names)
+    folder.ancestors().skip(1).take(2).try_for_each(sync_names)
 }
 
 /// Writes a file aside and moves it into place: the old one or the new one is there, whatever happens.
