@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "check")]
     print_config: bool,
 
-    /// File in which `dmxd setup` says what is wrong, for /readyz
+    /// File in which `dmxd setup` says what is wrong, for /readyz; the settings are on the card then
     #[arg(long, value_name = "FILE")]
     pub setup_report: Option<PathBuf>,
 

@@ -140,10 +140,9 @@ impl House {
         let health = Health::default();
         // First: a port in use is the commonest fault, and must not touch the data.
         let doors = Doors::open(&config, &health)?;
-        let settings_file = match setup_report.is_some_and(|path| setup::read_out(path, &health)) {
-            true => SettingsFile::OnCard,
-            false => SettingsFile::Here(file),
-        };
+        setup_report.into_iter().for_each(|path| setup::read_out(path, &health));
+        // only the image starts dmxd with it
+        let settings_file = if setup_report.is_some() { SettingsFile::OnCard } else { SettingsFile::Here(file) };
         let memory = config.limits.memory.map_or_else(budget::default_memory, |size| size.0);
         let budget = Budget::new(memory, config.limits.per_address, health.clone(), metrics.memory.clone());
         let (memory, library) = Memory::open(&config, &health, &metrics).await?;

@@ -30,14 +30,12 @@ impl Note {
     }
 }
 
-/// Raises every note as a problem. False: there is no report, since `dmxd setup` does not run on this machine.
-pub(crate) fn read_out(path: &Path, health: &Health) -> bool {
+/// Raises every note as a problem.
+pub(crate) fn read_out(path: &Path, health: &Health) {
     match std::fs::read(path) {
         Ok(text) => raise(path, &text, health),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return false,
         Err(error) => tracing::warn!(%error, path = %path.display(), "setup_report"),
     }
-    true
 }
 
 fn raise(path: &Path, text: &[u8], health: &Health) {

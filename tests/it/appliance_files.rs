@@ -75,6 +75,27 @@ fn no_unit_of_the_appliance_needs_the_data_partition() {
     }
 }
 
+/// What a unit starts, and its last settings: one that is empty takes the earlier ones away.
+fn started(file: &str) -> Vec<String> {
+    let text = fs::read_to_string(repository().join("systemd").join(file)).unwrap();
+    text.lines().filter_map(|line| line.strip_prefix("ExecStart=")).map(str::to_owned).collect()
+}
+
+#[test]
+fn only_on_the_image_is_the_appliance_told_of_the_card() {
+    let package = started("dmxd.service");
+    let report = started("image/dmxd-setup.service")[0]
+        .split(" --report ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .to_owned();
+    assert_eq!(started("image/10-data.conf"), [String::new(), format!("{} --setup-report {report}", package[0])]);
+    assert!(!package[0].contains("--setup-report"), "a package has no card");
+}
+
 #[test]
 fn shellcheck_has_nothing_to_say_about_any_script() {
     let is_script = |file: &PathBuf| {

@@ -225,3 +225,12 @@ async fn the_appliance_starts_whatever_was_found_and_readyz_tells_it() {
     assert_eq!(settings, serde_json::json!({ "file": "dmxd.toml", "onCard": true }));
     appliance.terminate().await;
 }
+
+#[tokio::test]
+async fn an_appliance_that_is_set_up_from_a_card_says_so_even_if_the_setup_left_no_report() {
+    let options = ["sh", "-c", "exec \"$0\" --setup-report /nowhere/report.json"].map(Into::into).into_iter();
+    let appliance = Home::new().started_by(options).start().await;
+    let settings = appliance.web().get("/about").await.json()["settings"].clone();
+    assert_eq!(settings, serde_json::json!({ "file": "dmxd.toml", "onCard": true }));
+    appliance.terminate().await;
+}
