@@ -51,7 +51,7 @@ impl From<EditError> for NotTaken {
             EditError::NotActive(_) | EditError::NotFound(_) | EditError::Active(_) => Self::NotActive,
             EditError::Changed | EditError::Outdated(_) => Self::Changed,
             EditError::TooMuch(_) => Self::TooMuch(fault.to_string()),
-            EditError::NotNow | EditError::Damaged => Self::NotNow(fault.to_string()),
+            EditError::NotNow | EditError::Damaged | EditError::Foreign(_) => Self::NotNow(fault.to_string()),
             EditError::Stopping => Self::Stopping,
         }
     }

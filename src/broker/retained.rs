@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::codec::QoS;
 use super::topic::Filter;
-use crate::store::Store;
+use crate::store::{Store, Tree};
 
 /// Retained messages given out at a time, and topics searched for them: everybody needs the lock.
 const PAGE: usize = 64;
@@ -105,7 +105,7 @@ pub(super) fn to_stored(payload: &[u8], qos: QoS) -> Vec<u8> {
 
 /// Reads what is stored under a topic.
 pub(super) fn from_stored<'a>(store: &Store, topic: &'a [u8], stored: &'a [u8]) -> Option<(&'a str, QoS, &'a [u8])> {
-    let (qos, payload) = store.behind_format(topic, stored, FORMAT)?.split_first()?;
+    let (qos, payload) = store.behind_format(Tree::Retained, topic, stored, FORMAT)?.split_first()?;
     Some((std::str::from_utf8(topic).ok()?, QoS::new(*qos)?, payload))
 }
 

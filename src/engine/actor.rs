@@ -66,9 +66,9 @@ pub async fn start(
     project: ProjectId,
     metrics: &Metrics,
 ) -> Engine {
-    // Whatever was moving is at its end now, which nobody was told. After a power cut it is not: light was away, and comes
-    // back where it was, since a sunrise must not come up full.
-    let arrived = u64::from(memory::was_moving(&store, &project));
+    // Light of another dmxd's is taken anew. Whatever was moving is at its end now, which nobody was told. After a power cut
+    // it is not: light was away, and comes back where it was, since a sunrise must not come up full.
+    let arrived = u64::from(memory::is_foreign(&store, &project) || memory::was_moving(&store, &project));
     let intensity = Intensity::only(settings.master_channels.iter().map(|of| (of.universe, of.channels)));
     let desk = memory::desk(&store, &project);
     let state = memory::state(&store, &project, seq_jump + arrived).within(settings.universes).under(desk, intensity);
@@ -77,7 +77,7 @@ pub async fn start(
     // A first start publishes the same at the next one. While the database cannot be read, nobody knows.
     let first = !memory::is_known(&store, &project) && store.is_whole();
     if first || seq_jump + arrived > 0 {
-        store.keep(memory::begun(&project, &state, clock)).await;
+        store.keep(memory::begun(&store, &project, &state, clock)).await;
     }
     if seq_jump > 0 {
         tracing::warn!(seq = state.seq, seq_jump, "seq_jumped: a power cut or damage may have taken numbers back");
@@ -300,6 +300,7 @@ impl Actor {
                 let StoredLight { updated_by, mut frames } = memory::stored(&self.store, &project);
                 self.leave_out_unknown(&mut frames);
                 let change = self.state.replace(frames, Some(updated_by), self.time());
+                memory::forget_foreign(&self.store, &mut batch, &project);
                 memory::keep_light(&mut batch, &project, &self.state, Duration::ZERO);
                 memory::keep_active(&mut batch, &project);
                 self.project = project;

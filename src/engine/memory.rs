@@ -42,6 +42,12 @@ struct Light {
     at: Option<u64>,
 }
 
+/// The number in a light of whatever format: it is the appliance's, and never comes again.
+#[derive(Deserialize)]
+struct Number {
+    seq: u64,
+}
+
 /// The value of the fades.
 #[derive(Serialize, Deserialize)]
 struct KeptFades {
@@ -83,10 +89,19 @@ pub(super) struct StoredLight {
 }
 
 /// Stores a `seq` that has jumped, and the time of a first start.
-pub(super) fn begun(project: &ProjectId, state: &State, at: Duration) -> Batch {
+pub(super) fn begun(store: &Store, project: &ProjectId, state: &State, at: Duration) -> Batch {
     let mut batch = Batch::default();
+    forget_foreign(store, &mut batch, project);
     keep_light(&mut batch, project, state, at);
     batch
+}
+
+/// Light of a format that this dmxd does not know is taken anew as a whole: without this its levels would come back at the
+/// next start, beside ours.
+pub(super) fn forget_foreign(store: &Store, batch: &mut Batch, project: &ProjectId) {
+    if is_foreign(store, project) {
+        forget_levels(store, batch, project);
+    }
 }
 
 /// Stores `seq`, `ts` and source of a project's state, and the time on the engine's clock.
@@ -143,10 +158,14 @@ pub fn hidden(store: &Store, project: &ProjectId, universes: u8) -> Vec<(Univers
 /// Deletes a project's light and ids.
 pub fn forget(store: &Store, batch: &mut Batch, project: &ProjectId) {
     batch.delete(Tree::Light, project.as_str());
+    forget_levels(store, batch, project);
+    batch.append(ids_log(project), 1, ""); // an invalid id pushes the others out
+}
+
+fn forget_levels(store: &Store, batch: &mut Batch, project: &ProjectId) {
     for (key, _) in store.scan(Tree::Levels, levels_prefix(project).as_bytes()) {
         batch.delete(Tree::Levels, key);
     }
-    batch.append(ids_log(project), 1, ""); // an invalid id pushes the others out
 }
 
 /// Remembers ids that a predecessor has accepted: id and Unix milliseconds, oldest first.
@@ -162,7 +181,7 @@ pub fn active(store: &Store) -> Option<ProjectId> {
     let kept = store.get(Tree::Light, ACTIVE.as_bytes())?;
     let id = std::str::from_utf8(&kept).ok().and_then(|id| id.parse().ok());
     if id.is_none() {
-        store.refuse(ACTIVE.as_bytes(), "is no id of a project");
+        store.damaged(Tree::Light, ACTIVE.as_bytes(), "is no id of a project");
     }
     id
 }
@@ -230,6 +249,12 @@ fn append_id(batch: &mut Batch, project: &ProjectId, id: &CommandId, ts: u64, ke
     batch.append(ids_log(project), u32::try_from(keep_ids).unwrap_or(u32::MAX), json(&seen));
 }
 
+/// Whether a project has light that another dmxd has written, in a format which this one does not know.
+#[must_use]
+pub fn is_foreign(store: &Store, project: &ProjectId) -> bool {
+    store.is_foreign(Tree::Light, project.as_str().as_bytes(), FORMAT)
+}
+
 /// Whether a project has light that was written.
 pub(super) fn is_known(store: &Store, project: &ProjectId) -> bool {
     store.get(Tree::Light, project.as_str().as_bytes()).is_some()
@@ -238,22 +263,25 @@ pub(super) fn is_known(store: &Store, project: &ProjectId) -> bool {
 /// A project's state as last written, with `seq_jump` added to the highest `seq` of all; a project without one starts now.
 #[must_use]
 pub fn state(store: &Store, project: &ProjectId, seq_jump: u64) -> State {
-    let lights = store.scan(Tree::Light, b"");
-    let lights = || lights.iter().filter_map(|(key, value)| Some((key, store.parse::<Light>(key, value, FORMAT)?)));
-    let seq = lights().map(|(_, light)| light.seq).max().unwrap_or(0);
-    let ts = lights().find(|(key, _)| *key == project.as_str().as_bytes()).map(|(_, light)| light.ts);
-    let ts = ts.filter(|ts| *ts > 0).unwrap_or_else(clock::now_ms);
+    let numbers = store.scan(Tree::Light, b"").into_iter();
+    let seq =
+        numbers.filter_map(|(_, value)| Some(serde_json::from_slice::<Number>(&value).ok()?.seq)).max().unwrap_or(0);
+    let ts = light(store, project).map(|light| light.ts).filter(|ts| *ts > 0).unwrap_or_else(clock::now_ms);
     let StoredLight { updated_by, frames } = stored(store, project);
     State::restore(seq.saturating_add(seq_jump), ts, updated_by, frames)
 }
 
-/// A project's light.
+/// A project's light: all of it, or nothing if its format is unknown.
 pub(super) fn stored(store: &Store, project: &ProjectId) -> StoredLight {
+    if is_foreign(store, project) {
+        return StoredLight { updated_by: Source::init(), frames: Vec::new() };
+    }
     let light = light(store, project);
     let prefix = levels_prefix(project);
     let frames = store.scan(Tree::Levels, prefix.as_bytes()).into_iter().filter_map(|(key, value)| {
         let levels = <[u8; CHANNELS]>::try_from(value);
-        let levels = levels.inspect_err(|value| store.refuse(&key, format_args!("has {} bytes, not 512", value.len())));
+        let levels = levels
+            .inspect_err(|value| store.damaged(Tree::Levels, &key, format_args!("has {} bytes, not 512", value.len())));
         Some((universe_of(&key, &prefix)?, Frame::from(levels.ok()?)))
     });
     let updated_by = light.and_then(|light| light.by.parse().ok()).unwrap_or_else(Source::init);
@@ -264,7 +292,9 @@ pub(super) fn stored(store: &Store, project: &ProjectId) -> StoredLight {
 /// command twice is worse than remembering an id for longer.
 pub(super) fn seen(store: &Store, project: &ProjectId, dedupe: &mut Dedupe, now: Duration) {
     for entry in store.log(ids_log(project).as_bytes()) {
-        let Some(seen) = store.parse::<Seen>(ids_log(project).as_bytes(), &entry, FORMAT) else { continue };
+        let Some(seen) = store.parse::<Seen>(Tree::Light, ids_log(project).as_bytes(), &entry, FORMAT) else {
+            continue;
+        };
         let Some(id) = CommandId::unified(&seen.id) else { continue };
         dedupe.remember(id, now);
     }
@@ -329,7 +359,7 @@ mod tests {
         store.commit(batch, Box::new(|| {})).await;
         assert!(was_moving(&store, &project) && !was_moving(&store, &other));
         assert!(!desk(&store, &project).blackout && fades(&store, &project).is_none());
-        assert_eq!(state(&store, &project, 0).seq, 5);
+        assert_eq!(state(&store, &project, 0).seq, 9, "clients may have seen it");
         let mut batch = Batch::default();
         batch.put(Tree::Levels, "default/1", "short");
         batch.put(Tree::Light, ACTIVE, "../x");
@@ -341,15 +371,14 @@ mod tests {
         assert!(stored(&store, &project).frames.is_empty() && active(&store).is_none());
         let told: Vec<_> = health.problems().into_iter().map(|problem| problem.message).collect();
         for said in [
-            "other has format 2,",
-            "@desk has format 3,",
-            "@fades has format 4,",
-            "default/ids has format 5,",
-            "default/1 has 5 bytes",
+            "other has format 2, which this dmxd does not know (like 3 more of the light): ",
             "@active is no id",
+            "default/1 has 5 bytes",
         ] {
             assert!(told.iter().any(|message| message.starts_with(said)), "{said}: {told:?}");
         }
+        let codes: Vec<_> = health.problems().into_iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["STORED_FORMAT_UNKNOWN", "STORED_VALUE_DAMAGED", "STORED_VALUE_DAMAGED"]);
         store.close().await;
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub use actor::{Engine, start};
 pub use feed::{Feed, Latest, Update};
 pub use inbox::{Control, Handle, Reply, Submission};
-pub use memory::{active, forget, hidden, keep, keep_active, projects, remember, state};
+pub use memory::{active, forget, hidden, is_foreign, keep, keep_active, projects, remember, state};
 
 /// How long a door that cannot hold its client back waits for room in the queue (CONTRACT, section 1).
 pub const PATIENCE: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 use super::documents::json;
 use super::tag::Tag;
 use crate::dmx::ProjectId;
-use crate::store::{Batch, Tree};
+use crate::store::{Batch, Store, Tree};
 use crate::wire::Project;
 
 /// Format of what is stored for a project.
@@ -47,6 +47,14 @@ pub(super) fn name_of(id: &ProjectId) -> &str {
     if *id == ProjectId::default_project() { "Default" } else { id.as_str() }
 }
 
-pub(super) fn keep(batch: &mut Batch, project: &Project) {
-    batch.put(Tree::Projects, project.id.as_str(), json(project));
+/// Stores what is known of a project. What another dmxd has stored of it stays: then this is forgotten at the stop.
+pub(super) fn keep(store: &Store, batch: &mut Batch, project: &Project) {
+    if !is_foreign(store, &project.id) {
+        batch.put(Tree::Projects, project.id.as_str(), json(project));
+    }
+}
+
+/// Whether another dmxd has stored what is known of a project, so that it cannot be read here.
+pub(super) fn is_foreign(store: &Store, project: &ProjectId) -> bool {
+    store.is_foreign(Tree::Projects, project.as_str().as_bytes(), FORMAT)
 }

@@ -30,6 +30,9 @@ pub enum EditError {
     /// Scenes or show are damaged, so nothing can be edited in them.
     #[error("scenes or show of this project are damaged; restore a backup, or replace both by /import with scenes")]
     Damaged,
+    /// Another dmxd has stored it; what it is.
+    #[error("another version of dmxd has stored {0}, which this one cannot read: start that version to change it")]
+    Foreign(&'static str),
     /// What is stored cannot be read now.
     #[error("the database cannot be read now, so nothing may be changed; /readyz says why")]
     NotNow,

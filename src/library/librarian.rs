@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use ulid::Ulid;
 
-use super::catalogue::{Catalogue, FORMAT, keep, name_of};
+use super::catalogue::{Catalogue, FORMAT, is_foreign, keep, name_of};
 use super::documents::{self, Documents, Pending, json};
 use super::error::{EditError, SceneError};
 use super::expected::Expected;
@@ -221,7 +221,7 @@ impl Librarian {
             documents::replace(&self.deps.store, &mut batch, &project.id, pending);
             engine::keep(&mut batch, &project.id, &self.state_of(&template));
         }
-        keep(&mut batch, &project);
+        keep(&self.deps.store, &mut batch, &project);
         let mut after = (*view).clone();
         after.catalogue.projects.push(project);
         self.deps.store.keep(batch).await;
@@ -231,19 +231,23 @@ impl Librarian {
     async fn edit(&self, id: &ProjectId, edit: ProjectEdit, expected: &Expected) -> Result<Project, EditError> {
         let view = self.view();
         expected.meet([&Tag::of_project(&self.known(id)?), &view.catalogue.tag()])?;
+        if is_foreign(&self.deps.store, id) {
+            return Err(EditError::Foreign("what is known of this project"));
+        }
         self.change(id, |project| project.edit(edit, clock::now_ms())).await
     }
 
     async fn acknowledge_takeover(&self) -> Result<Arc<View>, EditError> {
         self.whole()?;
         let mut after = (*self.view()).clone();
-        let left = after.takeover.acknowledged();
-        if left != *after.takeover {
+        let takeover = after.takeover.as_ref().ok_or(Takeover::FOREIGN)?;
+        let left = takeover.acknowledged();
+        if left != **takeover {
             let mut batch = Batch::default();
             left.keep(&mut batch);
             self.deps.store.keep(batch).await;
             left.tell(&self.deps.health);
-            after.takeover = Arc::new(left);
+            after.takeover = Some(Arc::new(left));
         }
         Ok(self.publish(after))
     }
@@ -260,7 +264,7 @@ impl Librarian {
         change(project);
         let project = project.clone();
         let mut batch = Batch::default();
-        keep(&mut batch, &project);
+        keep(&self.deps.store, &mut batch, &project);
         self.deps.store.keep(batch).await;
         self.publish(after);
         Ok(project)
@@ -272,7 +276,7 @@ impl Librarian {
         expected.meet([&self.view().catalogue.tag()])?;
         let stored = documents::read(&self.deps.store, &project.id).await?;
         let mut batch = Batch::default();
-        keep(&mut batch, &project); // of `default`, which may never have been edited
+        keep(&self.deps.store, &mut batch, &project); // of `default`, which may never have been edited
         let mut after = (*self.view()).clone();
         if after.catalogue.active != project.id {
             after.switched = Some(Instant::now());
@@ -496,7 +500,7 @@ impl Librarian {
         let active = catalogue.active.clone();
         if let Some(project) = catalogue.get_mut(&active) {
             project.updated_at = clock::now_ms();
-            keep(batch, project);
+            keep(&self.deps.store, batch, project);
         }
     }
 
@@ -519,23 +523,21 @@ async fn read(deps: &LibraryDeps, active: ProjectId, edition: u64) -> Result<Vie
     let (store, universes) = (&deps.store, deps.universes);
     let stored = documents::read_anyway(store, &active).await?;
     let kept = store.scan(Tree::Projects, b"").into_iter();
-    let mut projects: Vec<Project> = kept.filter_map(|(key, value)| store.parse(&key, &value, FORMAT)).collect();
+    let mut projects: Vec<Project> =
+        kept.filter_map(|(key, value)| store.parse(Tree::Projects, &key, &value, FORMAT)).collect();
     // Light without a project (whose entry was damaged) gets a name, so that nobody loses a show.
     let mut batch = Batch::default();
     for id in engine::projects(store).into_iter().chain([active.clone()]) {
         if !projects.iter().any(|project| project.id == id) {
-            projects.push(Project::new(id.clone(), name_of(&id), clock::now_ms()));
-            // a value of another dmxd is not replaced
-            let entry = store.get(Tree::Projects, id.as_str().as_bytes());
-            if entry.is_none_or(|value| store.knows(id.as_str().as_bytes(), &value, FORMAT)) {
-                projects.last().into_iter().for_each(|project| keep(&mut batch, project));
-            }
+            let project = Project::new(id.clone(), name_of(&id), clock::now_ms());
+            keep(store, &mut batch, &project);
+            projects.push(project);
         }
     }
     if store.is_whole() {
         store.commit(batch, || {}).await;
     }
-    let takeover = Arc::new(Takeover::kept(store).unwrap_or_default());
+    let takeover = Takeover::kept(store).ok().map(|kept| Arc::new(kept.unwrap_or_default()));
     let catalogue = Catalogue::new(active.clone(), projects);
     let mut view = View { catalogue, takeover, edition, ..View::empty(active) };
     view.take(stored, universes).await;

@@ -97,7 +97,7 @@ impl Library {
     /// Changes what people have written about a project.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or another dmxd has stored what is known of it.
     pub async fn edit(&self, id: ProjectId, edit: ProjectEdit) -> Result<Project, EditError> {
         self.job(|reply| Job::Edit { id, edit, reply }).await
     }
@@ -173,7 +173,7 @@ impl Library {
     /// Dismisses what could not be imported; gives the new view.
     ///
     /// # Errors
-    /// The database cannot be read now.
+    /// The database cannot be read now, or another dmxd has recorded the import.
     pub async fn acknowledge_takeover(&self) -> Result<Arc<View>, EditError> {
         self.job(|reply| Job::AcknowledgeTakeover { reply }).await
     }

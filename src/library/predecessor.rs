@@ -107,11 +107,20 @@ pub struct LeftOut {
 }
 
 impl Takeover {
-    /// What the store knows.
-    pub(super) fn kept(store: &Store) -> Option<Self> {
-        let value = store.get(Tree::Projects, RECORD.as_bytes())?;
+    /// Why nothing is known of it.
+    pub(crate) const FOREIGN: EditError = EditError::Foreign("what is known of the import");
+
+    /// What the store knows; `None`: no import was tried.
+    ///
+    /// # Errors
+    /// Only another dmxd knows, which has recorded it.
+    pub(super) fn kept(store: &Store) -> Result<Option<Self>, EditError> {
+        let Some(value) = store.get(Tree::Projects, RECORD.as_bytes()) else { return Ok(None) };
+        if !store.knows(Tree::Projects, RECORD.as_bytes(), &value, FORMAT) {
+            return Err(Self::FOREIGN);
+        }
         // earlier builds recorded the time alone
-        Some(store.parse(RECORD.as_bytes(), &value, FORMAT).unwrap_or_default())
+        Ok(Some(serde_json::from_slice(&value).unwrap_or_default()))
     }
 
     /// Whether earlier builds recorded it, without details.
@@ -221,9 +230,10 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
         return;
     }
     let untouched = engine::projects(store).is_empty() && store.scan(Tree::Projects, b"").is_empty();
-    let before = Takeover::kept(store);
+    let Ok(before) = Takeover::kept(store) else { return }; // another dmxd has tried, and knows what it left out
     let known = store.scan(Tree::Projects, b"");
-    let known: Vec<Project> = known.iter().filter_map(|(key, value)| store.parse(key, value, FORMAT)).collect();
+    let known: Vec<Project> =
+        known.iter().filter_map(|(key, value)| store.parse(Tree::Projects, key, value, FORMAT)).collect();
     let told_nothing = before.is_some() && Takeover::is_a_time(store);
     let wanted = match &before {
         None if untouched => Wanted::All,
@@ -249,8 +259,8 @@ pub async fn import(store: &Store, folders: Folders, several: bool, ids: Ids, he
         engine::keep_active(&mut batch, active);
     }
     let new = legacy.wrong.clone();
-    let after = legacy.wrong.behind(before.unwrap_or_default());
-    if told_nothing || Some(&after) != Takeover::kept(store).as_ref() {
+    let after = legacy.wrong.behind(before.clone().unwrap_or_default());
+    if told_nothing || before.as_ref() != Some(&after) {
         after.keep(&mut batch);
     }
     if !batch.is_empty() {
@@ -299,10 +309,13 @@ async fn take(store: &Store, batch: &mut Batch, found: &OldProject, seq: u64, ke
         known.name == name_of(id) && known.venue.is_none() && known.event_date.is_none() && known.notes.is_none()
     };
     if known.as_ref().is_none_or(|known| made(known) && !made(&found.project)) {
-        keep(batch, &found.project);
+        keep(store, batch, &found.project);
     }
     let light = engine::state(store, id, 0);
-    if light.updated_by == Source::init() && (found.light.is_some() || known.is_none()) {
+    if !engine::is_foreign(store, id)
+        && light.updated_by == Source::init()
+        && (found.light.is_some() || known.is_none())
+    {
         let Light { rgb, ts, by, .. } = found.light.as_ref().unwrap_or(&NO_LIGHT);
         let mut frame = Frame::DARK;
         frame.set(&rgb.levels());

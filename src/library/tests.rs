@@ -337,7 +337,7 @@ async fn what_our_own_store_keeps_out_is_not_acknowledged_away() {
     let folder = tempfile::tempdir().unwrap();
     left_behind(folder.path(), &json!("damaged"));
     let house = House::open(folder.path(), true).await;
-    assert_eq!(house.library.view().takeover.unread.len(), 1);
+    assert_eq!(house.library.view().takeover.as_ref().unwrap().unread.len(), 1);
     // The file is mended, and now something of ours cannot be read.
     left_behind(folder.path(), &json!([scene_named("theirs", 7)]));
     let pending = documents::write_ahead(&house.store, Some(b"nonsense"), None).await;
@@ -347,7 +347,7 @@ async fn what_our_own_store_keeps_out_is_not_acknowledged_away() {
     house.close().await;
 
     let house = House::open(folder.path(), true).await;
-    let unread = house.library.view().takeover.unread.clone();
+    let unread = house.library.view().takeover.as_ref().unwrap().unread.clone();
     let file = folder.path().join("projects/default/scenes.json").display().to_string();
     assert_eq!((unread.len(), unread[0].path.as_str(), unread[0].refused), (1, file.as_str(), true), "{unread:?}");
     assert!(
@@ -355,7 +355,7 @@ async fn what_our_own_store_keeps_out_is_not_acknowledged_away() {
         "nothing is refused by it"
     );
     house.library.acknowledge_takeover().await.unwrap();
-    assert_eq!(house.library.view().takeover.unread, unread);
+    assert_eq!(house.library.view().takeover.as_ref().unwrap().unread, unread);
     let pending = documents::write_ahead(&house.store, Some(b"[]"), None).await;
     let mut batch = Batch::default();
     documents::replace(&house.store, &mut batch, &ProjectId::default_project(), pending);
@@ -381,7 +381,7 @@ async fn of_a_list_that_becomes_too_long_what_has_room_comes_and_the_rest_is_nam
     let house = House::open(folder.path(), true).await;
     let ids = house.scene_ids();
     assert_eq!((ids.len(), ids.contains(&"own-1998".to_owned()), ids.contains(&"a".to_owned())), (2000, true, true));
-    let takeover = house.library.view().takeover.clone();
+    let takeover = house.library.view().takeover.clone().unwrap();
     let file = folder.path().join("projects/default/scenes.json").display().to_string();
     let named: Vec<_> = takeover.left_out.iter().map(|left| (left.path.as_str(), left.item.as_str())).collect();
     assert_eq!(named, [(file.as_str(), "scene \"b\""), (file.as_str(), "scene \"c\"")]);
@@ -417,18 +417,77 @@ async fn what_an_earlier_build_could_not_read_is_tried_once_more_where_nothing_w
 async fn what_tomorrows_build_stored_of_a_project_is_named_and_stays() {
     let folder = tempfile::tempdir().unwrap();
     let house = House::open(folder.path(), true).await;
-    let entry = r#"{"v":2,"id":"default","title":"Hamlet"}"#;
+    let (entry, import) = (r#"{"v":2,"id":"default","title":"Hamlet"}"#, r#"{"v":3}"#);
     let mut batch = Batch::default();
     batch.put(Tree::Projects, "default", entry);
-    batch.put(Tree::Projects, "@predecessor", r#"{"v":3}"#);
+    batch.put(Tree::Projects, "@predecessor", import);
     batch.put(Tree::Documents, "default/scenes", "\u{9}later");
     house.store.commit(batch, Box::new(|| {})).await;
     house.close().await;
     let house = House::open(folder.path(), true).await;
+    let stays = || {
+        assert_eq!(house.store.get(Tree::Projects, b"default").as_deref(), Some(entry.as_bytes()));
+        assert_eq!(house.store.get(Tree::Projects, b"@predecessor").as_deref(), Some(import.as_bytes()));
+    };
     let told: Vec<_> = house.health.problems().into_iter().map(|problem| problem.message).collect();
-    for said in ["default has format 2,", "@predecessor has format 3,", "default/scenes was damaged"] {
+    for said in ["@predecessor has format 3,", "default/scenes was damaged"] {
         assert!(told.iter().any(|message| message.starts_with(said)), "{said}: {told:?}");
     }
-    assert_eq!(house.store.get(Tree::Projects, b"default").as_deref(), Some(entry.as_bytes()));
+    assert!(told.iter().any(|message| message.contains("1 more of the projects")), "{told:?}");
+    stays();
+    let default = ProjectId::default_project();
+    let other = house.create(json!({"name": "Other"})).await;
+    for id in [&other, &default] {
+        house.library.select(id.clone()).await.unwrap();
+    }
+    stays();
+    house.put(11).await;
+    stays();
+    house.library.backed_up(default.clone(), 5).await.unwrap();
+    assert_eq!(house.library.view().catalogue.get(&default).unwrap().last_backup_at, Some(5));
+    stays();
+    let edit = ProjectEdit::from_json(br#"{"notes":"x"}"#, false).unwrap();
+    assert!(matches!(house.library.edit(default.clone(), edit).await, Err(EditError::Foreign(_))));
+    assert_eq!(house.library.view().catalogue.get(&default).unwrap().notes, None);
+    stays();
+    assert!(matches!(house.library.acknowledge_takeover().await, Err(EditError::Foreign(_))));
+    assert_eq!(house.library.view().takeover, None, "nobody knows what was left out");
+    stays();
+    house.close().await;
+}
+
+#[tokio::test]
+async fn light_of_tomorrows_build_is_taken_anew_as_a_whole_and_seq_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path(), true).await;
+    let other = house.create(json!({"name": "Other"})).await;
+    let mut batch = Batch::default();
+    for (id, seq) in [("default", 9), (other.as_str(), 40)] {
+        batch.put(Tree::Light, id, format!(r#"{{"v":2,"seq":{seq},"ts":1,"by":"x"}}"#));
+        for universe in [0, 70] {
+            batch.put(Tree::Levels, format!("{id}/{universe}"), [7; 512]);
+        }
+    }
+    house.store.commit(batch, Box::new(|| {})).await;
+    house.close().await;
+    for _ in 0..2 {
+        let house = House::open(folder.path(), true).await;
+        let seq = house.engine.feed.state().seq;
+        assert_eq!((house.lamp(), seq), ([0, 0, 0], 41), "other light has another number");
+        assert!(house.store.scan(Tree::Levels, b"default/").is_empty(), "half of it would come back");
+        house.close().await;
+    }
+    let house = House::open(folder.path(), true).await;
+    house.library.select(other.clone()).await.unwrap();
+    assert_eq!((house.lamp(), house.engine.feed.state().seq), ([0, 0, 0], 42));
+    house.set(1, [1, 2, 3]).await;
+    house.close().await;
+    let house = House::open(folder.path(), true).await;
+    assert_eq!(house.lamp(), [1, 2, 3]);
+    assert_eq!(
+        house.engine.feed.state().universes().flat_map(|(_, frame)| *frame.levels()).filter(|l| *l == 7).count(),
+        0
+    );
+    assert!(house.store.scan(Tree::Levels, format!("{other}/70").as_bytes()).is_empty());
     house.close().await;
 }

@@ -32,8 +32,8 @@ pub struct View {
     pub scenes_tag: Tag,
     /// The tag of scenes and show together.
     pub file_tag: Tag,
-    /// What of a predecessor's files was not imported.
-    pub takeover: Arc<Takeover>,
+    /// What of a predecessor's files was not imported; `None`: only another dmxd knows.
+    pub takeover: Option<Arc<Takeover>>,
     /// Rises with each change of scenes, show or active project.
     pub edition: u64,
     /// When another project became the active one in this run.
@@ -90,7 +90,7 @@ impl View {
             damaged: false,
             scenes_tag: Tag::of([documents::NO_SCENES]),
             file_tag: Tag::of([documents::NO_SHOW]),
-            takeover: Arc::default(),
+            takeover: Some(Arc::default()),
             edition: 0,
             switched: None,
             looks: Arc::default(),

@@ -24,6 +24,19 @@ pub enum Tree {
 }
 
 impl Tree {
+    /// Whose values it has, for people.
+    pub(super) fn whose(self) -> &'static str {
+        match self {
+            Self::Light => "the light",
+            Self::Levels => "the levels",
+            Self::Retained => "the retained messages",
+            Self::Projects => "the projects",
+            Self::Documents | Self::Pieces => "the documents",
+            Self::Sessions => "the sessions",
+            Self::Letters => "the waiting messages",
+        }
+    }
+
     /// Its byte on disk, which must never get another meaning.
     pub(super) fn tag(self) -> u8 {
         match self {

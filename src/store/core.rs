@@ -16,6 +16,7 @@ use super::base::Base;
 use super::debt::Debt;
 use super::journal::Journal;
 use super::overlay::Layers;
+use super::refused::Refused;
 use crate::config;
 use crate::kit::health::Health;
 use crate::metrics::{self, Metrics};
@@ -194,6 +195,8 @@ pub(super) struct Core {
     pub(super) boot: String,
     pub(super) flush: Duration,
     pub(super) health: Health,
+    /// What was found in the store and not read.
+    pub(super) refused: Refused,
     pub(super) metrics: metrics::Store,
     /// The writer is inside `write(2)`.
     pub(super) at_disk: AtomicBool,
@@ -231,6 +234,7 @@ impl Core {
             boot,
             flush: Duration::from_millis(settings.flush_ms),
             health: health.clone(),
+            refused: Refused::default(),
             metrics: metrics.store.clone(),
             at_disk: false.into(),
             writer_stat: OnceLock::new(),

@@ -21,6 +21,7 @@ mod open;
 mod overlay;
 mod page;
 mod record;
+mod refused;
 mod replay;
 mod reserve;
 mod snapshot;

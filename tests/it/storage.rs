@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use dmxd::config;
+use dmxd::kit::health::Health;
+use dmxd::metrics::Metrics;
+use dmxd::store::{Batch, Store, Tree};
 use serde_json::Value;
 
 use crate::harness::{
@@ -286,4 +290,26 @@ async fn the_clock_may_go_back_a_year() {
     shim.shift_clock(0); // and forward again
     let appliance = appliance.restart().await;
     assert_eq!(appliance.web().accepted(&command([1, 1, 1])).await, 4);
+}
+
+#[tokio::test]
+async fn what_another_build_stored_is_one_line_in_the_log_and_one_problem() {
+    let home = Home::new();
+    let settings = config::Storage { data_dir: home.data(), ..config::Storage::default() };
+    let store = Store::open(&settings, &Health::default(), &Metrics::new().unwrap()).unwrap().store;
+    let mut batch = Batch::default();
+    for topic in ["a", "b", "c"] {
+        batch.put(Tree::Retained, topic, "\u{9}later");
+    }
+    store.commit(batch, || {}).await;
+    store.close().await;
+    let appliance = home.start().await;
+    let logged = appliance.log.wait("the line", |line| line["message"] == "stored_format_unknown").await;
+    let why = logged["why"].as_str().unwrap();
+    assert!(why.starts_with("a has format 9, which this dmxd does not know: "), "{why}");
+    let lines: Vec<_> = appliance.log.all().into_iter().filter(|line| line.contains("stored_format_unknown")).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0].matches(r#""message":"#).count(), 1, "{lines:?}");
+    assert_eq!(appliance.web().problems().await, ["STORED_FORMAT_UNKNOWN"]);
+    appliance.terminate().await;
 }

@@ -59,7 +59,7 @@ impl Record {
 pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
     let now = clock::now_ms();
     let read = |(key, value): (Vec<u8>, Vec<u8>)| {
-        let stored: StoredSession = store.parse(&key, &value, FORMAT)?;
+        let stored: StoredSession = store.parse(Tree::Sessions, &key, &value, FORMAT)?;
         let filter = |(text, qos): (String, u8)| Some((Filter::new(&text)?, QoS::new(qos)?));
         // one that was connected has been away since the process ended, an unknown time ago
         let known = !stored.connected && stored.since >= CLOCK_WAS_SET && now >= stored.since;
@@ -158,8 +158,8 @@ mod tests {
         assert!(health.problems()[0].message.starts_with("b has format 2,"));
         let letter =
             encode(&Kept { letter: &Letter::new("t".into(), "".into(), QoS::AtMostOnce, false), awaited: 0, pkid: 1 });
-        assert!(store.behind_format(b"c", &letter, FORMAT).and_then(decode).is_some());
-        assert!(store.behind_format(b"c", &letter, FORMAT + 1).is_none());
+        assert!(store.behind_format(Tree::Letters, b"c", &letter, FORMAT).and_then(decode).is_some());
+        assert!(store.behind_format(Tree::Letters, b"c", &letter, FORMAT + 1).is_none());
         assert!(health.problems()[1].message.starts_with("c has format 1,"));
         store.close().await;
     }

@@ -134,12 +134,14 @@ impl Session {
         for (found, value) in store.scan(Tree::Letters, &key(&self.id, LETTER, b"")) {
             let number =
                 found.get(self.id.len() + 2..).and_then(|number| Some(u64::from_be_bytes(number.try_into().ok()?)));
-            if let (Some(number), Some(kept)) = (number, store.behind_format(&found, &value, FORMAT).and_then(decode)) {
+            if let (Some(number), Some(kept)) =
+                (number, store.behind_format(Tree::Letters, &found, &value, FORMAT).and_then(decode))
+            {
                 self.outbound.recall(number, kept);
             }
         }
         for (found, value) in store.scan(Tree::Letters, &key(&self.id, TAKEN, b"")) {
-            if store.behind_format(&found, &value, FORMAT).is_none() {
+            if store.behind_format(Tree::Letters, &found, &value, FORMAT).is_none() {
                 continue;
             }
             let pkid = found.get(self.id.len() + 2..).and_then(|pkid| Some(u16::from_be_bytes(pkid.try_into().ok()?)));

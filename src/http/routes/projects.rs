@@ -47,7 +47,7 @@ pub(super) static ROWS: &[Route] = &[
         .gives::<Project>(200, "The project.")
         .like(PROJECT)
         .etag(Etag::Expected)
-        .refuses(&[GONE]),
+        .refuses(&[GONE, (409, "Another version of dmxd has stored what is known of it.")]),
     delete("/projects/{id}", "deleteProject", &remove)
         .says("Deletes a project. Its backups stay.")
         .gives::<Projects>(200, "The remaining projects.")
@@ -144,7 +144,8 @@ impl From<EditError> for Problem {
             | EditError::NotActive(_)
             | EditError::TooMuch(_)
             | EditError::Changed
-            | EditError::Damaged => StatusCode::CONFLICT,
+            | EditError::Damaged
+            | EditError::Foreign(_) => StatusCode::CONFLICT,
             EditError::Outdated(tag) => {
                 let problem = Self::new(StatusCode::PRECONDITION_FAILED, fault.to_string());
                 return match tag.as_ref().and_then(|tag| HeaderValue::try_from(tag.as_str()).ok()) {

@@ -10,26 +10,34 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
 use super::{Route, get, post};
+use crate::library::View;
 use crate::library::predecessor::Takeover;
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
     get("/takeover", "getTakeover", &read)
         .says("What of the predecessor's files could not be imported.")
-        .gives::<Takeover>(200, "Empty lists: everything was imported."),
+        .gives::<Takeover>(200, "Empty lists: everything was imported.")
+        .refuses(FOREIGN),
     post("/takeover/acknowledge", "acknowledgeTakeover", &acknowledge)
         .says(
             "Dismisses the list: what was left out is no longer listed, and files that are not JSON are not retried. \
              Files that the system refuses stay listed, and each start tries them.",
         )
-        .gives::<Takeover>(200, "What is left."),
+        .gives::<Takeover>(200, "What is left.")
+        .refuses(FOREIGN),
 ];
 
+const FOREIGN: &[(u16, &str)] = &[(409, "Another version of dmxd has recorded the import; this one cannot read that.")];
+
 async fn read(app: Arc<App>, _: Request) -> Result<Response, Problem> {
-    reply::json(StatusCode::OK, &*app.library.view().takeover)
+    told(&app.library.view())
 }
 
 async fn acknowledge(app: Arc<App>, _: Request) -> Result<Response, Problem> {
-    let view = app.library.acknowledge_takeover().await?;
-    reply::json(StatusCode::OK, &*view.takeover)
+    told(&*app.library.acknowledge_takeover().await?)
+}
+
+fn told(view: &View) -> Result<Response, Problem> {
+    reply::json(StatusCode::OK, &**view.takeover.as_ref().ok_or(Takeover::FOREIGN)?)
 }
