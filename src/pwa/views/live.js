@@ -79,7 +79,8 @@ function colour(signal) {
   const like = (phase) => {
     if (phase === "drop") return;
     clearTimeout(liking);
-    if (phase === "end") liking = setTimeout(() => remember(desk.lamp), LIKED_MS);
+    const chosen = desk.lamp; // by then it may be a look's
+    if (phase === "end") liking = setTimeout(() => remember(chosen), LIKED_MS);
   };
   signal.addEventListener("abort", () => clearTimeout(liking), { once: true });
 

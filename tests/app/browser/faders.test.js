@@ -113,3 +113,18 @@ test("Master moves only when its grip is taken and dragged", () =>
     assert.ok(held < 255 && held > 0, String(held));
     await is("as it was left", master, held);
   }));
+
+test("a recent colour is one that was chosen, whatever the light is by then", async () => {
+  await appliance.light([0, 0, 0]);
+  await visit(browser, { appliance, host: PLAIN }, async (page) => {
+    await live(page);
+    const hand = await finger(page);
+    await hand.tap(await place(slider(page, "Green"), 0.5));
+    const { g } = await eventually("green", () => appliance.rest("/rgb"), ({ g }) => g > 0);
+    await appliance.light([9, 8, 7]);
+    await eventually("somebody else's light", () => level(page, "Red"), (value) => value === 9);
+    const first = page.getByRole("group", { name: "Recent colours" }).getByRole("button").first();
+    await first.waitFor();
+    assert.equal(await first.getAttribute("aria-label"), `Colour #00${g.toString(16).padStart(2, "0")}00`);
+  });
+});

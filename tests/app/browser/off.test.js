@@ -1,6 +1,6 @@
 // What is switched off says how to switch it on where this appliance runs; and what only people can decide has a button.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -32,6 +32,7 @@ for (const { name, prepare, where, czech, not } of CASES) {
           for (const [title, lines] of [["Projects are switched off", "[projects]\nenabled = true"], ["Backups", "[backup]\nenabled = true"]]) {
             const panel = page.getByRole("region", { name: title });
             await panel.getByText(where).waitFor();
+            await panel.getByText(/already in it, change the lines/).waitFor();
             assert.equal(await panel.locator("pre").textContent(), lines);
             await panel.getByRole("button", { name: "Copy" }).click();
             assert.equal(await page.evaluate(() => String(getSelection())), lines);
@@ -65,9 +66,17 @@ for (const { name, prepare, where, czech, not } of CASES) {
   });
 }
 
-test("the lines that the app shows switch on what they promise", async () => {
-  const file = join(folder, "on.toml");
-  writeFileSync(file, '[projects]\nenabled = true\n[backup]\nenabled = true\n[usb]\nenabled = true\n[ola]\nenabled = true\n[input]\nenabled = true\nport = "/dev/ttyUSB0"\n');
+/** The file that is shipped, changed as the app says. */
+const SHIPPED = readFileSync(new URL("../../../appliance.toml", import.meta.url), "utf8").replaceAll("enabled = false", "enabled = true")
+  .replace(/(\[input\][^[]*port = )""/, '$1"/dev/ttyUSB0"');
+const FILES = {
+  added: '[projects]\nenabled = true\n[backup]\nenabled = true\n[usb]\nenabled = true\n[ola]\nenabled = true\n[input]\nenabled = true\nport = "/dev/ttyUSB0"\n',
+  changed: SHIPPED,
+};
+
+for (const [how, text] of Object.entries(FILES)) test(`the lines that the app shows, ${how}, switch on what they promise`, async () => {
+  const file = join(folder, `${how}.toml`);
+  writeFileSync(file, text);
   const appliance = await new Appliance({}, ["--config", file]).start();
   try {
     const { projects, backups, settings } = await appliance.rest("/about");
