@@ -223,6 +223,11 @@ export function live(page) {
   return eventually("the link is there", () => page.getByText("Connected", { exact: true }).count(), (count) => count > 0);
 }
 
+/** Waits until the page tells that the link is lost; the words for a whole view stand in it hidden until then. @param {any} page */
+export function lost(page) {
+  return page.getByText(/^No connection(?! to)/).waitFor();
+}
+
 /** Waits for two frames, so that the screen shows what the page knows. @param {any} page */
 export function painted(page) {
   return page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));

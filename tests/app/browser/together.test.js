@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { finger, place } from "./finger.js";
-import { Appliance, PLAIN, eventually, launch, barriers, level, live, painted, picture, visit } from "./harness.js";
+import { Appliance, PLAIN, eventually, launch, barriers, level, live, lost, painted, picture, visit } from "./harness.js";
 import { Weather } from "./weather.js";
 
 let browser, appliance;
@@ -110,7 +110,7 @@ test("what a dead radio swallowed does not come out later and undo what was done
       const another = page.waitForEvent("websocket");
       await blackout.click();
       await page.getByText("No reply. Check whether it worked.").waitFor();
-      await eventually("the loss is told", () => page.getByText(/^No connection/).count(), (count) => count > 0);
+      await lost(page);
       // The page gives up the old socket and opens another; only then does the radio bring what was on its way.
       await another;
       await live(page);
@@ -135,13 +135,13 @@ test("a link that is silent is never called connected again before it answers", 
     });
     const another = page.waitForEvent("websocket"); // it has given up the silent one
     appliance.freeze(true);
-    await page.getByText(/^No connection for/).waitFor();
+    await lost(page);
     await another;
     await page.getByRole("button", { name: "Blackout" }).tap();
     await page.getByText("Not sent: no connection.").waitFor();
     const told = await page.evaluate(() => globalThis.told);
-    const lost = told.findIndex((words) => words.startsWith("No connection"));
-    assert.deepEqual(told.slice(lost).filter((words) => !words.startsWith("No connection")), []);
+    const since = told.findIndex((words) => words.startsWith("No connection"));
+    assert.deepEqual(told.slice(since).filter((words) => !words.startsWith("No connection")), []);
     appliance.freeze(false);
     await live(page);
   }));
@@ -150,7 +150,7 @@ test("a lost link shuts nobody out", () =>
   visit(browser, { appliance, host: PLAIN, expects: /ERR_|WebSocket/ }, async (page) => {
     await live(page);
     await appliance.stop("SIGKILL");
-    await page.getByText(/^No connection for/).waitFor();
+    await lost(page);
     assert.deepEqual(await barriers(page), []);
     await picture(page, "lost");
   }));
@@ -192,7 +192,7 @@ test("killed and started again in the middle of a drag, it goes on from what is 
     await climb(page, hand, 0.1, 0.3, 20);
     await appliance.stop("SIGKILL");
     await climb(page, hand, 0.3, 0.5, 20);
-    await eventually("the loss is told", () => page.getByText(/^No connection/).count(), (count) => count > 0);
+    await lost(page);
     await hand.up();
     await appliance.start();
     const [kept] = await lamp();

@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Appliance, eventually, launch, live, visit } from "./harness.js";
+import { Appliance, launch, live, lost, visit } from "./harness.js";
 
 let browser;
 before(async () => (browser = await launch()));
@@ -33,7 +33,7 @@ test("the shell is kept as /assets.json lists it, and starts without the applian
 
       await appliance.stop();
       await page.reload();
-      await eventually("it says that there is no link", () => page.getByText(/^No connection/).count(), (count) => count > 0);
+      await lost(page);
       assert.ok(await page.getByRole("main").isVisible());
       await appliance.start();
       await live(page);
