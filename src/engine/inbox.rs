@@ -1,9 +1,11 @@
 //! Where doors put commands: the queue between them and the engine's task.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -204,16 +206,19 @@ impl Handle {
         self.give(command, Some(Box::new(batch))).await
     }
 
-    /// The same for a command that has waited its turn.
-    pub async fn submit_for(&self, command: Command, reply: Reply) {
-        self.enter(Entry { command, batch: None, arrived: Instant::now(), overtaken: false, reply: reply.0 }).await;
+    /// Queues a command if there is room, else gives it back. `overtaken`: a newer one was there first, so it is only
+    /// checked for being a duplicate.
+    ///
+    /// # Errors
+    /// No room.
+    pub fn offer(&self, command: Command, reply: Reply, overtaken: bool) -> Result<(), Box<(Command, Reply)>> {
+        let entry = Entry { command, batch: None, arrived: Instant::now(), overtaken, reply: reply.0 };
+        self.inbox.push(entry).map_err(|back| Box::new((back.command, Reply(back.reply))))
     }
 
-    /// Queues a command that a newer one has overtaken: it is only checked for being a duplicate.
-    pub async fn submit_overtaken(&self, command: Command) -> Submission {
-        let (reply, outcome) = oneshot::channel();
-        self.enter(Entry { command, batch: None, arrived: Instant::now(), overtaken: true, reply }).await;
-        Submission(outcome)
+    /// Ends when there is room again. Enable it before the offer, so that no notice is missed.
+    pub fn room(&self) -> Notified<'_> {
+        self.inbox.room.notified()
     }
 
     async fn give(&self, command: Command, batch: Option<Box<Batch>>) -> Submission {
@@ -225,8 +230,7 @@ impl Handle {
     /// Waits until there is room.
     async fn enter(&self, mut entry: Entry) {
         loop {
-            let room = self.inbox.room.notified();
-            tokio::pin!(room);
+            let mut room = pin!(self.room());
             room.as_mut().enable(); // from here on no notice of room is missed
             match self.inbox.push(entry) {
                 Ok(()) => return,

@@ -121,22 +121,25 @@ impl<R> Pace<R> {
         self.waiting.extract_if(.., |waiting| waiting.command.trim(trim)).map(|waiting| waiting.reply).collect()
     }
 
-    /// Commands whose turn has come, oldest first.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<(Command, R)> {
-        let mut due = Vec::new();
+    /// Gives commands whose turn has come, oldest first; false when one was given back: it and those behind it stay.
+    pub(super) fn due(&mut self, now: Instant, mut give: impl FnMut(Command, R) -> Result<(), (Command, R)>) -> bool {
         let mut behind: Vec<Key> = Vec::new();
-        for waiting in std::mem::take(&mut self.waiting) {
-            let goes = waiting.latest <= now || (!behind.contains(&waiting.key) && self.takes(&waiting.key, now));
-            if goes {
-                due.push((waiting.command, waiting.reply));
-            } else {
-                if !behind.contains(&waiting.key) {
-                    behind.push(waiting.key.clone());
+        let mut all = true;
+        for mut waiting in std::mem::take(&mut self.waiting) {
+            let may = |pace: &mut Self| !behind.contains(&waiting.key) && pace.takes(&waiting.key, now);
+            if all && (waiting.latest <= now || may(self)) {
+                match give(waiting.command, waiting.reply) {
+                    Ok(()) => continue,
+                    Err((command, reply)) => waiting = Waiting { key: waiting.key, command, reply, latest: now },
                 }
-                self.waiting.push(waiting);
+                all = false;
             }
+            if !behind.contains(&waiting.key) {
+                behind.push(waiting.key.clone());
+            }
+            self.waiting.push(waiting);
         }
-        due
+        all
     }
 
     /// When the next turn comes; `None` when nothing waits.
@@ -208,6 +211,15 @@ mod tests {
         (replaced, matches!(offered, Offered::Goes(..)))
     }
 
+    fn due(pace: &mut Pace<usize>, now: Instant) -> Vec<(Command, usize)> {
+        let mut due = Vec::new();
+        assert!(pace.due(now, |command, n| {
+            due.push((command, n));
+            Ok(())
+        }));
+        due
+    }
+
     #[test]
     fn what_is_too_fast_waits_and_the_newest_of_each_channel_goes_as_the_budget_allows() {
         let (mut pace, start) = (Pace::default(), Instant::now());
@@ -218,14 +230,32 @@ mod tests {
         assert_eq!(offer(&mut pace, "a", &[(2, 3)], 61, start), (vec![], false));
         assert_eq!(offer(&mut pace, "a", &[(1, 4)], 62, start), (vec![60], false), "the newer one of channel 1");
         assert_eq!(offer(&mut pace, "b", &[(9, 9)], 63, start), (vec![], true), "another client has its own budget");
-        assert!(pace.due(start).is_empty());
+        assert!(due(&mut pace, start).is_empty());
         let first = pace.next().unwrap();
         assert!(first > start && first <= start + Duration::from_millis(17));
-        let due = pace.due(first);
-        assert_eq!(due.iter().map(|(command, n)| (levels(command), *n)).collect::<Vec<_>>(), [(vec![(2, 3)], 61)]);
-        let due = pace.due(pace.next().unwrap());
-        assert_eq!(due.iter().map(|(command, n)| (levels(command), *n)).collect::<Vec<_>>(), [(vec![(1, 4)], 62)]);
+        let given = due(&mut pace, first);
+        assert_eq!(given.iter().map(|(command, n)| (levels(command), *n)).collect::<Vec<_>>(), [(vec![(2, 3)], 61)]);
+        let next = pace.next().unwrap();
+        let given = due(&mut pace, next);
+        assert_eq!(given.iter().map(|(command, n)| (levels(command), *n)).collect::<Vec<_>>(), [(vec![(1, 4)], 62)]);
         assert_eq!(pace.next(), None);
+    }
+
+    #[test]
+    fn those_that_the_engine_has_no_room_for_stay_in_their_order_and_are_due_at_once() {
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        (0..60).for_each(|n| drop(offer(&mut pace, "a", &[(1, 1)], n, start)));
+        (61..64).for_each(|n| drop(offer(&mut pace, "a", &[(n, 1)], usize::from(n), start)));
+        let mut asked = 0;
+        let none = |command, n| {
+            asked += 1;
+            Err((command, n))
+        };
+        assert!(!pace.due(start + LONGEST_WAIT, none));
+        assert_eq!(asked, 1, "none overtakes the one that was given back");
+        assert!(pace.next().is_some_and(|next| next <= start + LONGEST_WAIT));
+        let given = due(&mut pace, start + LONGEST_WAIT);
+        assert_eq!(given.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [61, 62, 63]);
     }
 
     #[test]
@@ -234,8 +264,8 @@ mod tests {
         (0..60).for_each(|n| drop(offer(&mut pace, "a", &[(1, 1)], n, start)));
         assert!(!offer(&mut pace, "a", &[(1, 2), (2, 2)], 60, start).1);
         assert_eq!(offer(&mut pace, "b", &[(1, 9)], 61, start), (vec![], true));
-        let due = pace.due(start + LONGEST_WAIT);
-        assert_eq!(due.iter().map(|(command, _)| levels(command)).collect::<Vec<_>>(), [vec![(2, 2)]]);
+        let given = due(&mut pace, start + LONGEST_WAIT);
+        assert_eq!(given.iter().map(|(command, _)| levels(command)).collect::<Vec<_>>(), [vec![(2, 2)]]);
     }
 
     #[test]
@@ -267,7 +297,7 @@ mod tests {
             for (n, (channel, level, pause)) in script.into_iter().enumerate() {
                 let until = now + Duration::from_millis(pause);
                 while let Some(at) = pace.next().filter(|&at| at <= until) {
-                    for (command, _) in pace.due(at) {
+                    for (command, _) in due(&mut pace, at) {
                         done += 1;
                         for (channel, level) in levels(&command) { light[usize::from(channel)] = level; }
                     }
@@ -282,7 +312,7 @@ mod tests {
             }
             let most = 61.0 + now.duration_since(start).as_secs_f64() * 60.0;
             prop_assert!(f64::from(done) <= most, "{} of {}", done, most);
-            for (command, _) in pace.due(now + LONGEST_WAIT) {
+            for (command, _) in due(&mut pace, now + LONGEST_WAIT) {
                 for (channel, level) in levels(&command) { light[usize::from(channel)] = level; }
             }
             prop_assert_eq!(light, asked);

@@ -1,5 +1,6 @@
 //! Decides which of several commands stands, and runs the task that sends those that came too fast when their turn comes.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,17 @@ pub(super) struct Scheduler {
     waits: Notify,
 }
 
+/// What became of a command.
+enum Taken {
+    Queued,
+    /// Its turn comes.
+    Waits,
+    /// Too many wait.
+    NoPlace,
+    /// The engine has no room.
+    Full(Box<(Command, Reply)>),
+}
+
 #[derive(Default)]
 struct Order {
     pace: Pace<Reply>,
@@ -38,30 +50,50 @@ impl Scheduler {
     /// Takes a command. One with a budget goes to the engine now or when its turn comes, any other at once.
     pub(super) async fn take(
         &self,
-        mut command: Command,
+        command: Command,
+        ts: Option<u64>,
+        client: &Client,
+        mut budget: Option<Budget>,
+    ) -> Result<Submission, Refusal> {
+        let (reply, submission) = Submission::waiting();
+        let mut entry = (command, reply);
+        loop {
+            let mut room = pin!(self.engine.room());
+            room.as_mut().enable();
+            match self.try_take(entry, ts, client, budget.take()) {
+                Taken::Queued => return Ok(submission),
+                Taken::Waits => {
+                    self.waits.notify_one();
+                    return Ok(submission);
+                }
+                Taken::NoPlace => return Err(too_fast()),
+                Taken::Full(back) => entry = *back,
+            }
+            room.await;
+        }
+    }
+
+    /// One lock from the look at what is newer to the engine's queue: of two commands neither passes the other between.
+    fn try_take(
+        &self,
+        (mut command, mut reply): (Command, Reply),
         ts: Option<u64>,
         client: &Client,
         budget: Option<Budget>,
-    ) -> Result<Submission, Refusal> {
-        let (reply, submission) = Submission::waiting();
-        if ts.is_some_and(|ts| self.order.lock().newest.overtakes(client, ts, &mut command, Instant::now())) {
-            return Ok(self.engine.submit_overtaken(command).await);
+    ) -> Taken {
+        let (mut order, now) = (self.order.lock(), Instant::now());
+        let overtaken = ts.is_some_and(|ts| order.newest.overtakes(client, ts, &mut command, now));
+        if !overtaken {
+            order.pace.replace(&command).into_iter().for_each(Reply::replaced);
+            if let Some(of) = budget.filter(|_| !order.closed) {
+                match order.pace.offer(client, of, command, reply, now) {
+                    Offered::Goes(goes, to) => (command, reply) = (*goes, to),
+                    Offered::Waits => return Taken::Waits,
+                    Offered::NoPlace(_) => return Taken::NoPlace,
+                }
+            }
         }
-        match self.offer(command, client, budget, reply) {
-            Offered::Goes(command, reply) => self.engine.submit_for(*command, reply).await,
-            Offered::Waits => self.waits.notify_one(),
-            Offered::NoPlace(_) => return Err(too_fast()),
-        }
-        Ok(submission)
-    }
-
-    fn offer(&self, command: Command, client: &Client, budget: Option<Budget>, reply: Reply) -> Offered<Reply> {
-        let mut order = self.order.lock();
-        order.pace.replace(&command).into_iter().for_each(Reply::replaced);
-        match budget {
-            Some(of) if !order.closed => order.pace.offer(client, of, command, reply, Instant::now()),
-            Some(_) | None => Offered::Goes(Box::new(command), reply),
-        }
+        self.engine.offer(command, reply, overtaken).map_or_else(Taken::Full, |()| Taken::Queued)
     }
 
     /// Whether the budget has one for a command that cannot wait; if so, it is spent.
@@ -79,24 +111,27 @@ impl Scheduler {
     pub(super) async fn give(self: Arc<Self>) {
         loop {
             let waits = self.waits.notified();
-            let (next, closed) = {
-                let order = self.order.lock();
-                (order.pace.next(), order.closed)
-            };
-            if !closed {
+            let mut room = pin!(self.engine.room());
+            room.as_mut().enable();
+            let (full, next, closed) = self.give_due();
+            if full {
+                room.await;
+            } else if closed {
+                return;
+            } else {
                 tokio::select! {
                     () = waits => {} // a newcomer's turn may be sooner
                     () = until(next) => {}
                 }
             }
-            let now = Instant::now() + if closed { LONGEST_WAIT } else { Duration::ZERO };
-            let due = self.order.lock().pace.due(now);
-            for (command, reply) in due {
-                self.engine.submit_for(command, reply).await;
-            }
-            if closed {
-                return;
-            }
         }
+    }
+
+    /// Whether the engine has no room for all whose turn it is, when the next turn comes, and whether it is closed.
+    fn give_due(&self) -> (bool, Option<Instant>, bool) {
+        let order = &mut *self.order.lock();
+        let now = Instant::now() + if order.closed { LONGEST_WAIT } else { Duration::ZERO };
+        let all = order.pace.due(now, |command, reply| self.engine.offer(command, reply, false).map_err(|back| *back));
+        (!all, order.pace.next(), order.closed)
     }
 }

@@ -113,7 +113,7 @@ async fn a_colour_that_was_overtaken_is_told_at_its_door_and_a_duplicate_stays_o
 #[tokio::test]
 async fn six_requests_that_are_not_waited_for_end_on_the_last_one() {
     let appliance = Appliance::start().await;
-    for round in 0..20 {
+    for round in 0..60 {
         let requests = (0..6).map(|n| {
             let (web, body) = (Web::new(appliance.http), at(TEN + round * 100 + n, command([n as u8 + 1, 0, 0])));
             tokio::spawn(async move { web.post("/rgb", body.to_string()).await.status })
