@@ -1,52 +1,61 @@
-//! The router's guardian: checks that it works, and replaces it when it does not, or when it has grown too large.
+//! The router's guardian: sees that it works, and has another one take its place when it does not, or when it has grown.
 //!
-//! No message is lost by that: sessions move to the new router by themselves, and take what they lack from the recent
-//! messages.
+//! No message is lost by that: the new one is handed what the old one still owed (`owed`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::hub::{Hub, Phase, reached};
-use super::router::{LinkLease, Router, RouterGone};
+use super::router::{Publisher, Router, RouterGone, Tap};
+use super::tap;
 use crate::kit::backoff::Backoff;
 
-/// The time between two probes.
+/// Between two probes.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How long a probe may take. A router under full load answers in milliseconds; together with the second before it and the
-/// replacement this stays below the 10 s of the issue.
+/// How long one may take, and any message. A router under full load brings one round in milliseconds; with the second
+/// before and the replacement this stays below the 10 s of the issue.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Least time between two replacements of a router that has grown.
+/// Between two looks whether a new one has answered.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A router that has grown is not replaced more often than this, unless it takes no new topics any more.
 const LEAST_LIFE: Duration = Duration::from_secs(5);
 
-/// Runs until the stop.
-pub(super) async fn watch(hub: Arc<Hub>) {
+/// What the router may hold for filters that nobody has any more.
+const DEAD_BYTES: usize = 4 << 20;
+
+/// Runs until nobody is connected any more; `taps` are those of the first router.
+pub(super) async fn watch(hub: Arc<Hub>, mut taps: JoinSet<()>) {
     let mut phase = hub.phase.subscribe();
     tokio::select! {
         () = reached(&mut phase, Phase::Quiet) => {}
-        () = guard(&hub) => {}
+        () = guard(&hub, &mut taps) => {}
     }
+    reached(&mut phase, Phase::Closed).await; // until then they bring the last messages
 }
 
-async fn guard(hub: &Arc<Hub>) {
+async fn guard(hub: &Arc<Hub>, taps: &mut JoinSet<()>) {
     let mut pause = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+    let mut generation = hub.routers().borrow().generation();
     loop {
-        let router = hub.routers().borrow().clone();
-        let why = match listen(hub, &router).await {
+        let why = match listen(hub, taps).await {
             Ok(()) => "full",
             Err(error) => {
-                hub.router_is_gone(router.generation(), &error);
+                hub.router_is_gone(generation, &error);
                 "dead"
             }
         };
-        match replace(hub, router).await {
+        match replace(hub, generation + 1, why, taps).await {
             Ok(()) => {
                 pause.reset();
-                hub.metrics.routers.with_label_values(&[why]).inc();
-                tracing::warn!(why, generation = hub.routers().borrow().generation(), "router_replaced");
+                generation += 1;
+                tracing::warn!(why, generation, "router_replaced");
             }
             Err(error) => {
                 tracing::error!(%error, "router_not_replaced");
@@ -56,42 +65,63 @@ async fn guard(hub: &Arc<Hub>) {
     }
 }
 
-/// Ends with an error when the router has died, and without one when it has grown too large.
-async fn listen(hub: &Arc<Hub>, router: &Arc<Router>) -> Result<(), RouterGone> {
-    let mut tap = router.tap().await?;
-    tap.hear_probes().await?;
-    let born = Instant::now();
+/// Ends with an error when the router does, and well when it knows too much.
+async fn listen(hub: &Arc<Hub>, taps: &mut JoinSet<()>) -> Result<(), RouterGone> {
+    let old_enough = Instant::now() + LEAST_LIFE;
+    let in_time = Instant::now() + PATIENCE;
+    while !hub.probe()? {
+        if Instant::now() >= in_time {
+            return Err(RouterGone::silent(PATIENCE));
+        }
+        // It is still being asked for the filters.
+        tokio::select! {
+            () = sleep(LOOK) => {}
+            Some(_) = taps.join_next() => return Err(RouterGone::told()),
+        }
+    }
     loop {
-        probe(hub, &mut tap).await?;
-        let (topics, filters) = hub.router_knows();
-        let stale = filters.saturating_sub(hub.live_filters());
-        let grown = topics >= hub.settings.max_topics || stale >= hub.settings.max_filters;
-        if grown && born.elapsed() >= LEAST_LIFE {
-            tap.give_back();
+        let next = Instant::now() + EVERY;
+        tokio::select! {
+            heard = timeout(PATIENCE, hub.probed.notified()) => heard.map_err(|_| RouterGone::silent(PATIENCE))?,
+            // Somebody else was faster to see it.
+            () = hub.router_ended() => return Err(RouterGone::told()),
+        }
+        if hub.is_late(PATIENCE) {
+            return Err(RouterGone::silent(PATIENCE));
+        }
+        if hub.router_is_full(DEAD_BYTES) && Instant::now() >= old_enough {
             return Ok(());
         }
         tokio::select! {
-            () = sleep(EVERY) => {}
-            // nothing comes before the next probe but the news of its end
-            heard = tap.probed() => heard?,
-            // somebody else noticed first
+            () = sleep_until(next) => {}
+            () = hub.full.notified() => return Ok(()),
             () = hub.router_ended() => return Err(RouterGone::told()),
         }
+        hub.probe()?;
     }
 }
 
-async fn probe(hub: &Arc<Hub>, tap: &mut LinkLease) -> Result<(), RouterGone> {
-    hub.probe()?;
-    timeout(PATIENCE, tap.probed()).await.unwrap_or_else(|_| Err(RouterGone::silent(PATIENCE)))?;
-    hub.router_works();
+async fn replace(
+    hub: &Arc<Hub>,
+    generation: usize,
+    why: &'static str,
+    taps: &mut JoinSet<()>,
+) -> Result<(), RouterGone> {
+    let (router, publisher, links) = start(generation).await?;
+    taps.shutdown().await; // from here on nothing comes from the old one
+    hub.replace_router(router, publisher, why);
+    *taps = tap::open(hub, generation, links);
     Ok(())
 }
 
-async fn replace(hub: &Arc<Hub>, old: Arc<Router>) -> Result<(), RouterGone> {
-    let (generation, links) = (old.generation() + 1, hub.settings.max_sessions);
-    let started = tokio::task::spawn_blocking(move || Router::start(generation, links)).await;
-    let (router, publisher) = started.map_err(|error| RouterGone::because(&error))??;
-    hub.replace_router(router, publisher).retire();
-    drop(old);
-    Ok(())
+/// Starts a router in a thread of its own: it blocks until the router answers, for ever when that dies just then.
+pub(super) async fn start(generation: usize) -> Result<(Router, Publisher, Vec<Tap>), RouterGone> {
+    let (made, started) = oneshot::channel();
+    let start = move || {
+        let _ = made.send(Router::start(generation)); // Err: it took too long
+    };
+    let thread = std::thread::Builder::new().name("router-start".into()).spawn(start);
+    thread.map_err(|error| RouterGone::because(&error))?;
+    let started = timeout(PATIENCE, started).await.map_err(|_| RouterGone::silent(PATIENCE))?;
+    started.map_err(|error| RouterGone::because(&error))?
 }

@@ -1,21 +1,26 @@
-//! What all sessions share: the way into the router, the retained store, the register of sessions.
+//! What all sessions share: the way to all who subscribed, the retained store, the register of sessions.
+//!
+//! A message goes two ways. Those who have its topic as an exact filter are given it at once, in the one order of all
+//! messages (`outlet`). To wildcards it goes through the router, whose taps hand it out. A session takes each topic by one
+//! way only (`session::subscriptions`).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::codec::{Publish, QoS};
 use super::commands::Commands;
-use super::ledger::{Ledger, Place};
 use super::losses::Losses;
+pub(super) use super::message::Message;
+use super::outlet::{Outlet, Subscribed, hand_out};
 use super::policy::{Policy, Publishing};
 use super::presence::Presence;
-use super::recent::{Recent, RecentMessages};
 use super::register::Register;
 use super::retained::{self, Retained, RetainedMessages};
-use super::router::{Publisher, Router};
+use super::router::{News, Order, PROBES, Publisher, Router, RouterGone, TAPS};
+use super::session::{Laggards, Member};
 use super::topic::Filter;
 use crate::config;
 use crate::kit::budget::Budget;
@@ -35,20 +40,13 @@ pub(super) enum Phase {
     Quiet,
     /// The last messages are sent, then connections end.
     Closing,
+    /// All connections have ended.
+    Closed,
 }
 
 /// Ends once the stop has reached `phase`, or the hub is gone. Cancel-safe.
 pub(super) async fn reached(phases: &mut watch::Receiver<Phase>, phase: Phase) {
     let _ = phases.wait_for(|now| *now >= phase).await; // Err: the hub is gone
-}
-
-/// A message on its way through the broker.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Message<'a> {
-    pub(super) topic: &'a str,
-    pub(super) payload: &'a [u8],
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
 }
 
 pub(super) struct Hub {
@@ -62,23 +60,18 @@ pub(super) struct Hub {
     pub(super) register: Register,
     pub(super) presence: Presence,
     outlet: Mutex<Outlet>,
+    /// There is something for a tap to do.
+    ordered: [Notify; TAPS],
+    /// The guardian's message has come round.
+    pub(super) probed: Notify,
+    /// The router knows too many topics: it is handed no new ones.
+    pub(super) full: Arc<Notify>,
     router_serves: watch::Sender<bool>,
     losses: Mutex<Losses>,
-    laggards: watch::Sender<usize>,
+    laggards: Arc<Laggards>,
     pub(super) budget: Budget,
     health: Health,
     pub(super) store: Store,
-}
-
-/// What every message passes, under one lock: the retained store and the router see messages in the same order.
-struct Outlet {
-    publisher: Publisher,
-    retained: RetainedMessages,
-    recent: RecentMessages,
-    /// Who has which filter, and how far behind each is.
-    ledger: Ledger,
-    /// Number of the last message before this router.
-    switched_at: u64,
 }
 
 pub(super) struct HubDeps {
@@ -108,20 +101,24 @@ impl Hub {
         }
         let register = Register::new(&settings, &metrics);
         let presence = Presence::new(settings.max_devices, &metrics);
-        let recent = RecentMessages::new(Instant::now());
+        let full = Arc::new(Notify::new());
+        let outlet = Outlet::new(retained, publisher, settings.max_topics * 2, full.clone());
         let hub = Self {
             routers: watch::Sender::new(Arc::new(router)),
             policy,
             commands,
+            laggards: Laggards::new(&metrics),
             settings,
             metrics,
             phase: watch::Sender::new(Phase::Open),
             register,
             presence,
-            outlet: Mutex::new(Outlet { publisher, retained, recent, ledger: Ledger::default(), switched_at: 0 }),
+            outlet: Mutex::new(outlet),
+            ordered: Default::default(),
+            probed: Notify::new(),
+            full,
             router_serves: watch::Sender::new(true),
             losses: Mutex::default(),
-            laggards: watch::Sender::new(0),
             budget,
             health,
             store,
@@ -159,66 +156,84 @@ impl Hub {
         let _ = self.router_serves.subscribe().wait_for(|serves| !serves).await; // Err: impossible, the sender is ours
     }
 
-    /// Replaces the present router, and gives the old one back. Sessions move by themselves, and take from the recent messages
-    /// what the old router did not bring them.
-    pub(super) fn replace_router(&self, router: Router, mut publisher: Publisher) -> Arc<Router> {
-        let lost = {
+    /// Puts another router in the place of the present one, whose taps have ended. It is asked for every wildcard; once it
+    /// has answered it is handed what the old one still owed.
+    pub(super) fn replace_router(&self, router: Router, publisher: Publisher, why: &'static str) {
+        let old = {
             let mut outlet = self.outlet.lock();
-            publisher.go_on_from(&outlet.publisher);
-            outlet.switched_at = outlet.publisher.number();
-            outlet.publisher = publisher;
-            outlet.recent.lost()
+            outlet.move_to(publisher, why);
+            self.routers.send_replace(Arc::new(router))
         };
-        let serves = self.is_serving();
-        if !serves && lost > 0 {
-            // nobody can tell who should have got them
-            self.lost("*", lost);
+        old.retire();
+        drop(old);
+        self.ordered.iter().for_each(Notify::notify_one);
+        self.hand_out(&[]); // there may be nothing to ask for
+    }
+
+    /// What a tap is to do, when there is something. Cancel-safe.
+    pub(super) async fn ordered(&self, tap: usize) {
+        match self.ordered.get(tap) {
+            Some(ordered) => ordered.notified().await,
+            None => std::future::pending().await,
         }
-        let old = self.routers.send_replace(Arc::new(router));
-        self.metrics.filters.set(0);
-        self.router_serves.send_replace(true);
-        self.metrics.serving.set(1);
-        self.health.clear(ROUTER);
-        old
     }
 
-    /// Sends the guardian's probe.
-    pub(super) fn probe(&self) -> Result<(), super::router::RouterGone> {
-        self.outlet.lock().publisher.probe()
+    pub(super) fn take_orders(&self, tap: usize) -> Vec<Order> {
+        self.outlet.lock().take_orders(tap)
     }
 
-    /// The router has answered a probe.
-    pub(super) fn router_works(&self) {
-        self.outlet.lock().recent.confirm(Instant::now());
+    fn order(&self, taps: [bool; TAPS]) {
+        self.ordered.iter().zip(taps).filter(|(_, ordered)| *ordered).for_each(|(tap, _)| tap.notify_one());
     }
 
-    /// Topics and filters that the present router knows; it never forgets one.
-    pub(super) fn router_knows(&self) -> (usize, usize) {
-        let topics = self.outlet.lock().publisher.topics();
-        let filters = self.routers.borrow().filters();
+    /// Gives what a tap has brought to all who have its filters.
+    pub(super) fn hand_out(&self, news: &[News]) {
+        if news.iter().any(|news| matches!(news, News::Came(PROBES, _))) {
+            self.probed.notify_one();
+        }
+        let mut outlet = self.outlet.lock();
+        let (deliveries, ready) = outlet.read(news);
+        if ready && let Some(why) = outlet.go_on() {
+            self.metrics.routers.with_label_values(&[why]).inc();
+            self.router_serves.send_replace(true);
+            self.metrics.serving.set(1);
+            self.health.clear(ROUTER);
+        }
+        drop(outlet);
+        let touched = hand_out(&deliveries);
+        let mut outlet = self.outlet.lock();
+        let done = outlet.settle(news);
+        drop(outlet);
+        touched.iter().for_each(|member| member.flush());
+        if let Err((generation, error)) = done {
+            self.router_is_gone(generation, &error);
+        }
+    }
+
+    /// Whether the router owes nothing.
+    pub(super) fn is_settled(&self) -> bool {
+        let outlet = self.outlet.lock();
+        outlet.is_settled(outlet.number)
+    }
+
+    /// Whether the router has not brought what it was handed so long ago.
+    pub(super) fn is_late(&self, patience: Duration) -> bool {
+        self.outlet.lock().is_late(patience)
+    }
+
+    /// The guardian's message; false while there is no router to send it to.
+    pub(super) fn probe(&self) -> Result<bool, RouterGone> {
+        self.outlet.lock().probe()
+    }
+
+    /// Whether the router should make room for another: it was given more topics than it should remember for ever, or
+    /// holds much for nobody.
+    pub(super) fn router_is_full(&self, most_dead_bytes: usize) -> bool {
+        let outlet = self.outlet.lock();
+        let (topics, filters) = outlet.router_knows();
         self.metrics.topics.set(topics as i64);
         self.metrics.filters.set(filters as i64);
-        (topics, filters)
-    }
-
-    /// Filters of all present sessions.
-    pub(super) fn live_filters(&self) -> usize {
-        self.outlet.lock().ledger.filters()
-    }
-
-    /// Messages published after `number`, in order, a page at a time.
-    pub(super) fn recent_page(&self, number: u64) -> Vec<Recent> {
-        self.outlet.lock().recent.behind(number).cloned().collect()
-    }
-
-    /// Messages that no session moving now can get any more: those between the last replacement and the first that is still
-    /// known. A session that was not up to date then may lack older ones, too.
-    pub(super) fn missed(&self, behind_since: Option<Instant>) -> u64 {
-        let outlet = self.outlet.lock();
-        let first = outlet.recent.first().unwrap_or(outlet.switched_at + 1);
-        let since_switch = first.saturating_sub(outlet.switched_at + 1);
-        let older = behind_since.zip(outlet.recent.oldest()).is_some_and(|(behind, oldest)| behind < oldest);
-        since_switch.max(u64::from(older))
+        topics >= self.settings.max_topics || outlet.subscribers.dead_bytes() > most_dead_bytes
     }
 
     /// Counts messages that a filter's subscriber did not get.
@@ -227,37 +242,50 @@ impl Hub {
         self.losses.lock().count(filter, count, &self.metrics.lost);
     }
 
-    /// Sends a message to all subscribers. A retained one is kept in memory only: dmxd's own are made anew
-    /// at each start, and clients' go through [`Hub::retain`].
-    pub(super) fn publish(&self, message: Message<'_>) {
+    /// Hands a message to everyone who subscribed. A retained one is kept in memory only: dmxd's own are made anew
+    /// at each start, clients' go through [`Hub::retain`]. Gives its number when the router owes it to somebody.
+    pub(super) fn publish(&self, message: Message<'_>) -> Option<u64> {
+        let is_present_value = self.policy.is_present_value(message.topic);
+        let mut touched = Vec::new();
         let mut outlet = self.outlet.lock();
+        outlet.number += 1;
+        let number = outlet.number;
         if message.retain {
-            let number = outlet.publisher.number() + 1;
             outlet.retained.set(message.topic, message.payload, message.qos, number);
             self.presence.retained(message.topic, message.payload);
             self.count_retained(&outlet);
         }
-        let before = outlet.publisher.passed();
-        let (recent, sent) = outlet.publisher.publish(message.topic, message.payload, message.qos);
-        let lag = outlet.ledger.add(message.topic, recent.passed - before, recent.passed);
-        if lag > 0 {
-            self.laggards.send_modify(|count| *count += lag);
-            self.metrics.laggards.inc_by(lag as u64);
-        }
-        outlet.recent.push(recent, Instant::now());
-        let generation = outlet.publisher.generation();
+        let done = outlet.pass(&message, is_present_value, &mut touched);
+        let lost = outlet.take_lost();
         drop(outlet);
-        if let Err(error) = sent {
-            self.router_is_gone(generation, &error);
+        touched.iter().for_each(|member| member.flush());
+        if lost > 0 {
+            self.lost("*", lost);
         }
+        let owed = match done {
+            Ok(owed) => owed,
+            Err((generation, error)) => {
+                self.router_is_gone(generation, &error);
+                true // the next router is handed it
+            }
+        };
+        owed.then_some(number)
+    }
+
+    /// The same; the receiver hears when all have been given it. `None`: they have.
+    pub(super) fn give(&self, message: Message<'_>) -> Option<oneshot::Receiver<()>> {
+        let number = self.publish(message)?;
+        let (given, heard) = oneshot::channel();
+        self.outlet.lock().tell(number, given);
+        Some(heard)
     }
 
     /// Whether anybody subscribes to this topic, connected or away.
     pub(super) fn is_heard(&self, topic: &str) -> bool {
-        self.outlet.lock().ledger.is_heard(topic)
+        self.outlet.lock().subscribers.is_heard(topic)
     }
 
-    /// Stores a client's retained message, and sends it once it is written; the receiver is told then.
+    /// Keeps a client's message in the store, and hands it on once it is written; the receiver hears when all have it.
     pub(super) async fn retain(self: &Arc<Self>, publish: &Publish) -> oneshot::Receiver<()> {
         self.retain_if(publish, |_| true).await
     }
@@ -278,10 +306,9 @@ impl Hub {
         }
         let hub = self.clone();
         let release = move || {
-            if still(&hub) {
-                hub.publish(Message { topic: &topic, payload: &payload, qos, retain: true });
-            }
-            let _ = written.send(()); // Err: the session is gone
+            let message = Message { topic: &topic, payload: &payload, qos, retain: true };
+            let owed = if still(&hub) { hub.publish(message) } else { None };
+            hub.outlet.lock().tell(owed.unwrap_or(0), written);
         };
         self.store.commit(batch, release).await;
         heard
@@ -302,20 +329,8 @@ impl Hub {
         self.metrics.retained_bytes.set(outlet.retained.bytes() as i64);
     }
 
-    /// Checks which of these have caught up.
-    pub(super) fn look_at_laggards<'a>(&self, places: impl Iterator<Item = &'a Arc<Place>>) {
-        let outlet = self.outlet.lock();
-        let caught_up = places.filter(|place| place.lags() && outlet.ledger.caught_up(place)).count();
-        if caught_up > 0 {
-            self.laggards.send_modify(|count| *count -= caught_up);
-        }
-    }
-
-    /// Whether subscribers of this topic lag; for a command, also those of dmxd's messages that it leads to.
+    /// Whether what a client says there is for somebody who lags; a command's outcome is dmxd's own message.
     pub(super) fn feeds_laggard(&self, topic: &str) -> bool {
-        if *self.laggards.borrow() == 0 {
-            return false;
-        }
         let own = if matches!(self.policy.publish(topic), Publishing::Command(_)) {
             self.policy.present_values()
         } else {
@@ -323,18 +338,17 @@ impl Hub {
         };
         let outlet = self.outlet.lock();
         let own = own.iter().filter_map(|topic| std::str::from_utf8(topic).ok());
-        own.chain([topic]).any(|topic| outlet.ledger.lags(topic))
+        own.chain([topic]).any(|topic| outlet.lags(topic))
     }
 
-    /// How many subscriptions lag now; busy publishers to one of them wait until it has caught up.
-    pub(super) fn laggards(&self) -> watch::Receiver<usize> {
-        self.laggards.subscribe()
+    /// How many sessions lag now; publishers that say much to one wait until it does not.
+    pub(super) fn laggards(&self) -> &Arc<Laggards> {
+        &self.laggards
     }
 
-    /// Number of the last message, and bytes published so far.
-    pub(super) fn position(&self) -> (u64, u64) {
-        let outlet = self.outlet.lock();
-        (outlet.publisher.number(), outlet.publisher.passed())
+    /// Number of the last message.
+    pub(super) fn number(&self) -> u64 {
+        self.outlet.lock().number
     }
 
     /// Retained messages of a filter, a page at a time; see [`RetainedMessages::page`].
@@ -347,36 +361,30 @@ impl Hub {
         self.outlet.lock().retained.page(filter, since, after)
     }
 
-    /// The present value of a topic, and the number of the last message that it includes.
-    pub(super) fn retained_at(&self, topic: &str) -> (Option<Retained>, u64) {
+    /// Does something with the retained messages that no message may come between; `number` is that of the last one.
+    pub(super) fn between_messages<T>(&self, act: impl FnOnce(&RetainedMessages, u64) -> T) -> T {
         let outlet = self.outlet.lock();
-        (outlet.retained.get(topic).cloned(), outlet.publisher.number())
+        act(&outlet.retained, outlet.number)
     }
 
-    /// Reserves room for one more filter of a session, if there is any; [`Hub::without_filter`] returns it.
-    pub(super) fn with_filter(&self, filter: &Filter) -> Option<Arc<Place>> {
-        let mut outlet = self.outlet.lock();
-        if !outlet.ledger.has(filter) && outlet.ledger.filters() >= self.settings.max_filters {
-            return None;
-        }
-        self.metrics.subscriptions.inc();
-        let passed = outlet.publisher.passed();
-        Some(outlet.ledger.enter(filter, passed))
+    /// Gives a session the filters that the policy allows, as far as there is room.
+    pub(super) fn subscribe(&self, member: &Member, wanted: Vec<Option<(Filter, QoS)>>) -> Subscribed {
+        let before = member.filters();
+        let (subscribed, ordered) = self.outlet.lock().subscribe(member, wanted, self.settings.max_filters);
+        self.metrics.subscriptions.add((member.filters() - before) as i64);
+        self.order(ordered);
+        subscribed
     }
 
-    /// A session has dropped this filter.
-    pub(super) fn without_filter(&self, place: &Arc<Place>) {
-        let mut outlet = self.outlet.lock();
-        self.metrics.subscriptions.dec();
-        if outlet.ledger.leave(place) {
-            self.laggards.send_modify(|count| *count -= 1);
-        }
+    /// Ends filters of a session: see [`Outlet::end`].
+    pub(super) fn end_filters(&self, member: &Member, filters: &[String]) -> Option<oneshot::Receiver<()>> {
+        self.outlet.lock().end(member, filters)
     }
 
-    /// Whether a message of this topic may go to the router, which never forgets a topic and is replaced when it knows too
-    /// many: new ones must not come faster than that.
-    pub(super) fn has_room_for_topic(&self, topic: &str) -> bool {
-        let outlet = self.outlet.lock();
-        outlet.publisher.topics() < self.settings.max_topics * 2 || !outlet.publisher.is_new(topic)
+    /// Takes the filters that have ended out of a session, or all of them.
+    pub(super) fn take_out(&self, member: &Member, all: bool) {
+        let (gone, ordered) = self.outlet.lock().take_out(member, all);
+        self.metrics.subscriptions.sub(gone as i64);
+        self.order(ordered);
     }
 }

@@ -37,8 +37,8 @@ impl Inbox {
             let held = self.bytes.capacity();
             return if held > FREE { share.grow_to(held) } else { Ok(()) };
         }
+        self.bytes = BytesMut::new(); // an idle client holds nothing
         if !share.is_empty() {
-            self.bytes = BytesMut::new();
             share.clear();
         }
         Ok(())

@@ -79,6 +79,7 @@ pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: Joi
     if timeout(FAREWELL, all).await.is_err() {
         tracing::warn!(sessions = clients.len(), "mqtt_sessions_late");
     }
+    hub.phase.send_replace(Phase::Closed);
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

@@ -11,19 +11,22 @@ mod fairness;
 mod guardian;
 mod hub;
 mod inbox;
-mod ledger;
 mod listener;
 mod losses;
+mod message;
+mod outlet;
+mod owed;
 mod policy;
 mod presence;
-mod recent;
 mod register;
 #[cfg(test)]
 mod replacement_tests;
 mod retained;
 mod router;
 mod session;
+mod subscribers;
 mod sys;
+mod tap;
 pub mod topic;
 
 use std::io;
@@ -39,7 +42,6 @@ use self::announcer::Announcer;
 use self::commands::Commands;
 use self::hub::{Hub, Phase};
 use self::policy::{House, Topics};
-use self::router::Router;
 use crate::config;
 use crate::engine::Feed;
 use crate::intake::Intake;
@@ -120,9 +122,7 @@ pub fn bind(settings: &config::Mqtt) -> Result<TcpListener, BindError> {
 pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, StartError> {
     let BrokerDeps { settings, intake, feed, store, budget, health, metrics } = deps;
     let topics = Topics::new(&settings.topic_prefix);
-    let links = settings.max_sessions;
-    let started = tokio::task::spawn_blocking(move || Router::start(0, links)).await;
-    let (router, publisher) = started.map_err(|e| StartError(e.to_string()))?.map_err(|e| StartError(e.to_string()))?;
+    let (router, publisher, taps) = guardian::start(0).await.map_err(|error| StartError(error.to_string()))?;
     let policy = House::new(topics.clone(), &settings.username, settings.password.as_ref());
     let hub = Hub::new(hub::HubDeps {
         router,
@@ -135,6 +135,7 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
         health,
         store,
     });
+    let taps = tap::open(&hub, 0, taps);
     let away = restore(&hub).await;
     let announcer = announce(&hub, &feed, &topics)?;
     presence::start(&hub).await;
@@ -144,7 +145,7 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
     tasks.spawn("presence", presence::run(hub.clone()));
     tasks.spawn("$SYS", sys::run(hub.clone()));
     tasks.spawn("mqtt listener", listener::serve(hub.clone(), listener, away));
-    tasks.spawn("router guardian", guardian::watch(hub.clone()));
+    tasks.spawn("router guardian", guardian::watch(hub.clone(), taps));
     hub.metrics.serving.set(1);
     Ok(Broker { hub, topics, announcer, tasks })
 }

@@ -65,10 +65,6 @@ impl Presence {
         self.connected.store(connected, Ordering::Relaxed);
     }
 
-    pub(super) fn is_connected(&self) -> bool {
-        self.connected.load(Ordering::Relaxed)
-    }
-
     fn away_since(&self) -> Option<u64> {
         (!self.connected.load(Ordering::Relaxed)).then(|| self.since.load(Ordering::Relaxed))
     }

@@ -183,6 +183,33 @@ fn a_dead_router_is_replaced_and_nobody_loses_a_message_or_the_connection() {
 }
 
 #[test]
+fn a_router_that_dies_in_a_flood_takes_nothing_with_it() {
+    run(async {
+        const MESSAGES: u32 = 20_000;
+        let stage = Stage::start(|_| {}).await;
+        let mut hears = [stage.hear("a", "t/#").await, stage.hear("b", "t/x").await, stage.hear("c", "+/x").await];
+        let speaker = stage.speaker("speaker").await;
+        let flood = tokio::spawn(async move {
+            for n in 0..MESSAGES {
+                speaker.publish("t/x", QoS::AtLeastOnce, false, n.to_string()).await.unwrap();
+            }
+            speaker
+        });
+        for (generation, hears) in hears.iter_mut().enumerate() {
+            assert_next(hears, 0..1_000).await; // it is in the middle
+            let router = stage.broker.hub.routers().borrow().clone();
+            tokio::task::spawn_blocking(move || router.kill()).await.unwrap();
+            stage.replaced(generation + 1).await;
+        }
+        for hears in &mut hears {
+            assert_next(hears, 1_000..MESSAGES).await;
+        }
+        flood.await.unwrap();
+        assert_eq!(stage.metrics.broker.dropped.get(), 0);
+    });
+}
+
+#[test]
 fn who_comes_while_the_router_is_dead_is_served_by_the_next() {
     run(async {
         let stage = Stage::start(|_| {}).await;

@@ -1,39 +1,52 @@
-//! rumqttd's router behind two small types: one [`Publisher`] sends everything in, and each session reads through a
-//! [`LinkLease`].
+//! rumqttd's router behind three small types: what wildcards want goes in by one [`Publisher`], and comes back by a handful
+//! of [`Tap`]s, one of which has each wildcard of the house.
 //!
-//! The router only matches and fans out: it never sees a retained message, a QoS above 0 or a client's name, and never gets
-//! a reason to disconnect a link. Links are pooled and never disconnected (BROKER K5, K9).
+//! The router only matches and fans out: it is handed topics and numbers, never a payload, a retained message, a QoS above
+//! 0 or a client's name, and never a reason to disconnect a link. Links are never disconnected (BROKER K5, K9).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::error::Error;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use parking_lot::Mutex;
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::FutureExt;
 use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
 use rumqttd::protocol::{self as mq, Packet};
 use rumqttd::{Notification, RouterConfig};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use super::subscribers::WildcardId;
+use super::topic::Filter;
 
-use super::codec::QoS;
-use super::recent::Recent;
-use super::topic::{Filter, in_router};
+/// Links by which messages come back.
+pub(super) const TAPS: usize = 4;
 
-/// Bytes of a segment and segments of a filter's log: how far a subscriber may be behind. 1 MiB per filter fits a Pi with
-/// 1 GiB; a log of one segment would empty at each turn.
-const SEGMENT_BYTES: usize = 256 * 1024;
+/// Bytes of one segment and segments of one filter's log. Its newest three are always there, so half as much again as
+/// `owed` lets be under way. Each entry takes 180 bytes beside these, and a filter that nobody has goes on noting: hence
+/// no more.
+const SEGMENT_BYTES: usize = 8 * 1024;
 const SEGMENTS: usize = 4;
 
-/// Messages that the router hands to a link at a time.
+/// Messages the router hands to one link at a time.
 const READ_AT_ONCE: u64 = 200;
 
-/// How long the router may take to answer a subscription before it counts as dead.
-const ANSWER: Duration = Duration::from_secs(5);
+/// Notifications that are taken from a link before they are handed out.
+const BATCH: usize = 64;
+
+/// Subscription of the guardian's messages; the router allows no 0.
+pub(super) const PROBES: WildcardId = 1;
+
+/// Topic and filter of them: clients' topics all begin with a slash in there.
+const PROBE: &str = "probe";
+
+/// Events that may wait for the router, of the 1,000 that its line holds: with more, whoever has time waits, so that
+/// nobody's thread is held up by a router that is stuck.
+const EVENTS: usize = 900;
+
+/// Between two looks whether there is room in the router's line.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The router thread is gone or does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +54,9 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub(super) struct RouterGone(String);
 
 impl RouterGone {
-    /// Somebody else noticed.
+    /// Somebody else saw it.
     pub(super) fn told() -> Self {
-        Self("a session found it gone".to_owned())
+        Self("a link found it gone".to_owned())
     }
 
     pub(super) fn silent(patience: Duration) -> Self {
@@ -61,43 +74,21 @@ impl From<LinkError> for RouterGone {
     }
 }
 
-/// Events that may wait for the router, of the 1,000 that its queue holds. Beyond that, those who have time wait, so that a
-/// stuck router holds up nobody's thread.
-const EVENTS: usize = 900;
-
-/// Links beside those of sessions: the guardian's, and those of sessions being evicted.
-const SPARE: usize = 64;
-
-/// Most links made at the same time.
-const MADE_AT_ONCE: usize = 16;
-
-/// How often to check whether there is room in the router's queue.
-const LOOK: Duration = Duration::from_millis(5);
-
 type Made = (LinkTx, LinkRx, Notification);
-/// The router's own sender has no public type, so it lives in this closure.
+/// The router's own sender has no public name, so it lives in this closure.
 type Connect = dyn Fn(&str) -> Result<Made, RouterGone> + Send + Sync;
 
-/// The router's front: makes and keeps links.
+/// A router's thread.
 pub(super) struct Router {
-    /// Which router this is, in order.
+    /// Which one this is, in the order of their lives.
     generation: usize,
     connect: Arc<Connect>,
-    /// Events that wait for its thread.
-    waiting: Arc<dyn Fn() -> usize + Send + Sync>,
-    /// Every filter it was given; it never forgets one.
-    filters: Mutex<HashSet<String>>,
-    pool: Mutex<Pool>,
-    /// Sessions that may have a link; a further one waits until one is returned.
-    links: Arc<Semaphore>,
-    /// Links that may be made at the same time: each needs a thread meanwhile.
-    making: Semaphore,
-    /// Another router has taken its place.
+    /// Another one has taken its place.
     retired: AtomicBool,
 }
 
 impl Drop for Router {
-    /// Nobody holds a link any more.
+    /// Nobody holds it any more.
     fn drop(&mut self) {
         if self.retired.load(Ordering::Relaxed) {
             let connect = self.connect.clone();
@@ -109,31 +100,25 @@ impl Drop for Router {
     }
 }
 
-/// Ends a router's thread in the only way there is: it panics when asked for the messages of a link that was disconnected
-/// (BROKER K5). Blocks, for ever if the thread is stuck.
+/// Ends a router's thread, for which there is no other way: it does not survive being asked for the messages of a link
+/// that was disconnected (BROKER K5). Blocks, for ever when the thread is stuck.
 fn end(connect: &Connect) {
-    // Err: it has ended already
+    // Err: it has ended already.
     let Ok((mut tx, rx, _)) = connect("last") else { return tracing::debug!("router_ended_already") };
     let gone = mq::Disconnect { reason_code: mq::DisconnectReasonCode::NormalDisconnection };
     tx.buffer().push_back(Packet::Disconnect(gone, None));
-    let _ = tx.publish("", Bytes::new()); // Err: as above; the event fetches both
+    let _ = tx.publish("", Bytes::new()); // Err: as above; it fetches both
     let _ = rx.ready(); // as above
 }
 
-struct Pool {
-    idle: Vec<Link>,
-    made: u64,
-}
-
 impl Router {
-    /// Starts a router's thread, for at most `links` sessions.
+    /// Starts a router's thread. Blocks for a moment.
     ///
     /// # Errors
     /// The thread did not answer.
-    pub(super) fn start(generation: usize, links: usize) -> Result<(Self, Publisher), RouterGone> {
-        let links = links + SPARE;
+    pub(super) fn start(generation: usize) -> Result<(Self, Publisher, Vec<Tap>), RouterGone> {
         let config = RouterConfig {
-            max_connections: links + 2, // the publisher's, and the last one, which ends the thread
+            max_connections: TAPS + 2, // the publisher's, and the last one, which ends the thread
             max_outgoing_packet_count: READ_AT_ONCE,
             max_segment_size: SEGMENT_BYTES,
             max_segment_count: SEGMENTS,
@@ -141,168 +126,92 @@ impl Router {
         };
         let events = rumqttd::Router::new(generation, config).spawn();
         let line = events.clone();
-        let waiting = Arc::new(move || line.len());
+        let waiting: Arc<dyn Fn() -> usize + Send + Sync> = Arc::new(move || line.len());
         let connect: Arc<Connect> =
             Arc::new(move |name| Ok(LinkBuilder::new(name, events.clone()).clean_session(true).build()?));
+        // One of its own: a link that publishes and unsubscribes gets messages twice (BROKER).
         let (tx, _rx, _) = connect("publisher")?;
-        let pool = Mutex::new(Pool { idle: Vec::new(), made: 0 });
-        let router = Self {
-            generation,
-            connect,
-            waiting,
-            filters: Mutex::default(),
-            pool,
-            links: Arc::new(Semaphore::new(links)),
-            making: Semaphore::new(MADE_AT_ONCE),
-            retired: AtomicBool::new(false),
-        };
-        Ok((router, Publisher { tx, _rx, generation, number: 0, passed: 0, topics: HashSet::default() }))
-    }
-
-    /// Waits for room in the thread's queue, so that sending does not block.
-    async fn room(&self) -> Result<(), RouterGone> {
-        let room = async {
-            while (self.waiting)() >= EVENTS {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        tokio::time::timeout(ANSWER, room).await.map_err(|_| RouterGone(format!("takes nothing for {ANSWER:?}")))
+        let mut taps = Vec::with_capacity(TAPS);
+        for number in 0..TAPS {
+            let (tx, rx, _) = connect(&format!("tap:{number}"))?;
+            taps.push(Tap { tx, rx, waiting: waiting.clone(), unanswered: VecDeque::new(), paused: false });
+        }
+        if let Some(first) = taps.first_mut() {
+            first.hear_probes()?;
+        }
+        let router = Self { generation, connect, retired: AtomicBool::new(false) };
+        Ok((router, Publisher { tx, _rx, generation, topics: HashSet::default() }, taps))
     }
 
     pub(super) fn generation(&self) -> usize {
         self.generation
     }
 
-    fn note(&self, filter: &Filter) {
-        self.filters.lock().insert(filter.as_str().to_owned());
-    }
-
-    /// Different filters that it knows.
-    pub(super) fn filters(&self) -> usize {
-        self.filters.lock().len()
-    }
-
-    /// Lets the thread end once nobody holds a link any more.
+    /// Has the thread end once nobody holds it any more.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the thread now, as a bug in it would.
+    /// Ends the thread now, as a fault in it would.
     #[cfg(test)]
     pub(super) fn kill(&self) {
         end(&*self.connect);
     }
-
-    /// A link without subscriptions: an idle one, else a new one.
-    pub(super) async fn tap(self: &Arc<Self>) -> Result<LinkLease, RouterGone> {
-        let place = self.links.clone().acquire_owned().await.map_err(|e| RouterGone(e.to_string()))?;
-        let name = {
-            let mut pool = self.pool.lock();
-            if let Some(link) = pool.idle.pop() {
-                return Ok(LinkLease { link, router: self.clone(), _place: place });
-            }
-            pool.made += 1;
-            format!("net:{}", pool.made)
-        };
-        // 2,000 sessions that all move to a new router would need as many threads
-        let _making = self.making.acquire().await.map_err(|e| RouterGone(e.to_string()))?;
-        let connect = self.connect.clone();
-        // `build` waits for the router's answer without yielding, for ever if the router dies just then: hence a thread of its
-        // own, which nobody waits for.
-        let (made, link) = oneshot::channel();
-        let build = move || {
-            let _ = made.send(connect(&name)); // Err: it took too long
-        };
-        let started = std::thread::Builder::new().name("router-link".into()).spawn(build);
-        started.map_err(|error| RouterGone::because(&error))?;
-        let built = tokio::time::timeout(ANSWER, link).await.map_err(|_| RouterGone::silent(ANSWER))?;
-        let (tx, rx, _) = built.map_err(|error| RouterGone::because(&error))??;
-        let link = Link {
-            tx,
-            rx,
-            unanswered: 0,
-            early: VecDeque::new(),
-            last: HashMap::new(),
-            lost: Vec::new(),
-            paused: false,
-        };
-        Ok(LinkLease { link, router: self.clone(), _place: place })
-    }
 }
 
-/// Length of the prefix of each payload inside the router: QoS, number, and the bytes published so far.
-const STAMP: usize = 1 + 8 + 8;
-
-/// The one link that publishes. Its owner's lock makes numbers rise in the order of the router's logs.
+/// The one link that publishes.
 pub(super) struct Publisher {
     tx: LinkTx,
-    /// Kept, since dropping it would close the router's way of waking this link.
+    /// Kept: dropping it would close the router's way of waking this link.
     _rx: LinkRx,
-    /// Which router this publishes to.
+    /// Which router this is the way into.
     generation: usize,
-    number: u64,
-    /// Bytes of all messages so far, as the logs count them.
-    passed: u64,
-    /// Hashes of the topics that the router knows; it never forgets one.
+    /// Hashes of the topics that the router was given; it never forgets one.
     topics: HashSet<u64, BuildHasherDefault<DefaultHasher>>,
 }
 
+/// Length of a reference in the router's logs beside its topic: what that adds, the slash in front, the number.
+const BESIDE: usize = 4 + 1 + 8;
+
 impl Publisher {
-    /// Continues from another router's publisher.
-    pub(super) fn go_on_from(&mut self, other: &Self) {
-        (self.number, self.passed) = (other.number, other.passed);
+    /// Bytes of a message in the router's logs.
+    pub(super) fn size(topic: &[u8]) -> usize {
+        BESIDE + topic.len()
     }
 
     pub(super) fn generation(&self) -> usize {
         self.generation
     }
 
-    /// Bytes of all messages so far.
-    pub(super) fn passed(&self) -> u64 {
-        self.passed
-    }
-
-    /// Different topics that the router knows.
+    /// Different topics that the router was given, the guardian's among them.
     pub(super) fn topics(&self) -> usize {
-        self.topics.len()
+        self.topics.len() + 1
     }
 
-    /// Whether a topic would be new.
-    pub(super) fn is_new(&self, topic: &str) -> bool {
+    /// Whether a topic would be a new one.
+    pub(super) fn is_new(&self, topic: &[u8]) -> bool {
         !self.topics.contains(&hash(topic))
     }
 
-    /// Number of the last message.
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Sends a message to all subscribers; its number is the next one, even if the router is gone. Payload and topic are
-    /// copied, so that nothing pins a socket's read buffer.
-    pub(super) fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS) -> (Recent, Result<(), RouterGone>) {
-        self.number += 1;
-        let mut stamped = BytesMut::with_capacity(STAMP + payload.len());
-        stamped.put_u8(qos.bits());
-        stamped.put_u64(self.number);
-        let inside = Bytes::from(in_router(topic));
-        self.passed += (inside.len() + STAMP + payload.len()) as u64;
-        stamped.put_u64(self.passed);
-        stamped.put_slice(payload);
+    /// Sends a reference to all wildcards.
+    pub(super) fn publish(&mut self, topic: &[u8], number: u64) -> Result<(), RouterGone> {
+        let mut both = BytesMut::with_capacity(1 + topic.len() + 8);
+        both.put_u8(b'/'); // as in `Filter::in_router`
+        both.put_slice(topic);
+        let inside = both.split().freeze();
+        both.put_u64(number);
         self.topics.insert(hash(topic));
-        let stamped = stamped.freeze();
-        let (topic, payload) = (inside.slice(1..), stamped.slice(STAMP..));
-        let recent = Recent { number: self.number, passed: self.passed, topic, payload, qos };
-        (recent, sent(self.tx.try_publish(inside, stamped)))
+        sent(self.tx.try_publish(inside, both.freeze()))
     }
 
-    /// Sends a message that only the guardian receives: clients' topics all begin with a slash inside the router.
+    /// Sends the guardian's message.
     pub(super) fn probe(&mut self) -> Result<(), RouterGone> {
-        sent(self.tx.try_publish(PROBE, Bytes::new()))
+        sent(self.tx.try_publish(PROBE, Bytes::from_static(&[0; 8])))
     }
 }
 
-/// The result of putting a message where the router fetches it. A full queue is fine: it is fetched with an event that
-/// already waits, or the guardian's next one.
+/// What became of a message that was put where the router fetches it. A full line is none of its troubles: it is fetched
+/// with the event that already waits, or the guardian's next one.
 fn sent(tried: Result<usize, LinkError>) -> Result<(), RouterGone> {
     match tried {
         Ok(_) => Ok(()),
@@ -311,213 +220,126 @@ fn sent(tried: Result<usize, LinkError>) -> Result<(), RouterGone> {
     }
 }
 
-/// Topic and filter of the guardian's messages.
-const PROBE: &str = "probe";
-
-fn hash(topic: &str) -> u64 {
+fn hash(topic: &[u8]) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(topic)
 }
 
-/// One copy of a message, as it came through one subscription.
-#[derive(Clone, Debug)]
-pub(super) struct Delivery {
-    /// The subscription, by the number given to [`LinkLease::subscribe`].
-    pub(super) subscription: usize,
-    /// Number of the message, the same in all its copies.
-    pub(super) number: u64,
-    /// Bytes published up to here.
-    pub(super) passed: u64,
-    pub(super) topic: Bytes,
-    pub(super) payload: Bytes,
-    pub(super) qos: QoS,
+/// What a tap is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// `again`: messages by it are owed already, from the time of another router.
+    Subscribe {
+        id: WildcardId,
+        filter: Filter,
+        again: bool,
+    },
+    Unsubscribe(Filter),
 }
 
-/// A session's hold on a link.
-pub(super) struct LinkLease {
-    link: Link,
-    router: Arc<Router>,
-    _place: OwnedSemaphorePermit,
+/// What a tap brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// The message of a number, by a filter.
+    Came(WildcardId, u64),
+    /// A subscription stands: it misses nothing from now on.
+    Answered { id: WildcardId, again: bool },
 }
 
-impl LinkLease {
-    /// Adds a subscription, and waits for the router's answer: from then on it misses nothing.
-    pub(super) async fn subscribe(&mut self, filter: &Filter, subscription: usize) -> Result<(), RouterGone> {
-        self.router.note(filter);
-        self.router.room().await?;
-        self.link.subscribe(filter.in_router(), Some(subscription)).await
-    }
-
-    /// Subscribes to the guardian's messages.
-    pub(super) async fn hear_probes(&mut self) -> Result<(), RouterGone> {
-        self.link.subscribe(PROBE.to_owned(), None).await
-    }
-
-    /// Ends subscriptions. Copies that were under way still come.
-    pub(super) async fn unsubscribe(&mut self, filters: &[Filter]) -> Result<(), RouterGone> {
-        for filter in filters {
-            self.router.room().await?;
-            let packet = mq::Unsubscribe { pkid: 1, filters: vec![filter.in_router()] };
-            self.link.tx.send(Packet::Unsubscribe(packet, None)).await?;
-            self.link.unanswered += 1;
-        }
-        self.link.settle().await
-    }
-
-    /// Which router it belongs to.
-    pub(super) fn generation(&self) -> usize {
-        self.router.generation
-    }
-
-    /// Returns a link whose subscriptions have all ended; its place is free once it is in the pool.
-    pub(super) fn give_back(self) {
-        self.router.pool.lock().idle.push(self.link);
-    }
-}
-
-impl Deref for LinkLease {
-    type Target = Link;
-
-    fn deref(&self) -> &Link {
-        &self.link
-    }
-}
-
-impl DerefMut for LinkLease {
-    fn deref_mut(&mut self) -> &mut Link {
-        &mut self.link
-    }
-}
-
-/// A link to the router with its subscriptions.
-pub(super) struct Link {
+/// A link that reads.
+pub(super) struct Tap {
     tx: LinkTx,
     rx: LinkRx,
-    /// Subscribes and unsubscribes that the router has not answered yet.
-    unanswered: usize,
-    /// Messages that came while waiting for an answer.
-    early: VecDeque<Delivery>,
-    /// By subscription, where in its filter's log the last message was.
-    last: HashMap<usize, u64>,
-    /// By subscription, messages that a full log dropped before they were read.
-    lost: Vec<(usize, u64)>,
-    /// The router waits to be told to go on.
+    /// Events that wait for the thread.
+    waiting: Arc<dyn Fn() -> usize + Send + Sync>,
+    /// What the router has not answered yet, in the order of its answers.
+    unanswered: VecDeque<Option<News>>,
+    /// The router waits for being told to go on: a link stays silent after 200 notifications.
     paused: bool,
 }
 
-impl Link {
-    async fn subscribe(&mut self, path: String, subscription: Option<usize>) -> Result<(), RouterGone> {
-        let filters = vec![mq::Filter {
-            path,
-            qos: mq::QoS::AtMostOnce,
-            nolocal: false,
-            preserve_retain: false,
-            retain_forward_rule: mq::RetainForwardRule::Never,
-        }];
-        let properties = mq::SubscribeProperties { id: subscription, user_properties: Vec::new() };
-        self.tx.send(Packet::Subscribe(mq::Subscribe { pkid: 1, filters }, Some(properties))).await?;
-        self.unanswered += 1;
-        self.settle().await
+impl Tap {
+    /// Hears the guardian's messages from now on. Blocks until the router has answered.
+    fn hear_probes(&mut self) -> Result<(), RouterGone> {
+        self.put(subscribe(PROBE.to_owned(), PROBES), None);
+        self.go()?;
+        while !self.unanswered.is_empty() {
+            let answer = self.rx.recv()?;
+            self.take(answer, &mut Vec::new());
+        }
+        Ok(())
     }
 
-    /// Waits until the router has answered everything.
-    async fn settle(&mut self) -> Result<(), RouterGone> {
-        let settled = async {
-            while self.unanswered > 0 {
-                if let Some(delivery) = self.advance().await? {
-                    self.early.push_back(delivery);
+    /// Hands orders on; what comes of them is among the news. Ends when the router has room for them. Cancelled, it has not
+    /// taken them.
+    pub(super) async fn order(&mut self, orders: impl FnOnce() -> Vec<Order>) -> Result<(), RouterGone> {
+        while (self.waiting)() >= EVENTS {
+            tokio::time::sleep(LOOK).await;
+        }
+        for order in orders() {
+            match order {
+                Order::Subscribe { id, filter, again } => {
+                    self.put(subscribe(filter.in_router(), id), Some(News::Answered { id, again }));
+                }
+                // One answer a filter, and none for one that it has not (BROKER): each was subscribed to before.
+                Order::Unsubscribe(filter) => {
+                    let packet = mq::Unsubscribe { pkid: 1, filters: vec![filter.in_router()] };
+                    self.put(Packet::Unsubscribe(packet, None), None);
                 }
             }
-            Ok(())
-        };
-        tokio::time::timeout(ANSWER, settled).await.unwrap_or_else(|_| Err(RouterGone::silent(ANSWER)))
+        }
+        self.go()
     }
 
-    /// Drops messages for the previous session.
-    pub(super) fn clear(&mut self) {
-        self.early.clear();
-        self.last.clear();
+    fn put(&mut self, packet: Packet, then: Option<News>) {
+        self.unanswered.push_back(then);
+        self.tx.buffer().push_back(packet);
     }
 
-    /// Forgets the places of subscriptions that are no longer `known`.
-    pub(super) fn forget_unless(&mut self, known: impl Fn(usize) -> bool) {
-        self.last.retain(|id, _| known(*id));
+    /// Has the router fetch what was put there. `LinkTx::send` is async in name only: it is done at the first poll.
+    fn go(&mut self) -> Result<(), RouterGone> {
+        let Some(last) = self.tx.buffer().pop_back() else { return Ok(()) };
+        self.tx.send(last).now_or_never().map_or(Ok(()), |sent| sent.map(drop).map_err(RouterGone::from))
     }
 
-    /// By subscription, messages lost since the last call: read too late, they had made room for newer ones.
-    pub(super) fn lost(&mut self) -> Vec<(usize, u64)> {
-        std::mem::take(&mut self.lost)
-    }
-
-    /// Ends with the guardian's next message. Cancel-safe.
-    pub(super) async fn probed(&mut self) -> Result<(), RouterGone> {
-        loop {
+    /// What has come: at least something, at most a batch. Cancel-safe: what is taken is returned.
+    pub(super) async fn news(&mut self, news: &mut Vec<News>) -> Result<(), RouterGone> {
+        while news.is_empty() {
             if self.paused {
                 self.rx.wake().await?;
                 self.paused = false;
             }
-            match self.rx.next().await? {
-                Some(Notification::Forward(_)) => return Ok(()),
-                Some(Notification::Unschedule) => self.paused = true,
-                _ => {}
-            }
+            let first = self.rx.next().await?;
+            self.take(first, news);
         }
+        while news.len() < BATCH && !self.paused {
+            let Some(next) = self.rx.next().now_or_never().transpose()? else { break };
+            self.take(next, news);
+        }
+        Ok(())
     }
 
-    /// The next message. Cancel-safe: nothing is taken from the link without being returned.
-    pub(super) async fn next(&mut self) -> Result<Delivery, RouterGone> {
-        if let Some(delivery) = self.early.pop_front() {
-            return Ok(delivery);
-        }
-        loop {
-            if let Some(delivery) = self.advance().await? {
-                return Ok(delivery);
-            }
-        }
-    }
-
-    /// One step of the link. Cancel-safe: what is taken is returned, and what is due is recorded before waiting for it.
-    async fn advance(&mut self) -> Result<Option<Delivery>, RouterGone> {
-        if self.paused {
-            self.rx.wake().await?;
-            self.paused = false;
-        }
-        match self.rx.next().await? {
+    fn take(&mut self, notification: Option<Notification>, news: &mut Vec<News>) {
+        match notification {
             Some(Notification::Forward(forward)) => {
-                let place = forward.cursor.map(|(_, offset)| offset);
-                let delivery = Delivery::read(forward);
-                if let (Some(place), Some(delivery)) = (place, &delivery) {
-                    let before = self.last.insert(delivery.subscription, place);
-                    let missed = before.map_or(0, |before| place.saturating_sub(before + 1));
-                    if missed > 0 {
-                        self.lost.push((delivery.subscription, missed));
-                    }
-                }
-                Ok(delivery)
+                let id = forward.properties.and_then(|properties| properties.subscription_identifiers.first().copied());
+                let number = forward.publish.payload.first_chunk().map(|number| u64::from_be_bytes(*number));
+                news.extend(id.zip(number).map(|(id, number)| News::Came(id, number)));
             }
-            // after 200 messages a link stays silent until it is told to go on
-            Some(Notification::Unschedule) => {
-                self.paused = true;
-                Ok(None)
-            }
-            Some(Notification::DeviceAck(_)) => {
-                self.unanswered = self.unanswered.saturating_sub(1);
-                Ok(None)
-            }
-            _ => Ok(None),
+            Some(Notification::Unschedule) => self.paused = true,
+            Some(Notification::DeviceAck(_)) => news.extend(self.unanswered.pop_front().flatten()),
+            _ => {}
         }
     }
 }
 
-impl Delivery {
-    /// `None` if our publisher did not write it.
-    fn read(forward: rumqttd::Forward) -> Option<Self> {
-        let subscription = forward.properties?.subscription_identifiers.first().copied()?;
-        let mut payload = forward.publish.payload;
-        let qos = QoS::new(payload.try_get_u8().ok()?)?;
-        let number = payload.try_get_u64().ok()?;
-        let passed = payload.try_get_u64().ok()?;
-        let mut topic = forward.publish.topic;
-        topic.try_get_u8().ok()?; // the slash in front
-        Some(Self { subscription, number, passed, topic, payload, qos })
-    }
+fn subscribe(path: String, id: WildcardId) -> Packet {
+    let filters = vec![mq::Filter {
+        path,
+        qos: mq::QoS::AtMostOnce,
+        nolocal: false,
+        preserve_retain: false,
+        retain_forward_rule: mq::RetainForwardRule::Never,
+    }];
+    let properties = mq::SubscribeProperties { id: Some(id), user_properties: Vec::new() };
+    Packet::Subscribe(mq::Subscribe { pkid: 1, filters }, Some(properties))
 }

@@ -68,16 +68,11 @@ impl Filter {
         levels.next().is_none()
     }
 
-    /// The filter inside the router.
+    /// The filter inside the router. In there every topic and filter has a slash in front: its matcher panics on a topic that
+    /// starts with a multi-byte character, and never matches one that starts with `$` (BROKER K1).
     pub(super) fn in_router(&self) -> String {
-        in_router(&self.0)
+        format!("/{}", self.0)
     }
-}
-
-/// Inside the router every topic and filter has a slash in front: its matcher panics on a topic that starts with a
-/// multi-byte character, and never matches one that starts with `$` (BROKER K1).
-pub(super) fn in_router(text: &str) -> String {
-    format!("/{text}")
 }
 
 #[cfg(test)]

@@ -140,9 +140,9 @@ pub struct Mqtt {
     pub max_queued_messages: usize,
     /// Most sessions kept, connected or away.
     pub max_sessions: usize,
-    /// Different filters that clients may have subscribed at one time.
+    /// Different filters with wildcards that clients may have subscribed at one time.
     pub max_filters: usize,
-    /// Different topics after which the router is replaced, since it never forgets one.
+    /// Different topics that wildcards wanted after which the router is replaced, since it never forgets one.
     pub max_topics: usize,
     /// Messages that one client may publish in a second; more wait. 0 = any number.
     pub client_messages_per_second: u32,

@@ -132,8 +132,8 @@ sections! {
         max_packet_bytes: ["DMX_MQTT_MAX_PACKET_BYTES"], Range(1, MQTT_PACKET), "Most bytes of one packet; a larger one closes its connection.";
         max_queued_messages: ["DMX_MQTT_MAX_QUEUED_MESSAGES"], Range(1, 1_000_000), "Messages kept for one session that is away or slow.";
         max_sessions: ["DMX_MQTT_MAX_SESSIONS"], Range(1, 20_000), "Most sessions kept, connected or away.";
-        max_filters: ["DMX_MQTT_MAX_FILTERS"], Range(1, 1_000_000), "Most different filters subscribed at one time (6 kB each); further ones are refused.";
-        max_topics: ["DMX_MQTT_MAX_TOPICS"], Range(1, 1_000_000), "Different topics (0.5 kB each) after which the message router is replaced; with twice as many, new topics are dropped.";
+        max_filters: ["DMX_MQTT_MAX_FILTERS"], Range(1, 1_000_000), "Most different filters with wildcards subscribed at one time (6 kB each); further ones are refused.";
+        max_topics: ["DMX_MQTT_MAX_TOPICS"], Range(1, 1_000_000), "Different topics (0.5 kB each) that wildcards wanted, after which the message router is replaced; clients do not notice.";
         client_messages_per_second: ["DMX_MQTT_CLIENT_MESSAGES_PER_SECOND"], Range(0, 1_000_000), "Messages that one client may publish in a second; the rest waits. 0 = any number.";
         client_bytes_per_second: ["DMX_MQTT_CLIENT_BYTES_PER_SECOND"], Range(0, u32::MAX as u64), "Bytes that one client may publish in a second; the rest waits. 0 = any number.";
         session_expiry_days: ["DMX_MQTT_SESSION_EXPIRY_DAYS"], Range(1, 36_500), "Days to keep a session whose client does not come back.";

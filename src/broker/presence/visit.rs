@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(in crate::broker) async fn start(hub: &Arc<Hub>) {
     let Some(filter) = Filter::new(&word::topic_of("+")) else { return };
     let now = clock::now_ms();
-    let (mut after, number) = (None::<String>, hub.position().0);
+    let (mut after, number) = (None::<String>, hub.number());
     loop {
         let (page, more) = hub.retained_page(&filter, number, after.as_deref());
         for (topic, message) in page {

@@ -1,26 +1,37 @@
 //! A client at the other end: its socket, when it was heard last, and why it went.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, ReadBuf, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
-use crate::broker::codec::{self, Connect, ConnectCode, Malformed};
+use crate::broker::codec::{Connect, Malformed};
 use crate::broker::inbox::{Inbox, Stream};
 use crate::broker::presence::{Meter, Next};
 use crate::broker::register::Arrival;
 use crate::broker::router::RouterGone;
 use crate::kit::budget::Full;
 
-/// Bytes that may wait for the socket. When full, nothing is read from router or client until some are gone.
+/// Bytes of answers that may wait for the socket. When full, nothing is read from the client until some are gone.
 pub(super) const OUT: usize = 64 * 1024;
 
 /// How long a socket may accept nothing of what waits for it; then its client is gone.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Bytes of one read.
+const READ: usize = 16 * 1024;
+
+thread_local! {
+    /// No client has a buffer while nothing comes.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
+}
 
 /// Why a connection ended.
 pub(super) enum End {
@@ -87,16 +98,14 @@ impl From<RouterGone> for End {
 
 pub(super) struct Connection {
     pub(super) read_half: ReadHalf<Box<dyn Stream>>,
-    pub(super) write_half: WriteHalf<Box<dyn Stream>>,
+    /// Until the outbox has it.
+    pub(super) write_half: Option<WriteHalf<Box<dyn Stream>>>,
     pub(super) read: Inbox,
+    /// Answers, until the outbox has them.
     pub(super) out: BytesMut,
     /// One and a half times what the client asked for ([MQTT-3.1.2-24]).
     pub(super) keep_alive: Option<Duration>,
     pub(super) last_packet: Instant,
-    /// Since when the bytes that wait to be written have not moved.
-    pub(super) last_write: Instant,
-    /// Whether any waited at the last check.
-    pub(super) writing: bool,
     pub(super) meter: Arc<Meter>,
 }
 
@@ -104,61 +113,26 @@ impl Connection {
     pub(super) fn new(stream: Box<dyn Stream>, read: Inbox, connect: &Connect, meter: Arc<Meter>) -> Self {
         let (read_half, write_half) = tokio::io::split(stream);
         let keep_alive = (connect.keep_alive > 0).then(|| Duration::from_millis(1500) * u32::from(connect.keep_alive));
-        let now = Instant::now();
-        Self {
-            read_half,
-            write_half,
-            read,
-            out: BytesMut::new(),
-            keep_alive,
-            last_packet: now,
-            last_write: now,
-            writing: false,
-            meter,
-        }
+        let (write_half, out, last_packet) = (Some(write_half), BytesMut::new(), Instant::now());
+        Self { read_half, write_half, read, out, keep_alive, last_packet, meter }
     }
 
-    pub(super) fn welcome(&mut self, session_present: bool) {
-        codec::connack(&mut self.out, session_present, ConnectCode::Accepted);
+    /// Reads what is there; 0: the client has closed. Cancel-safe.
+    pub(super) async fn read(&mut self) -> io::Result<usize> {
+        let (half, bytes) = (&mut self.read_half, &mut self.read.bytes);
+        std::future::poll_fn(|cx| {
+            BUFFER.with_borrow_mut(|buffer| {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(&mut *half).poll_read(cx, &mut buffer))?;
+                bytes.extend_from_slice(buffer.filled());
+                Poll::Ready(Ok(buffer.filled().len()))
+            })
+        })
+        .await
     }
 
-    /// Far in the future without a keep-alive, and while the front itself is not reading.
+    /// Far off where there is no keep-alive; not while the front itself is not reading.
     pub(super) fn silent_at(&self) -> Instant {
         self.last_packet + self.keep_alive.unwrap_or(Duration::from_secs(86_400))
-    }
-
-    pub(super) fn stalled_at(&self) -> Instant {
-        self.last_write + WRITE_TIMEOUT
-    }
-
-    /// Whether the client is read, if it may be. Its silence counts only while it is.
-    pub(super) fn is_reading(&mut self, may: bool, now: Instant) -> bool {
-        if !may || self.keep_alive.is_none() {
-            self.last_packet = now;
-        }
-        may
-    }
-
-    /// Whether anything waits to be written. The client's time counts from then on, however long it was idle.
-    pub(super) fn is_writing(&mut self, now: Instant) -> bool {
-        let before = std::mem::replace(&mut self.writing, !self.out.is_empty());
-        if !(before && self.writing) {
-            self.last_write = now;
-        }
-        self.writing
-    }
-
-    /// What the session waited for itself is not the client's silence.
-    pub(super) fn excuse(&mut self, spent: Duration) {
-        self.last_packet += spent;
-        self.last_write += spent;
-    }
-
-    pub(super) fn wrote(&mut self) {
-        self.last_write = Instant::now();
-        // a burst or a large packet must not hold its memory as long as the client stays
-        if self.out.is_empty() && self.out.capacity() > OUT {
-            self.out = BytesMut::new();
-        }
     }
 }

@@ -1,5 +1,6 @@
-//! Messages from one client, in order: each is handed on and acknowledged once its outcome is known, none before an
-//! earlier one.
+//! Messages from one client, in order: each is handed on and acknowledged when its outcome is known and all have been given
+//! it, none before an earlier one. So whatever a client does then comes behind it, and one that says much waits for the
+//! router.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -25,8 +26,12 @@ enum Wait {
     Command(PendingCommand),
     /// Its turn: a message to be retained goes to the store once those before it are done.
     Turn,
-    /// Writing the retained message, which also hands it on.
+    /// The note of a QoS 2 message is written.
+    Noted(oneshot::Receiver<()>),
+    /// The retained message is written, handed on by that, and all have been given it.
     Written(oneshot::Receiver<()>),
+    /// It was handed on, and all have been given it.
+    Given(oneshot::Receiver<()>),
 }
 
 /// A message read from the socket, or the end of its handshake.
@@ -50,7 +55,14 @@ impl Step {
     }
 }
 
-/// The result of a wait.
+impl Step {
+    /// It was handed on, and nothing is waited for.
+    fn is_done(&self) -> bool {
+        self.message.is_none() && matches!(self.wait, Wait::Nothing)
+    }
+}
+
+/// What the wait ended with.
 pub(super) enum Ended {
     Done,
     Command(Outcome),
@@ -119,27 +131,50 @@ impl Inbound {
                 let wait = self.command(hub, client, topic, &mut publish).await;
                 Step::new(wait, publish)
             }
-            Publishing::Allowed if !hub.has_room_for_topic(&publish.topic) => {
-                Step { message: None, ..self.too_many(hub, client, publish) }
-            }
             Publishing::Allowed if publish.retain && self.may_retain(hub, client, &publish) => {
                 self.retain(hub, publish).await
             }
             Publishing::Allowed => Step::new(Wait::Nothing, publish),
         };
         if let (Some(noted), Wait::Nothing) = (noted, &step.wait) {
-            step.wait = Wait::Written(noted);
-        }
-        if self.steps.is_empty() && matches!(step.wait, Wait::Nothing) {
-            return finish(hub, client, step, Ended::Done, out);
+            step.wait = Wait::Noted(noted);
         }
         self.bytes += step.bytes;
         self.steps.push_back(step);
+        self.hand_on(hub);
+        self.answer(out);
+    }
+
+    /// Hands on what those before it do not hold up.
+    fn hand_on(&mut self, hub: &Arc<Hub>) {
+        for step in &mut self.steps {
+            match (&mut step.wait, &step.message) {
+                (Wait::Given(_), _) | (Wait::Nothing, None) => {}
+                (Wait::Nothing, Some(message)) => {
+                    let Publish { topic, payload, qos, .. } = message;
+                    let given = hub.give(Message { topic, payload, qos: *qos, retain: false });
+                    (step.wait, step.message) = (given.map_or(Wait::Nothing, Wait::Given), None);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Answers the first ones, as far as nothing is waited for.
+    fn answer(&mut self, out: &mut BytesMut) {
+        while self.steps.front().is_some_and(Step::is_done)
+            && let Some(step) = self.steps.pop_front()
+        {
+            self.bytes -= step.bytes;
+            if let Some((ack, pkid)) = step.answer {
+                codec::ack(out, ack, pkid);
+            }
+        }
     }
 
     /// The store keeps order, so a message may go there at once if all before it have.
     async fn retain(&mut self, hub: &Arc<Hub>, publish: Publish) -> Step {
-        let at_once = self.steps.iter().all(|step| matches!(step.wait, Wait::Written(_)));
+        let at_once = self.steps.iter().all(|step| matches!(step.wait, Wait::Written(_) | Wait::Given(_)));
         if !at_once {
             return Step::new(Wait::Turn, publish);
         }
@@ -152,7 +187,7 @@ impl Inbound {
     pub(super) async fn release(&mut self, hub: &Arc<Hub>, pkid: u16, out: &mut BytesMut) {
         match &self.keeper {
             Some(id) if self.taken.remove(&pkid) => {
-                let wait = Wait::Written(hub.store.note(durable::released(id, pkid)).await);
+                let wait = Wait::Given(hub.store.note(durable::released(id, pkid)).await);
                 self.steps.push_back(Step { wait, message: None, bytes: 0, answer: Some((Ack::PubComp, pkid)) });
             }
             _ => {
@@ -192,18 +227,7 @@ impl Inbound {
         Step::new(Wait::Nothing, publish)
     }
 
-    /// The router has no room for a topic: the message is acknowledged, counted, logged and dropped.
-    fn too_many(&mut self, hub: &Hub, client: &str, publish: Publish) -> Step {
-        hub.metrics.dropped.inc();
-        self.tell(
-            client,
-            &publish.topic,
-            "topics_full: dropped, new topics come faster than old ones go (mqtt.max_topics)",
-        );
-        Step::new(Wait::Nothing, publish)
-    }
-
-    /// Logs it, at most once a second per client.
+    /// Tells the log, at most once a second for one client.
     fn tell(&mut self, client: &str, topic: &str, what: &'static str) {
         if let Some(more) = self.limiter.due() {
             tracing::warn!(clientId = client, topic = short(topic), more, "{what}");
@@ -222,11 +246,20 @@ impl Inbound {
         first.wait.ended().await
     }
 
-    /// Finishes the first message, and all after it whose outcome is known already.
+    /// Goes on with the first message, whose wait is over, and all behind it whose outcome is known already.
     pub(super) fn settle(&mut self, mut ended: Ended, hub: &Arc<Hub>, client: &str, out: &mut BytesMut) {
-        while let Some(step) = self.steps.pop_front() {
-            self.bytes -= step.bytes;
-            finish(hub, client, step, ended, out);
+        loop {
+            let Some(first) = self.steps.front_mut() else { return };
+            first.wait = Wait::Nothing;
+            if let Ended::Command(outcome) = ended {
+                if outcome.is_stop() {
+                    (first.message, first.answer) = (None, None); // not applied, so not acknowledged
+                } else {
+                    hub.answer(client, outcome);
+                }
+            }
+            self.hand_on(hub);
+            self.answer(out);
             match self.steps.front_mut().and_then(|next| next.wait.ended_already()) {
                 Some(next) => ended = next,
                 None => return,
@@ -240,8 +273,8 @@ impl Wait {
         match self {
             Self::Nothing | Self::Turn => Ended::Done,
             Self::Command(taken) => Ended::Command(taken.outcome().await),
-            Self::Written(written) => {
-                let _ = written.await; // Err: the store is closing; the answer is the same
+            Self::Noted(done) | Self::Written(done) | Self::Given(done) => {
+                let _ = done.await; // Err: the store is closing; the answer is the same
                 Ended::Done
             }
         }
@@ -252,7 +285,7 @@ impl Wait {
             Self::Nothing => Some(Ended::Done),
             Self::Turn => None,
             Self::Command(taken) => taken.outcome_already().map(Ended::Command),
-            Self::Written(written) => match written.try_recv() {
+            Self::Noted(done) | Self::Written(done) | Self::Given(done) => match done.try_recv() {
                 Err(oneshot::error::TryRecvError::Empty) => None,
                 _ => Some(Ended::Done),
             },
@@ -260,23 +293,7 @@ impl Wait {
     }
 }
 
-/// Hands a message on and acknowledges it.
-fn finish(hub: &Arc<Hub>, client: &str, step: Step, ended: Ended, out: &mut BytesMut) {
-    if let Ended::Command(outcome) = ended {
-        if outcome.is_stop() {
-            return; // not applied, so not acknowledged
-        }
-        hub.answer(client, outcome);
-    }
-    if let Some(Publish { topic, payload, qos, .. }) = &step.message {
-        hub.publish(Message { topic, payload, qos: *qos, retain: false });
-    }
-    if let Some((ack, pkid)) = step.answer {
-        codec::ack(out, ack, pkid);
-    }
-}
-
-/// A topic cut to fit a log line: clients choose its length.
+/// A topic as it may stand in a log line: a stranger chose its length.
 fn short(topic: &str) -> &str {
     let end = topic.char_indices().nth(128).map_or(topic.len(), |(at, _)| at);
     topic.get(..end).unwrap_or_default()

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Session;
 use super::durable::{FORMAT, LETTER, Record, StoredSession, TAKEN, decode, encode, key, purge};
+use super::{Session, answered};
 use crate::broker::hub::Hub;
+use crate::broker::outlet::{Start, Subscribed};
 use crate::broker::router::RouterGone;
 use crate::kit::clock;
 use crate::store::{Batch, Tree};
@@ -17,6 +18,13 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 async fn commit(hub: &Hub, batch: Batch) {
     if !batch.is_empty() {
         hub.store.write(batch).await;
+    }
+}
+
+/// Notes that letters are not needed any more.
+fn forget(batch: &mut Batch, id: &str, numbers: Vec<u64>) {
+    for number in numbers {
+        batch.delete(Tree::Letters, key(id, LETTER, &number.to_be_bytes()));
     }
 }
 
@@ -31,8 +39,8 @@ impl Session {
         if !self.kept {
             return;
         }
-        let filters = self.subscriptions.wanted().map(|(filter, qos)| (filter.as_str().to_owned(), qos.bits()));
-        let stored = StoredSession { v: FORMAT, filters: filters.collect(), connected, since: clock::now_ms() };
+        let filters = self.outbox.wanted();
+        let stored = StoredSession { v: FORMAT, filters, connected, since: clock::now_ms() };
         let mut batch = Batch::default();
         batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
         commit(&self.hub, batch).await;
@@ -45,50 +53,54 @@ impl Session {
     /// or has arrived.
     pub(super) async fn store_letters(&mut self, all: bool) {
         self.unstored_since = None;
+        for (filter, count) in self.outbox.take_dropped() {
+            self.hub.lost(&filter, count);
+        }
         let mut batch = Batch::default();
-        for number in self.outbound.forgotten() {
-            batch.delete(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()));
-        }
         let mut stored = 0;
-        if self.kept {
-            for (number, kept) in self.outbound.unstored(all) {
-                batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
-                stored += 1;
+        self.outbox.outbound(|outbound| {
+            forget(&mut batch, &self.id, outbound.forgotten());
+            if self.kept {
+                for (number, kept) in outbound.unstored(all) {
+                    batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
+                    stored += 1;
+                }
             }
-        }
+        });
         if !batch.is_empty() {
             let counter = self.hub.metrics.letters_stored.clone();
             self.hub.store.commit(batch, move || counter.inc_by(stored)).await;
         }
     }
 
-    /// Before stored QoS 2 messages are sent, their packet ids are stored.
+    /// Before stored QoS 2 messages are sent: the store knows under which packet ids.
     pub(super) async fn fix_ids(&mut self) {
-        if !self.outbound.needs_ids() {
-            return;
-        }
         let mut batch = Batch::default();
-        for (number, kept) in self.outbound.fix_ids() {
-            batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
-        }
+        self.outbox.outbound(|outbound| {
+            if outbound.needs_ids() {
+                for (number, kept) in outbound.fix_ids() {
+                    batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
+                }
+            }
+        });
         commit(&self.hub, batch).await;
     }
 
-    /// The client has a QoS 2 message; if the store has that message, this is stored before it is released.
+    /// The client has a QoS 2 message; before it is released the store knows, if it knows the message.
     pub(super) async fn received(&mut self, pkid: u16) {
         let mut batch = Batch::default();
-        if let Some((number, kept)) = self.outbound.received(pkid) {
-            batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
-        }
+        self.outbox.outbound(|outbound| {
+            if let Some((number, kept)) = outbound.received(pkid) {
+                batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
+            }
+        });
         commit(&self.hub, batch).await;
     }
 
-    /// Deletes stored messages that have arrived.
+    /// Forgets what has arrived of what was stored.
     pub(super) async fn forget_arrived(&mut self) {
         let mut batch = Batch::default();
-        for number in self.outbound.forgotten() {
-            batch.delete(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()));
-        }
+        forget(&mut batch, &self.id, self.outbox.outbound(|outbound| outbound.forgotten()));
         if !batch.is_empty() {
             self.hub.store.commit(batch, || {}).await;
         }
@@ -100,7 +112,7 @@ impl Session {
             return;
         }
         purge(&self.hub, &self.id).await;
-        self.outbound.forgotten();
+        self.outbox.outbound(|outbound| outbound.forgotten());
     }
 
     /// Resumes a session of an earlier run.
@@ -109,27 +121,19 @@ impl Session {
         // the clock may be ahead now, or have been behind then: no session expires before a day of this run
         let left = self.lifetime().saturating_sub(record.away.unwrap_or_default());
         self.expires = Instant::now() + left.max(DAY.min(self.lifetime()));
-        for (filter, qos) in record.filters {
-            let Some(place) = self.hub.with_filter(&filter) else {
-                tracing::warn!(
-                    clientId = self.id,
-                    filter = filter.as_str(),
-                    "subscription_not_restored (mqtt.max_filters)"
-                );
-                continue;
-            };
-            let id = self.subscriptions.next_id();
-            if let Err(error) = self.subscribe_in_router(&filter, id).await {
-                self.hub.without_filter(&place);
-                self.subscriptions.clear().iter().for_each(|place| self.hub.without_filter(place));
-                return Err(error);
-            }
-            let (number, passed) = self.hub.position();
-            place.took(passed);
-            self.subscriptions.add(id, place, qos, number);
+        let wanted: Vec<_> = record.filters.into_iter().map(Some).collect();
+        let Subscribed { granted, starts, .. } = self.hub.subscribe(&self.outbox, wanted);
+        if granted.contains(&None) {
+            tracing::warn!(clientId = self.id, "subscription_not_restored (mqtt.max_filters)");
         }
+        for (.., start) in starts {
+            if let Start::Answer(answer) = start {
+                answered(answer).await?;
+            }
+        }
+        self.outbox.release();
         // whatever dmxd's own topics said then, their present values are what matters
-        self.missed = self.hub.policy.present_values();
+        self.outbox.missed(self.hub.policy.present_values());
         let store = self.hub.store.clone();
         for (found, value) in store.scan(Tree::Letters, &key(&self.id, LETTER, b"")) {
             let number =
@@ -137,7 +141,7 @@ impl Session {
             if let (Some(number), Some(kept)) =
                 (number, store.behind_format(Tree::Letters, &found, &value, FORMAT).and_then(decode))
             {
-                self.outbound.recall(number, kept);
+                self.outbox.outbound(|outbound| outbound.recall(number, kept));
             }
         }
         for (found, value) in store.scan(Tree::Letters, &key(&self.id, TAKEN, b"")) {
@@ -147,7 +151,7 @@ impl Session {
             let pkid = found.get(self.id.len() + 2..).and_then(|pkid| Some(u16::from_be_bytes(pkid.try_into().ok()?)));
             self.inbound.recall(pkid);
         }
-        self.outbound.begin_at(clock::now_ms() as u16);
+        self.outbox.outbound(|outbound| outbound.begin_at(clock::now_ms() as u16));
         if record.away.is_none() {
             let expires = self.expires;
             self.save(false).await; // its age counts from now on

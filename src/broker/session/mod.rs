@@ -7,8 +7,8 @@ mod connection;
 mod durable;
 mod inbound;
 mod keeping;
-mod moving;
 mod outbound;
+mod outbox;
 mod serve;
 mod subscriptions;
 
@@ -18,24 +18,28 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use self::connection::{Connection, End};
 use self::inbound::Inbound;
 use self::outbound::{Letter, Outbound};
-use self::subscriptions::{MAX_FILTERS, Subscriptions};
-use super::codec::{Publish, QoS};
+use self::subscriptions::MAX_FILTERS;
+use super::codec::{ConnectCode, Publish, QoS, connack};
 use super::fairness::Voice;
 use super::hub::{Hub, Phase, reached};
-use super::ledger::Place;
+use super::outlet::{Start, Subscribed};
 use super::presence::Visit;
 use super::register::{Arrival, Entered, Entry};
-use super::router::{Delivery, LinkLease, Router, RouterGone};
+use super::router::RouterGone;
 use super::topic::Filter;
 use crate::kit::deadline::until;
 
 pub(super) use self::durable::{purge, records};
+pub(super) use self::outbox::{Laggards, Member};
+
+/// How long a session waits for the router's answer: the guardian takes up to 6 s to see that it is dead.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// Messages for an absent client are stored this long after they came, all together: those dropped before cost nothing.
 const STORE: Duration = Duration::from_millis(10);
@@ -53,19 +57,14 @@ pub(super) async fn enter(hub: Arc<Hub>, arrival: Arrival) -> Result<(), Refused
         Entered::Refused(arrival, why) => return Err(Refused { arrival, why }),
         Entered::New(new) => *new,
     };
-    match Session::new(hub, arrival.connect.client_id.clone(), entry).await {
-        Ok(session) => {
-            session.run(Some(arrival)).await;
-            Ok(())
-        }
-        Err(_) => Err(Refused { arrival: Box::new(arrival), why: "there is no router" }),
-    }
+    Session::new(hub, arrival.connect.client_id.clone(), entry).run(Some(arrival)).await;
+    Ok(())
 }
 
-/// A session of an earlier run, with its subscriptions in the router; gives its task.
+/// A session of an earlier run, with its subscriptions; its task is what this gives.
 pub(super) async fn restore(hub: Arc<Hub>, record: durable::Record) -> Option<impl Future<Output = ()> + Send> {
     let entry = hub.register.restore(&record.id)?;
-    let mut session = Session::new(hub, record.id.clone(), entry).await.ok()?;
+    let mut session = Session::new(hub, record.id.clone(), entry);
     session.recall(record).await.ok()?;
     Some(session.run(None))
 }
@@ -82,19 +81,15 @@ struct Replay {
 struct Session {
     id: String,
     hub: Arc<Hub>,
-    routers: watch::Receiver<Arc<Router>>,
-    tap: LinkLease,
-    /// Whether the link's router answers, as far as is known.
-    tap_lives: bool,
-    /// Since when the client does not accept what the router has for it.
-    behind_since: Option<Instant>,
-    /// Since when it is not read because others lag behind what it publishes.
+    /// What others put in for the client.
+    outbox: Member,
+    /// Since when it is not heard because others lag behind what it says.
     held_since: Option<Instant>,
     /// The topic that it last published to.
     said: String,
     /// Since when letters for an absent client wait to be stored.
     unstored_since: Option<Instant>,
-    /// Since when it lags so far that it may lose messages, because its client does not accept them.
+    /// Since when its client does not take its messages and others wait for it.
     lagging: Option<Instant>,
     laggards: watch::Receiver<usize>,
     voice: Voice,
@@ -103,48 +98,39 @@ struct Session {
     entry: Entry,
     /// Whether it is kept when its client leaves (CONNECT with clean session 0).
     kept: bool,
-    subscriptions: Subscriptions,
-    /// At most one per filter; sent a page at a time, as there is room.
+    /// One a filter at the most; given a page at a time, as there is room.
     replays: VecDeque<Replay>,
-    outbound: Outbound,
     inbound: Inbound,
-    /// dmxd's own topics that changed while the client was away: it gets their present values, never a queue of old ones.
-    missed: Vec<Bytes>,
-    /// Those it got, with the number of the last message that each includes: copies up to there are old.
-    given: Vec<(Bytes, u64)>,
+}
+
+impl Drop for Session {
+    /// However it ends: nobody gives it anything any more.
+    fn drop(&mut self) {
+        self.hub.take_out(&self.outbox, true);
+    }
 }
 
 impl Session {
-    async fn new(hub: Arc<Hub>, id: String, entry: Entry) -> Result<Self, RouterGone> {
-        let mut routers = hub.routers();
-        let tap = moving::tap(&hub, &mut routers).await?;
-        Ok(Self {
+    fn new(hub: Arc<Hub>, id: String, entry: Entry) -> Self {
+        let outbound = Outbound::new(hub.settings.max_queued_messages);
+        let voice =
+            Voice::new(hub.settings.client_messages_per_second, hub.settings.client_bytes_per_second, Instant::now());
+        Self {
             id,
-            routers,
-            tap,
-            tap_lives: true,
-            behind_since: None,
+            outbox: Member::new(outbound, hub.laggards(), &hub.metrics),
             held_since: None,
             said: String::new(),
             unstored_since: None,
             lagging: None,
-            laggards: hub.laggards(),
-            voice: Voice::new(
-                hub.settings.client_messages_per_second,
-                hub.settings.client_bytes_per_second,
-                Instant::now(),
-            ),
+            laggards: hub.laggards().watch(),
+            voice,
             expires: Instant::now(),
             entry,
             kept: false,
-            subscriptions: Subscriptions::default(),
             replays: VecDeque::new(),
-            outbound: Outbound::new(hub.settings.max_queued_messages),
             inbound: Inbound::default(),
-            missed: Vec::new(),
-            given: Vec::new(),
             hub,
-        })
+        }
     }
 
     async fn run(mut self, mut arrival: Option<Arrival>) {
@@ -188,24 +174,21 @@ impl Session {
         let event = if present { "mqtt_reconnect" } else { "mqtt_connect" };
         tracing::info!(clientId = self.id, peer, clean = connect.clean, keepAlive = connect.keep_alive, "{event}");
         let mut connection = Connection::new(stream, read, &connect, visit.meter.clone());
-        connection.welcome(present);
-        self.catch_up();
+        self.welcome(&mut connection, present);
         let end = self.serve(&mut connection).await;
         tracing::info!(clientId = self.id, peer, why = %end, "mqtt_disconnect");
         self.replays.clear();
-        self.hub.metrics.dropped.inc_by(self.outbound.connection_lost());
+        self.lagging = None;
         let policy = &self.hub.policy;
         let is_present_value =
             |topic: &[u8]| std::str::from_utf8(topic).is_ok_and(|topic| policy.is_present_value(topic));
-        self.missed.extend(self.outbound.take_out(is_present_value));
-        self.behind_since = None;
-        self.lagging = None;
+        let last_word = self.outbox.disconnect(is_present_value, matches!(end, End::TakenOver(_)));
         let will = connect.will.filter(|_| end.fires_will());
         let will_published = will.is_some();
         self.finish(&mut connection, will).await;
         visit.end(end.to_string(), will_published, end.next()).await;
         self.save(false).await;
-        drop((connection, seat));
+        drop((connection, last_word, seat));
         match end {
             End::TakenOver(next) => Some(*next),
             _ => {
@@ -215,7 +198,20 @@ impl Session {
         }
     }
 
-    /// Finishes what was read from the connection, then publishes the will.
+    /// From here on the client is given what comes, behind CONNACK and what it missed of dmxd's own topics.
+    fn welcome(&mut self, connection: &mut Connection, present: bool) {
+        let Some(half) = connection.write_half.take() else { return };
+        let mut out = BytesMut::new();
+        connack(&mut out, present, ConnectCode::Accepted);
+        self.hub.between_messages(|retained, number| {
+            self.outbox.connect(half, connection.meter.clone(), out);
+            let now = |topic: &str| retained.get(topic).map(|now| (now.payload.clone(), now.qos));
+            self.outbox.catch_up(number, now);
+        });
+        self.outbox.release();
+    }
+
+    /// What was taken from the connection is finished, then the will is published.
     async fn finish(&mut self, connection: &mut Connection, will: Option<Publish>) {
         self.drain_inbound(&mut connection.out).await;
         if let Some(will) = will {
@@ -245,117 +241,38 @@ impl Session {
                 }
                 Err(TryRecvError::Empty) => {}
             }
-            if self.must_move() && self.move_over().await.is_err() {
-                self.tap_lives = false; // the next check tries again
+            if self.outbox.take_unstored() {
+                self.unstored_since.get_or_insert_with(Instant::now);
             }
             let store_at = self.unstored_since.map(|since| since + STORE);
-            let move_at = (!self.tap_lives).then(|| Instant::now() + STORE);
             tokio::select! {
                 arrival = self.entry.mailbox.recv() => {
                     self.kept &= arrival.is_some();
                     return arrival;
                 }
                 () = reached(&mut phase, Phase::Quiet) => return None,
-                _ = self.routers.changed() => {}
+                () = self.outbox.news() => {}
                 () = until(store_at) => self.store_letters(false).await,
-                () = until(move_at) => {}
                 () = sleep_until(self.expires) => {
                     self.kept = false;
                     self.hub.metrics.sessions_expired.inc();
                     tracing::info!(clientId = self.id, "session_expired: unused for mqtt.session_expiry_days");
                     return None;
                 }
-                delivery = self.tap.next(), if self.tap_lives => match delivery {
-                    Ok(delivery) => self.keep(delivery).await,
-                    Err(error) => self.router_is_gone(&error),
-                },
             }
-        }
-    }
-
-    /// A message for an absent client.
-    async fn keep(&mut self, delivery: Delivery) {
-        let accepted = self.subscriptions.accept(&delivery);
-        self.account();
-        let Some(qos) = accepted else { return };
-        let Delivery { topic, payload, .. } = delivery;
-        if std::str::from_utf8(&topic).is_ok_and(|topic| self.hub.policy.is_present_value(topic)) {
-            if !self.missed.contains(&topic) {
-                self.missed.push(topic);
-            }
-        } else if qos > QoS::AtMostOnce {
-            for dropped in self.outbound.push_away(Letter::new(topic, payload, qos, false)) {
-                let filter = self.subscriptions.filter_for(&dropped.topic).map_or("*", Filter::as_str);
-                self.hub.lost(filter, 1);
-            }
-            self.unstored_since.get_or_insert_with(Instant::now);
-        }
-    }
-
-    /// After messages were taken from the router: counts those that its log dropped before, and reports when this session has
-    /// caught up.
-    fn account(&mut self) {
-        for (subscription, count) in self.tap.lost() {
-            if let Some(filter) = self.subscriptions.filter_of(subscription) {
-                self.hub.lost(filter.as_str(), count);
-            }
-        }
-        if self.subscriptions.lag() {
-            self.hub.look_at_laggards(self.subscriptions.places());
-        }
-    }
-
-    fn router_is_gone(&mut self, error: &RouterGone) {
-        self.tap_lives = false;
-        self.hub.router_is_gone(self.tap.generation(), error);
-    }
-
-    /// Queues what the client missed of dmxd's own topics.
-    fn catch_up(&mut self) {
-        self.outbound.resume();
-        self.given.clear();
-        for topic in std::mem::take(&mut self.missed) {
-            let Ok(name) = std::str::from_utf8(&topic) else { continue };
-            let (now, number) = self.hub.retained_at(name);
-            if let (Some(now), Some(qos)) = (now, self.subscriptions.qos_of(name)) {
-                self.given.push((topic.clone(), number));
-                self.outbound.push(Letter::new(topic, now.payload, qos.min(now.qos), false));
-            }
-        }
-    }
-
-    /// A message for the connected client.
-    fn deliver(&mut self, delivery: Delivery) {
-        let Some(qos) = self.subscriptions.accept(&delivery) else { return };
-        let Delivery { topic, payload, number, .. } = delivery;
-        if !self.given.iter().any(|(given, at)| *given == topic && number <= *at) {
-            self.outbound.push(Letter::new(topic, payload, qos, false));
         }
     }
 
     /// Forgets everything: the next connection begins a new session.
     async fn reset(&mut self) {
-        let places = self.subscriptions.clear();
-        self.outbound.clear();
+        self.hub.take_out(&self.outbox, true);
+        self.outbox.clear();
         self.inbound.clear();
         self.replays.clear();
-        self.missed.clear();
-        self.given.clear();
-        self.end_in_router(&places).await;
-        self.tap.clear();
         self.forget().await;
     }
 
-    /// Drops filters from this session.
-    async fn end_in_router(&mut self, places: &[Arc<Place>]) {
-        places.iter().for_each(|place| self.hub.without_filter(place));
-        let filters: Vec<_> = places.iter().map(|place| place.filter().clone()).collect();
-        if let Err(error) = self.tap.unsubscribe(&filters).await {
-            self.router_is_gone(&error); // the next router does not get them
-        }
-    }
-
-    /// Ends the session and returns its link, unless a client has come meanwhile. At the stop, what is stored stays.
+    /// Ends the session, unless a client has come in the meantime. At the stop what is stored stays.
     async fn leave(mut self) -> Result<(), Box<(Self, Arrival)>> {
         if self.kept {
             self.store_letters(true).await;
@@ -364,78 +281,81 @@ impl Session {
         }
         match self.entry.leave() {
             Some(late) => Err(Box::new((self, late))),
-            None => {
-                if !self.kept && self.tap_lives {
-                    self.tap.give_back();
-                }
-                Ok(())
-            }
+            None => Ok(()),
         }
     }
 
     /// Adds and changes subscriptions; gives each filter's grant in the order requested.
     async fn subscribe(&mut self, wanted: Vec<(String, QoS)>) -> Result<Vec<Option<QoS>>, RouterGone> {
-        let mut granted = Vec::with_capacity(wanted.len());
-        for (at, (text, qos)) in wanted.into_iter().enumerate() {
+        let allowed = wanted.into_iter().enumerate().map(|(at, (text, qos))| {
             let filter = Filter::new(&text).filter(|filter| at < MAX_FILTERS && self.hub.policy.subscribe(filter));
-            granted.push(match filter {
-                Some(filter) => self.subscribe_one(filter, qos).await?,
-                None => None,
-            });
-            tokio::task::coop::consume_budget().await;
+            filter.map(|filter| (filter, qos))
+        });
+        let Subscribed { granted, starts, fence } = self.hub.subscribe(&self.outbox, allowed.collect());
+        let refused = granted.iter().filter(|granted| granted.is_none()).count();
+        if refused > 0 {
+            tracing::warn!(clientId = self.id, refused, "subscription_refused: not allowed, or too many filters");
         }
+        if let Some(fence) = fence {
+            answered(fence).await?;
+        }
+        let mut newest = 0;
+        for (filter, qos, start) in starts {
+            // What is older comes as retained or, to a new subscription, not at all.
+            let since = match start {
+                Start::After(number) => number,
+                Start::Answer(answer) => answered(answer).await?,
+            };
+            newest = newest.max(since);
+            self.replays.retain(|replay| replay.filter != filter);
+            self.replays.push_back(Replay { filter, qos, since, after: None });
+        }
+        self.outbox.release_up_to(newest);
         self.save(true).await;
         Ok(granted)
     }
 
-    async fn subscribe_one(&mut self, filter: Filter, qos: QoS) -> Result<Option<QoS>, RouterGone> {
-        let mut new = None;
-        if !self.subscriptions.change(&filter, qos) {
-            let place = if self.subscriptions.is_full() { None } else { self.hub.with_filter(&filter) };
-            let Some(place) = place else {
-                tracing::warn!(clientId = self.id, "subscription_refused: too many filters (mqtt.max_filters)");
-                return Ok(None);
-            };
-            let id = self.subscriptions.next_id();
-            if let Err(error) = self.subscribe_in_router(&filter, id).await {
-                self.hub.without_filter(&place);
-                return Err(error);
-            }
-            new = Some((id, place));
-        }
-        // anything older than this moment comes as retained or, to a new subscription, not at all
-        let (since, passed) = self.hub.position();
-        if let Some((id, place)) = new {
-            place.took(passed);
-            self.subscriptions.add(id, place, qos, since);
-        }
-        self.replays.retain(|replay| replay.filter != filter);
-        self.replays.push_back(Replay { filter, qos, since, after: None });
-        Ok(Some(qos))
-    }
-
-    /// Queues the next page of retained messages if there is room for it.
+    /// Queues the next page of retained messages, when there is room for it.
     fn replay(&mut self) {
-        while self.outbound.has_room()
+        while self.outbox.outbound(|outbound| outbound.has_room())
             && let Some(replay) = self.replays.front_mut()
         {
-            let (page, more) = self.hub.retained_page(&replay.filter, replay.since, replay.after.as_deref());
-            for (topic, message) in page {
-                let qos = replay.qos.min(message.qos);
-                self.outbound.push(Letter::new(Bytes::from(topic), message.payload, qos, true));
-            }
+            // A message that is set now must not come before an older one.
+            let more = self.hub.between_messages(|retained, _| {
+                let (page, more) = retained.page(&replay.filter, replay.since, replay.after.as_deref());
+                self.outbox.outbound(|outbound| {
+                    for (topic, message) in page {
+                        let qos = replay.qos.min(message.qos);
+                        outbound.push(Letter::new(Bytes::from(topic), message.payload, qos, true));
+                    }
+                });
+                more
+            });
             match more {
                 Some(more) => return replay.after = Some(more),
                 None => drop(self.replays.pop_front()),
             }
         }
+        if self.replays.is_empty() {
+            self.outbox.release();
+        }
     }
 
-    async fn unsubscribe(&mut self, filters: &[String]) {
-        let gone = self.subscriptions.remove(filters);
-        self.replays.retain(|replay| !gone.iter().any(|place| *place.filter() == replay.filter));
-        self.end_in_router(&gone).await;
-        self.tap.forget_unless(|id| self.subscriptions.has(id));
+    async fn unsubscribe(&mut self, filters: &[String]) -> Result<(), RouterGone> {
+        self.replays.retain(|replay| !filters.iter().any(|filter| filter == replay.filter.as_str()));
+        if let Some(fence) = self.hub.end_filters(&self.outbox, filters) {
+            answered(fence).await?;
+        }
+        self.hub.take_out(&self.outbox, false);
         self.save(true).await;
+        Ok(())
+    }
+}
+
+/// Waits for something that comes with the router's answers.
+async fn answered<T>(answer: oneshot::Receiver<T>) -> Result<T, RouterGone> {
+    match timeout(ANSWER, answer).await {
+        Ok(answer) => answer.map_err(|error| RouterGone::because(&error)),
+        Err(_) => Err(RouterGone::silent(ANSWER)),
     }
 }

@@ -87,7 +87,7 @@ pub(super) struct Outbound {
     bytes: usize,
     in_flight: VecDeque<InFlight>,
     last_pkid: u16,
-    /// Letters that may wait. When full: if connected, no more is read from the router; if away, the oldest is dropped.
+    /// Letters that may wait while the client is away; at more the oldest is dropped.
     limit: usize,
     /// The highest number in the store.
     last_number: u64,
@@ -167,9 +167,9 @@ impl Outbound {
         self.queue.len() < self.limit && self.bytes < MOST_BYTES
     }
 
-    /// Whether the client has caught up: half of the room is free.
-    pub(super) fn is_nearly_empty(&self) -> bool {
-        self.queue.len() <= self.limit / 2 && self.bytes <= MOST_BYTES / 2
+    /// Bytes that wait, with what they take here.
+    pub(super) fn waits(&self) -> usize {
+        self.bytes + self.queue.len() * std::mem::size_of::<Letter>()
     }
 
     /// Starts with another packet id than the run before: its client may still hold some.
@@ -177,8 +177,7 @@ impl Outbound {
         self.last_pkid = pkid;
     }
 
-    /// Queues a letter for a connected client. The caller checks `has_room` first; a page of retained messages may exceed
-    /// it.
+    /// Queues a letter for a connected client.
     pub(super) fn push(&mut self, letter: Letter) {
         self.bytes += letter.size();
         self.queue.push_back(letter);
@@ -192,14 +191,20 @@ impl Outbound {
 
     /// Queues a letter for an absent client; gives the oldest ones, which had to make room.
     pub(super) fn push_away(&mut self, letter: Letter) -> Vec<Letter> {
+        self.push(letter);
+        self.trim()
+    }
+
+    /// Drops the oldest of too many for a client that is away.
+    pub(super) fn trim(&mut self) -> Vec<Letter> {
         let mut dropped = Vec::new();
-        while !self.has_room()
+        while (self.queue.len() > self.limit || self.bytes > MOST_BYTES)
+            && self.queue.len() > 1
             && let Some(letter) = self.pop()
         {
             self.forgotten.extend(letter.number);
             dropped.push(letter);
         }
-        self.push(letter);
         dropped
     }
 
@@ -277,6 +282,7 @@ impl Outbound {
             let awaited = if letter.qos == QoS::AtLeastOnce { Awaited::Acknowledged } else { Awaited::Received };
             self.in_flight.push_back(InFlight { pkid, letter, awaited, again: false });
         }
+        shrink(&mut self.queue);
         sent
     }
 
@@ -310,6 +316,7 @@ impl Outbound {
         if let Some(done) = done.and_then(|at| self.in_flight.remove(at)) {
             self.forgotten.extend(done.letter.number);
         }
+        shrink(&mut self.in_flight);
     }
 
     /// The next id that is not in flight; there are far more ids than the window holds.
@@ -322,6 +329,13 @@ impl Outbound {
                 return self.last_pkid;
             }
         }
+    }
+}
+
+/// A burst leaves nothing behind.
+fn shrink<T>(line: &mut VecDeque<T>) {
+    if line.is_empty() && line.capacity() > 8 {
+        *line = VecDeque::new();
     }
 }
 

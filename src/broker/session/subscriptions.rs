@@ -1,216 +1,231 @@
-//! A session's subscriptions, pure: which copy of a message to deliver, and at what QoS.
+//! A session's subscriptions, pure: by which way each topic comes to it, and at what QoS.
+//!
+//! A topic comes by one way only: given directly when it is an exact filter of the session, else by the wildcard that it
+//! has had longest. When one of them begins or ends, messages up to then keep their way: a span says from when to when a
+//! filter counts, so whatever is still under way is taken by the rules of its own time.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use crate::broker::codec::QoS;
-use crate::broker::ledger::Place;
-use crate::broker::router::Delivery;
+use crate::broker::subscribers::WildcardId;
 use crate::broker::topic::Filter;
 
-/// Most filters of one session; each costs the router a log of its own.
+/// Filters of one session at the most.
 pub(super) const MAX_FILTERS: usize = 256;
 
-struct Subscription {
-    id: usize,
-    place: Arc<Place>,
+/// The messages that a filter counts for.
+#[derive(Clone, Copy, Debug)]
+struct Span {
     qos: QoS,
-    /// Messages up to this number are older than the subscription.
+    /// Messages up to this number are older.
     since: u64,
-    /// Number of the last message that came through it.
-    last: u64,
+    /// Behind this one it has ended.
+    until: u64,
 }
 
-impl Subscription {
-    fn filter(&self) -> &Filter {
-        self.place.filter()
+impl Span {
+    fn has(&self, number: u64) -> bool {
+        self.since < number && number <= self.until
+    }
+
+    fn has_ended(&self) -> bool {
+        self.until < u64::MAX
     }
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    all: Vec<Subscription>,
-    last_id: usize,
+    exact: HashMap<String, Span>,
+    wildcards: HashMap<WildcardId, (Filter, Span)>,
+    /// Some have ended and were not taken out yet.
+    ending: bool,
 }
 
 impl Subscriptions {
-    /// Changes the QoS of an existing filter; true if there was one.
-    pub(super) fn change(&mut self, filter: &Filter, qos: QoS) -> bool {
-        let known = self.all.iter_mut().find(|s| s.filter() == filter);
-        known.map(|subscription| subscription.qos = qos).is_some()
+    pub(super) fn len(&self) -> usize {
+        self.exact.len() + self.wildcards.len()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.all.len() >= MAX_FILTERS
+        self.len() >= MAX_FILTERS
     }
 
-    /// The id of the next new subscription in the router; never 0, which MQTT 5 forbids.
-    pub(super) fn next_id(&mut self) -> usize {
-        self.last_id += 1;
-        self.last_id
+    /// Adds an exact filter after message `number`, or changes its QoS. Whether its topic came by a wildcard until now;
+    /// `None` when there is no room.
+    pub(super) fn add_exact(&mut self, filter: &Filter, qos: QoS, number: u64) -> Option<bool> {
+        if let Some(known) = self.exact.get_mut(filter.as_str()) {
+            known.qos = qos;
+            return Some(false);
+        }
+        if self.is_full() {
+            return None;
+        }
+        self.exact.insert(filter.as_str().to_owned(), Span { qos, since: number, until: u64::MAX });
+        Some(self.wildcards.values().any(|(wildcard, _)| wildcard.matches(filter.as_str())))
     }
 
-    /// Adds a filter whose first message is the one after `since`.
-    pub(super) fn add(&mut self, id: usize, place: Arc<Place>, qos: QoS, since: u64) {
-        self.all.push(Subscription { id, place, qos, since, last: since });
+    /// The QoS of a wildcard that is there already is changed; true then.
+    pub(super) fn change_wildcard(&mut self, id: WildcardId, qos: QoS) -> bool {
+        self.wildcards.get_mut(&id).map(|(_, span)| span.qos = qos).is_some()
     }
 
-    /// Every subscription, by its id in the router.
-    pub(super) fn all(&self) -> impl Iterator<Item = (usize, &Filter)> {
-        self.all.iter().map(|subscription| (subscription.id, subscription.filter()))
+    /// Adds a wildcard after message `number`.
+    pub(super) fn add_wildcard(&mut self, id: WildcardId, filter: &Filter, qos: QoS, number: u64) {
+        self.wildcards.insert(id, (filter.clone(), Span { qos, since: number, until: u64::MAX }));
+    }
+
+    /// Ends filters behind message `number`. Whether any message may still come by a wildcard.
+    pub(super) fn end(&mut self, filters: &[String], number: u64) -> bool {
+        for filter in filters {
+            let wildcard = self.wildcards.values_mut().find(|(known, _)| known.as_str() == filter);
+            let span = self.exact.get_mut(filter).or(wildcard.map(|(_, span)| span));
+            if let Some(span) = span {
+                span.until = number;
+                self.ending = true;
+            }
+        }
+        !self.wildcards.is_empty()
+    }
+
+    /// Takes out those that have ended, or all.
+    pub(super) fn take_out(&mut self, all: bool) -> (Vec<String>, Vec<WildcardId>) {
+        self.ending = false;
+        let exact = self.exact.extract_if(|_, span| all || span.has_ended()).map(|(topic, _)| topic).collect();
+        let wildcards = self.wildcards.extract_if(|_, (_, span)| all || span.has_ended()).map(|(id, _)| id).collect();
+        (exact, wildcards)
     }
 
     /// Every filter with its QoS.
-    pub(super) fn wanted(&self) -> impl Iterator<Item = (&Filter, QoS)> {
-        self.all.iter().map(|subscription| (subscription.filter(), subscription.qos))
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
-    pub(super) fn filter_of(&self, id: usize) -> Option<&Filter> {
-        self.all.iter().find(|subscription| subscription.id == id).map(|subscription| subscription.filter())
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (&str, QoS)> {
+        let exact = self.exact.iter().map(|(topic, span)| (topic.as_str(), span));
+        let wildcards = self.wildcards.values().map(|(filter, span)| (filter.as_str(), span));
+        exact.chain(wildcards).filter(|(_, span)| !span.has_ended()).map(|(filter, span)| (filter, span.qos))
     }
 
     /// A filter that a topic came through.
-    pub(super) fn filter_for(&self, topic: &[u8]) -> Option<&Filter> {
-        let topic = std::str::from_utf8(topic).ok()?;
-        self.all.iter().map(Subscription::filter).find(|filter| filter.matches(topic))
+    pub(super) fn filter_for(&self, topic: &str) -> Option<&str> {
+        let exact = self.exact.get_key_value(topic).map(|(topic, _)| topic.as_str());
+        let mut wildcards = self.wildcards.values().map(|(filter, _)| filter);
+        exact.or_else(|| wildcards.find(|filter| filter.matches(topic)).map(Filter::as_str))
     }
 
-    /// The number up to which every subscription is current.
-    pub(super) fn oldest(&self) -> u64 {
-        self.all.iter().map(|subscription| subscription.last).min().unwrap_or(u64::MAX)
-    }
-
-    /// The subscription that should have brought a message and has not.
-    pub(super) fn waiting_for(&self, topic: &str, number: u64) -> Option<usize> {
-        let waits = |subscription: &&Subscription| subscription.last < number && subscription.filter().matches(topic);
-        self.all.iter().find(waits).map(|subscription| subscription.id)
-    }
-
-    /// Whether there is such a subscription.
-    pub(super) fn has(&self, id: usize) -> bool {
-        self.all.iter().any(|subscription| subscription.id == id)
-    }
-
-    /// Removes filters; gives those that were there.
-    pub(super) fn remove(&mut self, filters: &[String]) -> Vec<Arc<Place>> {
-        let gone = self.all.extract_if(.., |s| filters.iter().any(|f| f == s.filter().as_str()));
-        gone.map(|subscription| subscription.place).collect()
-    }
-
-    pub(super) fn clear(&mut self) -> Vec<Arc<Place>> {
-        self.all.drain(..).map(|subscription| subscription.place).collect()
-    }
-
-    /// How far each has read its filter's log.
-    pub(super) fn places(&self) -> impl Iterator<Item = &Arc<Place>> {
-        self.all.iter().map(|subscription| &subscription.place)
-    }
-
-    /// Whether any of them lags.
-    pub(super) fn lag(&self) -> bool {
-        self.places().any(|place| place.lags())
-    }
-
-    /// The highest QoS that any filter requests for this topic.
+    /// The highest QoS any filter asks for this topic.
     pub(super) fn qos_of(&self, topic: &str) -> Option<QoS> {
-        self.all.iter().filter(|s| s.filter().matches(topic)).map(|s| s.qos).max()
+        let wildcards = self.wildcards.values().filter(|(filter, _)| filter.matches(topic));
+        self.exact.get(topic).into_iter().chain(wildcards.map(|(_, span)| span)).map(|span| span.qos).max()
     }
 
-    /// The QoS to deliver a copy at; `None` if it must not be delivered: its subscription has ended or is newer, its topic is
-    /// hidden from a wildcard, or another matching filter brought the message before.
-    pub(super) fn accept(&mut self, delivery: &Delivery) -> Option<QoS> {
-        let topic = std::str::from_utf8(&delivery.topic).ok()?;
-        let number = delivery.number;
-        let through = self.all.iter_mut().find(|s| s.id == delivery.subscription)?;
-        through.place.took(delivery.passed);
-        if number <= through.last || !through.filter().matches(topic) {
+    /// At what QoS a message is given directly: the highest that any filter asks for ([MQTT-3.3.5-1]). `meant`: the
+    /// wildcards of all sessions that mean it. `None`: the exact filter has ended.
+    pub(super) fn directly(&self, topic: &str, number: u64, qos: QoS, meant: &[WildcardId]) -> Option<QoS> {
+        // What is given now is newer than every filter.
+        if self.ending && !self.exact.get(topic)?.has(number) {
             return None;
         }
-        through.last = number;
-        let mut qos = through.qos;
-        if self.all.len() > 1 {
-            for other in self.all.iter().filter(|s| s.id != delivery.subscription && s.since < number) {
-                if other.filter().matches(topic) {
-                    if other.last >= number {
-                        return None;
-                    }
-                    qos = qos.max(other.qos); // [MQTT-3.3.5-1]
-                }
-            }
+        Some(self.of(number, meant).map(|(_, span)| span.qos).fold(qos, QoS::max))
+    }
+
+    /// At what QoS a copy is taken that came by a wildcard; `None` when it is not: it came another way, or the wildcard did
+    /// not count then.
+    pub(super) fn by(&self, id: WildcardId, topic: &str, number: u64, meant: &[WildcardId]) -> Option<QoS> {
+        if !self.exact.is_empty() && self.exact.get(topic).is_some_and(|span| span.has(number)) {
+            return None;
         }
-        Some(qos.min(delivery.qos))
+        let longest = self.of(number, meant).min_by_key(|(id, span)| (span.since, *id))?;
+        (longest.0 == id).then(|| self.of(number, meant).map(|(_, span)| span.qos).max()).flatten()
+    }
+
+    /// Those of a message's wildcards that this session has, and that count for it.
+    fn of(&self, number: u64, meant: &[WildcardId]) -> impl Iterator<Item = (WildcardId, Span)> {
+        let mine = meant.iter().filter_map(|id| Some((*id, self.wildcards.get(id)?.1)));
+        mine.filter(move |(_, span)| span.has(number))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
+    use QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
     use proptest::prelude::*;
-
-    fn delivery(subscription: usize, number: u64, topic: &str) -> Delivery {
-        let (topic, payload) = (Bytes::copy_from_slice(topic.as_bytes()), Bytes::new());
-        Delivery { subscription, number, passed: 0, topic, payload, qos: QoS::ExactlyOnce }
-    }
 
     fn filter(text: &str) -> Filter {
         Filter::new(text).unwrap()
     }
 
-    fn place(text: &str) -> Arc<Place> {
-        Arc::new(Place::new(filter(text), 0, 0))
+    #[test]
+    fn an_exact_filter_takes_its_topic_over_from_a_wildcard_and_gives_it_back() {
+        let mut all = Subscriptions::default();
+        all.add_wildcard(2, &filter("a/#"), AtMostOnce, 0);
+        assert_eq!(all.by(2, "a/b", 10, &[2]), Some(AtMostOnce));
+        assert_eq!(all.add_exact(&filter("a/b"), ExactlyOnce, 10), Some(true), "its way changes");
+        assert_eq!((all.by(2, "a/b", 10, &[2]), all.by(2, "a/b", 11, &[2])), (Some(AtMostOnce), None));
+        assert_eq!(all.directly("a/b", 11, ExactlyOnce, &[2]), Some(ExactlyOnce));
+        assert!(all.end(&["a/b".into()], 20));
+        assert_eq!((all.by(2, "a/b", 20, &[2]), all.by(2, "a/b", 21, &[2])), (None, Some(AtMostOnce)));
+        assert_eq!(all.directly("a/b", 21, ExactlyOnce, &[2]), None);
+        assert_eq!(all.take_out(false), (vec!["a/b".into()], vec![]));
     }
 
     #[test]
-    fn a_new_overlapping_filter_does_not_swallow_what_only_the_old_one_brings() {
-        let mut subscriptions = Subscriptions::default();
-        subscriptions.add(1, place("a/#"), QoS::AtMostOnce, 0);
-        subscriptions.add(2, place("a/b"), QoS::ExactlyOnce, 10);
-        assert_eq!(subscriptions.accept(&delivery(1, 9, "a/b")), Some(QoS::AtMostOnce));
-        assert_eq!(subscriptions.accept(&delivery(2, 11, "a/b")), Some(QoS::ExactlyOnce));
-        assert_eq!(subscriptions.accept(&delivery(1, 11, "a/b")), None);
-        assert_eq!(subscriptions.accept(&delivery(3, 12, "a/b")), None, "a subscription that ended");
-    }
-
-    #[test]
-    fn a_wildcard_never_brings_a_dollar_topic() {
-        let mut subscriptions = Subscriptions::default();
-        subscriptions.add(1, place("#"), QoS::AtMostOnce, 0);
-        assert_eq!(subscriptions.accept(&delivery(1, 1, "$SYS/uptime")), None);
+    fn a_new_overlapping_wildcard_does_not_swallow_what_only_the_old_one_brings() {
+        let mut all = Subscriptions::default();
+        all.add_wildcard(3, &filter("a/#"), AtMostOnce, 0);
+        all.add_wildcard(2, &filter("a/+"), AtLeastOnce, 10);
+        assert_eq!(all.by(3, "a/b", 9, &[2, 3]), Some(AtMostOnce));
+        assert_eq!((all.by(3, "a/b", 11, &[2, 3]), all.by(2, "a/b", 11, &[2, 3])), (Some(AtLeastOnce), None));
+        all.end(&["a/#".into()], 12);
+        assert_eq!((all.by(3, "a/b", 12, &[2, 3]), all.by(2, "a/b", 12, &[2, 3])), (Some(AtLeastOnce), None));
+        assert_eq!((all.by(3, "a/b", 13, &[2, 3]), all.by(2, "a/b", 13, &[2, 3])), (None, Some(AtLeastOnce)));
     }
 
     proptest! {
-        /// Each filter brings its messages in order, but the filters' streams mix in any way.
+        /// Whatever begins and ends when: each message comes once, by one way, at the highest QoS of its time.
         #[test]
-        fn every_message_is_delivered_once_at_the_highest_qos(
-            filters in prop::collection::btree_map(prop::sample::select(vec!["a/#", "a/+", "a/b", "+/b", "#"]), 0u8..3, 1..5),
-            topics in prop::collection::vec(prop::sample::select(vec!["a/b", "a/c", "x/b"]), 1..12),
-            mix in prop::collection::vec(any::<prop::sample::Index>(), 60),
+        fn every_message_is_taken_once_at_the_highest_qos(
+            steps in prop::collection::vec((0..6usize, 0..3u8, any::<bool>()), 1..40),
         ) {
-            let mut subscriptions = Subscriptions::default();
-            let mut streams: Vec<Vec<Delivery>> = Vec::new();
-            for (i, (text, qos)) in filters.iter().enumerate() {
-                subscriptions.add(i + 1, place(text), QoS::new(*qos).unwrap(), 0);
-                let brought = topics.iter().enumerate().filter(|(_, t)| filter(text).matches(t));
-                streams.push(brought.map(|(n, t)| delivery(i + 1, n as u64 + 1, t)).collect());
-            }
-            let mut got = std::collections::BTreeMap::new();
-            let mut mix = mix.into_iter();
-            while streams.iter().any(|s| !s.is_empty()) {
-                streams.retain(|s| !s.is_empty());
-                let at = mix.next().map_or(0, |index| index.index(streams.len()));
-                let next = streams[at].remove(0);
-                if let Some(qos) = subscriptions.accept(&next) {
-                    prop_assert!(got.insert(next.number, qos).is_none(), "delivered twice");
+            const FILTERS: [&str; 6] = ["a/b", "x/b", "a/#", "a/+", "+/b", "#"];
+            const TOPICS: [&str; 3] = ["a/b", "a/c", "x/b"];
+            let mut all = Subscriptions::default();
+            let mut have: [Option<QoS>; 6] = [None; 6];
+            let mut given = Vec::new(); // what was said, with what had to become of it
+            for (n, (which, qos, begins)) in steps.into_iter().enumerate() {
+                let number = n as u64 * 3;
+                let (text, qos) = (FILTERS[which], QoS::new(qos).unwrap());
+                // An ended one is taken out before it begins again; here none is taken out while messages are under way.
+                if have[which].is_none() && begins && !all.wanted_or_ended(text) {
+                    have[which] = Some(qos);
+                    if which < 2 {
+                        all.add_exact(&filter(text), qos, number);
+                    } else {
+                        all.add_wildcard(which, &filter(text), qos, number);
+                    }
+                } else if have[which].is_some() && !begins {
+                    have[which] = None;
+                    all.end(&[text.to_owned()], number);
+                }
+                for (at, topic) in TOPICS.into_iter().enumerate() {
+                    let meant: Vec<_> = (2..6).filter(|id| filter(FILTERS[*id]).matches(topic)).collect();
+                    let number = number + 1 + at as u64;
+                    let highest =
+                        (0..6).filter(|f| filter(FILTERS[*f]).matches(topic)).filter_map(|f| have[f]).max();
+                    let direct = FILTERS[..2].iter().position(|f| *f == topic).and_then(|f| have[f]);
+                    let direct = direct.and_then(|qos| all.directly(topic, number, qos, &meant));
+                    given.push((topic, number, meant, direct, highest));
                 }
             }
-            for (n, topic) in topics.iter().enumerate() {
-                let best = filters.iter().filter(|(f, _)| filter(f).matches(topic)).map(|(_, q)| QoS::new(*q).unwrap()).max();
-                prop_assert_eq!(got.get(&(n as u64 + 1)).copied(), best);
+            // By wildcards all of it comes at the end.
+            for (topic, number, meant, direct, highest) in given {
+                let taken = meant.iter().filter_map(|id| all.by(*id, topic, number, &meant));
+                let taken: Vec<_> = taken.chain(direct).collect();
+                prop_assert_eq!(taken, Vec::from_iter(highest), "{} {}", topic, number);
             }
+        }
+    }
+
+    impl Subscriptions {
+        fn wanted_or_ended(&self, text: &str) -> bool {
+            self.exact.contains_key(text) || self.wildcards.values().any(|(known, _)| known.as_str() == text)
         }
     }
 }

@@ -147,11 +147,11 @@ async fn messages_of_one_topic_keep_their_order_whatever_their_retain_flag() {
 async fn filters_beyond_the_limit_are_refused_and_known_ones_still_granted() {
     let appliance = Home::new().set("DMX_MQTT_MAX_FILTERS", "2").start().await;
     let mut link = Link::join(appliance.mqtt, &Connect::new("first")).await;
-    assert_eq!(link.subscribe_all(&[("a", 0), ("b/#", 1), ("c", 1)]).await, [0, 1, 0x80]);
+    assert_eq!(link.subscribe_all(&[("a/+", 0), ("b/#", 1), ("c/+", 1), ("c/d", 1)]).await, [0, 1, 0x80, 1]);
     let mut other = Link::join(appliance.mqtt, &Connect::new("other")).await;
     assert_eq!(
-        other.subscribe_all(&[("d", 0), ("b/#", 1)]).await,
-        [0x80, 1],
-        "a filter the router knows costs nothing"
+        other.subscribe_all(&[("+/d", 0), ("b/#", 1), ("d", 0)]).await,
+        [0x80, 1, 0],
+        "a filter the router knows costs nothing, and none that it is not asked for"
     );
 }

@@ -13,4 +13,5 @@ mod retained;
 mod sessions;
 mod strangers;
 mod sys;
+mod two_ways;
 mod wills;

@@ -1,0 +1,391 @@
+//! What every message passes, under one lock that its owner has: so all see messages in one order.
+//!
+//! Who has the topic as an exact filter is given the message here; for wildcards the router is handed a reference, and its
+//! taps come back with it (`hand_out`).
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::codec::QoS;
+use super::message::{Message, Passed};
+use super::owed::Owed;
+use super::retained::RetainedMessages;
+use super::router::{News, Order, Publisher, RouterGone, TAPS};
+use super::session::Member;
+use super::subscribers::{Members, Subscribers, WildcardId};
+use super::topic::Filter;
+
+/// Bytes that the router may owe before the oldest messages go. Each client waits for its own, so this is only for the
+/// seconds in which nobody knows yet that it is dead.
+const MOST: usize = 16 << 20;
+
+/// What one that is owed takes beside topic and payload.
+const ENTRY: usize = 256;
+
+/// What has come by a tap for the members of a wildcard.
+pub(super) struct Delivery {
+    pub(super) id: WildcardId,
+    pub(super) passed: Arc<Passed>,
+    pub(super) members: Members<Member>,
+}
+
+/// From when on a subscription gets messages live; what is older comes as retained or, to a new one, not at all.
+pub(super) enum Start {
+    After(u64),
+    /// After the number that comes here, when the router has answered.
+    Answer(oneshot::Receiver<u64>),
+}
+
+/// What became of a SUBSCRIBE.
+#[derive(Default)]
+pub(super) struct Subscribed {
+    /// Each filter's grant in the order they were asked for.
+    pub(super) granted: Vec<Option<QoS>>,
+    pub(super) starts: Vec<(Filter, QoS, Start)>,
+    /// Ends when the router owes nothing from before: the session holds what is newer until then.
+    pub(super) fence: Option<oneshot::Receiver<()>>,
+}
+
+/// Another router on its way in.
+struct Moving {
+    publisher: Publisher,
+    /// Subscriptions that it has not answered yet.
+    unanswered: usize,
+    why: &'static str,
+}
+
+pub(super) struct Outlet {
+    /// Of the last message.
+    pub(super) number: u64,
+    pub(super) retained: RetainedMessages,
+    pub(super) subscribers: Subscribers<Member>,
+    owed: Owed<Arc<Passed>>,
+    /// `None` while one router takes the place of another.
+    publisher: Option<Publisher>,
+    moving: Option<Moving>,
+    orders: [Vec<Order>; TAPS],
+    /// Who waits for the router's answer.
+    asked: HashMap<WildcardId, Vec<oneshot::Sender<u64>>>,
+    /// Who waits until all up to a number has come, in order of that.
+    fences: VecDeque<(u64, oneshot::Sender<()>)>,
+    /// Messages that nobody can tell who would have been given.
+    lost: u64,
+    /// Topics that the router may be given; with more, it is handed nothing new and the guardian hears of it.
+    most_topics: usize,
+    full: Arc<Notify>,
+}
+
+/// The router of this generation failed.
+pub(super) type Gone = (usize, RouterGone);
+
+impl Outlet {
+    /// For a router that is to be given at most so many topics; at more `full` is told.
+    pub(super) fn new(retained: RetainedMessages, publisher: Publisher, most_topics: usize, full: Arc<Notify>) -> Self {
+        Self {
+            number: 0,
+            retained,
+            subscribers: Subscribers::default(),
+            owed: Owed::default(),
+            publisher: Some(publisher),
+            moving: None,
+            orders: Default::default(),
+            asked: HashMap::new(),
+            fences: VecDeque::new(),
+            lost: 0,
+            most_topics,
+            full,
+        }
+    }
+
+    /// Gives a message, the last one, to all who subscribed, or makes the router owe it; `touched` gets who is to be
+    /// written to.
+    pub(super) fn pass(
+        &mut self,
+        message: &Message<'_>,
+        is_present_value: bool,
+        touched: &mut Vec<Member>,
+    ) -> Result<bool, Gone> {
+        let exact = self.subscribers.exact(message.topic);
+        let (coming, meant) = self.subscribers.matching(message.topic);
+        if exact.is_none() && meant.is_empty() {
+            return Ok(false);
+        }
+        let passed = Arc::new(Passed::new(self.number, message, is_present_value, meant));
+        for (member, qos) in exact.iter().flat_map(|members| members.iter()) {
+            if member.put(&passed, *qos) {
+                touched.push(member.clone());
+            }
+        }
+        if passed.meant.is_empty() {
+            return Ok(false);
+        }
+        let bytes = ENTRY + message.topic.len() + message.payload.len();
+        self.owed.push(self.number, passed, (Publisher::size(message.topic.as_bytes()), bytes), &coming);
+        while self.owed.bytes() > MOST && self.owed.drop_oldest() {
+            self.lost += 1;
+        }
+        self.hand_on().map(|()| true)
+    }
+
+    /// Hands the router what its logs have room for.
+    fn hand_on(&mut self) -> Result<(), Gone> {
+        let now = Instant::now();
+        while let Some((number, passed)) = self.owed.next()
+            && let Some(publisher) = &mut self.publisher
+        {
+            if publisher.topics() >= self.most_topics && publisher.is_new(&passed.topic) {
+                self.full.notify_one();
+                break;
+            }
+            publisher.publish(&passed.topic, number).map_err(|error| (publisher.generation(), error))?;
+            self.subscribers.noted(passed.topic());
+            self.owed.hand(now);
+        }
+        Ok(())
+    }
+
+    /// What taps brought, before it is given to anybody; whether another router has answered for everything now.
+    pub(super) fn read(&mut self, news: &[News]) -> (Vec<Delivery>, bool) {
+        let mut deliveries = Vec::new();
+        for news in news {
+            match *news {
+                News::Came(id, number) => {
+                    if let Some(passed) = self.owed.came(id, number)
+                        && passed.meant.contains(&id)
+                        && let Some(members) = self.subscribers.members(id)
+                    {
+                        deliveries.push(Delivery { id, passed: passed.clone(), members: members.clone() });
+                    }
+                }
+                News::Answered { id, again } => {
+                    if again && let Some(moving) = &mut self.moving {
+                        moving.unanswered -= 1;
+                    }
+                    self.answered(id);
+                }
+            }
+        }
+        (deliveries, self.moving.as_ref().is_some_and(|moving| moving.unanswered == 0))
+    }
+
+    fn answered(&mut self, id: WildcardId) {
+        let waiting = self.asked.remove(&id).unwrap_or_default();
+        if self.subscribers.answered(id)
+            && let Some(filter) = self.subscribers.filter(id)
+        {
+            self.owed.begin(id, |passed| filter.matches_in_router(passed.topic()));
+        }
+        for waits in waiting {
+            let _ = waits.send(self.number); // Err: it is gone
+        }
+    }
+
+    /// What taps brought was given: the router may be handed more, and who waited for it goes on.
+    pub(super) fn settle(&mut self, news: &[News]) -> Result<(), Gone> {
+        for news in news {
+            if let News::Came(id, number) = *news {
+                self.owed.settle(id, number);
+            }
+        }
+        self.open_fences();
+        self.hand_on()
+    }
+
+    fn open_fences(&mut self) {
+        let first = self.owed.first();
+        while self.fences.front().is_some_and(|(number, _)| first.is_none_or(|first| *number < first))
+            && let Some((_, waits)) = self.fences.pop_front()
+        {
+            let _ = waits.send(()); // Err: it is gone
+        }
+    }
+
+    /// Whether a message of this topic is for a session that lags.
+    pub(super) fn lags(&self, topic: &str) -> bool {
+        let exact = self.subscribers.exact(topic);
+        let wildcards = self.subscribers.matching(topic).1;
+        exact.iter().flat_map(|members| members.iter()).any(|(member, _)| member.lags())
+            || wildcards.iter().filter_map(|id| self.subscribers.members(*id)).flat_map(|m| m.iter()).any(|m| m.lags())
+    }
+
+    /// Messages lost since the last call.
+    pub(super) fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Whether the router owes nothing up to this message.
+    pub(super) fn is_settled(&self, number: u64) -> bool {
+        self.owed.first().is_none_or(|first| number < first)
+    }
+
+    /// Whether the router has not brought what it was handed so long ago.
+    pub(super) fn is_late(&self, patience: Duration) -> bool {
+        self.owed.is_late(Instant::now(), patience)
+    }
+
+    /// Tells somebody when the router owes nothing up to a message.
+    pub(super) fn tell(&mut self, number: u64, waits: oneshot::Sender<()>) {
+        if self.is_settled(number) {
+            let _ = waits.send(()); // Err: it is gone
+        } else {
+            let at = self.fences.partition_point(|(known, _)| *known <= number);
+            self.fences.insert(at, (number, waits));
+        }
+    }
+
+    /// Ends when the router owes nothing up to now; `None`: it owes nothing.
+    fn fence(&mut self) -> Option<oneshot::Receiver<()>> {
+        if self.is_settled(self.number) {
+            return None;
+        }
+        let (waits, fence) = oneshot::channel();
+        self.tell(self.number, waits);
+        Some(fence)
+    }
+
+    /// Gives a session the filters that are not `None`. What is newer waits in it until it is released: older messages may
+    /// still be on another way, and retained ones are to come first.
+    pub(super) fn subscribe(
+        &mut self,
+        member: &Member,
+        wanted: Vec<Option<(Filter, QoS)>>,
+        most_wildcards: usize,
+    ) -> (Subscribed, [bool; TAPS]) {
+        let (mut subscribed, mut ordered, mut changed) = (Subscribed::default(), [false; TAPS], false);
+        for wanted in wanted {
+            let granted = wanted.and_then(|(filter, qos)| {
+                let start = if filter.is_exact() {
+                    changed |= member.add_exact(&filter, qos, self.number)?;
+                    self.subscribers.add_exact(filter.as_str(), member.clone(), qos);
+                    Start::After(self.number)
+                } else {
+                    self.enter(member, &filter, qos, most_wildcards, &mut ordered)?
+                };
+                subscribed.starts.push((filter, qos, start));
+                Some(qos)
+            });
+            subscribed.granted.push(granted);
+        }
+        if changed {
+            subscribed.fence = self.fence();
+        }
+        member.hold(self.number);
+        (subscribed, ordered)
+    }
+
+    fn enter(
+        &mut self,
+        member: &Member,
+        filter: &Filter,
+        qos: QoS,
+        most_wildcards: usize,
+        ordered: &mut [bool; TAPS],
+    ) -> Option<Start> {
+        let known = self.subscribers.id_of(filter);
+        if let Some(id) = known
+            && member.change_wildcard(id, qos)
+        {
+            return Some(self.start(id, self.subscribers.is_live(id)));
+        }
+        if member.is_full() || (known.is_none() && self.subscribers.wildcards() >= most_wildcards) {
+            return None;
+        }
+        let entered = self.subscribers.enter(filter, member.clone());
+        member.add_wildcard(entered.id, filter, qos, self.number);
+        if entered.new {
+            let tap = entered.id % TAPS;
+            let order = Order::Subscribe { id: entered.id, filter: filter.clone(), again: false };
+            self.orders.get_mut(tap)?.push(order);
+            *ordered.get_mut(tap)? = true;
+        }
+        Some(self.start(entered.id, entered.live))
+    }
+
+    fn start(&mut self, id: WildcardId, live: bool) -> Start {
+        if live {
+            return Start::After(self.number);
+        }
+        let (answer, answered) = oneshot::channel();
+        self.asked.entry(id).or_default().push(answer);
+        Start::Answer(answered)
+    }
+
+    /// Ends filters of a session as of now. What is older still comes to it until the fence opens, then they are to be
+    /// taken out; without one they may be at once.
+    pub(super) fn end(&mut self, member: &Member, filters: &[String]) -> Option<oneshot::Receiver<()>> {
+        let fence = if member.end(filters, self.number) { self.fence() } else { None };
+        if fence.is_some() {
+            member.hold(self.number);
+        }
+        fence
+    }
+
+    /// Takes the filters that have ended out of a session, or all of them; gives their number.
+    pub(super) fn take_out(&mut self, member: &Member, all: bool) -> (usize, [bool; TAPS]) {
+        let (exact, wildcards) = member.take_out(all);
+        let (gone, mut ordered) = (exact.len() + wildcards.len(), [false; TAPS]);
+        exact.iter().for_each(|topic| self.subscribers.remove_exact(topic, member));
+        for id in wildcards {
+            if let Some(filter) = self.subscribers.leave(id, member) {
+                self.owed.end(id);
+                self.asked.remove(&id);
+                if let (Some(orders), Some(ordered)) = (self.orders.get_mut(id % TAPS), ordered.get_mut(id % TAPS)) {
+                    orders.push(Order::Unsubscribe(filter));
+                    *ordered = true;
+                }
+            }
+        }
+        self.open_fences();
+        (gone, ordered)
+    }
+
+    /// What a tap is to do.
+    pub(super) fn take_orders(&mut self, tap: usize) -> Vec<Order> {
+        self.orders.get_mut(tap).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Nothing more goes to the old router, whose taps have ended: the new one is asked for every filter.
+    pub(super) fn move_to(&mut self, publisher: Publisher, why: &'static str) {
+        self.publisher = None;
+        self.orders = Default::default();
+        let mut unanswered = 0;
+        for (id, filter, again) in self.subscribers.move_over() {
+            unanswered += usize::from(again);
+            if let Some(orders) = self.orders.get_mut(id % TAPS) {
+                orders.push(Order::Subscribe { id, filter, again });
+            }
+        }
+        self.moving = Some(Moving { publisher, unanswered, why });
+    }
+
+    /// The new router has answered for everything that is owed: it goes on where the old one stood. Says why it came.
+    pub(super) fn go_on(&mut self) -> Option<&'static str> {
+        let Moving { publisher, why, .. } = self.moving.take_if(|moving| moving.unanswered == 0)?;
+        self.publisher = Some(publisher);
+        let subscribers = &self.subscribers;
+        self.owed.hand_again(|passed| subscribers.matching(passed.topic()).0);
+        Some(why)
+    }
+
+    /// The guardian's message; false while there is no router to send it to.
+    pub(super) fn probe(&mut self) -> Result<bool, RouterGone> {
+        self.publisher.as_mut().map_or(Ok(false), |publisher| publisher.probe().map(|()| true))
+    }
+
+    /// Topics and filters that the router was given and never forgets.
+    pub(super) fn router_knows(&self) -> (usize, usize) {
+        (self.publisher.as_ref().map_or(0, Publisher::topics), self.subscribers.known())
+    }
+}
+
+/// Gives what has come to the members; gives who is to be written to.
+pub(super) fn hand_out(deliveries: &[Delivery]) -> Vec<Member> {
+    let mut touched = Vec::new();
+    for Delivery { id, passed, members } in deliveries {
+        touched.extend(members.iter().filter(|member| member.put_by(*id, passed)).cloned());
+    }
+    touched
+}

@@ -1,0 +1,521 @@
+//! Where messages are put for one client, by whoever has one: its letters, what it has subscribed to, and the socket they
+//! are written to.
+//!
+//! Who puts something in writes it, as long as the socket takes it; else the session's task goes on when the socket does.
+//! The lock may be taken under the outlet's, never the other way round, and never across a wait.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::ops::Deref;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::io::{AsyncWrite, WriteHalf};
+use tokio::sync::{Notify, watch};
+use tokio::task::coop::unconstrained;
+use tokio::time::Instant;
+
+use super::outbound::{Letter, Outbound};
+use super::subscriptions::Subscriptions;
+use crate::broker::codec::QoS;
+use crate::broker::inbox::Stream;
+use crate::broker::message::Passed;
+use crate::broker::presence::Meter;
+use crate::broker::subscribers::WildcardId;
+use crate::broker::topic::Filter;
+use crate::metrics;
+
+/// A connected client for which so many bytes wait lags: who says much to it waits until half of them are gone.
+const LAG_BYTES: usize = 512 << 10;
+
+/// With so many it is disconnected at once: not all who speak can wait.
+const MOST_BYTES: usize = 4 << 20;
+
+/// Bytes that are written at once.
+const CHUNK: usize = 64 << 10;
+
+/// How many sessions lag.
+pub(in crate::broker) struct Laggards {
+    count: watch::Sender<usize>,
+    metrics: metrics::Broker,
+}
+
+impl Laggards {
+    pub(in crate::broker) fn new(metrics: &metrics::Broker) -> Arc<Self> {
+        Arc::new(Self { count: watch::Sender::new(0), metrics: metrics.clone() })
+    }
+
+    /// One more, or one less.
+    pub(in crate::broker) fn count(&self, more: bool) {
+        self.metrics.laggards.inc_by(u64::from(more));
+        self.count.send_modify(|count| *count = if more { *count + 1 } else { count.saturating_sub(1) });
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<usize> {
+        self.count.subscribe()
+    }
+}
+
+/// The way to a client.
+struct Wire {
+    half: WriteHalf<Box<dyn Stream>>,
+    /// What the socket did not take yet, and what is said beside letters.
+    out: BytesMut,
+    /// Since when the socket takes nothing: the session's task goes on then.
+    stuck_since: Option<Instant>,
+    broken: Option<io::Error>,
+    meter: Arc<Meter>,
+}
+
+/// What came while older messages, or retained ones, are still to come.
+#[derive(Default)]
+struct Held {
+    after: u64,
+    waiting: Vec<(Passed, QoS)>,
+    bytes: usize,
+}
+
+struct Inner {
+    outbound: Outbound,
+    subscriptions: Subscriptions,
+    /// `None`: the client is away.
+    wire: Option<Wire>,
+    held: Option<Held>,
+    /// dmxd's own topics that changed while the client was away: it is given their present value, never a queue of
+    /// old ones.
+    missed: Vec<Bytes>,
+    /// Those it was given, with the number that takes account of: copies up to there are old news.
+    given: Vec<(Bytes, u64)>,
+    /// There are letters to be stored for a client that is away.
+    unstored: bool,
+    /// Letters that had to go for newer ones, by filter, and are to be counted.
+    dropped: HashMap<String, u64>,
+    /// Somebody is about to write.
+    listed: bool,
+    /// More waits than may.
+    overflows: bool,
+}
+
+pub(in crate::broker) struct Outbox {
+    inner: Mutex<Inner>,
+    /// For the session's task: there is something to do that others do not.
+    news: Notify,
+    lags: AtomicBool,
+    laggards: Arc<Laggards>,
+    metrics: metrics::Broker,
+}
+
+/// One session among those behind a filter.
+#[derive(Clone)]
+pub(in crate::broker) struct Member(Arc<Outbox>);
+
+impl PartialEq for Member {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Deref for Member {
+    type Target = Outbox;
+
+    fn deref(&self) -> &Outbox {
+        &self.0
+    }
+}
+
+thread_local! {
+    /// No client has a buffer while nothing waits for it.
+    static SCRATCH: RefCell<BytesMut> = RefCell::default();
+}
+
+impl Wire {
+    /// Writes what may go now. Ready: all of it, or the connection is broken.
+    fn poll_write(&mut self, outbound: &mut Outbound, sent: &mut u64, cx: &mut Context<'_>) -> Poll<()> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            loop {
+                scratch.clear();
+                scratch.extend_from_slice(&self.out);
+                self.out.clear();
+                *sent += outbound.write(scratch, CHUNK);
+                let mut rest = &scratch[..];
+                while !rest.is_empty() {
+                    match Pin::new(&mut self.half).poll_write(cx, rest) {
+                        Poll::Ready(Ok(0)) => self.broken = Some(io::ErrorKind::WriteZero.into()),
+                        Poll::Ready(Ok(wrote)) => {
+                            self.stuck_since = None;
+                            rest = rest.get(wrote..).unwrap_or_default();
+                            continue;
+                        }
+                        Poll::Ready(Err(error)) => self.broken = Some(error),
+                        Poll::Pending => {
+                            self.out = BytesMut::from(rest);
+                            self.stuck_since.get_or_insert_with(Instant::now);
+                            return Poll::Pending;
+                        }
+                    }
+                    return Poll::Ready(());
+                }
+                if scratch.is_empty() {
+                    self.out = BytesMut::new(); // nothing is kept for an idle client
+                    return Poll::Ready(());
+                }
+                if scratch.capacity() > 4 * CHUNK {
+                    *scratch = BytesMut::new();
+                }
+            }
+        })
+    }
+}
+
+impl Inner {
+    /// Writes what may go now, while the socket takes it.
+    fn pump(&mut self, metrics: &metrics::Broker, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(wire) = self.wire.as_mut().filter(|wire| wire.broken.is_none()) else { return Poll::Ready(()) };
+        let mut sent = 0;
+        let done = wire.poll_write(&mut self.outbound, &mut sent, cx);
+        metrics.sent.inc_by(sent);
+        wire.meter.sent(sent);
+        done
+    }
+
+    /// Whether the session's task has to do something now.
+    fn needs_its_task(&self) -> bool {
+        let wire = self.wire.as_ref().is_some_and(|wire| wire.stuck_since.is_some() || wire.broken.is_some());
+        wire || self.outbound.needs_ids()
+    }
+
+    /// Keeps a message for a client that is away.
+    fn keep(&mut self, passed: &Passed, qos: QoS) -> bool {
+        if passed.is_present_value {
+            if !self.missed.contains(&passed.topic) {
+                self.missed.push(passed.topic.clone());
+            }
+            return false;
+        }
+        if qos == QoS::AtMostOnce {
+            return false;
+        }
+        let dropped = self.outbound.push_away(letter(passed, qos));
+        self.count(dropped);
+        !std::mem::replace(&mut self.unstored, true)
+    }
+
+    /// Counts letters that had to go.
+    fn count(&mut self, dropped: Vec<Letter>) {
+        for dropped in dropped {
+            let topic = std::str::from_utf8(&dropped.topic).unwrap_or_default();
+            let filter = self.subscriptions.filter_for(topic).unwrap_or("*");
+            *self.dropped.entry(filter.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+fn letter(passed: &Passed, qos: QoS) -> Letter {
+    Letter::new(passed.topic.clone(), passed.payload.clone(), qos, false)
+}
+
+impl Member {
+    pub(super) fn new(outbound: Outbound, laggards: &Arc<Laggards>, metrics: &metrics::Broker) -> Self {
+        let inner = Inner {
+            outbound,
+            subscriptions: Subscriptions::default(),
+            wire: None,
+            held: None,
+            missed: Vec::new(),
+            given: Vec::new(),
+            unstored: false,
+            dropped: HashMap::new(),
+            listed: false,
+            overflows: false,
+        };
+        Self(Arc::new(Outbox {
+            inner: Mutex::new(inner),
+            news: Notify::new(),
+            lags: AtomicBool::new(false),
+            laggards: laggards.clone(),
+            metrics: metrics.clone(),
+        }))
+    }
+}
+
+impl Outbox {
+    /// Takes a message for an exact filter; true when the caller is to [`Outbox::flush`].
+    pub(in crate::broker) fn put(&self, passed: &Passed, qos: QoS) -> bool {
+        let inner = &mut *self.inner.lock();
+        let granted = inner.subscriptions.directly(passed.topic(), passed.number, qos, &passed.meant);
+        granted.is_some_and(|granted| self.take(inner, passed, granted.min(passed.qos)))
+    }
+
+    /// The same for one that came by a wildcard, unless it comes another way.
+    pub(in crate::broker) fn put_by(&self, id: WildcardId, passed: &Passed) -> bool {
+        let inner = &mut *self.inner.lock();
+        let granted = inner.subscriptions.by(id, passed.topic(), passed.number, &passed.meant);
+        granted.is_some_and(|granted| self.take(inner, passed, granted.min(passed.qos)))
+    }
+
+    fn take(&self, inner: &mut Inner, passed: &Passed, qos: QoS) -> bool {
+        if let Some(held) = inner.held.as_mut().filter(|held| passed.number > held.after) {
+            held.bytes += passed.payload.len() + size_of::<(Passed, QoS)>();
+            held.waiting.push((passed.clone(), qos));
+            self.look(inner);
+            return false;
+        }
+        let Some(wire) = &inner.wire else {
+            if inner.keep(passed, qos) {
+                self.news.notify_one();
+            }
+            return false;
+        };
+        if inner.overflows || inner.given.iter().any(|(topic, at)| *topic == passed.topic && passed.number <= *at) {
+            return false;
+        }
+        let writes = wire.stuck_since.is_none() && !std::mem::replace(&mut inner.listed, true);
+        inner.outbound.push(letter(passed, qos));
+        self.look(inner);
+        writes
+    }
+
+    /// Looks whether the client lags.
+    fn look(&self, inner: &mut Inner) {
+        let held = inner.held.as_ref().map_or(0, |held| held.bytes);
+        let waits = if inner.wire.is_some() { inner.outbound.waits() + held } else { 0 };
+        let lags = self.lags();
+        if if lags { waits < LAG_BYTES / 2 } else { waits >= LAG_BYTES } {
+            self.lags.store(!lags, Ordering::Relaxed);
+            self.laggards.count(!lags);
+            self.news.notify_one();
+        }
+        if waits > MOST_BYTES && !std::mem::replace(&mut inner.overflows, true) {
+            self.news.notify_one();
+        }
+    }
+
+    /// Whether so much waits for the client that others should slow down.
+    pub(in crate::broker) fn lags(&self) -> bool {
+        self.lags.load(Ordering::Relaxed)
+    }
+
+    /// Writes what was put in, unless the socket is full: the session's task goes on then.
+    pub(in crate::broker) fn flush(&self) {
+        let inner = &mut *self.inner.lock();
+        inner.listed = false;
+        if inner.wire.as_ref().is_some_and(|wire| wire.stuck_since.is_none()) {
+            let write = std::future::poll_fn(|cx| inner.pump(&self.metrics, cx));
+            let _ = pin!(unconstrained(write)).poll(&mut Context::from_waker(Waker::noop()));
+            self.look(inner);
+            if inner.needs_its_task() {
+                self.news.notify_one();
+            }
+        }
+    }
+
+    /// See [`Subscriptions::add_exact`].
+    pub(in crate::broker) fn add_exact(&self, filter: &Filter, qos: QoS, number: u64) -> Option<bool> {
+        self.inner.lock().subscriptions.add_exact(filter, qos, number)
+    }
+
+    /// See [`Subscriptions::change_wildcard`].
+    pub(in crate::broker) fn change_wildcard(&self, id: WildcardId, qos: QoS) -> bool {
+        self.inner.lock().subscriptions.change_wildcard(id, qos)
+    }
+
+    /// See [`Subscriptions::add_wildcard`].
+    pub(in crate::broker) fn add_wildcard(&self, id: WildcardId, filter: &Filter, qos: QoS, number: u64) {
+        self.inner.lock().subscriptions.add_wildcard(id, filter, qos, number);
+    }
+
+    /// See [`Subscriptions::end`].
+    pub(in crate::broker) fn end(&self, filters: &[String], number: u64) -> bool {
+        self.inner.lock().subscriptions.end(filters, number)
+    }
+
+    /// See [`Subscriptions::take_out`].
+    pub(in crate::broker) fn take_out(&self, all: bool) -> (Vec<String>, Vec<WildcardId>) {
+        self.inner.lock().subscriptions.take_out(all)
+    }
+
+    pub(in crate::broker) fn filters(&self) -> usize {
+        self.inner.lock().subscriptions.len()
+    }
+
+    pub(in crate::broker) fn is_full(&self) -> bool {
+        self.inner.lock().subscriptions.is_full()
+    }
+
+    /// What comes behind message `number` waits for [`Outbox::release`].
+    pub(in crate::broker) fn hold(&self, number: u64) {
+        let inner = &mut *self.inner.lock();
+        inner.held.get_or_insert(Held { after: number, ..Held::default() });
+    }
+
+    /// What waited follows, in order, up to message `number`.
+    pub(super) fn release_up_to(&self, number: u64) {
+        self.release_some(&mut self.inner.lock(), Some(number));
+    }
+
+    /// Nothing waits any more.
+    pub(super) fn release(&self) {
+        self.release_some(&mut self.inner.lock(), None);
+    }
+
+    fn release_some(&self, inner: &mut Inner, up_to: Option<u64>) {
+        let Some(Held { mut waiting, .. }) = inner.held.take() else { return };
+        waiting.sort_by_key(|(passed, _)| passed.number);
+        inner.held = up_to.map(|after| Held { after, ..Held::default() });
+        for (passed, qos) in waiting {
+            self.take(inner, &passed, qos);
+        }
+        self.look(inner);
+    }
+
+    /// What others do not do is to be done. Cancel-safe.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// The client is there; `present`: with the session of before.
+    pub(super) fn connect(&self, half: WriteHalf<Box<dyn Stream>>, meter: Arc<Meter>, out: BytesMut) {
+        let inner = &mut *self.inner.lock();
+        inner.wire = Some(Wire { half, out, stuck_since: None, broken: None, meter });
+        (inner.listed, inner.overflows) = (false, false);
+        inner.outbound.resume();
+        inner.given.clear();
+    }
+
+    /// Gives the client what it missed of dmxd's own topics: `now` says what a topic's value is, `number` is that of the
+    /// last message.
+    pub(super) fn catch_up(&self, number: u64, now: impl Fn(&str) -> Option<(Bytes, QoS)>) {
+        let inner = &mut *self.inner.lock();
+        for topic in std::mem::take(&mut inner.missed) {
+            let Ok(name) = std::str::from_utf8(&topic) else { continue };
+            if let (Some((payload, qos)), Some(wanted)) = (now(name), inner.subscriptions.qos_of(name)) {
+                inner.given.push((topic.clone(), number));
+                inner.outbound.push(Letter::new(topic, payload, wanted.min(qos), false));
+            }
+        }
+    }
+
+    /// The client is gone; gives the way to it, to say a last word. One that `stays`, by another connection, is given what
+    /// comes meanwhile.
+    pub(super) fn disconnect(
+        &self,
+        is_present_value: impl Fn(&[u8]) -> bool,
+        stays: bool,
+    ) -> Option<WriteHalf<Box<dyn Stream>>> {
+        let inner = &mut *self.inner.lock();
+        let wire = inner.wire.take()?;
+        self.metrics.dropped.inc_by(inner.outbound.connection_lost());
+        let missed = inner.outbound.take_out(is_present_value);
+        inner.missed.extend(missed);
+        let dropped = inner.outbound.trim();
+        inner.count(dropped);
+        self.release_some(inner, stays.then_some(0));
+        if stays {
+            inner.held.get_or_insert_default();
+        }
+        self.look(inner);
+        Some(wire.half)
+    }
+
+    /// Says something beside letters, which is written with them.
+    pub(super) fn say(&self, words: &mut BytesMut) {
+        if let Some(wire) = self.inner.lock().wire.as_mut().filter(|_| !words.is_empty()) {
+            wire.out.extend_from_slice(words);
+        }
+        words.clear();
+    }
+
+    /// Goes on writing where the socket was full. Cancel-safe.
+    pub(super) async fn written(&self) {
+        std::future::poll_fn(|cx| {
+            let inner = &mut *self.inner.lock();
+            ready!(inner.pump(&self.metrics, cx));
+            self.look(inner);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Since when the socket takes nothing.
+    pub(super) fn stuck_since(&self) -> Option<Instant> {
+        self.inner.lock().wire.as_ref()?.stuck_since
+    }
+
+    /// Why the connection has to end.
+    pub(super) fn broken(&self) -> Option<Broken> {
+        let inner = &mut *self.inner.lock();
+        let broken = inner.wire.as_mut()?.broken.take().map(Broken::Socket);
+        broken.or(inner.overflows.then_some(Broken::Overflow))
+    }
+
+    /// Bytes that the socket did not take yet.
+    pub(super) fn unsent(&self) -> usize {
+        self.inner.lock().wire.as_ref().map_or(0, |wire| wire.out.len())
+    }
+
+    /// Whether nothing waits to be written.
+    pub(super) fn is_written(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.held.is_none()
+            && inner.outbound.is_written()
+            && inner.wire.as_ref().is_none_or(|wire| wire.out.is_empty())
+    }
+
+    /// Does something with what is on its way to the client.
+    pub(super) fn outbound<T>(&self, act: impl FnOnce(&mut Outbound) -> T) -> T {
+        let inner = &mut *self.inner.lock();
+        let done = act(&mut inner.outbound);
+        self.look(inner);
+        done
+    }
+
+    /// Every filter with its QoS.
+    pub(super) fn wanted(&self) -> Vec<(String, u8)> {
+        let inner = self.inner.lock();
+        inner.subscriptions.wanted().map(|(filter, qos)| (filter.to_owned(), qos.bits())).collect()
+    }
+
+    /// Whether there are letters to be stored; from now on there are none.
+    pub(super) fn take_unstored(&self) -> bool {
+        std::mem::take(&mut self.inner.lock().unstored)
+    }
+
+    /// Letters that had to go since the last call, by filter.
+    pub(super) fn take_dropped(&self) -> HashMap<String, u64> {
+        std::mem::take(&mut self.inner.lock().dropped)
+    }
+
+    /// These topics may be other ones than the client knows.
+    pub(super) fn missed(&self, topics: Vec<Bytes>) {
+        self.inner.lock().missed = topics;
+    }
+
+    /// Forgets everything but the filters, which the hub takes out.
+    pub(super) fn clear(&self) {
+        let inner = &mut *self.inner.lock();
+        inner.outbound.clear();
+        inner.missed.clear();
+        inner.given.clear();
+        inner.held = None;
+        (inner.unstored, inner.dropped) = (false, HashMap::new());
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        if self.lags() {
+            self.laggards.count(false);
+        }
+    }
+}
+
+/// Why a connection has to end.
+pub(super) enum Broken {
+    Socket(io::Error),
+    Overflow,
+}
