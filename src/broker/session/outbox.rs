@@ -519,3 +519,43 @@ pub(super) enum Broken {
     Socket(io::Error),
     Overflow,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::message::Message;
+    use crate::metrics::Metrics;
+
+    fn passed(number: u64, meant: &[WildcardId]) -> Passed {
+        let payload = number.to_string();
+        let message = Message { topic: "t/x", payload: payload.as_bytes(), qos: QoS::AtLeastOnce, retain: false };
+        Passed::new(number, &message, false, meant.to_vec())
+    }
+
+    fn payloads(member: &Member) -> Vec<String> {
+        let text = |payload: &Bytes| String::from_utf8_lossy(payload).into_owned();
+        member.outbound(|outbound| outbound.unstored(true).iter().map(|(_, kept)| text(&kept.letter.payload)).collect())
+    }
+
+    /// A message that went to the router before a SUBSCRIBE comes back after one that was given directly since.
+    #[test]
+    fn what_is_newer_waits_while_older_messages_are_on_another_way() {
+        let metrics = Metrics::new().unwrap().broker;
+        let filter = |text| Filter::new(text).unwrap();
+        let member = Member::new(Outbound::new(10), &Laggards::new(&metrics), &metrics);
+        member.add_wildcard(2, &filter("t/+"), QoS::AtLeastOnce, 0);
+        assert_eq!(member.add_exact(&filter("t/x"), QoS::AtLeastOnce, 5), Some(true));
+        member.hold(5);
+        member.put(&passed(6, &[2]), QoS::AtLeastOnce);
+        member.put_by(2, &passed(4, &[2]));
+        member.put_by(2, &passed(5, &[2]));
+        member.put_by(2, &passed(6, &[2]));
+        assert_eq!(payloads(&member), ["4", "5"]);
+        member.put(&passed(7, &[2]), QoS::AtLeastOnce);
+        member.release_up_to(6);
+        assert_eq!(payloads(&member), ["6"]);
+        member.put(&passed(8, &[2]), QoS::AtLeastOnce);
+        member.release();
+        assert_eq!(payloads(&member), ["7", "8"]);
+    }
+}
