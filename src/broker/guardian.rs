@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -27,24 +28,28 @@ const LOOK: Duration = Duration::from_millis(10);
 /// A router that has grown is not replaced more often than this, unless it takes no new topics any more.
 const LEAST_LIFE: Duration = Duration::from_secs(5);
 
-/// What the router may hold for filters that nobody has any more.
+/// What the router may hold for filters that nobody has any more; and with how much another one is due at once, and new
+/// wildcards wait for it.
 const DEAD_BYTES: usize = 4 << 20;
+pub(super) const MOST_DEAD_BYTES: usize = 16 << 20;
 
 /// Runs until nobody is connected any more; `taps` are those of the first router.
 pub(super) async fn watch(hub: Arc<Hub>, mut taps: JoinSet<()>) {
-    let mut phase = hub.phase.subscribe();
-    tokio::select! {
-        () = reached(&mut phase, Phase::Quiet) => {}
-        () = guard(&hub, &mut taps) => {}
-    }
-    reached(&mut phase, Phase::Closed).await; // until then they bring the last messages
+    guard(&hub, &mut taps).await;
+    reached(&mut hub.phase.subscribe(), Phase::Closed).await; // until then they bring the last messages
 }
 
+/// Ends at the stop, but not in the middle of a replacement: the last messages need a router.
 async fn guard(hub: &Arc<Hub>, taps: &mut JoinSet<()>) {
+    let mut phase = hub.phase.subscribe();
     let mut pause = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
     let mut generation = hub.routers().borrow().generation();
     loop {
-        let why = match listen(hub, taps).await {
+        let listened = tokio::select! {
+            () = reached(&mut phase, Phase::Quiet) => return,
+            listened = listen(hub, taps) => listened,
+        };
+        let why = match listened {
             Ok(()) => "full",
             Err(error) => {
                 hub.router_is_gone(generation, &error);
@@ -67,6 +72,8 @@ async fn guard(hub: &Arc<Hub>, taps: &mut JoinSet<()>) {
 
 /// Ends with an error when the router does, and well when it knows too much.
 async fn listen(hub: &Arc<Hub>, taps: &mut JoinSet<()>) -> Result<(), RouterGone> {
+    // What was said of the router before is nothing to this one.
+    let _ = (hub.probed.notified().now_or_never(), hub.full.notified().now_or_never());
     let old_enough = Instant::now() + LEAST_LIFE;
     let in_time = Instant::now() + PATIENCE;
     while !hub.probe()? {
@@ -89,7 +96,8 @@ async fn listen(hub: &Arc<Hub>, taps: &mut JoinSet<()>) -> Result<(), RouterGone
         if hub.is_late(PATIENCE) {
             return Err(RouterGone::silent(PATIENCE));
         }
-        if hub.router_is_full(DEAD_BYTES) && Instant::now() >= old_enough {
+        let old = Instant::now() >= old_enough;
+        if hub.router_is_full(if old { DEAD_BYTES } else { MOST_DEAD_BYTES }, old) {
             return Ok(());
         }
         tokio::select! {

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use super::codec::{Publish, QoS};
 use super::commands::Commands;
+use super::guardian::MOST_DEAD_BYTES;
 use super::losses::Losses;
 pub(super) use super::message::Message;
 use super::outlet::{Outlet, Subscribed, hand_out};
@@ -226,14 +227,35 @@ impl Hub {
         self.outlet.lock().probe()
     }
 
-    /// Whether the router should make room for another: it was given more topics than it should remember for ever, or
-    /// holds much for nobody.
-    pub(super) fn router_is_full(&self, most_dead_bytes: usize) -> bool {
+    /// Whether the router should make room for another: it was given more topics than it should remember for ever (if these
+    /// `count`), or holds much for nobody.
+    pub(super) fn router_is_full(&self, most_dead_bytes: usize, count: bool) -> bool {
         let outlet = self.outlet.lock();
         let (topics, filters) = outlet.router_knows();
         self.metrics.topics.set(topics as i64);
         self.metrics.filters.set(filters as i64);
-        topics >= self.settings.max_topics || outlet.subscribers.dead_bytes() > most_dead_bytes
+        (count && topics >= self.settings.max_topics) || outlet.subscribers.dead_bytes() > most_dead_bytes
+    }
+
+    /// Ends when the router does not hold too much for nobody, until which nobody's new wildcards go to it. Cancel-safe.
+    pub(super) async fn router_has_room(&self) {
+        let mut routers = self.routers.subscribe();
+        while self.outlet.lock().subscribers.dead_bytes() > MOST_DEAD_BYTES {
+            self.full.notify_one();
+            if routers.changed().await.is_err() {
+                return; // impossible, the sender is ours
+            }
+        }
+    }
+
+    /// Ends when a client's next message may be handed on; `None`: it may now.
+    pub(super) fn room(&self) -> Option<oneshot::Receiver<()>> {
+        self.outlet.lock().room()
+    }
+
+    /// Ends when the router owes nothing up to now; `None`: it owes nothing.
+    pub(super) fn fence(&self) -> Option<oneshot::Receiver<()>> {
+        self.outlet.lock().fence()
     }
 
     /// Counts messages that a filter's subscriber did not get.
@@ -256,12 +278,8 @@ impl Hub {
             self.count_retained(&outlet);
         }
         let done = outlet.pass(&message, is_present_value, &mut touched);
-        let lost = outlet.take_lost();
         drop(outlet);
         touched.iter().for_each(|member| member.flush());
-        if lost > 0 {
-            self.lost("*", lost);
-        }
         let owed = match done {
             Ok(owed) => owed,
             Err((generation, error)) => {

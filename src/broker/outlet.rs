@@ -18,9 +18,9 @@ use super::session::Member;
 use super::subscribers::{Members, Subscribers, WildcardId};
 use super::topic::Filter;
 
-/// Bytes that the router may owe before the oldest messages go. Each client waits for its own, so this is only for the
-/// seconds in which nobody knows yet that it is dead.
-const MOST: usize = 16 << 20;
+/// Bytes that the router may owe before clients' next messages wait, as they do while it is dead. All of it may come for one
+/// client at once, and must not be too much for it (`session::outbox`).
+const MOST: usize = 2 << 20;
 
 /// What one that is owed takes beside topic and payload.
 const ENTRY: usize = 256;
@@ -71,8 +71,8 @@ pub(super) struct Outlet {
     asked: HashMap<WildcardId, Vec<oneshot::Sender<u64>>>,
     /// Who waits until all up to a number has come, in order of that.
     fences: VecDeque<(u64, oneshot::Sender<()>)>,
-    /// Messages that nobody can tell who would have been given.
-    lost: u64,
+    /// Who waits until the router owes less.
+    crowd: Vec<oneshot::Sender<()>>,
     /// Topics that the router may be given; with more, it is handed nothing new and the guardian hears of it.
     most_topics: usize,
     full: Arc<Notify>,
@@ -94,7 +94,7 @@ impl Outlet {
             orders: Default::default(),
             asked: HashMap::new(),
             fences: VecDeque::new(),
-            lost: 0,
+            crowd: Vec::new(),
             most_topics,
             full,
         }
@@ -124,9 +124,6 @@ impl Outlet {
         }
         let bytes = ENTRY + message.topic.len() + message.payload.len();
         self.owed.push(self.number, passed, (Publisher::size(message.topic.as_bytes()), bytes), &coming);
-        while self.owed.bytes() > MOST && self.owed.drop_oldest() {
-            self.lost += 1;
-        }
         self.hand_on().map(|()| true)
     }
 
@@ -195,6 +192,9 @@ impl Outlet {
     }
 
     fn open_fences(&mut self) {
+        if self.owed.bytes() < MOST / 2 {
+            self.crowd.clear(); // they hear of it
+        }
         let first = self.owed.first();
         while self.fences.front().is_some_and(|(number, _)| first.is_none_or(|first| *number < first))
             && let Some((_, waits)) = self.fences.pop_front()
@@ -211,9 +211,14 @@ impl Outlet {
             || wildcards.iter().filter_map(|id| self.subscribers.members(*id)).flat_map(|m| m.iter()).any(|m| m.lags())
     }
 
-    /// Messages lost since the last call.
-    pub(super) fn take_lost(&mut self) -> u64 {
-        std::mem::take(&mut self.lost)
+    /// Ends when a client's next message may come; `None`: it may now.
+    pub(super) fn room(&mut self) -> Option<oneshot::Receiver<()>> {
+        if self.owed.bytes() < MOST {
+            return None;
+        }
+        let (waits, room) = oneshot::channel();
+        self.crowd.push(waits);
+        Some(room)
     }
 
     /// Whether the router owes nothing up to this message.
@@ -237,7 +242,7 @@ impl Outlet {
     }
 
     /// Ends when the router owes nothing up to now; `None`: it owes nothing.
-    fn fence(&mut self) -> Option<oneshot::Receiver<()>> {
+    pub(super) fn fence(&mut self) -> Option<oneshot::Receiver<()>> {
         if self.is_settled(self.number) {
             return None;
         }
@@ -328,9 +333,10 @@ impl Outlet {
         let (exact, wildcards) = member.take_out(all);
         let (gone, mut ordered) = (exact.len() + wildcards.len(), [false; TAPS]);
         exact.iter().for_each(|topic| self.subscribers.remove_exact(topic, member));
+        let mut ended = Vec::new();
         for id in wildcards {
             if let Some(filter) = self.subscribers.leave(id, member) {
-                self.owed.end(id);
+                ended.push(id);
                 self.asked.remove(&id);
                 if let (Some(orders), Some(ordered)) = (self.orders.get_mut(id % TAPS), ordered.get_mut(id % TAPS)) {
                     orders.push(Order::Unsubscribe(filter));
@@ -338,6 +344,7 @@ impl Outlet {
                 }
             }
         }
+        self.owed.end(ended);
         self.open_fences();
         (gone, ordered)
     }

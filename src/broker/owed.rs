@@ -12,6 +12,21 @@ use super::subscribers::WildcardId;
 /// `router::SEGMENT_BYTES`). A larger one goes alone.
 const WINDOW: usize = 16 << 10;
 
+/// A filter that a message is to come by.
+#[derive(Clone, Copy, Debug)]
+struct Coming {
+    id: WildcardId,
+    due: bool,
+    /// It has.
+    came: bool,
+}
+
+impl Coming {
+    fn new(id: WildcardId, due: bool) -> Self {
+        Self { id, due, came: false }
+    }
+}
+
 /// One message.
 #[derive(Debug)]
 struct Entry<T> {
@@ -22,13 +37,21 @@ struct Entry<T> {
     /// Here.
     bytes: usize,
     handed: Option<Instant>,
-    /// By which filters it is to come. `false`: it has come before, in the time of another router.
-    coming: Vec<(WildcardId, bool)>,
+    /// By which filters it is to come, in order of their ids, and whether that is due. Not: it has come before, in the time
+    /// of another router, or nobody waits for it.
+    coming: Vec<Coming>,
+    /// How many of them the router still brings it by.
+    left: usize,
 }
 
 impl<T> Entry<T> {
     fn is_due(&self) -> bool {
-        self.coming.iter().any(|(_, due)| *due)
+        self.left > 0 && self.coming.iter().any(|coming| coming.due && !coming.came)
+    }
+
+    /// Where a filter stands.
+    fn of(&self, id: WildcardId) -> Option<usize> {
+        self.coming.binary_search_by_key(&id, |coming| coming.id).ok()
     }
 }
 
@@ -52,9 +75,10 @@ impl<T> Default for Owed<T> {
 impl<T> Owed<T> {
     /// A message that is to come by these filters: so many bytes in the router's logs, so many here.
     pub(super) fn push(&mut self, number: u64, message: T, (size, bytes): (usize, usize), filters: &[WildcardId]) {
+        let bytes = bytes + size_of_val(filters) + filters.len() * size_of::<Coming>();
         self.bytes += bytes;
-        let coming = filters.iter().map(|id| (*id, true)).collect();
-        self.entries.push_back(Entry { number, message, size, bytes, handed: None, coming });
+        let coming: Vec<_> = filters.iter().map(|id| Coming::new(*id, true)).collect();
+        self.entries.push_back(Entry { number, message, size, bytes, handed: None, left: coming.len(), coming });
     }
 
     /// Bytes of all messages.
@@ -65,8 +89,8 @@ impl<T> Owed<T> {
     /// The next one to hand to the router; `None` while its logs have no room, or there is none.
     pub(super) fn next(&self) -> Option<(u64, &T)> {
         let next = self.entries.get(self.handed)?;
-        let fits = |(id, _): &(WildcardId, bool)| {
-            self.logs.get(id).is_none_or(|under_way| *under_way == 0 || under_way + next.size <= WINDOW)
+        let fits = |coming: &Coming| {
+            self.logs.get(&coming.id).is_none_or(|under_way| *under_way == 0 || under_way + next.size <= WINDOW)
         };
         next.coming.iter().all(fits).then_some((next.number, &next.message))
     }
@@ -75,8 +99,8 @@ impl<T> Owed<T> {
     pub(super) fn hand(&mut self, now: Instant) {
         let Some(next) = self.entries.get_mut(self.handed) else { return };
         next.handed = Some(now);
-        for (id, _) in &next.coming {
-            *self.logs.entry(*id).or_default() += next.size;
+        for coming in &next.coming {
+            *self.logs.entry(coming.id).or_default() += next.size;
         }
         self.handed += 1;
     }
@@ -84,7 +108,8 @@ impl<T> Owed<T> {
     /// The message that has come by a filter, when it was owed; [`Owed::settle`] says that it was given.
     pub(super) fn came(&self, id: WildcardId, number: u64) -> Option<&T> {
         let entry = self.entries.get(self.place(number)?)?;
-        entry.coming.contains(&(id, true)).then_some(&entry.message)
+        let coming = entry.coming.get(entry.of(id)?)?;
+        (coming.due && !coming.came).then_some(&entry.message)
     }
 
     fn place(&self, number: u64) -> Option<usize> {
@@ -96,9 +121,11 @@ impl<T> Owed<T> {
     pub(super) fn settle(&mut self, id: WildcardId, number: u64) {
         if let Some(place) = self.place(number).filter(|place| *place < self.handed)
             && let Some(entry) = self.entries.get_mut(place)
-            && let Some(at) = entry.coming.iter().position(|(known, _)| *known == id)
+            && let Some(at) = entry.of(id)
+            && let Some(coming) = entry.coming.get_mut(at).filter(|coming| !coming.came)
         {
-            entry.coming.swap_remove(at);
+            coming.came = true;
+            entry.left -= 1;
             if let Some(under_way) = self.logs.get_mut(&id) {
                 *under_way -= entry.size;
             }
@@ -109,20 +136,29 @@ impl<T> Owed<T> {
     /// The router has answered for a new filter: what it is handed from now on comes by that as well, to nobody.
     pub(super) fn begin(&mut self, id: WildcardId, matches: impl Fn(&T) -> bool) {
         for entry in self.entries.iter_mut().skip(self.handed).filter(|entry| matches(&entry.message)) {
-            entry.coming.push((id, false));
+            let at = entry.coming.partition_point(|coming| coming.id < id);
+            entry.coming.insert(at, Coming::new(id, false));
+            entry.left += 1;
         }
     }
 
-    /// Nothing comes by a filter any more.
-    pub(super) fn end(&mut self, id: WildcardId) {
-        self.logs.remove(&id);
-        self.entries.iter_mut().for_each(|entry| entry.coming.retain(|(known, _)| *known != id));
+    /// Nothing comes by these filters any more.
+    pub(super) fn end(&mut self, mut ids: Vec<WildcardId>) {
+        if ids.is_empty() {
+            return;
+        }
+        ids.sort_unstable();
+        for id in &ids {
+            self.logs.remove(id);
+        }
         let mut at = 0;
         let (handed, bytes) = (self.handed, &mut self.bytes);
-        self.entries.retain(|entry| {
+        self.entries.retain_mut(|entry| {
             at += 1;
+            entry.coming.retain(|coming| ids.binary_search(&coming.id).is_err());
+            entry.left = entry.coming.iter().filter(|coming| !coming.came).count();
             // What was not handed need not be.
-            let stays = at <= handed || !entry.coming.is_empty();
+            let stays = at <= handed || entry.left > 0;
             *bytes -= if stays { 0 } else { entry.bytes };
             stays
         });
@@ -130,7 +166,7 @@ impl<T> Owed<T> {
     }
 
     fn tidy(&mut self) {
-        while let Some(first) = self.entries.front().filter(|first| self.handed > 0 && first.coming.is_empty()) {
+        while let Some(first) = self.entries.front().filter(|first| self.handed > 0 && first.left == 0) {
             self.bytes -= first.bytes;
             self.handed -= 1;
             self.entries.pop_front();
@@ -161,25 +197,12 @@ impl<T> Owed<T> {
             entry.is_due()
         });
         for entry in &mut self.entries {
-            let due = std::mem::take(&mut entry.coming);
+            let before = std::mem::take(&mut entry.coming);
+            let due = |id| before.iter().any(|coming| coming.id == id && coming.due && !coming.came);
             entry.handed = None;
-            entry.coming = filters(&entry.message).into_iter().map(|id| (id, due.contains(&(id, true)))).collect();
+            entry.coming = filters(&entry.message).into_iter().map(|id| Coming::new(id, due(id))).collect();
+            entry.left = entry.coming.len();
         }
-    }
-
-    /// Drops the oldest; false when there is none.
-    pub(super) fn drop_oldest(&mut self) -> bool {
-        let Some(oldest) = self.entries.pop_front() else { return false };
-        self.bytes -= oldest.bytes;
-        if self.handed > 0 {
-            self.handed -= 1;
-            for (id, _) in oldest.coming {
-                if let Some(under_way) = self.logs.get_mut(&id) {
-                    *under_way -= oldest.size;
-                }
-            }
-        }
-        true
     }
 }
 
@@ -245,8 +268,7 @@ mod tests {
             owed.settle(id, number);
         }
         assert!(owed.is_settled(4) && owed.bytes() > 0, "what comes once more still fills the logs");
-        owed.end(4);
-        owed.end(2);
+        owed.end(vec![4, 2]);
         assert_eq!((owed.bytes(), owed.handed, owed.logs.values().sum::<usize>()), (0, 0, 0));
     }
 
@@ -257,9 +279,10 @@ mod tests {
         hand_all(&mut owed);
         owed.push(2, 2, (10, 1), &[2, 3]);
         owed.push(3, 3, (10, 1), &[2]);
-        owed.end(2);
+        owed.end(vec![2]);
         assert!(owed.is_settled(1) && !owed.is_settled(2));
-        assert_eq!((hand_all(&mut owed), owed.bytes()), (vec![2], 1));
+        let filters = 2 * (size_of::<WildcardId>() + size_of::<Coming>());
+        assert_eq!((hand_all(&mut owed), owed.bytes()), (vec![2], 1 + filters));
     }
 
     proptest! {

@@ -81,7 +81,7 @@ impl Stage {
 
     fn client(&self, id: &str) -> (AsyncClient, EventLoop) {
         let mut options = MqttOptions::new(id, self.address.ip().to_string(), self.address.port());
-        options.set_keep_alive(Duration::from_secs(60)).set_clean_session(true);
+        options.set_keep_alive(Duration::from_secs(60)).set_clean_session(true).set_max_packet_size(1 << 20, 1 << 20);
         AsyncClient::new(options, 1_000)
     }
 
@@ -205,6 +205,37 @@ fn a_router_that_dies_in_a_flood_takes_nothing_with_it() {
             assert_next(hears, 1_000..MESSAGES).await;
         }
         flood.await.unwrap();
+        assert_eq!(stage.metrics.broker.dropped.get(), 0);
+    });
+}
+
+#[test]
+fn what_many_say_while_the_router_is_dead_waits_with_them_and_is_not_too_much_afterwards() {
+    run(async {
+        const SPEAKERS: usize = 6;
+        const EACH: u32 = 3;
+        let stage = Stage::start(|_| {}).await;
+        let mut hears = stage.hear("a", "t/#").await;
+        let mut speakers = Vec::new();
+        for n in 0..SPEAKERS {
+            speakers.push(stage.speaker(&format!("s{n}")).await);
+        }
+        let router = stage.broker.hub.routers().borrow().clone();
+        tokio::task::spawn_blocking(move || router.kill()).await.unwrap();
+        for n in 0..EACH {
+            for (topic, speaker) in speakers.iter().enumerate() {
+                let large = format!("{}{n}", "0".repeat(200_000));
+                speaker.publish(format!("t/{topic}"), QoS::AtLeastOnce, false, large).await.unwrap();
+            }
+        }
+        let mut next = [0; SPEAKERS];
+        for _ in 0..SPEAKERS as u32 * EACH {
+            let (topic, number) =
+                timeout(PATIENCE, hears.recv()).await.expect("a message").expect("it stays connected");
+            let next = &mut next[topic["t/".len()..].parse::<usize>().unwrap()];
+            assert_eq!(number, *next, "{topic}");
+            *next += 1;
+        }
         assert_eq!(stage.metrics.broker.dropped.get(), 0);
     });
 }

@@ -11,6 +11,9 @@ use crate::store::{Store, Tree};
 
 /// Retained messages given out at a time, and topics searched for them: everybody needs the lock.
 const PAGE: usize = 64;
+
+/// Bytes of a page, but for its last message.
+const PAGE_BYTES: usize = 64 << 10;
 const LOOKED_AT: usize = 1024;
 
 /// One kept message.
@@ -69,12 +72,13 @@ impl RetainedMessages {
         }
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = self.by_topic.range::<str, _>((from, Bound::Unbounded));
-        let (mut found, mut last) = (Vec::new(), None);
+        let (mut found, mut last, mut bytes) = (Vec::new(), None, 0);
         for entry in rest.by_ref().take(LOOKED_AT) {
             last = Some(entry.0.clone());
             if entry.1.number <= since && filter.matches(entry.0) {
                 found.push(copy(entry));
-                if found.len() >= PAGE {
+                bytes += entry.0.len() + entry.1.payload.len();
+                if found.len() >= PAGE || bytes >= PAGE_BYTES {
                     break;
                 }
             }

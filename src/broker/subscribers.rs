@@ -15,9 +15,10 @@ pub(super) type WildcardId = usize;
 /// The first one: [`super::router::PROBES`] comes before.
 const FIRST: WildcardId = 2;
 
-/// What the router holds for a filter that nobody has any more, at rest and for each message that it goes on noting. It
-/// notes so many at the most.
+/// What the router holds for a filter that nobody has any more, at rest, for each byte of it, and for each message that it
+/// goes on noting. It notes so many at the most.
 const DEAD_FILTER: usize = 6 << 10;
+const DEAD_BYTE: usize = 8;
 const DEAD_NOTE: usize = 180;
 const DEAD_NOTES: usize = 1_000;
 
@@ -88,6 +89,10 @@ impl Level {
             }
         }
     }
+}
+
+fn dead_filter(filter: &Filter) -> usize {
+    DEAD_FILTER + filter.as_str().len() * DEAD_BYTE
 }
 
 /// The first level of a topic or filter, and what is behind it.
@@ -198,7 +203,7 @@ impl<M: Clone + PartialEq> Subscribers<M> {
         }
         wildcard.stage = Stage::Dead(0);
         self.dead += 1;
-        self.dead_bytes += DEAD_FILTER;
+        self.dead_bytes += dead_filter(&wildcard.filter);
         Some(wildcard.filter.clone())
     }
 
@@ -220,11 +225,12 @@ impl<M: Clone + PartialEq> Subscribers<M> {
         self.wildcards.get(&id).is_some_and(|wildcard| !wildcard.filter.as_str().starts_with(['+', '#']))
     }
 
-    /// By which filters the router will bring a message of this topic, and which of them mean it.
+    /// By which filters the router will bring a message of this topic, and which of them mean it; both in order.
     pub(super) fn matching(&self, topic: &str) -> (Vec<WildcardId>, Vec<WildcardId>) {
         let mut coming = Vec::new();
         self.levels.matching(Some(topic), &mut coming);
         coming.retain(|id| self.wildcards.get(id).is_some_and(|wildcard| matches!(wildcard.stage, Stage::Live)));
+        coming.sort_unstable();
         let mut meant = coming.clone();
         if topic.starts_with('$') {
             meant.retain(|id| self.shows_hidden(*id));
@@ -280,7 +286,7 @@ impl<M: Clone + PartialEq> Subscribers<M> {
         self.levels.remove(Some(wildcard.filter.as_str()));
         if let Stage::Dead(notes) = wildcard.stage {
             self.dead -= 1;
-            self.dead_bytes -= DEAD_FILTER + notes * DEAD_NOTE;
+            self.dead_bytes -= dead_filter(&wildcard.filter) + notes * DEAD_NOTE;
         }
     }
 }
@@ -328,7 +334,7 @@ mod tests {
         for topic in ["a/b", "b/c", "a"] {
             all.noted(topic);
         }
-        assert_eq!((all.dead_bytes(), all.known()), (DEAD_FILTER + 2 * DEAD_NOTE, 2));
+        assert_eq!((all.dead_bytes(), all.known()), (dead_filter(&filter("a/#")) + 2 * DEAD_NOTE, 2));
         let left: Vec<_> = all.move_over().into_iter().map(|(_, filter, live)| (filter, live)).collect();
         assert_eq!(left, [(filter("b/#"), true)]);
         assert_eq!((all.dead_bytes(), all.known(), all.matching("a/b").0.len()), (0, 1, 0));

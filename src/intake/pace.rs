@@ -122,7 +122,11 @@ impl<R> Pace<R> {
     }
 
     /// Gives commands whose turn has come, oldest first; false when one was given back: it and those behind it stay.
-    pub(super) fn due(&mut self, now: Instant, mut give: impl FnMut(Command, R) -> Result<(), (Command, R)>) -> bool {
+    pub(super) fn due(
+        &mut self,
+        now: Instant,
+        mut give: impl FnMut(Command, R) -> Result<(), Box<(Command, R)>>,
+    ) -> bool {
         let mut behind: Vec<Key> = Vec::new();
         let mut all = true;
         for mut waiting in std::mem::take(&mut self.waiting) {
@@ -130,7 +134,10 @@ impl<R> Pace<R> {
             if all && (waiting.latest <= now || may(self)) {
                 match give(waiting.command, waiting.reply) {
                     Ok(()) => continue,
-                    Err((command, reply)) => waiting = Waiting { key: waiting.key, command, reply, latest: now },
+                    Err(back) => {
+                        let (command, reply) = *back;
+                        waiting = Waiting { key: waiting.key, command, reply, latest: now };
+                    }
                 }
                 all = false;
             }
@@ -249,7 +256,7 @@ mod tests {
         let mut asked = 0;
         let none = |command, n| {
             asked += 1;
-            Err((command, n))
+            Err(Box::new((command, n)))
         };
         assert!(!pace.due(start + LONGEST_WAIT, none));
         assert_eq!(asked, 1, "none overtakes the one that was given back");

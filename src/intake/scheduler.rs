@@ -131,7 +131,7 @@ impl Scheduler {
     fn give_due(&self) -> (bool, Option<Instant>, bool) {
         let order = &mut *self.order.lock();
         let now = Instant::now() + if order.closed { LONGEST_WAIT } else { Duration::ZERO };
-        let all = order.pace.due(now, |command, reply| self.engine.offer(command, reply, false).map_err(|back| *back));
+        let all = order.pace.due(now, |command, reply| self.engine.offer(command, reply, false));
         (!all, order.pace.next(), order.closed)
     }
 }

@@ -28,6 +28,8 @@ enum Wait {
     Turn,
     /// The note of a QoS 2 message is written.
     Noted(oneshot::Receiver<()>),
+    /// The router owes less.
+    Room(oneshot::Receiver<()>),
     /// The retained message is written, handed on by that, and all have been given it.
     Written(oneshot::Receiver<()>),
     /// It was handed on, and all have been given it.
@@ -151,6 +153,10 @@ impl Inbound {
             match (&mut step.wait, &step.message) {
                 (Wait::Given(_), _) | (Wait::Nothing, None) => {}
                 (Wait::Nothing, Some(message)) => {
+                    if let Some(room) = hub.room() {
+                        step.wait = Wait::Room(room);
+                        return;
+                    }
                     let Publish { topic, payload, qos, .. } = message;
                     let given = hub.give(Message { topic, payload, qos: *qos, retain: false });
                     (step.wait, step.message) = (given.map_or(Wait::Nothing, Wait::Given), None);
@@ -175,7 +181,7 @@ impl Inbound {
     /// The store keeps order, so a message may go there at once if all before it have.
     async fn retain(&mut self, hub: &Arc<Hub>, publish: Publish) -> Step {
         let at_once = self.steps.iter().all(|step| matches!(step.wait, Wait::Written(_) | Wait::Given(_)));
-        if !at_once {
+        if !at_once || hub.room().is_some() {
             return Step::new(Wait::Turn, publish);
         }
         let written = hub.retain(&publish).await;
@@ -239,6 +245,9 @@ impl Inbound {
     pub(super) async fn ready(&mut self, hub: &Arc<Hub>) -> Ended {
         let Some(first) = self.steps.front_mut() else { return std::future::pending().await };
         if let (Wait::Turn, Some(publish)) = (&first.wait, &first.message) {
+            if let Some(room) = hub.room() {
+                let _ = room.await; // Err: there is
+            }
             // if cancelled before the store has it, it is simply handed in again
             first.wait = Wait::Written(hub.retain(publish).await);
             first.message = None;
@@ -273,7 +282,7 @@ impl Wait {
         match self {
             Self::Nothing | Self::Turn => Ended::Done,
             Self::Command(taken) => Ended::Command(taken.outcome().await),
-            Self::Noted(done) | Self::Written(done) | Self::Given(done) => {
+            Self::Noted(done) | Self::Room(done) | Self::Written(done) | Self::Given(done) => {
                 let _ = done.await; // Err: the store is closing; the answer is the same
                 Ended::Done
             }
@@ -285,7 +294,7 @@ impl Wait {
             Self::Nothing => Some(Ended::Done),
             Self::Turn => None,
             Self::Command(taken) => taken.outcome_already().map(Ended::Command),
-            Self::Noted(done) | Self::Written(done) | Self::Given(done) => match done.try_recv() {
+            Self::Noted(done) | Self::Room(done) | Self::Written(done) | Self::Given(done) => match done.try_recv() {
                 Err(oneshot::error::TryRecvError::Empty) => None,
                 _ => Some(Ended::Done),
             },

@@ -209,6 +209,7 @@ impl Session {
             self.outbox.catch_up(number, now);
         });
         self.outbox.release();
+        self.outbox.flush();
     }
 
     /// What was taken from the connection is finished, then the will is published.
@@ -291,7 +292,12 @@ impl Session {
             let filter = Filter::new(&text).filter(|filter| at < MAX_FILTERS && self.hub.policy.subscribe(filter));
             filter.map(|filter| (filter, qos))
         });
-        let Subscribed { granted, starts, fence } = self.hub.subscribe(&self.outbox, allowed.collect());
+        let allowed: Vec<_> = allowed.collect();
+        if allowed.iter().flatten().any(|(filter, _)| !filter.is_exact()) {
+            let room = timeout(ANSWER, self.hub.router_has_room()).await;
+            room.map_err(|_| RouterGone::silent(ANSWER))?;
+        }
+        let Subscribed { granted, starts, fence } = self.hub.subscribe(&self.outbox, allowed);
         let refused = granted.iter().filter(|granted| granted.is_none()).count();
         if refused > 0 {
             tracing::warn!(clientId = self.id, refused, "subscription_refused: not allowed, or too many filters");
@@ -299,25 +305,37 @@ impl Session {
         if let Some(fence) = fence {
             answered(fence).await?;
         }
-        let mut newest = 0;
+        let (mut newest, mut asked) = (0, false);
         for (filter, qos, start) in starts {
             // What is older comes as retained or, to a new subscription, not at all.
             let since = match start {
                 Start::After(number) => number,
-                Start::Answer(answer) => answered(answer).await?,
+                Start::Answer(answer) => {
+                    asked = true;
+                    answered(answer).await?
+                }
             };
             newest = newest.max(since);
             self.replays.retain(|replay| replay.filter != filter);
             self.replays.push_back(Replay { filter, qos, since, after: None });
+        }
+        // While one wildcard was answered and the next was not, messages came another way than from now on.
+        if asked && let Some(fence) = self.hub.fence() {
+            answered(fence).await?;
         }
         self.outbox.release_up_to(newest);
         self.save(true).await;
         Ok(granted)
     }
 
+    /// Whether there are more retained messages to queue, and room for them.
+    fn may_replay(&self) -> bool {
+        !self.replays.is_empty() && self.outbox.outbound(|outbound| outbound.has_room())
+    }
+
     /// Queues the next page of retained messages, when there is room for it.
     fn replay(&mut self) {
-        while self.outbox.outbound(|outbound| outbound.has_room())
+        while self.may_replay()
             && let Some(replay) = self.replays.front_mut()
         {
             // A message that is set now must not come before an older one.
@@ -343,10 +361,12 @@ impl Session {
 
     async fn unsubscribe(&mut self, filters: &[String]) -> Result<(), RouterGone> {
         self.replays.retain(|replay| !filters.iter().any(|filter| filter == replay.filter.as_str()));
-        if let Some(fence) = self.hub.end_filters(&self.outbox, filters) {
-            answered(fence).await?;
-        }
-        self.hub.take_out(&self.outbox, false);
+        let settled = match self.hub.end_filters(&self.outbox, filters) {
+            Some(fence) => answered(fence).await,
+            None => Ok(()),
+        };
+        self.hub.take_out(&self.outbox, false); // in any case: they have ended
+        settled?;
         self.save(true).await;
         Ok(())
     }

@@ -78,13 +78,18 @@ struct InFlight {
     again: bool,
 }
 
+/// Retained messages that are queued ahead, and their bytes.
+const AHEAD: usize = 64;
+const AHEAD_BYTES: usize = 64 << 10;
+
 /// Bytes of letters that may wait for one client, besides the limit of their number.
 const MOST_BYTES: usize = 1 << 20;
 
 pub(super) struct Outbound {
     queue: VecDeque<Letter>,
-    /// Bytes of the queue.
+    /// Bytes of the queue, and of its retained messages.
     bytes: usize,
+    retained: usize,
     in_flight: VecDeque<InFlight>,
     last_pkid: u16,
     /// Letters that may wait while the client is away; at more the oldest is dropped.
@@ -98,7 +103,7 @@ pub(super) struct Outbound {
 impl Outbound {
     pub(super) fn new(limit: usize) -> Self {
         let (queue, in_flight, forgotten) = (VecDeque::new(), VecDeque::new(), Vec::new());
-        Self { queue, bytes: 0, in_flight, last_pkid: 0, limit, last_number: 0, forgotten }
+        Self { queue, bytes: 0, retained: 0, in_flight, last_pkid: 0, limit, last_number: 0, forgotten }
     }
 
     /// Numbers in the store that are no longer needed, each given once.
@@ -163,13 +168,14 @@ impl Outbound {
         due.into_iter().filter_map(|at| self.queue.get(at)).filter_map(|l| Some((l.number?, kept(l)))).collect()
     }
 
+    /// Whether the next page of retained messages may be queued.
     pub(super) fn has_room(&self) -> bool {
-        self.queue.len() < self.limit && self.bytes < MOST_BYTES
+        self.queue.len() < AHEAD && self.bytes < AHEAD_BYTES
     }
 
-    /// Bytes that wait, with what they take here.
+    /// Bytes that wait, with what they take here; not retained ones, which come as fast as they are taken.
     pub(super) fn waits(&self) -> usize {
-        self.bytes + self.queue.len() * std::mem::size_of::<Letter>()
+        self.bytes - self.retained + self.queue.len() * std::mem::size_of::<Letter>()
     }
 
     /// Starts with another packet id than the run before: its client may still hold some.
@@ -180,13 +186,21 @@ impl Outbound {
     /// Queues a letter for a connected client.
     pub(super) fn push(&mut self, letter: Letter) {
         self.bytes += letter.size();
+        self.retained += if letter.retain { letter.size() } else { 0 };
         self.queue.push_back(letter);
     }
 
     fn pop(&mut self) -> Option<Letter> {
         let letter = self.queue.pop_front()?;
         self.bytes -= letter.size();
+        self.retained -= if letter.retain { letter.size() } else { 0 };
         Some(letter)
+    }
+
+    /// Adds up the queue, of which some were taken out.
+    fn count(&mut self) {
+        self.bytes = self.queue.iter().map(Letter::size).sum();
+        self.retained = self.queue.iter().filter(|letter| letter.retain).map(Letter::size).sum();
     }
 
     /// Queues a letter for an absent client; gives the oldest ones, which had to make room.
@@ -219,7 +233,7 @@ impl Outbound {
     pub(super) fn connection_lost(&mut self) -> u64 {
         let before = self.queue.len();
         self.queue.retain(|letter| letter.qos > QoS::AtMostOnce && !letter.retain);
-        self.bytes = self.queue.iter().map(Letter::size).sum();
+        self.count();
         (before - self.queue.len()) as u64
     }
 
@@ -239,13 +253,13 @@ impl Outbound {
         };
         self.queue.retain(|letter| !taken(letter));
         self.in_flight.retain(|flying| flying.awaited == Awaited::Completed || !taken(&flying.letter));
-        self.bytes = self.queue.iter().map(Letter::size).sum();
+        self.count();
         topics
     }
 
     pub(super) fn clear(&mut self) {
         self.queue.clear();
-        self.bytes = 0;
+        (self.bytes, self.retained) = (0, 0);
         self.in_flight.clear();
         self.forgotten.clear();
     }

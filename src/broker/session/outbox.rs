@@ -5,7 +5,7 @@
 //! The lock may be taken under the outlet's, never the other way round, and never across a wait.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::ops::Deref;
 use std::pin::{Pin, pin};
@@ -76,7 +76,7 @@ struct Wire {
 #[derive(Default)]
 struct Held {
     after: u64,
-    waiting: Vec<(Passed, QoS)>,
+    waiting: VecDeque<(Passed, QoS)>,
     bytes: usize,
 }
 
@@ -215,6 +215,11 @@ impl Inner {
     }
 }
 
+/// Bytes that a message takes while it is held.
+fn size(passed: &Passed) -> usize {
+    passed.payload.len() + size_of::<(Passed, QoS)>()
+}
+
 fn letter(passed: &Passed, qos: QoS) -> Letter {
     Letter::new(passed.topic.clone(), passed.payload.clone(), qos, false)
 }
@@ -260,18 +265,25 @@ impl Outbox {
 
     fn take(&self, inner: &mut Inner, passed: &Passed, qos: QoS) -> bool {
         if let Some(held) = inner.held.as_mut().filter(|held| passed.number > held.after) {
-            held.bytes += passed.payload.len() + size_of::<(Passed, QoS)>();
-            held.waiting.push((passed.clone(), qos));
+            held.bytes += size(passed);
+            held.waiting.push_back((passed.clone(), qos));
+            while held.bytes > MOST_BYTES
+                && let Some((oldest, _)) = held.waiting.pop_front()
+            {
+                held.bytes -= size(&oldest);
+                self.metrics.dropped.inc();
+            }
             self.look(inner);
             return false;
         }
-        let Some(wire) = &inner.wire else {
+        // One that takes nothing any more is as good as gone.
+        let Some(wire) = inner.wire.as_ref().filter(|_| !inner.overflows) else {
             if inner.keep(passed, qos) {
                 self.news.notify_one();
             }
             return false;
         };
-        if inner.overflows || inner.given.iter().any(|(topic, at)| *topic == passed.topic && passed.number <= *at) {
+        if inner.given.iter().any(|(topic, at)| *topic == passed.topic && passed.number <= *at) {
             return false;
         }
         let writes = wire.stuck_since.is_none() && !std::mem::replace(&mut inner.listed, true);
@@ -283,14 +295,14 @@ impl Outbox {
     /// Looks whether the client lags.
     fn look(&self, inner: &mut Inner) {
         let held = inner.held.as_ref().map_or(0, |held| held.bytes);
-        let waits = if inner.wire.is_some() { inner.outbound.waits() + held } else { 0 };
+        let waits = if inner.wire.is_some() { inner.outbound.waits() } else { 0 };
         let lags = self.lags();
         if if lags { waits < LAG_BYTES / 2 } else { waits >= LAG_BYTES } {
             self.lags.store(!lags, Ordering::Relaxed);
             self.laggards.count(!lags);
             self.news.notify_one();
         }
-        if waits > MOST_BYTES && !std::mem::replace(&mut inner.overflows, true) {
+        if inner.wire.is_some() && waits + held >= MOST_BYTES && !std::mem::replace(&mut inner.overflows, true) {
             self.news.notify_one();
         }
     }
@@ -365,7 +377,7 @@ impl Outbox {
 
     fn release_some(&self, inner: &mut Inner, up_to: Option<u64>) {
         let Some(Held { mut waiting, .. }) = inner.held.take() else { return };
-        waiting.sort_by_key(|(passed, _)| passed.number);
+        waiting.make_contiguous().sort_by_key(|(passed, _)| passed.number);
         inner.held = up_to.map(|after| Held { after, ..Held::default() });
         for (passed, qos) in waiting {
             self.take(inner, &passed, qos);

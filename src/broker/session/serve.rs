@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::task::coop::consume_budget;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::Session;
@@ -68,6 +69,7 @@ impl Session {
                 if served { now } else { end.min(now + SERVED) }
             });
             let silent_at = connection.silent_at();
+            let replays = self.may_replay();
             // Every arm is cancel-safe: reads move bytes only when they are done, channels give nothing without returning
             // it, `ready` and `written` change nothing that is not done again.
             tokio::select! {
@@ -79,6 +81,7 @@ impl Session {
                 ended = self.inbound.ready(&self.hub), if !self.inbound.is_done() => {
                     self.inbound.settle(ended, &self.hub, &self.id, &mut connection.out);
                 }
+                () = yield_now(), if replays => {}
                 () = self.outbox.news() => {}
                 () = self.outbox.written(), if stuck_since.is_some() => {}
                 got = connection.read(), if reading => if let Some(end) = End::unless_moved(got) {
@@ -152,10 +155,14 @@ impl Session {
                 }
                 Packet::PubRel(pkid) => self.inbound.release(&self.hub, pkid, out).await,
                 Packet::Subscribe { pkid, filters } => {
+                    self.outbox.say(out); // it may have to wait for the router
+                    self.outbox.flush();
                     let granted = self.subscribe(filters).await?;
                     codec::suback(out, pkid, &granted);
                 }
                 Packet::Unsubscribe { pkid, filters } => {
+                    self.outbox.say(out);
+                    self.outbox.flush();
                     self.unsubscribe(&filters).await?;
                     codec::unsuback(out, pkid);
                 }

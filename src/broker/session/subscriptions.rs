@@ -50,8 +50,8 @@ impl Subscriptions {
         self.len() >= MAX_FILTERS
     }
 
-    /// Adds an exact filter after message `number`, or changes its QoS. Whether its topic came by a wildcard until now;
-    /// `None` when there is no room.
+    /// Adds an exact filter after message `number`, or changes its QoS. Whether its topic may have come by a wildcard until
+    /// now; `None` when there is no room.
     pub(super) fn add_exact(&mut self, filter: &Filter, qos: QoS, number: u64) -> Option<bool> {
         if let Some(known) = self.exact.get_mut(filter.as_str()) {
             known.qos = qos;
@@ -61,7 +61,7 @@ impl Subscriptions {
             return None;
         }
         self.exact.insert(filter.as_str().to_owned(), Span { qos, since: number, until: u64::MAX });
-        Some(self.wildcards.values().any(|(wildcard, _)| wildcard.matches(filter.as_str())))
+        Some(!self.wildcards.is_empty())
     }
 
     /// The QoS of a wildcard that is there already is changed; true then.
@@ -137,8 +137,11 @@ impl Subscriptions {
 
     /// Those of a message's wildcards that this session has, and that count for it.
     fn of(&self, number: u64, meant: &[WildcardId]) -> impl Iterator<Item = (WildcardId, Span)> {
-        let mine = meant.iter().filter_map(|id| Some((*id, self.wildcards.get(id)?.1)));
-        mine.filter(move |(_, span)| span.has(number))
+        let few = self.wildcards.len() < meant.len();
+        let mine = self.wildcards.iter().filter(move |_| few).map(|(id, (_, span))| (*id, *span));
+        let mine = mine.filter(|(id, _)| meant.binary_search(id).is_ok());
+        let theirs = meant.iter().filter(move |_| !few).filter_map(|id| Some((*id, self.wildcards.get(id)?.1)));
+        mine.chain(theirs).filter(move |(_, span)| span.has(number))
     }
 }
 

@@ -229,3 +229,39 @@ async fn large_ones_that_were_acknowledged_survive_kill_9() {
         assert_eq!(appliance.web().seq().await, 0, "round {round}: no number was lost");
     }
 }
+
+/// Nobody need say anything to be told: a client that only listens has all of it.
+#[tokio::test]
+async fn all_of_many_comes_to_a_client_that_only_listens_and_what_is_newer_follows() {
+    let appliance = Appliance::start().await;
+    let mut other = Link::join(appliance.mqtt, &Connect::new("other")).await;
+    for n in 0..1500 {
+        // Those that match are behind more than are looked at in one go.
+        other.publish_at(&format!("{}/{n:04}", if n < 1200 { "a" } else { "b" }), b"x", 0, true).await;
+    }
+    other.publish("sent", b"").await;
+    let mut late = Link::join(appliance.mqtt, &Connect::new("late")).await;
+    late.subscribe("b/#", 0).await;
+    other.publish("b/live", b"newer").await;
+    let heard = late.until("b/live").await;
+    assert_eq!((heard.len(), heard.iter().all(|message| message.retain)), (300, true));
+}
+
+#[tokio::test]
+async fn large_ones_come_one_behind_the_other_and_are_no_lag() {
+    let appliance = Appliance::start().await;
+    let mut other = Link::join(appliance.mqtt, &Connect::new("other")).await;
+    for n in 0..24 {
+        other.retain(&format!("large/{n:02}"), &vec![n; 250_000]).await;
+    }
+    let mut late = Link::join(appliance.mqtt, &Connect::new("late")).await;
+    late.subscribe("#", 1).await;
+    let mut next = 0;
+    while next < 24 {
+        let message = late.message().await;
+        if message.topic.starts_with("large/") {
+            assert!(message.payload.len() == 250_000 && message.payload[0] == next);
+            next += 1;
+        }
+    }
+}
