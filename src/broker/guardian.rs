@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::hub::{Hub, Phase, reached};
 use super::router::{Publisher, Router, RouterGone, Tap};
+use super::subscribers::MOST_DEAD_BYTES;
 use super::tap;
 use crate::kit::backoff::Backoff;
 
@@ -28,10 +29,8 @@ const LOOK: Duration = Duration::from_millis(10);
 /// A router that has grown is not replaced more often than this, unless it takes no new topics any more.
 const LEAST_LIFE: Duration = Duration::from_secs(5);
 
-/// What the router may hold for filters that nobody has any more; and with how much another one is due at once, and new
-/// wildcards wait for it.
+/// What the router may hold for filters that nobody has any more.
 const DEAD_BYTES: usize = 4 << 20;
-pub(super) const MOST_DEAD_BYTES: usize = 16 << 20;
 
 /// Runs until nobody is connected any more; `taps` are those of the first router.
 pub(super) async fn watch(hub: Arc<Hub>, mut taps: JoinSet<()>) {

@@ -12,7 +12,6 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use super::codec::{Publish, QoS};
 use super::commands::Commands;
-use super::guardian::MOST_DEAD_BYTES;
 use super::losses::Losses;
 pub(super) use super::message::Message;
 use super::outlet::{Outlet, Subscribed, hand_out};
@@ -22,6 +21,7 @@ use super::register::Register;
 use super::retained::{self, Retained, RetainedMessages};
 use super::router::{News, Order, PROBES, Publisher, Router, RouterGone, TAPS};
 use super::session::{Laggards, Member};
+use super::subscribers::MOST_DEAD_BYTES;
 use super::topic::Filter;
 use crate::config;
 use crate::kit::budget::Budget;

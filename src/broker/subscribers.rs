@@ -22,6 +22,9 @@ const DEAD_BYTE: usize = 8;
 const DEAD_NOTE: usize = 180;
 const DEAD_NOTES: usize = 1_000;
 
+/// With so much held for nobody another router is due at once, and new wildcards wait for it.
+pub(super) const MOST_DEAD_BYTES: usize = 16 << 20;
+
 /// Those behind one filter. Copied only while somebody goes through it.
 pub(super) type Members<M> = Arc<Vec<M>>;
 
