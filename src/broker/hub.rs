@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use super::codec::{Publish, QoS};
 use super::commands::Commands;
+use super::lasting::{self, Lasting};
 use super::losses::Losses;
 pub(super) use super::message::Message;
 use super::outlet::{Outlet, Subscribed, hand_out};
@@ -69,6 +70,8 @@ pub(super) struct Hub {
     pub(super) full: Arc<Notify>,
     router_serves: watch::Sender<bool>,
     losses: Mutex<Losses>,
+    /// What is stored for kept sessions.
+    pub(super) lasting: Arc<Lasting>,
     laggards: Arc<Laggards>,
     pub(super) budget: Budget,
     health: Health,
@@ -120,6 +123,7 @@ impl Hub {
             full,
             router_serves: watch::Sender::new(true),
             losses: Mutex::default(),
+            lasting: Arc::default(),
             budget,
             health,
             store,
@@ -264,11 +268,60 @@ impl Hub {
         self.losses.lock().count(filter, count, &self.metrics.lost);
     }
 
+    /// What the store holds for kept sessions; numbers go on above it.
+    pub(super) fn recall(&self) -> lasting::Left {
+        let left = self.lasting.recall(&self.store);
+        self.outlet.lock().number = left.highest;
+        left
+    }
+
+    /// All messages up to this one have been given to all.
+    pub(super) fn settled(&self) -> u64 {
+        self.outlet.lock().settled()
+    }
+
     /// Hands a message to everyone who subscribed. A retained one is kept in memory only: dmxd's own are made anew
-    /// at each start, clients' go through [`Hub::retain`]. Gives its number when the router owes it to somebody.
-    pub(super) fn publish(&self, message: Message<'_>) -> Option<u64> {
+    /// at each start, clients' go through [`Hub::retain`].
+    pub(super) fn publish(&self, message: Message<'_>) {
+        self.pass_on(message, Batch::default(), |_| Box::new(|| {}));
+    }
+
+    /// The same for a client, to which `note` belongs: that is written with what the message stores. The receiver hears when
+    /// all of it is written, and all have been given the message. `None`: they have, and nothing is.
+    pub(super) fn give(self: &Arc<Self>, message: Message<'_>, note: Batch) -> Option<oneshot::Receiver<()>> {
+        let mut told = None;
+        let owed = self.pass_on(message, note, |owed| {
+            let (given, heard) = oneshot::channel();
+            told = Some(heard);
+            let hub = self.clone();
+            Box::new(move || hub.tell_when_given(owed, given))
+        });
+        match (told, owed) {
+            (Some(heard), _) => Some(heard),
+            (None, None) => None,
+            (None, owed) => {
+                let (given, heard) = oneshot::channel();
+                self.tell_when_given(owed, given);
+                Some(heard)
+            }
+        }
+    }
+
+    /// Tells somebody when all have been given a message that the router owes.
+    fn tell_when_given(&self, owed: Option<u64>, given: oneshot::Sender<()>) {
+        self.outlet.lock().tell(owed.unwrap_or(0), given);
+    }
+
+    /// Hands a message on, and stores it with `note` before that: whatever is written later is behind it. `written` makes
+    /// what is done after the write, if there is one; it, too, is told the number of a message that the router owes.
+    fn pass_on(
+        &self,
+        message: Message<'_>,
+        mut note: Batch,
+        written: impl FnOnce(Option<u64>) -> Box<dyn FnOnce() + Send>,
+    ) -> Option<u64> {
         let is_present_value = self.policy.is_present_value(message.topic);
-        let mut touched = Vec::new();
+        let (mut touched, mut stores) = (Vec::new(), false);
         let mut outlet = self.outlet.lock();
         outlet.number += 1;
         let number = outlet.number;
@@ -277,8 +330,25 @@ impl Hub {
             self.presence.retained(message.topic, message.payload);
             self.count_retained(&outlet);
         }
-        let done = outlet.pass(&message, is_present_value, &mut touched);
+        let done = outlet.pass(&message, is_present_value, &mut touched, |mut recipients, owed| {
+            let content = (message.topic.as_bytes(), message.payload);
+            let stored =
+                (!recipients.is_empty()).then(|| self.lasting.keep(&mut note, number, content, &mut recipients));
+            if !note.is_empty() {
+                stores = true;
+                let written = written(owed.then_some(number));
+                let (counter, away) = (self.metrics.letters_stored.clone(), lasting::away(&recipients));
+                self.store.enqueue(note, move || {
+                    counter.inc_by(away);
+                    written();
+                });
+            }
+            stored
+        });
         drop(outlet);
+        if stores {
+            self.store.release();
+        }
         touched.iter().for_each(|member| member.flush());
         let owed = match done {
             Ok(owed) => owed,
@@ -290,43 +360,46 @@ impl Hub {
         owed.then_some(number)
     }
 
-    /// The same; the receiver hears when all have been given it. `None`: they have.
-    pub(super) fn give(&self, message: Message<'_>) -> Option<oneshot::Receiver<()>> {
-        let number = self.publish(message)?;
-        let (given, heard) = oneshot::channel();
-        self.outlet.lock().tell(number, given);
-        Some(heard)
-    }
-
     /// Whether anybody subscribes to this topic, connected or away.
     pub(super) fn is_heard(&self, topic: &str) -> bool {
         self.outlet.lock().subscribers.is_heard(topic)
     }
 
     /// Keeps a client's message in the store, and hands it on once it is written; the receiver hears when all have it.
-    pub(super) async fn retain(self: &Arc<Self>, publish: &Publish) -> oneshot::Receiver<()> {
-        self.retain_if(publish, |_| true).await
+    /// What belongs to it (`note`) is written with what that stores.
+    pub(super) async fn retain(self: &Arc<Self>, publish: &Publish, note: Batch) -> oneshot::Receiver<()> {
+        self.retain_if(publish, note, |_| true).await
     }
 
     /// The same, but sends it only if it is `still` wanted once it is written.
     pub(super) async fn retain_if(
         self: &Arc<Self>,
         publish: &Publish,
+        note: Batch,
         still: impl FnOnce(&Self) -> bool + Send + 'static,
     ) -> oneshot::Receiver<()> {
         let Publish { topic, payload, qos, .. } = publish.clone();
-        let (written, heard) = oneshot::channel();
+        let (told, heard) = oneshot::channel();
         let mut batch = Batch::default();
         if payload.is_empty() {
             batch.delete(Tree::Retained, topic.as_bytes());
         } else {
             batch.put(Tree::Retained, topic.as_bytes(), retained::to_stored(&payload, qos));
         }
+        self.lasting.collect(self.settled(), &mut batch);
         let hub = self.clone();
         let release = move || {
+            if !still(&hub) {
+                let _ = told.send(()); // Err: it is gone
+                return;
+            }
             let message = Message { topic: &topic, payload: &payload, qos, retain: true };
-            let owed = if still(&hub) { hub.publish(message) } else { None };
-            hub.outlet.lock().tell(owed.unwrap_or(0), written);
+            let mut told = Some(told);
+            let owed = hub.pass_on(message, note, |owed| {
+                let (hub, told) = (hub.clone(), told.take());
+                Box::new(move || told.into_iter().for_each(|told| hub.tell_when_given(owed, told)))
+            });
+            told.into_iter().for_each(|told| hub.tell_when_given(owed, told));
         };
         self.store.commit(batch, release).await;
         heard

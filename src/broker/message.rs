@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::codec::QoS;
+use super::lasting::{self, Stored};
 use super::subscribers::WildcardId;
+use crate::store::Store;
 
 /// A message on its way through the broker.
 #[derive(Clone, Copy, Debug)]
@@ -28,20 +30,35 @@ pub(super) struct Passed {
     pub(super) is_present_value: bool,
     /// The wildcards that mean it.
     pub(super) meant: Arc<[WildcardId]>,
+    /// Its record, if a kept session is to get it.
+    pub(super) stored: Option<Arc<Stored>>,
 }
 
 impl Passed {
     /// Copies topic and payload, so that nothing pins a socket's read buffer.
     pub(super) fn new(number: u64, message: &Message<'_>, is_present_value: bool, meant: Vec<WildcardId>) -> Self {
-        let mut both = BytesMut::with_capacity(message.topic.len() + message.payload.len());
-        both.put_slice(message.topic.as_bytes());
-        let topic = both.split().freeze();
-        both.put_slice(message.payload);
-        let (payload, qos) = (both.freeze(), message.qos);
-        Self { number, topic, payload, qos, is_present_value, meant: meant.into() }
+        let Message { topic, payload, qos, .. } = *message;
+        let (topic, payload) = one_piece(topic.as_bytes(), payload);
+        Self { number, topic, payload, qos, is_present_value, meant: meant.into(), stored: None }
+    }
+
+    /// Reads it from the store, for a session that has waited for it; `None`: it is not there.
+    pub(super) fn load(store: &Store, stored: Arc<Stored>) -> Option<Self> {
+        let (topic, payload) = lasting::read(store, stored.number)?;
+        let (topic, payload) = one_piece(&topic, &payload);
+        let (number, qos) = (stored.number, QoS::AtMostOnce); // the session knows at which it is owed
+        Some(Self { number, topic, payload, qos, is_present_value: false, meant: [].into(), stored: Some(stored) })
     }
 
     pub(super) fn topic(&self) -> &str {
         std::str::from_utf8(&self.topic).unwrap_or_default() // it was a `str`
     }
+}
+
+fn one_piece(topic: &[u8], payload: &[u8]) -> (Bytes, Bytes) {
+    let mut both = BytesMut::with_capacity(topic.len() + payload.len());
+    both.put_slice(topic);
+    let topic = both.split().freeze();
+    both.put_slice(payload);
+    (topic, both.freeze())
 }

@@ -11,6 +11,7 @@ mod fairness;
 mod guardian;
 mod hub;
 mod inbox;
+mod lasting;
 mod listener;
 mod losses;
 mod message;
@@ -25,6 +26,7 @@ mod retained;
 mod router;
 mod session;
 mod subscribers;
+mod sweeper;
 mod sys;
 mod tap;
 pub mod topic;
@@ -144,6 +146,7 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
     tasks.spawn("announcer", announcer.clone().run(hub.clone()));
     tasks.spawn("presence", presence::run(hub.clone()));
     tasks.spawn("$SYS", sys::run(hub.clone()));
+    tasks.spawn("sweeper", sweeper::run(hub.clone()));
     tasks.spawn("mqtt listener", listener::serve(hub.clone(), listener, away));
     tasks.spawn("router guardian", guardian::watch(hub.clone(), taps));
     hub.metrics.serving.set(1);
@@ -153,13 +156,21 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
 /// The sessions of the last run, which receive everything from now on.
 async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    for record in session::records(&hub.store) {
-        let id = record.id().to_owned();
-        match session::restore(hub.clone(), record).await {
+    let mut left = hub.recall();
+    let records = session::records(&hub.store);
+    records.iter().for_each(|record| hub.lasting.know_session(record.number));
+    for record in records {
+        let (id, number) = (record.id().to_owned(), record.number);
+        let of_it = session::Left {
+            waiting: left.waiting.remove(&number).unwrap_or_default(),
+            progress: left.progress.remove(&number).unwrap_or_default(),
+            handshakes: left.handshakes.remove(&number).unwrap_or_default(),
+        };
+        match session::restore(hub.clone(), record, of_it).await {
             Some(session) => drop(tasks.spawn(session)),
             None => {
                 tracing::warn!(clientId = id, "session_not_restored: no room (mqtt.max_sessions), or no router");
-                session::purge(hub, &id).await;
+                session::purge(hub, &id, number).await;
             }
         }
     }
@@ -204,6 +215,7 @@ impl Broker {
 
     /// The first half of the stop: no new clients, nothing more is read; what was read is still answered.
     pub fn quiet(&self) {
+        self.hub.lasting.stop();
         self.hub.phase.send_replace(Phase::Quiet);
     }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 
 use super::codec::QoS;
+use super::lasting::{Recipient, Stored};
 use super::message::{Message, Passed};
 use super::owed::Owed;
 use super::retained::RetainedMessages;
@@ -101,20 +102,27 @@ impl Outlet {
     }
 
     /// Gives a message, the last one, to all who subscribed, or makes the router owe it; `touched` gets who is to be
-    /// written to.
+    /// written to. Before anybody is given it, `keep` stores it for those who are named, and is told whether the router
+    /// will owe it.
     pub(super) fn pass(
         &mut self,
         message: &Message<'_>,
         is_present_value: bool,
         touched: &mut Vec<Member>,
+        keep: impl FnOnce(Vec<Recipient>, bool) -> Option<Arc<Stored>>,
     ) -> Result<bool, Gone> {
         let exact = self.subscribers.exact(message.topic);
         let (coming, meant) = self.subscribers.matching(message.topic);
-        if exact.is_none() && meant.is_empty() {
+        let exact = exact.as_deref().map_or(&[][..], Vec::as_slice);
+        if exact.is_empty() && meant.is_empty() {
+            keep(Vec::new(), false);
             return Ok(false);
         }
-        let passed = Arc::new(Passed::new(self.number, message, is_present_value, meant));
-        for (member, qos) in exact.iter().flat_map(|members| members.iter()) {
+        let mut passed = Passed::new(self.number, message, is_present_value, meant);
+        let recipients = self.recipients(exact, &passed);
+        passed.stored = keep(recipients, !passed.meant.is_empty());
+        let passed = Arc::new(passed);
+        for (member, qos) in exact {
             if member.put(&passed, *qos) {
                 touched.push(member.clone());
             }
@@ -125,6 +133,22 @@ impl Outlet {
         let bytes = ENTRY + message.topic.len() + message.payload.len();
         self.owed.push(self.number, passed, (Publisher::size(message.topic.as_bytes()), bytes), &coming);
         self.hand_on().map(|()| true)
+    }
+
+    /// The kept sessions that it has to be stored for. Nobody needs more than the present value of dmxd's own topics.
+    fn recipients(&self, exact: &[(Member, QoS)], passed: &Passed) -> Vec<Recipient> {
+        if passed.qos == QoS::AtMostOnce || passed.is_present_value {
+            return Vec::new();
+        }
+        let exact = exact.iter().filter_map(|(member, qos)| member.recipient(passed, *qos));
+        let members = |id| self.subscribers.members(id).into_iter().flat_map(|members| members.iter());
+        let wildcards = passed.meant.iter().flat_map(|id| members(*id).map(|member| (*id, member)));
+        exact.chain(wildcards.filter_map(|(id, member)| member.recipient_by(id, passed))).collect()
+    }
+
+    /// All messages up to this one have been given to all.
+    pub(super) fn settled(&self) -> u64 {
+        self.owed.first().map_or(self.number, |first| first - 1)
     }
 
     /// Hands the router what its logs have room for.

@@ -331,6 +331,25 @@ impl Base {
         }
     }
 
+    /// Shows every key of a tree to `each`, in order.
+    pub(super) fn visit(&self, tree: Tree, mut each: impl FnMut(&[u8], &[u8])) -> Result<(), BaseError> {
+        match self {
+            Self::Sled(sled) => guarded(|| {
+                for entry in sled.values.scan_prefix([tree.tag()]) {
+                    let (key, value) = entry?;
+                    each(key.get(1..).unwrap_or_default(), &value);
+                }
+                Ok(())
+            }),
+            Self::Ram(content) => {
+                let from = content.values.range((tree, Vec::new())..);
+                let inside = from.take_while(|((t, _), _)| *t == tree);
+                inside.filter_map(|((_, key), value)| Some((key, value.as_ref()?))).for_each(|(k, v)| each(k, v));
+                Ok(())
+            }
+        }
+    }
+
     /// The entries of a log.
     pub(super) fn log(&self, name: &[u8]) -> Result<Log, BaseError> {
         match self {

@@ -19,8 +19,12 @@ pub enum Tree {
     Pieces,
     /// Kept MQTT sessions by client id.
     Sessions,
-    /// What waits for their clients.
+    /// What waits for one of their clients alone.
     Letters,
+    /// What waits for any number of them, by number of the message.
+    Messages,
+    /// How far each of them is with that.
+    Deliveries,
 }
 
 impl Tree {
@@ -33,7 +37,7 @@ impl Tree {
             Self::Projects => "the projects",
             Self::Documents | Self::Pieces => "the documents",
             Self::Sessions => "the sessions",
-            Self::Letters => "the waiting messages",
+            Self::Letters | Self::Messages | Self::Deliveries => "the waiting messages",
         }
     }
 
@@ -48,6 +52,8 @@ impl Tree {
             Self::Pieces => 6,
             Self::Sessions => 7,
             Self::Letters => 8,
+            Self::Messages => 9,
+            Self::Deliveries => 10,
         }
     }
 
@@ -61,6 +67,8 @@ impl Tree {
             Self::Pieces,
             Self::Sessions,
             Self::Letters,
+            Self::Messages,
+            Self::Deliveries,
         ];
         all.into_iter().find(|tree| tree.tag() == tag)
     }
@@ -69,7 +77,14 @@ impl Tree {
     pub(super) fn is_vital(self) -> bool {
         match self {
             Self::Light | Self::Levels => true,
-            Self::Retained | Self::Projects | Self::Documents | Self::Pieces | Self::Sessions | Self::Letters => false,
+            Self::Retained
+            | Self::Projects
+            | Self::Documents
+            | Self::Pieces
+            | Self::Sessions
+            | Self::Letters
+            | Self::Messages
+            | Self::Deliveries => false,
         }
     }
 }

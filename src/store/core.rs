@@ -96,12 +96,12 @@ pub(super) struct Shared {
     pub(super) number: u64,
     /// The start found a jump of `seq` necessary, and it is not committed yet.
     pub(super) owed: bool,
-    /// At most as many as there are permits.
+    /// At most as many as there are permits, and what came by `enqueue`.
     pub(super) waiting: Vec<Waiting>,
     pub(super) writing: Option<Writing>,
     /// The writer is inside a write, even if the guard has taken its batches over.
     pub(super) writer_busy: bool,
-    /// At most as many as there are permits.
+    /// As many at the most.
     ready: VecDeque<Waiting>,
     releasing: bool,
     pub(super) moving: Move,

@@ -35,11 +35,12 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 pub use batch::{Batch, Tree};
 pub use document::{PendingDocument, StoredDocument};
 pub use folder::StoreError;
+pub(crate) use wire::{Reader, put_bytes, put_number};
 
 use self::core::{Core, Ending, Mode, Waiting};
 use self::overlay::Lookup;
@@ -143,6 +144,20 @@ impl Store {
         found.into_iter().collect()
     }
 
+    /// Shows every key of a tree to `each`, in no order: unlike [`Store::scan`], for a tree that may be larger than memory.
+    pub fn visit(&self, tree: Tree, mut each: impl FnMut(&[u8], &[u8])) {
+        let shared = self.0.core.lock();
+        let over = shared.layers.range(tree, b"");
+        let base = shared.base.clone();
+        drop(shared);
+        let _ = self.read(base.visit(tree, |key, value| {
+            if !over.contains_key(key) {
+                each(key, value);
+            }
+        }));
+        over.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))).for_each(|(key, value)| each(key, value));
+    }
+
     /// The entries of a log, oldest first.
     pub fn log(&self, log: &[u8]) -> Vec<Vec<u8>> {
         let shared = self.0.core.lock();
@@ -168,11 +183,39 @@ impl Store {
     /// Hands a batch to the writer; waits only while its queue is full. `release` runs after the write, in order of commits;
     /// it is short, and never waits.
     pub async fn commit(&self, batch: Batch, release: impl FnOnce() + Send + 'static) {
-        let core = &self.0.core;
-        let mut payload = batch.encode();
+        let payload = batch.encode();
         let size = u32::try_from(payload.len() / 1024).unwrap_or(u32::MAX).saturating_add(1).min(WAITING);
         // The semaphore is never closed; without a permit the batch would only exceed the bound.
         let permit = self.0.permits.clone().acquire_many_owned(size).await.ok();
+        self.queue(batch, payload, Box::new(release), permit);
+        self.release();
+    }
+
+    /// The same for whoever must not wait, and has waited for [`Store::room`] where it could. The caller holds locks that a
+    /// release may take: once it has given them back, it calls [`Store::release`].
+    pub fn enqueue(&self, batch: Batch, release: impl FnOnce() + Send + 'static) {
+        let payload = batch.encode();
+        self.queue(batch, payload, Box::new(release), None);
+    }
+
+    /// Waits while the writer's queue is full.
+    pub async fn room(&self) {
+        let _ = self.0.permits.acquire().await; // as above
+    }
+
+    /// Runs the releases that are ready, unless another thread does.
+    pub fn release(&self) {
+        self.0.core.release(self.0.core.lock());
+    }
+
+    fn queue(
+        &self,
+        batch: Batch,
+        mut payload: Vec<u8>,
+        release: Box<dyn FnOnce() + Send>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) {
+        let core = &self.0.core;
         let mut shared = core.lock();
         if !payload.is_empty() {
             core.metrics.commits.inc();
@@ -187,11 +230,10 @@ impl Store {
         }
         let number = shared.number;
         let idle = shared.waiting.is_empty();
-        shared.queue(Waiting { number, payload, release: Box::new(release), permit });
+        shared.queue(Waiting { number, payload, release, permit });
         if idle && !shared.waiting.is_empty() {
             core.writer.notify_one();
         }
-        core.release(shared);
     }
 
     /// The same; the receiver hears of the write.

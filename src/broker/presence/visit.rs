@@ -12,6 +12,7 @@ use crate::broker::codec::{Connect, Publish, QoS};
 use crate::broker::hub::{Hub, Phase, reached};
 use crate::broker::topic::Filter;
 use crate::kit::clock;
+use crate::store::Batch;
 
 /// Least time between two readings of the meters, and between two published lists of devices.
 const SECOND: Duration = Duration::from_secs(1);
@@ -85,7 +86,7 @@ async fn speak_for(hub: &Arc<Hub>, devices: &[Arc<str>], client: Option<&Arc<str
             }
             left
         };
-        written.push(hub.retain_if(&publish, still).await);
+        written.push(hub.retain_if(&publish, Batch::default(), still).await);
     }
     for heard in written {
         let _ = heard.await; // Err: the store is closing

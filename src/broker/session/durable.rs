@@ -1,22 +1,24 @@
-//! The part of a kept session that survives the process: its subscriptions, the messages that wait for an absent client, and
-//! QoS 2 messages that were received and not released.
-//!
-//! While a client is connected its messages are in memory only, since storing them would wear the card. They are stored when
-//! it leaves.
+//! What survives the process of a kept session alone: its subscriptions, QoS 2 messages that were received and not released,
+//! and letters that nobody shares with it. What it shares is in `lasting`.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::outbound::{Kept, Letter};
+use super::letter::Kept;
 use crate::broker::codec::QoS;
 use crate::broker::hub::Hub;
+use crate::broker::lasting;
 use crate::broker::topic::Filter;
 use crate::kit::clock;
 use crate::store::{Batch, Store, Tree};
 
-/// Format of the values below.
+/// Format of a session. The first one, which is still read, had no number.
+pub(super) const SESSION_FORMAT: u8 = 2;
+const FIRST_FORMAT: u8 = 1;
+
+/// Format of the other values.
 pub(super) const FORMAT: u8 = 1;
 
 /// Follows a client id, which has no such character ([MQTT-1.5.3-2]), so that no id is the beginning of another.
@@ -33,6 +35,9 @@ const CLOCK_WAS_SET: u64 = 1_704_067_200_000;
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredSession {
     pub(super) v: u8,
+    /// Under which it is named where messages are stored; 0 in the first format.
+    #[serde(default)]
+    pub(super) number: u32,
     /// Filter and QoS.
     pub(super) filters: Vec<(String, u8)>,
     /// Its client was connected when this was written.
@@ -44,6 +49,7 @@ pub(super) struct StoredSession {
 /// A session of an earlier run.
 pub(in crate::broker) struct Record {
     pub(super) id: String,
+    pub(in crate::broker) number: u32,
     pub(super) filters: Vec<(Filter, QoS)>,
     /// How long its client has been away; `None`: unknown.
     pub(super) away: Option<Duration>,
@@ -59,13 +65,16 @@ impl Record {
 pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
     let now = clock::now_ms();
     let read = |(key, value): (Vec<u8>, Vec<u8>)| {
-        let stored: StoredSession = store.parse(Tree::Sessions, &key, &value, FORMAT)?;
+        let stored: StoredSession = match serde_json::from_slice(&value).ok() {
+            Some(first @ StoredSession { v: FIRST_FORMAT, .. }) => first,
+            _ => store.parse(Tree::Sessions, &key, &value, SESSION_FORMAT)?,
+        };
         let filter = |(text, qos): (String, u8)| Some((Filter::new(&text)?, QoS::new(qos)?));
         // one that was connected has been away since the process ended, an unknown time ago
         let known = !stored.connected && stored.since >= CLOCK_WAS_SET && now >= stored.since;
         let away = known.then(|| Duration::from_millis(now - stored.since));
         let filters = stored.filters.into_iter().filter_map(filter).collect();
-        Some(Record { id: String::from_utf8(key).ok()?, filters, away })
+        Some(Record { id: String::from_utf8(key).ok()?, number: stored.number, filters, away })
     };
     store.scan(Tree::Sessions, b"").into_iter().filter_map(read).collect()
 }
@@ -75,7 +84,7 @@ pub(super) fn key(id: &str, kind: u8, number: &[u8]) -> Vec<u8> {
 }
 
 /// Deletes a session; ends once that is written.
-pub(in crate::broker) async fn purge(hub: &Hub, id: &str) {
+pub(in crate::broker) async fn purge(hub: &Hub, id: &str, number: u32) {
     let store = &hub.store;
     let mut batch = Batch::default();
     batch.delete(Tree::Sessions, id.as_bytes());
@@ -84,7 +93,8 @@ pub(in crate::broker) async fn purge(hub: &Hub, id: &str) {
             batch.delete(Tree::Letters, key);
         }
     }
-    hub.store.write(batch).await;
+    lasting::forget_session(store, number, &mut batch);
+    store.write(batch).await;
 }
 
 /// Records that a QoS 2 message was received.
@@ -102,10 +112,10 @@ pub(super) fn released(id: &str, pkid: u16) -> Batch {
 }
 
 /// format, what the client still has to answer, packet id (2), QoS, length of the topic (2), topic, payload
-pub(super) fn encode(kept: &Kept<'_>) -> Vec<u8> {
-    let Letter { topic, payload, qos, .. } = kept.letter;
-    let mut bytes = vec![FORMAT, kept.awaited];
-    bytes.extend(kept.pkid.to_be_bytes());
+pub(super) fn encode(kept: &Kept) -> Vec<u8> {
+    let Kept { topic, payload, qos, awaited, pkid } = kept;
+    let mut bytes = vec![FORMAT, *awaited];
+    bytes.extend(pkid.to_be_bytes());
     bytes.push(qos.bits());
     bytes.extend((topic.len() as u16).to_be_bytes()); // topics have 16-bit lengths in MQTT
     bytes.extend_from_slice(topic);
@@ -114,14 +124,15 @@ pub(super) fn encode(kept: &Kept<'_>) -> Vec<u8> {
 }
 
 /// Reads the part behind the format.
-pub(super) fn decode(bytes: &[u8]) -> Option<(u8, u16, Letter)> {
+pub(super) fn decode(bytes: &[u8]) -> Option<Kept> {
     let (awaited, pkid) = bytes.split_first()?;
     let (pkid, rest) = pkid.split_first_chunk::<2>()?;
     let (qos, rest) = rest.split_first()?;
     let (length, rest) = rest.split_first_chunk::<2>()?;
     let (topic, payload) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
     let copy = Bytes::copy_from_slice;
-    Some((*awaited, u16::from_be_bytes(*pkid), Letter::new(copy(topic), copy(payload), QoS::new(*qos)?, false)))
+    let (topic, payload, qos) = (copy(topic), copy(payload), QoS::new(*qos)?);
+    Some(Kept { topic, payload, qos, awaited: *awaited, pkid: u16::from_be_bytes(*pkid) })
 }
 
 #[cfg(test)]
@@ -133,10 +144,11 @@ mod tests {
 
     #[test]
     fn a_letter_comes_back_as_it_was_and_nothing_else_is_read_as_one() {
-        let letter = Letter::new("é/t".into(), "payload".into(), QoS::ExactlyOnce, false);
-        let bytes = encode(&Kept { letter: &letter, awaited: 2, pkid: 513 });
+        let kept =
+            Kept { topic: "é/t".into(), payload: "payload".into(), qos: QoS::ExactlyOnce, awaited: 2, pkid: 513 };
+        let bytes = encode(&kept);
         let bytes = &bytes[1..];
-        assert_eq!(decode(bytes), Some((2, 513, letter)));
+        assert_eq!(decode(bytes), Some(kept));
         for cut in 0..10 {
             assert_eq!(decode(&bytes[..cut]), None, "{cut}");
         }
@@ -149,15 +161,15 @@ mod tests {
         let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
         let store = Store::open(&storage, &health, &Metrics::new().unwrap()).unwrap().store;
         let mut batch = Batch::default();
-        for (id, v) in [("a", 1), ("b", 2)] {
-            let session = StoredSession { v, filters: vec![("x/#".into(), 1)], connected: false, since: 0 };
+        for (id, v) in [("a", 1), ("b", 3), ("c", 2)] {
+            let session = StoredSession { v, number: 7, filters: vec![("x/#".into(), 1)], connected: false, since: 0 };
             batch.put(Tree::Sessions, id, serde_json::to_vec(&session).unwrap());
         }
         store.commit(batch, Box::new(|| {})).await;
-        assert_eq!(records(&store).iter().map(Record::id).collect::<Vec<_>>(), ["a"]);
-        assert!(health.problems()[0].message.starts_with("b has format 2,"));
-        let letter =
-            encode(&Kept { letter: &Letter::new("t".into(), "".into(), QoS::AtMostOnce, false), awaited: 0, pkid: 1 });
+        assert_eq!(records(&store).iter().map(Record::id).collect::<Vec<_>>(), ["a", "c"]);
+        assert!(health.problems()[0].message.starts_with("b has format 3,"));
+        let (topic, payload, qos) = ("t".into(), "".into(), QoS::AtMostOnce);
+        let letter = encode(&Kept { topic, payload, qos, awaited: 0, pkid: 1 });
         assert!(store.behind_format(Tree::Letters, b"c", &letter, FORMAT).and_then(decode).is_some());
         assert!(store.behind_format(Tree::Letters, b"c", &letter, FORMAT + 1).is_none());
         assert!(health.problems()[1].message.starts_with("c has format 1,"));

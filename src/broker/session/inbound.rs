@@ -14,6 +14,7 @@ use crate::broker::commands::{Outcome, PendingCommand};
 use crate::broker::hub::{Hub, Message};
 use crate::broker::policy::{CommandTopic, Publishing};
 use crate::kit::log_limiter::LogLimiter;
+use crate::store::Batch;
 
 /// Messages of one client that may wait for their outcome, and their bytes; beyond that its socket is not read.
 const MOST: usize = 256;
@@ -26,13 +27,11 @@ enum Wait {
     Command(PendingCommand),
     /// Its turn: a message to be retained goes to the store once those before it are done.
     Turn,
-    /// The note of a QoS 2 message is written.
-    Noted(oneshot::Receiver<()>),
     /// The router owes less.
     Room(oneshot::Receiver<()>),
     /// The retained message is written, handed on by that, and all have been given it.
     Written(oneshot::Receiver<()>),
-    /// It was handed on, and all have been given it.
+    /// It was handed on, all have been given it, and what it promises is written.
     Given(oneshot::Receiver<()>),
 }
 
@@ -44,6 +43,8 @@ struct Step {
     bytes: usize,
     /// What to answer the client then.
     answer: Option<(Ack, u16)>,
+    /// To be written with what the message stores: that it was received. A kill before that is as if it had never come.
+    note: Batch,
 }
 
 impl Step {
@@ -53,7 +54,13 @@ impl Step {
             QoS::AtLeastOnce => Some((Ack::PubAck, publish.pkid)),
             QoS::ExactlyOnce => Some((Ack::PubRec, publish.pkid)),
         };
-        Self { wait, bytes: publish.topic.len() + publish.payload.len(), message: Some(publish), answer }
+        Self {
+            wait,
+            bytes: publish.topic.len() + publish.payload.len(),
+            message: Some(publish),
+            answer,
+            note: Batch::default(),
+        }
     }
 }
 
@@ -122,11 +129,13 @@ impl Inbound {
         if publishing == Publishing::Allowed {
             hub.presence.published(client, &publish);
         }
-        // before the message has any effect, so that no restart makes it come twice; the store keeps the order
-        let noted = match &self.keeper {
-            Some(id) if qos == QoS::ExactlyOnce && pkid != 0 => Some(hub.store.note(durable::taken(id, pkid)).await),
-            _ => None,
+        let note = match &self.keeper {
+            Some(id) if qos == QoS::ExactlyOnce && pkid != 0 => durable::taken(id, pkid),
+            _ => Batch::default(),
         };
+        if qos > QoS::AtMostOnce {
+            hub.store.room().await; // it may have to be stored
+        }
         let mut step = match publishing {
             Publishing::Denied => Step { message: None, ..self.deny(hub, client, publish) },
             Publishing::Command(topic) => {
@@ -134,13 +143,11 @@ impl Inbound {
                 Step::new(wait, publish)
             }
             Publishing::Allowed if publish.retain && self.may_retain(hub, client, &publish) => {
-                self.retain(hub, publish).await
+                self.retain(hub, publish, &note).await
             }
             Publishing::Allowed => Step::new(Wait::Nothing, publish),
         };
-        if let (Some(noted), Wait::Nothing) = (noted, &step.wait) {
-            step.wait = Wait::Noted(noted);
-        }
+        step.note = note;
         self.bytes += step.bytes;
         self.steps.push_back(step);
         self.hand_on(hub);
@@ -158,7 +165,8 @@ impl Inbound {
                         return;
                     }
                     let Publish { topic, payload, qos, .. } = message;
-                    let given = hub.give(Message { topic, payload, qos: *qos, retain: false });
+                    let message = Message { topic, payload, qos: *qos, retain: false };
+                    let given = hub.give(message, std::mem::take(&mut step.note));
                     (step.wait, step.message) = (given.map_or(Wait::Nothing, Wait::Given), None);
                 }
                 _ => return,
@@ -179,12 +187,12 @@ impl Inbound {
     }
 
     /// The store keeps order, so a message may go there at once if all before it have.
-    async fn retain(&mut self, hub: &Arc<Hub>, publish: Publish) -> Step {
+    async fn retain(&mut self, hub: &Arc<Hub>, publish: Publish, note: &Batch) -> Step {
         let at_once = self.steps.iter().all(|step| matches!(step.wait, Wait::Written(_) | Wait::Given(_)));
         if !at_once || hub.room().is_some() {
             return Step::new(Wait::Turn, publish);
         }
-        let written = hub.retain(&publish).await;
+        let written = hub.retain(&publish, note.clone()).await;
         Step { message: None, ..Step::new(Wait::Written(written), publish) }
     }
 
@@ -194,7 +202,8 @@ impl Inbound {
         match &self.keeper {
             Some(id) if self.taken.remove(&pkid) => {
                 let wait = Wait::Given(hub.store.note(durable::released(id, pkid)).await);
-                self.steps.push_back(Step { wait, message: None, bytes: 0, answer: Some((Ack::PubComp, pkid)) });
+                let (answer, note) = (Some((Ack::PubComp, pkid)), Batch::default());
+                self.steps.push_back(Step { wait, message: None, bytes: 0, answer, note });
             }
             _ => {
                 self.taken.remove(&pkid);
@@ -249,7 +258,7 @@ impl Inbound {
                 let _ = room.await; // Err: there is
             }
             // if cancelled before the store has it, it is simply handed in again
-            first.wait = Wait::Written(hub.retain(publish).await);
+            first.wait = Wait::Written(hub.retain(publish, first.note.clone()).await);
             first.message = None;
         }
         first.wait.ended().await
@@ -282,7 +291,7 @@ impl Wait {
         match self {
             Self::Nothing | Self::Turn => Ended::Done,
             Self::Command(taken) => Ended::Command(taken.outcome().await),
-            Self::Noted(done) | Self::Room(done) | Self::Written(done) | Self::Given(done) => {
+            Self::Room(done) | Self::Written(done) | Self::Given(done) => {
                 let _ = done.await; // Err: the store is closing; the answer is the same
                 Ended::Done
             }
@@ -294,7 +303,7 @@ impl Wait {
             Self::Nothing => Some(Ended::Done),
             Self::Turn => None,
             Self::Command(taken) => taken.outcome_already().map(Ended::Command),
-            Self::Noted(done) | Self::Room(done) | Self::Written(done) | Self::Given(done) => match done.try_recv() {
+            Self::Room(done) | Self::Written(done) | Self::Given(done) => match done.try_recv() {
                 Err(oneshot::error::TryRecvError::Empty) => None,
                 _ => Some(Ended::Done),
             },

@@ -1,12 +1,18 @@
 //! What a kept session stores, and when; and how it is resumed.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::durable::{FORMAT, LETTER, Record, StoredSession, TAKEN, decode, encode, key, purge};
+use super::durable::{FORMAT, LETTER, Record, SESSION_FORMAT, StoredSession, TAKEN, decode, encode, key, purge};
+use super::letter::Note;
+use super::outbound::Left;
 use super::{Session, answered};
 use crate::broker::hub::Hub;
+use crate::broker::lasting;
+use crate::broker::message::Passed;
 use crate::broker::outlet::{Start, Subscribed};
 use crate::broker::router::RouterGone;
 use crate::kit::clock;
@@ -21,7 +27,7 @@ async fn commit(hub: &Hub, batch: Batch) {
     }
 }
 
-/// Notes that letters are not needed any more.
+/// Notes that own letters are not needed any more.
 fn forget(batch: &mut Batch, id: &str, numbers: Vec<u64>) {
     for number in numbers {
         batch.delete(Tree::Letters, key(id, LETTER, &number.to_be_bytes()));
@@ -33,75 +39,111 @@ impl Session {
         DAY * u32::try_from(self.hub.settings.session_expiry_days).unwrap_or(u32::MAX)
     }
 
-    /// Stores subscriptions and whether the client is connected; when it has left, also what waits for it.
+    /// Stores subscriptions and whether the client is connected; when it has left, also how far it has come.
     pub(super) async fn save(&mut self, connected: bool) {
         self.expires = Instant::now() + self.lifetime();
         if !self.kept {
             return;
         }
-        let filters = self.outbox.wanted();
-        let stored = StoredSession { v: FORMAT, filters, connected, since: clock::now_ms() };
+        let (filters, number) = (self.outbox.wanted(), self.outbox.number());
+        let stored = StoredSession { v: SESSION_FORMAT, number, filters, connected, since: clock::now_ms() };
         let mut batch = Batch::default();
         batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
-        commit(&self.hub, batch).await;
         if !connected {
-            self.store_letters(true).await;
+            self.add_progress(&mut batch);
         }
+        commit(&self.hub, batch).await;
     }
 
-    /// Stores what waits for the client and is not stored yet (`all`: also what is in flight), and deletes what was dropped
-    /// or has arrived.
-    pub(super) async fn store_letters(&mut self, all: bool) {
-        self.unstored_since = None;
+    /// Adds what the store does not know of the client's messages.
+    fn add_progress(&mut self, batch: &mut Batch) {
+        self.count_dropped();
+        let settled = self.hub.settled();
+        self.outbox.save_all(settled, batch);
+        self.outbox.outbound(|outbound| {
+            forget(batch, &self.id, outbound.forgotten());
+            for (number, kept) in outbound.own() {
+                batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
+            }
+        });
+        self.hub.lasting.collect(settled, batch);
+    }
+
+    /// The stop: what the store does not know yet.
+    pub(super) async fn store_progress(&mut self) {
+        let mut batch = Batch::default();
+        self.add_progress(&mut batch);
+        commit(&self.hub, batch).await;
+    }
+
+    /// Counts letters that had to go for newer ones.
+    pub(super) fn count_dropped(&self) {
         for (filter, count) in self.outbox.take_dropped() {
             self.hub.lost(&filter, count);
         }
-        let mut batch = Batch::default();
-        let mut stored = 0;
-        self.outbox.outbound(|outbound| {
-            forget(&mut batch, &self.id, outbound.forgotten());
-            if self.kept {
-                for (number, kept) in outbound.unstored(all) {
+    }
+
+    fn add_notes(&self, batch: &mut Batch, notes: impl IntoIterator<Item = Note>) {
+        for note in notes {
+            match note {
+                Note::Own(number, kept) => {
                     batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
-                    stored += 1;
                 }
+                Note::Handshake(handshake) => lasting::note_handshake(batch, self.outbox.number(), handshake),
             }
-        });
-        if !batch.is_empty() {
-            let counter = self.hub.metrics.letters_stored.clone();
-            self.hub.store.commit(batch, move || counter.inc_by(stored)).await;
         }
     }
 
     /// Before stored QoS 2 messages are sent: the store knows under which packet ids.
     pub(super) async fn fix_ids(&mut self) {
+        let notes = self.outbox.outbound(|outbound| if outbound.needs_ids() { outbound.fix_ids() } else { Vec::new() });
         let mut batch = Batch::default();
-        self.outbox.outbound(|outbound| {
-            if outbound.needs_ids() {
-                for (number, kept) in outbound.fix_ids() {
-                    batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
-                }
-            }
-        });
+        self.add_notes(&mut batch, notes);
         commit(&self.hub, batch).await;
+    }
+
+    /// Reads what is next to be sent, if only the store has it.
+    pub(super) async fn load(&mut self) {
+        let wanted = self.outbox.outbound(|outbound| outbound.to_load());
+        if wanted.is_empty() {
+            return;
+        }
+        let store = self.hub.store.clone();
+        let read = move || -> HashMap<u64, Option<Arc<Passed>>> {
+            let read = |stored| Passed::load(&store, stored).map(Arc::new);
+            wanted.into_iter().map(|stored| (stored.number, read(stored))).collect()
+        };
+        // Err: the process ends
+        if let Ok(loaded) = tokio::task::spawn_blocking(read).await {
+            let lost = self.outbox.outbound(|outbound| outbound.loaded(&loaded));
+            if lost > 0 {
+                tracing::error!(
+                    clientId = self.id,
+                    lost,
+                    "messages_not_readable: the store does not have them any more"
+                );
+                self.hub.lost("*", lost);
+            }
+        }
     }
 
     /// The client has a QoS 2 message; before it is released the store knows, if it knows the message.
     pub(super) async fn received(&mut self, pkid: u16) {
+        let note = self.outbox.outbound(|outbound| outbound.received(pkid));
         let mut batch = Batch::default();
-        self.outbox.outbound(|outbound| {
-            if let Some((number, kept)) = outbound.received(pkid) {
-                batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
-            }
-        });
+        self.add_notes(&mut batch, note);
         commit(&self.hub, batch).await;
     }
 
     /// Forgets what has arrived of what was stored.
     pub(super) async fn forget_arrived(&mut self) {
-        let mut batch = Batch::default();
-        forget(&mut batch, &self.id, self.outbox.outbound(|outbound| outbound.forgotten()));
-        if !batch.is_empty() {
+        if self.outbox.outbound(|outbound| outbound.take_unsaved()) {
+            self.hub.lasting.ask(self.outbox.as_unsaved());
+        }
+        let forgotten = self.outbox.outbound(|outbound| outbound.forgotten());
+        if !forgotten.is_empty() {
+            let mut batch = Batch::default();
+            forget(&mut batch, &self.id, forgotten);
             self.hub.store.commit(batch, || {}).await;
         }
     }
@@ -111,16 +153,18 @@ impl Session {
         if self.hub.store.get(Tree::Sessions, self.id.as_bytes()).is_none() {
             return;
         }
-        purge(&self.hub, &self.id).await;
+        purge(&self.hub, &self.id, self.outbox.number()).await;
         self.outbox.outbound(|outbound| outbound.forgotten());
     }
 
-    /// Resumes a session of an earlier run.
-    pub(super) async fn recall(&mut self, record: Record) -> Result<(), RouterGone> {
+    /// Resumes a session of an earlier run, with what `left` says of its messages.
+    pub(super) async fn recall(&mut self, record: Record, left: Left) -> Result<(), RouterGone> {
         self.kept = true;
+        let lacks_number = record.number == 0;
+        self.outbox.keep(if lacks_number { self.hub.lasting.new_session() } else { record.number });
         // the clock may be ahead now, or have been behind then: no session expires before a day of this run
-        let left = self.lifetime().saturating_sub(record.away.unwrap_or_default());
-        self.expires = Instant::now() + left.max(DAY.min(self.lifetime()));
+        let left_of_life = self.lifetime().saturating_sub(record.away.unwrap_or_default());
+        self.expires = Instant::now() + left_of_life.max(DAY.min(self.lifetime()));
         let wanted: Vec<_> = record.filters.into_iter().map(Some).collect();
         let Subscribed { granted, starts, .. } = self.hub.subscribe(&self.outbox, wanted);
         if granted.contains(&None) {
@@ -134,29 +178,40 @@ impl Session {
         self.outbox.release();
         // whatever dmxd's own topics said then, their present values are what matters
         self.outbox.missed(self.hub.policy.present_values());
-        let store = self.hub.store.clone();
-        for (found, value) in store.scan(Tree::Letters, &key(&self.id, LETTER, b"")) {
-            let number =
-                found.get(self.id.len() + 2..).and_then(|number| Some(u64::from_be_bytes(number.try_into().ok()?)));
-            if let (Some(number), Some(kept)) =
-                (number, store.behind_format(Tree::Letters, &found, &value, FORMAT).and_then(decode))
-            {
-                self.outbox.outbound(|outbound| outbound.recall(number, kept));
-            }
-        }
-        for (found, value) in store.scan(Tree::Letters, &key(&self.id, TAKEN, b"")) {
-            if store.behind_format(Tree::Letters, &found, &value, FORMAT).is_none() {
-                continue;
-            }
-            let pkid = found.get(self.id.len() + 2..).and_then(|pkid| Some(u16::from_be_bytes(pkid.try_into().ok()?)));
-            self.inbound.recall(pkid);
-        }
+        self.recall_own();
+        // how long it has been away is not known if it was connected
+        let finished = self.outbox.outbound(|outbound| outbound.recall(left, record.away.is_none()));
+        let mut batch = Batch::default();
+        lasting::forget_handshakes(&mut batch, self.outbox.number(), finished);
+        commit(&self.hub, batch).await;
         self.outbox.outbound(|outbound| outbound.begin_at(clock::now_ms() as u16));
-        if record.away.is_none() {
+        if record.away.is_none() || lacks_number {
             let expires = self.expires;
             self.save(false).await; // its age counts from now on
             self.expires = expires;
         }
         Ok(())
+    }
+
+    /// Its own letters and handshakes.
+    fn recall_own(&mut self) {
+        let store = self.hub.store.clone();
+        let own = |kind| store.scan(Tree::Letters, &key(&self.id, kind, b""));
+        let behind = self.id.len() + 2;
+        let (letters, taken) = (own(LETTER), own(TAKEN));
+        for (found, value) in letters {
+            let number = found.get(behind..).and_then(|number| Some(u64::from_be_bytes(number.try_into().ok()?)));
+            if let (Some(number), Some(kept)) =
+                (number, store.behind_format(Tree::Letters, &found, &value, FORMAT).and_then(decode))
+            {
+                self.outbox.outbound(|outbound| outbound.recall_own(number, kept));
+            }
+        }
+        for (found, value) in taken {
+            if store.behind_format(Tree::Letters, &found, &value, FORMAT).is_some() {
+                let pkid = found.get(behind..).and_then(|pkid| Some(u16::from_be_bytes(pkid.try_into().ok()?)));
+                self.inbound.recall(pkid);
+            }
+        }
     }
 }

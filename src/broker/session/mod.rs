@@ -7,6 +7,7 @@ mod connection;
 mod durable;
 mod inbound;
 mod keeping;
+mod letter;
 mod outbound;
 mod outbox;
 mod serve;
@@ -23,7 +24,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use self::connection::{Connection, End};
 use self::inbound::Inbound;
-use self::outbound::{Letter, Outbound};
+use self::letter::Letter;
+use self::outbound::Outbound;
 use self::subscriptions::MAX_FILTERS;
 use super::codec::{ConnectCode, Publish, QoS, connack};
 use super::fairness::Voice;
@@ -33,16 +35,13 @@ use super::presence::Visit;
 use super::register::{Arrival, Entered, Entry};
 use super::router::RouterGone;
 use super::topic::Filter;
-use crate::kit::deadline::until;
 
 pub(super) use self::durable::{purge, records};
+pub(super) use self::outbound::Left;
 pub(super) use self::outbox::{Laggards, Member};
 
 /// How long a session waits for the router's answer: the guardian takes up to 6 s to see that it is dead.
 const ANSWER: Duration = Duration::from_secs(15);
-
-/// Messages for an absent client are stored this long after they came, all together: those dropped before cost nothing.
-const STORE: Duration = Duration::from_millis(10);
 
 /// Why a client got no session; hands its arrival back.
 pub(super) struct Refused {
@@ -62,10 +61,14 @@ pub(super) async fn enter(hub: Arc<Hub>, arrival: Arrival) -> Result<(), Refused
 }
 
 /// A session of an earlier run, with its subscriptions; its task is what this gives.
-pub(super) async fn restore(hub: Arc<Hub>, record: durable::Record) -> Option<impl Future<Output = ()> + Send> {
+pub(super) async fn restore(
+    hub: Arc<Hub>,
+    record: durable::Record,
+    left: Left,
+) -> Option<impl Future<Output = ()> + Send> {
     let entry = hub.register.restore(&record.id)?;
     let mut session = Session::new(hub, record.id.clone(), entry);
-    session.recall(record).await.ok()?;
+    session.recall(record, left).await.ok()?;
     Some(session.run(None))
 }
 
@@ -87,8 +90,6 @@ struct Session {
     held_since: Option<Instant>,
     /// The topic that it last published to.
     said: String,
-    /// Since when letters for an absent client wait to be stored.
-    unstored_since: Option<Instant>,
     /// Since when its client does not take its messages and others wait for it.
     lagging: Option<Instant>,
     laggards: watch::Receiver<usize>,
@@ -120,7 +121,6 @@ impl Session {
             outbox: Member::new(outbound, hub.laggards(), &hub.metrics),
             held_since: None,
             said: String::new(),
-            unstored_since: None,
             lagging: None,
             laggards: hub.laggards().watch(),
             voice,
@@ -169,6 +169,9 @@ impl Session {
             self.reset().await;
         }
         self.kept = !connect.clean;
+        if !present {
+            self.outbox.keep(if self.kept { self.hub.lasting.new_session() } else { 0 });
+        }
         self.inbound.keep(self.kept.then(|| self.id.clone()));
         self.save(true).await;
         let event = if present { "mqtt_reconnect" } else { "mqtt_connect" };
@@ -242,10 +245,7 @@ impl Session {
                 }
                 Err(TryRecvError::Empty) => {}
             }
-            if self.outbox.take_unstored() {
-                self.unstored_since.get_or_insert_with(Instant::now);
-            }
-            let store_at = self.unstored_since.map(|since| since + STORE);
+            self.count_dropped();
             tokio::select! {
                 arrival = self.entry.mailbox.recv() => {
                     self.kept &= arrival.is_some();
@@ -253,7 +253,6 @@ impl Session {
                 }
                 () = reached(&mut phase, Phase::Quiet) => return None,
                 () = self.outbox.news() => {}
-                () = until(store_at) => self.store_letters(false).await,
                 () = sleep_until(self.expires) => {
                     self.kept = false;
                     self.hub.metrics.sessions_expired.inc();
@@ -276,7 +275,7 @@ impl Session {
     /// Ends the session, unless a client has come in the meantime. At the stop what is stored stays.
     async fn leave(mut self) -> Result<(), Box<(Self, Arrival)>> {
         if self.kept {
-            self.store_letters(true).await;
+            self.store_progress().await;
         } else {
             self.reset().await;
         }

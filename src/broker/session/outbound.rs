@@ -1,33 +1,26 @@
 //! Messages on their way to one client, pure: a bounded queue, a window in flight, packet ids, handshakes.
+//!
+//! What is stored for kept sessions (`lasting`) waits here by reference, and is in memory only while it may be sent.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::letter::{Kept, Letter, Note};
 use crate::broker::codec::{self, Ack, Outgoing, QoS};
+use crate::broker::lasting::{Handshake, Progress, Stored};
+use crate::broker::message::Passed;
 
 /// Messages that a client may leave unanswered before the next one waits; as in rumqttd and most clients.
 const WINDOW: usize = 100;
 
-/// A message for this client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Letter {
-    pub(super) topic: Bytes,
-    pub(super) payload: Bytes,
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
-    /// Its number in the store, if it is there.
-    number: Option<u64>,
-    /// Its packet id in the store; 0: none yet.
-    pkid: u16,
-}
+/// Bytes of letters that may wait for one client, besides the limit of their number.
+const MOST_BYTES: usize = 1 << 20;
 
-/// A letter as stored, with the state of its handshake: 0 not begun, else as in `Awaited`.
-pub(super) struct Kept<'a> {
-    pub(super) letter: &'a Letter,
-    pub(super) awaited: u8,
-    pub(super) pkid: u16,
-}
+/// What is read from the store at a time, before it is sent: letters, and their bytes.
+const PAGE: usize = 64;
+const PAGE_BYTES: usize = 64 << 10;
 
 /// What the client still has to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,20 +46,10 @@ impl Awaited {
     fn from_tag(tag: u8) -> Option<Self> {
         [Self::Acknowledged, Self::Received, Self::Completed].into_iter().find(|awaited| awaited.tag() == tag)
     }
-}
 
-impl Letter {
-    pub(super) fn new(topic: Bytes, payload: Bytes, qos: QoS, retain: bool) -> Self {
-        Self { topic, payload, qos, retain, number: None, pkid: 0 }
-    }
-
-    /// A stored QoS 2 letter without a packet id.
-    fn needs_id(&self) -> bool {
-        self.qos == QoS::ExactlyOnce && self.number.is_some() && self.pkid == 0
-    }
-
-    fn size(&self) -> usize {
-        self.topic.len() + self.payload.len()
+    /// What a message waits for that was sent.
+    fn first(qos: QoS) -> Self {
+        if qos == QoS::ExactlyOnce { Self::Received } else { Self::Acknowledged }
     }
 }
 
@@ -82,70 +65,161 @@ struct InFlight {
 const AHEAD: usize = 64;
 const AHEAD_BYTES: usize = 64 << 10;
 
-/// Bytes of letters that may wait for one client, besides the limit of their number.
-const MOST_BYTES: usize = 1 << 20;
+impl InFlight {
+    fn handshake(&self) -> Option<Note> {
+        note(&self.letter, self.awaited, self.pkid)
+    }
+
+    /// Whether it has to be read from the store before it is sent again.
+    fn needs_loading(&self) -> bool {
+        self.again && self.awaited != Awaited::Completed && self.letter.payload().is_none()
+    }
+}
+
+/// What the store has to know of a letter's handshake, if it knows the letter.
+fn note(letter: &Letter, awaited: Awaited, pkid: u16) -> Option<Note> {
+    if let Some(message) = letter.number() {
+        return Some(Note::Handshake(Handshake { message, pkid, awaited: awaited.tag() }));
+    }
+    Some(Note::Own(letter.own_number()?, letter.kept(awaited.tag(), pkid)))
+}
+
+/// What an earlier run left of a session's stored messages, in order of number.
+#[derive(Default)]
+pub(in crate::broker) struct Left {
+    pub(in crate::broker) waiting: Vec<(Arc<Stored>, QoS)>,
+    pub(in crate::broker) progress: Progress,
+    pub(in crate::broker) handshakes: Vec<Handshake>,
+}
 
 pub(super) struct Outbound {
     queue: VecDeque<Letter>,
-    /// Bytes of the queue, and of its retained messages.
+    /// Bytes of the queue, and of those in it that are no lag.
     bytes: usize,
-    retained: usize,
+    no_lag: usize,
     in_flight: VecDeque<InFlight>,
     last_pkid: u16,
     /// Letters that may wait while the client is away; at more the oldest is dropped.
     limit: usize,
-    /// The highest number in the store.
+    /// The highest number among the session's own letters in the store.
     last_number: u64,
-    /// Numbers in the store of letters that arrived or were dropped.
+    /// Numbers of own letters in the store that arrived or were dropped.
     forgotten: Vec<u64>,
+    /// Stored messages that the client has, as far as the store does not know it otherwise.
+    done: BTreeSet<u64>,
+    /// Packet ids of finished handshakes in the store.
+    finished: Vec<u16>,
+    /// Somebody else still needs the record of a message that the client has: the store has to know that it has it.
+    unsaved: bool,
+    /// The client has answered something since that was last noted.
+    answered: bool,
 }
 
 impl Outbound {
     pub(super) fn new(limit: usize) -> Self {
-        let (queue, in_flight, forgotten) = (VecDeque::new(), VecDeque::new(), Vec::new());
-        Self { queue, bytes: 0, retained: 0, in_flight, last_pkid: 0, limit, last_number: 0, forgotten }
+        Self {
+            queue: VecDeque::new(),
+            bytes: 0,
+            no_lag: 0,
+            in_flight: VecDeque::new(),
+            last_pkid: 0,
+            limit,
+            last_number: 0,
+            forgotten: Vec::new(),
+            done: BTreeSet::new(),
+            finished: Vec::new(),
+            unsaved: false,
+            answered: false,
+        }
     }
 
-    /// Numbers in the store that are no longer needed, each given once.
+    /// Numbers of own letters in the store that are no longer needed, each given once.
     pub(super) fn forgotten(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.forgotten)
     }
 
-    pub(super) fn has_forgotten(&self) -> bool {
-        !self.forgotten.is_empty()
+    /// Whether the store should soon know how far the client is; it does from now on.
+    pub(super) fn take_unsaved(&mut self) -> bool {
+        std::mem::take(&mut self.unsaved)
     }
 
-    /// Letters to be stored by number, which is their order: those not stored yet and, with `all`, those in flight, whose
+    /// Own letters to be stored by number, which is their order: those not stored yet, and those in flight, whose
     /// handshakes have advanced.
-    pub(super) fn unstored(&mut self, all: bool) -> Vec<(u64, Kept<'_>)> {
+    pub(super) fn own(&mut self) -> Vec<(u64, Kept)> {
         let last = &mut self.last_number;
-        let mut number = |letter: &mut Letter| {
-            *letter.number.get_or_insert_with(|| {
-                *last += 1;
-                *last
-            })
-        };
         let mut kept = Vec::new();
-        for InFlight { letter, pkid, awaited, .. } in self.in_flight.iter_mut().filter(|_| all) {
-            kept.push((number(letter), Kept { letter, awaited: awaited.tag(), pkid: *pkid }));
+        for InFlight { letter, pkid, awaited, .. } in &mut self.in_flight {
+            if let Some((number, _)) = letter.keep(last) {
+                kept.push((number, letter.kept(awaited.tag(), *pkid)));
+            }
         }
-        for letter in self.queue.iter_mut().filter(|letter| letter.number.is_none()) {
-            kept.push((number(letter), Kept { letter, awaited: 0, pkid: 0 }));
+        for letter in &mut self.queue {
+            if let Some((number, true)) = letter.keep(last) {
+                kept.push((number, letter.kept(0, 0)));
+            }
         }
         kept
     }
 
-    /// Adds a letter of an earlier run; they come in order of number.
-    pub(super) fn recall(&mut self, number: u64, (awaited, pkid, mut letter): (u8, u16, Letter)) {
-        letter.number = Some(number);
+    /// How far the client is with stored messages, of which those up to `settled` have come here; also the packet ids of
+    /// handshakes that the store can forget with that. `held` have come, but are kept back.
+    pub(super) fn progress(&mut self, settled: u64, held: impl Iterator<Item = u64>) -> (Progress, Vec<u16>) {
+        let first = self.queue.iter().filter_map(Letter::number).chain(held).min();
+        let through = settled.min(first.map_or(settled, |first| first.saturating_sub(1)));
+        let in_flight = self.in_flight.iter().filter_map(|flying| Some((flying.letter.number()?, flying.pkid)));
+        self.done = self.done.split_off(&through.saturating_add(1));
+        (self.unsaved, self.answered) = (false, false);
+        let progress = Progress { through, in_flight: in_flight.collect(), done: self.done.iter().copied().collect() };
+        (progress, std::mem::take(&mut self.finished))
+    }
+
+    /// Whether the client has answered something since the last [`Outbound::progress`], or something is on its way to it.
+    pub(super) fn has_progress(&self) -> bool {
+        self.answered || self.in_flight.iter().any(|flying| flying.letter.number().is_some())
+    }
+
+    /// Adds an own letter of an earlier run; they come in order of number, before all others.
+    pub(super) fn recall_own(&mut self, number: u64, kept: Kept) {
         self.last_number = self.last_number.max(number);
+        let (awaited, pkid, letter) = (kept.awaited, kept.pkid, Letter::recalled(number, kept));
         match Awaited::from_tag(awaited) {
-            Some(awaited) => {
-                self.last_pkid = pkid;
-                self.in_flight.push_back(InFlight { pkid, letter, awaited, again: true });
-            }
+            Some(awaited) => self.in_flight.push_back(InFlight { pkid, letter, awaited, again: true }),
             None => self.push(letter),
         }
+    }
+
+    /// Adds what an earlier run left; gives the packet ids of handshakes that the store can forget. `connected`: the client
+    /// was, so some may have been sent.
+    pub(super) fn recall(&mut self, left: Left, connected: bool) -> Vec<u16> {
+        let Left { waiting, progress, handshakes } = left;
+        let mut handshakes: HashMap<u64, Handshake> =
+            handshakes.into_iter().map(|known| (known.message, known)).collect();
+        let flew: HashMap<u64, (usize, u16)> =
+            progress.in_flight.iter().enumerate().map(|(at, (number, pkid))| (*number, (at, *pkid))).collect();
+        let done: BTreeSet<u64> = progress.done.iter().copied().collect();
+        let (mut flying, mut queue) = (Vec::new(), Vec::new());
+        for (stored, qos) in waiting {
+            let number = stored.number;
+            let (handshake, flew) = (handshakes.remove(&number), flew.get(&number));
+            let letter = Letter::stored(stored, if handshake.is_some() { QoS::ExactlyOnce } else { qos });
+            let place = (flew.map_or(usize::MAX, |(at, _)| *at), number);
+            if let Some((awaited, pkid)) = handshake.and_then(|it| Some((Awaited::from_tag(it.awaited)?, it.pkid))) {
+                flying.push((place, InFlight { pkid, letter, awaited, again: true }));
+            } else if let Some((_, pkid)) = flew {
+                flying.push((place, InFlight { pkid: *pkid, letter, awaited: Awaited::first(qos), again: true }));
+            } else if number > progress.through && !done.contains(&number) {
+                queue.push(letter);
+            } // else its client has it
+        }
+        flying.sort_by_key(|(place, _)| *place);
+        self.in_flight.extend(flying.into_iter().map(|(_, flying)| flying));
+        for (at, letter) in queue.into_iter().enumerate() {
+            self.push(letter.maybe_sent(connected && at < WINDOW));
+        }
+        self.done = done;
+        // What was in flight took no room, and others were lost when they had none.
+        self.trim_to(self.limit + if connected { WINDOW } else { 0 });
+        handshakes.into_values().map(|known| known.pkid).collect()
     }
 
     /// Whether the next letter needs its packet id in the store before it is sent.
@@ -155,17 +229,68 @@ impl Outbound {
 
     /// Gives packet ids to stored QoS 2 letters, one window of them. With these stored before the first one is sent, a restart
     /// sends them again under the same ids, and their client recognises those it has ([MQTT-4.3.3-1]).
-    pub(super) fn fix_ids(&mut self) -> Vec<(u64, Kept<'_>)> {
+    pub(super) fn fix_ids(&mut self) -> Vec<Note> {
         let due = self.queue.iter().take(WINDOW).enumerate().filter(|(_, letter)| letter.needs_id());
         let due: Vec<_> = due.map(|(at, _)| at).collect();
-        for at in &due {
+        let mut notes = Vec::new();
+        for at in due {
             let pkid = self.next_pkid();
-            if let Some(letter) = self.queue.get_mut(*at) {
+            if let Some(letter) = self.queue.get_mut(at) {
                 letter.pkid = pkid;
+                notes.extend(note(letter, Awaited::Received, pkid));
             }
         }
-        let kept = |letter| Kept { letter, awaited: Awaited::Received.tag(), pkid: letter.pkid };
-        due.into_iter().filter_map(|at| self.queue.get(at)).filter_map(|l| Some((l.number?, kept(l)))).collect()
+        notes
+    }
+
+    /// Whether what is next has to be read from the store.
+    pub(super) fn needs_loading(&self) -> bool {
+        let next = self.queue.front().is_some_and(|next| next.payload().is_none());
+        (next && self.in_flight.len() < WINDOW) || self.in_flight.iter().any(InFlight::needs_loading)
+    }
+
+    /// What is to be read from the store, if anything.
+    pub(super) fn to_load(&self) -> Vec<Arc<Stored>> {
+        if !self.needs_loading() {
+            return Vec::new();
+        }
+        let again = self.in_flight.iter().filter(|flying| flying.needs_loading()).map(|flying| &flying.letter);
+        let queue = self.queue.iter().filter(|letter| letter.payload().is_none());
+        let (mut bytes, mut wanted) = (0, Vec::new());
+        for stored in again.chain(queue).filter_map(Letter::record).take(PAGE) {
+            bytes += stored.size;
+            if bytes > PAGE_BYTES && !wanted.is_empty() {
+                break;
+            }
+            wanted.push(stored.clone());
+        }
+        wanted
+    }
+
+    /// What was read from the store, by number; gives how many letters cannot be sent because it has them no more.
+    pub(super) fn loaded(&mut self, loaded: &HashMap<u64, Option<Arc<Passed>>>) -> u64 {
+        let mut lost = 0;
+        let mut load = |letter: &mut Letter| match letter.number().and_then(|number| loaded.get(&number)) {
+            None => true,
+            Some(Some(passed)) => {
+                letter.load(passed);
+                true
+            }
+            Some(None) => {
+                lost += 1;
+                false
+            }
+        };
+        self.in_flight.retain_mut(|flying| !flying.needs_loading() || load(&mut flying.letter));
+        self.queue.retain_mut(|letter| letter.payload().is_some() || load(letter));
+        self.count();
+        lost
+    }
+
+    /// Adds up the queue, of which some were taken out or read.
+    fn count(&mut self) {
+        self.bytes = self.queue.iter().map(Letter::size).sum();
+        self.no_lag = self.queue.iter().map(Letter::no_lag).sum();
     }
 
     /// Whether the next page of retained messages may be queued.
@@ -173,9 +298,10 @@ impl Outbound {
         self.queue.len() < AHEAD && self.bytes < AHEAD_BYTES
     }
 
-    /// Bytes that wait, with what they take here; not retained ones, which come as fast as they are taken.
+    /// Bytes that wait, with what they take here; not retained messages, which come as fast as they are taken, nor what is
+    /// not in memory.
     pub(super) fn waits(&self) -> usize {
-        self.bytes - self.retained + self.queue.len() * std::mem::size_of::<Letter>()
+        self.bytes - self.no_lag + self.queue.len() * std::mem::size_of::<Letter>()
     }
 
     /// Starts with another packet id than the run before: its client may still hold some.
@@ -186,37 +312,36 @@ impl Outbound {
     /// Queues a letter for a connected client.
     pub(super) fn push(&mut self, letter: Letter) {
         self.bytes += letter.size();
-        self.retained += if letter.retain { letter.size() } else { 0 };
+        self.no_lag += letter.no_lag();
         self.queue.push_back(letter);
     }
 
     fn pop(&mut self) -> Option<Letter> {
         let letter = self.queue.pop_front()?;
         self.bytes -= letter.size();
-        self.retained -= if letter.retain { letter.size() } else { 0 };
+        self.no_lag -= letter.no_lag();
         Some(letter)
     }
 
-    /// Adds up the queue, of which some were taken out.
-    fn count(&mut self) {
-        self.bytes = self.queue.iter().map(Letter::size).sum();
-        self.retained = self.queue.iter().filter(|letter| letter.retain).map(Letter::size).sum();
-    }
-
     /// Queues a letter for an absent client; gives the oldest ones, which had to make room.
-    pub(super) fn push_away(&mut self, letter: Letter) -> Vec<Letter> {
+    pub(super) fn push_away(&mut self, mut letter: Letter) -> Vec<Letter> {
+        letter.unload();
         self.push(letter);
         self.trim()
     }
 
     /// Drops the oldest of too many for a client that is away.
     pub(super) fn trim(&mut self) -> Vec<Letter> {
+        self.trim_to(self.limit)
+    }
+
+    fn trim_to(&mut self, limit: usize) -> Vec<Letter> {
         let mut dropped = Vec::new();
-        while (self.queue.len() > self.limit || self.bytes > MOST_BYTES)
+        while (self.queue.len() > limit || self.bytes > MOST_BYTES)
             && self.queue.len() > 1
             && let Some(letter) = self.pop()
         {
-            self.forgotten.extend(letter.number);
+            self.forgotten.extend(letter.own_number());
             dropped.push(letter);
         }
         dropped
@@ -229,10 +354,13 @@ impl Outbound {
         }
     }
 
-    /// The connection is gone: QoS 0 is not kept, nor what is retained anyway. Gives the number of letters dropped.
+    /// The connection is gone: QoS 0 is not kept, nor what is retained anyway. Gives the number of letters dropped. What is
+    /// stored need not be in memory.
     pub(super) fn connection_lost(&mut self) -> u64 {
         let before = self.queue.len();
-        self.queue.retain(|letter| letter.qos > QoS::AtMostOnce && !letter.retain);
+        self.queue.retain(Letter::outlives_connection);
+        self.queue.iter_mut().for_each(Letter::unload);
+        self.in_flight.iter_mut().for_each(|flying| flying.letter.unload());
         self.count();
         (before - self.queue.len()) as u64
     }
@@ -242,11 +370,12 @@ impl Outbound {
     pub(super) fn take_out(&mut self, is_present_value: impl Fn(&[u8]) -> bool) -> Vec<Bytes> {
         let mut topics = Vec::new();
         let mut taken = |letter: &Letter| {
-            let taken = is_present_value(&letter.topic);
+            let topic = letter.topic();
+            let taken = is_present_value(topic);
             if taken {
-                self.forgotten.extend(letter.number);
-                if !topics.contains(&letter.topic) {
-                    topics.push(letter.topic.clone());
+                self.forgotten.extend(letter.own_number());
+                if !topics.iter().any(|known| known == topic) {
+                    topics.push(Bytes::copy_from_slice(topic));
                 }
             }
             taken
@@ -258,17 +387,14 @@ impl Outbound {
     }
 
     pub(super) fn clear(&mut self) {
-        self.queue.clear();
-        (self.bytes, self.retained) = (0, 0);
-        self.in_flight.clear();
-        self.forgotten.clear();
+        *self = Self { last_pkid: self.last_pkid, last_number: self.last_number, ..Self::new(self.limit) };
     }
 
     /// Writes what may go now, in order, until `wire` holds `enough` bytes. Gives the number of messages.
     pub(super) fn write(&mut self, wire: &mut BytesMut, enough: usize) -> u64 {
         let mut sent = 0;
         for flying in self.in_flight.iter_mut().filter(|flying| flying.again) {
-            if wire.len() >= enough {
+            if wire.len() >= enough || flying.needs_loading() {
                 return sent;
             }
             flying.again = false;
@@ -276,24 +402,27 @@ impl Outbound {
                 Awaited::Completed => codec::ack(wire, Ack::PubRel, flying.pkid),
                 Awaited::Acknowledged | Awaited::Received => {
                     write(wire, &flying.letter, flying.pkid, true);
+                    flying.letter.unload();
                     sent += 1;
                 }
             }
         }
         while wire.len() < enough {
             let Some(next) = self.queue.front() else { break };
-            if next.needs_id() || (next.qos > QoS::AtMostOnce && self.in_flight.len() >= WINDOW) {
+            let waits = next.needs_id() || next.payload().is_none();
+            if waits || (next.qos > QoS::AtMostOnce && self.in_flight.len() >= WINDOW) {
                 break;
             }
-            let Some(letter) = self.pop() else { break };
+            let Some(mut letter) = self.pop() else { break };
             sent += 1;
             if letter.qos == QoS::AtMostOnce {
                 write(wire, &letter, 0, false);
                 continue;
             }
             let pkid = if letter.pkid > 0 { letter.pkid } else { self.next_pkid() };
-            write(wire, &letter, pkid, false);
-            let awaited = if letter.qos == QoS::AtLeastOnce { Awaited::Acknowledged } else { Awaited::Received };
+            write(wire, &letter, pkid, letter.again);
+            letter.unload();
+            let awaited = Awaited::first(letter.qos);
             self.in_flight.push_back(InFlight { pkid, letter, awaited, again: false });
         }
         shrink(&mut self.queue);
@@ -307,28 +436,39 @@ impl Outbound {
 
     /// PUBACK. An unknown or late one is nothing.
     pub(super) fn acknowledged(&mut self, pkid: u16) {
-        self.done(pkid, Awaited::Acknowledged);
+        self.finish(pkid, Awaited::Acknowledged);
     }
 
     /// PUBREC: the answer is PUBREL, even if unknown, which ends the client's wait. Gives what the store has to know before
     /// that.
-    pub(super) fn received(&mut self, pkid: u16) -> Option<(u64, Kept<'_>)> {
+    pub(super) fn received(&mut self, pkid: u16) -> Option<Note> {
         let flying = self.in_flight.iter_mut().find(|f| f.pkid == pkid && f.awaited == Awaited::Received)?;
         flying.awaited = Awaited::Completed;
-        flying.letter.payload = Bytes::new(); // the client has it
-        let letter = &flying.letter;
-        Some((letter.number?, Kept { letter, awaited: flying.awaited.tag(), pkid }))
+        flying.letter.empty(); // the client has it
+        flying.handshake()
     }
 
     /// PUBCOMP. An unknown or late one is nothing.
     pub(super) fn completed(&mut self, pkid: u16) {
-        self.done(pkid, Awaited::Completed);
+        self.finish(pkid, Awaited::Completed);
     }
 
-    fn done(&mut self, pkid: u16, awaited: Awaited) {
+    fn finish(&mut self, pkid: u16, awaited: Awaited) {
         let done = self.in_flight.iter().position(|flying| flying.pkid == pkid && flying.awaited == awaited);
-        if let Some(done) = done.and_then(|at| self.in_flight.remove(at)) {
-            self.forgotten.extend(done.letter.number);
+        if let Some(InFlight { letter, .. }) = done.and_then(|at| self.in_flight.remove(at)) {
+            self.forgotten.extend(letter.own_number());
+            if let Some(stored) = letter.record() {
+                self.answered = true;
+                let exactly = awaited == Awaited::Completed;
+                if exactly {
+                    self.finished.push(pkid);
+                }
+                // The last one who refers to it has its record deleted.
+                if exactly || Arc::strong_count(stored) > 1 {
+                    self.done.insert(stored.number);
+                    self.unsaved = true;
+                }
+            }
         }
         shrink(&mut self.in_flight);
     }
@@ -354,14 +494,18 @@ fn shrink<T>(line: &mut VecDeque<T>) {
 }
 
 fn write(wire: &mut BytesMut, letter: &Letter, pkid: u16, dup: bool) {
-    let Letter { topic, payload, qos, retain, .. } = letter;
-    codec::publish_out(wire, &Outgoing { topic, payload, qos: *qos, retain: *retain, dup, pkid });
+    let payload = letter.payload().map(Bytes::as_ref).unwrap_or_default();
+    let (topic, qos, retain) = (letter.topic(), letter.qos, letter.retain);
+    codec::publish_out(wire, &Outgoing { topic, payload, qos, retain, dup, pkid });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::broker::codec::{Packet, decode};
+    use crate::broker::lasting::Lasting;
+    use crate::broker::message::Message;
+    use crate::store::Batch;
 
     fn letter(n: usize, qos: QoS) -> Letter {
         Letter::new("t".into(), n.to_string().into(), qos, false)
@@ -432,30 +576,169 @@ mod tests {
         assert!(outbound.push_away(letter(1, QoS::AtLeastOnce)).is_empty());
         assert!(outbound.push_away(letter(2, QoS::AtLeastOnce)).is_empty());
         let [gone] = &outbound.push_away(letter(3, QoS::AtLeastOnce))[..] else { panic!("one had to go") };
-        assert_eq!(gone.payload, "1");
+        assert_eq!(gone.payload().unwrap(), "1");
         let payloads: Vec<_> = written(&mut outbound).into_iter().map(|(payload, ..)| payload).collect();
         assert_eq!(payloads, ["2", "3"]);
     }
 
     #[test]
-    fn what_was_stored_is_taken_up_in_order_with_its_handshakes() {
+    fn own_letters_are_taken_up_in_order_with_their_handshakes() {
         let mut outbound = Outbound::new(10);
         outbound.push(letter(1, QoS::AtLeastOnce));
         outbound.push(letter(2, QoS::ExactlyOnce));
         written(&mut outbound);
         outbound.received(2);
         outbound.push(letter(3, QoS::AtLeastOnce));
-        let stored: Vec<_> = outbound
-            .unstored(true)
-            .into_iter()
-            .map(|(number, Kept { letter, awaited, pkid })| (number, (awaited, pkid, letter.clone())))
-            .collect();
-        assert!(outbound.unstored(false).is_empty(), "all are stored");
+        let stored = outbound.own();
         let mut again = Outbound::new(10);
-        stored.into_iter().for_each(|(number, kept)| again.recall(number, kept));
+        stored.into_iter().for_each(|(number, kept)| again.recall_own(number, kept));
         assert_eq!(written(&mut again), [("1".into(), true, 1), ("rel".into(), false, 2), ("3".into(), false, 3)]);
         again.acknowledged(1);
         again.completed(2);
         assert_eq!(again.forgotten(), [1, 2]);
+    }
+
+    /// Messages of all, as the store has them.
+    struct Stock {
+        store: HashMap<u64, Arc<Stored>>,
+    }
+
+    impl Stock {
+        fn new(numbers: std::ops::RangeInclusive<u64>) -> Self {
+            let lasting = Arc::new(Lasting::default());
+            let keep = |number| (number, lasting.keep(&mut Batch::default(), number, (b"t", b"x"), &mut []));
+            Self { store: numbers.map(keep).collect() }
+        }
+
+        fn passed(&self, number: u64) -> Arc<Passed> {
+            let payload = number.to_string();
+            let message = Message { topic: "t", payload: payload.as_bytes(), qos: QoS::ExactlyOnce, retain: false };
+            let passed = Passed::new(number, &message, false, Vec::new());
+            Arc::new(Passed { stored: Some(self.store[&number].clone()), ..passed })
+        }
+
+        fn waiting(&self, numbers: std::ops::RangeInclusive<u64>, qos: QoS) -> Vec<(Arc<Stored>, QoS)> {
+            numbers.map(|number| (self.store[&number].clone(), qos)).collect()
+        }
+
+        /// What is written once what the store has to know is noted, and what only it has is read.
+        fn written(&self, outbound: &mut Outbound) -> Vec<(String, bool, u16)> {
+            let mut all = Vec::new();
+            loop {
+                all.extend(written(outbound));
+                if outbound.needs_ids() {
+                    outbound.fix_ids();
+                } else if outbound.needs_loading() {
+                    let wanted = outbound.to_load();
+                    assert!(!wanted.is_empty() && wanted.len() <= PAGE);
+                    let read = |stored: Arc<Stored>| (stored.number, Some(self.passed(stored.number)));
+                    assert_eq!(outbound.loaded(&wanted.into_iter().map(read).collect()), 0);
+                } else {
+                    return all;
+                }
+            }
+        }
+    }
+
+    fn is_in_memory(outbound: &Outbound) -> bool {
+        outbound.in_flight.iter().map(|flying| &flying.letter).chain(&outbound.queue).any(|l| l.payload().is_some())
+    }
+
+    #[test]
+    fn what_is_stored_waits_by_reference_and_is_read_when_it_may_be_sent() {
+        let stock = Stock::new(1..=300);
+        let mut outbound = Outbound::new(1000);
+        outbound.push(Letter::shared(&stock.passed(1), QoS::AtLeastOnce));
+        assert_eq!(written(&mut outbound), [("1".into(), false, 1)]);
+        for number in 2..=300 {
+            assert!(outbound.push_away(Letter::shared(&stock.passed(number), QoS::AtLeastOnce)).is_empty());
+        }
+        assert!(!is_in_memory(&outbound));
+        assert_eq!(outbound.bytes, 299 * 2);
+        outbound.resume();
+        let sent = stock.written(&mut outbound);
+        assert_eq!(sent.len(), WINDOW);
+        assert_eq!((&sent[0], &sent[99]), (&("1".to_owned(), true, 1), &("100".to_owned(), false, 100)));
+        let in_memory = outbound.queue.iter().filter(|letter| letter.payload().is_some()).count();
+        assert!(in_memory <= PAGE, "{in_memory}");
+        outbound.connection_lost();
+        assert!(!is_in_memory(&outbound));
+        outbound.resume();
+        assert_eq!(outbound.loaded(&[(1, None)].into()), 1, "what the store has no more is not waited for");
+        assert_eq!(stock.written(&mut outbound).len(), WINDOW);
+    }
+
+    #[test]
+    fn a_restart_goes_on_where_the_client_was() {
+        let stock = Stock::new(1..=20);
+        let mut before = Outbound::new(1000);
+        for number in 1..=8 {
+            before.push(Letter::shared(&stock.passed(number), QoS::AtLeastOnce));
+        }
+        written(&mut before);
+        for pkid in [1, 2, 5] {
+            before.acknowledged(pkid);
+        }
+        assert!(before.take_unsaved(), "others still need them");
+        for number in 10..=12 {
+            before.push(Letter::shared(&stock.passed(number), QoS::AtLeastOnce));
+        }
+        // 9 came first for others, and the router still owes what is behind 15
+        let (progress, finished) = before.progress(15, [].into_iter());
+        assert_eq!((progress.through, progress.done.len(), finished.len()), (9, 0, 0));
+        let mut after = Outbound::new(1000);
+        let waiting = [stock.waiting(1..=8, QoS::AtLeastOnce), stock.waiting(10..=16, QoS::AtLeastOnce)].concat();
+        after.recall(Left { waiting, progress, ..Left::default() }, false);
+        let texts: Vec<_> =
+            stock.written(&mut after).into_iter().map(|(text, dup, pkid)| (text, dup.then_some(pkid))).collect();
+        let expected = [("3", Some(3)), ("4", Some(4)), ("6", Some(6)), ("7", Some(7)), ("8", Some(8))];
+        let expected = expected.into_iter().chain(["10", "11", "12", "13", "14", "15", "16"].map(|text| (text, None)));
+        assert_eq!(texts, expected.map(|(text, pkid)| (text.to_owned(), pkid)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_a_client_has_of_what_comes_late_is_known_without_it() {
+        let stock = Stock::new(1..=4);
+        let mut outbound = Outbound::new(10);
+        for number in [3, 4] {
+            outbound.push(Letter::shared(&stock.passed(number), QoS::AtLeastOnce));
+        }
+        written(&mut outbound);
+        outbound.acknowledged(1);
+        // 1 and 2 are still to come
+        let (progress, _) = outbound.progress(0, [].into_iter());
+        assert_eq!(progress, Progress { through: 0, in_flight: vec![(4, 2)], done: vec![3] });
+        let (progress, _) = outbound.progress(4, [2].into_iter());
+        assert_eq!((progress.through, &progress.done), (1, &vec![3]));
+        let mut after = Outbound::new(10);
+        after.recall(Left { waiting: stock.waiting(1..=4, QoS::AtLeastOnce), progress, ..Left::default() }, true);
+        let texts: Vec<_> = stock.written(&mut after).into_iter().map(|(text, dup, _)| (text, dup)).collect();
+        assert_eq!(texts, [("4".into(), true), ("2".into(), true)]);
+    }
+
+    #[test]
+    fn a_qos_2_handshake_goes_on_where_it_was_and_none_begins_twice() {
+        let stock = Stock::new(1..=4);
+        let mut before = Outbound::new(10);
+        for number in 1..=4 {
+            before.push(Letter::shared(&stock.passed(number), QoS::ExactlyOnce));
+        }
+        assert!(written(&mut before).is_empty(), "the store has to know the packet ids first");
+        let notes = before.fix_ids();
+        assert_eq!(notes.len(), 4);
+        assert_eq!(written(&mut before).len(), 4);
+        let note = before.received(2);
+        let known = Handshake { message: 2, pkid: 2, awaited: Awaited::Completed.tag() };
+        assert_eq!(note, Some(Note::Handshake(known)));
+        before.received(1);
+        before.completed(1);
+        let (progress, finished) = before.progress(4, [].into_iter());
+        assert_eq!((progress.through, finished), (4, vec![1]));
+        let received = |message, pkid| Handshake { message, pkid, awaited: Awaited::Received.tag() };
+        let handshakes = vec![received(4, 4), known, received(3, 3), received(99, 77)];
+        let mut after = Outbound::new(10);
+        let left = Left { waiting: stock.waiting(1..=4, QoS::ExactlyOnce), progress, handshakes };
+        assert_eq!(after.recall(left, true), [77], "its message is gone");
+        assert_eq!(stock.written(&mut after), [("rel".into(), false, 2), ("3".into(), true, 3), ("4".into(), true, 4)]);
     }
 }

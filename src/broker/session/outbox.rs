@@ -10,7 +10,7 @@ use std::io;
 use std::ops::Deref;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -20,15 +20,18 @@ use tokio::sync::{Notify, watch};
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
-use super::outbound::{Letter, Outbound};
+use super::letter::Letter;
+use super::outbound::Outbound;
 use super::subscriptions::Subscriptions;
 use crate::broker::codec::QoS;
 use crate::broker::inbox::Stream;
+use crate::broker::lasting::{self, Recipient, Unsaved};
 use crate::broker::message::Passed;
 use crate::broker::presence::Meter;
 use crate::broker::subscribers::WildcardId;
 use crate::broker::topic::Filter;
 use crate::metrics;
+use crate::store::Batch;
 
 /// A connected client for which so many bytes wait lags: who says much to it waits until half of them are gone.
 const LAG_BYTES: usize = 512 << 10;
@@ -76,7 +79,7 @@ struct Wire {
 #[derive(Default)]
 struct Held {
     after: u64,
-    waiting: VecDeque<(Passed, QoS)>,
+    waiting: VecDeque<(Arc<Passed>, QoS)>,
     bytes: usize,
 }
 
@@ -91,8 +94,6 @@ struct Inner {
     missed: Vec<Bytes>,
     /// Those it was given, with the number that takes account of: copies up to there are old news.
     given: Vec<(Bytes, u64)>,
-    /// There are letters to be stored for a client that is away.
-    unstored: bool,
     /// Letters that had to go for newer ones, by filter, and are to be counted.
     dropped: HashMap<String, u64>,
     /// Somebody is about to write.
@@ -103,6 +104,8 @@ struct Inner {
 
 pub(in crate::broker) struct Outbox {
     inner: Mutex<Inner>,
+    /// Number of the session where messages are stored; 0: it is not kept.
+    number: AtomicU32,
     /// For the session's task: there is something to do that others do not.
     news: Notify,
     lags: AtomicBool,
@@ -186,11 +189,11 @@ impl Inner {
     /// Whether the session's task has to do something now.
     fn needs_its_task(&self) -> bool {
         let wire = self.wire.as_ref().is_some_and(|wire| wire.stuck_since.is_some() || wire.broken.is_some());
-        wire || self.outbound.needs_ids()
+        wire || self.outbound.needs_ids() || self.outbound.needs_loading()
     }
 
-    /// Keeps a message for a client that is away.
-    fn keep(&mut self, passed: &Passed, qos: QoS) -> bool {
+    /// Keeps a message for a client that is away; true when others had to go for it.
+    fn keep(&mut self, passed: &Arc<Passed>, qos: QoS) -> bool {
         if passed.is_present_value {
             if !self.missed.contains(&passed.topic) {
                 self.missed.push(passed.topic.clone());
@@ -200,15 +203,16 @@ impl Inner {
         if qos == QoS::AtMostOnce {
             return false;
         }
-        let dropped = self.outbound.push_away(letter(passed, qos));
+        let dropped = self.outbound.push_away(Letter::shared(passed, qos));
+        let news = !dropped.is_empty() && self.dropped.is_empty();
         self.count(dropped);
-        !std::mem::replace(&mut self.unstored, true)
+        news
     }
 
     /// Counts letters that had to go.
     fn count(&mut self, dropped: Vec<Letter>) {
         for dropped in dropped {
-            let topic = std::str::from_utf8(&dropped.topic).unwrap_or_default();
+            let topic = std::str::from_utf8(dropped.topic()).unwrap_or_default();
             let filter = self.subscriptions.filter_for(topic).unwrap_or("*");
             *self.dropped.entry(filter.to_owned()).or_default() += 1;
         }
@@ -217,14 +221,14 @@ impl Inner {
 
 /// Bytes that a message takes while it is held.
 fn size(passed: &Passed) -> usize {
-    passed.payload.len() + size_of::<(Passed, QoS)>()
-}
-
-fn letter(passed: &Passed, qos: QoS) -> Letter {
-    Letter::new(passed.topic.clone(), passed.payload.clone(), qos, false)
+    passed.payload.len() + size_of::<(Arc<Passed>, QoS)>()
 }
 
 impl Member {
+    pub(super) fn as_unsaved(&self) -> Arc<dyn Unsaved> {
+        self.0.clone()
+    }
+
     pub(super) fn new(outbound: Outbound, laggards: &Arc<Laggards>, metrics: &metrics::Broker) -> Self {
         let inner = Inner {
             outbound,
@@ -233,13 +237,13 @@ impl Member {
             held: None,
             missed: Vec::new(),
             given: Vec::new(),
-            unstored: false,
             dropped: HashMap::new(),
             listed: false,
             overflows: false,
         };
         Self(Arc::new(Outbox {
             inner: Mutex::new(inner),
+            number: AtomicU32::new(0),
             news: Notify::new(),
             lags: AtomicBool::new(false),
             laggards: laggards.clone(),
@@ -248,22 +252,75 @@ impl Member {
     }
 }
 
+impl Unsaved for Outbox {
+    fn save(&self, settled: u64, batch: &mut Batch) {
+        let (inner, session) = (&mut *self.inner.lock(), self.number());
+        if session == 0 {
+            return;
+        }
+        let held = inner.held.iter().flat_map(|held| &held.waiting);
+        let held = held.filter_map(|(passed, _)| passed.stored.as_ref().map(|stored| stored.number));
+        let (progress, finished) = inner.outbound.progress(settled, held);
+        lasting::note_progress(batch, session, &progress);
+        lasting::forget_handshakes(batch, session, finished);
+    }
+}
+
 impl Outbox {
+    /// Number of the session where messages are stored; 0: it is not kept.
+    pub(super) fn number(&self) -> u32 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// The session is kept under this number; 0: it is not kept. It has no filters then.
+    pub(super) fn keep(&self, number: u32) {
+        self.number.store(number, Ordering::Relaxed);
+    }
+
+    /// Adds how far the client is, unless the store knows.
+    pub(super) fn save_all(&self, settled: u64, batch: &mut Batch) {
+        if self.outbound(|outbound| outbound.has_progress()) {
+            self.save(settled, batch);
+        }
+    }
+
+    /// Whether a message is to be stored for it that comes by an exact filter: see [`Outbox::put`].
+    pub(in crate::broker) fn recipient(&self, passed: &Passed, qos: QoS) -> Option<Recipient> {
+        self.keeps(passed, |of| of.directly(passed.topic(), passed.number, qos, &passed.meant))
+    }
+
+    /// The same for one that comes by a wildcard: see [`Outbox::put_by`].
+    pub(in crate::broker) fn recipient_by(&self, id: WildcardId, passed: &Passed) -> Option<Recipient> {
+        self.keeps(passed, |of| of.by(id, passed.topic(), passed.number, &passed.meant))
+    }
+
+    fn keeps(&self, passed: &Passed, granted: impl FnOnce(&Subscriptions) -> Option<QoS>) -> Option<Recipient> {
+        let session = self.number();
+        if session == 0 {
+            return None;
+        }
+        let inner = self.inner.lock();
+        let qos = granted(&inner.subscriptions)?.min(passed.qos);
+        // while one connection takes over from another, what comes is held
+        let is_away = inner.wire.is_none() && inner.held.is_none();
+        (qos > QoS::AtMostOnce).then_some(Recipient { session, qos, is_away })
+    }
+
     /// Takes a message for an exact filter; true when the caller is to [`Outbox::flush`].
-    pub(in crate::broker) fn put(&self, passed: &Passed, qos: QoS) -> bool {
+    pub(in crate::broker) fn put(&self, passed: &Arc<Passed>, qos: QoS) -> bool {
         let inner = &mut *self.inner.lock();
         let granted = inner.subscriptions.directly(passed.topic(), passed.number, qos, &passed.meant);
         granted.is_some_and(|granted| self.take(inner, passed, granted.min(passed.qos)))
     }
 
     /// The same for one that came by a wildcard, unless it comes another way.
-    pub(in crate::broker) fn put_by(&self, id: WildcardId, passed: &Passed) -> bool {
+    pub(in crate::broker) fn put_by(&self, id: WildcardId, passed: &Arc<Passed>) -> bool {
         let inner = &mut *self.inner.lock();
         let granted = inner.subscriptions.by(id, passed.topic(), passed.number, &passed.meant);
         granted.is_some_and(|granted| self.take(inner, passed, granted.min(passed.qos)))
     }
 
-    fn take(&self, inner: &mut Inner, passed: &Passed, qos: QoS) -> bool {
+    fn take(&self, inner: &mut Inner, passed: &Arc<Passed>, qos: QoS) -> bool {
         if let Some(held) = inner.held.as_mut().filter(|held| passed.number > held.after) {
             held.bytes += size(passed);
             held.waiting.push_back((passed.clone(), qos));
@@ -287,7 +344,7 @@ impl Outbox {
             return false;
         }
         let writes = wire.stuck_since.is_none() && !std::mem::replace(&mut inner.listed, true);
-        inner.outbound.push(letter(passed, qos));
+        inner.outbound.push(Letter::shared(passed, qos));
         self.look(inner);
         writes
     }
@@ -492,11 +549,6 @@ impl Outbox {
         inner.subscriptions.wanted().map(|(filter, qos)| (filter.to_owned(), qos.bits())).collect()
     }
 
-    /// Whether there are letters to be stored; from now on there are none.
-    pub(super) fn take_unstored(&self) -> bool {
-        std::mem::take(&mut self.inner.lock().unstored)
-    }
-
     /// Letters that had to go since the last call, by filter.
     pub(super) fn take_dropped(&self) -> HashMap<String, u64> {
         std::mem::take(&mut self.inner.lock().dropped)
@@ -514,7 +566,7 @@ impl Outbox {
         inner.missed.clear();
         inner.given.clear();
         inner.held = None;
-        (inner.unstored, inner.dropped) = (false, HashMap::new());
+        inner.dropped = HashMap::new();
     }
 }
 
@@ -538,15 +590,15 @@ mod tests {
     use crate::broker::message::Message;
     use crate::metrics::Metrics;
 
-    fn passed(number: u64, meant: &[WildcardId]) -> Passed {
+    fn passed(number: u64, meant: &[WildcardId]) -> Arc<Passed> {
         let payload = number.to_string();
         let message = Message { topic: "t/x", payload: payload.as_bytes(), qos: QoS::AtLeastOnce, retain: false };
-        Passed::new(number, &message, false, meant.to_vec())
+        Arc::new(Passed::new(number, &message, false, meant.to_vec()))
     }
 
     fn payloads(member: &Member) -> Vec<String> {
         let text = |payload: &Bytes| String::from_utf8_lossy(payload).into_owned();
-        member.outbound(|outbound| outbound.unstored(true).iter().map(|(_, kept)| text(&kept.letter.payload)).collect())
+        member.outbound(|outbound| outbound.own().iter().map(|(_, kept)| text(&kept.payload)).collect())
     }
 
     /// A message that went to the router before a SUBSCRIBE comes back after one that was given directly since.

@@ -36,11 +36,10 @@ impl Session {
                 self.outbox.flush(); // the last answers are worth a try: a client that said DISCONNECT may still read
                 return end;
             }
-            if self.outbox.outbound(|outbound| outbound.has_forgotten()) {
-                self.forget_arrived().await;
-            }
+            self.forget_arrived().await;
             self.replay();
             self.fix_ids().await;
+            self.load().await;
             self.outbox.flush();
             match self.outbox.broken() {
                 Some(Broken::Socket(error)) => return End::Socket(error),

@@ -5,6 +5,7 @@ mod connect;
 mod crowd;
 mod durable;
 mod fairness;
+mod lasting;
 mod messages;
 mod model;
 mod policy;

@@ -1,0 +1,305 @@
+//! Messages for kept sessions: each is stored once, whatever the number of sessions that are to get it, and deleted when the
+//! last of them has it. Also how far each session is with them.
+//!
+//! A record is written with all else that its publisher is promised, and deleted a little later than it could be: what is
+//! forgotten by a kill comes a second time, nothing is lost.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::codec::QoS;
+use crate::store::{Batch, Reader, Store, Tree, put_bytes, put_number};
+
+/// Format of the values below.
+const FORMAT: u8 = 1;
+
+/// Kinds of values in `Tree::Deliveries`, behind a session's number: how far it is; a handshake, by its packet id.
+const PROGRESS: u8 = 0;
+const HANDSHAKE: u8 = 1;
+
+/// A message in the store. Dropping the last reference has it deleted.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// Of the message, which is its key.
+    pub(super) number: u64,
+    pub(super) topic: Box<[u8]>,
+    /// Bytes of topic and payload.
+    pub(super) size: usize,
+    lasting: Arc<Lasting>,
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        self.lasting.forget(self.number);
+    }
+}
+
+/// A kept session that is to get a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Recipient {
+    /// Number of the session.
+    pub(super) session: u32,
+    pub(super) qos: QoS,
+    /// Its client is not connected.
+    pub(super) is_away: bool,
+}
+
+/// How far a session is with stored messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Its client has all messages up to this number but those in flight.
+    pub(super) through: u64,
+    /// Their packet ids, in the order they were sent.
+    pub(super) in_flight: Vec<(u64, u16)>,
+    /// Later messages that its client has.
+    pub(super) done: Vec<u64>,
+}
+
+/// A QoS 2 message to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Handshake {
+    pub(super) message: u64,
+    pub(super) pkid: u16,
+    /// What the client still has to answer.
+    pub(super) awaited: u8,
+}
+
+/// Somebody who knows more than the store.
+pub(super) trait Unsaved: Send + Sync {
+    /// Adds what the store should know; all messages up to number `settled` have been given to all.
+    fn save(&self, settled: u64, batch: &mut Batch);
+}
+
+/// What all sessions share of it.
+#[derive(Default)]
+pub(super) struct Lasting {
+    gone: Mutex<Vec<u64>>,
+    unsaved: Mutex<Vec<Arc<dyn Unsaved>>>,
+    /// The process ends: what is dropped from now on is needed by the next one.
+    stopping: AtomicBool,
+    last_session: AtomicU32,
+    /// There is something for [`Lasting::collect`].
+    pub(super) news: Notify,
+}
+
+impl std::fmt::Debug for Lasting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lasting").field("gone", &self.gone.lock().len()).finish_non_exhaustive()
+    }
+}
+
+/// What an earlier run left.
+#[derive(Default)]
+pub(super) struct Left {
+    /// By session: messages with their QoS.
+    pub(super) waiting: HashMap<u32, Vec<(Arc<Stored>, QoS)>>,
+    pub(super) progress: HashMap<u32, Progress>,
+    pub(super) handshakes: HashMap<u32, Vec<Handshake>>,
+    /// The highest number of a message that the store knows of.
+    pub(super) highest: u64,
+}
+
+impl Lasting {
+    /// A number for a new kept session; none is given twice while anything is stored under it.
+    pub(super) fn new_session(&self) -> u32 {
+        self.last_session.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Sessions have numbers up to this one.
+    pub(super) fn know_session(&self, number: u32) {
+        self.last_session.fetch_max(number, Ordering::Relaxed);
+    }
+
+    /// Nothing is deleted from now on.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn forget(&self, number: u64) {
+        if !self.stopping.load(Ordering::Relaxed) {
+            self.gone.lock().push(number);
+            self.news.notify_one();
+        }
+    }
+
+    /// Somebody is to be asked by the next [`Lasting::collect`].
+    pub(super) fn ask(&self, unsaved: Arc<dyn Unsaved>) {
+        self.unsaved.lock().push(unsaved);
+        self.news.notify_one();
+    }
+
+    /// Adds what can be deleted, and how far sessions are; all messages up to `settled` have been given to all.
+    pub(super) fn collect(&self, settled: u64, batch: &mut Batch) {
+        let unsaved = std::mem::take(&mut *self.unsaved.lock());
+        unsaved.iter().for_each(|unsaved| unsaved.save(settled, batch));
+        for number in std::mem::take(&mut *self.gone.lock()) {
+            batch.delete(Tree::Messages, number.to_be_bytes());
+        }
+    }
+
+    /// Adds a message's record.
+    pub(super) fn keep(
+        self: &Arc<Self>,
+        batch: &mut Batch,
+        number: u64,
+        (topic, payload): (&[u8], &[u8]),
+        recipients: &mut [Recipient],
+    ) -> Arc<Stored> {
+        batch.put(Tree::Messages, number.to_be_bytes(), encode(topic, payload, recipients));
+        self.stored(number, topic, payload)
+    }
+
+    fn stored(self: &Arc<Self>, number: u64, topic: &[u8], payload: &[u8]) -> Arc<Stored> {
+        Arc::new(Stored { number, topic: topic.into(), size: topic.len() + payload.len(), lasting: self.clone() })
+    }
+
+    /// What the store holds, each message without its payload.
+    pub(super) fn recall(self: &Arc<Self>, store: &Store) -> Left {
+        let mut left = Left::default();
+        store.visit(Tree::Messages, |key, value| {
+            let Some(number) = number(key) else { return };
+            left.highest = left.highest.max(number);
+            let Some(read) = store.behind_format(Tree::Messages, key, value, FORMAT) else { return };
+            let Some((recipients, topic, payload)) = decode(read) else {
+                return store.damaged(Tree::Messages, key, "cannot be read");
+            };
+            let stored = self.stored(number, topic, payload);
+            for (session, qos) in recipients {
+                self.know_session(session);
+                left.waiting.entry(session).or_default().push((stored.clone(), qos));
+            }
+        });
+        left.waiting.values_mut().for_each(|waiting| waiting.sort_by_key(|(stored, _)| stored.number));
+        for (key, value) in store.scan(Tree::Deliveries, b"") {
+            let Some(value) = store.behind_format(Tree::Deliveries, &key, &value, FORMAT) else { continue };
+            let Some((session, rest)) =
+                key.split_first_chunk().map(|(number, rest)| (u32::from_be_bytes(*number), rest))
+            else {
+                continue;
+            };
+            self.know_session(session);
+            match rest {
+                [PROGRESS] => {
+                    let Some(progress) = decode_progress(value) else { continue };
+                    left.highest = left.highest.max(progress.through);
+                    left.progress.insert(session, progress);
+                }
+                [HANDSHAKE, high, low] => {
+                    let Some((awaited, Some(message))) = value.split_first().map(|(a, rest)| (*a, number(rest))) else {
+                        continue;
+                    };
+                    left.highest = left.highest.max(message);
+                    let handshake = Handshake { message, pkid: u16::from_be_bytes([*high, *low]), awaited };
+                    left.handshakes.entry(session).or_default().push(handshake);
+                }
+                _ => {}
+            }
+        }
+        left
+    }
+}
+
+/// How many of them are not connected.
+pub(super) fn away(recipients: &[Recipient]) -> u64 {
+    recipients.iter().filter(|recipient| recipient.is_away).count() as u64
+}
+
+fn number(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// Topic and payload of a message, if the store still has it.
+pub(super) fn read(store: &Store, number: u64) -> Option<(Vec<u8>, Vec<u8>)> {
+    let key = number.to_be_bytes();
+    let value = store.get(Tree::Messages, &key)?;
+    let (_, topic, payload) = decode(store.behind_format(Tree::Messages, &key, &value, FORMAT)?)?;
+    Some((topic.to_vec(), payload.to_vec()))
+}
+
+/// Notes how far a session is.
+pub(super) fn note_progress(batch: &mut Batch, session: u32, progress: &Progress) {
+    let Progress { through, in_flight, done } = progress;
+    let mut value = vec![FORMAT];
+    value.extend(through.to_be_bytes());
+    value.extend((in_flight.len() as u16).to_be_bytes()); // a window of them at the most
+    for (number, pkid) in in_flight {
+        value.extend(number.to_be_bytes());
+        value.extend(pkid.to_be_bytes());
+    }
+    done.iter().for_each(|number| value.extend(number.to_be_bytes()));
+    batch.put(Tree::Deliveries, key(session, &[PROGRESS]), value);
+}
+
+fn decode_progress(bytes: &[u8]) -> Option<Progress> {
+    let (through, rest) = bytes.split_first_chunk()?;
+    let (count, rest) = rest.split_first_chunk()?;
+    let (in_flight, done) = rest.split_at_checked(usize::from(u16::from_be_bytes(*count)) * 10)?;
+    let flying = |entry: &[u8]| {
+        let (number, pkid) = entry.split_first_chunk()?;
+        Some((u64::from_be_bytes(*number), u16::from_be_bytes(pkid.try_into().ok()?)))
+    };
+    Some(Progress {
+        through: u64::from_be_bytes(*through),
+        in_flight: in_flight.chunks_exact(10).map(flying).collect::<Option<_>>()?,
+        done: done.chunks(8).map(number).collect::<Option<_>>()?,
+    })
+}
+
+/// Notes a handshake, in place of an earlier one with its packet id.
+pub(super) fn note_handshake(batch: &mut Batch, session: u32, handshake: Handshake) {
+    let Handshake { message, pkid, awaited } = handshake;
+    let value = [&[FORMAT, awaited][..], &message.to_be_bytes()].concat();
+    batch.put(Tree::Deliveries, handshake_key(session, pkid), value);
+}
+
+/// Forgets the handshakes with these packet ids.
+pub(super) fn forget_handshakes(batch: &mut Batch, session: u32, pkids: Vec<u16>) {
+    pkids.into_iter().for_each(|pkid| batch.delete(Tree::Deliveries, handshake_key(session, pkid)));
+}
+
+fn handshake_key(session: u32, pkid: u16) -> Vec<u8> {
+    key(session, &[&[HANDSHAKE][..], &pkid.to_be_bytes()].concat())
+}
+
+fn key(session: u32, rest: &[u8]) -> Vec<u8> {
+    [&session.to_be_bytes()[..], rest].concat()
+}
+
+/// Forgets how far a session is.
+pub(super) fn forget_session(store: &Store, session: u32, batch: &mut Batch) {
+    for (key, _) in store.scan(Tree::Deliveries, &session.to_be_bytes()) {
+        batch.delete(Tree::Deliveries, key);
+    }
+}
+
+/// format, number of recipients, each with the distance of its number from the one before and its QoS, length of the topic,
+/// topic, payload. Numbers take as few bytes as they need: a message for fifty is little longer than one for a single one.
+fn encode(topic: &[u8], payload: &[u8], recipients: &mut [Recipient]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(8 + 2 * recipients.len() + topic.len() + payload.len());
+    bytes.push(FORMAT);
+    recipients.sort_by_key(|recipient| recipient.session);
+    put_number(&mut bytes, recipients.len() as u64);
+    let mut last = 0;
+    for Recipient { session, qos, .. } in recipients {
+        put_number(&mut bytes, u64::from(*session - last) << 2 | u64::from(qos.bits()));
+        last = *session;
+    }
+    put_bytes(&mut bytes, topic);
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// The part behind the format: recipients, topic, payload.
+fn decode(bytes: &[u8]) -> Option<(Vec<(u32, QoS)>, &[u8], &[u8])> {
+    let (mut reader, mut recipients, mut last) = (Reader(bytes), Vec::new(), 0_u32);
+    for _ in 0..reader.number()? {
+        let entry = reader.number()?;
+        last = last.checked_add(u32::try_from(entry >> 2).ok()?)?;
+        recipients.push((last, QoS::new(entry as u8 & 3)?));
+    }
+    Some((recipients, reader.bytes()?, reader.0))
+}

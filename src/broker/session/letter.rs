@@ -1,0 +1,206 @@
+//! A message queued for one session: in memory, where all subscribers share it, or in the store, where all kept sessions do.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::broker::codec::QoS;
+use crate::broker::lasting::{Handshake, Stored};
+use crate::broker::message::Passed;
+
+/// A letter's topic and payload.
+#[derive(Clone, Debug)]
+enum Content {
+    /// In memory, one copy for all who are given it.
+    Shared(Arc<Passed>),
+    /// In the store.
+    Stored(Arc<Stored>),
+    /// This session's own.
+    Own(Box<Own>),
+}
+
+/// What goes to this session only, like a retained message.
+#[derive(Clone, Debug)]
+struct Own {
+    topic: Bytes,
+    payload: Bytes,
+    /// Its number among the session's own letters in the store, if it is there.
+    number: Option<u64>,
+}
+
+/// A message for one client; small, since many may wait.
+#[derive(Clone, Debug)]
+pub(super) struct Letter {
+    content: Content,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    /// An earlier run may have sent it.
+    pub(super) again: bool,
+    /// Its packet id in the store; 0: none yet.
+    pub(super) pkid: u16,
+}
+
+/// A letter of a session's own as stored, with the state of its handshake; 0: not begun.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) topic: Bytes,
+    pub(super) payload: Bytes,
+    pub(super) qos: QoS,
+    pub(super) awaited: u8,
+    pub(super) pkid: u16,
+}
+
+/// What the store has to know about a letter before the client is told more.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Note {
+    Own(u64, Kept),
+    Handshake(Handshake),
+}
+
+impl Letter {
+    /// One of the session's own.
+    pub(super) fn new(topic: Bytes, payload: Bytes, qos: QoS, retain: bool) -> Self {
+        Self::of(Content::Own(Box::new(Own { topic, payload, number: None })), qos, retain)
+    }
+
+    /// One of the session's own, stored by an earlier run.
+    pub(super) fn recalled(number: u64, kept: Kept) -> Self {
+        let Kept { topic, payload, qos, .. } = kept;
+        Self::of(Content::Own(Box::new(Own { topic, payload, number: Some(number) })), qos, false)
+    }
+
+    /// A message that all subscribers share.
+    pub(super) fn shared(passed: &Arc<Passed>, qos: QoS) -> Self {
+        Self::of(Content::Shared(passed.clone()), qos, false)
+    }
+
+    /// A message that all kept sessions share.
+    pub(super) fn stored(stored: Arc<Stored>, qos: QoS) -> Self {
+        Self::of(Content::Stored(stored), qos, false)
+    }
+
+    fn of(content: Content, qos: QoS, retain: bool) -> Self {
+        Self { content, qos, retain, again: false, pkid: 0 }
+    }
+
+    pub(super) fn maybe_sent(self, again: bool) -> Self {
+        Self { again, ..self }
+    }
+
+    pub(super) fn topic(&self) -> &[u8] {
+        match &self.content {
+            Content::Shared(passed) => &passed.topic,
+            Content::Stored(stored) => &stored.topic,
+            Content::Own(own) => &own.topic,
+        }
+    }
+
+    /// `None`: it has to be read from the store first.
+    pub(super) fn payload(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::Shared(passed) => Some(&passed.payload),
+            Content::Stored(_) => None,
+            Content::Own(own) => Some(&own.payload),
+        }
+    }
+
+    /// Its record among the messages that are stored for all.
+    pub(super) fn record(&self) -> Option<&Arc<Stored>> {
+        match &self.content {
+            Content::Shared(passed) => passed.stored.as_ref(),
+            Content::Stored(stored) => Some(stored),
+            Content::Own(_) => None,
+        }
+    }
+
+    /// Its number among those.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.record().map(|stored| stored.number)
+    }
+
+    /// Its number among the session's own in the store.
+    pub(super) fn own_number(&self) -> Option<u64> {
+        match &self.content {
+            Content::Own(own) => own.number,
+            Content::Shared(_) | Content::Stored(_) => None,
+        }
+    }
+
+    /// Makes it one of the session's own in the store, unless all share its record. Gives its number, and whether that is
+    /// new.
+    pub(super) fn keep(&mut self, last: &mut u64) -> Option<(u64, bool)> {
+        if self.record().is_some() {
+            return None;
+        }
+        self.disown();
+        let Content::Own(own) = &mut self.content else { return None };
+        let new = own.number.is_none();
+        let number = *own.number.get_or_insert_with(|| {
+            *last += 1;
+            *last
+        });
+        Some((number, new))
+    }
+
+    /// What is shared and not stored becomes the session's own.
+    fn disown(&mut self) {
+        if let Content::Shared(passed) = &self.content
+            && passed.stored.is_none()
+        {
+            let (topic, payload) = (passed.topic.clone(), passed.payload.clone());
+            self.content = Content::Own(Box::new(Own { topic, payload, number: None }));
+        }
+    }
+
+    /// What is stored need not be in memory.
+    pub(super) fn unload(&mut self) {
+        if let Content::Shared(passed) = &self.content
+            && let Some(stored) = passed.stored.clone()
+        {
+            self.content = Content::Stored(stored);
+        }
+    }
+
+    /// It was read from the store.
+    pub(super) fn load(&mut self, passed: &Arc<Passed>) {
+        self.content = Content::Shared(passed.clone());
+    }
+
+    /// The client has its content: only its handshake is left.
+    pub(super) fn empty(&mut self) {
+        self.unload();
+        self.disown();
+        if let Content::Own(own) = &mut self.content {
+            own.payload = Bytes::new();
+        }
+    }
+
+    /// A stored QoS 2 letter without a packet id.
+    pub(super) fn needs_id(&self) -> bool {
+        self.qos == QoS::ExactlyOnce && self.pkid == 0 && (self.record().is_some() || self.own_number().is_some())
+    }
+
+    /// Whether it waits for a client that is away.
+    pub(super) fn outlives_connection(&self) -> bool {
+        self.qos > QoS::AtMostOnce && !self.retain
+    }
+
+    pub(super) fn size(&self) -> usize {
+        match &self.content {
+            Content::Shared(passed) => passed.topic.len() + passed.payload.len(),
+            Content::Stored(stored) => stored.size,
+            Content::Own(own) => own.topic.len() + own.payload.len(),
+        }
+    }
+
+    /// Bytes of it that do not make its client a laggard.
+    pub(super) fn no_lag(&self) -> usize {
+        if self.retain || self.payload().is_none() { self.size() } else { 0 }
+    }
+
+    /// As it is stored if it is one of the session's own.
+    pub(super) fn kept(&self, awaited: u8, pkid: u16) -> Kept {
+        let (topic, payload) = (Bytes::copy_from_slice(self.topic()), self.payload().cloned().unwrap_or_default());
+        Kept { topic, payload, qos: self.qos, awaited, pkid }
+    }
+}
