@@ -275,22 +275,32 @@ impl Hub {
         left
     }
 
+    /// What is left of it belongs to sessions that are no more.
+    pub(super) async fn forget_strays(&self, left: &lasting::Left) {
+        let mut batch = Batch::default();
+        for session in left.progress.keys().chain(left.handshakes.keys()) {
+            lasting::forget_session(&self.store, *session, &mut batch);
+        }
+        self.store.commit(batch, || {}).await;
+    }
+
     /// All messages up to this one have been given to all.
     pub(super) fn settled(&self) -> u64 {
         self.outlet.lock().settled()
     }
 
     /// Hands a message to everyone who subscribed. A retained one is kept in memory only: dmxd's own are made anew
-    /// at each start, clients' go through [`Hub::retain`].
+    /// at each start, clients' go through [`Hub::retain`]. For kept sessions it is stored only if one of them is away: no
+    /// publisher was promised more, and who listens to everything would wear the card.
     pub(super) fn publish(&self, message: Message<'_>) {
-        self.pass_on(message, Batch::default(), |_| Box::new(|| {}));
+        self.pass_on(message, None, |_| Box::new(|| {}));
     }
 
     /// The same for a client, to which `note` belongs: that is written with what the message stores. The receiver hears when
     /// all of it is written, and all have been given the message. `None`: they have, and nothing is.
     pub(super) fn give(self: &Arc<Self>, message: Message<'_>, note: Batch) -> Option<oneshot::Receiver<()>> {
         let mut told = None;
-        let owed = self.pass_on(message, note, |owed| {
+        let owed = self.pass_on(message, Some(note), |owed| {
             let (given, heard) = oneshot::channel();
             told = Some(heard);
             let hub = self.clone();
@@ -312,12 +322,13 @@ impl Hub {
         self.outlet.lock().tell(owed.unwrap_or(0), given);
     }
 
-    /// Hands a message on, and stores it with `note` before that: whatever is written later is behind it. `written` makes
-    /// what is done after the write, if there is one; it, too, is told the number of a message that the router owes.
+    /// Hands a message on, and stores it with its publisher's `note` before that: whatever is written later is behind it.
+    /// `written` makes what is done after the write, if there is one; it, too, is told the number of a message that the
+    /// router owes.
     fn pass_on(
         &self,
         message: Message<'_>,
-        mut note: Batch,
+        note: Option<Batch>,
         written: impl FnOnce(Option<u64>) -> Box<dyn FnOnce() + Send>,
     ) -> Option<u64> {
         let is_present_value = self.policy.is_present_value(message.topic);
@@ -331,14 +342,15 @@ impl Hub {
             self.count_retained(&outlet);
         }
         let done = outlet.pass(&message, is_present_value, &mut touched, |mut recipients, owed| {
+            let (away, is_ours) = (lasting::away(&recipients), note.is_none());
+            let mut batch = note.unwrap_or_default();
             let content = (message.topic.as_bytes(), message.payload);
-            let stored =
-                (!recipients.is_empty()).then(|| self.lasting.keep(&mut note, number, content, &mut recipients));
-            if !note.is_empty() {
+            let wanted = if is_ours { away > 0 } else { !recipients.is_empty() };
+            let stored = wanted.then(|| self.lasting.keep(&mut batch, number, content, &mut recipients));
+            if !batch.is_empty() {
                 stores = true;
-                let written = written(owed.then_some(number));
-                let (counter, away) = (self.metrics.letters_stored.clone(), lasting::away(&recipients));
-                self.store.enqueue(note, move || {
+                let (written, counter) = (written(owed.then_some(number)), self.metrics.letters_stored.clone());
+                self.store.enqueue(batch, move || {
                     counter.inc_by(away);
                     written();
                 });
@@ -395,7 +407,7 @@ impl Hub {
             }
             let message = Message { topic: &topic, payload: &payload, qos, retain: true };
             let mut told = Some(told);
-            let owed = hub.pass_on(message, note, |owed| {
+            let owed = hub.pass_on(message, Some(note), |owed| {
                 let (hub, told) = (hub.clone(), told.take());
                 Box::new(move || told.into_iter().for_each(|told| hub.tell_when_given(owed, told)))
             });

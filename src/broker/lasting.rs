@@ -303,3 +303,90 @@ fn decode(bytes: &[u8]) -> Option<(Vec<(u32, QoS)>, &[u8], &[u8])> {
     }
     Some((recipients, reader.bytes()?, reader.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::kit::health::Health;
+    use crate::metrics::Metrics;
+    use proptest::prelude::*;
+
+    fn recipients(of: &[(u32, u8)]) -> Vec<Recipient> {
+        let recipient =
+            |(session, qos): &(u32, u8)| Recipient { session: *session, qos: QoS::new(*qos).unwrap(), is_away: true };
+        of.iter().map(recipient).collect()
+    }
+
+    #[test]
+    fn a_message_for_fifty_takes_little_more_than_one_for_a_single_one() {
+        let size = |sessions: std::ops::Range<u32>| {
+            let mut recipients = recipients(&sessions.map(|session| (session, 1)).collect::<Vec<_>>());
+            encode(b"room/1/state", b"21.5", &mut recipients).len()
+        };
+        assert_eq!(size(1000..1050), size(1000..1001) + 49);
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_comes_back_as_it_was(
+            of in prop::collection::btree_map(any::<u32>(), 1..3_u8, 0..20), topic: Vec<u8>, payload: Vec<u8>,
+        ) {
+            let of: Vec<_> = of.into_iter().collect();
+            let mut mixed = recipients(&of);
+            mixed.reverse();
+            let bytes = encode(&topic, &payload, &mut mixed);
+            let of = of.iter().map(|(session, qos)| (*session, QoS::new(*qos).unwrap())).collect();
+            prop_assert_eq!(decode(&bytes[1..]), Some((of, &topic[..], &payload[..])));
+        }
+
+        #[test]
+        fn nothing_else_is_read_with_a_panic(bytes: Vec<u8>) {
+            let _ = (decode(&bytes), decode_progress(&bytes));
+        }
+    }
+
+    /// Drops everything that nobody refers to, as the sweeper does.
+    async fn sweep(lasting: &Lasting, store: &Store) {
+        let mut batch = Batch::default();
+        lasting.collect(0, &mut batch);
+        store.commit(batch, || {}).await;
+    }
+
+    #[tokio::test]
+    async fn the_last_who_refers_to_a_message_has_it_deleted_but_not_at_the_stop() {
+        let (dir, health) = (tempfile::tempdir().unwrap(), Health::default());
+        let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
+        let store = Store::open(&storage, &health, &Metrics::new().unwrap()).unwrap().store;
+        let (lasting, mut batch) = (Arc::new(Lasting::default()), Batch::default());
+        let mut kept: Vec<_> = (1..=3)
+            .map(|number| lasting.keep(&mut batch, number, (b"t", b"x"), &mut recipients(&[(7, 1), (9, 2)])))
+            .collect();
+        batch.put(Tree::Messages, 4_u64.to_be_bytes(), [FORMAT + 1]);
+        batch.put(Tree::Messages, 5_u64.to_be_bytes(), [FORMAT, 200]);
+        let progress = Progress { through: 11, in_flight: vec![(2, 513)], done: vec![12, 15] };
+        note_progress(&mut batch, 7, &progress);
+        let handshake = Handshake { message: 1, pkid: 258, awaited: 2 };
+        note_handshake(&mut batch, 9, handshake);
+        store.write(batch).await;
+        let other = kept[0].clone();
+        kept.drain(..2);
+        sweep(&lasting, &store).await;
+        let found =
+            |store: &Store| store.scan(Tree::Messages, b"").into_iter().map(|(key, _)| key[7]).collect::<Vec<_>>();
+        assert_eq!(found(&store), [1, 3, 4, 5], "somebody still needs the first one");
+        lasting.stop();
+        drop((kept, other));
+        sweep(&lasting, &store).await;
+        let next = Arc::new(Lasting::default());
+        let left = next.recall(&store);
+        let waiting: Vec<_> = left.waiting[&9].iter().map(|(stored, qos)| (stored.number, *qos)).collect();
+        assert_eq!(waiting, [(1, QoS::ExactlyOnce), (3, QoS::ExactlyOnce)]);
+        assert_eq!((left.progress[&7].clone(), &left.handshakes[&9]), (progress, &vec![handshake]));
+        assert_eq!((left.highest, next.new_session()), (11, 10));
+        assert_eq!(read(&store, 3), Some((b"t".to_vec(), b"x".to_vec())));
+        let problems: Vec<_> = health.problems().into_iter().map(|problem| problem.message).collect();
+        assert!(problems.iter().any(|problem| problem.contains("has format 2,")), "{problems:?}");
+        store.close().await;
+    }
+}

@@ -174,6 +174,7 @@ async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
             }
         }
     }
+    hub.forget_strays(&left).await;
     tasks
 }
 
