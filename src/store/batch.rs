@@ -21,7 +21,7 @@ pub enum Tree {
     Sessions,
     /// What waits for one of their clients alone.
     Letters,
-    /// What waits for any number of them, by number of the message.
+    /// What waits for any number of them, by number of the message. From here on: what is soon deleted again.
     Messages,
     /// How far each of them is with that.
     Deliveries,

@@ -17,6 +17,9 @@ use crate::kit::backoff::Backoff;
 /// DESIGN.md: a checkpoint every 60 s while dirty.
 const PERIOD: Duration = Duration::from_secs(60);
 
+/// The same while nothing but waiting messages has changed: most of them are gone before, and never reach the database.
+const PERIOD_OF_MESSAGES: Duration = Duration::from_secs(10 * 60);
+
 /// DESIGN.md: a snapshot daily. Counted on a clock that only goes forward.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -340,7 +343,8 @@ impl Keeper {
         if self.pending.is_some() || shared.checkpoint_now || shared.used >= journal::SIZE {
             return Some(self.not_before);
         }
-        Some((shared.dirty_since? + PERIOD).max(self.not_before))
+        let period = if shared.layers.new.has_only_messages() { PERIOD_OF_MESSAGES } else { PERIOD };
+        Some((shared.dirty_since? + period).max(self.not_before))
     }
 
     /// Puts everything up to now into the database, and removes the journal before it.

@@ -46,6 +46,12 @@ impl Overlay {
         self.values.is_empty() && self.logs.is_empty()
     }
 
+    /// Whether nothing is in it but what is soon deleted again.
+    pub(super) fn has_only_messages(&self) -> bool {
+        // the keys are in order of trees, and these are the last ones
+        self.logs.is_empty() && self.values.keys().next().is_some_and(|(tree, _)| *tree >= Tree::Messages)
+    }
+
     /// Bytes of keys and values.
     pub(super) fn size(&self) -> u64 {
         let values = self.values.iter().map(|((_, key), value)| key.len() + value.as_ref().map_or(0, Vec::len));
@@ -247,5 +253,22 @@ impl Layers {
         let mut whole = self.old.as_deref().cloned().unwrap_or_default();
         whole.absorb(self.new.clone());
         whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_alone_are_known_and_nothing_else_is_taken_for_them() {
+        let mut overlay = Overlay::default();
+        assert!(!overlay.has_only_messages());
+        for tree in [Tree::Messages, Tree::Deliveries] {
+            overlay.values.insert((tree, vec![1]), None);
+            assert!(overlay.has_only_messages());
+        }
+        overlay.values.insert((Tree::Letters, vec![9]), Some(vec![1]));
+        assert!(!overlay.has_only_messages());
     }
 }
