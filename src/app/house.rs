@@ -20,7 +20,7 @@ use crate::engine::Feed;
 use crate::http::{self, Devices, NotOpened, Ports, SettingsFile, UsbOutput};
 use crate::input::{self, Input};
 use crate::intake::{Intake, IntakeDeps};
-use crate::kit::budget::{self, Budget};
+use crate::kit::budget::Budget;
 use crate::kit::health::Health;
 use crate::kit::stop::{self, Stopper};
 use crate::kit::systemd;
@@ -143,8 +143,7 @@ impl House {
         setup_report.into_iter().for_each(|path| setup::read_out(path, &health));
         // only the image starts dmxd with it
         let settings_file = if setup_report.is_some() { SettingsFile::OnCard } else { SettingsFile::Here(file) };
-        let memory = config.limits.memory.map_or_else(budget::default_memory, |size| size.0);
-        let budget = Budget::new(memory, config.limits.per_address, health.clone(), metrics.memory.clone());
+        let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
         let (memory, library) = Memory::open(&config, &health, &metrics).await?;
         let (engine, store) = (&memory.engine, &memory.store);
         let backups = backup::start(backup::BackupDeps {

@@ -19,13 +19,13 @@ use super::outlet::{Outlet, Subscribed, hand_out};
 use super::policy::{Policy, Publishing};
 use super::presence::Presence;
 use super::register::Register;
-use super::retained::{self, Retained, RetainedMessages};
+use super::retained::{self, Held, Retained, RetainedMessages};
 use super::router::{News, Order, PROBES, Publisher, Router, RouterGone, TAPS};
 use super::session::{Laggards, Member};
 use super::subscribers::MOST_DEAD_BYTES;
 use super::topic::Filter;
 use crate::config;
-use crate::kit::budget::Budget;
+use crate::kit::budget::{Budget, Full, Kind, Who};
 use crate::kit::health::Health;
 use crate::metrics;
 use crate::store::{Batch, Store, Tree};
@@ -90,6 +90,12 @@ pub(super) struct HubDeps {
     pub(super) store: Store,
 }
 
+/// What a retained message holds, whatever the limits say: they were asked before it was stored.
+fn held_by(budget: &Budget, who: &Who, bytes: usize) -> Held {
+    let hold = |kind, units| budget.hold(kind, who.clone(), units);
+    Held { _place: hold(Kind::Retained, 1), _bytes: hold(Kind::RetainedBytes, bytes) }
+}
+
 impl Hub {
     /// Starts with the retained messages of the last run.
     pub(super) fn new(deps: HubDeps) -> Arc<Self> {
@@ -100,10 +106,11 @@ impl Hub {
             if let Some((topic, qos, payload)) = retained::from_stored(&store, &topic, &stored)
                 && policy.publish(topic) == Publishing::Allowed
             {
-                retained.set(topic, payload, qos, 0);
+                let held = held_by(&budget, &Who::default(), topic.len() + payload.len());
+                retained.set(topic, payload, qos, 0, Some(held));
             }
         }
-        let register = Register::new(&settings, &metrics);
+        let register = Register::new(budget.clone(), &metrics);
         let presence = Presence::new(settings.max_devices, &metrics);
         let full = Arc::new(Notify::new());
         let outlet = Outlet::new(retained, publisher, settings.max_topics * 2, full.clone());
@@ -293,14 +300,14 @@ impl Hub {
     /// at each start, clients' go through [`Hub::retain`]. For kept sessions it is stored only if one of them is away: no
     /// publisher was promised more, and who listens to everything would wear the card.
     pub(super) fn publish(&self, message: Message<'_>) {
-        self.pass_on(message, None, |_| Box::new(|| {}));
+        self.pass_on(message, (None, None), |_| Box::new(|| {}));
     }
 
     /// The same for a client, to which `note` belongs: that is written with what the message stores. The receiver hears when
     /// all of it is written, and all have been given the message. `None`: they have, and nothing is.
     pub(super) fn give(self: &Arc<Self>, message: Message<'_>, note: Batch) -> Option<oneshot::Receiver<()>> {
         let mut told = None;
-        let owed = self.pass_on(message, Some(note), |owed| {
+        let owed = self.pass_on(message, (Some(note), None), |owed| {
             let (given, heard) = oneshot::channel();
             told = Some(heard);
             let hub = self.clone();
@@ -324,11 +331,11 @@ impl Hub {
 
     /// Hands a message on, and stores it with its publisher's `note` before that: whatever is written later is behind it.
     /// `written` makes what is done after the write, if there is one; it, too, is told the number of a message that the
-    /// router owes.
+    /// router owes. `held`: what a retained one holds of the budget.
     fn pass_on(
         &self,
         message: Message<'_>,
-        note: Option<Batch>,
+        (note, held): (Option<Batch>, Option<Held>),
         written: impl FnOnce(Option<u64>) -> Box<dyn FnOnce() + Send>,
     ) -> Option<u64> {
         let is_present_value = self.policy.is_present_value(message.topic);
@@ -337,7 +344,7 @@ impl Hub {
         outlet.number += 1;
         let number = outlet.number;
         if message.retain {
-            outlet.retained.set(message.topic, message.payload, message.qos, number);
+            outlet.retained.set(message.topic, message.payload, message.qos, number, held);
             self.presence.retained(message.topic, message.payload);
             self.count_retained(&outlet);
         }
@@ -379,16 +386,28 @@ impl Hub {
 
     /// Keeps a client's message in the store, and hands it on once it is written; the receiver hears when all have it.
     /// What belongs to it (`note`) is written with what that stores.
-    pub(super) async fn retain(self: &Arc<Self>, publish: &Publish, note: Batch) -> oneshot::Receiver<()> {
-        self.retain_if(publish, note, |_| true).await
+    pub(super) async fn retain(self: &Arc<Self>, publish: &Publish, note: Batch, who: &Who) -> oneshot::Receiver<()> {
+        let bytes = publish.topic.len() + publish.payload.len();
+        let (budget, who) = (self.budget.clone(), who.clone());
+        self.keep(publish, note, |_| true, move || Some(held_by(&budget, &who, bytes))).await
     }
 
-    /// The same, but sends it only if it is `still` wanted once it is written.
+    /// The same for one of dmxd's own, which is sent only if it is `still` wanted once it is written.
     pub(super) async fn retain_if(
         self: &Arc<Self>,
         publish: &Publish,
         note: Batch,
         still: impl FnOnce(&Self) -> bool + Send + 'static,
+    ) -> oneshot::Receiver<()> {
+        self.keep(publish, note, still, || None).await
+    }
+
+    async fn keep(
+        self: &Arc<Self>,
+        publish: &Publish,
+        note: Batch,
+        still: impl FnOnce(&Self) -> bool + Send + 'static,
+        held: impl FnOnce() -> Option<Held> + Send + 'static,
     ) -> oneshot::Receiver<()> {
         let Publish { topic, payload, qos, .. } = publish.clone();
         let (told, heard) = oneshot::channel();
@@ -407,7 +426,7 @@ impl Hub {
             }
             let message = Message { topic: &topic, payload: &payload, qos, retain: true };
             let mut told = Some(told);
-            let owed = hub.pass_on(message, Some(note), |owed| {
+            let owed = hub.pass_on(message, (Some(note), held()), |owed| {
                 let (hub, told) = (hub.clone(), told.take());
                 Box::new(move || told.into_iter().for_each(|told| hub.tell_when_given(owed, told)))
             });
@@ -417,14 +436,17 @@ impl Hub {
         heard
     }
 
-    /// Whether a message may be retained.
-    pub(super) fn has_room_to_retain(&self, topic: &str, payload: &[u8]) -> bool {
-        let outlet = self.outlet.lock();
-        let (kept, known) = (&outlet.retained, outlet.retained.get(topic));
-        let grows =
-            topic.len() + payload.len() - known.map_or(0, |old| topic.len() + old.payload.len().min(payload.len()));
-        let fits = kept.bytes() + grows <= self.settings.max_retained_bytes;
-        fits && (known.is_some() || kept.len() < self.settings.max_retained)
+    /// Whether a client's message may be retained.
+    ///
+    /// # Errors
+    /// There is no room for it; the limit is named.
+    pub(super) fn may_retain(&self, who: &Who, topic: &str, payload: &[u8]) -> Result<(), Full> {
+        let known = self.outlet.lock().retained.get(topic).map(|old| old.payload.len());
+        if known.is_none() {
+            self.budget.ask(Kind::Retained, who, 1)?;
+        }
+        let grows = known.map_or(topic.len() + payload.len(), |old| payload.len().saturating_sub(old));
+        if grows > 0 { self.budget.ask(Kind::RetainedBytes, who, grows) } else { Ok(()) }
     }
 
     fn count_retained(&self, outlet: &Outlet) {

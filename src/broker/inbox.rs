@@ -4,7 +4,7 @@
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::kit::budget::{Full, Share};
+use crate::kit::budget::{Full, Share, Who};
 
 /// A byte stream to a client.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -26,6 +26,11 @@ impl Inbox {
         Self { bytes: BytesMut::new(), share: Some(share) }
     }
 
+    /// Whose it is, as far as that is known now.
+    pub(super) fn belongs_to(&mut self, who: &Who) {
+        self.share.iter_mut().for_each(|share| share.moves_to(who));
+    }
+
     /// Accounts for what is held now; call it once all whole packets are taken.
     ///
     /// # Errors
@@ -35,7 +40,11 @@ impl Inbox {
         if !self.bytes.is_empty() {
             // The room of a large packet stays allocated until the buffer is empty, so a share does not shrink before.
             let held = self.bytes.capacity();
-            return if held > FREE { share.grow_to(held) } else { Ok(()) };
+            if held > FREE {
+                share.grow_to(held)?;
+                share.idle(true); // until more of it comes
+            }
+            return Ok(());
         }
         self.bytes = BytesMut::new(); // an idle client holds nothing
         if !share.is_empty() {

@@ -1,5 +1,6 @@
 //! The port: accepts sockets, reads CONNECT, and lets clients in or says why not.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +23,7 @@ use super::inbox::Inbox;
 use super::register::Arrival;
 use super::session;
 use crate::kit::backoff::Backoff;
-use crate::kit::budget::Kind;
+use crate::kit::budget::{Ending, Kind, Who};
 use crate::kit::deadline::until;
 use crate::kit::listen::canonical;
 
@@ -145,21 +146,25 @@ impl WaitingRoom {
 
 /// One socket, from its first byte to the end of its session.
 async fn client(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, waiting: Arc<WaitingRoom>, mut place: Place) {
-    let mut read = Inbox::new(hub.budget.share(Kind::Packets, peer.ip()));
+    let (who, ending) = (Who::from(peer.ip()), Arc::new(Ending::default()));
+    let mut read = Inbox::new(hub.budget.share(Kind::Packets, who.clone()).until(&ending));
     let patience = Duration::from_secs(hub.settings.connect_timeout_seconds);
     let mut phase = hub.phase.subscribe();
     let came = tokio::select! {
         biased; // a CONNECT that has arrived counts before the order to leave
         came = timeout(patience, first_packet(&hub, &mut socket, &mut read)) => {
-            came.unwrap_or_else(|_| Err(NotIn::Silent("no CONNECT in time")))
+            came.unwrap_or_else(|_| Err(NotIn::silent("no CONNECT in time")))
         }
-        _ = &mut place.shown_out => Err(NotIn::Silent("made room for others")),
-        () = reached(&mut phase, Phase::Quiet) => Err(NotIn::Silent("stopping")),
+        _ = &mut place.shown_out => Err(NotIn::silent("made room for others (mqtt.max_pending)")),
+        why = ending.told() => Err(NotIn::Silent(why.to_owned().into())),
+        () = reached(&mut phase, Phase::Quiet) => Err(NotIn::silent("stopping")),
     };
     waiting.leave(&place);
     let refused = match came {
         Ok(connect) => {
-            let arrival = Arrival { stream: Box::new(socket), read, connect, peer: peer.to_string(), seat: None };
+            let known = hub.presence.knows(&connect);
+            let (stream, peer) = (Box::new(socket), peer.to_string());
+            let arrival = Arrival { stream, read, connect, peer, who, known, ending, seat: None };
             match session::enter(hub.clone(), arrival).await {
                 Ok(()) => return,
                 Err(mut refused) => {
@@ -176,40 +181,50 @@ async fn client(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, waiting:
     };
     hub.metrics.refused.inc();
     let (NotIn::Silent(why) | NotIn::Code(_, why)) = refused;
-    tracing::info!(%peer, why, "mqtt_refused");
+    tracing::info!(%peer, %why, "mqtt_refused");
 }
 
 /// Why a client is not let in.
 enum NotIn {
     /// Closed without a word.
-    Silent(&'static str),
+    Silent(Cow<'static, str>),
     /// Answered by a CONNACK code.
-    Code(ConnectCode, &'static str),
+    Code(ConnectCode, Cow<'static, str>),
+}
+
+impl NotIn {
+    fn silent(why: &'static str) -> Self {
+        Self::Silent(why.into())
+    }
+
+    fn code(code: ConnectCode, why: &'static str) -> Self {
+        Self::Code(code, why.into())
+    }
 }
 
 /// A valid CONNECT.
 async fn first_packet(hub: &Hub, socket: &mut TcpStream, read: &mut Inbox) -> Result<Connect, NotIn> {
-    prepare(socket).map_err(|_| NotIn::Silent("the socket is gone"))?;
+    prepare(socket).map_err(|_| NotIn::silent("the socket is gone"))?;
     let packet = loop {
         match codec::decode(&mut read.bytes, hub.settings.max_packet_bytes) {
             Ok(Some(packet)) => break packet,
             Ok(None) => {}
-            Err(Malformed::Level(_)) => return Err(NotIn::Code(ConnectCode::Level, "another MQTT version than 3.1.1")),
-            Err(_) => return Err(NotIn::Silent("no MQTT")),
+            Err(Malformed::Level(_)) => return Err(NotIn::code(ConnectCode::Level, "another MQTT version than 3.1.1")),
+            Err(_) => return Err(NotIn::silent("no MQTT")),
         }
         match socket.read_buf(&mut read.bytes).await {
-            Ok(0) | Err(_) => return Err(NotIn::Silent("gone before CONNECT")),
-            Ok(_) => read.settle().map_err(|_| NotIn::Silent("no memory for its CONNECT (limits.memory)"))?,
+            Ok(0) | Err(_) => return Err(NotIn::silent("gone before CONNECT")),
+            Ok(_) => read.settle().map_err(|full| NotIn::Silent(full.to_string().into()))?,
         }
     };
-    let Packet::Connect(mut connect) = packet else { return Err(NotIn::Silent("the first packet is not CONNECT")) };
-    hub.policy.connect(&connect).map_err(|code| NotIn::Code(code, "wrong user name or password"))?;
+    let Packet::Connect(mut connect) = packet else { return Err(NotIn::silent("the first packet is not CONNECT")) };
+    hub.policy.connect(&connect).map_err(|code| NotIn::code(code, "wrong user name or password"))?;
     if connect.client_id.len() > LONGEST_ID {
-        return Err(NotIn::Code(ConnectCode::Identifier, "the client id is longer than 256 bytes")); // [MQTT-3.1.3-9]
+        return Err(NotIn::code(ConnectCode::Identifier, "the client id is longer than 256 bytes")); // [MQTT-3.1.3-9]
     }
     if connect.client_id.is_empty() {
         if !connect.clean {
-            return Err(NotIn::Code(ConnectCode::Identifier, "a session to keep needs a client id")); // [MQTT-3.1.3-8]
+            return Err(NotIn::code(ConnectCode::Identifier, "a session to keep needs a client id")); // [MQTT-3.1.3-8]
         }
         connect.client_id = format!("auto-{}", Ulid::generate());
     }

@@ -68,7 +68,7 @@ pub struct BrokerDeps {
     pub feed: Feed,
     /// Where retained messages are kept.
     pub store: Store,
-    /// Budget for half-read packets.
+    /// Budget for connections, sessions and what they hold.
     pub budget: Budget,
     /// What `GET /readyz` reports.
     pub health: Health,
@@ -141,6 +141,7 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
     let away = restore(&hub).await;
     let announcer = announce(&hub, &feed, &topics)?;
     presence::start(&hub).await;
+    hub.register.know(|id| hub.presence.is_device(id));
     sys::say(&hub, Duration::ZERO);
     let mut tasks = Tasks::default();
     tasks.spawn("announcer", announcer.clone().run(hub.clone()));

@@ -1,9 +1,9 @@
 //! The register of sessions by client id, and the seats of connected clients: who is there, and who may come in.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use prometheus::{IntCounter, IntGauge};
@@ -12,6 +12,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::codec::Connect;
 use super::inbox::{Inbox, Stream};
+use crate::kit::budget::{Budget, Ending, Kind, Share, Who};
 
 /// Newcomers with one client id that may wait; a further one is refused.
 const NEWCOMERS: usize = 4;
@@ -19,9 +20,7 @@ const NEWCOMERS: usize = 4;
 /// All sessions.
 pub(super) struct Register {
     inner: Arc<Mutex<Inner>>,
-    max_sessions: usize,
-    max_connections: usize,
-    beginning: Instant,
+    budget: Budget,
     sessions: IntGauge,
     clients: IntGauge,
     evicted: IntCounter,
@@ -33,7 +32,6 @@ struct Inner {
     /// Doors of sessions that are being evicted.
     closed: usize,
     last_number: u64,
-    seats: usize,
 }
 
 impl Inner {
@@ -50,23 +48,36 @@ struct Door {
     presence: Arc<Presence>,
 }
 
-/// Whether a session's client is connected.
+/// What is known of a session's client from outside its task.
 pub(super) struct Presence {
     connected: AtomicBool,
-    /// When the client left, in milliseconds since the register began.
-    since: AtomicU64,
-    beginning: Instant,
+    /// Whether it is a device that is known.
+    known: Arc<AtomicBool>,
+    /// The session's place among all, of the address that its client came from last.
+    place: Mutex<Share>,
+    /// Told when the place goes to another one.
+    ending: Arc<Ending>,
 }
 
 impl Presence {
     pub(super) fn set(&self, connected: bool) {
-        let now = u64::try_from(self.beginning.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.since.store(now, Ordering::Relaxed);
         self.connected.store(connected, Ordering::Relaxed);
+        self.place.lock().idle(!connected);
     }
 
-    fn away_since(&self) -> Option<u64> {
-        (!self.connected.load(Ordering::Relaxed)).then(|| self.since.load(Ordering::Relaxed))
+    /// It is a device.
+    pub(super) fn know(&self) {
+        self.known.store(true, Ordering::Relaxed);
+    }
+
+    fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    /// Its client has come, and will be connected.
+    fn came(&self, who: &Who) {
+        self.place.lock().moves_to(who);
+        self.set(true);
     }
 }
 
@@ -87,14 +98,26 @@ pub(super) struct Arrival {
     pub(super) read: Inbox,
     pub(super) connect: Connect,
     pub(super) peer: String,
+    pub(super) who: Who,
+    /// Whether presence knows a device of this client.
+    pub(super) known: bool,
+    /// Told when the connection has to make room for another one.
+    pub(super) ending: Arc<Ending>,
     /// Its place among the connected clients.
     pub(super) seat: Option<Seat>,
 }
 
 /// A connected client's place; dropping it returns the place.
 pub(super) struct Seat {
-    inner: Arc<Mutex<Inner>>,
+    _place: Share,
     clients: IntGauge,
+}
+
+impl Seat {
+    fn new(place: Share, clients: &IntGauge) -> Self {
+        clients.inc();
+        Self { _place: place, clients: clients.clone() }
+    }
 }
 
 /// Where to send a client that was let in.
@@ -104,101 +127,113 @@ pub(super) enum Entered {
     /// To a new one, which the caller becomes.
     New(Box<(Entry, Arrival)>),
     /// Nowhere, and why.
-    Refused(Box<Arrival>, &'static str),
+    Refused(Box<Arrival>, Cow<'static, str>),
 }
 
 impl Register {
-    pub(super) fn new(settings: &crate::config::Mqtt, metrics: &crate::metrics::Broker) -> Self {
+    pub(super) fn new(budget: Budget, metrics: &crate::metrics::Broker) -> Self {
         Self {
             inner: Arc::default(),
-            max_sessions: settings.max_sessions,
-            max_connections: settings.max_connections,
-            beginning: Instant::now(),
+            budget,
             sessions: metrics.sessions.clone(),
             clients: metrics.clients.clone(),
             evicted: metrics.sessions_evicted.clone(),
         }
     }
 
-    /// Lets a client in: to the session of its id, else to a new one. If there are too many, the session that has been away
-    /// longest goes, so that unused ids never lock anybody out.
+    /// Lets a client in: to the session of its id, else to a new one. If there are too many, one that is away goes, so that
+    /// unused ids never lock anybody out.
     pub(super) fn enter(&self, mut arrival: Arrival) -> Entered {
         let mut inner = self.inner.lock();
         let id = arrival.connect.client_id.clone();
         let there = inner.by_id.get(&id).map(|door| (door.mailbox.clone(), door.presence.clone()));
         if let Some((None, _)) = there {
-            return Entered::Refused(Box::new(arrival), "the session of this client id is being ended");
+            return Entered::Refused(Box::new(arrival), "the session of this client id is being ended".into());
         }
-        // a client that takes over a connection gets its seat, which is free a moment later
-        if inner.seats >= self.max_connections && there.as_ref().is_none_or(|(_, it)| it.away_since().is_some()) {
-            return Entered::Refused(Box::new(arrival), "no room (mqtt.max_connections)");
+        let known = there.as_ref().map_or_else(Arc::default, |(_, presence)| presence.known.clone());
+        known.fetch_or(arrival.known, Ordering::Relaxed);
+        let who = arrival.who.known_by(known.clone());
+        arrival.who = who.clone();
+        arrival.read.belongs_to(&who);
+        let mut seat = self.budget.share(Kind::Connections, who.clone()).until(&arrival.ending);
+        if there.as_ref().is_some_and(|(_, presence)| presence.is_connected()) {
+            seat.hold(1); // it takes over a connection, whose seat is free a moment later
+        } else if let Err(full) = seat.grow_to(1) {
+            return Entered::Refused(Box::new(arrival), full.to_string().into());
         }
-        inner.seats += 1;
-        self.clients.set(inner.seats as i64);
-        let seat = Seat { inner: self.inner.clone(), clients: self.clients.clone() };
+        arrival.seat = Some(Seat::new(seat, &self.clients));
         if let Some((Some(mailbox), presence)) = there {
-            arrival.seat = Some(seat);
             match mailbox.try_send(arrival) {
                 Ok(()) => {
-                    presence.set(true); // from here on it is not evicted
+                    presence.came(&who); // from here on it is not evicted
                     return Entered::Handed;
                 }
                 Err(TrySendError::Full(mut back)) => {
-                    drop(inner); // the seat is returned under the same lock
                     back.seat = None;
-                    return Entered::Refused(Box::new(back), "too many newcomers with this client id");
+                    return Entered::Refused(Box::new(back), "too many newcomers with this client id".into());
                 }
                 Err(TrySendError::Closed(back)) => arrival = back, // its session has just ended: a new one
             }
+        }
+        let ending = Arc::new(Ending::default());
+        let mut place = self.budget.share(Kind::Sessions, who).until(&ending);
+        if inner.by_id.contains_key(&id) {
+            place.hold(1); // the one that has just ended gives its own back
         } else {
-            arrival.seat = Some(seat);
+            match place.grow_to(1) {
+                Ok(0) => {}
+                Ok(_) => self.close_ended(&mut inner),
+                Err(full) => {
+                    arrival.seat = None;
+                    return Entered::Refused(Box::new(arrival), full.to_string().into());
+                }
+            }
         }
-        if inner.sessions() >= self.max_sessions && !inner.by_id.contains_key(&id) && !self.evict(&mut inner) {
-            drop(inner);
-            arrival.seat = None;
-            return Entered::Refused(Box::new(arrival), "no room (mqtt.max_sessions)");
-        }
-        Entered::New(Box::new((self.add(&mut inner, id), arrival)))
+        let presence = Presence { connected: AtomicBool::new(true), known, place: Mutex::new(place), ending };
+        Entered::New(Box::new((self.add(&mut inner, id, presence), arrival)))
     }
 
-    /// The entry of a session of an earlier run whose client is away; `None` if there is no room for it.
+    /// The entry of a session of an earlier run whose client is away; `None` if there is no room for it. Nobody knows where
+    /// its client was, so it counts for no address until the client is back.
     pub(super) fn restore(&self, id: &str) -> Option<Entry> {
         let mut inner = self.inner.lock();
-        if inner.sessions() >= self.max_sessions || inner.by_id.contains_key(id) {
+        if self.budget.is_full(Kind::Sessions) || inner.by_id.contains_key(id) {
             return None;
         }
-        let entry = self.add(&mut inner, id.to_owned());
-        entry.presence.set(false);
-        Some(entry)
+        let (known, ending) = (Arc::<AtomicBool>::default(), Arc::new(Ending::default()));
+        let mut place = self.budget.share(Kind::Sessions, Who::default().known_by(known.clone())).until(&ending);
+        place.hold(1);
+        let presence = Presence { connected: AtomicBool::new(false), known, place: Mutex::new(place), ending };
+        presence.set(false);
+        Some(self.add(&mut inner, id.to_owned(), presence))
     }
 
-    fn add(&self, inner: &mut Inner, id: String) -> Entry {
+    /// Says which of the sessions are those of devices.
+    pub(super) fn know(&self, is_device: impl Fn(&str) -> bool) {
+        let inner = self.inner.lock();
+        inner.by_id.iter().filter(|(id, _)| is_device(id)).for_each(|(_, door)| door.presence.know());
+    }
+
+    fn add(&self, inner: &mut Inner, id: String, presence: Presence) -> Entry {
         inner.last_number += 1;
         let number = inner.last_number;
         let (sender, mailbox) = mpsc::channel(NEWCOMERS);
-        let presence = Arc::new(Presence {
-            connected: AtomicBool::new(true),
-            since: AtomicU64::new(0),
-            beginning: self.beginning,
-        });
+        let presence = Arc::new(presence);
         inner.by_id.insert(id.clone(), Door { number, mailbox: Some(sender), presence: presence.clone() });
         self.sessions.set(inner.sessions() as i64);
         Entry { inner: self.inner.clone(), sessions: self.sessions.clone(), id, number, mailbox, presence }
     }
 
-    /// Evicts the session that has been away longest: it ends when it finds its door closed.
-    fn evict(&self, inner: &mut Inner) -> bool {
+    /// Closes the doors of sessions whose places went to others: they end when they find them closed.
+    fn close_ended(&self, inner: &mut Inner) {
         let open = inner.by_id.iter_mut().filter(|(_, door)| door.mailbox.is_some());
-        let away = open.filter_map(|(id, door)| Some((door.presence.away_since()?, id, door)));
-        let Some((_, id, door)) = away.min_by_key(|(since, ..)| *since) else { return false };
-        door.mailbox = None;
-        inner.closed += 1;
-        self.evicted.inc();
-        tracing::warn!(
-            clientId = id,
-            "session_evicted: too many sessions (mqtt.max_sessions), this one was away longest"
-        );
-        true
+        for (id, door) in open {
+            let Some(why) = door.presence.ending.why() else { continue };
+            door.mailbox = None;
+            inner.closed += 1;
+            self.evicted.inc();
+            tracing::warn!(clientId = id, why, "session_evicted");
+        }
     }
 }
 
@@ -233,7 +268,6 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        // newcomers that were handed over return their seats under the same lock: they go first
         self.mailbox.close();
         while self.mailbox.try_recv().is_ok() {}
         self.take_out(&mut self.inner.lock());
@@ -242,9 +276,7 @@ impl Drop for Entry {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut inner = self.inner.lock();
-        inner.seats = inner.seats.saturating_sub(1);
-        self.clients.set(inner.seats as i64);
+        self.clients.dec();
     }
 }
 
@@ -257,7 +289,8 @@ mod tests {
         let (stream, _) = tokio::io::duplex(1);
         let connect =
             Connect { client_id: id.into(), clean: false, keep_alive: 0, will: None, username: None, password: None };
-        Arrival { stream: Box::new(stream), read: Default::default(), connect, peer: String::new(), seat: None }
+        let (read, peer, ending) = (Inbox::default(), String::new(), Arc::default());
+        Arrival { stream: Box::new(stream), read, connect, peer, who: Who::default(), known: false, ending, seat: None }
     }
 
     fn new(entered: Entered) -> Entry {
@@ -270,9 +303,10 @@ mod tests {
 
     #[test]
     fn who_is_shown_out_keeps_its_id_until_nothing_is_left_of_it_and_takes_no_room() {
-        let (settings, metrics) =
-            (crate::config::Mqtt { max_sessions: 1, ..Default::default() }, crate::metrics::Metrics::new().unwrap());
-        let register = Register::new(&settings, &metrics.broker);
+        let (mut config, metrics) = (crate::config::Config::default(), crate::metrics::Metrics::new().unwrap());
+        config.mqtt.max_sessions = 1;
+        let budget = Budget::new(&config, Default::default(), metrics.memory.clone());
+        let register = Register::new(budget, &metrics.broker);
         let mut away = new(register.enter(arrival("away")));
         away.presence.set(false);
         let here = new(register.enter(arrival("here")));

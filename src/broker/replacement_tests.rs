@@ -61,12 +61,13 @@ impl Stage {
         let intake = Intake::new(deps, &mut tasks);
         let listener = bind(&config.mqtt).unwrap();
         let address = listener.local_addr().unwrap();
+        let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
         let deps = BrokerDeps {
             settings: config.mqtt,
             intake,
             feed: engine.feed.clone(),
             store: opened.store,
-            budget: Budget::new(512 << 20, 25, health.clone(), metrics.memory.clone()),
+            budget,
             health: health.clone(),
             metrics: metrics.clone(),
         };

@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::codec::QoS;
 use super::topic::Filter;
+use crate::kit::budget::Share;
 use crate::store::{Store, Tree};
 
 /// Retained messages given out at a time, and topics searched for them: everybody needs the lock.
@@ -25,18 +26,24 @@ pub(super) struct Retained {
     number: u64,
 }
 
+/// What a client's message holds of the budget: its place, and its bytes.
+pub(super) struct Held {
+    pub(super) _place: Share,
+    pub(super) _bytes: Share,
+}
+
 /// All kept messages by topic. The owner limits them.
 #[derive(Default)]
 pub(super) struct RetainedMessages {
-    by_topic: BTreeMap<String, Retained>,
+    by_topic: BTreeMap<String, (Retained, Option<Held>)>,
     bytes: usize,
     /// Those below `$SYS/`: dmxd's own, which are not counted and take no room from others.
     figures: usize,
 }
 
 impl RetainedMessages {
-    /// Keeps a message; an empty one deletes ([MQTT-3.3.1-10]).
-    pub(super) fn set(&mut self, topic: &str, payload: &[u8], qos: QoS, number: u64) {
+    /// Keeps a message, a client's with what it holds of the budget; an empty one deletes ([MQTT-3.3.1-10]).
+    pub(super) fn set(&mut self, topic: &str, payload: &[u8], qos: QoS, number: u64, held: Option<Held>) {
         let is_figure = topic.starts_with("$SYS/");
         let size = |payload: &[u8]| if is_figure { 0 } else { topic.len() + payload.len() };
         let before = self.by_topic.len();
@@ -44,16 +51,17 @@ impl RetainedMessages {
             self.by_topic.remove(topic)
         } else {
             self.bytes += size(payload);
-            self.by_topic.insert(topic.to_owned(), Retained { payload: Bytes::copy_from_slice(payload), qos, number })
+            let message = Retained { payload: Bytes::copy_from_slice(payload), qos, number };
+            self.by_topic.insert(topic.to_owned(), (message, held))
         };
-        self.bytes -= old.map_or(0, |old| size(&old.payload));
+        self.bytes -= old.map_or(0, |(old, _)| size(&old.payload));
         if is_figure {
             self.figures = self.figures + self.by_topic.len() - before;
         }
     }
 
     pub(super) fn get(&self, topic: &str) -> Option<&Retained> {
-        self.by_topic.get(topic)
+        self.by_topic.get(topic).map(|(message, _)| message)
     }
 
     /// What a subscription made after message `since` gets, in order of topic, a page at a time: the messages after topic
@@ -65,9 +73,9 @@ impl RetainedMessages {
         since: u64,
         after: Option<&str>,
     ) -> (Vec<(String, Retained)>, Option<String>) {
-        let copy = |(topic, message): (&String, &Retained)| (topic.clone(), message.clone());
+        let copy = |(topic, message): (&String, &(Retained, _))| (topic.clone(), message.0.clone());
         if filter.is_exact() {
-            let one = self.by_topic.get_key_value(filter.as_str()).filter(|(_, message)| message.number <= since);
+            let one = self.by_topic.get_key_value(filter.as_str()).filter(|(_, (message, _))| message.number <= since);
             return (one.map(copy).into_iter().collect(), None);
         }
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -75,9 +83,9 @@ impl RetainedMessages {
         let (mut found, mut last, mut bytes) = (Vec::new(), None, 0);
         for entry in rest.by_ref().take(LOOKED_AT) {
             last = Some(entry.0.clone());
-            if entry.1.number <= since && filter.matches(entry.0) {
+            if entry.1.0.number <= since && filter.matches(entry.0) {
                 found.push(copy(entry));
-                bytes += entry.0.len() + entry.1.payload.len();
+                bytes += entry.0.len() + entry.1.0.payload.len();
                 if found.len() >= PAGE || bytes >= PAGE_BYTES {
                     break;
                 }
@@ -123,20 +131,20 @@ mod tests {
     #[test]
     fn an_empty_payload_ends_keeping_and_the_count_of_bytes_follows() {
         let mut kept = RetainedMessages::default();
-        kept.set("a/b", b"one", QoS::AtLeastOnce, 1);
-        kept.set("a/b", b"three", QoS::AtMostOnce, 2);
-        kept.set("a/c", b"x", QoS::AtMostOnce, 3);
-        kept.set("a/d", b"later", QoS::AtMostOnce, 4);
+        kept.set("a/b", b"one", QoS::AtLeastOnce, 1, None);
+        kept.set("a/b", b"three", QoS::AtMostOnce, 2, None);
+        kept.set("a/c", b"x", QoS::AtMostOnce, 3, None);
+        kept.set("a/d", b"later", QoS::AtMostOnce, 4, None);
         assert_eq!((kept.len(), kept.bytes()), (3, 20));
         let (all, more) = kept.page(&Filter::new("a/+").unwrap(), 3, None);
-        kept.set("a/d", b"", QoS::AtMostOnce, 5);
+        kept.set("a/d", b"", QoS::AtMostOnce, 5, None);
         assert_eq!(more, None);
         assert_eq!(
             all.iter().map(|(topic, m)| (topic.as_str(), &m.payload[..])).collect::<Vec<_>>(),
             [("a/b", &b"three"[..]), ("a/c", b"x")]
         );
-        kept.set("a/b", b"", QoS::AtMostOnce, 6);
-        kept.set("a/c", b"", QoS::AtMostOnce, 7);
+        kept.set("a/b", b"", QoS::AtMostOnce, 6, None);
+        kept.set("a/c", b"", QoS::AtMostOnce, 7, None);
         assert_eq!((kept.len(), kept.bytes()), (0, 0));
     }
 
@@ -144,10 +152,10 @@ mod tests {
     fn figures_of_the_broker_are_kept_and_take_no_room() {
         let mut kept = RetainedMessages::default();
         for payload in [&b"1"[..], b"22", b"", b"3"] {
-            kept.set("$SYS/broker/uptime", payload, QoS::AtMostOnce, 1);
+            kept.set("$SYS/broker/uptime", payload, QoS::AtMostOnce, 1, None);
             assert_eq!((kept.len(), kept.bytes()), (0, 0));
         }
-        kept.set("a", b"x", QoS::AtMostOnce, 2);
+        kept.set("a", b"x", QoS::AtMostOnce, 2, None);
         assert_eq!((kept.len(), kept.bytes()), (1, 2));
         assert!(kept.get("$SYS/broker/uptime").is_some());
     }
@@ -172,7 +180,7 @@ mod tests {
     fn pages_give_every_matching_message_once_in_order() {
         let mut kept = RetainedMessages::default();
         for n in 0..3 * LOOKED_AT {
-            kept.set(&format!("{}/{n:06}", if n % 5 == 0 { "a" } else { "b" }), b"x", QoS::AtMostOnce, 1);
+            kept.set(&format!("{}/{n:06}", if n % 5 == 0 { "a" } else { "b" }), b"x", QoS::AtMostOnce, 1, None);
         }
         let (mut topics, mut after) = (Vec::new(), None::<String>);
         loop {

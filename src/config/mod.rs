@@ -91,7 +91,7 @@ pub struct Http {
     pub allow_origins: Vec<String>,
     /// Further names that the appliance may be asked for by; `*` = any.
     pub allow_hosts: Vec<String>,
-    /// Most connections open at one time; a further one waits.
+    /// Most connections open at one time; further ones get 503.
     pub max_connections: usize,
     /// Folder that the app is served from while it is designed; `None` = the app inside the program.
     pub ui_dir: Option<PathBuf>,
@@ -179,8 +179,8 @@ impl Default for Mqtt {
             client_messages_per_second: 0,
             client_bytes_per_second: 0,
             session_expiry_days: 30,
-            max_retained: 10_000,
-            max_retained_bytes: 16 << 20,
+            max_retained: 40_000,
+            max_retained_bytes: 64 << 20,
             max_devices: 1000,
         }
     }
@@ -245,7 +245,7 @@ impl Default for Storage {
 pub struct Shares {
     /// All of it; `None` = 40 % of the machine, at most 512 MB.
     pub memory: Option<Size>,
-    /// Of a kind's share, for one address; percent.
+    /// Of a kind, for one address; percent.
     pub per_address: u64,
 }
 

@@ -114,7 +114,7 @@ sections! {
         also_port: ["DMX_HTTP_ALSO_PORT"], Range(1, 65_535), "A second port, 80 for example; if it is taken, dmxd logs a warning. Empty = none.";
         allow_origins: ["DMX_ALLOW_ORIGINS"], Text(form::ORIGIN), "Origins that browsers may come from; local = those of this network, * = any.";
         allow_hosts: ["DMX_HTTP_ALLOW_HOSTS"], Text(form::WEB_HOST), "Further names that the web answers to, besides addresses, names of this network and the machine's own; * = any.";
-        max_connections: ["DMX_HTTP_MAX_CONNECTIONS"], Range(1, 65_535), "Most connections open at one time; a further one waits.";
+        max_connections: ["DMX_HTTP_MAX_CONNECTIONS"], Range(1, 65_535), "Most connections open at one time, WebSockets among them; further ones get 503.";
         ui_dir: ["DMX_HTTP_UI_DIR"], Any, "Folder to serve the app from while you work on it; empty = the app inside the program.";
     }
 
@@ -156,9 +156,9 @@ sections! {
         flush_ms: ["DMX_STORAGE_FLUSH_MS"], Range(1, 3_600_000), "Milliseconds of light that a power cut may take back.";
     }
 
-    [limits] Shares "Memory that clients can make the process hold: half-sent packets, bodies, documents at work, waiting messages, backups." {
-        memory: ["DMX_LIMITS_MEMORY"], Any, "All of it, \"256 MB\" for example; a bare number is in MB. Empty = 40 % of the machine, at most 512 MB.";
-        per_address: ["DMX_LIMITS_PER_ADDRESS"], Range(1, 25), "How much of a kind's share one address may hold, in percent.";
+    [limits] Shares "What clients can make the process hold: connections, sessions, and memory for half-sent packets, bodies, documents at work, subscriptions, retained and waiting messages, backups." {
+        memory: ["DMX_LIMITS_MEMORY"], Any, "All of the memory, \"256 MB\" for example; a bare number is in MB. Empty = 40 % of the machine, at most 512 MB.";
+        per_address: ["DMX_LIMITS_PER_ADDRESS"], Range(1, 25), "How much of a kind one address may hold, in percent: of its memory, and of mqtt.max_connections, mqtt.max_sessions, mqtt.max_retained and http.max_connections.";
     }
 
     [auth] Auth "Who may use REST and WebSocket." {

@@ -26,6 +26,9 @@ use super::request::{self, API_KEY, Request};
 use super::routes::{self, Key, Route, RouteMatch};
 use crate::config;
 
+/// What is answered even when there is no place for more connections.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
 /// Answers each request.
 pub(super) type WebFilter = BoxedFilter<(Response,)>;
 
@@ -87,6 +90,11 @@ async fn respond(app: &Arc<App>, mut request: Request, found: RouteMatch) -> Res
     }
     if request.method == Method::OPTIONS {
         return options(app, &request.headers, &found);
+    }
+    if let Some(full) = request.peer.probes_only()
+        && !PROBES.contains(&request.path.as_str())
+    {
+        return Err(full.clone().into());
     }
     let (route, parameters) = match found {
         RouteMatch::Route(route, parameters) => (route, parameters),

@@ -3,25 +3,41 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
+
+use crate::kit::budget::{Ending, Full, Share};
 
 /// Where a request came from, and its hold on a place. Whoever keeps a clone keeps the place: a WebSocket outlives the
 /// connection's own task.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Peer {
     pub(super) addr: SocketAddr,
-    _place: Arc<Place>,
+    place: Arc<Place>,
 }
 
-#[derive(Debug)]
-struct Place {
-    _permit: OwnedSemaphorePermit,
+/// A connection's place among all.
+pub(super) struct Place {
+    pub(super) _share: Share,
+    /// Told when the place goes to another one.
+    pub(super) ending: Arc<Ending>,
+    /// Why only probes are answered: the web is full, and this is one of the few places kept for them.
+    pub(super) probes_only: Option<Full>,
     /// Closes when the last connection is gone.
-    _open: mpsc::Sender<()>,
+    pub(super) _open: mpsc::Sender<()>,
 }
 
 impl Peer {
-    pub(super) fn new(addr: SocketAddr, permit: OwnedSemaphorePermit, open: mpsc::Sender<()>) -> Self {
-        Self { addr, _place: Arc::new(Place { _permit: permit, _open: open }) }
+    pub(super) fn new(addr: SocketAddr, place: Place) -> Self {
+        Self { addr, place: Arc::new(place) }
+    }
+
+    /// Told when its place goes to another one.
+    pub(super) fn ending(&self) -> &Arc<Ending> {
+        &self.place.ending
+    }
+
+    /// Why only probes are answered.
+    pub(super) fn probes_only(&self) -> Option<&Full> {
+        self.place.probes_only.as_ref()
     }
 }

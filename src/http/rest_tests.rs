@@ -279,23 +279,26 @@ async fn a_stop_ends_idle_connections_and_the_door() {
 }
 
 #[tokio::test]
-async fn more_connections_than_allowed_wait_for_a_place() {
+async fn more_connections_than_allowed_are_told_so_and_probes_are_answered() {
     let web = Web::with(|config| config.http.max_connections = 1).await;
     let mut first = TcpStream::connect(web.addr).await.unwrap();
-    let mut second = TcpStream::connect(web.addr).await.unwrap();
-    let ask = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
-    second.write_all(ask).await.unwrap();
+    let ask = b"GET /rgb HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut start = [0; 12];
-    for _ in 0..20 {
+    for _ in 0..3 {
         first.write_all(ask).await.unwrap();
         first.read_exact(&mut start).await.unwrap();
-        assert!(second.try_read(&mut [0; 1]).is_err(), "it waits while the first is answered over and over");
-        let rest = first.read(&mut [0; 4096]).await.unwrap();
-        assert!(rest > 0);
+        assert_eq!(&start, b"HTTP/1.1 200");
+        assert!(first.read(&mut [0; 4096]).await.unwrap() > 0);
+        let (status, body) = problem(get(&web, "/rgb").await).await;
+        assert!(status == 503 && body["detail"].as_str().unwrap().contains("http.max_connections"), "{body}");
+        assert_eq!(get(&web, "/healthz").await.status(), 200);
+        let ready: Value = get(&web, "/readyz").await.json().await.unwrap();
+        assert_eq!(ready["problems"][0]["code"], "PLACES_FULL");
     }
     drop(first);
-    second.read_exact(&mut start).await.unwrap();
-    assert_eq!(&start, b"HTTP/1.1 200");
+    while get(&web, "/rgb").await.status() == 503 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

@@ -5,11 +5,11 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,17 +18,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::dispatch::{self, WebFilter};
-use super::peer::Peer;
+use super::peer::{Peer, Place};
 use super::{App, HttpDeps};
 use crate::config;
 use crate::kit::backoff::Backoff;
+use crate::kit::budget::{Budget, Ending, Full, Kind, Who};
 use crate::kit::health::Health;
 use crate::kit::listen::{canonical, listen};
+use crate::kit::log_limiter::LogLimiter;
 use crate::kit::stop::Stop;
 
 /// Send buffer of each connection. A stalled WebSocket client was noticed after 136 messages of a broadcast with 64 KiB, and
@@ -38,6 +40,9 @@ const SEND_BUFFER: u32 = 64 * 1024;
 /// How long the head of a request may take, and a kept-alive connection may idle: above the 15 s of a usual Prometheus
 /// scrape, so that scraping keeps its connection, and a bound for silent ones.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The same while only probes are answered.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long sent bytes may stay unacknowledged until the far end counts as gone (tcp(7), TCP_USER_TIMEOUT). Also ends a client
 /// that asks and never reads.
@@ -109,15 +114,14 @@ fn open(addr: SocketAddr) -> Result<Listener, BindError> {
 
 /// Serves until the stop, then finishes open requests within a second. All listeners are one door.
 pub async fn serve(listeners: Vec<Listener>, deps: HttpDeps, stop: Stop) {
-    let max_connections = deps.settings.max_connections;
-    run(listeners, App::new(deps, stop), max_connections).await;
+    run(listeners, App::new(deps, stop)).await;
 }
 
-pub(super) async fn run(listeners: Vec<Listener>, app: Arc<App>, max_connections: usize) {
+pub(super) async fn run(listeners: Vec<Listener>, app: Arc<App>) {
     let mut stop = app.stop.clone();
     let filter = dispatch::filter(&app);
     let (open, mut all_closed) = mpsc::channel(1);
-    let mut door = Door::new(listeners, max_connections, open);
+    let mut door = Door::new(listeners, app.budget.clone(), open);
     let mut tasks = JoinSet::new();
     tasks.spawn(app.hub.relay(stop.clone()));
     loop {
@@ -145,7 +149,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 /// One connection to its end: HTTP/1 with upgrades, with the peer in every request's extensions.
 async fn converse(socket: TcpStream, peer: Peer, filter: WebFilter, mut stop: Stop) {
     let service = TowerToHyperService::new(warp::service(filter));
-    let from = peer.addr;
+    let (from, ending, probes_only) = (peer.addr, peer.ending().clone(), peer.probes_only().is_some());
     let with_peer = service_fn(move |mut request: hyper::Request<Incoming>| {
         let version = request.version();
         request.extensions_mut().insert(peer.clone());
@@ -154,12 +158,14 @@ async fn converse(socket: TcpStream, peer: Peer, filter: WebFilter, mut stop: St
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
+        .header_read_timeout(if probes_only { PROBE_PATIENCE } else { HEAD_PATIENCE })
+        .keep_alive(!probes_only)
         .serve_connection(TokioIo::new(socket), with_peer)
         .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
+        why = ending.told() => return tracing::info!(peer = %from, why, "http_connection_ended"),
         () = stop.requested() => {
             connection.as_mut().graceful_shutdown(); // answers what was asked, and takes nothing more
             connection.await
@@ -173,31 +179,40 @@ async fn converse(socket: TcpStream, peer: Peer, filter: WebFilter, mut stop: St
 /// The listening sockets and their places.
 struct Door {
     listeners: Vec<Listener>,
-    places: Arc<Semaphore>,
+    budget: Budget,
     open: mpsc::Sender<()>,
-    /// When "full" was last logged.
-    said_full: Option<Instant>,
+    /// Limits log lines about those for whom there was no place.
+    limiter: LogLimiter,
     backoff: Backoff,
 }
 
 impl Door {
-    fn new(listeners: Vec<Listener>, places: usize, open: mpsc::Sender<()>) -> Self {
-        let places = Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS)));
+    fn new(listeners: Vec<Listener>, budget: Budget, open: mpsc::Sender<()>) -> Self {
         let backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
-        Self { listeners, places, open, said_full: None, backoff }
+        Self { listeners, budget, open, limiter: LogLimiter::default(), backoff }
     }
 
-    /// The next connection, once there is a place for it; further ones wait in the kernel's backlog. Cancel-safe.
+    /// The next connection that has a place. When there is none, a probe may still ask; others are told so, and those for
+    /// whom even that is too much are closed. Cancel-safe.
     async fn accept(&mut self) -> (TcpStream, Peer) {
-        let permit = self.place().await;
         loop {
             match self.any().await {
                 Ok((socket, addr)) => {
                     self.backoff.reset();
-                    if let Err(error) = tune(&socket) {
-                        tracing::debug!(%error, peer = %addr, "http_socket_options");
+                    let addr = canonical(addr);
+                    match self.place(addr.ip()) {
+                        Ok(place) => {
+                            if let Err(error) = tune(&socket) {
+                                tracing::debug!(%error, peer = %addr, "http_socket_options");
+                            }
+                            return (socket, Peer::new(addr, place));
+                        }
+                        Err(full) => {
+                            if let Some(more) = self.limiter.due() {
+                                tracing::warn!(peer = %addr, why = %full, more, "http_refused");
+                            }
+                        }
                     }
-                    return (socket, Peer::new(canonical(addr), permit, self.open.clone()));
                 }
                 // The far end gave up before we accepted it: that is fine.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -210,6 +225,20 @@ impl Door {
         }
     }
 
+    /// A place for a connection from this address.
+    fn place(&self, from: IpAddr) -> Result<Place, Full> {
+        let (who, ending) = (Who::from(from), Arc::new(Ending::default()));
+        let share = |kind| {
+            let mut share = self.budget.share(kind, who.clone()).until(&ending);
+            share.grow_to(1).map(|_| share)
+        };
+        let (share, probes_only) = match share(Kind::Web) {
+            Ok(share) => (share, None),
+            Err(full) => (share(Kind::Probes)?, Some(full)),
+        };
+        Ok(Place { _share: share, ending, probes_only, _open: self.open.clone() })
+    }
+
     /// The next connection of any listener; all are watched. Cancel-safe: nothing is taken before it is returned.
     async fn any(&self) -> io::Result<(TcpStream, SocketAddr)> {
         poll_fn(|context| {
@@ -217,22 +246,6 @@ impl Door {
             accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
         })
         .await
-    }
-
-    async fn place(&mut self) -> OwnedSemaphorePermit {
-        loop {
-            if let Ok(permit) = self.places.clone().try_acquire_owned() {
-                return permit;
-            }
-            if self.said_full.is_none_or(|at| at.elapsed() > Duration::from_secs(60)) {
-                self.said_full = Some(Instant::now());
-                tracing::warn!("all web connections (http.max_connections) are taken, further ones wait");
-            }
-            // the semaphore is never closed; if it were, the loop would ask again
-            if let Ok(permit) = self.places.clone().acquire_owned().await {
-                return permit;
-            }
-        }
     }
 }
 

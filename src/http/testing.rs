@@ -86,13 +86,14 @@ impl Web {
         let deps =
             intake::IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library: library.clone() };
         let intake = Intake::new(deps, &mut tasks);
+        let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
         let deps = HttpDeps {
             settings: config.http,
             auth: config.auth,
             intake,
             engine: engine.handle.clone(),
             feed: engine.feed.clone(),
-            budget: Budget::new(512 << 20, 25, health.clone(), metrics.memory.clone()),
+            budget,
             health: health.clone(),
             metrics: metrics.clone(),
             broker_serves: Arc::new(move || serves.load(Ordering::Relaxed)),
@@ -108,9 +109,8 @@ impl Web {
             name: Arc::new(|| Box::pin(async { Some("dmx-2.local".to_owned()) })),
         };
         let (stopper, stop) = stop::channel();
-        let max_connections = deps.settings.max_connections;
         let app = App::new(deps, stop);
-        let served = tokio::spawn(server::run(vec![listener], app.clone(), max_connections));
+        let served = tokio::spawn(server::run(vec![listener], app.clone()));
         Self { addr, app, engine, health, metrics, broker, devices, stopper, served, _tasks: tasks, _data: data }
     }
 

@@ -35,6 +35,7 @@ mod offline;
 mod ola;
 mod operations;
 mod outputs;
+mod places;
 mod power;
 mod projects;
 mod setup;

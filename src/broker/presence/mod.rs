@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use self::roster::Roster;
-use super::codec::Publish;
+use super::codec::{Connect, Publish};
 use crate::kit::clock;
 use crate::kit::log_limiter::LogLimiter;
 use crate::metrics;
@@ -68,11 +68,27 @@ impl Presence {
     }
 
     /// A client publishes. Called before its message is handed on, so that dmxd never speaks for a device that just spoke.
-    pub(super) fn published(&self, client: &str, publish: &Publish) {
+    /// Whether it stands for a device now.
+    pub(super) fn published(&self, client: &str, publish: &Publish) -> bool {
         let deletes = publish.retain && publish.payload.is_empty();
-        if let Some(id) = word::device_of(&publish.topic).filter(|_| !deletes) {
-            self.with(|roster| roster.published(id, client, clock::now_ms()));
-        }
+        let device = word::device_of(&publish.topic).filter(|_| !deletes);
+        device.is_some_and(|id| {
+            self.with(|roster| {
+                roster.published(id, client, clock::now_ms());
+                roster.is_device(client)
+            })
+        })
+    }
+
+    /// Whether a client that comes is, or speaks for, a device that is known.
+    pub(super) fn knows(&self, connect: &Connect) -> bool {
+        let will = connect.will.as_ref().and_then(|will| word::device_of(&will.topic));
+        self.with(|roster| roster.is_device(&connect.client_id) || will.is_some_and(|id| roster.has(id)))
+    }
+
+    /// Whether a client with this id is, or speaks for, a device that is known.
+    pub(super) fn is_device(&self, client: &str) -> bool {
+        self.with(|roster| roster.is_device(client))
     }
 
     /// The retained message of a topic has changed.

@@ -17,7 +17,7 @@ use crate::broker::inbox::{Inbox, Stream};
 use crate::broker::presence::{Meter, Next};
 use crate::broker::register::Arrival;
 use crate::broker::router::RouterGone;
-use crate::kit::budget::Full;
+use crate::kit::budget::{Ending, Full};
 
 /// Bytes of answers that may wait for the socket. When full, nothing is read from the client until some are gone.
 pub(super) const OUT: usize = 64 * 1024;
@@ -42,6 +42,8 @@ pub(super) enum End {
     Closed,
     Protocol(Malformed),
     Full(Full),
+    /// Its place went to another one.
+    MadeRoom(String),
     Stalled,
     Lagging,
     Router(RouterGone),
@@ -82,6 +84,7 @@ impl fmt::Display for End {
             Self::Closed => f.write_str("closed by the client"),
             Self::Protocol(error) => write!(f, "protocol: {error}"),
             Self::Full(full) => full.fmt(f),
+            Self::MadeRoom(why) => f.write_str(why),
             Self::Lagging => f.write_str("too slow for what it has subscribed to"),
             Self::Stalled => write!(f, "took nothing for {WRITE_TIMEOUT:?}"),
             Self::Router(error) => error.fmt(f),
@@ -107,14 +110,21 @@ pub(super) struct Connection {
     pub(super) keep_alive: Option<Duration>,
     pub(super) last_packet: Instant,
     pub(super) meter: Arc<Meter>,
+    /// Told when it has to make room for another one.
+    pub(super) ending: Arc<Ending>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Box<dyn Stream>, read: Inbox, connect: &Connect, meter: Arc<Meter>) -> Self {
+    pub(super) fn new(
+        (stream, read): (Box<dyn Stream>, Inbox),
+        connect: &Connect,
+        meter: Arc<Meter>,
+        ending: Arc<Ending>,
+    ) -> Self {
         let (read_half, write_half) = tokio::io::split(stream);
         let keep_alive = (connect.keep_alive > 0).then(|| Duration::from_millis(1500) * u32::from(connect.keep_alive));
         let (write_half, out, last_packet) = (Some(write_half), BytesMut::new(), Instant::now());
-        Self { read_half, write_half, read, out, keep_alive, last_packet, meter }
+        Self { read_half, write_half, read, out, keep_alive, last_packet, meter, ending }
     }
 
     /// Reads what is there; 0: the client has closed. Cancel-safe.

@@ -13,6 +13,7 @@ use crate::broker::codec::{self, Ack, Publish, QoS};
 use crate::broker::commands::{Outcome, PendingCommand};
 use crate::broker::hub::{Hub, Message};
 use crate::broker::policy::{CommandTopic, Publishing};
+use crate::kit::budget::Who;
 use crate::kit::log_limiter::LogLimiter;
 use crate::store::Batch;
 
@@ -85,6 +86,10 @@ pub(super) struct Inbound {
     taken: HashSet<u16>,
     /// Whose QoS 2 handshakes survive the process; `None`: nobody's.
     keeper: Option<String>,
+    /// Who the client is.
+    pub(super) who: Who,
+    /// Whether the client has spoken for a device.
+    pub(super) is_device: bool,
     /// Limits log lines about this client.
     limiter: LogLimiter,
 }
@@ -127,7 +132,7 @@ impl Inbound {
         }
         let publishing = hub.policy.publish(&publish.topic);
         if publishing == Publishing::Allowed {
-            hub.presence.published(client, &publish);
+            self.is_device |= hub.presence.published(client, &publish);
         }
         let note = match &self.keeper {
             Some(id) if qos == QoS::ExactlyOnce && pkid != 0 => durable::taken(id, pkid),
@@ -192,7 +197,7 @@ impl Inbound {
         if !at_once || hub.room().is_some() {
             return Step::new(Wait::Turn, publish);
         }
-        let written = hub.retain(&publish, note.clone()).await;
+        let written = hub.retain(&publish, note.clone(), &self.who).await;
         Step { message: None, ..Step::new(Wait::Written(written), publish) }
     }
 
@@ -226,12 +231,15 @@ impl Inbound {
     }
 
     fn may_retain(&mut self, hub: &Hub, client: &str, publish: &Publish) -> bool {
-        let room = publish.payload.is_empty() || hub.has_room_to_retain(&publish.topic, &publish.payload);
-        if !room {
-            hub.metrics.dropped.inc();
-            self.tell(client, &publish.topic, "retained_full: delivered, not kept (mqtt.max_retained…)");
+        if publish.payload.is_empty() {
+            return true;
         }
-        room
+        let room = hub.may_retain(&self.who, &publish.topic, &publish.payload);
+        if let Err(full) = &room {
+            hub.metrics.dropped.inc();
+            self.tell(client, &publish.topic, &format!("retained_full: delivered, not kept: {full}"));
+        }
+        room.is_ok()
     }
 
     /// MQTT 3.1.1 cannot refuse a message: it is acknowledged, counted, logged and dropped.
@@ -243,7 +251,7 @@ impl Inbound {
     }
 
     /// Tells the log, at most once a second for one client.
-    fn tell(&mut self, client: &str, topic: &str, what: &'static str) {
+    fn tell(&mut self, client: &str, topic: &str, what: &str) {
         if let Some(more) = self.limiter.due() {
             tracing::warn!(clientId = client, topic = short(topic), more, "{what}");
         }
@@ -258,7 +266,7 @@ impl Inbound {
                 let _ = room.await; // Err: there is
             }
             // if cancelled before the store has it, it is simply handed in again
-            first.wait = Wait::Written(hub.retain(publish, first.note.clone()).await);
+            first.wait = Wait::Written(hub.retain(publish, first.note.clone(), &self.who).await);
             first.message = None;
         }
         first.wait.ended().await

@@ -167,6 +167,7 @@ impl Session {
         self.expires = Instant::now() + left_of_life.max(DAY.min(self.lifetime()));
         let wanted: Vec<_> = record.filters.into_iter().map(Some).collect();
         let Subscribed { granted, starts, .. } = self.hub.subscribe(&self.outbox, wanted);
+        self.room.hold(self.outbox.filter_bytes());
         if granted.contains(&None) {
             tracing::warn!(clientId = self.id, "subscription_not_restored (mqtt.max_filters)");
         }

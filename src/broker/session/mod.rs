@@ -13,6 +13,7 @@ mod outbox;
 mod serve;
 mod subscriptions;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use super::presence::Visit;
 use super::register::{Arrival, Entered, Entry};
 use super::router::RouterGone;
 use super::topic::Filter;
+use crate::kit::budget::{Kind, Share, Who};
 
 pub(super) use self::durable::{purge, records};
 pub(super) use self::outbound::Left;
@@ -46,7 +48,7 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// Why a client got no session; hands its arrival back.
 pub(super) struct Refused {
     pub(super) arrival: Box<Arrival>,
-    pub(super) why: &'static str,
+    pub(super) why: Cow<'static, str>,
 }
 
 /// Hands a client to the session of its id, or becomes a new session's task until that ends.
@@ -102,6 +104,8 @@ struct Session {
     /// One a filter at the most; given a page at a time, as there is room.
     replays: VecDeque<Replay>,
     inbound: Inbound,
+    /// What its filters take of the budget.
+    room: Share,
 }
 
 impl Drop for Session {
@@ -129,6 +133,7 @@ impl Session {
             kept: false,
             replays: VecDeque::new(),
             inbound: Inbound::default(),
+            room: hub.budget.share(Kind::Subscriptions, Who::default()),
             hub,
         }
     }
@@ -161,7 +166,9 @@ impl Session {
 
     /// Serves a connection to its end; gives the client that took over, if that is why it ended.
     async fn connected(&mut self, arrival: Arrival) -> Option<Arrival> {
-        let Arrival { stream, read, connect, peer, seat } = arrival;
+        let Arrival { stream, read, connect, peer, who, ending, seat, .. } = arrival;
+        self.room.moves_to(&who);
+        self.inbound.who = who;
         let visit = Visit::begin(&self.hub, &connect, &peer);
         self.entry.presence.set(true);
         let present = self.kept && !connect.clean;
@@ -176,7 +183,7 @@ impl Session {
         self.save(true).await;
         let event = if present { "mqtt_reconnect" } else { "mqtt_connect" };
         tracing::info!(clientId = self.id, peer, clean = connect.clean, keepAlive = connect.keep_alive, "{event}");
-        let mut connection = Connection::new(stream, read, &connect, visit.meter.clone());
+        let mut connection = Connection::new((stream, read), &connect, visit.meter.clone(), ending);
         self.welcome(&mut connection, present);
         let end = self.serve(&mut connection).await;
         tracing::info!(clientId = self.id, peer, why = %end, "mqtt_disconnect");
@@ -266,6 +273,7 @@ impl Session {
     /// Forgets everything: the next connection begins a new session.
     async fn reset(&mut self) {
         self.hub.take_out(&self.outbox, true);
+        self.room.clear();
         self.outbox.clear();
         self.inbound.clear();
         self.replays.clear();
@@ -287,9 +295,12 @@ impl Session {
 
     /// Adds and changes subscriptions; gives each filter's grant in the order requested.
     async fn subscribe(&mut self, wanted: Vec<(String, QoS)>) -> Result<Vec<Option<QoS>>, RouterGone> {
+        let mut full = None;
         let allowed = wanted.into_iter().enumerate().map(|(at, (text, qos))| {
-            let filter = Filter::new(&text).filter(|filter| at < MAX_FILTERS && self.hub.policy.subscribe(filter));
-            filter.map(|filter| (filter, qos))
+            let filter = Filter::new(&text).filter(|filter| at < MAX_FILTERS && self.hub.policy.subscribe(filter))?;
+            let new = !self.outbox.has(&filter);
+            let more = if new { subscriptions::cost(filter.as_str(), filter.is_exact()) } else { 0 };
+            self.room.grow_by(more).map_err(|error| full = Some(error)).ok().map(|_| (filter, qos))
         });
         let allowed: Vec<_> = allowed.collect();
         if allowed.iter().flatten().any(|(filter, _)| !filter.is_exact()) {
@@ -297,9 +308,11 @@ impl Session {
             room.map_err(|_| RouterGone::silent(ANSWER))?;
         }
         let Subscribed { granted, starts, fence } = self.hub.subscribe(&self.outbox, allowed);
+        self.room.hold(self.outbox.filter_bytes());
         let refused = granted.iter().filter(|granted| granted.is_none()).count();
         if refused > 0 {
-            tracing::warn!(clientId = self.id, refused, "subscription_refused: not allowed, or too many filters");
+            let why = full.map_or_else(|| "not allowed, or too many filters".to_owned(), |full| full.to_string());
+            tracing::warn!(clientId = self.id, refused, why, "subscription_refused");
         }
         if let Some(fence) = fence {
             answered(fence).await?;
@@ -365,6 +378,7 @@ impl Session {
             None => Ok(()),
         };
         self.hub.take_out(&self.outbox, false); // in any case: they have ended
+        self.room.hold(self.outbox.filter_bytes());
         settled?;
         self.save(true).await;
         Ok(())

@@ -412,6 +412,16 @@ impl Outbox {
         self.inner.lock().subscriptions.len()
     }
 
+    /// What its filters take.
+    pub(super) fn filter_bytes(&self) -> usize {
+        self.inner.lock().subscriptions.bytes()
+    }
+
+    /// Whether it has this filter.
+    pub(super) fn has(&self, filter: &Filter) -> bool {
+        self.inner.lock().subscriptions.has(filter)
+    }
+
     pub(in crate::broker) fn is_full(&self) -> bool {
         self.inner.lock().subscriptions.is_full()
     }

@@ -27,6 +27,7 @@ impl Session {
         let mut phase = self.hub.phase.subscribe();
         // From the stop on: when patience ends.
         let mut farewell = None;
+        let ending = connection.ending.clone();
         loop {
             let open = *phase.borrow_and_update();
             let begun = Instant::now();
@@ -73,6 +74,7 @@ impl Session {
             // it, `ready` and `written` change nothing that is not done again.
             tokio::select! {
                 Some(next) = self.entry.mailbox.recv() => return End::TakenOver(Box::new(next)),
+                why = ending.told() => return End::MadeRoom(why.to_owned()),
                 _ = phase.changed() => {}
                 _ = self.laggards.changed(), if self.held_since.is_some() => {}
                 () = until(silent_until) => {}
@@ -151,6 +153,9 @@ impl Session {
                     self.voice.said(publish.topic.len() + publish.payload.len(), Instant::now());
                     self.said.clone_from(&publish.topic);
                     self.inbound.take(&self.hub, &self.id, publish, out).await;
+                    if self.inbound.is_device {
+                        self.entry.presence.know();
+                    }
                 }
                 Packet::PubRel(pkid) => self.inbound.release(&self.hub, pkid, out).await,
                 Packet::Subscribe { pkid, filters } => {

@@ -13,6 +13,15 @@ use crate::broker::topic::Filter;
 /// Filters of one session at the most.
 pub(super) const MAX_FILTERS: usize = 256;
 
+/// What an exact filter takes in all tables, beside its name in some of them; and a wildcard, with the router's log for it.
+const EXACT: usize = 400;
+const WILDCARD: usize = 7 << 10;
+
+/// What a filter takes.
+pub(super) fn cost(filter: &str, is_exact: bool) -> usize {
+    3 * filter.len() + if is_exact { EXACT } else { WILDCARD }
+}
+
 /// The messages that a filter counts for.
 #[derive(Clone, Copy, Debug)]
 struct Span {
@@ -39,11 +48,24 @@ pub(super) struct Subscriptions {
     wildcards: HashMap<WildcardId, (Filter, Span)>,
     /// Some have ended and were not taken out yet.
     ending: bool,
+    /// What they take.
+    bytes: usize,
 }
 
 impl Subscriptions {
     pub(super) fn len(&self) -> usize {
         self.exact.len() + self.wildcards.len()
+    }
+
+    /// What they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether there is this filter.
+    pub(super) fn has(&self, filter: &Filter) -> bool {
+        let text = filter.as_str();
+        self.exact.contains_key(text) || self.wildcards.values().any(|(known, _)| known.as_str() == text)
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -60,6 +82,7 @@ impl Subscriptions {
         if self.is_full() {
             return None;
         }
+        self.bytes += cost(filter.as_str(), true);
         self.exact.insert(filter.as_str().to_owned(), Span { qos, since: number, until: u64::MAX });
         Some(!self.wildcards.is_empty())
     }
@@ -71,6 +94,7 @@ impl Subscriptions {
 
     /// Adds a wildcard after message `number`.
     pub(super) fn add_wildcard(&mut self, id: WildcardId, filter: &Filter, qos: QoS, number: u64) {
+        self.bytes += cost(filter.as_str(), false);
         self.wildcards.insert(id, (filter.clone(), Span { qos, since: number, until: u64::MAX }));
     }
 
@@ -90,8 +114,15 @@ impl Subscriptions {
     /// Takes out those that have ended, or all.
     pub(super) fn take_out(&mut self, all: bool) -> (Vec<String>, Vec<WildcardId>) {
         self.ending = false;
-        let exact = self.exact.extract_if(|_, span| all || span.has_ended()).map(|(topic, _)| topic).collect();
-        let wildcards = self.wildcards.extract_if(|_, (_, span)| all || span.has_ended()).map(|(id, _)| id).collect();
+        let (mut exact, mut wildcards) = (Vec::new(), Vec::new());
+        for (topic, _) in self.exact.extract_if(|_, span| all || span.has_ended()) {
+            self.bytes -= cost(&topic, true);
+            exact.push(topic);
+        }
+        for (id, (filter, _)) in self.wildcards.extract_if(|_, (_, span)| all || span.has_ended()) {
+            self.bytes -= cost(filter.as_str(), false);
+            wildcards.push(id);
+        }
         (exact, wildcards)
     }
 

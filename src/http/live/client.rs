@@ -51,6 +51,8 @@ enum CloseReason {
     Broken(warp::Error),
     /// Another connection speaks for its page.
     Replaced,
+    /// Its place went to another one; why.
+    MadeRoom(String),
     /// The appliance stops.
     Stopping,
 }
@@ -137,6 +139,7 @@ impl Client {
             done = tokio::select! {
                 () = self.stop.requested() => Err(CloseReason::Stopping),
                 () = self.place.replaced() => Err(CloseReason::Replaced),
+                why = self.peer.ending().told() => Err(CloseReason::MadeRoom(why.to_owned())),
                 news = self.news.recv() => self.tell(news, &mut answers).await,
                 Ok(()) = self.devices.changed() => self.tell_devices().await,
                 answer = answers.next() => self.send(vec![answer]).await,
@@ -315,6 +318,7 @@ impl CloseReason {
             Self::Silent => Some((1001, "no answer to a ping")),
             Self::TooLarge => Some((1009, "message too large")),
             Self::Broken(_) => Some((1002, "protocol error")),
+            Self::MadeRoom(_) => Some((1013, "others need the place (http.max_connections)")),
             Self::Replaced => Some((1000, "another connection of this page has taken its place")),
             Self::Stopping => Some((1001, "the appliance is stopping")),
         }
@@ -332,6 +336,7 @@ impl CloseReason {
             }
             Self::TooLarge => tracing::warn!(%peer, error = "message too large", "ws_error"),
             Self::Broken(error) => tracing::warn!(%peer, %error, "ws_error"),
+            Self::MadeRoom(why) => tracing::info!(%peer, error = %why, "ws_error"),
             Self::Closed | Self::Gone | Self::Replaced | Self::Stopping => {}
         }
     }

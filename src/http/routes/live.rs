@@ -30,7 +30,7 @@ pub(super) static ROWS: &[Route] = &[get("/ws", "openWebsocket", &open)
     .refuses(&[
         (426, "This was not a WebSocket handshake of version 13."),
         (422, "`session` does not have 1 to 64 bytes."),
-        (503, "The memory for WebSockets is taken."),
+        (503, "The memory or the places for WebSockets are taken."),
     ])];
 
 async fn open(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
@@ -43,7 +43,10 @@ async fn open(app: Arc<App>, mut request: Request) -> Result<Response, Problem> 
     let key = request.query("token");
     let pass = app.gate.check(key.as_deref(), request.peer.addr.ip());
     let peer = request.peer;
-    let share = app.budget.draw(Kind::Sockets, peer.addr.ip(), SOCKET_BYTES)?;
+    let from = peer.addr.ip();
+    let mut place = app.budget.share(Kind::OpenSockets, from).until(peer.ending());
+    place.grow_to(1)?;
+    let share = (app.budget.draw(Kind::Sockets, from, SOCKET_BYTES)?, place);
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     let response = match pass {
         KeyCheck::Allowed => upgrade

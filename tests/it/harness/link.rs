@@ -1,11 +1,11 @@
 //! One MQTT connection, packet by packet.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::packet::{Connect, Message, Packet, decode, encode};
 use super::patiently;
@@ -41,15 +41,30 @@ impl Link {
         Self { stream, buffer, held, last_pkid: 0, answers: Answers::Qos1, taken }
     }
 
+    /// The same from this address of the machine.
+    pub async fn open_from(from: IpAddr, broker: SocketAddr) -> Self {
+        let stream = stream_from(from, broker).await;
+        let (buffer, held, taken) = (Vec::new(), VecDeque::new(), BTreeSet::new());
+        Self { stream, buffer, held, last_pkid: 0, answers: Answers::Qos1, taken }
+    }
+
     /// CONNECT; gives whether a session was present, or the code of the refusal.
     pub async fn connect(broker: SocketAddr, connect: &Connect) -> (Self, Result<bool, u8>) {
-        let mut link = Self::open(broker).await;
-        link.send(&connect.encode()).await;
-        match link.next().await {
-            Packet::ConnAck { session_present, code: 0 } => (link, Ok(session_present)),
+        Self::open(broker).await.connects(connect).await
+    }
+
+    /// The same from this address of the machine.
+    pub async fn connect_from(from: IpAddr, broker: SocketAddr, connect: &Connect) -> (Self, Result<bool, u8>) {
+        Self::open_from(from, broker).await.connects(connect).await
+    }
+
+    async fn connects(mut self, connect: &Connect) -> (Self, Result<bool, u8>) {
+        self.send(&connect.encode()).await;
+        match self.next().await {
+            Packet::ConnAck { session_present, code: 0 } => (self, Ok(session_present)),
             Packet::ConnAck { code, session_present } => {
                 assert!(!session_present, "a refusal has no session [MQTT-3.2.2-4]");
-                (link, Err(code))
+                (self, Err(code))
             }
             other => panic!("the first packet must be CONNACK [MQTT-3.2.0-1]: {other:?}"),
         }
@@ -274,4 +289,13 @@ impl Link {
         self.last_pkid = self.last_pkid % u16::MAX + 1;
         self.last_pkid
     }
+}
+
+/// A TCP connection from this address of the machine.
+pub async fn stream_from(from: IpAddr, to: SocketAddr) -> TcpStream {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap();
+    socket.bind(SocketAddr::new(from, 0)).unwrap();
+    let stream = patiently("a TCP connection", socket.connect(to)).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
 }

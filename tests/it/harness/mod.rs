@@ -42,7 +42,7 @@ pub use fake_ola::{FakeOla, Mood, Posted, Shows};
 pub use fault_proxy::{FaultProxy, Weather};
 pub use impostor::Impostor;
 pub use lines::Lines;
-pub use link::Link;
+pub use link::{Link, stream_from};
 pub use load::{Ledger, Load};
 pub use moto::{BUCKET, Moto};
 pub use mqtt_watcher::{Seen, StateWatcher, assert_gap_free};

@@ -268,6 +268,16 @@ impl Roster {
         clients
     }
 
+    /// Whether there is such a device.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.devices.contains_key(id)
+    }
+
+    /// Whether a client stands for a device, or has the id of one.
+    pub(super) fn is_device(&self, name: &str) -> bool {
+        self.has(name) || self.clients.get(name).is_some_and(|client| !client.devices.is_empty())
+    }
+
     fn is_connected(&self, name: &str) -> bool {
         self.clients.get(name).is_some_and(|client| client.visit.is_some())
     }
