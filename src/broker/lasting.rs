@@ -293,8 +293,11 @@ fn encode(topic: &[u8], payload: &[u8], recipients: &mut [Recipient]) -> Vec<u8>
     bytes
 }
 
-/// The part behind the format: recipients, topic, payload.
-fn decode(bytes: &[u8]) -> Option<(Vec<(u32, QoS)>, &[u8], &[u8])> {
+/// Recipients, topic and payload of a record.
+type Content<'a> = (Vec<(u32, QoS)>, &'a [u8], &'a [u8]);
+
+/// Reads the part behind the format.
+fn decode(bytes: &[u8]) -> Option<Content<'_>> {
     let (mut reader, mut recipients, mut last) = (Reader(bytes), Vec::new(), 0_u32);
     for _ in 0..reader.number()? {
         let entry = reader.number()?;

@@ -200,7 +200,9 @@ impl Store {
 
     /// Waits while the writer's queue is full.
     pub async fn room(&self) {
-        let _ = self.0.permits.acquire().await; // as above
+        if self.0.permits.available_permits() == 0 {
+            let _ = self.0.permits.acquire().await; // as above
+        }
     }
 
     /// Runs the releases that are ready, unless another thread does.

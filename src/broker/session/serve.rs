@@ -37,10 +37,12 @@ impl Session {
                 self.outbox.flush(); // the last answers are worth a try: a client that said DISCONNECT may still read
                 return end;
             }
-            self.forget_arrived().await;
             self.replay();
-            self.fix_ids().await;
-            self.load().await;
+            if self.outbox.outbound(|outbound| outbound.needs_the_store()) {
+                self.forget_arrived().await;
+                self.fix_ids().await;
+                self.load().await;
+            }
             self.outbox.flush();
             match self.outbox.broken() {
                 Some(Broken::Socket(error)) => return End::Socket(error),

@@ -137,8 +137,7 @@ impl Sends {
     async fn begin(&mut self, link: &mut Link) {
         for (pkid, received) in &self.open {
             let dup = !self.begun.insert(*pkid);
-            let packet =
-                if *received { encode::pubrel(*pkid).into() } else { qos_2("news/x", &pkid.to_string(), *pkid, dup) };
+            let packet = if *received { encode::pubrel(*pkid) } else { qos_2("news/x", &pkid.to_string(), *pkid, dup) };
             link.send_into_the_void(&packet).await;
         }
     }
