@@ -1,5 +1,5 @@
-//! The guard: when the disk does not take a write in time, it releases what waits from RAM. It costs nothing while nothing
-//! is written. It must never take a writer that is short of processor time for a dying card, since kill -9 may take back
+//! The guard: when the disk does not take a write in time, it releases what waits from RAM. It costs nothing once nothing
+//! has been written for a second. It must never take a writer that is short of processor time for a dying card, since kill -9 may take back
 //! whatever was acknowledged from RAM.
 
 use std::path::{Path, PathBuf};
@@ -18,9 +18,12 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// How often to look, so that a hung write is noticed after 75 ms at most (an apply may take 100 ms).
 const LOOK: Duration = Duration::from_millis(25);
 
+/// How long it goes on looking after the last write: waking it up again costs the next command more than all these looks.
+pub(super) const STAY: Duration = Duration::from_secs(1);
+
 /// Runs until the store stops.
 pub(super) fn run(core: &Arc<Core>) {
-    let mut seen = 0;
+    let (mut seen, mut seen_at) = (0, Instant::now());
     // when the writer was last found at work, or ready to work
     let mut works_at = None;
     let mut shared = core.lock();
@@ -37,14 +40,16 @@ pub(super) fn run(core: &Arc<Core>) {
                     shared = core.lock();
                 }
             }
-            None if shared.writes == seen => {
+            None if shared.writes == seen && seen_at.elapsed() > STAY => {
                 shared.guard_parked = true;
                 core.guard.wait(&mut shared);
                 continue;
             }
             _ => {}
         }
-        seen = shared.writes;
+        if shared.writes != seen {
+            (seen, seen_at) = (shared.writes, Instant::now());
+        }
         core.guard.wait_for(&mut shared, LOOK);
     }
 }

@@ -50,6 +50,16 @@ fn a_writer_that_is_short_of_processor_time_is_waited_for() {
 }
 
 #[test]
+fn the_guard_looks_for_a_second_after_a_write_and_then_costs_nothing() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    let started = Instant::now();
+    run(store.write(command(1)));
+    eventually(|| store.0.core.lock().guard_parked.then_some(()));
+    assert!(started.elapsed() >= guard::STAY, "{:?}", started.elapsed());
+}
+
+#[test]
 fn a_writer_that_never_gets_done_is_left_for_ram_all_the_same() {
     let mut bench = Bench::new();
     let store = bench.open().store;
