@@ -222,8 +222,8 @@ impl House {
     /// Doors stop reading, the engine is drained, the last words are sent, the store is closed.
     async fn close(self) {
         let Self { memory, broker, outputs, input, backups, intake, scheduler, web, web_stop } = self;
-        broker.quiet();
         web_stop.stop();
+        broker.quiet().await;
         intake.close();
         let (web, line, jobs, scheduler) =
             tokio::join!(web.join(LAST_REQUESTS), input.close(), backups.close(), scheduler.join(LAST_REQUESTS));

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use super::codec::{Publish, QoS};
 use super::commands::Commands;
+use super::hearing::Hearing;
 use super::lasting::{self, Lasting};
 use super::losses::Losses;
 pub(super) use super::message::Message;
@@ -59,6 +60,7 @@ pub(super) struct Hub {
     pub(super) settings: config::Mqtt,
     pub(super) metrics: metrics::Broker,
     pub(super) phase: watch::Sender<Phase>,
+    pub(super) hearing: Hearing,
     pub(super) register: Register,
     pub(super) presence: Presence,
     outlet: Mutex<Outlet>,
@@ -122,6 +124,7 @@ impl Hub {
             settings,
             metrics,
             phase: watch::Sender::new(Phase::Open),
+            hearing: Hearing::default(),
             register,
             presence,
             outlet: Mutex::new(outlet),

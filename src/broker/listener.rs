@@ -8,20 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use parking_lot::Mutex;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use ulid::Ulid;
 
 use super::codec::{self, Connect, ConnectCode, Malformed, Packet};
 use super::hub::{Hub, Phase, reached};
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Stream};
 use super::register::Arrival;
-use super::session;
+use super::session::{self, Refused};
 use crate::kit::backoff::Backoff;
 use crate::kit::budget::{Ending, Kind, Who};
 use crate::kit::deadline::until;
@@ -46,7 +47,9 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Serves until the hub closes, then ends every session; `clients` are stored sessions whose clients are away.
 pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: JoinSet<()>) {
-    let waiting = Arc::new(WaitingRoom::default());
+    let mut waiting = WaitingRoom::default();
+    // This task polls them all, in the order of what has come: of two connections of one client the older is in first.
+    let mut newcomers = FuturesUnordered::new();
     let mut phase = hub.phase.subscribe();
     let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
     loop {
@@ -54,12 +57,15 @@ pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: Joi
         tokio::select! {
             () = reached(&mut phase, Phase::Quiet) => break,
             () = until(full_until) => {}
-            () = waiting.left.notified(), if full_until.is_some() => {}
+            Some((number, came)) = newcomers.next() => {
+                waiting.leave(number);
+                let_in(&hub, came, &mut clients);
+            }
             accepted = listener.accept(), if full_until.is_none() => match accepted {
                 Ok((socket, peer)) => {
                     backoff.reset();
                     let place = waiting.enter(hub.settings.max_pending, Instant::now());
-                    clients.spawn(client(hub.clone(), socket, canonical(peer), waiting.clone(), place));
+                    newcomers.push(newcomer(hub.clone(), socket, canonical(peer), place));
                 }
                 // out of descriptors, most likely: the pause lets some go
                 Err(error) => {
@@ -71,6 +77,9 @@ pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: Joi
         }
     }
     drop(listener);
+    while let Some((_, came)) = newcomers.next().await {
+        let_in(&hub, came, &mut clients);
+    }
     let () = reached(&mut phase, Phase::Closing).await; // Err: the hub is gone, which ends it too
     let all = async {
         while let Some(ended) = clients.join_next().await {
@@ -95,13 +104,6 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 /// them after its grace, so that silent sockets cannot keep lamps out.
 #[derive(Default)]
 struct WaitingRoom {
-    inner: Mutex<Waiting>,
-    /// A place is free.
-    left: Notify,
-}
-
-#[derive(Default)]
-struct Waiting {
     last: u64,
     places: VecDeque<Guest>,
 }
@@ -121,31 +123,38 @@ struct Place {
 impl WaitingRoom {
     /// Until when nobody can be let in; `None`: there is room now.
     fn full_until(&self, places: usize, now: Instant) -> Option<Instant> {
-        let waiting = self.inner.lock();
-        let oldest = waiting.places.front().filter(|_| waiting.places.len() >= places.max(1));
+        let oldest = self.places.front().filter(|_| self.places.len() >= places.max(1));
         oldest.map(|oldest| oldest.since + GRACE).filter(|until| *until > now)
     }
 
-    fn enter(&self, places: usize, now: Instant) -> Place {
+    fn enter(&mut self, places: usize, now: Instant) -> Place {
         let (closer, shown_out) = oneshot::channel();
-        let mut waiting = self.inner.lock();
-        if waiting.places.len() >= places.max(1) {
-            waiting.places.pop_front();
+        if self.places.len() >= places.max(1) {
+            self.places.pop_front();
         }
-        waiting.last += 1;
-        let number = waiting.last;
-        waiting.places.push_back(Guest { number, since: now, _closer: closer });
+        self.last += 1;
+        let number = self.last;
+        self.places.push_back(Guest { number, since: now, _closer: closer });
         Place { number, shown_out }
     }
 
-    fn leave(&self, place: &Place) {
-        self.inner.lock().places.retain(|guest| guest.number != place.number);
-        self.left.notify_one();
+    fn leave(&mut self, number: u64) {
+        self.places.retain(|guest| guest.number != number);
     }
 }
 
-/// One socket, from its first byte to the end of its session.
-async fn client(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, waiting: Arc<WaitingRoom>, mut place: Place) {
+/// A client whose CONNECT has come, or a socket that gets no session.
+type Came = Result<Arrival, Turned>;
+
+struct Turned {
+    stream: Box<dyn Stream>,
+    peer: String,
+    why: NotIn,
+}
+
+/// One socket until its CONNECT; gives the number of its place with it.
+async fn newcomer(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, mut place: Place) -> (u64, Came) {
+    let ear = hub.hearing.open();
     let (who, ending) = (Who::from(peer.ip()), Arc::new(Ending::default()));
     let mut read = Inbox::new(hub.budget.share(Kind::Packets, who.clone()).until(&ending));
     let patience = Duration::from_secs(hub.settings.connect_timeout_seconds);
@@ -159,29 +168,37 @@ async fn client(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, waiting:
         why = ending.told() => Err(NotIn::Silent(why.to_owned().into())),
         () = reached(&mut phase, Phase::Quiet) => Err(NotIn::silent("stopping")),
     };
-    waiting.leave(&place);
-    let refused = match came {
+    let (stream, peer) = (Box::new(socket), peer.to_string());
+    let came = match came {
         Ok(connect) => {
             let known = hub.presence.knows(&connect);
-            let (stream, peer) = (Box::new(socket), peer.to_string());
-            let arrival = Arrival { stream, read, connect, peer, who, known, ending, seat: None };
-            match session::enter(hub.clone(), arrival).await {
-                Ok(()) => return,
-                Err(mut refused) => {
-                    say(&mut refused.arrival.stream, ConnectCode::Unavailable).await;
-                    NotIn::Code(ConnectCode::Unavailable, refused.why)
-                }
-            }
+            Ok(Arrival { stream, read, connect, peer, who, known, ending, ear, seat: None })
         }
-        Err(NotIn::Code(code, why)) => {
-            say(&mut socket, code).await;
-            NotIn::Code(code, why)
+        Err(why) => Err(Turned { stream, peer, why }),
+    };
+    (place.number, came)
+}
+
+/// Hands a client to its session. Nothing is waited for here.
+fn let_in(hub: &Arc<Hub>, came: Came, clients: &mut JoinSet<()>) {
+    let turned = match came.map(|arrival| session::enter(hub, arrival)) {
+        Ok(Ok(session)) => {
+            session.map(|session| clients.spawn(session));
+            return;
         }
-        Err(silent) => silent,
+        Ok(Err(Refused { arrival, why })) => {
+            let why = NotIn::Code(ConnectCode::Unavailable, why);
+            Turned { stream: arrival.stream, peer: arrival.peer, why }
+        }
+        Err(turned) => turned,
     };
     hub.metrics.refused.inc();
-    let (NotIn::Silent(why) | NotIn::Code(_, why)) = refused;
-    tracing::info!(%peer, %why, "mqtt_refused");
+    let Turned { mut stream, peer, why } = turned;
+    let (NotIn::Silent(reason) | NotIn::Code(_, reason)) = &why;
+    tracing::info!(%peer, why = %reason, "mqtt_refused");
+    if let NotIn::Code(code, _) = why {
+        clients.spawn(async move { say(&mut stream, code).await });
+    }
 }
 
 /// Why a client is not let in.

@@ -9,6 +9,7 @@ pub mod codec;
 mod commands;
 mod fairness;
 mod guardian;
+mod hearing;
 mod hub;
 mod inbox;
 mod lasting;
@@ -215,10 +216,12 @@ impl Broker {
         self.tasks.ended().await
     }
 
-    /// The first half of the stop: no new clients, nothing more is read; what was read is still answered.
-    pub fn quiet(&self) {
+    /// The first half of the stop: no new clients; what had arrived of the others is taken, then nothing more. What was
+    /// taken is still answered. Ends when all of it is on its way.
+    pub async fn quiet(&self) {
         self.hub.lasting.stop();
         self.hub.phase.send_replace(Phase::Quiet);
+        self.hub.hearing.over().await;
     }
 
     /// The second half, once the engine is drained: the last states and `{"online":false}` are sent, connections end.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::codec::Connect;
+use super::hearing::Ear;
 use super::inbox::{Inbox, Stream};
 use crate::kit::budget::{Budget, Ending, Kind, Share, Who};
 
@@ -103,6 +104,8 @@ pub(super) struct Arrival {
     pub(super) known: bool,
     /// Told when the connection has to make room for another one.
     pub(super) ending: Arc<Ending>,
+    /// What it says is taken before a stop.
+    pub(super) ear: Ear,
     /// Its place among the connected clients.
     pub(super) seat: Option<Seat>,
 }
@@ -284,13 +287,15 @@ impl Drop for Seat {
 mod tests {
     use super::*;
     use crate::broker::codec::Connect;
+    use crate::broker::hearing::Hearing;
 
     fn arrival(id: &str) -> Arrival {
         let (stream, _) = tokio::io::duplex(1);
         let connect =
             Connect { client_id: id.into(), clean: false, keep_alive: 0, will: None, username: None, password: None };
         let (read, peer, ending) = (Inbox::default(), String::new(), Arc::default());
-        Arrival { stream: Box::new(stream), read, connect, peer, who: Who::default(), known: false, ending, seat: None }
+        let ear = Hearing::default().open();
+        Arrival { stream: Box::new(stream), read, connect, peer, who: Who::default(), known: false, ending, ear, seat: None }
     }
 
     fn new(entered: Entered) -> Entry {

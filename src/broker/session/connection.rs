@@ -3,19 +3,19 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, ReadBuf, ReadHalf, WriteHalf};
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use crate::broker::codec::{Connect, Malformed};
 use crate::broker::inbox::{Inbox, Stream};
 use crate::broker::presence::{Meter, Next};
-use crate::broker::register::Arrival;
 use crate::broker::router::RouterGone;
 use crate::kit::budget::{Ending, Full};
 
@@ -36,7 +36,8 @@ thread_local! {
 /// Why a connection ended.
 pub(super) enum End {
     Disconnect,
-    TakenOver(Box<Arrival>),
+    /// By a client at this address.
+    TakenOver(String),
     KeepAlive,
     Socket(io::Error),
     Closed,
@@ -78,7 +79,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disconnect => f.write_str("disconnect"),
-            Self::TakenOver(next) => write!(f, "taken over by {}", next.peer),
+            Self::TakenOver(peer) => write!(f, "taken over by {peer}"),
             Self::KeepAlive => f.write_str("silent for longer than its keep-alive"),
             Self::Socket(error) => write!(f, "socket: {error}"),
             Self::Closed => f.write_str("closed by the client"),
@@ -139,6 +140,15 @@ impl Connection {
             })
         })
         .await
+    }
+
+    /// The same, if there is anything now.
+    pub(super) fn read_at_once(&mut self) -> Option<io::Result<usize>> {
+        let read = pin!(unconstrained(self.read()));
+        match read.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(read) => Some(read),
+            Poll::Pending => None,
+        }
     }
 
     /// Far off where there is no keep-alive; not while the front itself is not reading.

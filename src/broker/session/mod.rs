@@ -10,6 +10,7 @@ mod keeping;
 mod letter;
 mod outbound;
 mod outbox;
+mod rest;
 mod serve;
 mod subscriptions;
 
@@ -23,7 +24,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use self::connection::{Connection, End};
+use self::connection::Connection;
 use self::inbound::Inbound;
 use self::letter::Letter;
 use self::outbound::Outbound;
@@ -51,15 +52,17 @@ pub(super) struct Refused {
     pub(super) why: Cow<'static, str>,
 }
 
-/// Hands a client to the session of its id, or becomes a new session's task until that ends.
-pub(super) async fn enter(hub: Arc<Hub>, arrival: Arrival) -> Result<(), Refused> {
+/// Hands a client to the session of its id, or gives a new session's task.
+pub(super) fn enter(
+    hub: &Arc<Hub>,
+    arrival: Arrival,
+) -> Result<Option<impl Future<Output = ()> + Send + use<>>, Refused> {
     let (entry, arrival) = match hub.register.enter(arrival) {
-        Entered::Handed => return Ok(()),
+        Entered::Handed => return Ok(None),
         Entered::Refused(arrival, why) => return Err(Refused { arrival, why }),
         Entered::New(new) => *new,
     };
-    Session::new(hub, arrival.connect.client_id.clone(), entry).run(Some(arrival)).await;
-    Ok(())
+    Ok(Some(Session::new(hub.clone(), arrival.connect.client_id.clone(), entry).run(Some(arrival))))
 }
 
 /// A session of an earlier run, with its subscriptions; its task is what this gives.
@@ -99,6 +102,8 @@ struct Session {
     /// When a session without its client expires.
     expires: Instant,
     entry: Entry,
+    /// Who has taken the connection over, and is served next.
+    newcomer: Option<Arrival>,
     /// Whether it is kept when its client leaves (CONNECT with clean session 0).
     kept: bool,
     /// One a filter at the most; given a page at a time, as there is room.
@@ -130,6 +135,7 @@ impl Session {
             voice,
             expires: Instant::now(),
             entry,
+            newcomer: None,
             kept: false,
             replays: VecDeque::new(),
             inbound: Inbound::default(),
@@ -166,7 +172,7 @@ impl Session {
 
     /// Serves a connection to its end; gives the client that took over, if that is why it ended.
     async fn connected(&mut self, arrival: Arrival) -> Option<Arrival> {
-        let Arrival { stream, read, connect, peer, who, ending, seat, .. } = arrival;
+        let Arrival { stream, read, connect, peer, who, ending, ear, seat, .. } = arrival;
         self.room.moves_to(&who);
         self.inbound.who = who;
         let visit = Visit::begin(&self.hub, &connect, &peer);
@@ -185,27 +191,25 @@ impl Session {
         tracing::info!(clientId = self.id, peer, clean = connect.clean, keepAlive = connect.keep_alive, "{event}");
         let mut connection = Connection::new((stream, read), &connect, visit.meter.clone(), ending);
         self.welcome(&mut connection, present);
-        let end = self.serve(&mut connection).await;
+        let end = self.serve(&mut connection, ear).await;
         tracing::info!(clientId = self.id, peer, why = %end, "mqtt_disconnect");
         self.replays.clear();
         self.lagging = None;
         let policy = &self.hub.policy;
         let is_present_value =
             |topic: &[u8]| std::str::from_utf8(topic).is_ok_and(|topic| policy.is_present_value(topic));
-        let last_word = self.outbox.disconnect(is_present_value, matches!(end, End::TakenOver(_)));
+        let last_word = self.outbox.disconnect(is_present_value, self.newcomer.is_some());
         let will = connect.will.filter(|_| end.fires_will());
         let will_published = will.is_some();
         self.finish(&mut connection, will).await;
         visit.end(end.to_string(), will_published, end.next()).await;
         self.save(false).await;
         drop((connection, last_word, seat));
-        match end {
-            End::TakenOver(next) => Some(*next),
-            _ => {
-                self.entry.client_left();
-                None
-            }
+        let next = self.newcomer.take();
+        if next.is_none() {
+            self.entry.client_left();
         }
+        next
     }
 
     /// From here on the client is given what comes, behind CONNACK and what it missed of dmxd's own topics.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
@@ -9,8 +10,10 @@ use tokio::time::{Instant, sleep_until};
 use super::Session;
 use super::connection::{Connection, End, OUT, WRITE_TIMEOUT};
 use super::outbox::Broken;
+use super::rest::Rest;
 use crate::broker::codec::{self, Ack, Malformed, Packet};
 use crate::broker::fairness::{HOLD, LAG_PATIENCE};
+use crate::broker::hearing::Ear;
 use crate::broker::hub::Phase;
 use crate::kit::deadline::until;
 
@@ -21,84 +24,171 @@ const LOOK: Duration = Duration::from_millis(100);
 const FAREWELL: Duration = Duration::from_millis(400);
 const SERVED: Duration = Duration::from_millis(5);
 
+/// How far serving a connection is.
+struct Serving {
+    phase: watch::Receiver<Phase>,
+    /// While it is there, what the client says is taken; `None` from the stop on.
+    ear: Option<Ear>,
+    /// What had arrived before an end that has come.
+    rest: Option<Rest>,
+    /// From the stop on: when patience ends.
+    farewell: Option<Instant>,
+}
+
+impl Serving {
+    /// Its end has come. What had arrived is done first.
+    fn ends(&mut self, end: End) {
+        match &mut self.rest {
+            Some(rest) => rest.end = rest.end.take().or(Some(end)),
+            None => self.rest = Some(Rest::new(Some(end), Instant::now())),
+        }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.end.is_some())
+    }
+
+    /// All that had arrived is done; gives the end, unless it was the stop, or a silence that was none.
+    fn rest_is_done(&mut self, connection: &Connection, now: Instant) -> Option<End> {
+        let end = self.rest.take()?.end;
+        if end.is_none() {
+            self.ear = None;
+        }
+        end.filter(|end| !matches!(end, End::KeepAlive) || connection.silent_at() <= now)
+    }
+}
+
 impl Session {
-    /// Serves the connection to its end.
-    pub(super) async fn serve(&mut self, connection: &mut Connection) -> End {
-        let mut phase = self.hub.phase.subscribe();
-        // From the stop on: when patience ends.
-        let mut farewell = None;
-        let ending = connection.ending.clone();
+    /// Serves the connection to its end. A client that takes it over is left as `newcomer`.
+    pub(super) async fn serve(&mut self, connection: &mut Connection, ear: Ear) -> End {
+        let mut serving = Serving { phase: self.hub.phase.subscribe(), ear: Some(ear), rest: None, farewell: None };
         loop {
-            let open = *phase.borrow_and_update();
-            let begun = Instant::now();
-            let taken = self.take_packets(connection, open == Phase::Open).await;
-            self.outbox.say(&mut connection.out);
-            if let Err(end) = taken {
-                self.outbox.flush(); // the last answers are worth a try: a client that said DISCONNECT may still read
+            if let Some(end) = self.turn(connection, &mut serving).await {
                 return end;
             }
-            self.replay();
-            if self.outbox.outbound(|outbound| outbound.needs_the_store()) {
-                self.forget_arrived().await;
-                self.fix_ids().await;
-                self.load().await;
+        }
+    }
+
+    /// Takes what has come, writes what is there, and waits for more; gives the end.
+    async fn turn(&mut self, connection: &mut Connection, serving: &mut Serving) -> Option<End> {
+        let open = *serving.phase.borrow_and_update();
+        let begun = Instant::now();
+        let dying = serving.is_ending();
+        let taken = self.take_packets(connection, serving.ear.is_some(), dying).await;
+        self.outbox.say(&mut connection.out);
+        let all_taken = match taken {
+            Ok(all) => all,
+            Err(end) => {
+                self.outbox.flush(); // the last answers are worth a try: a client that said DISCONNECT may still read
+                return Some(end);
             }
-            self.outbox.flush();
-            match self.outbox.broken() {
-                Some(Broken::Socket(error)) => return End::Socket(error),
-                Some(Broken::Overflow) => return End::Lagging,
+        };
+        self.write().await;
+        let now = Instant::now();
+        if let Some(end) = self.has_to_end(now) {
+            serving.ends(end);
+        }
+        if open >= Phase::Quiet && serving.ear.is_some() && serving.rest.is_none() {
+            serving.rest = Some(Rest::new(None, now));
+        }
+        // What this loop waited for itself is not the client's silence.
+        let spent = now - begun;
+        if spent > LOOK {
+            connection.last_packet += spent;
+        }
+        let silent_until = self.silent_until(now);
+        let may_read = self.may_read(connection, dying) && silent_until.is_none();
+        if may_read && !all_taken {
+            return None;
+        }
+        if !may_read || connection.keep_alive.is_none() {
+            connection.last_packet = now;
+        }
+        if let Some(rest) = &mut serving.rest {
+            let came = if may_read { connection.read_at_once() } else { None };
+            match came {
+                None if !may_read => rest.came(0),
+                Some(Ok(bytes)) if bytes > 0 => rest.came(bytes),
+                Some(_) => return serving.rest_is_done(connection, now),
+                None if rest.was_silent(now) => return serving.rest_is_done(connection, now),
                 None => {}
             }
-            let now = Instant::now();
-            // What this loop waited for itself is not the client's silence.
-            let spent = now - begun;
-            if spent > LOOK {
-                connection.last_packet += spent;
+            if rest.is_over(now) {
+                return serving.rest_is_done(connection, now);
             }
-            if self.lags(now) {
-                return End::Lagging;
+            if came.is_some() {
+                return None;
             }
-            let silent_until = self.silent_until(now);
-            let reading = self.may_read(connection) && silent_until.is_none();
-            if !reading || connection.keep_alive.is_none() {
-                connection.last_packet = now;
+        }
+        self.wait(connection, serving, (now, open), (may_read, silent_until)).await
+    }
+
+    /// Goes on with what there is for the client.
+    async fn write(&mut self) {
+        self.replay();
+        if self.outbox.outbound(|outbound| outbound.needs_the_store()) {
+            self.forget_arrived().await;
+            self.fix_ids().await;
+            self.load().await;
+        }
+        self.outbox.flush();
+    }
+
+    /// Why the connection has to end, as far as its way out shows.
+    fn has_to_end(&mut self, now: Instant) -> Option<End> {
+        match self.outbox.broken() {
+            Some(Broken::Socket(error)) => Some(End::Socket(error)),
+            Some(Broken::Overflow) => Some(End::Lagging),
+            None => self.lags(now).then_some(End::Lagging),
+        }
+    }
+
+    /// Waits until there is something to do; gives an end before which nothing is left to be done.
+    async fn wait(
+        &mut self,
+        connection: &mut Connection,
+        serving: &mut Serving,
+        (now, open): (Instant, Phase),
+        (reading, silent_until): (bool, Option<Instant>),
+    ) -> Option<End> {
+        let stuck_since = self.outbox.stuck_since();
+        let leave_at = (open >= Phase::Closing).then(|| {
+            let end = *serving.farewell.get_or_insert(now + FAREWELL);
+            let served = self.hub.is_settled() && self.outbox.is_written() && self.inbound.is_done();
+            if served { now } else { end.min(now + SERVED) }
+        });
+        let (silent_at, replays) = (connection.silent_at(), self.may_replay());
+        let ending = connection.ending.clone();
+        let (look_at, goes_on) = (serving.rest.as_ref().map(Rest::look_at), !serving.is_ending());
+        // Every arm is cancel-safe: reads move bytes only when they are done, channels give nothing without returning
+        // it, `ready` and `written` change nothing that is not done again.
+        tokio::select! {
+            Some(next) = self.entry.mailbox.recv(), if goes_on => {
+                serving.ends(End::TakenOver(next.peer.clone()));
+                self.newcomer = Some(next);
             }
-            let stuck_since = self.outbox.stuck_since();
-            let stalled_at = stuck_since.map(|since| since + WRITE_TIMEOUT);
-            let leave_at = (open >= Phase::Closing).then(|| {
-                let end = *farewell.get_or_insert(now + FAREWELL);
-                let served = self.hub.is_settled() && self.outbox.is_written() && self.inbound.is_done();
-                if served { now } else { end.min(now + SERVED) }
-            });
-            let silent_at = connection.silent_at();
-            let replays = self.may_replay();
-            // Every arm is cancel-safe: reads move bytes only when they are done, channels give nothing without returning
-            // it, `ready` and `written` change nothing that is not done again.
-            tokio::select! {
-                Some(next) = self.entry.mailbox.recv() => return End::TakenOver(Box::new(next)),
-                why = ending.told() => return End::MadeRoom(why.to_owned()),
-                _ = phase.changed() => {}
-                _ = self.laggards.changed(), if self.held_since.is_some() => {}
-                () = until(silent_until) => {}
-                () = sleep_until(now + LOOK), if self.lagging.is_some() => {}
-                ended = self.inbound.ready(&self.hub), if !self.inbound.is_done() => {
-                    self.inbound.settle(ended, &self.hub, &self.id, &mut connection.out);
-                }
-                () = yield_now(), if replays => {}
-                () = self.outbox.news() => {}
-                () = self.outbox.written(), if stuck_since.is_some() => {}
-                got = connection.read(), if reading => if let Some(end) = End::unless_moved(got) {
-                    return end;
-                },
-                () = sleep_until(silent_at), if reading => return End::KeepAlive,
-                () = until(stalled_at) => return End::Stalled,
-                () = until(leave_at) => {
-                    if leave_at == Some(now) || farewell.is_some_and(|end| now >= end) {
-                        return End::Stopping;
-                    }
+            why = ending.told(), if goes_on => serving.ends(End::MadeRoom(why.to_owned())),
+            _ = serving.phase.changed() => {}
+            _ = self.laggards.changed(), if self.held_since.is_some() => {}
+            () = until(silent_until) => {}
+            () = sleep_until(now + LOOK), if self.lagging.is_some() => {}
+            ended = self.inbound.ready(&self.hub), if !self.inbound.is_done() => {
+                self.inbound.settle(ended, &self.hub, &self.id, &mut connection.out);
+            }
+            () = yield_now(), if replays => {}
+            () = self.outbox.news() => {}
+            () = self.outbox.written(), if stuck_since.is_some() => {}
+            got = connection.read(), if reading => return End::unless_moved(got),
+            () = sleep_until(silent_at), if reading && goes_on => serving.ends(End::KeepAlive),
+            () = until(stuck_since.map(|since| since + WRITE_TIMEOUT)), if goes_on => serving.ends(End::Stalled),
+            () = until(look_at) => {}
+            () = until(leave_at) => {
+                if leave_at == Some(now) || serving.farewell.is_some_and(|end| now >= end) {
+                    return Some(End::Stopping);
                 }
             }
         }
+        None
     }
 
     /// Whether the client has lagged for too long. A session that lags without it, for want of a turn on the processor,
@@ -124,17 +214,18 @@ impl Session {
         self.voice.silent_until(now).or(held_until)
     }
 
-    fn may_read(&self, connection: &Connection) -> bool {
-        self.inbound.has_room() && connection.out.len() + self.outbox.unsent() < OUT
+    /// Whether there is room for what the client says. A connection that is `dying` may not take its answers any more.
+    fn may_read(&self, connection: &Connection, dying: bool) -> bool {
+        self.inbound.has_room() && (dying || connection.out.len() + self.outbox.unsent() < OUT)
     }
 
-    /// Takes the packets that are whole, as long as there is room for their outcome. At the stop only answers to our
-    /// own messages count: nothing new is begun.
-    async fn take_packets(&mut self, connection: &mut Connection, open: bool) -> Result<(), End> {
-        while self.may_read(connection) && self.silent_until(Instant::now()).is_none() {
+    /// Takes the packets that are whole, as long as there is room for their outcome; whether these are all. At the stop
+    /// only answers to our own messages count: nothing new is begun.
+    async fn take_packets(&mut self, connection: &mut Connection, open: bool, dying: bool) -> Result<bool, End> {
+        while self.may_read(connection, dying) && self.silent_until(Instant::now()).is_none() {
             let packet = codec::decode(&mut connection.read.bytes, self.hub.settings.max_packet_bytes);
             let Some(packet) = packet.map_err(|error| self.broken(error))? else {
-                return connection.read.settle().map_err(End::Full);
+                return connection.read.settle().map(|()| true).map_err(End::Full);
             };
             connection.last_packet = Instant::now();
             connection.meter.heard(matches!(packet, Packet::Publish(_)));
@@ -176,7 +267,7 @@ impl Session {
             // A buffer full of small packets must not keep everybody else waiting.
             consume_budget().await;
         }
-        Ok(())
+        Ok(false)
     }
 
     fn broken(&self, error: Malformed) -> End {

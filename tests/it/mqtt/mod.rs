@@ -4,6 +4,7 @@ mod commands;
 mod connect;
 mod crowd;
 mod durable;
+mod ends;
 mod fairness;
 mod lasting;
 mod messages;
