@@ -31,7 +31,9 @@ mod sweeper;
 mod sys;
 mod tap;
 pub mod topic;
+mod wills;
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -139,9 +141,10 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
         store,
     });
     let taps = tap::open(&hub, 0, taps);
-    let away = restore(&hub).await;
+    let mut away = restore(&hub).await;
     let announcer = announce(&hub, &feed, &topics)?;
     presence::start(&hub).await;
+    restore_wills(&hub, &mut away);
     hub.register.know(|id| hub.presence.is_device(id));
     sys::say(&hub, Duration::ZERO);
     let mut tasks = Tasks::default();
@@ -159,6 +162,8 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
 async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let mut left = hub.recall();
+    let wills: HashMap<_, _> =
+        wills::pending(&hub.store).into_iter().map(|will| (will.client, will.patience)).collect();
     let records = session::records(&hub.store);
     records.iter().for_each(|record| hub.lasting.know_session(record.number));
     for record in records {
@@ -168,7 +173,7 @@ async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
             progress: left.progress.remove(&number).unwrap_or_default(),
             handshakes: left.handshakes.remove(&number).unwrap_or_default(),
         };
-        match session::restore(hub.clone(), record, of_it).await {
+        match session::restore(hub.clone(), record, of_it, wills.get(&id).copied()).await {
             Some(session) => drop(tasks.spawn(session)),
             None => {
                 tracing::warn!(clientId = id, "session_not_restored: no room (mqtt.max_sessions), or no router");
@@ -178,6 +183,19 @@ async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
     }
     hub.forget_strays(&left).await;
     tasks
+}
+
+/// The clients of the last run whose wills were not fired, as far as no kept session waits for them.
+fn restore_wills(hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
+    for wills::Pending { client, patience } in wills::pending(&hub.store) {
+        if hub.register.has(&client) {
+            continue;
+        }
+        match session::restore_will(hub.clone(), &client, patience) {
+            Some(session) => drop(tasks.spawn(session)),
+            None => drop(tasks.spawn(session::say_last_will(hub.clone(), client))), // no room to wait
+        }
+    }
 }
 
 /// Publishes state and presence, and every change from now on.

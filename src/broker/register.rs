@@ -217,6 +217,11 @@ impl Register {
         inner.by_id.iter().filter(|(id, _)| is_device(id)).for_each(|(_, door)| door.presence.know());
     }
 
+    /// Whether there is a session of this id.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.inner.lock().by_id.contains_key(id)
+    }
+
     fn add(&self, inner: &mut Inner, id: String, presence: Presence) -> Entry {
         inner.last_number += 1;
         let number = inner.last_number;

@@ -32,6 +32,13 @@ pub(super) struct Held {
     pub(super) _bytes: Share,
 }
 
+impl Retained {
+    /// Whether it was set since the start.
+    pub(super) fn is_of_this_run(&self) -> bool {
+        self.number > 0
+    }
+}
+
 /// All kept messages by topic. The owner limits them.
 #[derive(Default)]
 pub(super) struct RetainedMessages {

@@ -93,6 +93,17 @@ async fn speak_for(hub: &Arc<Hub>, devices: &[Arc<str>], client: Option<&Arc<str
     }
 }
 
+/// Whether the will of a client that an earlier run left says of a device that it is offline, which is said already, or
+/// somebody has said something else since the start: a device may have come back as another client.
+pub(in crate::broker) fn knows_better(hub: &Hub, will: &Publish) -> bool {
+    let says_offline = word::device_of(&will.topic).is_some() && word::says(&will.payload) == Some(false);
+    says_offline
+        && hub.between_messages(|retained, _| {
+            let kept = retained.get(&will.topic);
+            kept.is_some_and(|kept| kept.is_of_this_run() || word::says(&kept.payload) == Some(false))
+        })
+}
+
 /// A connection of a client, from CONNECT to its end. Dropping it before [`Visit::end`] ends it too.
 pub(in crate::broker) struct Visit {
     hub: Arc<Hub>,

@@ -272,6 +272,14 @@ impl Inbound {
         first.wait.ended().await
     }
 
+    /// Waits until all are handed on.
+    pub(super) async fn finish(&mut self, hub: &Arc<Hub>, client: &str, out: &mut BytesMut) {
+        while !self.is_done() {
+            let ended = self.ready(hub).await;
+            self.settle(ended, hub, client, out);
+        }
+    }
+
     /// Goes on with the first message, whose wait is over, and all behind it whose outcome is known already.
     pub(super) fn settle(&mut self, mut ended: Ended, hub: &Arc<Hub>, client: &str, out: &mut BytesMut) {
         loop {

@@ -39,15 +39,15 @@ impl Session {
         DAY * u32::try_from(self.hub.settings.session_expiry_days).unwrap_or(u32::MAX)
     }
 
-    /// Stores subscriptions and whether the client is connected; when it has left, also how far it has come.
-    pub(super) async fn save(&mut self, connected: bool) {
+    /// Stores subscriptions and whether the client is connected; when it has left, also how far it has come. What else
+    /// belongs to that (`batch`) is written in any case.
+    pub(super) async fn save(&mut self, connected: bool, mut batch: Batch) {
         self.expires = Instant::now() + self.lifetime();
         if !self.kept {
-            return;
+            return commit(&self.hub, batch).await;
         }
         let (filters, number) = (self.outbox.wanted(), self.outbox.number());
         let stored = StoredSession { v: SESSION_FORMAT, number, filters, connected, since: clock::now_ms() };
-        let mut batch = Batch::default();
         batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
         if !connected {
             self.add_progress(&mut batch);
@@ -188,7 +188,7 @@ impl Session {
         self.outbox.outbound(|outbound| outbound.begin_at(clock::now_ms() as u16));
         if record.away.is_none() || lacks_number {
             let expires = self.expires;
-            self.save(false).await; // its age counts from now on
+            self.save(false, Batch::default()).await; // its age counts from now on
             self.expires = expires;
         }
         Ok(())

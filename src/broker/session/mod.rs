@@ -13,6 +13,7 @@ mod outbox;
 mod rest;
 mod serve;
 mod subscriptions;
+mod will;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -29,6 +30,7 @@ use self::inbound::Inbound;
 use self::letter::Letter;
 use self::outbound::Outbound;
 use self::subscriptions::MAX_FILTERS;
+use self::will::Will;
 use super::codec::{ConnectCode, Publish, QoS, connack};
 use super::fairness::Voice;
 use super::hub::{Hub, Phase, reached};
@@ -38,10 +40,13 @@ use super::register::{Arrival, Entered, Entry};
 use super::router::RouterGone;
 use super::topic::Filter;
 use crate::kit::budget::{Kind, Share, Who};
+use crate::kit::deadline::until;
+use crate::store::Batch;
 
 pub(super) use self::durable::{purge, records};
 pub(super) use self::outbound::Left;
 pub(super) use self::outbox::{Laggards, Member};
+pub(super) use self::will::say_last_will;
 
 /// How long a session waits for the router's answer: the guardian takes up to 6 s to see that it is dead.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -65,15 +70,26 @@ pub(super) fn enter(
     Ok(Some(Session::new(hub.clone(), arrival.connect.client_id.clone(), entry).run(Some(arrival))))
 }
 
-/// A session of an earlier run, with its subscriptions; its task is what this gives.
+/// A session of an earlier run, with its subscriptions; its task is what this gives. `will`: that of its client was not
+/// fired, and how long the client has to come back.
 pub(super) async fn restore(
     hub: Arc<Hub>,
     record: durable::Record,
     left: Left,
+    will: Option<Duration>,
 ) -> Option<impl Future<Output = ()> + Send> {
     let entry = hub.register.restore(&record.id)?;
     let mut session = Session::new(hub, record.id.clone(), entry);
     session.recall(record, left).await.ok()?;
+    session.will = Will::left(will);
+    Some(session.run(None))
+}
+
+/// The place of a client of an earlier run that has no kept session, for its will.
+pub(super) fn restore_will(hub: Arc<Hub>, id: &str, will: Duration) -> Option<impl Future<Output = ()> + Send + use<>> {
+    let entry = hub.register.restore(id)?;
+    let mut session = Session::new(hub, id.to_owned(), entry);
+    session.will = Will::left(Some(will));
     Some(session.run(None))
 }
 
@@ -106,6 +122,7 @@ struct Session {
     newcomer: Option<Arrival>,
     /// Whether it is kept when its client leaves (CONNECT with clean session 0).
     kept: bool,
+    will: Will,
     /// One a filter at the most; given a page at a time, as there is room.
     replays: VecDeque<Replay>,
     inbound: Inbound,
@@ -137,6 +154,7 @@ impl Session {
             entry,
             newcomer: None,
             kept: false,
+            will: Will::default(),
             replays: VecDeque::new(),
             inbound: Inbound::default(),
             room: hub.budget.share(Kind::Subscriptions, Who::default()),
@@ -152,7 +170,7 @@ impl Session {
             };
             arrival = match end {
                 Some(next) => Some(next),
-                None if self.kept && self.may_wait() => None,
+                None if (self.kept || self.will.is_due()) && self.may_wait() => None,
                 None => match self.leave().await {
                     Ok(()) => return,
                     Err(back) => {
@@ -186,7 +204,8 @@ impl Session {
             self.outbox.keep(if self.kept { self.hub.lasting.new_session() } else { 0 });
         }
         self.inbound.keep(self.kept.then(|| self.id.clone()));
-        self.save(true).await;
+        let promised = self.will.promise(&connect);
+        self.save(true, promised).await;
         let event = if present { "mqtt_reconnect" } else { "mqtt_connect" };
         tracing::info!(clientId = self.id, peer, clean = connect.clean, keepAlive = connect.keep_alive, "{event}");
         let mut connection = Connection::new((stream, read), &connect, visit.meter.clone(), ending);
@@ -203,7 +222,8 @@ impl Session {
         let will_published = will.is_some();
         self.finish(&mut connection, will).await;
         visit.end(end.to_string(), will_published, end.next()).await;
-        self.save(false).await;
+        let over = self.will.over(&self.id, &end, self.newcomer.is_some());
+        self.save(false, over).await;
         drop((connection, last_word, seat));
         let next = self.newcomer.take();
         if next.is_none() {
@@ -228,17 +248,10 @@ impl Session {
 
     /// What was taken from the connection is finished, then the will is published.
     async fn finish(&mut self, connection: &mut Connection, will: Option<Publish>) {
-        self.drain_inbound(&mut connection.out).await;
+        self.inbound.finish(&self.hub, &self.id, &mut connection.out).await;
         if let Some(will) = will {
             self.inbound.take(&self.hub, &self.id, will, &mut connection.out).await;
-            self.drain_inbound(&mut connection.out).await;
-        }
-    }
-
-    async fn drain_inbound(&mut self, out: &mut BytesMut) {
-        while !self.inbound.is_done() {
-            let ended = self.inbound.ready(&self.hub).await;
-            self.inbound.settle(ended, &self.hub, &self.id, out);
+            self.inbound.finish(&self.hub, &self.id, &mut connection.out).await;
         }
     }
 
@@ -250,25 +263,27 @@ impl Session {
             // A session that is wanted elsewhere or evicted need not move first: there may be no room before it has gone.
             match self.entry.mailbox.try_recv() {
                 Ok(arrival) => return Some(arrival),
-                Err(TryRecvError::Disconnected) => {
-                    self.kept = false;
-                    return None;
-                }
+                Err(TryRecvError::Disconnected) => return self.give_up().await,
                 Err(TryRecvError::Empty) => {}
             }
             self.count_dropped();
             tokio::select! {
-                arrival = self.entry.mailbox.recv() => {
-                    self.kept &= arrival.is_some();
-                    return arrival;
-                }
+                arrival = self.entry.mailbox.recv() => match arrival {
+                    Some(arrival) => return Some(arrival),
+                    None => return self.give_up().await,
+                },
                 () = reached(&mut phase, Phase::Quiet) => return None,
                 () = self.outbox.news() => {}
-                () = sleep_until(self.expires) => {
-                    self.kept = false;
+                () = until(self.will.due()) => {
+                    self.fire_will().await;
+                    if !self.kept {
+                        return None;
+                    }
+                }
+                () = sleep_until(self.expires), if self.kept => {
                     self.hub.metrics.sessions_expired.inc();
                     tracing::info!(clientId = self.id, "session_expired: unused for mqtt.session_expiry_days");
-                    return None;
+                    return self.give_up().await;
                 }
             }
         }
@@ -340,7 +355,7 @@ impl Session {
             answered(fence).await?;
         }
         self.outbox.release_up_to(newest);
-        self.save(true).await;
+        self.save(true, Batch::default()).await;
         Ok(granted)
     }
 
@@ -384,7 +399,7 @@ impl Session {
         self.hub.take_out(&self.outbox, false); // in any case: they have ended
         self.room.hold(self.outbox.filter_bytes());
         settled?;
-        self.save(true).await;
+        self.save(true, Batch::default()).await;
         Ok(())
     }
 }

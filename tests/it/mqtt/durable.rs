@@ -204,3 +204,37 @@ async fn of_a_client_that_is_away_too_long_the_newest_messages_are_kept_over_a_r
     }
     esp.ping().await;
 }
+
+/// What a client has been told is in the journal, so a kill right behind it takes nothing back.
+#[tokio::test]
+async fn connack_suback_and_unsuback_hold_although_the_process_is_killed_right_behind_them() {
+    let mut appliance = Appliance::start().await;
+    for round in 0..6 {
+        let connect = Connect::new(&format!("esp {round}")).persistent();
+        let (esp, present) = Link::connect(appliance.mqtt, &connect).await;
+        assert_eq!(present, Ok(false));
+        appliance = appliance.kill9().await.start().await;
+        for filter in ["news", "more/+"] {
+            let (mut esp, present) = Link::connect(appliance.mqtt, &connect).await;
+            assert_eq!(present, Ok(true), "round {round}, CONNACK");
+            esp.subscribe(filter, 1).await;
+            appliance = appliance.kill9().await.start().await;
+        }
+        drop(esp);
+        let mut esp = Link::join(appliance.mqtt, &connect).await;
+        esp.unsubscribe("news").await;
+        appliance = appliance.kill9().await.start().await;
+        // a take-over, too, ends the session before CONNACK
+        let over = Connect::new(&format!("over {round}")).persistent();
+        let first = Link::join(appliance.mqtt, &over).await;
+        let second = Link::join(appliance.mqtt, &Connect::new(&format!("over {round}"))).await;
+        appliance = appliance.kill9().await.start().await;
+        drop((first, second));
+        let mut other = Link::join(appliance.mqtt, &Connect::new("other")).await;
+        other.publish("news", b"nobody wants this").await;
+        other.publish("more/x", b"wanted").await;
+        let mut esp = Link::join(appliance.mqtt, &connect).await;
+        assert_eq!(esp.message().await.text(), "wanted", "round {round}, SUBACK and UNSUBACK");
+        assert_eq!(Link::connect(appliance.mqtt, &over).await.1, Ok(false), "round {round}, clean session 1");
+    }
+}

@@ -1,8 +1,8 @@
 //! Last wills: when they are published, and when not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::harness::{Appliance, Connect, HEADROOM, Link, eventually_within};
+use crate::harness::{Appliance, Connect, HEADROOM, Link, Message, eventually_within};
 
 /// Keep-alive 1 s times 1.5 [MQTT-3.1.2-24].
 const EXPIRY: Duration = Duration::from_millis(1500);
@@ -93,4 +93,75 @@ async fn no_more_than_keep_alive_and_a_half_passes_unnoticed() {
     let took = start.elapsed();
     assert!(took >= Duration::from_secs(1), "not before the keep-alive: {took:?}");
     assert!(took <= EXPIRY * HEADROOM, "{took:?}");
+}
+
+/// How long a client has to come back after a start, at least (CONTRACT, section 10).
+const COMES_BACK: Duration = Duration::from_secs(10);
+
+/// The topics of what a witness hears up to the will of a client that has half a second longer to come back than others.
+async fn fired(witness: &mut Link) -> Vec<(String, String)> {
+    let fired = witness.until("will/last").await;
+    let mut fired: Vec<_> = fired.iter().map(|message| (message.topic.clone(), message.text())).collect();
+    fired.sort();
+    fired
+}
+
+/// The same for a kill and for a clean stop: neither is the end of a client.
+async fn wills_of_another_run(kill: bool) {
+    const DEVICE: &str = "v1/devices/esp/state";
+    let again = async |appliance: Appliance| {
+        if kill { appliance.kill9().await.start().await } else { appliance.restart().await }
+    };
+    let with_will = |id: &str| Connect::new(id).keep_alive(1).will(&format!("will/{id}"), "gone", id == "kept");
+    let last = Connect::new("last").keep_alive(7).will("will/last", "gone", false);
+    let appliance = Appliance::start().await;
+    let away = Connect::new("away").persistent();
+    let mut link = Link::join(appliance.mqtt, &away).await;
+    link.subscribe("will/#", 1).await;
+    link.leave().await;
+    Link::join(appliance.mqtt, &with_will("left")).await.leave().await;
+    let mut device =
+        Link::join(appliance.mqtt, &Connect::new("device").keep_alive(1).will(DEVICE, r#"{"online":false}"#, true))
+            .await;
+    device.retain(DEVICE, br#"{"online":true}"#).await;
+    let mut here = vec![device];
+    let kept = [with_will("back").persistent(), with_will("kept").persistent()];
+    for connect in [last.clone(), with_will("clean")].into_iter().chain(kept) {
+        here.push(Link::join(appliance.mqtt, &connect).await); // killed right after the last CONNACK
+    }
+    let start = Instant::now();
+    let appliance = again(appliance).await;
+    drop(here);
+    let mut witness = Link::join(appliance.mqtt, &Connect::new("witness")).await;
+    witness.subscribe_all(&[("will/#", 1), (DEVICE, 1)]).await;
+    let said = witness.message().await;
+    assert_eq!((said.text().as_str(), said.retain), (r#"{"online":false}"#, true), "dmxd has said it already");
+    let back = Link::join(appliance.mqtt, &Connect::new("back")).await;
+    let expected = ["will/clean", "will/kept"].map(|topic| (topic.to_owned(), "gone".to_owned()));
+    assert_eq!(fired(&mut witness).await, expected, "kill: {kill}");
+    assert!(start.elapsed() >= COMES_BACK);
+    drop((back, witness));
+
+    let mut link = Link::join(appliance.mqtt, &away).await;
+    let mut kept: Vec<_> = [link.message().await, link.message().await].iter().map(Message::text).collect();
+    kept.push(link.message().await.topic);
+    assert_eq!(kept, ["gone", "gone", "will/last"], "a session that is kept gets them too");
+    link.leave().await;
+    let _last = Link::join(appliance.mqtt, &last).await;
+    let appliance = again(appliance).await;
+    let mut witness = Link::join(appliance.mqtt, &Connect::new("witness")).await;
+    witness.subscribe("will/#", 1).await;
+    let kept = witness.message().await;
+    assert_eq!((kept.topic.as_str(), kept.retain), ("will/kept", true));
+    assert_eq!(fired(&mut witness).await, [], "once is enough; kill: {kill}");
+}
+
+#[tokio::test]
+async fn a_will_is_fired_by_the_next_start_after_a_kill_unless_its_client_comes_back() {
+    Box::pin(wills_of_another_run(true)).await; // too large for a thread's stack
+}
+
+#[tokio::test]
+async fn a_will_is_fired_by_the_next_start_after_a_stop_unless_its_client_comes_back() {
+    Box::pin(wills_of_another_run(false)).await;
 }

@@ -1,0 +1,133 @@
+//! Last wills in the store, by client id. One that was not fired when the process ended is fired by a later start, unless its
+//! client comes back in time. It is there before the client is let in, and goes after it was handed on, or before the
+//! connection of a client that has said DISCONNECT is closed.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::codec::{Connect, Publish, QoS};
+use crate::store::{Batch, Store, Tree};
+
+/// Format of a stored will: this byte, flags (QoS, retain), keep-alive (2), length of the topic (2), topic, payload.
+const FORMAT: u8 = 1;
+
+/// Bit of the flags beside the QoS.
+const RETAIN: u8 = 4;
+
+/// In front of the client ids: no client id begins with this character ([MQTT-1.5.3-2]), so it stands for no session; and
+/// then the kind, which must never get another meaning.
+const PREFIX: [u8; 2] = [0, 16];
+
+/// How long a client has to come back, at least (CONTRACT, section 10).
+const LEAST: Duration = Duration::from_secs(10);
+
+/// A client of an earlier run whose will was not fired.
+pub(super) struct Pending {
+    pub(super) client: String,
+    /// How long it has to come back.
+    pub(super) patience: Duration,
+}
+
+fn key(client: &str) -> Vec<u8> {
+    [&PREFIX, client.as_bytes()].concat()
+}
+
+/// Keeps the will of a client, if it has one.
+pub(super) fn put(batch: &mut Batch, connect: &Connect) {
+    let Some(will) = &connect.will else { return };
+    let mut value = vec![FORMAT, will.qos.bits() | if will.retain { RETAIN } else { 0 }];
+    value.extend(connect.keep_alive.to_be_bytes());
+    value.extend((will.topic.len() as u16).to_be_bytes()); // topics have 16-bit lengths in MQTT
+    value.extend_from_slice(will.topic.as_bytes());
+    value.extend_from_slice(&will.payload);
+    batch.put(Tree::Letters, key(&connect.client_id), value);
+}
+
+pub(super) fn delete(batch: &mut Batch, client: &str) {
+    batch.delete(Tree::Letters, key(client));
+}
+
+/// All that earlier runs left.
+pub(super) fn pending(store: &Store) -> Vec<Pending> {
+    let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+        let client = String::from_utf8(key.get(PREFIX.len()..)?.to_vec()).ok()?;
+        let (keep_alive, _) = decode(store.behind_format(Tree::Letters, &key, &value, FORMAT)?)?;
+        Some(Pending { client, patience: patience(keep_alive) })
+    };
+    store.scan(Tree::Letters, &PREFIX).into_iter().filter_map(read).collect()
+}
+
+/// The will of a client, if the store has it.
+pub(super) fn read(store: &Store, client: &str) -> Option<Publish> {
+    let key = key(client);
+    let value = store.get(Tree::Letters, &key)?;
+    Some(decode(store.behind_format(Tree::Letters, &key, &value, FORMAT)?)?.1)
+}
+
+fn patience(keep_alive: u16) -> Duration {
+    (Duration::from_millis(1500) * u32::from(keep_alive)).max(LEAST)
+}
+
+fn decode(bytes: &[u8]) -> Option<(u16, Publish)> {
+    let (flags, rest) = bytes.split_first()?;
+    let (keep_alive, rest) = rest.split_first_chunk::<2>()?;
+    let (length, rest) = rest.split_first_chunk::<2>()?;
+    let (topic, payload) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    let will = Publish {
+        topic: String::from_utf8(topic.to_vec()).ok()?,
+        payload: Bytes::copy_from_slice(payload),
+        qos: QoS::new(flags & !RETAIN)?,
+        retain: flags & RETAIN > 0,
+        pkid: 0,
+    };
+    Some((u16::from_be_bytes(*keep_alive), will))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::kit::health::Health;
+    use crate::metrics::Metrics;
+
+    fn connect(client: &str, keep_alive: u16, qos: QoS, retain: bool) -> Connect {
+        let will = Publish { topic: "é/t".into(), payload: "gone".into(), qos, retain, pkid: 0 };
+        let (username, password) = (None, None);
+        Connect { client_id: client.into(), clean: true, keep_alive, will: Some(will), username, password }
+    }
+
+    #[test]
+    fn a_client_has_one_and_a_half_keep_alives_and_at_least_ten_seconds() {
+        for (keep_alive, seconds) in [(0, 10), (1, 10), (6, 10), (7, 10), (60, 90), (u16::MAX, 98_302)] {
+            assert_eq!(patience(keep_alive).as_secs(), seconds, "{keep_alive}");
+        }
+        assert_eq!(patience(7), Duration::from_millis(10_500));
+    }
+
+    #[tokio::test]
+    async fn a_will_comes_back_as_it_was_and_one_of_tomorrows_format_is_named() {
+        let (dir, health) = (tempfile::tempdir().unwrap(), Health::default());
+        let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
+        let store = Store::open(&storage, &health, &Metrics::new().unwrap()).unwrap().store;
+        let all = [connect("a", 60, QoS::ExactlyOnce, true), connect("a\u{1}", 0, QoS::AtMostOnce, false)];
+        let mut batch = Batch::default();
+        all.iter().for_each(|connect| put(&mut batch, connect));
+        put(&mut batch, &Connect { will: None, ..connect("none", 1, QoS::AtMostOnce, false) });
+        store.write(batch).await;
+        for connect in &all {
+            assert_eq!(read(&store, &connect.client_id), connect.will);
+        }
+        let found: Vec<_> = pending(&store).into_iter().map(|will| (will.client, will.patience.as_secs())).collect();
+        assert_eq!(found, [("a".to_owned(), 90), ("a\u{1}".to_owned(), 10)]);
+        let mut batch = Batch::default();
+        delete(&mut batch, "a");
+        batch.put(Tree::Letters, key("b"), [FORMAT + 1, 0]);
+        batch.put(Tree::Letters, key("c"), [FORMAT, 0, 0, 1, 0, 9, b't']);
+        store.write(batch).await;
+        assert_eq!((read(&store, "a"), read(&store, "c")), (None, None));
+        assert_eq!(pending(&store).len(), 1);
+        assert!(health.problems()[0].message.contains("format 2"), "{:?}", health.problems());
+        store.close().await;
+    }
+}
