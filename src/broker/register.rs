@@ -300,7 +300,17 @@ mod tests {
             Connect { client_id: id.into(), clean: false, keep_alive: 0, will: None, username: None, password: None };
         let (read, peer, ending) = (Inbox::default(), String::new(), Arc::default());
         let ear = Hearing::default().open();
-        Arrival { stream: Box::new(stream), read, connect, peer, who: Who::default(), known: false, ending, ear, seat: None }
+        Arrival {
+            stream: Box::new(stream),
+            read,
+            connect,
+            peer,
+            who: Who::default(),
+            known: false,
+            ending,
+            ear,
+            seat: None,
+        }
     }
 
     fn new(entered: Entered) -> Entry {

@@ -80,12 +80,21 @@ impl RetainedMessages {
         since: u64,
         after: Option<&str>,
     ) -> (Vec<(String, Retained)>, Option<String>) {
+        self.page_from(filter, since, after.map_or(Bound::Unbounded, Bound::Excluded))
+    }
+
+    /// The same, from wherever.
+    pub(super) fn page_from(
+        &self,
+        filter: &Filter,
+        since: u64,
+        from: Bound<&str>,
+    ) -> (Vec<(String, Retained)>, Option<String>) {
         let copy = |(topic, message): (&String, &(Retained, _))| (topic.clone(), message.0.clone());
         if filter.is_exact() {
             let one = self.by_topic.get_key_value(filter.as_str()).filter(|(_, (message, _))| message.number <= since);
             return (one.map(copy).into_iter().collect(), None);
         }
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = self.by_topic.range::<str, _>((from, Bound::Unbounded));
         let (mut found, mut last, mut bytes) = (Vec::new(), None, 0);
         for entry in rest.by_ref().take(LOOKED_AT) {

@@ -27,6 +27,8 @@ const END: u8 = 0;
 /// Follows that: a letter's number, or the id of a QoS 2 message.
 pub(super) const LETTER: u8 = 0;
 pub(super) const TAKEN: u8 = 1;
+/// Or this, and a filter whose retained messages are still to come.
+pub(super) const REPLAY: u8 = 17;
 
 /// A clock that was never set shows less (2024-01-01, Unix milliseconds), which then says nothing about age.
 const CLOCK_WAS_SET: u64 = 1_704_067_200_000;
@@ -88,7 +90,7 @@ pub(in crate::broker) async fn purge(hub: &Hub, id: &str, number: u32) {
     let store = &hub.store;
     let mut batch = Batch::default();
     batch.delete(Tree::Sessions, id.as_bytes());
-    for kind in [LETTER, TAKEN] {
+    for kind in [LETTER, TAKEN, REPLAY] {
         for (key, _) in store.scan(Tree::Letters, &key(id, kind, b"")) {
             batch.delete(Tree::Letters, key);
         }

@@ -49,6 +49,8 @@ impl Session {
         let (filters, number) = (self.outbox.wanted(), self.outbox.number());
         let stored = StoredSession { v: SESSION_FORMAT, number, filters, connected, since: clock::now_ms() };
         batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
+        self.replays.add_new(&self.id, &mut batch);
+        self.replays.noted();
         if !connected {
             self.add_progress(&mut batch);
         }
@@ -65,6 +67,7 @@ impl Session {
             for (number, kept) in outbound.own() {
                 batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
             }
+            self.replays.add_progress(&self.id, outbound, batch); // those in flight are letters now
         });
         self.hub.lasting.collect(settled, batch);
     }
@@ -180,6 +183,7 @@ impl Session {
         // whatever dmxd's own topics said then, their present values are what matters
         self.outbox.missed(self.hub.policy.present_values());
         self.recall_own();
+        self.recall_replays();
         // how long it has been away is not known if it was connected
         let finished = self.outbox.outbound(|outbound| outbound.recall(left, record.away.is_none()));
         let mut batch = Batch::default();

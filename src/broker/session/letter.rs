@@ -182,7 +182,7 @@ impl Letter {
 
     /// Whether it waits for a client that is away.
     pub(super) fn outlives_connection(&self) -> bool {
-        self.qos > QoS::AtMostOnce && !self.retain
+        self.qos > QoS::AtMostOnce && (!self.retain || self.own_number().is_some())
     }
 
     pub(super) fn size(&self) -> usize {

@@ -10,27 +10,28 @@ mod keeping;
 mod letter;
 mod outbound;
 mod outbox;
+mod replaying;
+mod replays;
 mod rest;
 mod serve;
 mod subscriptions;
 mod will;
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::connection::Connection;
 use self::inbound::Inbound;
-use self::letter::Letter;
 use self::outbound::Outbound;
+use self::replays::Replays;
 use self::subscriptions::MAX_FILTERS;
-use self::will::Will;
+use self::will::{Will, say};
 use super::codec::{ConnectCode, Publish, QoS, connack};
 use super::fairness::Voice;
 use super::hub::{Hub, Phase, reached};
@@ -93,15 +94,6 @@ pub(super) fn restore_will(hub: Arc<Hub>, id: &str, will: Duration) -> Option<im
     Some(session.run(None))
 }
 
-/// Retained messages still to be sent for a SUBSCRIBE.
-struct Replay {
-    filter: Filter,
-    qos: QoS,
-    /// Number of the last message before it.
-    since: u64,
-    after: Option<String>,
-}
-
 struct Session {
     id: String,
     hub: Arc<Hub>,
@@ -123,8 +115,7 @@ struct Session {
     /// Whether it is kept when its client leaves (CONNECT with clean session 0).
     kept: bool,
     will: Will,
-    /// One a filter at the most; given a page at a time, as there is room.
-    replays: VecDeque<Replay>,
+    replays: Replays,
     inbound: Inbound,
     /// What its filters take of the budget.
     room: Share,
@@ -155,7 +146,7 @@ impl Session {
             newcomer: None,
             kept: false,
             will: Will::default(),
-            replays: VecDeque::new(),
+            replays: Replays::default(),
             inbound: Inbound::default(),
             room: hub.budget.share(Kind::Subscriptions, Who::default()),
             hub,
@@ -212,7 +203,7 @@ impl Session {
         self.welcome(&mut connection, present);
         let end = self.serve(&mut connection, ear).await;
         tracing::info!(clientId = self.id, peer, why = %end, "mqtt_disconnect");
-        self.replays.clear();
+        self.outbox.outbound(|outbound| self.replays.rewind(outbound));
         self.lagging = None;
         let policy = &self.hub.policy;
         let is_present_value =
@@ -241,8 +232,14 @@ impl Session {
             self.outbox.connect(half, connection.meter.clone(), out);
             let now = |topic: &str| retained.get(topic).map(|now| (now.payload.clone(), now.qos));
             self.outbox.catch_up(number, now);
+            if self.replays.are_open() {
+                self.replays.resume(number);
+                self.outbox.hold(number);
+                self.outbox.release_up_to(number);
+            } else {
+                self.outbox.release();
+            }
         });
-        self.outbox.release();
         self.outbox.flush();
     }
 
@@ -287,6 +284,21 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// The client has not come back.
+    async fn fire_will(&mut self) {
+        self.will = Will::default();
+        say(&self.hub, &self.id, &mut self.inbound).await;
+    }
+
+    /// The session is not kept any longer; a will that waits for its client is fired.
+    async fn give_up(&mut self) -> Option<Arrival> {
+        self.kept = false;
+        if self.will.is_due() {
+            self.fire_will().await;
+        }
+        None
     }
 
     /// Forgets everything: the next connection begins a new session.
@@ -347,8 +359,10 @@ impl Session {
                 }
             };
             newest = newest.max(since);
-            self.replays.retain(|replay| replay.filter != filter);
-            self.replays.push_back(Replay { filter, qos, since, after: None });
+            let comes = !filter.is_exact() || self.hub.between_messages(|kept, _| kept.get(filter.as_str()).is_some());
+            if comes {
+                self.replays.begin(filter, qos, since);
+            }
         }
         // While one wildcard was answered and the next was not, messages came another way than from now on.
         if asked && let Some(fence) = self.hub.fence() {
@@ -359,39 +373,9 @@ impl Session {
         Ok(granted)
     }
 
-    /// Whether there are more retained messages to queue, and room for them.
-    fn may_replay(&self) -> bool {
-        !self.replays.is_empty() && self.outbox.outbound(|outbound| outbound.has_room())
-    }
-
-    /// Queues the next page of retained messages, when there is room for it.
-    fn replay(&mut self) {
-        while self.may_replay()
-            && let Some(replay) = self.replays.front_mut()
-        {
-            // A message that is set now must not come before an older one.
-            let more = self.hub.between_messages(|retained, _| {
-                let (page, more) = retained.page(&replay.filter, replay.since, replay.after.as_deref());
-                self.outbox.outbound(|outbound| {
-                    for (topic, message) in page {
-                        let qos = replay.qos.min(message.qos);
-                        outbound.push(Letter::new(Bytes::from(topic), message.payload, qos, true));
-                    }
-                });
-                more
-            });
-            match more {
-                Some(more) => return replay.after = Some(more),
-                None => drop(self.replays.pop_front()),
-            }
-        }
-        if self.replays.is_empty() {
-            self.outbox.release();
-        }
-    }
-
     async fn unsubscribe(&mut self, filters: &[String]) -> Result<(), RouterGone> {
-        self.replays.retain(|replay| !filters.iter().any(|filter| filter == replay.filter.as_str()));
+        let mut batch = Batch::default();
+        self.replays.end(&self.id, filters, &mut batch);
         let settled = match self.hub.end_filters(&self.outbox, filters) {
             Some(fence) => answered(fence).await,
             None => Ok(()),
@@ -399,7 +383,7 @@ impl Session {
         self.hub.take_out(&self.outbox, false); // in any case: they have ended
         self.room.hold(self.outbox.filter_bytes());
         settled?;
-        self.save(true, Batch::default()).await;
+        self.save(true, batch).await;
         Ok(())
     }
 }

@@ -359,15 +359,15 @@ impl Outbound {
         }
     }
 
-    /// The connection is gone: QoS 0 is not kept, nor what is retained anyway. Gives the number of letters dropped. What is
-    /// stored need not be in memory.
+    /// The connection is gone: QoS 0 is not kept, nor what a replay begins with again. Gives the number of letters lost.
+    /// What is stored need not be in memory.
     pub(super) fn connection_lost(&mut self) -> u64 {
-        let before = self.queue.len();
+        let lost = self.queue.iter().filter(|letter| !letter.outlives_connection() && !letter.retain).count();
         self.queue.retain(Letter::outlives_connection);
         self.queue.iter_mut().for_each(Letter::unload);
         self.in_flight.iter_mut().for_each(|flying| flying.letter.unload());
         self.count();
-        (before - self.queue.len()) as u64
+        lost as u64
     }
 
     /// Removes letters of topics whose present value is sent instead; gives the topics. Handshakes that only wait for their
@@ -432,6 +432,50 @@ impl Outbound {
         }
         shrink(&mut self.queue);
         sent
+    }
+
+    /// Retained messages that the store does not have.
+    fn retained(&self, in_flight: bool) -> impl Iterator<Item = &Letter> {
+        let flying = self.in_flight.iter().filter(move |_| in_flight).map(|flying| &flying.letter);
+        flying.chain(&self.queue).filter(|letter| letter.retain && letter.own_number().is_none())
+    }
+
+    /// Whether any retained message waits that the store does not have.
+    pub(super) fn has_retained(&self) -> bool {
+        self.retained(false).next().is_some()
+    }
+
+    /// Whether the client has not answered any, or it waits.
+    pub(super) fn has_unanswered_retained(&self) -> bool {
+        self.retained(true).next().is_some()
+    }
+
+    /// The first topic of those that wait (`in_flight`: or are not answered) and are meant.
+    pub(super) fn first_retained(&self, in_flight: bool, is_meant: impl Fn(&str) -> bool) -> Option<String> {
+        let topics = self.retained(in_flight).filter_map(|letter| std::str::from_utf8(letter.topic()).ok());
+        topics.filter(|topic| is_meant(topic)).min().map(str::to_owned)
+    }
+
+    /// Makes all retained messages the session's own in the store if one of those that wait has to come exactly once. Its
+    /// packet id follows before it is sent.
+    pub(super) fn keep_retained(&mut self) -> Vec<(u64, Kept)> {
+        if !self.retained(false).any(|letter| letter.qos == QoS::ExactlyOnce) {
+            return Vec::new();
+        }
+        let last = &mut self.last_number;
+        let mut keep = |letter: &mut Letter, awaited, pkid| {
+            let is_new = letter.retain && letter.qos > QoS::AtMostOnce && letter.own_number().is_none();
+            let (number, _) = if is_new { letter.keep(last)? } else { return None };
+            Some((number, letter.kept(awaited, pkid)))
+        };
+        let mut kept = Vec::new();
+        for InFlight { letter, pkid, awaited, .. } in &mut self.in_flight {
+            kept.extend(keep(letter, awaited.tag(), *pkid));
+        }
+        for letter in &mut self.queue {
+            kept.extend(keep(letter, 0, 0));
+        }
+        kept
     }
 
     /// Whether nothing waits to be written.

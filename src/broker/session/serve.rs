@@ -125,7 +125,7 @@ impl Session {
 
     /// Goes on with what there is for the client.
     async fn write(&mut self) {
-        self.replay();
+        self.replay().await;
         if self.outbox.outbound(|outbound| outbound.needs_the_store()) {
             self.forget_arrived().await;
             self.fix_ids().await;

@@ -7,13 +7,11 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::time::Instant;
 
-use super::Session;
 use super::connection::End;
 use super::inbound::Inbound;
 use crate::broker::codec::Connect;
 use crate::broker::hub::Hub;
 use crate::broker::presence;
-use crate::broker::register::Arrival;
 use crate::broker::wills;
 use crate::store::Batch;
 
@@ -64,30 +62,13 @@ impl Will {
     }
 }
 
-impl Session {
-    /// The client has not come back.
-    pub(super) async fn fire_will(&mut self) {
-        self.will = Will::default();
-        say(&self.hub, &self.id, &mut self.inbound).await;
-    }
-
-    /// The session is not kept any longer; a will that waits for its client is fired.
-    pub(super) async fn give_up(&mut self) -> Option<Arrival> {
-        self.kept = false;
-        if self.will.is_due() {
-            self.fire_will().await;
-        }
-        None
-    }
-}
-
 /// Fires the will of a client that an earlier run left, and for which there is no room to wait.
 pub(in crate::broker) async fn say_last_will(hub: Arc<Hub>, id: String) {
     say(&hub, &id, &mut Inbound::default()).await;
 }
 
 /// Hands a stored will on as any message of its client; then the store forgets it. A kill in between: it comes once more.
-async fn say(hub: &Arc<Hub>, id: &str, inbound: &mut Inbound) {
+pub(super) async fn say(hub: &Arc<Hub>, id: &str, inbound: &mut Inbound) {
     let Some(will) = wills::read(&hub.store, id) else { return };
     if !presence::knows_better(hub, &will) {
         tracing::info!(clientId = id, topic = will.topic, "will_fired: its client did not come back after the start");

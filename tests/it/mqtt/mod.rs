@@ -11,6 +11,7 @@ mod messages;
 mod model;
 mod policy;
 mod presence;
+mod replays;
 mod retained;
 mod sessions;
 mod strangers;

@@ -1,0 +1,76 @@
+//! Gives a client the retained messages of its SUBSCRIBEs, as there is room.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use super::Session;
+use super::durable::{FORMAT, LETTER, REPLAY, encode, key};
+use super::letter::Letter;
+use super::outbound::Outbound;
+use crate::store::{Batch, Tree};
+
+impl Session {
+    /// Whether another page may be given now.
+    pub(super) fn may_replay(&self) -> bool {
+        self.replays.are_open() && self.outbox.outbound(|outbound| outbound.has_room())
+    }
+
+    /// Queues the next page of retained messages, when there is room for it.
+    pub(super) async fn replay(&mut self) {
+        let mut batch = Batch::default();
+        let mut given = false;
+        while self.may_replay()
+            && let Some(replay) = self.replays.open()
+            && let Some(next) = replay.next.clone()
+        {
+            // A message that is set now must not come before an older one.
+            self.hub.between_messages(|retained, _| {
+                let from = next.as_ref().map(String::as_str);
+                let (page, more) = retained.page_from(&replay.filter, replay.since, from);
+                replay.next = more.map(Bound::Excluded);
+                self.outbox.outbound(|outbound| {
+                    for (topic, message) in page {
+                        let qos = replay.qos.min(message.qos);
+                        outbound.push(Letter::new(Bytes::from(topic), message.payload, qos, true));
+                    }
+                    if self.kept {
+                        for (number, kept) in outbound.keep_retained() {
+                            batch.put(Tree::Letters, key(&self.id, LETTER, &number.to_be_bytes()), encode(&kept));
+                        }
+                    }
+                });
+            });
+            given = true;
+            if replay.next.is_some() {
+                break; // others want the lock, too
+            }
+        }
+        if !self.replays.are_open() {
+            self.outbox.release();
+        }
+        let answered = |outbound: &mut Outbound| !outbound.has_unanswered_retained();
+        if self.replays.is_empty() || !(given || self.outbox.outbound(answered)) {
+            return;
+        }
+        if self.kept {
+            self.outbox.outbound(|outbound| self.replays.add_progress(&self.id, outbound, &mut batch));
+            if !batch.is_empty() {
+                self.hub.store.commit(batch, || {}).await; // before what is sent: QoS 2 waits for its packet ids behind it
+            }
+        } else {
+            self.replays.forget_given();
+        }
+    }
+
+    /// Takes in those that an earlier run left.
+    pub(super) fn recall_replays(&mut self) {
+        let store = self.hub.store.clone();
+        for (found, value) in store.scan(Tree::Letters, &key(&self.id, REPLAY, b"")) {
+            let filter = found.get(self.id.len() + 2..).unwrap_or_default();
+            if let Some(stored) = store.behind_format(Tree::Letters, &found, &value, FORMAT) {
+                let _ = self.replays.recall(filter, stored); // None: damaged, so it ends
+            }
+        }
+    }
+}
