@@ -21,18 +21,25 @@ use super::policy::{Policy, Publishing};
 use super::presence::Presence;
 use super::register::Register;
 use super::retained::{self, Held, Retained, RetainedMessages};
-use super::router::{News, Order, PROBES, Publisher, Router, RouterGone, TAPS};
+use super::router::{MOST_TOPICS, News, Order, PROBES, Publisher, Router, RouterGone, TAPS};
 use super::session::{Laggards, Member};
 use super::subscribers::MOST_DEAD_BYTES;
 use super::topic::Filter;
 use crate::config;
 use crate::kit::budget::{Budget, Full, Kind, Who};
 use crate::kit::health::Health;
+use crate::kit::log_limiter::LogLimiters;
 use crate::metrics;
 use crate::store::{Batch, Store, Tree};
 
 /// Problem in `/readyz` while there is no router.
 const ROUTER: &str = "ROUTER_REPLACED";
+
+/// Filters of one SUBSCRIBE that are added at a time: meanwhile no message passes.
+const FILTERS_AT_ONCE: usize = 1_000;
+
+/// Stands for the filter of lost messages where none is known.
+const UNKNOWN: &str = "*";
 
 /// The phases of the stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +79,8 @@ pub(super) struct Hub {
     pub(super) full: Arc<Notify>,
     router_serves: watch::Sender<bool>,
     losses: Mutex<Losses>,
+    /// Limits log lines about those who were not let in, by address.
+    pub(super) refusals: Mutex<LogLimiters>,
     /// What is stored for kept sessions.
     pub(super) lasting: Arc<Lasting>,
     laggards: Arc<Laggards>,
@@ -115,7 +124,7 @@ impl Hub {
         let register = Register::new(budget.clone(), &metrics);
         let presence = Presence::new(settings.max_devices, &metrics);
         let full = Arc::new(Notify::new());
-        let outlet = Outlet::new(retained, publisher, settings.max_topics * 2, full.clone());
+        let outlet = Outlet::new(retained, publisher, full.clone());
         let hub = Self {
             routers: watch::Sender::new(Arc::new(router)),
             policy,
@@ -133,6 +142,7 @@ impl Hub {
             full,
             router_serves: watch::Sender::new(true),
             losses: Mutex::default(),
+            refusals: Mutex::default(),
             lasting: Arc::default(),
             budget,
             health,
@@ -248,7 +258,7 @@ impl Hub {
         let (topics, filters) = outlet.router_knows();
         self.metrics.topics.set(topics as i64);
         self.metrics.filters.set(filters as i64);
-        (count && topics >= self.settings.max_topics) || outlet.subscribers.dead_bytes() > most_dead_bytes
+        (count && topics >= MOST_TOPICS) || outlet.subscribers.dead_bytes() > most_dead_bytes
     }
 
     /// Ends when the router does not hold too much for nobody, until which nobody's new wildcards go to it. Cancel-safe.
@@ -272,10 +282,13 @@ impl Hub {
         self.outlet.lock().fence()
     }
 
-    /// Counts messages that a filter's subscriber did not get.
-    pub(super) fn lost(&self, filter: &str, count: u64) {
-        self.metrics.dropped.inc_by(count);
-        self.losses.lock().count(filter, count, &self.metrics.lost);
+    /// Counts messages of a topic that had to go from a session's queue; without one, of several.
+    pub(super) fn lost_by(&self, member: &Member, client: &str, topic: &[u8], count: u64) {
+        let topic = std::str::from_utf8(topic).unwrap_or_default(); // it was a `str`
+        let meant = self.outlet.lock().subscribers.matching(topic).1;
+        let filter = member.filter_for(topic, &meant).filter(|_| !topic.is_empty());
+        let filter = filter.unwrap_or_else(|| UNKNOWN.to_owned());
+        self.losses.lock().of_client(client, &filter, count, &self.metrics);
     }
 
     /// What the store holds for kept sessions; numbers go on above it.
@@ -498,10 +511,21 @@ impl Hub {
     /// Gives a session the filters that the policy allows, as far as there is room.
     pub(super) fn subscribe(&self, member: &Member, wanted: Vec<Option<(Filter, QoS)>>) -> Subscribed {
         let before = member.filters();
-        let (subscribed, ordered) = self.outlet.lock().subscribe(member, wanted, self.settings.max_filters);
+        let mut subscribed = Subscribed::default();
+        let mut wanted = wanted.into_iter().peekable();
+        while wanted.peek().is_some() {
+            let some = wanted.by_ref().take(FILTERS_AT_ONCE);
+            let ordered = self.outlet.lock().subscribe(member, some, &mut subscribed);
+            self.order(ordered);
+        }
         self.metrics.subscriptions.add((member.filters() - before) as i64);
-        self.order(ordered);
         subscribed
+    }
+
+    /// Whether a session has this filter.
+    pub(super) fn has_filter(&self, member: &Member, filter: &Filter) -> bool {
+        let id = self.outlet.lock().subscribers.id_of(filter.as_str());
+        member.has(filter, id)
     }
 
     /// Ends filters of a session: see [`Outlet::end`].

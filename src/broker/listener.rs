@@ -144,7 +144,7 @@ impl WaitingRoom {
 }
 
 /// A client whose CONNECT has come, or a socket that gets no session.
-type Came = Result<Arrival, Turned>;
+type Came = Result<Box<Arrival>, Turned>;
 
 struct Turned {
     stream: Box<dyn Stream>,
@@ -162,7 +162,7 @@ async fn newcomer(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, mut pl
     let came = tokio::select! {
         biased; // a CONNECT that has arrived counts before the order to leave
         came = timeout(patience, first_packet(&hub, &mut socket, &mut read)) => {
-            came.unwrap_or_else(|_| Err(NotIn::silent("no CONNECT in time")))
+            came.unwrap_or_else(|_| Err(NotIn::silent("no CONNECT in time (mqtt.connect_timeout_seconds)")))
         }
         _ = &mut place.shown_out => Err(NotIn::silent("made room for others (mqtt.max_pending)")),
         why = ending.told() => Err(NotIn::Silent(why.to_owned().into())),
@@ -172,7 +172,7 @@ async fn newcomer(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, mut pl
     let came = match came {
         Ok(connect) => {
             let known = hub.presence.knows(&connect);
-            Ok(Arrival { stream, read, connect, peer, who, known, ending, ear, seat: None })
+            Ok(Box::new(Arrival { stream, read, connect, peer, who, known, ending, ear, seat: None }))
         }
         Err(why) => Err(Turned { stream, peer, why }),
     };
@@ -195,7 +195,9 @@ fn let_in(hub: &Arc<Hub>, came: Came, clients: &mut JoinSet<()>) {
     hub.metrics.refused.inc();
     let Turned { mut stream, peer, why } = turned;
     let (NotIn::Silent(reason) | NotIn::Code(_, reason)) = &why;
-    tracing::info!(%peer, why = %reason, "mqtt_refused");
+    if let Some(more) = hub.refusals.lock().due(peer.rsplit_once(':').map_or("", |(address, _)| address)) {
+        tracing::info!(%peer, why = %reason, more, "mqtt_refused");
+    }
     if let NotIn::Code(code, _) = why {
         clients.spawn(async move { say(&mut stream, code).await });
     }
@@ -227,7 +229,10 @@ async fn first_packet(hub: &Hub, socket: &mut TcpStream, read: &mut Inbox) -> Re
             Ok(Some(packet)) => break packet,
             Ok(None) => {}
             Err(Malformed::Level(_)) => return Err(NotIn::code(ConnectCode::Level, "another MQTT version than 3.1.1")),
-            Err(_) => return Err(NotIn::silent("no MQTT")),
+            Err(Malformed::TooLarge(_)) => {
+                return Err(NotIn::silent("its CONNECT is too large (mqtt.max_packet_bytes)"));
+            }
+            Err(Malformed::Broken(_)) => return Err(NotIn::silent("no MQTT")),
         }
         match socket.read_buf(&mut read.bytes).await {
             Ok(0) | Err(_) => return Err(NotIn::silent("gone before CONNECT")),

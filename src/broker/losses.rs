@@ -1,36 +1,24 @@
-//! Messages that a subscriber did not get, by filter: nothing is lost silently.
+//! Messages that a subscriber did not get, by client and by filter: nothing is lost silently.
 
-use std::collections::HashMap;
-
-use prometheus::IntCounterVec;
-
-use crate::kit::log_limiter::LogLimiter;
-
-/// Filters with a figure of their own; clients choose filters, so their number is limited.
-const FILTERS: usize = 100;
-
-/// The label for all others.
-const OTHERS: &str = "others";
+use crate::kit::log_limiter::LogLimiters;
+use crate::metrics::Broker;
 
 /// When losses were last logged.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    by_filter: HashMap<String, LogLimiter>,
-    others: LogLimiter,
+    by_client: LogLimiters,
+    by_filter: LogLimiters,
 }
 
 impl Losses {
-    /// Counts, and logs at most once a second for each filter.
-    pub(super) fn count(&mut self, filter: &str, count: u64, metric: &IntCounterVec) {
-        let known = self.by_filter.contains_key(filter);
-        let (label, voice) = if known || self.by_filter.len() < FILTERS {
-            (filter, self.by_filter.entry(filter.to_owned()).or_default())
-        } else {
-            (OTHERS, &mut self.others)
-        };
-        metric.with_label_values(&[label]).inc_by(count);
-        if let Some(more) = voice.due() {
-            tracing::warn!(filter, count, more, "messages_lost");
+    /// Counts messages that had to go from a client's queue; logs at most once a second for each client.
+    pub(super) fn of_client(&mut self, client: &str, filter: &str, count: u64, metrics: &Broker) {
+        metrics.dropped.inc_by(count);
+        metrics.lost.with_label_values(&[self.by_filter.name(filter)]).inc_by(count);
+        metrics.lost_by_client.with_label_values(&[self.by_client.name(client)]).inc_by(count);
+        if let Some(more) = self.by_client.due(client) {
+            let why = "its queue was full, the oldest went (mqtt.max_queued_messages, or its bytes)";
+            tracing::warn!(clientId = client, filter, count, more, why, "messages_lost");
         }
     }
 }

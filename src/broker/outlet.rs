@@ -14,7 +14,7 @@ use super::lasting::{Recipient, Stored};
 use super::message::{Message, Passed};
 use super::owed::Owed;
 use super::retained::RetainedMessages;
-use super::router::{News, Order, Publisher, RouterGone, TAPS};
+use super::router::{MOST_TOPICS, News, Order, Publisher, RouterGone, TAPS};
 use super::session::Member;
 use super::subscribers::{Members, Subscribers, WildcardId};
 use super::topic::Filter;
@@ -74,8 +74,7 @@ pub(super) struct Outlet {
     fences: VecDeque<(u64, oneshot::Sender<()>)>,
     /// Who waits until the router owes less.
     crowd: Vec<oneshot::Sender<()>>,
-    /// Topics that the router may be given; with more, it is handed nothing new and the guardian hears of it.
-    most_topics: usize,
+    /// The guardian hears here that the router can be handed no new topic any more.
     full: Arc<Notify>,
 }
 
@@ -83,8 +82,8 @@ pub(super) struct Outlet {
 pub(super) type Gone = (usize, RouterGone);
 
 impl Outlet {
-    /// For a router that is to be given at most so many topics; at more `full` is told.
-    pub(super) fn new(retained: RetainedMessages, publisher: Publisher, most_topics: usize, full: Arc<Notify>) -> Self {
+    /// `full` is told when the router can be handed no new topic any more.
+    pub(super) fn new(retained: RetainedMessages, publisher: Publisher, full: Arc<Notify>) -> Self {
         Self {
             number: 0,
             retained,
@@ -96,7 +95,6 @@ impl Outlet {
             asked: HashMap::new(),
             fences: VecDeque::new(),
             crowd: Vec::new(),
-            most_topics,
             full,
         }
     }
@@ -157,7 +155,7 @@ impl Outlet {
         while let Some((number, passed)) = self.owed.next()
             && let Some(publisher) = &mut self.publisher
         {
-            if publisher.topics() >= self.most_topics && publisher.is_new(&passed.topic) {
+            if publisher.topics() >= 2 * MOST_TOPICS && publisher.is_new(&passed.topic) {
                 self.full.notify_one();
                 break;
             }
@@ -280,10 +278,10 @@ impl Outlet {
     pub(super) fn subscribe(
         &mut self,
         member: &Member,
-        wanted: Vec<Option<(Filter, QoS)>>,
-        most_wildcards: usize,
-    ) -> (Subscribed, [bool; TAPS]) {
-        let (mut subscribed, mut ordered, mut changed) = (Subscribed::default(), [false; TAPS], false);
+        wanted: impl Iterator<Item = Option<(Filter, QoS)>>,
+        subscribed: &mut Subscribed,
+    ) -> [bool; TAPS] {
+        let (mut ordered, mut changed) = ([false; TAPS], false);
         for wanted in wanted {
             let granted = wanted.and_then(|(filter, qos)| {
                 let start = if filter.is_exact() {
@@ -291,35 +289,27 @@ impl Outlet {
                     self.subscribers.add_exact(filter.as_str(), member.clone(), qos);
                     Start::After(self.number)
                 } else {
-                    self.enter(member, &filter, qos, most_wildcards, &mut ordered)?
+                    self.enter(member, &filter, qos, &mut ordered)?
                 };
                 subscribed.starts.push((filter, qos, start));
                 Some(qos)
             });
             subscribed.granted.push(granted);
         }
-        if changed {
-            subscribed.fence = self.fence();
+        if changed && let Some(fence) = self.fence() {
+            subscribed.fence = Some(fence); // it opens after those of the filters before
         }
         member.hold(self.number);
-        (subscribed, ordered)
+        ordered
     }
 
-    fn enter(
-        &mut self,
-        member: &Member,
-        filter: &Filter,
-        qos: QoS,
-        most_wildcards: usize,
-        ordered: &mut [bool; TAPS],
-    ) -> Option<Start> {
-        let known = self.subscribers.id_of(filter);
-        if let Some(id) = known
+    fn enter(&mut self, member: &Member, filter: &Filter, qos: QoS, ordered: &mut [bool; TAPS]) -> Option<Start> {
+        if let Some(id) = self.subscribers.id_of(filter.as_str())
             && member.change_wildcard(id, qos)
         {
             return Some(self.start(id, self.subscribers.is_live(id)));
         }
-        if member.is_full() || (known.is_none() && self.subscribers.wildcards() >= most_wildcards) {
+        if member.is_full() {
             return None;
         }
         let entered = self.subscribers.enter(filter, member.clone());
@@ -345,7 +335,8 @@ impl Outlet {
     /// Ends filters of a session as of now. What is older still comes to it until the fence opens, then they are to be
     /// taken out; without one they may be at once.
     pub(super) fn end(&mut self, member: &Member, filters: &[String]) -> Option<oneshot::Receiver<()>> {
-        let fence = if member.end(filters, self.number) { self.fence() } else { None };
+        let ended = filters.iter().map(|filter| (filter.as_str(), self.subscribers.id_of(filter)));
+        let fence = if member.end(ended, self.number) { self.fence() } else { None };
         if fence.is_some() {
             member.hold(self.number);
         }

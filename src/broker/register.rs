@@ -45,7 +45,7 @@ impl Inner {
 struct Door {
     number: u64,
     /// `None`: it is being evicted, and keeps its id until nothing of it is left in the store.
-    mailbox: Option<mpsc::Sender<Arrival>>,
+    mailbox: Option<mpsc::Sender<Box<Arrival>>>,
     presence: Arc<Presence>,
 }
 
@@ -88,7 +88,8 @@ pub(super) struct Entry {
     sessions: IntGauge,
     id: String,
     number: u64,
-    pub(super) mailbox: mpsc::Receiver<Arrival>,
+    /// Boxed: a channel has room for 32 from its begin on.
+    pub(super) mailbox: mpsc::Receiver<Box<Arrival>>,
     pub(super) presence: Arc<Presence>,
 }
 
@@ -128,7 +129,7 @@ pub(super) enum Entered {
     /// To the existing session.
     Handed,
     /// To a new one, which the caller becomes.
-    New(Box<(Entry, Arrival)>),
+    New(Box<(Entry, Box<Arrival>)>),
     /// Nowhere, and why.
     Refused(Box<Arrival>, Cow<'static, str>),
 }
@@ -146,12 +147,12 @@ impl Register {
 
     /// Lets a client in: to the session of its id, else to a new one. If there are too many, one that is away goes, so that
     /// unused ids never lock anybody out.
-    pub(super) fn enter(&self, mut arrival: Arrival) -> Entered {
+    pub(super) fn enter(&self, mut arrival: Box<Arrival>) -> Entered {
         let mut inner = self.inner.lock();
         let id = arrival.connect.client_id.clone();
         let there = inner.by_id.get(&id).map(|door| (door.mailbox.clone(), door.presence.clone()));
         if let Some((None, _)) = there {
-            return Entered::Refused(Box::new(arrival), "the session of this client id is being ended".into());
+            return Entered::Refused(arrival, "the session of this client id is being ended".into());
         }
         let known = there.as_ref().map_or_else(Arc::default, |(_, presence)| presence.known.clone());
         known.fetch_or(arrival.known, Ordering::Relaxed);
@@ -162,7 +163,7 @@ impl Register {
         if there.as_ref().is_some_and(|(_, presence)| presence.is_connected()) {
             seat.hold(1); // it takes over a connection, whose seat is free a moment later
         } else if let Err(full) = seat.grow_to(1) {
-            return Entered::Refused(Box::new(arrival), full.to_string().into());
+            return Entered::Refused(arrival, full.to_string().into());
         }
         arrival.seat = Some(Seat::new(seat, &self.clients));
         if let Some((Some(mailbox), presence)) = there {
@@ -173,7 +174,7 @@ impl Register {
                 }
                 Err(TrySendError::Full(mut back)) => {
                     back.seat = None;
-                    return Entered::Refused(Box::new(back), "too many newcomers with this client id".into());
+                    return Entered::Refused(back, "too many newcomers with this client id".into());
                 }
                 Err(TrySendError::Closed(back)) => arrival = back, // its session has just ended: a new one
             }
@@ -188,7 +189,7 @@ impl Register {
                 Ok(_) => self.close_ended(&mut inner),
                 Err(full) => {
                     arrival.seat = None;
-                    return Entered::Refused(Box::new(arrival), full.to_string().into());
+                    return Entered::Refused(arrival, full.to_string().into());
                 }
             }
         }
@@ -255,7 +256,7 @@ impl Entry {
     }
 
     /// Removes the entry, unless a client has come meanwhile.
-    pub(super) fn leave(&mut self) -> Option<Arrival> {
+    pub(super) fn leave(&mut self) -> Option<Box<Arrival>> {
         let mut inner = self.inner.lock();
         let late = self.mailbox.try_recv().ok();
         if late.is_none() {
@@ -294,23 +295,13 @@ mod tests {
     use crate::broker::codec::Connect;
     use crate::broker::hearing::Hearing;
 
-    fn arrival(id: &str) -> Arrival {
+    fn arrival(id: &str) -> Box<Arrival> {
         let (stream, _) = tokio::io::duplex(1);
         let connect =
             Connect { client_id: id.into(), clean: false, keep_alive: 0, will: None, username: None, password: None };
         let (read, peer, ending) = (Inbox::default(), String::new(), Arc::default());
-        let ear = Hearing::default().open();
-        Arrival {
-            stream: Box::new(stream),
-            read,
-            connect,
-            peer,
-            who: Who::default(),
-            known: false,
-            ending,
-            ear,
-            seat: None,
-        }
+        let (stream, who, ear) = (Box::new(stream), Who::default(), Hearing::default().open());
+        Box::new(Arrival { stream, read, connect, peer, who, known: false, ending, ear, seat: None })
     }
 
     fn new(entered: Entered) -> Entry {

@@ -20,6 +20,9 @@ use rumqttd::{Notification, RouterConfig};
 use super::subscribers::WildcardId;
 use super::topic::Filter;
 
+/// Topics that a router is given before another one takes its place: it never forgets one, and each takes it some 0.5 kB.
+pub(super) const MOST_TOPICS: usize = 20_000;
+
 /// Links by which messages come back.
 pub(super) const TAPS: usize = 4;
 

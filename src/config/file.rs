@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::diagnostic::{Diagnostic, Origin, nearest};
 use super::draft::Draft;
 use super::machine::{MACHINE, Machine};
-use super::table::{SECTIONS, Section, settings};
+use super::table::{FORMER, SECTIONS, Section, settings};
 
 /// The file that is read when none is named.
 pub(crate) const DEFAULT: &str = "appliance.toml";
@@ -291,6 +291,10 @@ impl Reader<'_> {
         let line = self.line(offset);
         let Some(setting) = section.settings.iter().find(|setting| setting.name() == name) else {
             let key = format!("{}.{name}", section.name);
+            if let Some(former) = FORMER.iter().find(|former| former.key == key) {
+                let at = Origin::File(self.path.to_owned(), line);
+                return self.draft.warnings.push(former.warning(format!("{at}: {key}")));
+            }
             return self.fault(line, Some(&key), "unknown setting", &right_setting(section, name));
         };
         if self.broken.contains(&line) {

@@ -90,6 +90,7 @@ pub(crate) fn finish(mut draft: Draft) -> Result<Loaded, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fs;
 
     use proptest::prelude::*;
@@ -185,6 +186,17 @@ mod tests {
             ("dmx_port", "did you mean DMX_PORT?"),
         ];
         assert_eq!(warnings, expected);
+    }
+
+    #[test]
+    fn settings_that_went_are_a_warning_wherever_they_stand() {
+        let loaded = read("[mqtt]\nmax_topics = 7\nmax_filters = \"x\"", &[("DMX_MQTT_MAX_TOPICS", "none")]);
+        assert!(loaded.config == Config::default() && loaded.origins.is_empty());
+        let about: Vec<_> = loaded.warnings.iter().map(|warning| warning.about.as_str()).collect();
+        let lines = ["appliance.toml:2: mqtt.max_topics", "appliance.toml:3: mqtt.max_filters", "DMX_MQTT_MAX_TOPICS"];
+        assert_eq!(about.iter().collect::<BTreeSet<_>>(), lines.iter().collect());
+        assert!(loaded.warnings.iter().all(|warning| warning.wrong.contains("no longer")), "{:?}", loaded.warnings);
+        assert_eq!(faults("[http]\nmax_topics = 7", &[]).len(), 1, "only where they stood");
     }
 
     #[test]

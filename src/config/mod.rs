@@ -140,10 +140,8 @@ pub struct Mqtt {
     pub max_queued_messages: usize,
     /// Most sessions kept, connected or away.
     pub max_sessions: usize,
-    /// Different filters with wildcards that clients may have subscribed at one time.
-    pub max_filters: usize,
-    /// Different topics that wildcards wanted after which the router is replaced, since it never forgets one.
-    pub max_topics: usize,
+    /// Most filters of one session.
+    pub max_subscriptions: usize,
     /// Messages that one client may publish in a second; more wait. 0 = any number.
     pub client_messages_per_second: u32,
     /// Bytes of them, topics included; more wait. 0 = any number.
@@ -171,11 +169,10 @@ impl Default for Mqtt {
             max_connections: 1000,
             max_pending: 256,
             connect_timeout_seconds: 10,
-            max_packet_bytes: 262_144,
-            max_queued_messages: 100,
+            max_packet_bytes: 1 << 20,
+            max_queued_messages: 1_000,
             max_sessions: 2000,
-            max_filters: 20_000,
-            max_topics: 20_000,
+            max_subscriptions: 10_000,
             client_messages_per_second: 0,
             client_bytes_per_second: 0,
             session_expiry_days: 30,

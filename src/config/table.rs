@@ -3,6 +3,7 @@
 
 use toml::de::DeValue;
 
+use super::diagnostic::Diagnostic;
 use super::form;
 use super::value::{Limits, Value, ValueError};
 use super::{Auth, Backup, Config, Engine, Http, Input, Log, Mqtt, Ola, Output, Projects, Shares, Storage, Usb};
@@ -58,6 +59,35 @@ impl<C> Setting<C> {
         (self.field)(config).is_secret()
     }
 }
+
+/// A setting that there was once: it is not used, and keeps nobody from starting.
+pub(crate) struct Former {
+    pub(crate) key: &'static str,
+    pub(crate) variable: &'static str,
+    /// What takes its place.
+    instead: &'static str,
+}
+
+impl Former {
+    /// What to say of it where it is still set.
+    pub(crate) fn warning(&self, about: String) -> Diagnostic {
+        Diagnostic::new(about, "it is no longer a setting and not used", format!("remove it: {}", self.instead))
+    }
+}
+
+/// All of them.
+pub(crate) static FORMER: [Former; 2] = [
+    Former {
+        key: "mqtt.max_filters",
+        variable: "DMX_MQTT_MAX_FILTERS",
+        instead: "mqtt.max_subscriptions limits the filters of one session",
+    },
+    Former {
+        key: "mqtt.max_topics",
+        variable: "DMX_MQTT_MAX_TOPICS",
+        instead: "dmxd renews its message router by itself",
+    },
+];
 
 /// Every setting, in the order of the file.
 pub(crate) fn settings() -> impl Iterator<Item = &'static Setting> {
@@ -132,8 +162,7 @@ sections! {
         max_packet_bytes: ["DMX_MQTT_MAX_PACKET_BYTES"], Range(1, MQTT_PACKET), "Most bytes of one packet; a larger one closes its connection.";
         max_queued_messages: ["DMX_MQTT_MAX_QUEUED_MESSAGES"], Range(1, 1_000_000), "Messages kept for one session that is away or slow.";
         max_sessions: ["DMX_MQTT_MAX_SESSIONS"], Range(1, 20_000), "Most sessions kept, connected or away.";
-        max_filters: ["DMX_MQTT_MAX_FILTERS"], Range(1, 1_000_000), "Most different filters with wildcards subscribed at one time (6 kB each); further ones are refused.";
-        max_topics: ["DMX_MQTT_MAX_TOPICS"], Range(1, 1_000_000), "Different topics (0.5 kB each) that wildcards wanted, after which the message router is replaced; clients do not notice.";
+        max_subscriptions: ["DMX_MQTT_MAX_SUBSCRIPTIONS"], Range(1, 100_000), "Most filters of one session; further ones are refused.";
         client_messages_per_second: ["DMX_MQTT_CLIENT_MESSAGES_PER_SECOND"], Range(0, 1_000_000), "Messages that one client may publish in a second; the rest waits. 0 = any number.";
         client_bytes_per_second: ["DMX_MQTT_CLIENT_BYTES_PER_SECOND"], Range(0, u32::MAX as u64), "Bytes that one client may publish in a second; the rest waits. 0 = any number.";
         session_expiry_days: ["DMX_MQTT_SESSION_EXPIRY_DAYS"], Range(1, 36_500), "Days to keep a session whose client does not come back.";
@@ -243,6 +272,9 @@ mod tests {
         let variables: Vec<_> = settings().flat_map(|setting| setting.variables).collect();
         assert_eq!(keys.len(), settings().count());
         assert_eq!(variables.iter().collect::<BTreeSet<_>>().len(), variables.len());
+        for former in &FORMER {
+            assert!(!keys.contains(former.key) && !variables.contains(&&former.variable), "{}", former.key);
+        }
     }
 
     #[test]

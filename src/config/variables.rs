@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use super::Config;
 use super::diagnostic::{Diagnostic, Origin, nearest};
 use super::draft::Draft;
-use super::table::{Setting, settings};
+use super::table::{FORMER, Setting, settings};
 
 /// Names the file; not a setting itself.
 const FILE: &str = "DMX_CONFIG";
@@ -62,9 +62,10 @@ impl Variables {
         let known =
             |name: &str| [FILE, CREDENTIALS].contains(&name) || setting_of(name).is_some() || names_secret_file(name);
         let unknown = self.0.keys().filter(|name| !known(name));
-        draft
-            .warnings
-            .extend(unknown.map(|name| Diagnostic::new(name, "unknown variable, not used", suggestion(name))));
+        draft.warnings.extend(unknown.map(|name| match FORMER.iter().find(|former| former.variable == name) {
+            Some(former) => former.warning(name.clone()),
+            None => Diagnostic::new(name, "unknown variable, not used", suggestion(name)),
+        }));
     }
 }
 

@@ -217,8 +217,8 @@ async fn one_subscribe_with_thousands_of_filters_costs_neither_memory_nor_time()
         posts += 1;
     }
     let codes = asking.await.unwrap();
-    assert!(codes[..256].iter().all(|&code| code == 0), "the first 256 are granted");
-    assert!(codes[256..].iter().all(|&code| code == 0x80), "the rest is refused");
+    assert!(codes[..10_000].iter().all(|&code| code == 0), "as many are granted as a session may have");
+    assert!(codes[10_000..].iter().all(|&code| code == 0x80), "the rest is refused");
     println!("peak {} MiB, slowest of {posts} posts {slowest:?}", appliance.peak_memory_mib());
     assert!(slowest < QUICK * HEADROOM, "{slowest:?}");
     assert!(appliance.peak_memory_mib() < MOST_MEMORY_MIB, "{} MiB", appliance.peak_memory_mib());

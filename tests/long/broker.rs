@@ -11,8 +11,6 @@ async fn changing_ids_topics_and_filters_stop_costing_memory() {
     let cycles = std::env::var("DMXD_LONG_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(CYCLES);
     // small limits, so that they are reached many times
     let home = Home::new()
-        .set("DMX_MQTT_MAX_FILTERS", "2000")
-        .set("DMX_MQTT_MAX_TOPICS", "2000")
         .set("DMX_MQTT_MAX_SESSIONS", "500")
         .set("DMX_MQTT_MAX_DEVICES", "100")
         .set("DMX_MQTT_MAX_RETAINED", "200");

@@ -14,9 +14,8 @@ use crate::broker::topic::Filter;
 use crate::kit::clock;
 use crate::store::{Batch, Store, Tree};
 
-/// Format of a session. The first one, which is still read, had no number.
-pub(super) const SESSION_FORMAT: u8 = 2;
-const FIRST_FORMAT: u8 = 1;
+/// Format of a session. The first one had no number; the first two, which are still read, had the filters in them.
+pub(super) const SESSION_FORMAT: u8 = 3;
 
 /// Format of the other values.
 pub(super) const FORMAT: u8 = 1;
@@ -24,11 +23,12 @@ pub(super) const FORMAT: u8 = 1;
 /// Follows a client id, which has no such character ([MQTT-1.5.3-2]), so that no id is the beginning of another.
 const END: u8 = 0;
 
-/// Follows that: a letter's number, or the id of a QoS 2 message.
+/// Follows that: a letter's number, the id of a QoS 2 message, or a filter.
 pub(super) const LETTER: u8 = 0;
 pub(super) const TAKEN: u8 = 1;
 /// Or this, and a filter whose retained messages are still to come.
 pub(super) const REPLAY: u8 = 17;
+const FILTER: u8 = 2;
 
 /// A clock that was never set shows less (2024-01-01, Unix milliseconds), which then says nothing about age.
 const CLOCK_WAS_SET: u64 = 1_704_067_200_000;
@@ -40,12 +40,19 @@ pub(super) struct StoredSession {
     /// Under which it is named where messages are stored; 0 in the first format.
     #[serde(default)]
     pub(super) number: u32,
-    /// Filter and QoS.
-    pub(super) filters: Vec<(String, u8)>,
     /// Its client was connected when this was written.
     pub(super) connected: bool,
     /// When this was written, Unix milliseconds.
     pub(super) since: u64,
+    /// Filter and QoS, in the first two formats.
+    #[serde(default, skip_serializing)]
+    filters: Vec<(String, u8)>,
+}
+
+impl StoredSession {
+    pub(super) fn new(number: u32, connected: bool) -> Self {
+        Self { v: SESSION_FORMAT, number, connected, since: clock::now_ms(), filters: Vec::new() }
+    }
 }
 
 /// A session of an earlier run.
@@ -55,6 +62,8 @@ pub(in crate::broker) struct Record {
     pub(super) filters: Vec<(Filter, QoS)>,
     /// How long its client has been away; `None`: unknown.
     pub(super) away: Option<Duration>,
+    /// It is stored in an earlier format.
+    pub(super) is_old: bool,
 }
 
 impl Record {
@@ -67,18 +76,37 @@ impl Record {
 pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
     let now = clock::now_ms();
     let read = |(key, value): (Vec<u8>, Vec<u8>)| {
-        let stored: StoredSession = match serde_json::from_slice(&value).ok() {
-            Some(first @ StoredSession { v: FIRST_FORMAT, .. }) => first,
-            _ => store.parse(Tree::Sessions, &key, &value, SESSION_FORMAT)?,
-        };
+        let format = serde_json::from_slice(&value).map_or(SESSION_FORMAT, |StoredSession { v, .. }| v);
+        let stored: StoredSession = store.parse(Tree::Sessions, &key, &value, format.clamp(1, SESSION_FORMAT))?;
+        let id = String::from_utf8(key).ok()?;
         let filter = |(text, qos): (String, u8)| Some((Filter::new(&text)?, QoS::new(qos)?));
         // one that was connected has been away since the process ended, an unknown time ago
         let known = !stored.connected && stored.since >= CLOCK_WAS_SET && now >= stored.since;
         let away = known.then(|| Duration::from_millis(now - stored.since));
-        let filters = stored.filters.into_iter().filter_map(filter).collect();
-        Some(Record { id: String::from_utf8(key).ok()?, number: stored.number, filters, away })
+        let filters = stored.filters.into_iter().filter_map(filter).chain(filters(store, &id)).collect();
+        Some(Record { id, number: stored.number, filters, away, is_old: stored.v < SESSION_FORMAT })
     };
     store.scan(Tree::Sessions, b"").into_iter().filter_map(read).collect()
+}
+
+/// The filters of a session, each with a record of its own: with thousands of them a further one is cheap.
+fn filters(store: &Store, id: &str) -> Vec<(Filter, QoS)> {
+    let read = |(found, value): (Vec<u8>, Vec<u8>)| {
+        let qos = store.behind_format(Tree::Letters, &found, &value, FORMAT)?.first().copied();
+        let text = std::str::from_utf8(found.get(id.len() + 2..)?).ok()?;
+        Some((Filter::new(text)?, QoS::new(qos?)?))
+    };
+    store.scan(Tree::Letters, &key(id, FILTER, b"")).into_iter().filter_map(read).collect()
+}
+
+/// Notes a filter.
+pub(super) fn subscribed(batch: &mut Batch, id: &str, filter: &Filter, qos: QoS) {
+    batch.put(Tree::Letters, key(id, FILTER, filter.as_str().as_bytes()), [FORMAT, qos.bits()]);
+}
+
+/// Notes that a filter has ended.
+pub(super) fn unsubscribed(batch: &mut Batch, id: &str, filter: &str) {
+    batch.delete(Tree::Letters, key(id, FILTER, filter.as_bytes()));
 }
 
 pub(super) fn key(id: &str, kind: u8, number: &[u8]) -> Vec<u8> {
@@ -90,7 +118,7 @@ pub(in crate::broker) async fn purge(hub: &Hub, id: &str, number: u32) {
     let store = &hub.store;
     let mut batch = Batch::default();
     batch.delete(Tree::Sessions, id.as_bytes());
-    for kind in [LETTER, TAKEN, REPLAY] {
+    for kind in [LETTER, TAKEN, FILTER, REPLAY] {
         for (key, _) in store.scan(Tree::Letters, &key(id, kind, b"")) {
             batch.delete(Tree::Letters, key);
         }
@@ -163,13 +191,25 @@ mod tests {
         let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
         let store = Store::open(&storage, &health, &Metrics::new().unwrap()).unwrap().store;
         let mut batch = Batch::default();
-        for (id, v) in [("a", 1), ("b", 3), ("c", 2)] {
-            let session = StoredSession { v, number: 7, filters: vec![("x/#".into(), 1)], connected: false, since: 0 };
+        // What the earlier formats looked like.
+        let first = r#"{"v":1,"filters":[["x/#",1]],"connected":false,"since":0}"#;
+        let second = r#"{"v":2,"number":7,"filters":[["x/#",1]],"connected":false,"since":0}"#;
+        for (id, v) in [("a", 3), ("b", 4)] {
+            let session = StoredSession { v, ..StoredSession::new(7, false) };
             batch.put(Tree::Sessions, id, serde_json::to_vec(&session).unwrap());
+            let filter = |text| Filter::new(text).unwrap();
+            subscribed(&mut batch, id, &filter("y/+"), QoS::AtLeastOnce);
+            subscribed(&mut batch, id, &filter("y"), QoS::AtLeastOnce);
+            unsubscribed(&mut batch, id, "y");
         }
+        batch.put(Tree::Sessions, "first", first);
+        batch.put(Tree::Sessions, "second", second);
         store.commit(batch, Box::new(|| {})).await;
-        assert_eq!(records(&store).iter().map(Record::id).collect::<Vec<_>>(), ["a", "c"]);
-        assert!(health.problems()[0].message.starts_with("b has format 3,"));
+        let read: Vec<_> = records(&store).into_iter().map(|r| (r.id, r.filters[0].0.clone(), r.is_old)).collect();
+        let filter = |text| Filter::new(text).unwrap();
+        let old = |id: &str| (id.to_owned(), filter("x/#"), true);
+        assert_eq!(read, [("a".into(), filter("y/+"), false), old("first"), old("second")]);
+        assert!(health.problems()[0].message.starts_with("b has format 4,"));
         let (topic, payload, qos) = ("t".into(), "".into(), QoS::AtMostOnce);
         let letter = encode(&Kept { topic, payload, qos, awaited: 0, pkid: 1 });
         assert!(store.behind_format(Tree::Letters, b"c", &letter, FORMAT).and_then(decode).is_some());

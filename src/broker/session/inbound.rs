@@ -236,7 +236,7 @@ impl Inbound {
         }
         let room = hub.may_retain(&self.who, &publish.topic, &publish.payload);
         if let Err(full) = &room {
-            hub.metrics.dropped.inc();
+            hub.metrics.retained_refused.inc();
             self.tell(client, &publish.topic, &format!("retained_full: delivered, not kept: {full}"));
         }
         room.is_ok()

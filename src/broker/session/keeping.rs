@@ -6,15 +6,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::durable::{FORMAT, LETTER, Record, SESSION_FORMAT, StoredSession, TAKEN, decode, encode, key, purge};
+use super::durable::{
+    FORMAT, LETTER, Record, StoredSession, TAKEN, decode, encode, key, purge, subscribed, unsubscribed,
+};
 use super::letter::Note;
 use super::outbound::Left;
 use super::{Session, answered};
+use crate::broker::codec::QoS;
 use crate::broker::hub::Hub;
 use crate::broker::lasting;
 use crate::broker::message::Passed;
 use crate::broker::outlet::{Start, Subscribed};
 use crate::broker::router::RouterGone;
+use crate::broker::topic::Filter;
 use crate::kit::clock;
 use crate::store::{Batch, Tree};
 
@@ -39,21 +43,42 @@ impl Session {
         DAY * u32::try_from(self.hub.settings.session_expiry_days).unwrap_or(u32::MAX)
     }
 
-    /// Stores subscriptions and whether the client is connected; when it has left, also how far it has come. What else
-    /// belongs to that (`batch`) is written in any case.
+    /// Stores that there is a session, and whether its client is connected; when it has left, also how far it has come. What
+    /// else belongs to that (`batch`) is written in any case.
     pub(super) async fn save(&mut self, connected: bool, mut batch: Batch) {
         self.expires = Instant::now() + self.lifetime();
         if !self.kept {
             return commit(&self.hub, batch).await;
         }
-        let (filters, number) = (self.outbox.wanted(), self.outbox.number());
-        let stored = StoredSession { v: SESSION_FORMAT, number, filters, connected, since: clock::now_ms() };
-        batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
-        self.replays.add_new(&self.id, &mut batch);
-        self.replays.noted();
+        self.note(&mut batch, connected);
         if !connected {
             self.add_progress(&mut batch);
         }
+        commit(&self.hub, batch).await;
+    }
+
+    fn note(&self, batch: &mut Batch, connected: bool) {
+        let stored = StoredSession::new(self.outbox.number(), connected);
+        batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
+    }
+
+    /// Adds filters that a kept session has from now on.
+    pub(super) fn add_filters<'a>(&self, filters: impl Iterator<Item = (&'a Filter, QoS)>, batch: &mut Batch) {
+        filters.filter(|_| self.kept).for_each(|(filter, qos)| subscribed(batch, &self.id, filter, qos));
+    }
+
+    /// Stores them, and what retained messages are to come for them.
+    pub(super) async fn store_filters(&mut self, mut batch: Batch) {
+        if self.kept {
+            self.replays.add_new(&self.id, &mut batch);
+            self.replays.noted();
+        }
+        commit(&self.hub, batch).await;
+    }
+
+    /// Forgets filters that have ended.
+    pub(super) async fn forget_filters(&mut self, filters: &[String], mut batch: Batch) {
+        filters.iter().filter(|_| self.kept).for_each(|filter| unsubscribed(&mut batch, &self.id, filter));
         commit(&self.hub, batch).await;
     }
 
@@ -81,8 +106,8 @@ impl Session {
 
     /// Counts letters that had to go for newer ones.
     pub(super) fn count_dropped(&self) {
-        for (filter, count) in self.outbox.take_dropped() {
-            self.hub.lost(&filter, count);
+        for (topic, count) in self.outbox.take_dropped() {
+            self.hub.lost_by(&self.outbox, &self.id, &topic, count);
         }
     }
 
@@ -125,7 +150,7 @@ impl Session {
                     lost,
                     "messages_not_readable: the store does not have them any more"
                 );
-                self.hub.lost("*", lost);
+                self.hub.lost_by(&self.outbox, &self.id, b"", lost);
             }
         }
     }
@@ -168,11 +193,17 @@ impl Session {
         // the clock may be ahead now, or have been behind then: no session expires before a day of this run
         let left_of_life = self.lifetime().saturating_sub(record.away.unwrap_or_default());
         self.expires = Instant::now() + left_of_life.max(DAY.min(self.lifetime()));
+        if record.is_old {
+            let mut batch = Batch::default();
+            record.filters.iter().for_each(|(filter, qos)| subscribed(&mut batch, &self.id, filter, *qos));
+            self.note(&mut batch, record.away.is_none());
+            commit(&self.hub, batch).await;
+        }
         let wanted: Vec<_> = record.filters.into_iter().map(Some).collect();
         let Subscribed { granted, starts, .. } = self.hub.subscribe(&self.outbox, wanted);
         self.room.hold(self.outbox.filter_bytes());
         if granted.contains(&None) {
-            tracing::warn!(clientId = self.id, "subscription_not_restored (mqtt.max_filters)");
+            tracing::warn!(clientId = self.id, "subscription_not_restored: too many filters (mqtt.max_subscriptions)");
         }
         for (.., start) in starts {
             if let Start::Answer(answer) = start {

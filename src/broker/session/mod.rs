@@ -30,7 +30,6 @@ use self::connection::Connection;
 use self::inbound::Inbound;
 use self::outbound::Outbound;
 use self::replays::Replays;
-use self::subscriptions::MAX_FILTERS;
 use self::will::{Will, say};
 use super::codec::{ConnectCode, Publish, QoS, connack};
 use super::fairness::Voice;
@@ -40,8 +39,9 @@ use super::presence::Visit;
 use super::register::{Arrival, Entered, Entry};
 use super::router::RouterGone;
 use super::topic::Filter;
-use crate::kit::budget::{Kind, Share, Who};
+use crate::kit::budget::{Full, Kind, Share, Who};
 use crate::kit::deadline::until;
+use crate::kit::log_limiter::LogLimiter;
 use crate::store::Batch;
 
 pub(super) use self::durable::{purge, records};
@@ -61,14 +61,15 @@ pub(super) struct Refused {
 /// Hands a client to the session of its id, or gives a new session's task.
 pub(super) fn enter(
     hub: &Arc<Hub>,
-    arrival: Arrival,
+    arrival: Box<Arrival>,
 ) -> Result<Option<impl Future<Output = ()> + Send + use<>>, Refused> {
     let (entry, arrival) = match hub.register.enter(arrival) {
         Entered::Handed => return Ok(None),
         Entered::Refused(arrival, why) => return Err(Refused { arrival, why }),
         Entered::New(new) => *new,
     };
-    Ok(Some(Session::new(hub.clone(), arrival.connect.client_id.clone(), entry).run(Some(arrival))))
+    let session = Box::new(Session::new(hub.clone(), arrival.connect.client_id.clone(), entry));
+    Ok(Some(session.run(Some(arrival))))
 }
 
 /// A session of an earlier run, with its subscriptions; its task is what this gives. `will`: that of its client was not
@@ -80,7 +81,7 @@ pub(super) async fn restore(
     will: Option<Duration>,
 ) -> Option<impl Future<Output = ()> + Send> {
     let entry = hub.register.restore(&record.id)?;
-    let mut session = Session::new(hub, record.id.clone(), entry);
+    let mut session = Box::new(Session::new(hub, record.id.clone(), entry));
     session.recall(record, left).await.ok()?;
     session.will = Will::left(will);
     Some(session.run(None))
@@ -89,7 +90,7 @@ pub(super) async fn restore(
 /// The place of a client of an earlier run that has no kept session, for its will.
 pub(super) fn restore_will(hub: Arc<Hub>, id: &str, will: Duration) -> Option<impl Future<Output = ()> + Send + use<>> {
     let entry = hub.register.restore(id)?;
-    let mut session = Session::new(hub, id.to_owned(), entry);
+    let mut session = Box::new(Session::new(hub, id.to_owned(), entry));
     session.will = Will::left(Some(will));
     Some(session.run(None))
 }
@@ -111,11 +112,13 @@ struct Session {
     expires: Instant,
     entry: Entry,
     /// Who has taken the connection over, and is served next.
-    newcomer: Option<Arrival>,
+    newcomer: Option<Box<Arrival>>,
     /// Whether it is kept when its client leaves (CONNECT with clean session 0).
     kept: bool,
     will: Will,
     replays: Replays,
+    /// Limits log lines about refused filters.
+    limiter: LogLimiter,
     inbound: Inbound,
     /// What its filters take of the budget.
     room: Share,
@@ -135,7 +138,7 @@ impl Session {
             Voice::new(hub.settings.client_messages_per_second, hub.settings.client_bytes_per_second, Instant::now());
         Self {
             id,
-            outbox: Member::new(outbound, hub.laggards(), &hub.metrics),
+            outbox: Member::new(outbound, hub.settings.max_subscriptions, hub.laggards()),
             held_since: None,
             said: String::new(),
             lagging: None,
@@ -147,13 +150,14 @@ impl Session {
             kept: false,
             will: Will::default(),
             replays: Replays::default(),
+            limiter: LogLimiter::default(),
             inbound: Inbound::default(),
             room: hub.budget.share(Kind::Subscriptions, Who::default()),
             hub,
         }
     }
 
-    async fn run(mut self, mut arrival: Option<Arrival>) {
+    async fn run(mut self: Box<Self>, mut arrival: Option<Box<Arrival>>) {
         loop {
             let end = match arrival.take() {
                 Some(arrival) => self.connected(arrival).await,
@@ -164,9 +168,8 @@ impl Session {
                 None if (self.kept || self.will.is_due()) && self.may_wait() => None,
                 None => match self.leave().await {
                     Ok(()) => return,
-                    Err(back) => {
-                        let late;
-                        (self, late) = *back;
+                    Err((back, late)) => {
+                        self = back;
                         Some(late)
                     }
                 },
@@ -180,8 +183,8 @@ impl Session {
     }
 
     /// Serves a connection to its end; gives the client that took over, if that is why it ended.
-    async fn connected(&mut self, arrival: Arrival) -> Option<Arrival> {
-        let Arrival { stream, read, connect, peer, who, ending, ear, seat, .. } = arrival;
+    async fn connected(&mut self, arrival: Box<Arrival>) -> Option<Box<Arrival>> {
+        let Arrival { stream, read, connect, peer, who, ending, ear, seat, .. } = *arrival;
         self.room.moves_to(&who);
         self.inbound.who = who;
         let visit = Visit::begin(&self.hub, &connect, &peer);
@@ -254,7 +257,7 @@ impl Session {
 
     /// Keeps the session of an absent client; gives the client when it is back, `None` when the wait is over: the stop, its
     /// age, or others that need the room more.
-    async fn away(&mut self) -> Option<Arrival> {
+    async fn away(&mut self) -> Option<Box<Arrival>> {
         let mut phase = self.hub.phase.subscribe();
         loop {
             // A session that is wanted elsewhere or evicted need not move first: there may be no room before it has gone.
@@ -293,7 +296,7 @@ impl Session {
     }
 
     /// The session is not kept any longer; a will that waits for its client is fired.
-    async fn give_up(&mut self) -> Option<Arrival> {
+    async fn give_up(&mut self) -> Option<Box<Arrival>> {
         self.kept = false;
         if self.will.is_due() {
             self.fire_will().await;
@@ -312,24 +315,25 @@ impl Session {
     }
 
     /// Ends the session, unless a client has come in the meantime. At the stop what is stored stays.
-    async fn leave(mut self) -> Result<(), Box<(Self, Arrival)>> {
+    async fn leave(mut self: Box<Self>) -> Result<(), (Box<Self>, Box<Arrival>)> {
         if self.kept {
             self.store_progress().await;
         } else {
             self.reset().await;
         }
         match self.entry.leave() {
-            Some(late) => Err(Box::new((self, late))),
+            Some(late) => Err((self, late)),
             None => Ok(()),
         }
     }
 
     /// Adds and changes subscriptions; gives each filter's grant in the order requested.
-    async fn subscribe(&mut self, wanted: Vec<(String, QoS)>) -> Result<Vec<Option<QoS>>, RouterGone> {
-        let mut full = None;
-        let allowed = wanted.into_iter().enumerate().map(|(at, (text, qos))| {
-            let filter = Filter::new(&text).filter(|filter| at < MAX_FILTERS && self.hub.policy.subscribe(filter))?;
-            let new = !self.outbox.has(&filter);
+    async fn subscribe(&mut self, mut wanted: Vec<(String, QoS)>) -> Result<Vec<Option<QoS>>, RouterGone> {
+        let (asked, mut full) = (wanted.len(), None);
+        wanted.truncate(self.hub.settings.max_subscriptions);
+        let allowed = wanted.into_iter().map(|(text, qos)| {
+            let filter = Filter::new(&text).filter(|filter| self.hub.policy.subscribe(filter))?;
+            let new = !self.hub.has_filter(&self.outbox, &filter);
             let more = if new { subscriptions::cost(filter.as_str(), filter.is_exact()) } else { 0 };
             self.room.grow_by(more).map_err(|error| full = Some(error)).ok().map(|_| (filter, qos))
         });
@@ -338,16 +342,16 @@ impl Session {
             let room = timeout(ANSWER, self.hub.router_has_room()).await;
             room.map_err(|_| RouterGone::silent(ANSWER))?;
         }
-        let Subscribed { granted, starts, fence } = self.hub.subscribe(&self.outbox, allowed);
+        let denied = allowed.iter().filter(|allowed| allowed.is_none()).count();
+        let Subscribed { mut granted, starts, fence } = self.hub.subscribe(&self.outbox, allowed);
         self.room.hold(self.outbox.filter_bytes());
-        let refused = granted.iter().filter(|granted| granted.is_none()).count();
-        if refused > 0 {
-            let why = full.map_or_else(|| "not allowed, or too many filters".to_owned(), |full| full.to_string());
-            tracing::warn!(clientId = self.id, refused, why, "subscription_refused");
-        }
+        granted.resize(asked, None);
+        self.tell_refused(denied, granted.iter().filter(|granted| granted.is_none()).count() - denied, full);
         if let Some(fence) = fence {
             answered(fence).await?;
         }
+        let mut batch = Batch::default();
+        self.add_filters(starts.iter().map(|(filter, qos, _)| (filter, *qos)), &mut batch);
         let (mut newest, mut asked) = (0, false);
         for (filter, qos, start) in starts {
             // What is older comes as retained or, to a new subscription, not at all.
@@ -369,8 +373,21 @@ impl Session {
             answered(fence).await?;
         }
         self.outbox.release_up_to(newest);
-        self.save(true, Batch::default()).await;
+        self.store_filters(batch).await;
         Ok(granted)
+    }
+
+    fn tell_refused(&mut self, denied: usize, too_many: usize, full: Option<Full>) {
+        self.hub.metrics.subscriptions_refused.inc_by((denied + too_many) as u64);
+        let why = match (full, denied, too_many) {
+            (None, 0, 0) => return,
+            (Some(full), ..) => full.to_string(),
+            (None, _, 0) => "no filter, or one that is not offered".to_owned(),
+            _ => "too many filters (mqtt.max_subscriptions)".to_owned(),
+        };
+        if let Some(more) = self.limiter.due() {
+            tracing::warn!(clientId = self.id, refused = denied + too_many, more, why, "subscription_refused");
+        }
     }
 
     async fn unsubscribe(&mut self, filters: &[String]) -> Result<(), RouterGone> {
@@ -383,7 +400,7 @@ impl Session {
         self.hub.take_out(&self.outbox, false); // in any case: they have ended
         self.room.hold(self.outbox.filter_bytes());
         settled?;
-        self.save(true, batch).await;
+        self.forget_filters(filters, batch).await;
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use crate::broker::message::Passed;
 const WINDOW: usize = 100;
 
 /// Bytes of letters that may wait for one client, besides the limit of their number.
-const MOST_BYTES: usize = 1 << 20;
+const MOST_BYTES: usize = 2 << 20;
 
 /// What is read from the store at a time, before it is sent: letters, and their bytes.
 const PAGE: usize = 64;
@@ -342,14 +342,17 @@ impl Outbound {
 
     fn trim_to(&mut self, limit: usize) -> Vec<Letter> {
         let mut dropped = Vec::new();
-        while (self.queue.len() > limit || self.bytes > MOST_BYTES)
-            && self.queue.len() > 1
-            && let Some(letter) = self.pop()
-        {
-            self.forgotten.extend(letter.own_number());
-            dropped.push(letter);
+        while (self.queue.len() > limit || self.bytes > MOST_BYTES) && self.queue.len() > 1 {
+            dropped.extend(self.drop_oldest());
         }
         dropped
+    }
+
+    /// Drops the oldest one that is not in flight.
+    pub(super) fn drop_oldest(&mut self) -> Option<Letter> {
+        let letter = self.pop()?;
+        self.forgotten.extend(letter.own_number());
+        Some(letter)
     }
 
     /// The client is back: what it had not answered is sent again, first ([MQTT-4.4.0-1]).

@@ -42,6 +42,9 @@ const MOST_BYTES: usize = 4 << 20;
 /// Bytes that are written at once.
 const CHUNK: usize = 64 << 10;
 
+/// Topics whose losses are counted apart until the session's task has told of them.
+const TOPICS: usize = 1_000;
+
 /// How many sessions lag.
 pub(in crate::broker) struct Laggards {
     count: watch::Sender<usize>,
@@ -83,6 +86,23 @@ struct Held {
     bytes: usize,
 }
 
+impl Held {
+    fn size(passed: &Passed) -> usize {
+        passed.payload.len() + size_of::<(Arc<Passed>, QoS)>()
+    }
+
+    fn push(&mut self, passed: &Arc<Passed>, qos: QoS) {
+        self.bytes += Self::size(passed);
+        self.waiting.push_back((passed.clone(), qos));
+    }
+
+    fn pop(&mut self) -> Option<Arc<Passed>> {
+        let (oldest, _) = self.waiting.pop_front()?;
+        self.bytes -= Self::size(&oldest);
+        Some(oldest)
+    }
+}
+
 struct Inner {
     outbound: Outbound,
     subscriptions: Subscriptions,
@@ -94,8 +114,8 @@ struct Inner {
     missed: Vec<Bytes>,
     /// Those it was given, with the number that takes account of: copies up to there are old news.
     given: Vec<(Bytes, u64)>,
-    /// Letters that had to go for newer ones, by filter, and are to be counted.
-    dropped: HashMap<String, u64>,
+    /// Letters that had to go for newer ones, by topic, and are to be counted.
+    dropped: HashMap<Bytes, u64>,
     /// Somebody is about to write.
     listed: bool,
     /// More waits than may.
@@ -110,7 +130,6 @@ pub(in crate::broker) struct Outbox {
     news: Notify,
     lags: AtomicBool,
     laggards: Arc<Laggards>,
-    metrics: metrics::Broker,
 }
 
 /// One session among those behind a filter.
@@ -205,23 +224,33 @@ impl Inner {
         }
         let dropped = self.outbound.push_away(Letter::shared(passed, qos));
         let news = !dropped.is_empty() && self.dropped.is_empty();
-        self.count(dropped);
+        dropped.iter().for_each(|letter| self.count(letter.topic()));
         news
     }
 
-    /// Counts letters that had to go.
-    fn count(&mut self, dropped: Vec<Letter>) {
-        for dropped in dropped {
-            let topic = std::str::from_utf8(dropped.topic()).unwrap_or_default();
-            let filter = self.subscriptions.filter_for(topic).unwrap_or("*");
-            *self.dropped.entry(filter.to_owned()).or_default() += 1;
+    /// Counts a letter of this topic, which had to go.
+    fn count(&mut self, topic: &[u8]) {
+        let named = self.dropped.len() < TOPICS || self.dropped.contains_key(topic);
+        *self.dropped.entry(if named { Bytes::copy_from_slice(topic) } else { Bytes::new() }).or_default() += 1;
+    }
+
+    /// Bytes that wait.
+    fn waits(&self) -> usize {
+        self.outbound.waits() + self.held.as_ref().map_or(0, |held| held.bytes)
+    }
+
+    /// The oldest go when there is more than may wait.
+    fn make_room(&mut self) {
+        while self.waits() > MOST_BYTES {
+            if let Some(letter) = self.outbound.drop_oldest() {
+                self.count(letter.topic());
+            } else if let Some(passed) = self.held.as_mut().and_then(Held::pop) {
+                self.count(&passed.topic);
+            } else {
+                return;
+            }
         }
     }
-}
-
-/// Bytes that a message takes while it is held.
-fn size(passed: &Passed) -> usize {
-    passed.payload.len() + size_of::<(Arc<Passed>, QoS)>()
 }
 
 impl Member {
@@ -229,10 +258,11 @@ impl Member {
         self.0.clone()
     }
 
-    pub(super) fn new(outbound: Outbound, laggards: &Arc<Laggards>, metrics: &metrics::Broker) -> Self {
+    /// With at most so many `filters`.
+    pub(super) fn new(outbound: Outbound, filters: usize, laggards: &Arc<Laggards>) -> Self {
         let inner = Inner {
             outbound,
-            subscriptions: Subscriptions::default(),
+            subscriptions: Subscriptions::new(filters),
             wire: None,
             held: None,
             missed: Vec::new(),
@@ -247,7 +277,6 @@ impl Member {
             news: Notify::new(),
             lags: AtomicBool::new(false),
             laggards: laggards.clone(),
-            metrics: metrics.clone(),
         }))
     }
 }
@@ -322,14 +351,7 @@ impl Outbox {
 
     fn take(&self, inner: &mut Inner, passed: &Arc<Passed>, qos: QoS) -> bool {
         if let Some(held) = inner.held.as_mut().filter(|held| passed.number > held.after) {
-            held.bytes += size(passed);
-            held.waiting.push_back((passed.clone(), qos));
-            while held.bytes > MOST_BYTES
-                && let Some((oldest, _)) = held.waiting.pop_front()
-            {
-                held.bytes -= size(&oldest);
-                self.metrics.dropped.inc();
-            }
+            held.push(passed, qos);
             self.look(inner);
             return false;
         }
@@ -351,16 +373,18 @@ impl Outbox {
 
     /// Looks whether the client lags.
     fn look(&self, inner: &mut Inner) {
-        let held = inner.held.as_ref().map_or(0, |held| held.bytes);
-        let waits = if inner.wire.is_some() { inner.outbound.waits() } else { 0 };
-        let lags = self.lags();
-        if if lags { waits < LAG_BYTES / 2 } else { waits >= LAG_BYTES } {
+        let (waits, connected, lags) = (inner.outbound.waits(), inner.wire.is_some(), self.lags());
+        let as_before = if lags { waits >= LAG_BYTES / 2 } else { waits < LAG_BYTES };
+        if (connected && !as_before) || (!connected && lags) {
             self.lags.store(!lags, Ordering::Relaxed);
             self.laggards.count(!lags);
             self.news.notify_one();
         }
-        if inner.wire.is_some() && waits + held >= MOST_BYTES && !std::mem::replace(&mut inner.overflows, true) {
-            self.news.notify_one();
+        if inner.waits() > MOST_BYTES {
+            inner.make_room();
+            if connected && !std::mem::replace(&mut inner.overflows, true) {
+                self.news.notify_one();
+            }
         }
     }
 
@@ -374,7 +398,7 @@ impl Outbox {
         let inner = &mut *self.inner.lock();
         inner.listed = false;
         if inner.wire.as_ref().is_some_and(|wire| wire.stuck_since.is_none()) {
-            let write = std::future::poll_fn(|cx| inner.pump(&self.metrics, cx));
+            let write = std::future::poll_fn(|cx| inner.pump(&self.laggards.metrics, cx));
             let _ = pin!(unconstrained(write)).poll(&mut Context::from_waker(Waker::noop()));
             self.look(inner);
             if inner.needs_its_task() {
@@ -399,7 +423,11 @@ impl Outbox {
     }
 
     /// See [`Subscriptions::end`].
-    pub(in crate::broker) fn end(&self, filters: &[String], number: u64) -> bool {
+    pub(in crate::broker) fn end<'a>(
+        &self,
+        filters: impl Iterator<Item = (&'a str, Option<WildcardId>)>,
+        number: u64,
+    ) -> bool {
         self.inner.lock().subscriptions.end(filters, number)
     }
 
@@ -418,8 +446,8 @@ impl Outbox {
     }
 
     /// Whether it has this filter.
-    pub(super) fn has(&self, filter: &Filter) -> bool {
-        self.inner.lock().subscriptions.has(filter)
+    pub(in crate::broker) fn has(&self, filter: &Filter, id: Option<WildcardId>) -> bool {
+        self.inner.lock().subscriptions.has(filter, id)
     }
 
     pub(in crate::broker) fn is_full(&self) -> bool {
@@ -488,11 +516,11 @@ impl Outbox {
     ) -> Option<WriteHalf<Box<dyn Stream>>> {
         let inner = &mut *self.inner.lock();
         let wire = inner.wire.take()?;
-        self.metrics.dropped.inc_by(inner.outbound.connection_lost());
+        self.laggards.metrics.dropped.inc_by(inner.outbound.connection_lost());
         let missed = inner.outbound.take_out(is_present_value);
         inner.missed.extend(missed);
         let dropped = inner.outbound.trim();
-        inner.count(dropped);
+        dropped.iter().for_each(|letter| inner.count(letter.topic()));
         self.release_some(inner, stays.then_some(0));
         if stays {
             inner.held.get_or_insert_default();
@@ -513,7 +541,7 @@ impl Outbox {
     pub(super) async fn written(&self) {
         std::future::poll_fn(|cx| {
             let inner = &mut *self.inner.lock();
-            ready!(inner.pump(&self.metrics, cx));
+            ready!(inner.pump(&self.laggards.metrics, cx));
             self.look(inner);
             Poll::Ready(())
         })
@@ -553,14 +581,13 @@ impl Outbox {
         done
     }
 
-    /// Every filter with its QoS.
-    pub(super) fn wanted(&self) -> Vec<(String, u8)> {
-        let inner = self.inner.lock();
-        inner.subscriptions.wanted().map(|(filter, qos)| (filter.to_owned(), qos.bits())).collect()
+    /// See [`Subscriptions::filter_for`].
+    pub(in crate::broker) fn filter_for(&self, topic: &str, meant: &[WildcardId]) -> Option<String> {
+        self.inner.lock().subscriptions.filter_for(topic, meant).map(str::to_owned)
     }
 
-    /// Letters that had to go since the last call, by filter.
-    pub(super) fn take_dropped(&self) -> HashMap<String, u64> {
+    /// Letters that had to go since the last call, by topic; those of further topics have none.
+    pub(super) fn take_dropped(&self) -> HashMap<Bytes, u64> {
         std::mem::take(&mut self.inner.lock().dropped)
     }
 
@@ -611,12 +638,46 @@ mod tests {
         member.outbound(|outbound| outbound.own().iter().map(|(_, kept)| text(&kept.payload)).collect())
     }
 
+    /// A connection for which too much waits ends; until then, and from then on, the oldest messages go.
+    #[tokio::test]
+    async fn a_queue_that_overflows_loses_the_oldest_and_none_from_the_middle() {
+        const LAST: u64 = 160;
+        let metrics = Metrics::new().unwrap().broker;
+        let member = Member::new(Outbound::new(1_000), 10, &Laggards::new(&metrics));
+        member.add_exact(&Filter::new("t/x").unwrap(), QoS::AtLeastOnce, 0);
+        let (near, _far) = tokio::io::duplex(1);
+        let (_, half) = tokio::io::split(Box::new(near) as Box<dyn Stream>);
+        member.connect(half, Arc::default(), BytesMut::new());
+        let give = |number: u64| {
+            let payload = format!("{number:050000}");
+            let message = Message { topic: "t/x", payload: payload.as_bytes(), qos: QoS::AtLeastOnce, retain: false };
+            if member.put(&Arc::new(Passed::new(number, &message, false, Vec::new())), QoS::AtLeastOnce) {
+                member.flush();
+            }
+        };
+        // Some wait in the queue, some behind a subscription that is on its way.
+        (1..20).for_each(give);
+        member.hold(19);
+        (20..110).for_each(give);
+        member.release();
+        (110..120).for_each(give);
+        assert!(matches!(member.broken(), Some(Broken::Overflow)));
+        member.disconnect(|_| false, false);
+        (120..=LAST).for_each(give);
+        let numbers: Vec<u64> = payloads(&member).iter().map(|payload| payload.parse().unwrap()).collect();
+        // The first one is in flight: the client may have a part of it.
+        let (flying, waiting) = numbers.split_first().unwrap();
+        assert_eq!((*flying, waiting.len()), (1, (2 << 20) / 50_003));
+        assert!(waiting.iter().copied().eq(waiting[0]..=LAST), "{waiting:?}");
+        assert_eq!(member.take_dropped().values().sum::<u64>(), LAST - numbers.len() as u64);
+    }
+
     /// A message that went to the router before a SUBSCRIBE comes back after one that was given directly since.
     #[test]
     fn what_is_newer_waits_while_older_messages_are_on_another_way() {
         let metrics = Metrics::new().unwrap().broker;
         let filter = |text| Filter::new(text).unwrap();
-        let member = Member::new(Outbound::new(10), &Laggards::new(&metrics), &metrics);
+        let member = Member::new(Outbound::new(10), 10, &Laggards::new(&metrics));
         member.add_wildcard(2, &filter("t/+"), QoS::AtLeastOnce, 0);
         assert_eq!(member.add_exact(&filter("t/x"), QoS::AtLeastOnce, 5), Some(true));
         member.hold(5);

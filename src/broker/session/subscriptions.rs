@@ -10,9 +10,6 @@ use crate::broker::codec::QoS;
 use crate::broker::subscribers::WildcardId;
 use crate::broker::topic::Filter;
 
-/// Filters of one session at the most.
-pub(super) const MAX_FILTERS: usize = 256;
-
 /// What an exact filter takes in all tables, beside its name in some of them; and a wildcard, with the router's log for it.
 const EXACT: usize = 400;
 const WILDCARD: usize = 7 << 10;
@@ -36,23 +33,25 @@ impl Span {
     fn has(&self, number: u64) -> bool {
         self.since < number && number <= self.until
     }
-
-    fn has_ended(&self) -> bool {
-        self.until < u64::MAX
-    }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Subscriptions {
     exact: HashMap<String, Span>,
     wildcards: HashMap<WildcardId, (Filter, Span)>,
-    /// Some have ended and were not taken out yet.
-    ending: bool,
+    /// Those that have ended and were not taken out yet: topics, and wildcards.
+    ended: (Vec<String>, Vec<WildcardId>),
     /// What they take.
     bytes: usize,
+    /// So many at the most.
+    most: usize,
 }
 
 impl Subscriptions {
+    pub(super) fn new(most: usize) -> Self {
+        Self { exact: HashMap::new(), wildcards: HashMap::new(), ended: Default::default(), bytes: 0, most }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.exact.len() + self.wildcards.len()
     }
@@ -62,14 +61,13 @@ impl Subscriptions {
         self.bytes
     }
 
-    /// Whether there is this filter.
-    pub(super) fn has(&self, filter: &Filter) -> bool {
-        let text = filter.as_str();
-        self.exact.contains_key(text) || self.wildcards.values().any(|(known, _)| known.as_str() == text)
+    /// Whether there is this filter; a wildcard comes with its id.
+    pub(super) fn has(&self, filter: &Filter, id: Option<WildcardId>) -> bool {
+        self.exact.contains_key(filter.as_str()) || id.is_some_and(|id| self.wildcards.contains_key(&id))
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.len() >= MAX_FILTERS
+        self.len() >= self.most
     }
 
     /// Adds an exact filter after message `number`, or changes its QoS. Whether its topic may have come by a wildcard until
@@ -98,14 +96,19 @@ impl Subscriptions {
         self.wildcards.insert(id, (filter.clone(), Span { qos, since: number, until: u64::MAX }));
     }
 
-    /// Ends filters behind message `number`. Whether any message may still come by a wildcard.
-    pub(super) fn end(&mut self, filters: &[String], number: u64) -> bool {
-        for filter in filters {
-            let wildcard = self.wildcards.values_mut().find(|(known, _)| known.as_str() == filter);
-            let span = self.exact.get_mut(filter).or(wildcard.map(|(_, span)| span));
-            if let Some(span) = span {
+    /// Ends filters behind message `number`; a wildcard comes with its id. Whether any message may still come by one.
+    pub(super) fn end<'a>(
+        &mut self,
+        filters: impl Iterator<Item = (&'a str, Option<WildcardId>)>,
+        number: u64,
+    ) -> bool {
+        for (filter, id) in filters {
+            if let Some(span) = self.exact.get_mut(filter) {
                 span.until = number;
-                self.ending = true;
+                self.ended.0.push(filter.to_owned());
+            } else if let Some((id, (_, span))) = id.and_then(|id| Some((id, self.wildcards.get_mut(&id)?))) {
+                span.until = number;
+                self.ended.1.push(id);
             }
         }
         !self.wildcards.is_empty()
@@ -113,31 +116,31 @@ impl Subscriptions {
 
     /// Takes out those that have ended, or all.
     pub(super) fn take_out(&mut self, all: bool) -> (Vec<String>, Vec<WildcardId>) {
-        self.ending = false;
-        let (mut exact, mut wildcards) = (Vec::new(), Vec::new());
-        for (topic, _) in self.exact.extract_if(|_, span| all || span.has_ended()) {
-            self.bytes -= cost(&topic, true);
-            exact.push(topic);
+        let (mut exact, mut wildcards) = std::mem::take(&mut self.ended);
+        if all {
+            self.bytes = 0;
+            let all = (std::mem::take(&mut self.exact), std::mem::take(&mut self.wildcards));
+            return (all.0.into_keys().collect(), all.1.into_keys().collect());
         }
-        for (id, (filter, _)) in self.wildcards.extract_if(|_, (_, span)| all || span.has_ended()) {
-            self.bytes -= cost(filter.as_str(), false);
-            wildcards.push(id);
-        }
+        exact.retain(|topic| {
+            self.exact.remove(topic).is_some_and(|_| {
+                self.bytes -= cost(topic, true);
+                true
+            })
+        });
+        wildcards.retain(|id| {
+            self.wildcards.remove(id).is_some_and(|(filter, _)| {
+                self.bytes -= cost(filter.as_str(), false);
+                true
+            })
+        });
         (exact, wildcards)
     }
 
-    /// Every filter with its QoS.
-    pub(super) fn wanted(&self) -> impl Iterator<Item = (&str, QoS)> {
-        let exact = self.exact.iter().map(|(topic, span)| (topic.as_str(), span));
-        let wildcards = self.wildcards.values().map(|(filter, span)| (filter.as_str(), span));
-        exact.chain(wildcards).filter(|(_, span)| !span.has_ended()).map(|(filter, span)| (filter, span.qos))
-    }
-
-    /// A filter that a topic came through.
-    pub(super) fn filter_for(&self, topic: &str) -> Option<&str> {
+    /// A filter that a topic came through, of whose wildcards `meant` are all.
+    pub(super) fn filter_for(&self, topic: &str, meant: &[WildcardId]) -> Option<&str> {
         let exact = self.exact.get_key_value(topic).map(|(topic, _)| topic.as_str());
-        let mut wildcards = self.wildcards.values().map(|(filter, _)| filter);
-        exact.or_else(|| wildcards.find(|filter| filter.matches(topic)).map(Filter::as_str))
+        exact.or_else(|| meant.iter().find_map(|id| self.wildcards.get(id)).map(|(filter, _)| filter.as_str()))
     }
 
     /// The highest QoS any filter asks for this topic.
@@ -150,7 +153,7 @@ impl Subscriptions {
     /// wildcards of all sessions that mean it. `None`: the exact filter has ended.
     pub(super) fn directly(&self, topic: &str, number: u64, qos: QoS, meant: &[WildcardId]) -> Option<QoS> {
         // What is given now is newer than every filter.
-        if self.ending && !self.exact.get(topic)?.has(number) {
+        if !self.ended.0.is_empty() && !self.exact.get(topic)?.has(number) {
             return None;
         }
         Some(self.of(number, meant).map(|(_, span)| span.qos).fold(qos, QoS::max))
@@ -188,13 +191,13 @@ mod tests {
 
     #[test]
     fn an_exact_filter_takes_its_topic_over_from_a_wildcard_and_gives_it_back() {
-        let mut all = Subscriptions::default();
+        let mut all = Subscriptions::new(10);
         all.add_wildcard(2, &filter("a/#"), AtMostOnce, 0);
         assert_eq!(all.by(2, "a/b", 10, &[2]), Some(AtMostOnce));
         assert_eq!(all.add_exact(&filter("a/b"), ExactlyOnce, 10), Some(true), "its way changes");
         assert_eq!((all.by(2, "a/b", 10, &[2]), all.by(2, "a/b", 11, &[2])), (Some(AtMostOnce), None));
         assert_eq!(all.directly("a/b", 11, ExactlyOnce, &[2]), Some(ExactlyOnce));
-        assert!(all.end(&["a/b".into()], 20));
+        assert!(all.end([("a/b", None)].into_iter(), 20));
         assert_eq!((all.by(2, "a/b", 20, &[2]), all.by(2, "a/b", 21, &[2])), (None, Some(AtMostOnce)));
         assert_eq!(all.directly("a/b", 21, ExactlyOnce, &[2]), None);
         assert_eq!(all.take_out(false), (vec!["a/b".into()], vec![]));
@@ -202,12 +205,12 @@ mod tests {
 
     #[test]
     fn a_new_overlapping_wildcard_does_not_swallow_what_only_the_old_one_brings() {
-        let mut all = Subscriptions::default();
+        let mut all = Subscriptions::new(10);
         all.add_wildcard(3, &filter("a/#"), AtMostOnce, 0);
         all.add_wildcard(2, &filter("a/+"), AtLeastOnce, 10);
         assert_eq!(all.by(3, "a/b", 9, &[2, 3]), Some(AtMostOnce));
         assert_eq!((all.by(3, "a/b", 11, &[2, 3]), all.by(2, "a/b", 11, &[2, 3])), (Some(AtLeastOnce), None));
-        all.end(&["a/#".into()], 12);
+        all.end([("a/#", Some(3))].into_iter(), 12);
         assert_eq!((all.by(3, "a/b", 12, &[2, 3]), all.by(2, "a/b", 12, &[2, 3])), (Some(AtLeastOnce), None));
         assert_eq!((all.by(3, "a/b", 13, &[2, 3]), all.by(2, "a/b", 13, &[2, 3])), (None, Some(AtLeastOnce)));
     }
@@ -220,7 +223,7 @@ mod tests {
         ) {
             const FILTERS: [&str; 6] = ["a/b", "x/b", "a/#", "a/+", "+/b", "#"];
             const TOPICS: [&str; 3] = ["a/b", "a/c", "x/b"];
-            let mut all = Subscriptions::default();
+            let mut all = Subscriptions::new(10);
             let mut have: [Option<QoS>; 6] = [None; 6];
             let mut given = Vec::new(); // what was said, with what had to become of it
             for (n, (which, qos, begins)) in steps.into_iter().enumerate() {
@@ -236,7 +239,7 @@ mod tests {
                     }
                 } else if have[which].is_some() && !begins {
                     have[which] = None;
-                    all.end(&[text.to_owned()], number);
+                    all.end([(text, (which >= 2).then_some(which))].into_iter(), number);
                 }
                 for (at, topic) in TOPICS.into_iter().enumerate() {
                     let meant: Vec<_> = (2..6).filter(|id| filter(FILTERS[*id]).matches(topic)).collect();

@@ -145,13 +145,16 @@ async fn messages_of_one_topic_keep_their_order_whatever_their_retain_flag() {
 
 #[tokio::test]
 async fn filters_beyond_the_limit_are_refused_and_known_ones_still_granted() {
-    let appliance = Home::new().set("DMX_MQTT_MAX_FILTERS", "2").start().await;
+    let appliance = Home::new().set("DMX_MQTT_MAX_SUBSCRIPTIONS", "2").start().await;
     let mut link = Link::join(appliance.mqtt, &Connect::new("first")).await;
-    assert_eq!(link.subscribe_all(&[("a/+", 0), ("b/#", 1), ("c/+", 1), ("c/d", 1)]).await, [0, 1, 0x80, 1]);
+    assert_eq!(link.subscribe_all(&[("a/+", 0), ("b", 1), ("c/+", 1), ("c/d", 1)]).await, [0, 1, 0x80, 0x80]);
+    assert_eq!(link.subscribe("b", 0).await, 0, "it is known");
+    let refused = |line: &serde_json::Value| line["message"] == "subscription_refused" && line["clientId"] == "first";
+    let line = appliance.log.wait("the refusal", refused).await;
+    assert!(line["refused"] == 2 && line["why"].as_str().unwrap().contains("mqtt.max_subscriptions"), "{line}");
+    assert_eq!(appliance.web().metric("dmx_broker_subscriptions_refused_total").await, 2.0);
+    link.unsubscribe("a/+").await;
+    assert_eq!(link.subscribe_all(&[("c/d", 1), ("c/+", 1)]).await, [1, 0x80]);
     let mut other = Link::join(appliance.mqtt, &Connect::new("other")).await;
-    assert_eq!(
-        other.subscribe_all(&[("+/d", 0), ("b/#", 1), ("d", 0)]).await,
-        [0x80, 1, 0],
-        "a filter the router knows costs nothing, and none that it is not asked for"
-    );
+    assert_eq!(other.subscribe_all(&[("c/+", 1), ("e", 0)]).await, [1, 0], "each session has its own");
 }

@@ -3,6 +3,7 @@
 mod commands;
 mod connect;
 mod crowd;
+mod defaults;
 mod durable;
 mod ends;
 mod fairness;
