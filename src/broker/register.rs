@@ -159,6 +159,11 @@ impl Register {
         let who = arrival.who.known_by(known.clone());
         arrival.who = who.clone();
         arrival.read.belongs_to(&who);
+        if there.is_none()
+            && let Err(full) = self.budget.ask(Kind::Sessions, &who, 1)
+        {
+            return Entered::Refused(Box::new(arrival), full.to_string().into()); // before a seat is taken from anybody
+        }
         let mut seat = self.budget.share(Kind::Connections, who.clone()).until(&arrival.ending);
         if there.as_ref().is_some_and(|(_, presence)| presence.is_connected()) {
             seat.hold(1); // it takes over a connection, whose seat is free a moment later
@@ -294,6 +299,7 @@ mod tests {
     use super::*;
     use crate::broker::codec::Connect;
     use crate::broker::hearing::Hearing;
+    use crate::metrics::Metrics;
 
     fn arrival(id: &str) -> Box<Arrival> {
         let (stream, _) = tokio::io::duplex(1);
@@ -314,10 +320,7 @@ mod tests {
 
     #[test]
     fn who_is_shown_out_keeps_its_id_until_nothing_is_left_of_it_and_takes_no_room() {
-        let (mut config, metrics) = (crate::config::Config::default(), crate::metrics::Metrics::new().unwrap());
-        config.mqtt.max_sessions = 1;
-        let budget = Budget::new(&config, Default::default(), metrics.memory.clone());
-        let register = Register::new(budget, &metrics.broker);
+        let (register, metrics) = of_at_most(1, 1_000);
         let mut away = new(register.enter(arrival("away")));
         away.presence.set(false);
         let here = new(register.enter(arrival("here")));
@@ -330,5 +333,40 @@ mod tests {
         assert_eq!(metrics.broker.sessions_evicted.get(), 2);
         drop(here);
         assert_eq!(metrics.broker.sessions.get(), 0);
+    }
+
+    fn of_at_most(sessions: usize, connections: usize) -> (Register, Metrics) {
+        let (mut config, metrics) = (crate::config::Config::default(), Metrics::new().unwrap());
+        (config.mqtt.max_sessions, config.mqtt.max_connections) = (sessions, connections);
+        let budget = Budget::new(&config, Default::default(), metrics.memory.clone());
+        (Register::new(budget, &metrics.broker), metrics)
+    }
+
+    #[test]
+    fn a_newcomer_takes_one_place_at_most_though_devices_have_many() {
+        let (register, metrics) = of_at_most(16, 1_000);
+        let enter = |id: &str, known| new(register.enter(Arrival { known, ..arrival(id) }));
+        let mut strangers: Vec<_> = (0..6).map(|n| enter(&format!("stranger-{n}"), false)).collect();
+        strangers[..2].iter().for_each(|entry| entry.presence.set(false));
+        let _lamps: Vec<_> = (0..9).map(|n| enter(&format!("lamp-{n}"), true)).collect();
+        let _one = enter("one", false);
+        assert_eq!(metrics.broker.sessions_evicted.get(), 0, "one place is free");
+        let _two = enter("two", false);
+        assert_eq!(metrics.broker.sessions_evicted.get(), 1);
+        let closed =
+            |entry: &mut Entry| entry.mailbox.try_recv().is_err_and(|e| e == mpsc::error::TryRecvError::Disconnected);
+        assert_eq!(strangers.iter_mut().map(closed).collect::<Vec<_>>(), [true, false, false, false, false, false]);
+    }
+
+    #[test]
+    fn who_gets_no_session_takes_no_seat_from_anybody() {
+        let (register, _metrics) = of_at_most(8, 8);
+        let from = |id: &str, n: u8| Arrival { who: std::net::IpAddr::from([10, 0, 0, n]).into(), ..arrival(id) };
+        let there: Vec<_> = (0..7).map(|n| register.enter(from(&format!("there-{n}"), n / 2))).collect();
+        assert!(matches!(register.enter(from("late", 9)), Entered::Refused(_, why) if why.contains("max_sessions")));
+        for entered in there {
+            let Entered::New(new) = entered else { panic!("refused") };
+            assert!(new.1.ending.why().is_none(), "its seat is its own");
+        }
     }
 }

@@ -143,7 +143,7 @@ impl Budget {
         share
     }
 
-    /// Whether so much more could be had now. Counts as a refusal if not.
+    /// Whether so much more could be had now, of others if need be. Counts as a refusal if not.
     ///
     /// # Errors
     /// This kind or address has no more.
@@ -151,7 +151,7 @@ impl Budget {
         let more = more as u64;
         let request = Request { kind, who, more, whole: more };
         let mut held = self.0.held.lock();
-        let reached = held.used(kind).shares.reached(who, more);
+        let reached = held.used(kind).shares.ask(who, more, Instant::now()).err();
         match reached.or_else(|| self.reached_all(&held, &request)) {
             Some(reached) => Err(self.refuse(held, &request, &reached)),
             None => Ok(()),
@@ -208,15 +208,17 @@ impl Budget {
         }
         let (ending, used) = (share.ending.clone(), held.used(share.kind));
         let before = used.shares.used();
-        let (ended, taken) = used.shares.take(&mut share.place, &share.who, more, Instant::now(), || ending);
+        let taken = used.shares.take(&mut share.place, &share.who, more, Instant::now(), || ending);
         let after = used.shares.used();
         self.count(&mut held, share.kind, before, after);
-        if !ended.is_empty() {
-            held.used(share.kind).full_at = Some(Instant::now());
-            self.end(&request, &ended);
-        }
         match taken {
-            Ok(()) => Ok(ended.len()),
+            Ok(ended) => {
+                if !ended.is_empty() {
+                    held.used(share.kind).full_at = Some(Instant::now());
+                    self.end(&request, &ended);
+                }
+                Ok(ended.len())
+            }
             Err(reached) => Err(self.refuse(held, &request, &reached)),
         }
     }
@@ -488,7 +490,7 @@ mod tests {
         let _held = held(Kind::Sessions, "127.0.0.1", 2_000);
         assert_eq!(
             refused(Kind::Sessions, "10.0.0.1"),
-            "all clients together already have 2000 of the 1750 MQTT sessions allowed (2000 of that 127.0.0.1), and \
+            "all clients together already have 2000 of the 2000 MQTT sessions allowed (2000 of that 127.0.0.1), and \
              10.0.0.1 needs one more (mqtt.max_sessions)"
         );
     }

@@ -1,7 +1,8 @@
 //! Who holds how much of one kind of thing, pure: what there is, what one address may have of it, and who goes when it is full.
 //!
 //! An address has a part, so that nobody takes everything. Some of each kind is left to devices that are known and to this
-//! machine, however many strangers come.
+//! machine, however many strangers come. Towards a limit of strangers only strangers count, towards one of devices all but
+//! this machine. A newcomer never needs more from others than it asks for, and who is refused has ended nobody.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
@@ -75,6 +76,15 @@ impl Who {
             _ => None,
         }
     }
+
+    /// Whether it counts towards this limit of another one, whatever their ranks.
+    fn is_in(&self, scope: Scope, of: &Self) -> bool {
+        match scope {
+            Scope::Address => self.address == of.address,
+            Scope::Network => self.network() == of.network(),
+            Scope::Kind | Scope::All => true,
+        }
+    }
 }
 
 /// Who goes when a kind is full.
@@ -130,6 +140,9 @@ struct Holder<T> {
     idle_since: Option<Instant>,
     with: T,
 }
+
+/// A place that is taken from its holder, and what the holder's address held.
+type Gone<T> = (u64, Holder<T>, u64);
 
 /// The holders of one kind. `T` comes with a holder, for whoever ends it.
 #[derive(Debug)]
@@ -210,24 +223,40 @@ impl<T> Shares<T> {
         self.addresses.iter().map(|(address, held)| (*address, *held)).max_by_key(|(address, held)| (*held, *address))
     }
 
-    /// The limit that somebody would reach with so much more.
-    pub(super) fn reached(&self, who: &Who, more: u64) -> Option<Reached> {
+    /// The limits of somebody who wants so much more, and what counts towards them.
+    fn limits(&self, who: &Who, more: u64) -> [Option<Reached>; 4] {
         let rank = who.rank();
-        let address = who.address.map(|_| (Scope::Address, self.held_by(who), self.of_address(rank)));
-        let network = who.network().map(|network| {
-            (Scope::Network, self.networks.get(&network).copied().unwrap_or_default(), self.of_network(rank))
-        });
-        let kind = Some((Scope::Kind, self.used, self.of_kind(rank)));
-        let limits = [address, network, kind].into_iter().flatten();
-        let mut reached = limits.filter(|(_, held, most)| held.saturating_add(more) > *most);
-        reached.next().map(|(scope, held, most)| Reached { scope, held, most })
+        let limit = |scope, all: u64, most| {
+            let is_exact = self.goes == Goes::Nobody || all.saturating_add(more) <= most;
+            Reached { scope, held: if is_exact { all } else { self.up_to(rank, who, scope) }, most }
+        };
+        let network = |network| self.networks.get(&network).copied().unwrap_or_default();
+        [
+            who.address.map(|_| limit(Scope::Address, self.held_by(who), self.of_address(rank))),
+            who.network().map(|of| limit(Scope::Network, network(of), self.of_network(rank))),
+            Some(limit(Scope::Kind, self.used, self.of_kind(rank))),
+            Some(Reached { scope: Scope::Kind, held: self.used, most: self.most }),
+        ]
+    }
+
+    /// What all up to a rank hold. Where nobody ever goes it is not known which ranks hold what, so all count there.
+    fn up_to(&self, rank: Rank, who: &Who, scope: Scope) -> u64 {
+        let holders = self.holders.values();
+        let counted = holders.filter(|holder| holder.who.rank() <= rank && holder.who.is_in(scope, who));
+        counted.map(|holder| holder.units).sum()
+    }
+
+    /// The limit that somebody would reach with so much more, if nobody goes.
+    pub(super) fn reached(&self, who: &Who, more: u64) -> Option<Reached> {
+        let mut limits = self.limits(who, more).into_iter().flatten();
+        limits.find(|limit| limit.held.saturating_add(more) > limit.most)
     }
 
     /// Gives somebody so much more: `place` is what they hold already, and what they hold afterwards. Others may have to go
-    /// for it, even when it is refused in the end.
+    /// for it, but of those above a limit already no more than is asked for.
     ///
     /// # Errors
-    /// A limit was reached, and nobody goes for the newcomer.
+    /// A limit was reached, and not enough goes for the newcomer: nobody had to go.
     pub(super) fn take(
         &mut self,
         place: &mut Option<u64>,
@@ -235,14 +264,36 @@ impl<T> Shares<T> {
         more: u64,
         now: Instant,
         with: impl FnOnce() -> T,
-    ) -> (Vec<Ended<T>>, Result<(), Reached>) {
-        let mut ended = Vec::new();
-        while let Some(reached) = self.reached(who, more) {
-            let Some(gone) = self.goes_for(who, *place, more, reached.scope, now) else { return (ended, Err(reached)) };
-            ended.extend(self.end(gone));
-        }
+    ) -> Result<Vec<Ended<T>>, Reached> {
+        let gone = self.make_room(*place, who, more, now)?;
         self.put(place, who, more, now, with);
-        (ended, Ok(()))
+        let ended = gone.into_iter().map(|(_, Holder { who, with, .. }, held)| Ended { who, held, with });
+        Ok(ended.collect())
+    }
+
+    /// Whether a newcomer would be given so much now.
+    ///
+    /// # Errors
+    /// As when it takes it.
+    pub(super) fn ask(&mut self, who: &Who, more: u64, now: Instant) -> Result<(), Reached> {
+        let gone = self.make_room(None, who, more, now)?;
+        self.undo(gone);
+        Ok(())
+    }
+
+    fn make_room(&mut self, own: Option<u64>, who: &Who, more: u64, now: Instant) -> Result<Vec<Gone<T>>, Reached> {
+        let (mut gone, before) = (Vec::new(), self.limits(who, more));
+        loop {
+            let limits = before.iter().flatten().zip(self.limits(who, more).into_iter().flatten());
+            let mut reached =
+                limits.filter(|(before, limit)| limit.held.saturating_add(more) > limit.most.max(before.held));
+            let Some((_, reached)) = reached.next() else { return Ok(gone) };
+            let Some(next) = self.goes_for(who, own, more, &reached, now).and_then(|place| self.end(place)) else {
+                self.undo(gone);
+                return Err(reached);
+            };
+            gone.push(next);
+        }
     }
 
     /// The same without any limit.
@@ -320,42 +371,55 @@ impl<T> Shares<T> {
         who.network().inspect(|network| tally(&mut self.networks, *network, units, more));
     }
 
-    fn end(&mut self, place: u64) -> Option<Ended<T>> {
-        let Holder { who, units, with, .. } = self.holders.remove(&place)?;
-        let held = self.held_by(&who);
-        self.count(&who, units, false);
-        Some(Ended { who, held, with })
+    fn end(&mut self, place: u64) -> Option<Gone<T>> {
+        let holder = self.holders.remove(&place)?;
+        let held = self.held_by(&holder.who);
+        self.count(&holder.who, holder.units, false);
+        Some((place, holder, held))
+    }
+
+    fn undo(&mut self, gone: Vec<Gone<T>>) {
+        for (place, holder, _) in gone {
+            self.count(&holder.who, holder.units, true);
+            self.holders.insert(place, holder);
+        }
     }
 
     /// Who goes for a newcomer that has reached a limit. A device or this machine takes a stranger's place, and that of one
-    /// of their own kind only where it is idle. A stranger takes the place of one whose address has more, or of one that is
-    /// idle.
-    fn goes_for(&self, who: &Who, own: Option<u64>, more: u64, scope: Scope, now: Instant) -> Option<u64> {
-        let (rank, wants) = (who.rank(), self.held_by(who) + more);
+    /// of their own kind only where it is idle. A stranger takes the place of one whose address has more strangers, or of
+    /// one that is idle.
+    fn goes_for(&self, who: &Who, own: Option<u64>, more: u64, limit: &Reached, now: Instant) -> Option<u64> {
+        let (rank, scope) = (who.rank(), limit.scope);
         if self.goes == Goes::Newest && rank == Rank::Stranger && scope == Scope::Address {
             return None; // its own newest is itself
         }
-        let held = |holder: &Holder<T>| self.held_by(&holder.who).max(holder.units);
-        let others = self.holders.iter().filter(|(place, holder)| {
-            own != Some(**place)
-                && match scope {
-                    Scope::Address => holder.who.address == who.address,
-                    Scope::Network => holder.who.network() == who.network(),
-                    Scope::Kind | Scope::All => true,
-                }
-        });
+        let is_stranger = |holder: &Holder<T>| holder.who.rank() == Rank::Stranger;
+        let mut strangers = HashMap::new();
+        for holder in self.holders.values().filter(|holder| is_stranger(holder)) {
+            holder.who.address.inspect(|address| tally(&mut strangers, *address, holder.units, true));
+        }
+        let strangers =
+            |who: &Who| who.address.and_then(|address| strangers.get(&address)).copied().unwrap_or_default();
+        let held = |holder: &Holder<T>| {
+            let held = if is_stranger(holder) { strangers(&holder.who) } else { self.held_by(&holder.who) };
+            held.max(holder.units)
+        };
+        let counts = |holder: &Holder<T>| holder.who.rank() <= rank || limit.most == self.most;
+        let others = self
+            .holders
+            .iter()
+            .filter(|(place, holder)| own != Some(**place) && holder.who.is_in(scope, who) && counts(holder));
         match self.goes {
             Goes::Nobody => None,
             Goes::Newest => {
-                let strangers = others.filter(|(_, holder)| holder.who.rank() == Rank::Stranger);
+                let wants = strangers(who) + more;
                 let may = |holder: &Holder<T>| rank > Rank::Stranger || held(holder) - holder.units >= wants;
-                strangers
-                    .filter(|(_, holder)| may(holder))
+                others
+                    .filter(|(_, holder)| is_stranger(holder) && may(holder))
                     .max_by_key(|(place, holder)| (held(holder), **place))
                     .map(|(place, _)| *place)
             }
             Goes::Idle(after) => {
-                let is_stranger = |holder: &Holder<T>| holder.who.rank() == Rank::Stranger;
                 let idle = others.filter_map(|(place, holder)| Some((holder.idle_since?, place, holder)));
                 idle.filter(|(since, ..)| now.saturating_duration_since(*since) >= after)
                     .filter(|(.., holder)| rank > Rank::Stranger || is_stranger(holder))
@@ -390,8 +454,7 @@ mod tests {
     /// Takes one place; gives its number, and those of the ones that had to go.
     fn enter(shares: &mut Shares<u32>, who: &Who, name: u32) -> Option<(u64, Vec<u32>)> {
         let mut place = None;
-        let (ended, taken) = shares.take(&mut place, who, 1, Instant::now(), || name);
-        taken.ok()?;
+        let ended = shares.take(&mut place, who, 1, Instant::now(), || name).ok()?;
         Some((place?, ended.into_iter().map(|ended| ended.with).collect()))
     }
 
@@ -440,6 +503,61 @@ mod tests {
         let order: Vec<_> = (10..14).map(|name| enter(&mut shares, &here, name).map(|(_, gone)| gone)).collect();
         assert_eq!(order, [Some(vec![]), Some(vec![2]), Some(vec![1]), Some(vec![0])]);
         assert!(enter(&mut shares, &here, 14).is_none(), "who is there does not go");
+    }
+
+    /// Takes one place each for so many at addresses of their own.
+    fn crowd(shares: &mut Shares<u32>, net: u8, names: std::ops::Range<u32>, known: bool) -> Vec<u64> {
+        let from = |name: u32| who(&format!("10.{net}.{}.{}", name / 250, name % 250), known);
+        names
+            .map(|name| {
+                enter(shares, &from(name), name).map(|(place, gone)| (place, assert!(gone.is_empty())).0).unwrap()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_newcomer_swaps_one_for_one_however_many_devices_there_are() {
+        let mut shares = Shares::new(2_000, Some(25), Goes::Idle(Duration::ZERO));
+        for place in crowd(&mut shares, 0, 0..1_750, false) {
+            shares.idle(place, Some(Instant::now()));
+        }
+        for name in 0..250 {
+            shares.put(&mut None, &who("10.9.0.1", true), 1, Instant::now(), || 10_000 + name);
+        }
+        for (from, known) in [("10.8.0.1", false), ("10.9.0.1", true), ("127.0.0.1", false)] {
+            assert_eq!(enter(&mut shares, &who(from, known), 20_000).unwrap().1.len(), 1, "{from}");
+            assert_eq!(shares.used(), 2_000);
+        }
+    }
+
+    #[test]
+    fn a_stranger_gets_what_strangers_may_have_though_devices_have_much() {
+        let mut shares = Shares::new(1_000, Some(25), Goes::Newest);
+        crowd(&mut shares, 0, 0..725, false);
+        let (lamps, new_lamp) = (who("10.9.0.1", true), who("10.9.0.1", false));
+        for name in 0..250 {
+            shares.put(&mut None, &lamps, 1, Instant::now(), || 1_000 + name);
+        }
+        for name in 2_000..2_025 {
+            assert_eq!(enter(&mut shares, &who("10.8.0.1", false), name).unwrap().1, NOBODY, "25 are free");
+        }
+        assert_eq!(enter(&mut shares, &new_lamp, 2_100).unwrap().1, [2_024], "the lamps there are no part of its own");
+        assert_eq!(enter(&mut shares, &lamps, 2_101).unwrap().1, [2_023]);
+        assert!(enter(&mut shares, &who("10.8.0.1", false), 2_102).is_none(), "nobody has more strangers");
+        assert_eq!(shares.used(), 1_000);
+    }
+
+    #[test]
+    fn a_refusal_ends_nobody() {
+        let mut shares = Shares::new(100, Some(25), Goes::Idle(Duration::ZERO));
+        let places = crowd(&mut shares, 0, 0..88, false);
+        places[..3].iter().for_each(|place| shares.idle(*place, Some(Instant::now())));
+        let newcomer = who("10.8.0.1", false);
+        assert!(shares.take(&mut None, &newcomer, 5, Instant::now(), || 500).is_err(), "three are not enough");
+        assert!(places.iter().all(|place| shares.holds(*place)));
+        assert_eq!((shares.used(), shares.held_by(&who("10.0.0.0", false))), (88, 1));
+        assert!(shares.ask(&newcomer, 3, Instant::now()).is_ok() && shares.holds(places[0]), "to ask is not to take");
+        assert_eq!(shares.take(&mut None, &newcomer, 3, Instant::now(), || 500).unwrap().len(), 3);
     }
 
     /// What a client does.
@@ -495,36 +613,37 @@ mod tests {
 
         /// Takes some; those that have to go leave the list. Gives what is left of it.
         fn takes(mut self, units: u64, mut others: Vec<Self>, shares: &mut Shares<()>, goes: Goes) -> Vec<Self> {
-            let rank = self.who.rank();
-            let before = shares.used();
-            let (ended, taken) = shares.take(&mut self.place, &self.who, units, Instant::now(), || ());
-            others.retain(|other| other.place.is_none_or(|place| shares.holds(place)));
+            let (rank, all, used) = (self.who.rank(), others.len(), shares.used());
+            let before = shares.limits(&self.who, units);
+            let taken = shares.take(&mut self.place, &self.who, units, Instant::now(), || ());
+            let (here, gone): (Vec<_>, Vec<_>) =
+                others.into_iter().partition(|other| other.place.is_none_or(|place| shares.holds(place)));
+            others = here;
             match &taken {
-                Ok(()) => {
+                Ok(ended) => {
                     self.units += units;
-                    // never above the share
-                    assert!(
-                        shares.used() <= shares.of_kind(rank) && shares.held_by(&self.who) <= shares.of_address(rank)
-                    );
-                    assert!(shares.reached(&self.who, 0).is_none());
+                    // never above a limit, nor further above one that was passed in another way
+                    let limits = before.iter().flatten().zip(shares.limits(&self.who, 0).into_iter().flatten());
+                    for (before, limit) in limits {
+                        assert!(limit.held <= limit.most.max(before.held), "{before:?} {limit:?}");
+                    }
+                    // no more has to go than is asked for: without one of those it would not be enough
+                    let of = || gone.iter().map(|other| other.units);
+                    assert!(gone.is_empty() || of().sum::<u64>() - of().max().unwrap_or_default() < units);
+                    assert!(ended.len() == gone.len() && (goes != Goes::Nobody || gone.is_empty()));
                 }
                 Err(reached) => {
-                    // no device is refused while a stranger has what it needs
-                    let in_reach = |other: &Self| match reached.scope {
-                        Scope::Address => other.who.address == self.who.address,
-                        Scope::Network => other.who.network() == self.who.network(),
-                        Scope::Kind | Scope::All => true,
-                    };
-                    let may_go = |other: &Self| {
-                        in_reach(other)
+                    // a refusal ends nobody, and no device is refused while strangers have what it needs
+                    assert!((shares.used(), others.len()) == (used, all));
+                    let may_go = |other: &&Self| {
+                        other.who.is_in(reached.scope, &self.who)
                             && other.who.rank() == Rank::Stranger
                             && (goes == Goes::Newest || goes != Goes::Nobody && other.idle)
                     };
-                    assert!(rank == Rank::Stranger || !others.iter().any(may_go));
-                    assert!(shares.used() <= before);
+                    let there_is = others.iter().filter(may_go).map(|other| other.units).sum::<u64>();
+                    assert!(rank == Rank::Stranger || there_is < units);
                 }
             }
-            assert!(goes != Goes::Nobody || ended.is_empty());
             if self.units > 0 {
                 others.push(self);
             }
