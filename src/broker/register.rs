@@ -162,7 +162,7 @@ impl Register {
         if there.is_none()
             && let Err(full) = self.budget.ask(Kind::Sessions, &who, 1)
         {
-            return Entered::Refused(Box::new(arrival), full.to_string().into()); // before a seat is taken from anybody
+            return Entered::Refused(arrival, full.to_string().into()); // before a seat is taken from anybody
         }
         let mut seat = self.budget.share(Kind::Connections, who.clone()).until(&arrival.ending);
         if there.as_ref().is_some_and(|(_, presence)| presence.is_connected()) {
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn a_newcomer_takes_one_place_at_most_though_devices_have_many() {
         let (register, metrics) = of_at_most(16, 1_000);
-        let enter = |id: &str, known| new(register.enter(Arrival { known, ..arrival(id) }));
+        let enter = |id: &str, known| new(register.enter(Box::new(Arrival { known, ..*arrival(id) })));
         let mut strangers: Vec<_> = (0..6).map(|n| enter(&format!("stranger-{n}"), false)).collect();
         strangers[..2].iter().for_each(|entry| entry.presence.set(false));
         let _lamps: Vec<_> = (0..9).map(|n| enter(&format!("lamp-{n}"), true)).collect();
@@ -361,7 +361,8 @@ mod tests {
     #[test]
     fn who_gets_no_session_takes_no_seat_from_anybody() {
         let (register, _metrics) = of_at_most(8, 8);
-        let from = |id: &str, n: u8| Arrival { who: std::net::IpAddr::from([10, 0, 0, n]).into(), ..arrival(id) };
+        let at = |n: u8| std::net::IpAddr::from([10, 0, 0, n]).into();
+        let from = |id: &str, n| Box::new(Arrival { who: at(n), ..*arrival(id) });
         let there: Vec<_> = (0..7).map(|n| register.enter(from(&format!("there-{n}"), n / 2))).collect();
         assert!(matches!(register.enter(from("late", 9)), Entered::Refused(_, why) if why.contains("max_sessions")));
         for entered in there {
