@@ -83,6 +83,8 @@ pub(super) struct Hub {
     pub(super) refusals: Mutex<LogLimiters>,
     /// What is stored for kept sessions.
     pub(super) lasting: Arc<Lasting>,
+    /// Held from the look at how far sessions are to its place in the store's queue.
+    saving: Mutex<()>,
     laggards: Arc<Laggards>,
     pub(super) budget: Budget,
     health: Health,
@@ -144,6 +146,7 @@ impl Hub {
             losses: Mutex::default(),
             refusals: Mutex::default(),
             lasting: Arc::default(),
+            saving: Mutex::default(),
             budget,
             health,
             store,
@@ -433,7 +436,6 @@ impl Hub {
         } else {
             batch.put(Tree::Retained, topic.as_bytes(), retained::to_stored(&payload, qos));
         }
-        self.lasting.collect(self.settled(), &mut batch);
         let hub = self.clone();
         let release = move || {
             if !still(&hub) {
@@ -448,8 +450,30 @@ impl Hub {
             });
             told.into_iter().for_each(|told| hub.tell_when_given(owed, told));
         };
-        self.store.commit(batch, release).await;
+        self.store.room().await;
+        self.enqueue(batch, |_, _| {}, release);
         heard
+    }
+
+    /// Writes a batch together with what the store should know of stored messages, of which `add` adds a part.
+    pub(super) async fn save(&self, batch: Batch, add: impl FnOnce(u64, &mut Batch)) {
+        self.store.room().await;
+        let (done, written) = oneshot::channel();
+        self.enqueue(batch, add, move || {
+            let _ = done.send(()); // Err: nobody waits
+        });
+        let _ = written.await; // Err: the store is closing
+    }
+
+    /// What was looked at later is written later.
+    fn enqueue(&self, mut batch: Batch, add: impl FnOnce(u64, &mut Batch), release: impl FnOnce() + Send + 'static) {
+        let saving = self.saving.lock();
+        let settled = self.settled();
+        add(settled, &mut batch);
+        self.lasting.collect(settled, &mut batch);
+        self.store.enqueue(batch, release);
+        drop(saving);
+        self.store.release();
     }
 
     /// Whether a client's message may be retained.

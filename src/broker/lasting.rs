@@ -78,7 +78,10 @@ pub(super) trait Unsaved: Send + Sync {
 #[derive(Default)]
 pub(super) struct Lasting {
     gone: Mutex<Vec<u64>>,
-    unsaved: Mutex<Vec<Arc<dyn Unsaved>>>,
+    /// By address: each is asked once.
+    unsaved: Mutex<HashMap<usize, Arc<dyn Unsaved>>>,
+    /// What belongs to sessions that this dmxd cannot read: another one may.
+    others: Mutex<Vec<Arc<Stored>>>,
     /// The process ends: what is dropped from now on is needed by the next one.
     stopping: AtomicBool,
     last_session: AtomicU32,
@@ -114,6 +117,11 @@ impl Lasting {
         self.last_session.fetch_max(number, Ordering::Relaxed);
     }
 
+    /// What is left belongs to sessions that cannot be read: it stays.
+    pub(super) fn hold(&self, left: Left) {
+        self.others.lock().extend(left.waiting.into_values().flatten().map(|(stored, _)| stored));
+    }
+
     /// Nothing is deleted from now on.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
@@ -128,14 +136,14 @@ impl Lasting {
 
     /// Somebody is to be asked by the next [`Lasting::collect`].
     pub(super) fn ask(&self, unsaved: Arc<dyn Unsaved>) {
-        self.unsaved.lock().push(unsaved);
+        self.unsaved.lock().insert(Arc::as_ptr(&unsaved).cast::<()>() as usize, unsaved);
         self.news.notify_one();
     }
 
     /// Adds what can be deleted, and how far sessions are; all messages up to `settled` have been given to all.
     pub(super) fn collect(&self, settled: u64, batch: &mut Batch) {
         let unsaved = std::mem::take(&mut *self.unsaved.lock());
-        unsaved.iter().for_each(|unsaved| unsaved.save(settled, batch));
+        unsaved.values().for_each(|unsaved| unsaved.save(settled, batch));
         for number in std::mem::take(&mut *self.gone.lock()) {
             batch.delete(Tree::Messages, number.to_be_bytes());
         }
@@ -185,7 +193,8 @@ impl Lasting {
             match rest {
                 [PROGRESS] => {
                     let Some(progress) = decode_progress(value) else { continue };
-                    left.highest = left.highest.max(progress.through);
+                    let known = progress.done.iter().chain(progress.in_flight.iter().map(|(number, _)| number));
+                    left.highest = known.copied().fold(left.highest.max(progress.through), u64::max);
                     left.progress.insert(session, progress);
                 }
                 [HANDSHAKE, high, low] => {
@@ -386,10 +395,13 @@ mod tests {
         let waiting: Vec<_> = left.waiting[&9].iter().map(|(stored, qos)| (stored.number, *qos)).collect();
         assert_eq!(waiting, [(1, QoS::ExactlyOnce), (3, QoS::ExactlyOnce)]);
         assert_eq!((left.progress[&7].clone(), &left.handshakes[&9]), (progress, &vec![handshake]));
-        assert_eq!((left.highest, next.new_session()), (11, 10));
+        assert_eq!((left.highest, next.new_session()), (15, 10), "no number that anything still names is given again");
         assert_eq!(read(&store, 3), Some((b"t".to_vec(), b"x".to_vec())));
         let problems: Vec<_> = health.problems().into_iter().map(|problem| problem.message).collect();
         assert!(problems.iter().any(|problem| problem.contains("has format 2,")), "{problems:?}");
+        next.hold(left);
+        sweep(&next, &store).await;
+        assert_eq!(found(&store), [1, 3, 4, 5], "what belongs to sessions that cannot be read stays for who can");
         store.close().await;
     }
 }

@@ -164,7 +164,7 @@ async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
     let mut left = hub.recall();
     let wills: HashMap<_, _> =
         wills::pending(&hub.store).into_iter().map(|will| (will.client, will.patience)).collect();
-    let records = session::records(&hub.store);
+    let (records, all_are_read) = session::records(&hub.store);
     records.iter().for_each(|record| hub.lasting.know_session(record.number));
     for record in records {
         let (id, number) = (record.id().to_owned(), record.number);
@@ -181,7 +181,11 @@ async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
             }
         }
     }
-    hub.forget_strays(&left).await;
+    if all_are_read {
+        hub.forget_strays(&left).await;
+    } else {
+        hub.lasting.hold(left);
+    }
     tasks
 }
 

@@ -24,11 +24,7 @@ pub(super) async fn run(hub: Arc<Hub>) {
                 sleep(EVERY).await;
             } => {}
         }
-        let mut batch = Batch::default();
-        hub.lasting.collect(hub.settled(), &mut batch);
-        if !batch.is_empty() {
-            hub.store.commit(batch, || {}).await;
-        }
+        hub.save(Batch::default(), |_, _| {}).await;
         if quiet {
             return;
         }

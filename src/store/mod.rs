@@ -184,9 +184,8 @@ impl Store {
     /// it is short, and never waits.
     pub async fn commit(&self, batch: Batch, release: impl FnOnce() + Send + 'static) {
         let payload = batch.encode();
-        let size = u32::try_from(payload.len() / 1024).unwrap_or(u32::MAX).saturating_add(1).min(WAITING);
         // The semaphore is never closed; without a permit the batch would only exceed the bound.
-        let permit = self.0.permits.clone().acquire_many_owned(size).await.ok();
+        let permit = self.0.permits.clone().acquire_many_owned(permits(&payload)).await.ok();
         self.queue(batch, payload, Box::new(release), permit);
         self.release();
     }
@@ -195,7 +194,8 @@ impl Store {
     /// release may take: once it has given them back, it calls [`Store::release`].
     pub fn enqueue(&self, batch: Batch, release: impl FnOnce() + Send + 'static) {
         let payload = batch.encode();
-        self.queue(batch, payload, Box::new(release), None);
+        let permit = self.0.permits.clone().try_acquire_many_owned(permits(&payload)).ok(); // else beyond the bound
+        self.queue(batch, payload, Box::new(release), permit);
     }
 
     /// Waits while the writer's queue is full.
@@ -288,6 +288,11 @@ impl Store {
         core.keeper.notify_all();
         let _ = progress.wait_for(|now| now.closed).await; // as above
     }
+}
+
+/// What a batch takes of [`WAITING`].
+fn permits(payload: &[u8]) -> u32 {
+    u32::try_from(payload.len() / 1024).unwrap_or(u32::MAX).saturating_add(1).min(WAITING)
 }
 
 /// For the fuzz target: reads `bytes` as a generation and counts its records.

@@ -72,8 +72,8 @@ impl Record {
     }
 }
 
-/// Every session that the store holds.
-pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
+/// Every session that the store holds, and whether all could be read.
+pub(in crate::broker) fn records(store: &Store) -> (Vec<Record>, bool) {
     let now = clock::now_ms();
     let read = |(key, value): (Vec<u8>, Vec<u8>)| {
         let format = serde_json::from_slice(&value).map_or(SESSION_FORMAT, |StoredSession { v, .. }| v);
@@ -86,7 +86,11 @@ pub(in crate::broker) fn records(store: &Store) -> Vec<Record> {
         let filters = stored.filters.into_iter().filter_map(filter).chain(filters(store, &id)).collect();
         Some(Record { id, number: stored.number, filters, away, is_old: stored.v < SESSION_FORMAT })
     };
-    store.scan(Tree::Sessions, b"").into_iter().filter_map(read).collect()
+    let stored = store.scan(Tree::Sessions, b"");
+    let count = stored.len();
+    let records: Vec<_> = stored.into_iter().filter_map(read).collect();
+    let all = records.len() == count;
+    (records, all)
 }
 
 /// The filters of a session, each with a record of its own: with thousands of them a further one is cheap.
@@ -205,7 +209,7 @@ mod tests {
         batch.put(Tree::Sessions, "first", first);
         batch.put(Tree::Sessions, "second", second);
         store.commit(batch, Box::new(|| {})).await;
-        let read: Vec<_> = records(&store).into_iter().map(|r| (r.id, r.filters[0].0.clone(), r.is_old)).collect();
+        let read: Vec<_> = records(&store).0.into_iter().map(|r| (r.id, r.filters[0].0.clone(), r.is_old)).collect();
         let filter = |text| Filter::new(text).unwrap();
         let old = |id: &str| (id.to_owned(), filter("x/#"), true);
         assert_eq!(read, [("a".into(), filter("y/+"), false), old("first"), old("second")]);

@@ -51,10 +51,11 @@ impl Session {
             return commit(&self.hub, batch).await;
         }
         self.note(&mut batch, connected);
-        if !connected {
-            self.add_progress(&mut batch);
+        if connected {
+            return commit(&self.hub, batch).await;
         }
-        commit(&self.hub, batch).await;
+        let hub = self.hub.clone();
+        hub.save(batch, |settled, batch| self.add_progress(settled, batch)).await;
     }
 
     fn note(&self, batch: &mut Batch, connected: bool) {
@@ -83,9 +84,8 @@ impl Session {
     }
 
     /// Adds what the store does not know of the client's messages.
-    fn add_progress(&mut self, batch: &mut Batch) {
+    fn add_progress(&mut self, settled: u64, batch: &mut Batch) {
         self.count_dropped();
-        let settled = self.hub.settled();
         self.outbox.save_all(settled, batch);
         self.outbox.outbound(|outbound| {
             forget(batch, &self.id, outbound.forgotten());
@@ -94,14 +94,12 @@ impl Session {
             }
             self.replays.add_progress(&self.id, outbound, batch); // those in flight are letters now
         });
-        self.hub.lasting.collect(settled, batch);
     }
 
     /// The stop: what the store does not know yet.
     pub(super) async fn store_progress(&mut self) {
-        let mut batch = Batch::default();
-        self.add_progress(&mut batch);
-        commit(&self.hub, batch).await;
+        let hub = self.hub.clone();
+        hub.save(Batch::default(), |settled, batch| self.add_progress(settled, batch)).await;
     }
 
     /// Counts letters that had to go for newer ones.

@@ -38,6 +38,8 @@ pub(super) struct Letter {
     pub(super) again: bool,
     /// Its packet id in the store; 0: none yet.
     pub(super) pkid: u16,
+    /// Its session is kept: the record of what is shared is its, too.
+    kept: bool,
 }
 
 /// A letter of a session's own as stored, with the state of its handshake; 0: not begun.
@@ -69,9 +71,9 @@ impl Letter {
         Self::of(Content::Own(Box::new(Own { topic, payload, number: Some(number) })), qos, false)
     }
 
-    /// A message that all subscribers share.
-    pub(super) fn shared(passed: &Arc<Passed>, qos: QoS) -> Self {
-        Self::of(Content::Shared(passed.clone()), qos, false)
+    /// A message that all subscribers share; `kept`: for a session that is kept.
+    pub(super) fn shared(passed: &Arc<Passed>, qos: QoS, kept: bool) -> Self {
+        Self { kept, ..Self::of(Content::Shared(passed.clone()), qos, false) }
     }
 
     /// A message that all kept sessions share.
@@ -80,7 +82,7 @@ impl Letter {
     }
 
     fn of(content: Content, qos: QoS, retain: bool) -> Self {
-        Self { content, qos, retain, again: false, pkid: 0 }
+        Self { content, qos, retain, again: false, pkid: 0, kept: true }
     }
 
     pub(super) fn maybe_sent(self, again: bool) -> Self {
@@ -107,7 +109,7 @@ impl Letter {
     /// Its record among the messages that are stored for all.
     pub(super) fn record(&self) -> Option<&Arc<Stored>> {
         match &self.content {
-            Content::Shared(passed) => passed.stored.as_ref(),
+            Content::Shared(passed) => passed.stored.as_ref().filter(|_| self.kept),
             Content::Stored(stored) => Some(stored),
             Content::Own(_) => None,
         }
@@ -145,7 +147,7 @@ impl Letter {
     /// What is shared and not stored becomes the session's own.
     fn disown(&mut self) {
         if let Content::Shared(passed) = &self.content
-            && passed.stored.is_none()
+            && self.record().is_none()
         {
             let (topic, payload) = (passed.topic.clone(), passed.payload.clone());
             self.content = Content::Own(Box::new(Own { topic, payload, number: None }));
@@ -154,8 +156,8 @@ impl Letter {
 
     /// What is stored need not be in memory.
     pub(super) fn unload(&mut self) {
-        if let Content::Shared(passed) = &self.content
-            && let Some(stored) = passed.stored.clone()
+        if let Content::Shared(_) = &self.content
+            && let Some(stored) = self.record().cloned()
         {
             self.content = Content::Stored(stored);
         }

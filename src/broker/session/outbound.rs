@@ -222,8 +222,6 @@ impl Outbound {
             self.push(letter.maybe_sent(connected && at < WINDOW));
         }
         self.done = done;
-        // What was in flight took no room, and others were lost when they had none.
-        self.trim_to(self.limit + if connected { WINDOW } else { 0 });
         handshakes.into_values().map(|known| known.pkid).collect()
     }
 
@@ -337,12 +335,8 @@ impl Outbound {
 
     /// Drops the oldest of too many for a client that is away.
     pub(super) fn trim(&mut self) -> Vec<Letter> {
-        self.trim_to(self.limit)
-    }
-
-    fn trim_to(&mut self, limit: usize) -> Vec<Letter> {
         let mut dropped = Vec::new();
-        while (self.queue.len() > limit || self.bytes > MOST_BYTES) && self.queue.len() > 1 {
+        while (self.queue.len() > self.limit || self.bytes > MOST_BYTES) && self.queue.len() > 1 {
             dropped.extend(self.drop_oldest());
         }
         dropped
@@ -352,6 +346,10 @@ impl Outbound {
     pub(super) fn drop_oldest(&mut self) -> Option<Letter> {
         let letter = self.pop()?;
         self.forgotten.extend(letter.own_number());
+        if letter.pkid > 0 && letter.record().is_some() {
+            self.finished.push(letter.pkid); // the store knows it
+            self.answered = true;
+        }
         Some(letter)
     }
 
@@ -700,10 +698,10 @@ mod tests {
     fn what_is_stored_waits_by_reference_and_is_read_when_it_may_be_sent() {
         let stock = Stock::new(1..=300);
         let mut outbound = Outbound::new(1000);
-        outbound.push(Letter::shared(&stock.passed(1), QoS::AtLeastOnce));
+        outbound.push(Letter::shared(&stock.passed(1), QoS::AtLeastOnce, true));
         assert_eq!(written(&mut outbound), [("1".into(), false, 1)]);
         for number in 2..=300 {
-            assert!(outbound.push_away(Letter::shared(&stock.passed(number), QoS::AtLeastOnce)).is_empty());
+            assert!(outbound.push_away(Letter::shared(&stock.passed(number), QoS::AtLeastOnce, true)).is_empty());
         }
         assert!(!is_in_memory(&outbound));
         assert_eq!(outbound.bytes, 299 * 2);
@@ -721,11 +719,45 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_is_not_kept_has_nothing_to_do_with_records_of_others() {
+        let stock = Stock::new(1..=2);
+        let mut outbound = Outbound::new(10);
+        outbound.push(Letter::shared(&stock.passed(1), QoS::AtLeastOnce, false));
+        outbound.push(Letter::shared(&stock.passed(2), QoS::ExactlyOnce, false));
+        assert!(outbound.fix_ids().is_empty());
+        assert_eq!(written(&mut outbound).len(), 2, "nothing is to be stored first");
+        outbound.acknowledged(1);
+        assert_eq!(outbound.received(2), None);
+        outbound.completed(2);
+        assert!(outbound.done.is_empty() && outbound.finished.is_empty() && !outbound.take_unsaved());
+    }
+
+    #[test]
+    fn what_waited_for_a_connected_client_is_not_cut_to_what_may_wait_for_an_absent_one() {
+        let stock = Stock::new(1..=20);
+        let left = || Left { waiting: stock.waiting(1..=20, QoS::AtLeastOnce), ..Left::default() };
+        let mut outbound = Outbound::new(10);
+        outbound.recall(left(), true);
+        assert_eq!(stock.written(&mut outbound).len(), 20);
+    }
+
+    #[test]
+    fn the_handshake_of_a_message_that_had_to_go_is_forgotten_too() {
+        let stock = Stock::new(1..=2);
+        let mut outbound = Outbound::new(1);
+        outbound.push(Letter::shared(&stock.passed(1), QoS::ExactlyOnce, true));
+        assert_eq!(outbound.fix_ids().len(), 1);
+        assert_eq!(outbound.push_away(Letter::shared(&stock.passed(2), QoS::AtLeastOnce, true)).len(), 1);
+        assert!(outbound.has_progress());
+        assert_eq!(outbound.progress(2, [].into_iter()).1, [1]);
+    }
+
+    #[test]
     fn a_restart_goes_on_where_the_client_was() {
         let stock = Stock::new(1..=20);
         let mut before = Outbound::new(1000);
         for number in 1..=8 {
-            before.push(Letter::shared(&stock.passed(number), QoS::AtLeastOnce));
+            before.push(Letter::shared(&stock.passed(number), QoS::AtLeastOnce, true));
         }
         written(&mut before);
         for pkid in [1, 2, 5] {
@@ -733,7 +765,7 @@ mod tests {
         }
         assert!(before.take_unsaved(), "others still need them");
         for number in 10..=12 {
-            before.push(Letter::shared(&stock.passed(number), QoS::AtLeastOnce));
+            before.push(Letter::shared(&stock.passed(number), QoS::AtLeastOnce, true));
         }
         // 9 came first for others, and the router still owes what is behind 15
         let (progress, finished) = before.progress(15, [].into_iter());
@@ -753,7 +785,7 @@ mod tests {
         let stock = Stock::new(1..=4);
         let mut outbound = Outbound::new(10);
         for number in [3, 4] {
-            outbound.push(Letter::shared(&stock.passed(number), QoS::AtLeastOnce));
+            outbound.push(Letter::shared(&stock.passed(number), QoS::AtLeastOnce, true));
         }
         written(&mut outbound);
         outbound.acknowledged(1);
@@ -773,7 +805,7 @@ mod tests {
         let stock = Stock::new(1..=4);
         let mut before = Outbound::new(10);
         for number in 1..=4 {
-            before.push(Letter::shared(&stock.passed(number), QoS::ExactlyOnce));
+            before.push(Letter::shared(&stock.passed(number), QoS::ExactlyOnce, true));
         }
         assert!(written(&mut before).is_empty(), "the store has to know the packet ids first");
         let notes = before.fix_ids();

@@ -222,7 +222,7 @@ impl Inner {
         if qos == QoS::AtMostOnce {
             return false;
         }
-        let dropped = self.outbound.push_away(Letter::shared(passed, qos));
+        let dropped = self.outbound.push_away(Letter::shared(passed, qos, true));
         let news = !dropped.is_empty() && self.dropped.is_empty();
         dropped.iter().for_each(|letter| self.count(letter.topic()));
         news
@@ -366,7 +366,7 @@ impl Outbox {
             return false;
         }
         let writes = wire.stuck_since.is_none() && !std::mem::replace(&mut inner.listed, true);
-        inner.outbound.push(Letter::shared(passed, qos));
+        inner.outbound.push(Letter::shared(passed, qos, self.number() != 0));
         self.look(inner);
         writes
     }
