@@ -138,7 +138,7 @@ async fn who_has_pinged_in_time_is_not_silent_although_it_is_read_late() {
     let appliance = Appliance::start().await;
     let mut links = Vec::new();
     for n in 0..16 {
-        let connect = Connect::new(&format!("esp {n}")).keep_alive(1).will("will", "gone", false);
+        let connect = Connect::new(&format!("esp {n}")).keep_alive(2).will("will", "gone", false);
         links.push(Link::join(appliance.mqtt, &connect).await);
     }
     appliance.signal(Signal::STOP);
@@ -146,7 +146,7 @@ async fn who_has_pinged_in_time_is_not_silent_although_it_is_read_late() {
         link.send(&encode::PING).await;
     }
     // how long the appliance gets no processor is the test's input, not something to wait for
-    let _ = tokio::time::timeout(Duration::from_millis(1700), std::future::pending::<()>()).await;
+    let _ = tokio::time::timeout(Duration::from_millis(3200), std::future::pending::<()>()).await;
     appliance.signal(Signal::CONT);
     for link in &mut links {
         assert_eq!(link.answer().await, crate::harness::Packet::PingResp);
