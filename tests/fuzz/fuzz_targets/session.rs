@@ -15,7 +15,7 @@ use dmxd::config::Config;
 use dmxd::dmx::ProjectId;
 use dmxd::engine::{self, Engine};
 use dmxd::intake::{self, Intake};
-use dmxd::kit::budget::{self, Budget};
+use dmxd::kit::budget::Budget;
 use dmxd::kit::health::Health;
 use dmxd::kit::tasks::Tasks;
 use dmxd::library;
@@ -68,8 +68,7 @@ fn stage() -> Stage {
         let library = library::start(deps, &mut tasks).await;
         let deps = intake::IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library };
         let intake = Intake::new(deps, &mut tasks);
-        let memory = budget::default_memory();
-        let budget = Budget::new(memory, config.limits.per_address, health.clone(), metrics.memory.clone());
+        let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
         let listener = broker::bind(&config.mqtt).unwrap();
         let address = listener.local_addr().unwrap();
         let deps = broker::BrokerDeps {
