@@ -1,5 +1,5 @@
 //! What clients can make the process hold: memory, drawn from one budget in bytes (`limits.memory`), and places, which are
-//! counted. Of each kind one address has a part ([`Shares`] has the rules). A holder keeps a [`Share`], which gives all of it
+//! counted. Of each kind one address has a part (`shares` has the rules). A holder keeps a [`Share`], which gives all of it
 //! back.
 //!
 //! Full means: the newcomer is refused or another one goes for it, the board names the kind and the address, and nobody waits.
