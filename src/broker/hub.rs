@@ -145,7 +145,7 @@ impl Hub {
             router_serves: watch::Sender::new(true),
             losses: Mutex::default(),
             refusals: Mutex::default(),
-            lasting: Arc::default(),
+            lasting: Arc::new(Lasting::new(&budget)),
             saving: Mutex::default(),
             budget,
             health,
@@ -292,6 +292,11 @@ impl Hub {
         let filter = member.filter_for(topic, &meant).filter(|_| !topic.is_empty());
         let filter = filter.unwrap_or_else(|| UNKNOWN.to_owned());
         self.losses.lock().of_client(client, &filter, count, &self.metrics);
+    }
+
+    /// Counts messages that had to go before their session was there.
+    pub(super) fn lost_before_start(&self, client: &str, count: u64) {
+        self.losses.lock().of_client(client, UNKNOWN, count, &self.metrics);
     }
 
     /// What the store holds for kept sessions; numbers go on above it.

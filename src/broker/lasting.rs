@@ -4,14 +4,16 @@
 //! A record is written with all else that its publisher is promised, and deleted a little later than it could be: what is
 //! forgotten by a kill comes a second time, nothing is lost.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::codec::QoS;
+use crate::kit::budget::{Budget, Kind};
 use crate::store::{Batch, Reader, Store, Tree, put_bytes, put_number};
 
 /// Format of the values below.
@@ -21,7 +23,11 @@ const FORMAT: u8 = 1;
 const PROGRESS: u8 = 0;
 const HANDSHAKE: u8 = 1;
 
-/// A message in the store. Dropping the last reference has it deleted.
+/// What a stored message takes beside topic and payload: a [`Stored`], and its key and place in the store.
+const RECORD: usize = 256;
+
+/// A message in the store. Dropping the last reference has it deleted. All of it is counted once; the sessions it waits for
+/// have equal parts of it, and what none of them has any more is nobody's.
 #[derive(Debug)]
 pub(super) struct Stored {
     /// Of the message, which is its key.
@@ -29,11 +35,25 @@ pub(super) struct Stored {
     pub(super) topic: Box<[u8]>,
     /// Bytes of topic and payload.
     pub(super) size: usize,
+    /// Of one of its sessions.
+    pub(super) part: usize,
+    /// What is nobody's.
+    common: AtomicUsize,
     lasting: Arc<Lasting>,
+}
+
+impl Stored {
+    /// A session has its part from now on, or has it no more.
+    pub(super) fn lend(&self, lent: bool) {
+        let change = |common: usize| Some(if lent { common.saturating_sub(self.part) } else { common + self.part });
+        let before = self.common.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change).unwrap_or_default();
+        self.lasting.budget.common(Kind::Queued, before, change(before).unwrap_or_default());
+    }
 }
 
 impl Drop for Stored {
     fn drop(&mut self) {
+        self.lasting.budget.common(Kind::Queued, *self.common.get_mut(), 0);
         self.lasting.forget(self.number);
     }
 }
@@ -75,8 +95,9 @@ pub(super) trait Unsaved: Send + Sync {
 }
 
 /// What all sessions share of it.
-#[derive(Default)]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Lasting {
+    budget: Budget,
     gone: Mutex<Vec<u64>>,
     /// By address: each is asked once.
     unsaved: Mutex<HashMap<usize, Arc<dyn Unsaved>>>,
@@ -106,7 +127,69 @@ pub(super) struct Left {
     pub(super) highest: u64,
 }
 
+impl Left {
+    /// Whether a session's client has a message, as far as the store knows.
+    fn has(&self, session: u32, number: u64) -> bool {
+        let is_open = |handshake: &Handshake| handshake.message == number;
+        self.progress.get(&session).is_some_and(|Progress { through, in_flight, done }| {
+            (number <= *through || done.contains(&number)) && in_flight.iter().all(|(flying, _)| *flying != number)
+        }) && !self.handshakes.get(&session).is_some_and(|handshakes| handshakes.iter().any(is_open))
+    }
+
+    /// Lets messages go until no more is left than the budget has, with `reference` for each that waits for a session: the
+    /// oldest of whatever session has most, strangers' first. Gives the number of those that went, by session.
+    pub(super) fn fit(
+        &mut self,
+        budget: &Budget,
+        reference: usize,
+        is_device: impl Fn(u32) -> bool,
+    ) -> HashMap<u32, u64> {
+        let (most, mut gone) = (budget.most_of_all(Kind::Queued), HashMap::new());
+        let mut references = self.waiting.values().map(Vec::len).sum::<usize>();
+        let is_too_much = |references| budget.held(Kind::Queued) + (references * reference) as u64 > most;
+        if !is_too_much(references) {
+            return gone;
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut order = Vec::with_capacity(references);
+        for (session, letters) in &mut waiting {
+            letters.retain(|(stored, _)| !self.has(*session, stored.number));
+            letters.reverse(); // the oldest is the last
+            let (is_device, mut behind) = (is_device(*session), 0);
+            order.extend(letters.iter().map(|(stored, _)| {
+                behind += stored.part + reference;
+                (is_device, Reverse(behind), *session)
+            }));
+        }
+        references = order.len();
+        order.sort_unstable();
+        for (.., session) in order {
+            if !is_too_much(references) {
+                break;
+            }
+            drop(waiting.get_mut(&session).and_then(Vec::pop));
+            references -= 1;
+            *gone.entry(session).or_default() += 1;
+        }
+        waiting.values_mut().for_each(|letters| letters.reverse());
+        self.waiting = waiting;
+        gone
+    }
+}
+
 impl Lasting {
+    pub(super) fn new(budget: &Budget) -> Self {
+        Self {
+            budget: budget.clone(),
+            gone: Mutex::default(),
+            unsaved: Mutex::default(),
+            others: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            last_session: AtomicU32::new(0),
+            news: Notify::new(),
+        }
+    }
+
     /// A number for a new kept session; none is given twice while anything is stored under it.
     pub(super) fn new_session(&self) -> u32 {
         self.last_session.fetch_add(1, Ordering::Relaxed) + 1
@@ -158,11 +241,14 @@ impl Lasting {
         recipients: &mut [Recipient],
     ) -> Arc<Stored> {
         batch.put(Tree::Messages, number.to_be_bytes(), encode(topic, payload, recipients));
-        self.stored(number, topic, payload)
+        self.stored(number, (topic, payload), recipients.len())
     }
 
-    fn stored(self: &Arc<Self>, number: u64, topic: &[u8], payload: &[u8]) -> Arc<Stored> {
-        Arc::new(Stored { number, topic: topic.into(), size: topic.len() + payload.len(), lasting: self.clone() })
+    fn stored(self: &Arc<Self>, number: u64, (topic, payload): (&[u8], &[u8]), sessions: usize) -> Arc<Stored> {
+        let size = topic.len() + payload.len();
+        let (part, common) = ((RECORD + size) / sessions.max(1), AtomicUsize::new(RECORD + size));
+        self.budget.common(Kind::Queued, 0, RECORD + size);
+        Arc::new(Stored { number, topic: topic.into(), size, part, common, lasting: self.clone() })
     }
 
     /// What the store holds, each message without its payload.
@@ -175,7 +261,7 @@ impl Lasting {
             let Some((recipients, topic, payload)) = decode(read) else {
                 return store.damaged(Tree::Messages, key, "cannot be read");
             };
-            let stored = self.stored(number, topic, payload);
+            let stored = self.stored(number, (topic, payload), recipients.len());
             for (session, qos) in recipients {
                 self.know_session(session);
                 left.waiting.entry(session).or_default().push((stored.clone(), qos));
@@ -356,6 +442,58 @@ mod tests {
         fn nothing_else_is_read_with_a_panic(bytes: Vec<u8>) {
             let _ = (decode(&bytes), decode_progress(&bytes));
         }
+    }
+
+    /// A budget of so many bytes for what is queued.
+    fn budget(most: usize) -> Budget {
+        let mut config = config::Config::default();
+        config.mqtt.max_queued_bytes = most;
+        Budget::new(&config, Health::default(), Metrics::new().unwrap().memory)
+    }
+
+    #[test]
+    fn a_message_counts_once_whoever_has_it_and_until_the_last_has() {
+        let budget = budget(1 << 20);
+        let lasting = Arc::new(Lasting::new(&budget));
+        let mut of = recipients(&[(1, 1), (2, 1), (3, 1)]);
+        let stored = lasting.keep(&mut Batch::default(), 1, (b"topic", &[0; 1_000]), &mut of);
+        let all = (RECORD + 1_005) as u64;
+        assert_eq!((budget.held(Kind::Queued), stored.part), (all, all as usize / 3));
+        (0..3).for_each(|_| stored.lend(true));
+        assert_eq!(budget.held(Kind::Queued), all % 3, "the rest is held by the sessions");
+        (0..3).for_each(|_| stored.lend(false));
+        assert_eq!(budget.held(Kind::Queued), all);
+        drop(stored);
+        assert_eq!(budget.held(Kind::Queued), 0);
+    }
+
+    #[test]
+    fn a_start_with_too_much_keeps_the_newest_and_takes_from_who_has_most_and_strangers_first() {
+        const EACH: usize = RECORD + 1_001;
+        let waiting = |budget: &Budget, of: &[(u32, std::ops::Range<u64>)]| {
+            let lasting = Arc::new(Lasting::new(budget));
+            let store = |number| (lasting.stored(number, (b"t", &[0; 1_000]), 1), QoS::AtLeastOnce);
+            let waiting = of.iter().map(|(session, numbers)| (*session, numbers.clone().map(store).collect()));
+            Left { waiting: waiting.collect(), ..Left::default() }
+        };
+        let numbers = |left: &Left, session: u32| -> Vec<u64> {
+            left.waiting[&session].iter().map(|(stored, _)| stored.number).collect()
+        };
+        let of = [(1, 0..10), (2, 10..12), (3, 12..22), (4, 22..32)];
+        let budget = budget(20 * (EACH + 50));
+        let mut left = waiting(&budget, &of);
+        // 3 is a device; the client of 4 has all but the last two, of which one is in flight
+        left.progress.insert(4, Progress { through: 31, in_flight: vec![(30, 1)], done: vec![] });
+        left.handshakes.insert(4, vec![Handshake { message: 31, pkid: 2, awaited: 3 }]);
+        let gone = left.fit(&budget, 50, |session| session == 3);
+        assert_eq!(gone, [(1, 4)].into(), "what its client has does not count");
+        assert_eq!((numbers(&left, 1), numbers(&left, 2)), (Vec::from_iter(4..10), vec![10, 11]));
+        assert_eq!((numbers(&left, 3), numbers(&left, 4)), (Vec::from_iter(12..22), vec![30, 31]));
+        assert_eq!(left.fit(&budget, 50, |_| false), HashMap::new(), "now it fits");
+        let gone = left.fit(&budget, EACH, |session| session == 3);
+        assert_eq!(gone, [(1, 6), (2, 2), (4, 2)].into());
+        assert!(budget.held(Kind::Queued) as usize + 10 * EACH <= 20 * (EACH + 50));
+        assert_eq!(numbers(&left, 3).len(), 10);
     }
 
     /// Drops everything that nobody refers to, as the sweeper does.

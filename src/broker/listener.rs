@@ -172,7 +172,7 @@ async fn newcomer(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, mut pl
     let came = match came {
         Ok(connect) => {
             let known = hub.presence.knows(&connect);
-            Ok(Box::new(Arrival { stream, read, connect, peer, who, known, ending, ear, seat: None }))
+            Ok(Box::new(Arrival { stream, read, connect, peer, who, known, ending, ear, seat: None, will: None }))
         }
         Err(why) => Err(Turned { stream, peer, why }),
     };

@@ -50,7 +50,7 @@ use self::policy::{House, Topics};
 use crate::config;
 use crate::engine::Feed;
 use crate::intake::Intake;
-use crate::kit::budget::Budget;
+use crate::kit::budget::{Budget, Kind};
 use crate::kit::health::Health;
 use crate::kit::listen::listen;
 use crate::kit::tasks::Tasks;
@@ -162,10 +162,10 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
 async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let mut left = hub.recall();
-    let wills: HashMap<_, _> =
-        wills::pending(&hub.store).into_iter().map(|will| (will.client, will.patience)).collect();
+    let wills: HashMap<_, _> = wills::pending(&hub.store).into_iter().map(|will| (will.client, will.left)).collect();
     let (records, all_are_read) = session::records(&hub.store);
     records.iter().for_each(|record| hub.lasting.know_session(record.number));
+    fit(hub, &mut left, &records, all_are_read);
     for record in records {
         let (id, number) = (record.id().to_owned(), record.number);
         let of_it = session::Left {
@@ -189,13 +189,38 @@ async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
     tasks
 }
 
+/// What waits for sessions is no more than may: an earlier run may have had another limit, or none.
+fn fit(hub: &Arc<Hub>, left: &mut lasting::Left, records: &[session::Record], all_are_read: bool) {
+    let by_number: HashMap<_, _> = records.iter().map(|record| (record.number, record)).collect();
+    if all_are_read {
+        left.waiting.retain(|session, _| by_number.contains_key(session)); // others are no more
+    }
+    let is_device = |session: u32| by_number.get(&session).is_some_and(|record| record.is_device);
+    let gone = left.fit(&hub.budget, session::REFERENCE, is_device);
+    if gone.is_empty() {
+        return;
+    }
+    let (lost, sessions) = (gone.values().sum::<u64>(), gone.len());
+    let why = format!(
+        "the store had more messages for sessions that are away than mqtt.max_queued_bytes and limits.memory allow: the \
+         oldest {lost}, of {sessions} sessions, were dropped at the start"
+    );
+    tracing::warn!(lost, sessions, why, "queued_trimmed");
+    hub.budget.tell_full(Kind::Queued, &why);
+    for (session, count) in gone {
+        if let Some(record) = by_number.get(&session) {
+            hub.lost_before_start(record.id(), count);
+        }
+    }
+}
+
 /// The clients of the last run whose wills were not fired, as far as no kept session waits for them.
 fn restore_wills(hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
-    for wills::Pending { client, patience } in wills::pending(&hub.store) {
+    for wills::Pending { client, left } in wills::pending(&hub.store) {
         if hub.register.has(&client) {
             continue;
         }
-        match session::restore_will(hub.clone(), &client, patience) {
+        match session::restore_will(hub.clone(), &client, left) {
             Some(session) => drop(tasks.spawn(session)),
             None => drop(tasks.spawn(session::say_last_will(hub.clone(), client))), // no room to wait
         }

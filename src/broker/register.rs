@@ -13,6 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::codec::Connect;
 use super::hearing::Ear;
 use super::inbox::{Inbox, Stream};
+use super::wills;
 use crate::kit::budget::{Budget, Ending, Kind, Share, Who};
 
 /// Newcomers with one client id that may wait; a further one is refused.
@@ -71,6 +72,16 @@ impl Presence {
         self.known.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it is a device.
+    pub(super) fn is_known(&self) -> bool {
+        self.known.load(Ordering::Relaxed)
+    }
+
+    /// Who its client is.
+    pub(super) fn who(&self) -> Who {
+        self.place.lock().who().clone()
+    }
+
     fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
     }
@@ -109,6 +120,8 @@ pub(super) struct Arrival {
     pub(super) ear: Ear,
     /// Its place among the connected clients.
     pub(super) seat: Option<Seat>,
+    /// What its will holds of the budget.
+    pub(super) will: Option<Share>,
 }
 
 /// A connected client's place; dropping it returns the place.
@@ -164,8 +177,13 @@ impl Register {
         {
             return Entered::Refused(arrival, full.to_string().into()); // before a seat is taken from anybody
         }
+        let takes_over = there.as_ref().is_some_and(|(_, presence)| presence.is_connected());
+        match wills::room(&self.budget, &who, &arrival.connect, takes_over) {
+            Ok(room) => arrival.will = room,
+            Err(full) => return Entered::Refused(arrival, full.to_string().into()),
+        }
         let mut seat = self.budget.share(Kind::Connections, who.clone()).until(&arrival.ending);
-        if there.as_ref().is_some_and(|(_, presence)| presence.is_connected()) {
+        if takes_over {
             seat.hold(1); // it takes over a connection, whose seat is free a moment later
         } else if let Err(full) = seat.grow_to(1) {
             return Entered::Refused(arrival, full.to_string().into());
@@ -204,12 +222,12 @@ impl Register {
 
     /// The entry of a session of an earlier run whose client is away; `None` if there is no room for it. Nobody knows where
     /// its client was, so it counts for no address until the client is back.
-    pub(super) fn restore(&self, id: &str) -> Option<Entry> {
+    pub(super) fn restore(&self, id: &str, is_device: bool) -> Option<Entry> {
         let mut inner = self.inner.lock();
         if self.budget.is_full(Kind::Sessions) || inner.by_id.contains_key(id) {
             return None;
         }
-        let (known, ending) = (Arc::<AtomicBool>::default(), Arc::new(Ending::default()));
+        let (known, ending) = (Arc::new(AtomicBool::new(is_device)), Arc::new(Ending::default()));
         let mut place = self.budget.share(Kind::Sessions, Who::default().known_by(known.clone())).until(&ending);
         place.hold(1);
         let presence = Presence { connected: AtomicBool::new(false), known, place: Mutex::new(place), ending };
@@ -307,7 +325,7 @@ mod tests {
             Connect { client_id: id.into(), clean: false, keep_alive: 0, will: None, username: None, password: None };
         let (read, peer, ending) = (Inbox::default(), String::new(), Arc::default());
         let (stream, who, ear) = (Box::new(stream), Who::default(), Hearing::default().open());
-        Box::new(Arrival { stream, read, connect, peer, who, known: false, ending, ear, seat: None })
+        Box::new(Arrival { stream, read, connect, peer, who, known: false, ending, ear, seat: None, will: None })
     }
 
     fn new(entered: Entered) -> Entry {
@@ -327,7 +345,7 @@ mod tests {
         assert!(matches!(away.mailbox.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
         here.presence.set(false);
         assert!(matches!(register.enter(arrival("away")), Entered::Refused(_, why) if why.contains("being ended")));
-        assert!(register.restore("third").is_none(), "`here` has the only place");
+        assert!(register.restore("third", false).is_none(), "`here` has the only place");
         drop(away);
         drop(new(register.enter(arrival("away"))));
         assert_eq!(metrics.broker.sessions_evicted.get(), 2);

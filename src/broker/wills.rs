@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::codec::{Connect, Publish, QoS};
+use crate::kit::budget::{Budget, Full, Kind, Share, Who};
 use crate::store::{Batch, Store, Tree};
 
 /// Format of a stored will: this byte, flags (QoS, retain), keep-alive (2), length of the topic (2), topic, payload.
@@ -25,8 +26,38 @@ const LEAST: Duration = Duration::from_secs(10);
 /// A client of an earlier run whose will was not fired.
 pub(super) struct Pending {
     pub(super) client: String,
-    /// How long it has to come back.
+    pub(super) left: Left,
+}
+
+/// What is known of a will that is in the store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    /// How long its client has to come back.
     pub(super) patience: Duration,
+    bytes: usize,
+}
+
+impl Left {
+    /// What it holds of the budget, whatever the limits say: it is there.
+    pub(super) fn held(&self, budget: &Budget) -> Share {
+        budget.hold(Kind::Wills, Who::default(), self.bytes)
+    }
+}
+
+/// What the will of a client holds of the budget; one that `stays`, by another connection, has its will in any case.
+///
+/// # Errors
+/// There is no room for it.
+pub(super) fn room(budget: &Budget, who: &Who, connect: &Connect, stays: bool) -> Result<Option<Share>, Full> {
+    let Some(bytes) = connect.will.as_ref().map(size) else { return Ok(None) };
+    if stays {
+        return Ok(Some(budget.hold(Kind::Wills, who.clone(), bytes)));
+    }
+    budget.draw(Kind::Wills, who.clone(), bytes).map(Some)
+}
+
+fn size(will: &Publish) -> usize {
+    will.topic.len() + will.payload.len()
 }
 
 fn key(client: &str) -> Vec<u8> {
@@ -52,8 +83,8 @@ pub(super) fn delete(batch: &mut Batch, client: &str) {
 pub(super) fn pending(store: &Store) -> Vec<Pending> {
     let read = |(key, value): (Vec<u8>, Vec<u8>)| {
         let client = String::from_utf8(key.get(PREFIX.len()..)?.to_vec()).ok()?;
-        let (keep_alive, _) = decode(store.behind_format(Tree::Letters, &key, &value, FORMAT)?)?;
-        Some(Pending { client, patience: patience(keep_alive) })
+        let (keep_alive, will) = decode(store.behind_format(Tree::Letters, &key, &value, FORMAT)?)?;
+        Some(Pending { client, left: Left { patience: patience(keep_alive), bytes: size(&will) } })
     };
     store.scan(Tree::Letters, &PREFIX).into_iter().filter_map(read).collect()
 }
@@ -118,7 +149,8 @@ mod tests {
         for connect in &all {
             assert_eq!(read(&store, &connect.client_id), connect.will);
         }
-        let found: Vec<_> = pending(&store).into_iter().map(|will| (will.client, will.patience.as_secs())).collect();
+        let found: Vec<_> =
+            pending(&store).into_iter().map(|will| (will.client, will.left.patience.as_secs())).collect();
         assert_eq!(found, [("a".to_owned(), 90), ("a\u{1}".to_owned(), 10)]);
         let mut batch = Batch::default();
         delete(&mut batch, "a");

@@ -138,6 +138,8 @@ pub struct Mqtt {
     pub max_packet_bytes: usize,
     /// Messages kept for one session that is away or slow.
     pub max_queued_messages: usize,
+    /// Bytes of the messages that wait for all sessions.
+    pub max_queued_bytes: usize,
     /// Most sessions kept, connected or away.
     pub max_sessions: usize,
     /// Most filters of one session.
@@ -171,6 +173,10 @@ impl Default for Mqtt {
             connect_timeout_seconds: 10,
             max_packet_bytes: 1 << 20,
             max_queued_messages: 1_000,
+            // 300 sessions away with 1,000 small messages of one copy each take 15 MB, and one address gets a quarter. All
+            // of it may be references, so it has to fit into memory, where `limits.memory` makes it less on a small
+            // machine; on the card, where messages are, the store takes up to twice as much.
+            max_queued_bytes: 64 << 20,
             max_sessions: 2000,
             max_subscriptions: 10_000,
             client_messages_per_second: 0,

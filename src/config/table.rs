@@ -161,6 +161,7 @@ sections! {
         connect_timeout_seconds: ["DMX_MQTT_CONNECT_TIMEOUT_SECONDS"], Range(1, LONGEST), "Seconds a socket may take to send CONNECT.";
         max_packet_bytes: ["DMX_MQTT_MAX_PACKET_BYTES"], Range(1, MQTT_PACKET), "Most bytes of one packet; a larger one closes its connection.";
         max_queued_messages: ["DMX_MQTT_MAX_QUEUED_MESSAGES"], Range(1, 1_000_000), "Messages kept for one session that is away or slow.";
+        max_queued_bytes: ["DMX_MQTT_MAX_QUEUED_BYTES"], Range(1, MQTT_PACKET), "Most bytes of the messages stored for all sessions, each counted once, and of what refers to them; a full queue loses its oldest.";
         max_sessions: ["DMX_MQTT_MAX_SESSIONS"], Range(1, 20_000), "Most sessions kept, connected or away.";
         max_subscriptions: ["DMX_MQTT_MAX_SUBSCRIPTIONS"], Range(1, 100_000), "Most filters of one session; further ones are refused.";
         client_messages_per_second: ["DMX_MQTT_CLIENT_MESSAGES_PER_SECOND"], Range(0, 1_000_000), "Messages that one client may publish in a second; the rest waits. 0 = any number.";
@@ -185,9 +186,9 @@ sections! {
         flush_ms: ["DMX_STORAGE_FLUSH_MS"], Range(1, 3_600_000), "Milliseconds of light that a power cut may take back.";
     }
 
-    [limits] Shares "What clients can make the process hold: connections, sessions, and memory for half-sent packets, bodies, documents at work, subscriptions, retained and waiting messages, backups." {
+    [limits] Shares "What clients can make the process hold: connections, sessions, and memory for half-sent packets, bodies, documents at work, subscriptions, retained and waiting messages, wills, backups." {
         memory: ["DMX_LIMITS_MEMORY"], Any, "All of the memory, \"256 MB\" for example; a bare number is in MB. Empty = 40 % of the machine, at most 512 MB.";
-        per_address: ["DMX_LIMITS_PER_ADDRESS"], Range(1, 25), "How much of a kind one address may hold, in percent: of its memory, and of mqtt.max_connections, mqtt.max_sessions, mqtt.max_retained and http.max_connections.";
+        per_address: ["DMX_LIMITS_PER_ADDRESS"], Range(1, 25), "How much of a kind one address may hold, in percent: of its memory, and of mqtt.max_connections, mqtt.max_sessions, mqtt.max_retained, mqtt.max_queued_bytes and http.max_connections.";
     }
 
     [auth] Auth "Who may use REST and WebSocket." {

@@ -144,7 +144,7 @@ group! {
 group! {
     /// The memory that clients hold.
     Memory {
-        held: IntGaugeVec["kind"]("dmx_memory_held_bytes", "Bytes that clients make the process hold, as drawn from limits.memory."),
+        held: IntGaugeVec["kind"]("dmx_memory_held_bytes", "Bytes that clients make the process hold, as drawn from limits.memory; queued: what waits for MQTT sessions, most of it in the store."),
         refused: IntCounterVec["kind"]("dmx_memory_refused_total", "Times there was no memory left for a kind or an address."),
     }
 }

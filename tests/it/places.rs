@@ -352,3 +352,141 @@ async fn a_half_sent_packet_that_stands_still_makes_room() {
     })
     .await;
 }
+
+const QUEUED: &str = "dmx_memory_held_bytes{kind=\"queued\"}";
+
+/// Sessions of one address that are away, each with a topic of its own, and large messages for all of them.
+async fn floods_queues(appliance: &Appliance, from: u8, sessions: u32) {
+    for n in 0..sessions {
+        let mut link = joins(appliance, at(from), &Connect::new(&format!("away-{from}-{n}")).persistent()).await;
+        link.subscribe(&format!("flood/{from}/{n}"), 1).await;
+        link.leave().await;
+    }
+    let mut speaker = joins(appliance, at(from), &Connect::new(&format!("speaker-{from}"))).await;
+    for n in 0..10 * sessions {
+        speaker.publish(&format!("flood/{from}/{}", n % sessions), &[b'x'; 10_000]).await;
+    }
+}
+
+#[tokio::test]
+async fn strangers_with_much_that_waits_take_no_lamps_queue() {
+    const MOST: f64 = 1_000_000.0;
+    in_its_own_network(async || {
+        let appliance = among_others(&[("DMX_MQTT_MAX_QUEUED_BYTES", "1000000")]).await;
+        let held = async || appliance.web().metric(QUEUED).await;
+        known_lamp(&appliance).await;
+        let mut house = Link::join(appliance.mqtt, &Connect::new("house")).await;
+        house.publish("to/the/lamp", b"0").await;
+        floods_queues(&appliance, FLOOD[0], 10).await;
+        assert!((200_000.0..=MOST / 4.0 + 10_000.0).contains(&held().await), "a quarter, not {}", held().await);
+        told(
+            &appliance,
+            "MEMORY_FULL",
+            &[
+                "192.0.2.66 already uses 24",
+                "of the 245 kB allowed for",
+                "queued MQTT messages",
+                "mqtt.max_queued_bytes",
+            ],
+        )
+        .await;
+        // One that has little, and those that have much.
+        let other = Connect::new("other").persistent();
+        let mut link = joins(&appliance, at(OTHER), &other).await;
+        link.subscribe("to/the/other", 1).await;
+        link.leave().await;
+        house.publish("to/the/other", b"first").await;
+        for from in &FLOOD[1..] {
+            floods_queues(&appliance, *from, 10).await;
+        }
+        assert!(
+            (MOST * 0.8..=MOST * 7.0 / 8.0).contains(&held().await),
+            "what strangers may have, not {}",
+            held().await
+        );
+        for n in 1..20 {
+            house.publish("to/the/lamp", format!("{n:<20000}").as_bytes()).await;
+            assert!(held().await <= MOST, "{}", held().await);
+        }
+        told(&appliance, "MEMORY_FULL", &["192.0.2.6", "one of its sessions made room for 192.0.2.8"]).await;
+        house.publish("to/the/other", b"second").await;
+        let evicted = |line: &serde_json::Value| line["message"] == "session_evicted";
+        let line = appliance.log.wait("a line that names the limit", evicted).await;
+        assert!(line["why"].as_str().unwrap().contains("mqtt.max_queued_bytes"), "{line}");
+        let lost = appliance.web().get("/metrics").await.text;
+        assert!(lost.contains("dmx_broker_client_messages_lost_total{client=\"away-6"), "counted by client");
+        // The house's messages are all there, over a kill too.
+        let appliance = appliance.kill9().await.start().await;
+        assert!(appliance.web().metric(QUEUED).await <= MOST);
+        let mut lamp = joins(&appliance, at(LAMP), &lamp()).await;
+        for n in 0..20 {
+            assert_eq!(lamp.message().await.text().trim(), n.to_string());
+        }
+        let mut other = joins(&appliance, at(OTHER), &other).await;
+        for text in ["first", "second"] {
+            assert_eq!(other.message().await.text(), text, "of one who has no more than it needs");
+        }
+    })
+    .await;
+}
+
+/// What a client has not answered is in the store, too.
+#[tokio::test]
+async fn a_stranger_that_answers_nothing_takes_no_lamps_queue() {
+    in_its_own_network(async || {
+        let appliance = among_others(&[("DMX_MQTT_MAX_QUEUED_BYTES", "1000000")]).await;
+        known_lamp(&appliance).await;
+        let mut links = Vec::new();
+        for n in 0..10 {
+            let mut link = joins(&appliance, at(FLOOD[0]), &Connect::new(&format!("mute-{n}")).persistent()).await;
+            link.subscribe(&format!("flood/{n}"), 1).await;
+            link.acknowledge(false);
+            links.push(link);
+        }
+        let mut speaker = joins(&appliance, at(FLOOD[0]), &Connect::new("speaker")).await;
+        for n in 0..200 {
+            speaker.publish(&format!("flood/{}", n % 10), &[b'x'; 20_000]).await;
+        }
+        let ends = |line: &serde_json::Value| {
+            line["message"] == "mqtt_disconnect"
+                && line["clientId"].as_str().is_some_and(|id| id.starts_with("mute"))
+                && line["why"].as_str().is_some_and(|why| why.contains("mqtt.max_queued_bytes"))
+        };
+        appliance.log.wait("the end of one that answers nothing", ends).await;
+        let mut house = Link::join(appliance.mqtt, &Connect::new("house")).await;
+        for n in 0..20 {
+            house.publish("to/the/lamp", format!("{n:<20000}").as_bytes()).await;
+        }
+        let mut lamp = joins(&appliance, at(LAMP), &lamp()).await;
+        for n in 0..20 {
+            assert_eq!(lamp.message().await.text().trim(), n.to_string());
+        }
+        lamp.ping().await;
+        drop(links);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_address_does_not_fill_the_store_with_wills() {
+    in_its_own_network(async || {
+        let appliance = among_others(&[("DMX_LIMITS_MEMORY", "16")]).await;
+        let will = "x".repeat(60_000);
+        let with_will = |n: u8| Connect::new(&format!("will-{n}")).will("wills", &will, false);
+        let mut links = Vec::new();
+        for n in 0..4 {
+            links.push(joins(&appliance, at(FLOOD[0]), &with_will(n)).await);
+        }
+        assert_eq!(enters(&appliance, at(FLOOD[0]), &with_will(4)).await.1, Err(3), "a quarter of 1 MiB");
+        told(&appliance, "MEMORY_FULL", &["192.0.2.66 already uses", "last wills", "limits.memory"]).await;
+        joins(&appliance, at(FLOOD[0]), &Connect::new("none")).await.ping().await;
+        let _lamp = joins(&appliance, at(LAMP), &lamp()).await;
+        links[0] = joins(&appliance, at(FLOOD[0]), &with_will(0)).await; // its own place
+        links.pop().unwrap().leave().await;
+        let _other = joins(&appliance, at(FLOOD[0]), &with_will(5)).await;
+        let appliance = appliance.kill9().await.start().await;
+        let held = appliance.web().metric("dmx_memory_held_bytes{kind=\"wills\"}").await;
+        assert!(held > 240_000.0, "they still wait: {held}");
+    })
+    .await;
+}

@@ -44,14 +44,17 @@ pub(super) struct StoredSession {
     pub(super) connected: bool,
     /// When this was written, Unix milliseconds.
     pub(super) since: u64,
+    /// Its client is a device that is known.
+    #[serde(default)]
+    device: bool,
     /// Filter and QoS, in the first two formats.
     #[serde(default, skip_serializing)]
     filters: Vec<(String, u8)>,
 }
 
 impl StoredSession {
-    pub(super) fn new(number: u32, connected: bool) -> Self {
-        Self { v: SESSION_FORMAT, number, connected, since: clock::now_ms(), filters: Vec::new() }
+    pub(super) fn new(number: u32, connected: bool, device: bool) -> Self {
+        Self { v: SESSION_FORMAT, number, connected, since: clock::now_ms(), device, filters: Vec::new() }
     }
 }
 
@@ -64,6 +67,7 @@ pub(in crate::broker) struct Record {
     pub(super) away: Option<Duration>,
     /// It is stored in an earlier format.
     pub(super) is_old: bool,
+    pub(in crate::broker) is_device: bool,
 }
 
 impl Record {
@@ -84,7 +88,8 @@ pub(in crate::broker) fn records(store: &Store) -> (Vec<Record>, bool) {
         let known = !stored.connected && stored.since >= CLOCK_WAS_SET && now >= stored.since;
         let away = known.then(|| Duration::from_millis(now - stored.since));
         let filters = stored.filters.into_iter().filter_map(filter).chain(filters(store, &id)).collect();
-        Some(Record { id, number: stored.number, filters, away, is_old: stored.v < SESSION_FORMAT })
+        let StoredSession { v, number, device, .. } = stored;
+        Some(Record { id, number, filters, away, is_old: v < SESSION_FORMAT, is_device: device })
     };
     let stored = store.scan(Tree::Sessions, b"");
     let count = stored.len();
@@ -199,7 +204,7 @@ mod tests {
         let first = r#"{"v":1,"filters":[["x/#",1]],"connected":false,"since":0}"#;
         let second = r#"{"v":2,"number":7,"filters":[["x/#",1]],"connected":false,"since":0}"#;
         for (id, v) in [("a", 3), ("b", 4)] {
-            let session = StoredSession { v, ..StoredSession::new(7, false) };
+            let session = StoredSession { v, ..StoredSession::new(7, false, true) };
             batch.put(Tree::Sessions, id, serde_json::to_vec(&session).unwrap());
             let filter = |text| Filter::new(text).unwrap();
             subscribed(&mut batch, id, &filter("y/+"), QoS::AtLeastOnce);

@@ -59,7 +59,7 @@ impl Session {
     }
 
     fn note(&self, batch: &mut Batch, connected: bool) {
-        let stored = StoredSession::new(self.outbox.number(), connected);
+        let stored = StoredSession::new(self.outbox.number(), connected, self.entry.presence.is_known());
         batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
     }
 

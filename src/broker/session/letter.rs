@@ -73,6 +73,7 @@ impl Letter {
 
     /// A message that all subscribers share; `kept`: for a session that is kept.
     pub(super) fn shared(passed: &Arc<Passed>, qos: QoS, kept: bool) -> Self {
+        let kept = kept && qos > QoS::AtMostOnce;
         Self { kept, ..Self::of(Content::Shared(passed.clone()), qos, false) }
     }
 

@@ -10,6 +10,7 @@ mod keeping;
 mod letter;
 mod outbound;
 mod outbox;
+mod queued;
 mod replaying;
 mod replays;
 mod rest;
@@ -29,6 +30,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::connection::Connection;
 use self::inbound::Inbound;
 use self::outbound::Outbound;
+use self::queued::Queued;
 use self::replays::Replays;
 use self::will::{Will, say};
 use super::codec::{ConnectCode, Publish, QoS, connack};
@@ -39,14 +41,16 @@ use super::presence::Visit;
 use super::register::{Arrival, Entered, Entry};
 use super::router::RouterGone;
 use super::topic::Filter;
+use super::wills;
 use crate::kit::budget::{Full, Kind, Share, Who};
 use crate::kit::deadline::until;
 use crate::kit::log_limiter::LogLimiter;
 use crate::store::Batch;
 
-pub(super) use self::durable::{purge, records};
+pub(super) use self::durable::{Record, purge, records};
 pub(super) use self::outbound::Left;
 pub(super) use self::outbox::{Laggards, Member};
+pub(super) use self::queued::REFERENCE;
 pub(super) use self::will::say_last_will;
 
 /// How long a session waits for the router's answer: the guardian takes up to 6 s to see that it is dead.
@@ -78,20 +82,24 @@ pub(super) async fn restore(
     hub: Arc<Hub>,
     record: durable::Record,
     left: Left,
-    will: Option<Duration>,
+    will: Option<wills::Left>,
 ) -> Option<impl Future<Output = ()> + Send> {
-    let entry = hub.register.restore(&record.id)?;
+    let entry = hub.register.restore(&record.id, record.is_device)?;
     let mut session = Box::new(Session::new(hub, record.id.clone(), entry));
     session.recall(record, left).await.ok()?;
-    session.will = Will::left(will);
+    session.take_in_will(will);
     Some(session.run(None))
 }
 
 /// The place of a client of an earlier run that has no kept session, for its will.
-pub(super) fn restore_will(hub: Arc<Hub>, id: &str, will: Duration) -> Option<impl Future<Output = ()> + Send + use<>> {
-    let entry = hub.register.restore(id)?;
+pub(super) fn restore_will(
+    hub: Arc<Hub>,
+    id: &str,
+    will: wills::Left,
+) -> Option<impl Future<Output = ()> + Send + use<>> {
+    let entry = hub.register.restore(id, false)?;
     let mut session = Box::new(Session::new(hub, id.to_owned(), entry));
-    session.will = Will::left(Some(will));
+    session.take_in_will(Some(will));
     Some(session.run(None))
 }
 
@@ -133,7 +141,8 @@ impl Drop for Session {
 
 impl Session {
     fn new(hub: Arc<Hub>, id: String, entry: Entry) -> Self {
-        let outbound = Outbound::new(hub.settings.max_queued_messages);
+        let queued = Queued::new(hub.budget.share(Kind::Queued, entry.presence.who()));
+        let outbound = Outbound::new(hub.settings.max_queued_messages, queued);
         let voice =
             Voice::new(hub.settings.client_messages_per_second, hub.settings.client_bytes_per_second, Instant::now());
         Self {
@@ -155,6 +164,10 @@ impl Session {
             room: hub.budget.share(Kind::Subscriptions, Who::default()),
             hub,
         }
+    }
+
+    fn take_in_will(&mut self, left: Option<wills::Left>) {
+        self.will = left.map(|left| Will::left(left, &self.hub.budget)).unwrap_or_default();
     }
 
     async fn run(mut self: Box<Self>, mut arrival: Option<Box<Arrival>>) {
@@ -184,12 +197,13 @@ impl Session {
 
     /// Serves a connection to its end; gives the client that took over, if that is why it ended.
     async fn connected(&mut self, arrival: Box<Arrival>) -> Option<Box<Arrival>> {
-        let Arrival { stream, read, connect, peer, who, ending, ear, seat, .. } = *arrival;
+        let Arrival { stream, read, connect, peer, who, ending, ear, seat, will, .. } = *arrival;
         self.room.moves_to(&who);
+        let evicted = self.outbox.comes(&who).map(|why| self.evicted(&why)).is_some();
         self.inbound.who = who;
         let visit = Visit::begin(&self.hub, &connect, &peer);
         self.entry.presence.set(true);
-        let present = self.kept && !connect.clean;
+        let present = self.kept && !connect.clean && !evicted;
         if !present {
             self.reset().await;
         }
@@ -198,7 +212,7 @@ impl Session {
             self.outbox.keep(if self.kept { self.hub.lasting.new_session() } else { 0 });
         }
         self.inbound.keep(self.kept.then(|| self.id.clone()));
-        let promised = self.will.promise(&connect);
+        let promised = self.will.promise(&connect, will);
         self.save(true, promised).await;
         let event = if present { "mqtt_reconnect" } else { "mqtt_connect" };
         tracing::info!(clientId = self.id, peer, clean = connect.clean, keepAlive = connect.keep_alive, "{event}");
@@ -258,7 +272,7 @@ impl Session {
     /// Keeps the session of an absent client; gives the client when it is back, `None` when the wait is over: the stop, its
     /// age, or others that need the room more.
     async fn away(&mut self) -> Option<Box<Arrival>> {
-        let mut phase = self.hub.phase.subscribe();
+        let (mut phase, queued) = (self.hub.phase.subscribe(), self.outbox.ending());
         loop {
             // A session that is wanted elsewhere or evicted need not move first: there may be no room before it has gone.
             match self.entry.mailbox.try_recv() {
@@ -274,6 +288,10 @@ impl Session {
                 },
                 () = reached(&mut phase, Phase::Quiet) => return None,
                 () = self.outbox.news() => {}
+                why = queued.told() => {
+                    self.evicted(why);
+                    return self.give_up().await;
+                }
                 () = until(self.will.due()) => {
                     self.fire_will().await;
                     if !self.kept {
@@ -287,6 +305,14 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Others need the room that its messages take.
+    fn evicted(&self, why: &str) {
+        self.hub.metrics.sessions_evicted.inc();
+        let lost = self.outbox.outbound(|outbound| outbound.len());
+        tracing::warn!(clientId = self.id, lost, why, "session_evicted");
+        self.hub.lost_by(&self.outbox, &self.id, b"", lost as u64);
     }
 
     /// The client has not come back.

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::letter::{Kept, Letter, Note};
+use super::queued::Queued;
 use crate::broker::codec::{self, Ack, Outgoing, QoS};
 use crate::broker::lasting::{Handshake, Progress, Stored};
 use crate::broker::message::Passed;
+use crate::kit::budget::Full;
 
 /// Messages that a client may leave unanswered before the next one waits; as in rumqttd and most clients.
 const WINDOW: usize = 100;
@@ -94,6 +96,8 @@ pub(in crate::broker) struct Left {
 
 pub(super) struct Outbound {
     queue: VecDeque<Letter>,
+    /// What the stored ones of all that is here hold of the budget.
+    pub(super) queued: Queued,
     /// Bytes of the queue, and of those in it that are no lag.
     bytes: usize,
     no_lag: usize,
@@ -116,9 +120,10 @@ pub(super) struct Outbound {
 }
 
 impl Outbound {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, queued: Queued) -> Self {
         Self {
             queue: VecDeque::new(),
+            queued,
             bytes: 0,
             no_lag: 0,
             in_flight: VecDeque::new(),
@@ -189,7 +194,7 @@ impl Outbound {
         let (awaited, pkid, letter) = (kept.awaited, kept.pkid, Letter::recalled(number, kept));
         match Awaited::from_tag(awaited) {
             Some(awaited) => self.in_flight.push_back(InFlight { pkid, letter, awaited, again: true }),
-            None => self.push(letter),
+            None => self.add(letter),
         }
     }
 
@@ -218,8 +223,10 @@ impl Outbound {
         }
         flying.sort_by_key(|(place, _)| *place);
         self.in_flight.extend(flying.into_iter().map(|(_, flying)| flying));
+        let flying = self.in_flight.iter().map(|flying| &flying.letter);
+        flying.chain(&queue).filter_map(Letter::record).for_each(|stored| self.queued.hold(stored));
         for (at, letter) in queue.into_iter().enumerate() {
-            self.push(letter.maybe_sent(connected && at < WINDOW));
+            self.add(letter.maybe_sent(connected && at < WINDOW));
         }
         self.done = done;
         handshakes.into_values().map(|known| known.pkid).collect()
@@ -284,8 +291,9 @@ impl Outbound {
                 false
             }
         };
-        self.in_flight.retain_mut(|flying| !flying.needs_loading() || load(&mut flying.letter));
-        self.queue.retain_mut(|letter| letter.payload().is_some() || load(letter));
+        let mut stays = |letter: &mut Letter| load(letter) || gives_back(&mut self.queued, letter);
+        self.in_flight.retain_mut(|flying| !flying.needs_loading() || stays(&mut flying.letter));
+        self.queue.retain_mut(|letter| letter.payload().is_some() || stays(letter));
         self.count();
         lost
     }
@@ -314,6 +322,19 @@ impl Outbound {
 
     /// Queues a letter for a connected client.
     pub(super) fn push(&mut self, letter: Letter) {
+        letter.record().into_iter().for_each(|stored| self.queued.hold(stored));
+        self.add(letter);
+    }
+
+    /// The same for one that all share. An error: too much waits for the client.
+    pub(super) fn push_shared(&mut self, letter: Letter) -> Result<(), Full> {
+        let taken = letter.record().map(|stored| self.queued.take_at_once(stored));
+        self.add(letter);
+        taken.unwrap_or(Ok(()))
+    }
+
+    /// Queues a letter that has what it needs of the budget.
+    fn add(&mut self, letter: Letter) {
         self.bytes += letter.size();
         self.no_lag += letter.no_lag();
         self.queue.push_back(letter);
@@ -326,18 +347,34 @@ impl Outbound {
         Some(letter)
     }
 
-    /// Queues a letter for an absent client; gives the oldest ones, which had to make room.
-    pub(super) fn push_away(&mut self, mut letter: Letter) -> Vec<Letter> {
+    /// Queues a letter for an absent client; gives the topics of the oldest ones, which had to make room. Where all of them
+    /// are not enough, the letter is the oldest itself.
+    pub(super) fn push_away(&mut self, mut letter: Letter) -> Vec<Bytes> {
         letter.unload();
-        self.push(letter);
-        self.trim()
+        let mut dropped = self.trim_for(1, letter.size());
+        while let Some(stored) = letter.record()
+            && self.queued.take(stored).is_err()
+        {
+            let Some(oldest) = self.drop_oldest() else {
+                dropped.push(topic(&letter));
+                return dropped;
+            };
+            dropped.push(topic(&oldest)); // its record is given back here
+        }
+        self.add(letter);
+        dropped
     }
 
-    /// Drops the oldest of too many for a client that is away.
-    pub(super) fn trim(&mut self) -> Vec<Letter> {
+    /// Drops the oldest of too many for a client that is away; gives their topics.
+    pub(super) fn trim(&mut self) -> Vec<Bytes> {
+        self.trim_for(0, 0)
+    }
+
+    /// Drops the oldest until there is room for so many more, and their bytes.
+    fn trim_for(&mut self, more: usize, bytes: usize) -> Vec<Bytes> {
         let mut dropped = Vec::new();
-        while (self.queue.len() > self.limit || self.bytes > MOST_BYTES) && self.queue.len() > 1 {
-            dropped.extend(self.drop_oldest());
+        while (self.queue.len() + more > self.limit || self.bytes + bytes > MOST_BYTES) && self.queue.len() + more > 1 {
+            dropped.extend(self.drop_oldest().map(|letter| topic(&letter)));
         }
         dropped
     }
@@ -345,6 +382,7 @@ impl Outbound {
     /// Drops the oldest one that is not in flight.
     pub(super) fn drop_oldest(&mut self) -> Option<Letter> {
         let letter = self.pop()?;
+        gives_back(&mut self.queued, &letter);
         self.forgotten.extend(letter.own_number());
         if letter.pkid > 0 && letter.record().is_some() {
             self.finished.push(letter.pkid); // the store knows it
@@ -364,7 +402,7 @@ impl Outbound {
     /// What is stored need not be in memory.
     pub(super) fn connection_lost(&mut self) -> u64 {
         let lost = self.queue.iter().filter(|letter| !letter.outlives_connection() && !letter.retain).count();
-        self.queue.retain(Letter::outlives_connection);
+        self.queue.retain(|letter| letter.outlives_connection() || gives_back(&mut self.queued, letter));
         self.queue.iter_mut().for_each(Letter::unload);
         self.in_flight.iter_mut().for_each(|flying| flying.letter.unload());
         self.count();
@@ -386,14 +424,27 @@ impl Outbound {
             }
             taken
         };
-        self.queue.retain(|letter| !taken(letter));
-        self.in_flight.retain(|flying| flying.awaited == Awaited::Completed || !taken(&flying.letter));
+        let mut stays = |letter: &Letter| !taken(letter) || gives_back(&mut self.queued, letter);
+        self.queue.retain(&mut stays);
+        self.in_flight.retain(|flying| flying.awaited == Awaited::Completed || stays(&flying.letter));
         self.count();
         topics
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self { last_pkid: self.last_pkid, last_number: self.last_number, ..Self::new(self.limit) };
+        let flying = self.in_flight.drain(..).map(|flying| flying.letter);
+        flying.chain(self.queue.drain(..)).for_each(|letter| {
+            gives_back(&mut self.queued, &letter);
+        });
+        self.queued.begin_again();
+        (self.queue, self.in_flight, self.bytes, self.no_lag) = Default::default();
+        (self.forgotten, self.done, self.finished) = Default::default();
+        (self.unsaved, self.answered) = (false, false);
+    }
+
+    /// Letters that wait or are in flight.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len() + self.in_flight.len()
     }
 
     /// Writes what may go now, in order, until `wire` holds `enough` bytes. Gives the number of messages.
@@ -506,6 +557,7 @@ impl Outbound {
     fn finish(&mut self, pkid: u16, awaited: Awaited) {
         let done = self.in_flight.iter().position(|flying| flying.pkid == pkid && flying.awaited == awaited);
         if let Some(InFlight { letter, .. }) = done.and_then(|at| self.in_flight.remove(at)) {
+            gives_back(&mut self.queued, &letter);
             self.forgotten.extend(letter.own_number());
             if let Some(stored) = letter.record() {
                 self.answered = true;
@@ -536,6 +588,16 @@ impl Outbound {
     }
 }
 
+fn topic(letter: &Letter) -> Bytes {
+    Bytes::copy_from_slice(letter.topic())
+}
+
+/// A letter goes, with what it holds of the budget; it does not stay.
+fn gives_back(queued: &mut Queued, letter: &Letter) -> bool {
+    letter.record().into_iter().for_each(|stored| queued.give_back(stored));
+    false
+}
+
 /// A burst leaves nothing behind.
 fn shrink<T>(line: &mut VecDeque<T>) {
     if line.is_empty() && line.capacity() > 8 {
@@ -556,6 +618,10 @@ mod tests {
     use crate::broker::lasting::Lasting;
     use crate::broker::message::Message;
     use crate::store::Batch;
+
+    fn of(limit: usize) -> Outbound {
+        Outbound::new(limit, Queued::of_tests())
+    }
 
     fn letter(n: usize, qos: QoS) -> Letter {
         Letter::new("t".into(), n.to_string().into(), qos, false)
@@ -583,7 +649,7 @@ mod tests {
 
     #[test]
     fn what_was_not_answered_is_sent_again_with_dup_before_anything_new() {
-        let mut outbound = Outbound::new(10);
+        let mut outbound = of(10);
         outbound.push(letter(1, QoS::AtLeastOnce));
         outbound.push(letter(2, QoS::ExactlyOnce));
         outbound.push(letter(3, QoS::ExactlyOnce));
@@ -607,7 +673,7 @@ mod tests {
 
     #[test]
     fn the_window_holds_back_and_ids_in_use_are_passed_over() {
-        let mut outbound = Outbound::new(1000);
+        let mut outbound = of(1000);
         for n in 0..WINDOW + 2 {
             outbound.push(letter(n, QoS::AtLeastOnce));
         }
@@ -620,27 +686,26 @@ mod tests {
 
     #[test]
     fn a_client_that_is_away_loses_the_oldest_and_its_qos_0() {
-        let mut outbound = Outbound::new(2);
+        let mut outbound = of(2);
         outbound.push(letter(0, QoS::AtMostOnce));
         assert_eq!(outbound.connection_lost(), 1);
         assert!(outbound.push_away(letter(1, QoS::AtLeastOnce)).is_empty());
         assert!(outbound.push_away(letter(2, QoS::AtLeastOnce)).is_empty());
-        let [gone] = &outbound.push_away(letter(3, QoS::AtLeastOnce))[..] else { panic!("one had to go") };
-        assert_eq!(gone.payload().unwrap(), "1");
+        assert_eq!(outbound.push_away(letter(3, QoS::AtLeastOnce)), ["t"], "one had to go");
         let payloads: Vec<_> = written(&mut outbound).into_iter().map(|(payload, ..)| payload).collect();
         assert_eq!(payloads, ["2", "3"]);
     }
 
     #[test]
     fn own_letters_are_taken_up_in_order_with_their_handshakes() {
-        let mut outbound = Outbound::new(10);
+        let mut outbound = of(10);
         outbound.push(letter(1, QoS::AtLeastOnce));
         outbound.push(letter(2, QoS::ExactlyOnce));
         written(&mut outbound);
         outbound.received(2);
         outbound.push(letter(3, QoS::AtLeastOnce));
         let stored = outbound.own();
-        let mut again = Outbound::new(10);
+        let mut again = of(10);
         stored.into_iter().for_each(|(number, kept)| again.recall_own(number, kept));
         assert_eq!(written(&mut again), [("1".into(), true, 1), ("rel".into(), false, 2), ("3".into(), false, 3)]);
         again.acknowledged(1);
@@ -697,7 +762,7 @@ mod tests {
     #[test]
     fn what_is_stored_waits_by_reference_and_is_read_when_it_may_be_sent() {
         let stock = Stock::new(1..=300);
-        let mut outbound = Outbound::new(1000);
+        let mut outbound = of(1000);
         outbound.push(Letter::shared(&stock.passed(1), QoS::AtLeastOnce, true));
         assert_eq!(written(&mut outbound), [("1".into(), false, 1)]);
         for number in 2..=300 {
@@ -721,7 +786,7 @@ mod tests {
     #[test]
     fn a_session_that_is_not_kept_has_nothing_to_do_with_records_of_others() {
         let stock = Stock::new(1..=2);
-        let mut outbound = Outbound::new(10);
+        let mut outbound = of(10);
         outbound.push(Letter::shared(&stock.passed(1), QoS::AtLeastOnce, false));
         outbound.push(Letter::shared(&stock.passed(2), QoS::ExactlyOnce, false));
         assert!(outbound.fix_ids().is_empty());
@@ -736,7 +801,7 @@ mod tests {
     fn what_waited_for_a_connected_client_is_not_cut_to_what_may_wait_for_an_absent_one() {
         let stock = Stock::new(1..=20);
         let left = || Left { waiting: stock.waiting(1..=20, QoS::AtLeastOnce), ..Left::default() };
-        let mut outbound = Outbound::new(10);
+        let mut outbound = of(10);
         outbound.recall(left(), true);
         assert_eq!(stock.written(&mut outbound).len(), 20);
     }
@@ -744,7 +809,7 @@ mod tests {
     #[test]
     fn the_handshake_of_a_message_that_had_to_go_is_forgotten_too() {
         let stock = Stock::new(1..=2);
-        let mut outbound = Outbound::new(1);
+        let mut outbound = of(1);
         outbound.push(Letter::shared(&stock.passed(1), QoS::ExactlyOnce, true));
         assert_eq!(outbound.fix_ids().len(), 1);
         assert_eq!(outbound.push_away(Letter::shared(&stock.passed(2), QoS::AtLeastOnce, true)).len(), 1);
@@ -755,7 +820,7 @@ mod tests {
     #[test]
     fn a_restart_goes_on_where_the_client_was() {
         let stock = Stock::new(1..=20);
-        let mut before = Outbound::new(1000);
+        let mut before = of(1000);
         for number in 1..=8 {
             before.push(Letter::shared(&stock.passed(number), QoS::AtLeastOnce, true));
         }
@@ -770,7 +835,7 @@ mod tests {
         // 9 came first for others, and the router still owes what is behind 15
         let (progress, finished) = before.progress(15, [].into_iter());
         assert_eq!((progress.through, progress.done.len(), finished.len()), (9, 0, 0));
-        let mut after = Outbound::new(1000);
+        let mut after = of(1000);
         let waiting = [stock.waiting(1..=8, QoS::AtLeastOnce), stock.waiting(10..=16, QoS::AtLeastOnce)].concat();
         after.recall(Left { waiting, progress, ..Left::default() }, false);
         let texts: Vec<_> =
@@ -783,7 +848,7 @@ mod tests {
     #[test]
     fn what_a_client_has_of_what_comes_late_is_known_without_it() {
         let stock = Stock::new(1..=4);
-        let mut outbound = Outbound::new(10);
+        let mut outbound = of(10);
         for number in [3, 4] {
             outbound.push(Letter::shared(&stock.passed(number), QoS::AtLeastOnce, true));
         }
@@ -794,7 +859,7 @@ mod tests {
         assert_eq!(progress, Progress { through: 0, in_flight: vec![(4, 2)], done: vec![3] });
         let (progress, _) = outbound.progress(4, [2].into_iter());
         assert_eq!((progress.through, &progress.done), (1, &vec![3]));
-        let mut after = Outbound::new(10);
+        let mut after = of(10);
         after.recall(Left { waiting: stock.waiting(1..=4, QoS::AtLeastOnce), progress, ..Left::default() }, true);
         let texts: Vec<_> = stock.written(&mut after).into_iter().map(|(text, dup, _)| (text, dup)).collect();
         assert_eq!(texts, [("4".into(), true), ("2".into(), true)]);
@@ -803,7 +868,7 @@ mod tests {
     #[test]
     fn a_qos_2_handshake_goes_on_where_it_was_and_none_begins_twice() {
         let stock = Stock::new(1..=4);
-        let mut before = Outbound::new(10);
+        let mut before = of(10);
         for number in 1..=4 {
             before.push(Letter::shared(&stock.passed(number), QoS::ExactlyOnce, true));
         }
@@ -820,7 +885,7 @@ mod tests {
         assert_eq!((progress.through, finished), (4, vec![1]));
         let received = |message, pkid| Handshake { message, pkid, awaited: Awaited::Received.tag() };
         let handshakes = vec![received(4, 4), known, received(3, 3), received(99, 77)];
-        let mut after = Outbound::new(10);
+        let mut after = of(10);
         let left = Left { waiting: stock.waiting(1..=4, QoS::ExactlyOnce), progress, handshakes };
         assert_eq!(after.recall(left, true), [77], "its message is gone");
         assert_eq!(stock.written(&mut after), [("rel".into(), false, 2), ("3".into(), true, 3), ("4".into(), true, 4)]);

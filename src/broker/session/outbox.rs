@@ -30,6 +30,7 @@ use crate::broker::message::Passed;
 use crate::broker::presence::Meter;
 use crate::broker::subscribers::WildcardId;
 use crate::broker::topic::Filter;
+use crate::kit::budget::{Ending, Full, Who};
 use crate::metrics;
 use crate::store::Batch;
 
@@ -118,8 +119,9 @@ struct Inner {
     dropped: HashMap<Bytes, u64>,
     /// Somebody is about to write.
     listed: bool,
-    /// More waits than may.
+    /// More waits than may, or than the budget has.
     overflows: bool,
+    full: Option<Full>,
 }
 
 pub(in crate::broker) struct Outbox {
@@ -224,7 +226,7 @@ impl Inner {
         }
         let dropped = self.outbound.push_away(Letter::shared(passed, qos, true));
         let news = !dropped.is_empty() && self.dropped.is_empty();
-        dropped.iter().for_each(|letter| self.count(letter.topic()));
+        dropped.iter().for_each(|topic| self.count(topic));
         news
     }
 
@@ -270,6 +272,7 @@ impl Member {
             dropped: HashMap::new(),
             listed: false,
             overflows: false,
+            full: None,
         };
         Self(Arc::new(Outbox {
             inner: Mutex::new(inner),
@@ -366,7 +369,10 @@ impl Outbox {
             return false;
         }
         let writes = wire.stuck_since.is_none() && !std::mem::replace(&mut inner.listed, true);
-        inner.outbound.push(Letter::shared(passed, qos, self.number() != 0));
+        if let Err(full) = inner.outbound.push_shared(Letter::shared(passed, qos, self.number() != 0)) {
+            (inner.overflows, inner.full) = (true, Some(full));
+            self.news.notify_one();
+        }
         self.look(inner);
         writes
     }
@@ -480,6 +486,19 @@ impl Outbox {
         self.look(inner);
     }
 
+    /// The client comes from there: its session does not end for others any more. A session that had to gives the reason.
+    pub(super) fn comes(&self, who: &Who) -> Option<String> {
+        let queued = &mut self.inner.lock().outbound.queued;
+        queued.moves_to(who);
+        queued.is_away(false);
+        queued.ending().why().map(str::to_owned)
+    }
+
+    /// Told when others need the room that the session's messages take.
+    pub(super) fn ending(&self) -> Arc<Ending> {
+        self.inner.lock().outbound.queued.ending().clone()
+    }
+
     /// What others do not do is to be done. Cancel-safe.
     pub(super) async fn news(&self) {
         self.news.notified().await;
@@ -489,7 +508,7 @@ impl Outbox {
     pub(super) fn connect(&self, half: WriteHalf<Box<dyn Stream>>, meter: Arc<Meter>, out: BytesMut) {
         let inner = &mut *self.inner.lock();
         inner.wire = Some(Wire { half, out, stuck_since: None, broken: None, meter });
-        (inner.listed, inner.overflows) = (false, false);
+        (inner.listed, inner.overflows, inner.full) = (false, false, None);
         inner.outbound.resume();
         inner.given.clear();
     }
@@ -520,11 +539,12 @@ impl Outbox {
         let missed = inner.outbound.take_out(is_present_value);
         inner.missed.extend(missed);
         let dropped = inner.outbound.trim();
-        dropped.iter().for_each(|letter| inner.count(letter.topic()));
+        dropped.iter().for_each(|topic| inner.count(topic));
         self.release_some(inner, stays.then_some(0));
         if stays {
             inner.held.get_or_insert_default();
         }
+        inner.outbound.queued.is_away(!stays);
         self.look(inner);
         Some(wire.half)
     }
@@ -557,7 +577,7 @@ impl Outbox {
     pub(super) fn broken(&self) -> Option<Broken> {
         let inner = &mut *self.inner.lock();
         let broken = inner.wire.as_mut()?.broken.take().map(Broken::Socket);
-        broken.or(inner.overflows.then_some(Broken::Overflow))
+        broken.or_else(|| inner.overflows.then(|| inner.full.take().map_or(Broken::Overflow, Broken::Full)))
     }
 
     /// Bytes that the socket did not take yet.
@@ -618,13 +638,17 @@ impl Drop for Outbox {
 /// Why a connection has to end.
 pub(super) enum Broken {
     Socket(io::Error),
+    /// The client is too slow.
     Overflow,
+    /// The budget has no more for it.
+    Full(Full),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::broker::message::Message;
+    use crate::broker::session::queued::Queued;
     use crate::metrics::Metrics;
 
     fn passed(number: u64, meant: &[WildcardId]) -> Arc<Passed> {
@@ -643,7 +667,7 @@ mod tests {
     async fn a_queue_that_overflows_loses_the_oldest_and_none_from_the_middle() {
         const LAST: u64 = 160;
         let metrics = Metrics::new().unwrap().broker;
-        let member = Member::new(Outbound::new(1_000), 10, &Laggards::new(&metrics));
+        let member = Member::new(Outbound::new(1_000, Queued::of_tests()), 10, &Laggards::new(&metrics));
         member.add_exact(&Filter::new("t/x").unwrap(), QoS::AtLeastOnce, 0);
         let (near, _far) = tokio::io::duplex(1);
         let (_, half) = tokio::io::split(Box::new(near) as Box<dyn Stream>);
@@ -677,7 +701,7 @@ mod tests {
     fn what_is_newer_waits_while_older_messages_are_on_another_way() {
         let metrics = Metrics::new().unwrap().broker;
         let filter = |text| Filter::new(text).unwrap();
-        let member = Member::new(Outbound::new(10), 10, &Laggards::new(&metrics));
+        let member = Member::new(Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&metrics));
         member.add_wildcard(2, &filter("t/+"), QoS::AtLeastOnce, 0);
         assert_eq!(member.add_exact(&filter("t/x"), QoS::AtLeastOnce, 5), Some(true));
         member.hold(5);

@@ -174,6 +174,7 @@ fn decode(bytes: &[u8]) -> Option<(QoS, From)> {
 mod tests {
     use super::super::letter::Letter;
     use super::*;
+    use crate::broker::session::queued::Queued;
 
     #[test]
     fn a_place_comes_back_as_it_was_and_nothing_else_is_read_as_one() {
@@ -188,7 +189,8 @@ mod tests {
 
     #[test]
     fn what_waits_begins_again_and_what_was_answered_ends() {
-        let (mut replays, mut outbound, mut batch) = (Replays::default(), Outbound::new(10), Batch::default());
+        let (mut replays, mut outbound, mut batch) =
+            (Replays::default(), Outbound::new(10, Queued::of_tests()), Batch::default());
         replays.begin(Filter::new("a/+").unwrap(), QoS::AtLeastOnce, 7);
         replays.add_new("id", &mut batch);
         replays.noted();

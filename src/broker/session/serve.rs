@@ -139,6 +139,7 @@ impl Session {
         match self.outbox.broken() {
             Some(Broken::Socket(error)) => Some(End::Socket(error)),
             Some(Broken::Overflow) => Some(End::Lagging),
+            Some(Broken::Full(full)) => Some(End::Full(full)),
             None => self.lags(now).then_some(End::Lagging),
         }
     }
@@ -158,7 +159,7 @@ impl Session {
             if served { now } else { end.min(now + SERVED) }
         });
         let (silent_at, replays) = (connection.silent_at(), self.may_replay());
-        let ending = connection.ending.clone();
+        let (ending, queued) = (connection.ending.clone(), self.outbox.ending());
         let (look_at, goes_on) = (serving.rest.as_ref().map(Rest::look_at), !serving.is_ending());
         // Every arm is cancel-safe: reads move bytes only when they are done, channels give nothing without returning
         // it, `ready` and `written` change nothing that is not done again.
@@ -168,6 +169,7 @@ impl Session {
                 self.newcomer = Some(next);
             }
             why = ending.told(), if goes_on => serving.ends(End::MadeRoom(why.to_owned())),
+            why = queued.told(), if goes_on => serving.ends(End::MadeRoom(why.to_owned())),
             _ = serving.phase.changed() => {}
             _ = self.laggards.changed(), if self.held_since.is_some() => {}
             () = until(silent_until) => {}

@@ -2,7 +2,6 @@
 //! earlier run left.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::time::Instant;
@@ -13,20 +12,23 @@ use crate::broker::codec::Connect;
 use crate::broker::hub::Hub;
 use crate::broker::presence;
 use crate::broker::wills;
+use crate::kit::budget::{Budget, Share};
 use crate::store::Batch;
 
 #[derive(Default)]
 pub(super) struct Will {
     /// The store has one.
     is_stored: bool,
+    /// What it holds of the budget.
+    _room: Option<Share>,
     /// When it is fired, for a client that an earlier run left.
     due: Option<Instant>,
 }
 
 impl Will {
-    /// One that an earlier run left, if it did; its client has so long to come back.
-    pub(super) fn left(patience: Option<Duration>) -> Self {
-        Self { is_stored: patience.is_some(), due: patience.map(|patience| Instant::now() + patience) }
+    /// One that an earlier run left.
+    pub(super) fn left(will: wills::Left, budget: &Budget) -> Self {
+        Self { is_stored: true, _room: Some(will.held(budget)), due: Some(Instant::now() + will.patience) }
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
@@ -38,14 +40,14 @@ impl Will {
     }
 
     /// The client is there: what the store has to know before CONNACK. Whatever will was there has no meaning any more.
-    pub(super) fn promise(&mut self, connect: &Connect) -> Batch {
+    pub(super) fn promise(&mut self, connect: &Connect, room: Option<Share>) -> Batch {
         let mut batch = Batch::default();
         if connect.will.is_some() {
             wills::put(&mut batch, connect);
         } else if self.is_stored {
             wills::delete(&mut batch, &connect.client_id);
         }
-        *self = Self { is_stored: connect.will.is_some(), due: None };
+        *self = Self { is_stored: connect.will.is_some(), _room: room, due: None };
         batch
     }
 
@@ -56,7 +58,7 @@ impl Will {
         let stays = matches!(end, End::Stopping) || (goes_on && end.fires_will());
         if self.is_stored && !stays {
             wills::delete(&mut batch, id);
-            self.is_stored = false;
+            *self = Self::default();
         }
         batch
     }

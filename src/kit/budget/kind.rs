@@ -32,6 +32,10 @@ pub enum Kind {
     RetainedBytes,
     /// Retained messages, counted.
     Retained,
+    /// Messages that are stored for MQTT sessions, each once, and what refers to them.
+    Queued,
+    /// Stored wills.
+    Wills,
     /// Connected MQTT clients.
     Connections,
     /// MQTT sessions, connected or away.
@@ -45,7 +49,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Packets,
         Self::Bodies,
         Self::Documents,
@@ -54,6 +58,8 @@ impl Kind {
         Self::Subscriptions,
         Self::RetainedBytes,
         Self::Retained,
+        Self::Queued,
+        Self::Wills,
         Self::Connections,
         Self::Sessions,
         Self::Web,
@@ -72,6 +78,8 @@ impl Kind {
             Self::Subscriptions => "subscriptions",
             Self::RetainedBytes => "retained",
             Self::Retained => "retained_messages",
+            Self::Queued => "queued",
+            Self::Wills => "wills",
             Self::Connections => "mqtt_connections",
             Self::Sessions => "mqtt_sessions",
             Self::Web => "web_connections",
@@ -90,6 +98,8 @@ impl Kind {
             Self::Backups => "backups and restores",
             Self::Subscriptions => "subscriptions",
             Self::RetainedBytes | Self::Retained => "retained messages",
+            Self::Queued => "queued MQTT messages",
+            Self::Wills => "last wills",
             Self::Connections => "MQTT connections",
             Self::Sessions => "MQTT sessions",
             Self::Web => "web connections",
@@ -103,8 +113,9 @@ impl Kind {
     const fn sixteenths(self) -> Option<u64> {
         match self {
             Self::Packets | Self::Bodies | Self::Sockets | Self::Backups => Some(4),
-            Self::Subscriptions | Self::RetainedBytes => Some(4),
+            Self::Subscriptions | Self::RetainedBytes | Self::Queued => Some(4),
             Self::Documents => Some(8),
+            Self::Wills => Some(1),
             Self::Retained | Self::Connections | Self::Sessions | Self::Web | Self::OpenSockets | Self::Probes => None,
         }
     }
@@ -120,10 +131,15 @@ impl Kind {
     /// The setting of all that there is.
     pub(super) const fn setting(self) -> &'static str {
         match self {
-            Self::Packets | Self::Bodies | Self::Documents | Self::Sockets | Self::Backups | Self::Subscriptions => {
-                "limits.memory"
-            }
+            Self::Packets
+            | Self::Bodies
+            | Self::Documents
+            | Self::Sockets
+            | Self::Backups
+            | Self::Subscriptions
+            | Self::Wills => "limits.memory",
             Self::RetainedBytes => "mqtt.max_retained_bytes, limits.memory",
+            Self::Queued => "mqtt.max_queued_bytes, limits.memory",
             Self::Retained => "mqtt.max_retained",
             Self::Connections => "mqtt.max_connections",
             Self::Sessions => "mqtt.max_sessions",
@@ -135,10 +151,15 @@ impl Kind {
     pub(super) fn most(self, memory: u64, config: &Config) -> u64 {
         let share = memory / 16 * self.sixteenths().unwrap_or_default();
         match self {
-            Self::Packets | Self::Bodies | Self::Documents | Self::Sockets | Self::Backups | Self::Subscriptions => {
-                share
-            }
+            Self::Packets
+            | Self::Bodies
+            | Self::Documents
+            | Self::Sockets
+            | Self::Backups
+            | Self::Subscriptions
+            | Self::Wills => share,
             Self::RetainedBytes => share.min(config.mqtt.max_retained_bytes as u64),
+            Self::Queued => share.min(config.mqtt.max_queued_bytes as u64),
             Self::Retained => config.mqtt.max_retained as u64,
             Self::Connections => config.mqtt.max_connections as u64,
             Self::Sessions => config.mqtt.max_sessions as u64,
@@ -153,6 +174,7 @@ impl Kind {
         match self {
             Self::Packets => Goes::Idle(STALLED),
             Self::Sessions => Goes::Idle(Duration::ZERO),
+            Self::Queued => Goes::Stranger,
             Self::Connections | Self::Web | Self::OpenSockets | Self::Probes => Goes::Newest,
             Self::Bodies
             | Self::Documents
@@ -160,7 +182,8 @@ impl Kind {
             | Self::Backups
             | Self::Subscriptions
             | Self::RetainedBytes
-            | Self::Retained => Goes::Nobody,
+            | Self::Retained
+            | Self::Wills => Goes::Nobody,
         }
     }
 }

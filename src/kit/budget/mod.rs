@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
+use prometheus::IntGauge;
 use tokio::sync::Notify;
 
 use self::kind::{Request, refusal, shown};
@@ -50,6 +51,8 @@ struct Held {
 
 struct Used {
     shares: Shares<Option<Arc<Ending>>>,
+    /// Of what is measured.
+    gauge: Option<IntGauge>,
     full_at: Option<Instant>,
 }
 
@@ -113,7 +116,8 @@ impl Budget {
         let total = config.limits.memory.map_or_else(default_memory, |size| size.0);
         let used = |kind: Kind| {
             let per_address = (!kind.is_single()).then_some(config.limits.per_address);
-            Used { shares: Shares::new(kind.most(total, config), per_address, kind.goes()), full_at: None }
+            let gauge = (!kind.is_counted()).then(|| metrics.held.with_label_values(&[kind.name()]));
+            Used { shares: Shares::new(kind.most(total, config), per_address, kind.goes()), gauge, full_at: None }
         };
         let held = Held { all: 0, kinds: Kind::ALL.map(used) };
         Self(Arc::new(Inner { total, health, metrics, held: Mutex::new(held) }))
@@ -141,6 +145,17 @@ impl Budget {
         let mut share = self.share(kind, who);
         share.hold(units);
         share
+    }
+
+    /// Counts what is nobody's, and so counts for all together only: `before` it was so much, and `now` it is.
+    pub fn common(&self, kind: Kind, before: usize, now: usize) {
+        self.change(kind, |shares| shares.common(before as u64, now as u64));
+    }
+
+    /// The most that all may hold of a kind together.
+    #[must_use]
+    pub fn most_of_all(&self, kind: Kind) -> u64 {
+        self.0.held.lock().used(kind).shares.most()
     }
 
     /// Whether so much more could be had now, of others if need be. Counts as a refusal if not.
@@ -210,7 +225,7 @@ impl Budget {
         let before = used.shares.used();
         let taken = used.shares.take(&mut share.place, &share.who, more, Instant::now(), || ending);
         let after = used.shares.used();
-        self.count(&mut held, share.kind, before, after);
+        held.count(share.kind, before, after);
         match taken {
             Ok(ended) => {
                 if !ended.is_empty() {
@@ -230,14 +245,7 @@ impl Budget {
         let before = shares.used();
         act(shares);
         let after = shares.used();
-        self.count(&mut held, kind, before, after);
-    }
-
-    fn count(&self, held: &mut Held, kind: Kind, before: u64, after: u64) {
-        if !kind.is_counted() && before != after {
-            held.all = (held.all + after).saturating_sub(before);
-            self.0.metrics.held.with_label_values(&[kind.name()]).set(i64::try_from(after).unwrap_or(i64::MAX));
-        }
+        held.count(kind, before, after);
     }
 
     /// Tells those that had to go, and the board.
@@ -252,6 +260,9 @@ impl Budget {
                 }
                 _ if kind == Kind::Packets => {
                     format!("{whose} uses {has} for {what}, and one that stood still made room for {who} ({setting})")
+                }
+                Goes::Stranger => {
+                    format!("{whose} has {has} of {what}, and one of its sessions made room for {who} ({setting})")
                 }
                 _ => format!("{whose} has {has} {what}, and the one away longest made room for {who} ({setting})"),
             };
@@ -272,6 +283,12 @@ impl Budget {
         self.0.metrics.refused.with_label_values(&[kind.name()]).inc();
         self.tell(kind, who, &full.message);
         full
+    }
+
+    /// Shows on the board that there was more of a kind than may be.
+    pub fn tell_full(&self, kind: Kind, message: &str) {
+        self.0.held.lock().used(kind).full_at = Some(Instant::now());
+        self.0.health.raise_for(problem(kind), kind.name(), message);
     }
 
     fn tell(&self, kind: Kind, who: &Who, message: &str) {
@@ -298,6 +315,16 @@ impl Held {
     fn used(&mut self, kind: Kind) -> &mut Used {
         &mut self.kinds[kind as usize]
     }
+
+    /// So many units of a kind were held before, and are now.
+    fn count(&mut self, kind: Kind, before: u64, after: u64) {
+        if before != after
+            && let Some(gauge) = &self.used(kind).gauge
+        {
+            gauge.set(i64::try_from(after).unwrap_or(i64::MAX));
+            self.all = (self.all + after).saturating_sub(before);
+        }
+    }
 }
 
 impl Share {
@@ -306,6 +333,11 @@ impl Share {
     pub fn until(mut self, ending: &Arc<Ending>) -> Self {
         self.ending = Some(ending.clone());
         self
+    }
+
+    /// Another one is told from now on.
+    pub fn tells(&mut self, ending: &Arc<Ending>) {
+        self.ending = Some(ending.clone());
     }
 
     /// Grows the share to this size, if it is smaller; the number of others that had to go for it.
@@ -378,6 +410,14 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+#[cfg(test)]
+impl Default for Budget {
+    fn default() -> Self {
+        let metrics = metrics::Metrics::new().map(|metrics| metrics.memory);
+        Self::new(&Config::default(), Health::default(), metrics.unwrap())
     }
 }
 

@@ -96,6 +96,10 @@ pub(super) enum Goes {
     Newest,
     /// The one that has been idle longest, and for so long at least, of whoever has most.
     Idle(Duration),
+    /// A stranger that is idle, for a device or this machine, or for another one whose address would still have no more. For
+    /// a device or this machine also one that is not, if its address has a sixteenth of the whole. Nobody for a stranger
+    /// whose address has its part.
+    Stranger,
 }
 
 /// What was full.
@@ -227,7 +231,8 @@ impl<T> Shares<T> {
     fn limits(&self, who: &Who, more: u64) -> [Option<Reached>; 4] {
         let rank = who.rank();
         let limit = |scope, all: u64, most| {
-            let is_exact = self.goes == Goes::Nobody || all.saturating_add(more) <= most;
+            let all_count = matches!(self.goes, Goes::Nobody | Goes::Stranger);
+            let is_exact = all_count || all.saturating_add(more) <= most;
             Reached { scope, held: if is_exact { all } else { self.up_to(rank, who, scope) }, most }
         };
         let network = |network| self.networks.get(&network).copied().unwrap_or_default();
@@ -239,7 +244,8 @@ impl<T> Shares<T> {
         ]
     }
 
-    /// What all up to a rank hold. Where nobody ever goes it is not known which ranks hold what, so all count there.
+    /// What all up to a rank hold. Where nobody ever goes it is not known which ranks hold what, so all count there; and
+    /// where a part is nobody's.
     fn up_to(&self, rank: Rank, who: &Who, scope: Scope) -> u64 {
         let holders = self.holders.values();
         let counted = holders.filter(|holder| holder.who.rank() <= rank && holder.who.is_in(scope, who));
@@ -341,6 +347,11 @@ impl<T> Shares<T> {
         self.count(who, units, false);
     }
 
+    /// Counts something that is nobody's.
+    pub(super) fn common(&mut self, before: u64, now: u64) {
+        self.used = (self.used + now).saturating_sub(before);
+    }
+
     /// Whether a place is still held.
     pub(super) fn holds(&self, place: u64) -> bool {
         self.goes == Goes::Nobody || self.holders.contains_key(&place)
@@ -390,8 +401,13 @@ impl<T> Shares<T> {
     /// one that is idle.
     fn goes_for(&self, who: &Who, own: Option<u64>, more: u64, limit: &Reached, now: Instant) -> Option<u64> {
         let (rank, scope) = (who.rank(), limit.scope);
-        if self.goes == Goes::Newest && rank == Rank::Stranger && scope == Scope::Address {
-            return None; // its own newest is itself
+        let is_alone = match self.goes {
+            Goes::Newest => scope == Scope::Address, // its own newest is itself
+            Goes::Stranger => scope != Scope::Kind,
+            Goes::Nobody | Goes::Idle(_) => false,
+        };
+        if is_alone && rank == Rank::Stranger {
+            return None;
         }
         let is_stranger = |holder: &Holder<T>| holder.who.rank() == Rank::Stranger;
         let mut strangers = HashMap::new();
@@ -425,6 +441,17 @@ impl<T> Shares<T> {
                     .filter(|(.., holder)| rank > Rank::Stranger || is_stranger(holder))
                     .min_by_key(|(since, _, holder)| (!is_stranger(holder), Reverse(held(holder)), *since))
                     .map(|(_, place, _)| *place)
+            }
+            Goes::Stranger => {
+                let wants = strangers(who) + more;
+                let may = |holder: &Holder<T>| {
+                    let (is_idle, held) = (holder.idle_since.is_some(), held(holder));
+                    if rank == Rank::Stranger { is_idle && held >= wants } else { is_idle || held >= self.most / 16 }
+                };
+                others
+                    .filter(|(_, holder)| is_stranger(holder) && may(holder))
+                    .min_by_key(|(_, holder)| (holder.idle_since.is_none(), Reverse(held(holder)), holder.idle_since))
+                    .map(|(place, _)| *place)
             }
         }
     }
@@ -560,6 +587,40 @@ mod tests {
         assert_eq!(shares.take(&mut None, &newcomer, 3, Instant::now(), || 500).unwrap().len(), 3);
     }
 
+    #[test]
+    fn a_stranger_goes_for_a_device_or_for_one_that_has_less_and_no_device_ever_goes() {
+        let mut shares = Shares::new(1_000, Some(25), Goes::Stranger);
+        let take = |shares: &mut Shares<u32>, who: &Who, units, name| {
+            let mut place = None;
+            let taken = shares.take(&mut place, who, units, Instant::now(), || name);
+            taken.map(|gone| (place.unwrap(), gone.into_iter().map(|gone| gone.with).collect::<Vec<_>>()))
+        };
+        let stranger = |n: u32| who(&format!("10.0.0.{n}"), false);
+        let start = Instant::now();
+        for (name, n, units) in [(0, 1, 150), (1, 1, 100), (2, 2, 200), (3, 3, 200)] {
+            let (place, gone) = take(&mut shares, &stranger(n), units, name).unwrap();
+            assert_eq!(gone, NOBODY);
+            shares.idle(place, (name != 3).then(|| start + Duration::from_millis(9 - u64::from(name))));
+        }
+        shares.common(0, 225); // what is nobody's is part of the whole
+        assert_eq!(take(&mut shares, &stranger(1), 1, 9).unwrap_err().scope, Scope::Address, "it takes from nobody");
+        assert_eq!(take(&mut shares, &stranger(4), 100, 10).unwrap().1, [1], "of whoever has most, the longest idle");
+        assert_eq!(
+            take(&mut shares, &stranger(4), 101, 11).unwrap_err().scope,
+            Scope::Kind,
+            "nobody has more than that"
+        );
+        let lamp = who("10.0.0.9", true);
+        assert_eq!(take(&mut shares, &lamp, 400, 12).unwrap().1, [2, 0], "those that are idle first");
+        assert_eq!(take(&mut shares, &lamp, 100, 13).unwrap().1, [3]);
+        let here = who("127.0.0.1", false);
+        assert_eq!(take(&mut shares, &here, 150, 14).unwrap().1, NOBODY);
+        assert_eq!(take(&mut shares, &here, 100, 15).unwrap().1, [10]);
+        assert!(take(&mut shares, &here, 1_000, 16).is_err() && shares.used() == 975, "no device goes");
+        shares.common(225, 0);
+        assert_eq!(shares.used(), 750);
+    }
+
     /// What a client does.
     #[derive(Clone, Debug)]
     enum Step {
@@ -657,7 +718,7 @@ mod tests {
         fn nobody_holds_more_than_its_share_and_all_is_given_back(
             most in 1..60u64,
             percent in 1..=25u64,
-            goes in prop::sample::select(vec![Goes::Nobody, Goes::Newest, Goes::Idle(Duration::ZERO)]),
+            goes in prop::sample::select(vec![Goes::Nobody, Goes::Newest, Goes::Idle(Duration::ZERO), Goes::Stranger]),
             steps in prop::collection::vec(step(), 0..120),
         ) {
             let mut shares = Shares::new(most, Some(percent), goes);

@@ -12,6 +12,7 @@ mod messages;
 mod model;
 mod policy;
 mod presence;
+mod queued;
 mod replays;
 mod retained;
 mod sessions;
