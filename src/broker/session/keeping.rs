@@ -10,7 +10,7 @@ use super::durable::{
     FORMAT, LETTER, Record, StoredSession, TAKEN, decode, encode, key, purge, subscribed, unsubscribed,
 };
 use super::letter::Note;
-use super::outbound::Left;
+use super::outbound::{Left, Outbound};
 use super::{Session, answered};
 use crate::broker::codec::QoS;
 use crate::broker::hub::Hub;
@@ -122,10 +122,14 @@ impl Session {
 
     /// Before stored QoS 2 messages are sent: the store knows under which packet ids.
     pub(super) async fn fix_ids(&mut self) {
-        let notes = self.outbox.outbound(|outbound| if outbound.needs_ids() { outbound.fix_ids() } else { Vec::new() });
+        if !self.outbox.outbound(|outbound| outbound.needs_ids()) {
+            return;
+        }
         let mut batch = Batch::default();
+        let notes = self.outbox.outbound(Outbound::fix_ids);
         self.add_notes(&mut batch, notes);
         commit(&self.hub, batch).await;
+        self.outbox.outbound(Outbound::ids_are_stored);
     }
 
     /// Reads what is next to be sent, if only the store has it.

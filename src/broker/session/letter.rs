@@ -38,6 +38,8 @@ pub(super) struct Letter {
     pub(super) again: bool,
     /// Its packet id in the store; 0: none yet.
     pub(super) pkid: u16,
+    /// The store has that: it may be sent.
+    pub(super) is_fixed: bool,
     /// Its session is kept: the record of what is shared is its, too.
     kept: bool,
 }
@@ -83,7 +85,7 @@ impl Letter {
     }
 
     fn of(content: Content, qos: QoS, retain: bool) -> Self {
-        Self { content, qos, retain, again: false, pkid: 0, kept: true }
+        Self { content, qos, retain, again: false, pkid: 0, is_fixed: false, kept: true }
     }
 
     pub(super) fn maybe_sent(self, again: bool) -> Self {
@@ -178,9 +180,9 @@ impl Letter {
         }
     }
 
-    /// A stored QoS 2 letter without a packet id.
+    /// A stored QoS 2 letter whose packet id the store does not have.
     pub(super) fn needs_id(&self) -> bool {
-        self.qos == QoS::ExactlyOnce && self.pkid == 0 && (self.record().is_some() || self.own_number().is_some())
+        self.qos == QoS::ExactlyOnce && !self.is_fixed && (self.record().is_some() || self.own_number().is_some())
     }
 
     /// Whether it waits for a client that is away.

@@ -237,10 +237,12 @@ impl Outbound {
         self.in_flight.len() < WINDOW && self.queue.front().is_some_and(Letter::needs_id)
     }
 
-    /// Gives packet ids to stored QoS 2 letters, one window of them. With these stored before the first one is sent, a restart
-    /// sends them again under the same ids, and their client recognises those it has ([MQTT-4.3.3-1]).
+    /// Gives packet ids to stored QoS 2 letters, one window of them. With these stored before the first one is sent
+    /// ([`Outbound::ids_are_stored`]), a restart sends them again under the same ids, and their client recognises those it has
+    /// ([MQTT-4.3.3-1]).
     pub(super) fn fix_ids(&mut self) -> Vec<Note> {
-        let due = self.queue.iter().take(WINDOW).enumerate().filter(|(_, letter)| letter.needs_id());
+        let lacks_id = |letter: &Letter| letter.needs_id() && letter.pkid == 0;
+        let due = self.queue.iter().take(WINDOW).enumerate().filter(|(_, letter)| lacks_id(letter));
         let due: Vec<_> = due.map(|(at, _)| at).collect();
         let mut notes = Vec::new();
         for at in due {
@@ -251,6 +253,11 @@ impl Outbound {
             }
         }
         notes
+    }
+
+    /// What [`Outbound::fix_ids`] gave is written: those letters may be sent, by whoever writes next.
+    pub(super) fn ids_are_stored(&mut self) {
+        self.queue.iter_mut().take(WINDOW).filter(|letter| letter.pkid > 0).for_each(|letter| letter.is_fixed = true);
     }
 
     /// Whether what is next has to be read from the store.
@@ -545,6 +552,7 @@ impl Outbound {
     pub(super) fn received(&mut self, pkid: u16) -> Option<Note> {
         let flying = self.in_flight.iter_mut().find(|f| f.pkid == pkid && f.awaited == Awaited::Received)?;
         flying.awaited = Awaited::Completed;
+        flying.again = false; // what is next goes once that is written
         flying.letter.empty(); // the client has it
         flying.handshake()
     }
@@ -672,6 +680,20 @@ mod tests {
     }
 
     #[test]
+    fn a_pubrec_for_what_was_not_sent_again_yet_is_stored_before_its_pubrel() {
+        let mut outbound = Outbound::new(10);
+        outbound.push(letter(1, QoS::ExactlyOnce));
+        written(&mut outbound);
+        outbound.connection_lost();
+        outbound.resume();
+        outbound.received(1);
+        assert_eq!(written(&mut outbound), [], "the session sends it once it has stored that");
+        outbound.connection_lost();
+        outbound.resume();
+        assert_eq!(written(&mut outbound), [("rel".into(), false, 1)]);
+    }
+
+    #[test]
     fn the_window_holds_back_and_ids_in_use_are_passed_over() {
         let mut outbound = of(1000);
         for n in 0..WINDOW + 2 {
@@ -743,6 +765,7 @@ mod tests {
                 all.extend(written(outbound));
                 if outbound.needs_ids() {
                     outbound.fix_ids();
+                    outbound.ids_are_stored();
                 } else if outbound.needs_loading() {
                     let wanted = outbound.to_load();
                     assert!(!wanted.is_empty() && wanted.len() <= PAGE);
@@ -875,6 +898,12 @@ mod tests {
         assert!(written(&mut before).is_empty(), "the store has to know the packet ids first");
         let notes = before.fix_ids();
         assert_eq!(notes.len(), 4);
+        assert!(before.needs_ids() && before.fix_ids().is_empty(), "each gets one");
+        assert!(
+            written(&mut before).is_empty(),
+            "they are being written, and others may write to the socket meanwhile"
+        );
+        before.ids_are_stored();
         assert_eq!(written(&mut before).len(), 4);
         let note = before.received(2);
         let known = Handshake { message: 2, pkid: 2, awaited: Awaited::Completed.tag() };
