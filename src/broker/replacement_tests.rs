@@ -252,6 +252,50 @@ fn who_comes_while_the_router_is_dead_is_served_by_the_next() {
     });
 }
 
+/// A value that is set while a client takes its retained messages comes to it live, so by the router; what the client then says
+/// itself goes past the router.
+#[test]
+fn however_slow_the_router_is_a_client_has_every_retained_topic_before_what_it_says_after_its_subscribe() {
+    run(async {
+        const TOPICS: u32 = 250; // more than it may leave unanswered, and than is queued ahead
+        let stage = Stage::start().await;
+        let mut other = stage.hear("other", "t/#").await;
+        let speaker = stage.speaker("speaker").await;
+        for n in 0..TOPICS {
+            speaker.publish(format!("t/{n:03}"), QoS::AtLeastOnce, true, n.to_string()).await.unwrap();
+        }
+        assert_next(&mut other, 0..TOPICS).await;
+        let mut options = MqttOptions::new("late", stage.address.ip().to_string(), stage.address.port());
+        options.set_manual_acks(true);
+        let (late, mut events) = AsyncClient::new(options, 1_000);
+        late.subscribe("marker", QoS::AtLeastOnce).await.unwrap();
+        late.subscribe("t/#", QoS::AtLeastOnce).await.unwrap();
+        let mut comes = async || loop {
+            match timeout(PATIENCE, events.poll()).await.expect("a message").unwrap() {
+                Event::Incoming(Incoming::Publish(publish)) => return publish,
+                _ => {}
+            }
+        };
+        let mut came = vec![comes().await];
+        let router = stage.broker.hub.routers().borrow().clone();
+        tokio::task::spawn_blocking(move || router.kill()).await.unwrap();
+        let before = stage.broker.hub.number();
+        speaker.publish(format!("t/{:03}", TOPICS - 1), QoS::AtLeastOnce, true, "new").await.unwrap();
+        let begun = Instant::now();
+        while stage.broker.hub.number() == before {
+            assert!(begun.elapsed() < PATIENCE, "it is handed on");
+            tokio::task::yield_now().await;
+        }
+        late.publish("marker", QoS::AtLeastOnce, false, "").await.unwrap();
+        while came.last().is_some_and(|last| last.topic != "marker") {
+            late.ack(came.last().unwrap()).await.unwrap();
+            came.push(comes().await);
+        }
+        let last = came.iter().rfind(|publish| publish.topic.starts_with("t/"));
+        assert_eq!((came.len() as u32, last.map(|publish| &publish.payload[..])), (TOPICS + 1, Some(&b"new"[..])));
+    });
+}
+
 #[test]
 fn a_router_that_knows_too_many_topics_is_replaced_in_the_middle_of_the_traffic() {
     run(async {

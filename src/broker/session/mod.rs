@@ -125,6 +125,8 @@ struct Session {
     kept: bool,
     will: Will,
     replays: Replays,
+    /// Ends when what is newer than retained messages may follow them.
+    fence: Option<oneshot::Receiver<()>>,
     /// Limits log lines about refused filters.
     limiter: LogLimiter,
     inbound: Inbound,
@@ -159,6 +161,7 @@ impl Session {
             kept: false,
             will: Will::default(),
             replays: Replays::default(),
+            fence: None,
             limiter: LogLimiter::default(),
             inbound: Inbound::default(),
             room: hub.budget.share(Kind::Subscriptions, Who::default()),
@@ -221,7 +224,7 @@ impl Session {
         let end = self.serve(&mut connection, ear).await;
         tracing::info!(clientId = self.id, peer, why = %end, "mqtt_disconnect");
         self.outbox.outbound(|outbound| self.replays.rewind(outbound));
-        self.lagging = None;
+        (self.lagging, self.fence) = (None, None);
         let policy = &self.hub.policy;
         let is_present_value =
             |topic: &[u8]| std::str::from_utf8(topic).is_ok_and(|topic| policy.is_present_value(topic));
@@ -391,6 +394,7 @@ impl Session {
             newest = newest.max(since);
             let comes = !filter.is_exact() || self.hub.between_messages(|kept, _| kept.get(filter.as_str()).is_some());
             if comes {
+                self.fence = None;
                 self.replays.begin(filter, qos, since);
             }
         }

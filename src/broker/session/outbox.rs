@@ -466,6 +466,11 @@ impl Outbox {
         inner.held.get_or_insert(Held { after: number, ..Held::default() });
     }
 
+    /// Whether anything would wait for [`Outbox::release`].
+    pub(super) fn holds(&self) -> bool {
+        self.inner.lock().held.is_some()
+    }
+
     /// What waited follows, in order, up to message `number`.
     pub(super) fn release_up_to(&self, number: u64) {
         self.release_some(&mut self.inner.lock(), Some(number));

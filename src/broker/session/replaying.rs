@@ -46,9 +46,7 @@ impl Session {
                 break; // others want the lock, too
             }
         }
-        if !self.replays.are_open() {
-            self.outbox.release();
-        }
+        self.go_on_live();
         let answered = |outbound: &mut Outbound| !outbound.has_unanswered_retained();
         if self.replays.is_empty() || !(given || self.outbox.outbound(answered)) {
             return;
@@ -60,6 +58,18 @@ impl Session {
             }
         } else {
             self.replays.forget_given();
+        }
+    }
+
+    /// Retained messages have all been given, so what is newer follows: once those have come that were set meanwhile by way
+    /// of the router. Until then the client has no value at all of their topics.
+    fn go_on_live(&mut self) {
+        if self.replays.are_open() || self.fence.is_some() || !self.outbox.holds() {
+            return;
+        }
+        self.fence = self.hub.fence();
+        if self.fence.is_none() {
+            self.outbox.release();
         }
     }
 

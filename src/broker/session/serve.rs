@@ -1,8 +1,9 @@
 //! A session with its client connected: the loop over socket and outcomes.
 
+use std::future::pending;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
@@ -23,6 +24,14 @@ const LOOK: Duration = Duration::from_millis(100);
 /// At the stop: how long it may take until a client has all that was for it, and how often that is checked.
 const FAREWELL: Duration = Duration::from_millis(400);
 const SERVED: Duration = Duration::from_millis(5);
+
+/// Ends with a fence; never, if there is none. Cancel-safe.
+async fn opens(fence: &mut Option<oneshot::Receiver<()>>) {
+    match fence {
+        Some(fence) => drop(fence.await), // Err: the hub is gone
+        None => pending().await,
+    }
+}
 
 /// How far serving a connection is.
 struct Serving {
@@ -178,6 +187,10 @@ impl Session {
                 self.inbound.settle(ended, &self.hub, &self.id, &mut connection.out);
             }
             () = yield_now(), if replays => {}
+            () = opens(&mut self.fence) => {
+                self.fence = None;
+                self.outbox.release();
+            }
             () = self.outbox.news() => {}
             () = self.outbox.written(), if stuck_since.is_some() => {}
             got = connection.read(), if reading => return End::unless_moved(got),
