@@ -681,7 +681,7 @@ mod tests {
 
     #[test]
     fn a_pubrec_for_what_was_not_sent_again_yet_is_stored_before_its_pubrel() {
-        let mut outbound = Outbound::new(10);
+        let mut outbound = of(10);
         outbound.push(letter(1, QoS::ExactlyOnce));
         written(&mut outbound);
         outbound.connection_lost();
