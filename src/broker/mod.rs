@@ -23,6 +23,7 @@ mod presence;
 mod register;
 #[cfg(test)]
 mod replacement_tests;
+mod restore;
 mod retained;
 mod router;
 mod session;
@@ -33,7 +34,6 @@ mod tap;
 pub mod topic;
 mod wills;
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,16 +41,16 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use self::announcer::Announcer;
 use self::commands::Commands;
 use self::hub::{Hub, Phase};
 use self::policy::{House, Topics};
+use self::router::Tap;
 use crate::config;
 use crate::engine::Feed;
 use crate::intake::Intake;
-use crate::kit::budget::{Budget, Kind};
+use crate::kit::budget::Budget;
 use crate::kit::health::Health;
 use crate::kit::listen::listen;
 use crate::kit::tasks::Tasks;
@@ -125,8 +125,29 @@ pub fn bind(settings: &config::Mqtt) -> Result<TcpListener, BindError> {
 /// # Errors
 /// The router does not start.
 pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, StartError> {
-    let BrokerDeps { settings, intake, feed, store, budget, health, metrics } = deps;
-    let topics = Topics::new(&settings.topic_prefix);
+    let (feed, topics) = (deps.feed.clone(), Topics::new(&deps.settings.topic_prefix));
+    let (hub, taps) = open(deps, &topics).await?;
+    let taps = tap::open(&hub, 0, taps);
+    let mut tasks = Tasks::default();
+    hub.metrics.serving.set(1);
+    tasks.spawn("router guardian", guardian::watch(hub.clone(), taps)); // from now on, as sessions wait for the router
+    let mut away = restore::sessions(&hub).await;
+    let announcer = announce(&hub, &feed, &topics)?;
+    presence::start(&hub).await;
+    restore::wills(&hub, &mut away);
+    hub.register.know(|id| hub.presence.is_device(id));
+    sys::say(&hub, Duration::ZERO);
+    tasks.spawn("announcer", announcer.clone().run(hub.clone()));
+    tasks.spawn("presence", presence::run(hub.clone()));
+    tasks.spawn("$SYS", sys::run(hub.clone()));
+    tasks.spawn("sweeper", sweeper::run(hub.clone()));
+    tasks.spawn("mqtt listener", listener::serve(hub.clone(), listener, away));
+    Ok(Broker { hub, topics, announcer, tasks })
+}
+
+/// The hub, with the retained messages of the last run, and the taps of its first router.
+async fn open(deps: BrokerDeps, topics: &Topics) -> Result<(Arc<Hub>, Vec<Tap>), StartError> {
+    let BrokerDeps { settings, intake, store, budget, health, metrics, .. } = deps;
     let (router, publisher, taps) = guardian::start(0).await.map_err(|error| StartError(error.to_string()))?;
     let policy = House::new(topics.clone(), &settings.username, settings.password.as_ref());
     let hub = Hub::new(hub::HubDeps {
@@ -140,91 +161,7 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
         health,
         store,
     });
-    let taps = tap::open(&hub, 0, taps);
-    let mut away = restore(&hub).await;
-    let announcer = announce(&hub, &feed, &topics)?;
-    presence::start(&hub).await;
-    restore_wills(&hub, &mut away);
-    hub.register.know(|id| hub.presence.is_device(id));
-    sys::say(&hub, Duration::ZERO);
-    let mut tasks = Tasks::default();
-    tasks.spawn("announcer", announcer.clone().run(hub.clone()));
-    tasks.spawn("presence", presence::run(hub.clone()));
-    tasks.spawn("$SYS", sys::run(hub.clone()));
-    tasks.spawn("sweeper", sweeper::run(hub.clone()));
-    tasks.spawn("mqtt listener", listener::serve(hub.clone(), listener, away));
-    tasks.spawn("router guardian", guardian::watch(hub.clone(), taps));
-    hub.metrics.serving.set(1);
-    Ok(Broker { hub, topics, announcer, tasks })
-}
-
-/// The sessions of the last run, which receive everything from now on.
-async fn restore(hub: &Arc<Hub>) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
-    let mut left = hub.recall();
-    let wills: HashMap<_, _> = wills::pending(&hub.store).into_iter().map(|will| (will.client, will.left)).collect();
-    let (records, all_are_read) = session::records(&hub.store);
-    records.iter().for_each(|record| hub.lasting.know_session(record.number));
-    fit(hub, &mut left, &records, all_are_read);
-    for record in records {
-        let (id, number) = (record.id().to_owned(), record.number);
-        let of_it = session::Left {
-            waiting: left.waiting.remove(&number).unwrap_or_default(),
-            progress: left.progress.remove(&number).unwrap_or_default(),
-            handshakes: left.handshakes.remove(&number).unwrap_or_default(),
-        };
-        match session::restore(hub.clone(), record, of_it, wills.get(&id).copied()).await {
-            Some(session) => drop(tasks.spawn(session)),
-            None => {
-                tracing::warn!(clientId = id, "session_not_restored: no room (mqtt.max_sessions), or no router");
-                session::purge(hub, &id, number).await;
-            }
-        }
-    }
-    if all_are_read {
-        hub.forget_strays(&left).await;
-    } else {
-        hub.lasting.hold(left);
-    }
-    tasks
-}
-
-/// What waits for sessions is no more than may: an earlier run may have had another limit, or none.
-fn fit(hub: &Arc<Hub>, left: &mut lasting::Left, records: &[session::Record], all_are_read: bool) {
-    let by_number: HashMap<_, _> = records.iter().map(|record| (record.number, record)).collect();
-    if all_are_read {
-        left.waiting.retain(|session, _| by_number.contains_key(session)); // others are no more
-    }
-    let is_device = |session: u32| by_number.get(&session).is_some_and(|record| record.is_device);
-    let gone = left.fit(&hub.budget, session::REFERENCE, is_device);
-    if gone.is_empty() {
-        return;
-    }
-    let (lost, sessions) = (gone.values().sum::<u64>(), gone.len());
-    let why = format!(
-        "the store had more messages for sessions that are away than mqtt.max_queued_bytes and limits.memory allow: the \
-         oldest {lost}, of {sessions} sessions, were dropped at the start"
-    );
-    tracing::warn!(lost, sessions, why, "queued_trimmed");
-    hub.budget.tell_full(Kind::Queued, &why);
-    for (session, count) in gone {
-        if let Some(record) = by_number.get(&session) {
-            hub.lost_before_start(record.id(), count);
-        }
-    }
-}
-
-/// The clients of the last run whose wills were not fired, as far as no kept session waits for them.
-fn restore_wills(hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
-    for wills::Pending { client, left } in wills::pending(&hub.store) {
-        if hub.register.has(&client) {
-            continue;
-        }
-        match session::restore_will(hub.clone(), &client, left) {
-            Some(session) => drop(tasks.spawn(session)),
-            None => drop(tasks.spawn(session::say_last_will(hub.clone(), client))), // no room to wait
-        }
-    }
+    Ok((hub, taps))
 }
 
 /// Publishes state and presence, and every change from now on.

@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use super::{Broker, BrokerDeps, bind, start};
+use super::policy::Topics;
+use super::{Broker, BrokerDeps, bind, open, restore, start};
 use crate::config::Config;
 use crate::dmx::ProjectId;
 use crate::engine::{self, Engine};
@@ -21,7 +22,7 @@ use crate::kit::health::Health;
 use crate::kit::tasks::Tasks;
 use crate::library;
 use crate::metrics::Metrics;
-use crate::store::Store;
+use crate::store::{Batch, Store, Tree};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -36,8 +37,15 @@ struct Stage {
     _data: tempfile::TempDir,
 }
 
-impl Stage {
-    async fn start() -> Self {
+/// What a broker stands on.
+struct Ground {
+    engine: Engine,
+    tasks: Tasks,
+    data: tempfile::TempDir,
+}
+
+impl Ground {
+    async fn new() -> (BrokerDeps, Self) {
         let data = tempfile::tempdir().unwrap();
         let (metrics, health, mut config) = (Metrics::new().unwrap(), Health::default(), Config::default());
         config.mqtt.bind = std::net::Ipv4Addr::LOCALHOST.into();
@@ -58,8 +66,6 @@ impl Stage {
         let library = library::start(deps, &mut tasks).await;
         let deps = intake::IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library };
         let intake = Intake::new(deps, &mut tasks);
-        let listener = bind(&config.mqtt).unwrap();
-        let address = listener.local_addr().unwrap();
         let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
         let deps = BrokerDeps {
             settings: config.mqtt,
@@ -67,9 +73,19 @@ impl Stage {
             feed: engine.feed.clone(),
             store: opened.store,
             budget,
-            health: health.clone(),
-            metrics: metrics.clone(),
+            health,
+            metrics,
         };
+        (deps, Self { engine, tasks, data })
+    }
+}
+
+impl Stage {
+    async fn start() -> Self {
+        let (deps, Ground { engine, tasks, data }) = Ground::new().await;
+        let (health, metrics) = (deps.health.clone(), deps.metrics.clone());
+        let listener = bind(&deps.settings).unwrap();
+        let address = listener.local_addr().unwrap();
         let broker = start(listener, deps).await.unwrap();
         let begun = Instant::now();
         while metrics.broker.topics.get() == 0 {
@@ -330,6 +346,26 @@ fn a_router_that_knows_too_many_topics_is_replaced_in_the_middle_of_the_traffic(
 
 /// Longer than a client may take nothing, and than its keep-alive would be if it had a short one.
 const IDLE: Duration = Duration::from_secs(20);
+
+/// The answers that a start waits for do not come: nobody has opened the router's taps.
+#[tokio::test]
+async fn a_router_that_does_not_answer_costs_nobody_the_session_of_an_earlier_run() {
+    let (deps, _ground) = Ground::new().await;
+    let (store, topics) = (deps.store.clone(), Topics::new(&deps.settings.topic_prefix));
+    let mut batch = Batch::default();
+    let ids = ["one", "two", "three"];
+    for id in ids {
+        batch.put(Tree::Sessions, id, r#"{"v":1,"filters":[["news/#",1]],"connected":false,"since":0}"#);
+    }
+    store.write(batch).await;
+    let (hub, _taps) = open(deps, &topics).await.unwrap();
+    tokio::time::pause(); // nobody has to wait that long
+    let sessions = restore::sessions(&hub).await;
+    assert_eq!(sessions.len(), ids.len());
+    for id in ids {
+        assert!(hub.register.has(id) && store.get(Tree::Sessions, id.as_bytes()).is_some(), "{id}");
+    }
+}
 
 #[tokio::test]
 async fn who_was_idle_is_answered_however_long_it_was() {

@@ -4,20 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::Session;
 use super::durable::{
     FORMAT, LETTER, Record, StoredSession, TAKEN, decode, encode, key, purge, subscribed, unsubscribed,
 };
 use super::letter::Note;
 use super::outbound::{Left, Outbound};
-use super::{Session, answered};
 use crate::broker::codec::QoS;
 use crate::broker::hub::Hub;
 use crate::broker::lasting;
 use crate::broker::message::Passed;
 use crate::broker::outlet::{Start, Subscribed};
-use crate::broker::router::RouterGone;
 use crate::broker::topic::Filter;
 use crate::kit::clock;
 use crate::store::{Batch, Tree};
@@ -187,8 +187,8 @@ impl Session {
         self.outbox.outbound(|outbound| outbound.forgotten());
     }
 
-    /// Resumes a session of an earlier run, with what `left` says of its messages.
-    pub(super) async fn recall(&mut self, record: Record, left: Left) -> Result<(), RouterGone> {
+    /// Resumes a session of an earlier run, with what `left` says of its messages; gives the router's answers to come.
+    pub(super) async fn recall(&mut self, record: Record, left: Left) -> Vec<oneshot::Receiver<u64>> {
         self.kept = true;
         let lacks_number = record.number == 0;
         self.outbox.keep(if lacks_number { self.hub.lasting.new_session() } else { record.number });
@@ -207,11 +207,6 @@ impl Session {
         if granted.contains(&None) {
             tracing::warn!(clientId = self.id, "subscription_not_restored: too many filters (mqtt.max_subscriptions)");
         }
-        for (.., start) in starts {
-            if let Start::Answer(answer) = start {
-                answered(answer).await?;
-            }
-        }
         self.outbox.release();
         // whatever dmxd's own topics said then, their present values are what matters
         self.outbox.missed(self.hub.policy.present_values());
@@ -228,7 +223,8 @@ impl Session {
             self.save(false, Batch::default()).await; // its age counts from now on
             self.expires = expires;
         }
-        Ok(())
+        let answer = |start| if let Start::Answer(answer) = start { Some(answer) } else { None };
+        starts.into_iter().filter_map(|(.., start)| answer(start)).collect()
     }
 
     /// Its own letters and handshakes.

@@ -54,7 +54,7 @@ pub(super) use self::queued::REFERENCE;
 pub(super) use self::will::say_last_will;
 
 /// How long a session waits for the router's answer: the guardian takes up to 6 s to see that it is dead.
-const ANSWER: Duration = Duration::from_secs(15);
+pub(super) const ANSWER: Duration = Duration::from_secs(15);
 
 /// Why a client got no session; hands its arrival back.
 pub(super) struct Refused {
@@ -83,12 +83,12 @@ pub(super) async fn restore(
     record: durable::Record,
     left: Left,
     will: Option<wills::Left>,
-) -> Option<impl Future<Output = ()> + Send> {
+) -> Option<(impl Future<Output = ()> + Send, Vec<oneshot::Receiver<u64>>)> {
     let entry = hub.register.restore(&record.id, record.is_device)?;
     let mut session = Box::new(Session::new(hub, record.id.clone(), entry));
-    session.recall(record, left).await.ok()?;
+    let answers = session.recall(record, left).await;
     session.take_in_will(will);
-    Some(session.run(None))
+    Some((session.run(None), answers))
 }
 
 /// The place of a client of an earlier run that has no kept session, for its will.
