@@ -167,6 +167,20 @@ impl Appliance {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
+    /// Stops the process; ends when each of its threads stands, since until then some may go on for a while.
+    pub async fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id().expect("the process is still ours"));
+        let stands = |task: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('T')
+        };
+        eventually("every thread stands", async || {
+            std::fs::read_dir(&tasks).unwrap().flatten().all(stands).then_some(())
+        })
+        .await;
+    }
+
     /// The most memory that the process has used so far.
     pub fn peak_memory_mib(&self) -> u64 {
         self.memory("VmHWM:")

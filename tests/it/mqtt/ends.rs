@@ -139,7 +139,7 @@ async fn who_has_pinged_in_time_is_not_silent_although_it_is_read_late() {
         let connect = Connect::new(&format!("esp {n}")).keep_alive(2).will("will", "gone", false);
         links.push(Link::join(appliance.mqtt, &connect).await);
     }
-    appliance.signal(Signal::STOP);
+    appliance.freeze().await;
     for link in &mut links {
         link.send(&encode::PING).await;
     }
