@@ -518,6 +518,7 @@ mod tests {
         note_progress(&mut batch, 7, &progress);
         let handshake = Handshake { message: 1, pkid: 258, awaited: 2 };
         note_handshake(&mut batch, 9, handshake);
+        note_handshake(&mut batch, 11, Handshake { message: 17, ..handshake });
         store.write(batch).await;
         let other = kept[0].clone();
         kept.drain(..2);
@@ -533,7 +534,7 @@ mod tests {
         let waiting: Vec<_> = left.waiting[&9].iter().map(|(stored, qos)| (stored.number, *qos)).collect();
         assert_eq!(waiting, [(1, QoS::ExactlyOnce), (3, QoS::ExactlyOnce)]);
         assert_eq!((left.progress[&7].clone(), &left.handshakes[&9]), (progress, &vec![handshake]));
-        assert_eq!((left.highest, next.new_session()), (15, 10), "no number that anything still names is given again");
+        assert_eq!((left.highest, next.new_session()), (17, 12), "no number that anything still names is given again");
         assert_eq!(read(&store, 3), Some((b"t".to_vec(), b"x".to_vec())));
         let problems: Vec<_> = health.problems().into_iter().map(|problem| problem.message).collect();
         assert!(problems.iter().any(|problem| problem.contains("has format 2,")), "{problems:?}");

@@ -131,7 +131,7 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
     let mut tasks = Tasks::default();
     hub.metrics.serving.set(1);
     tasks.spawn("router guardian", guardian::watch(hub.clone(), taps)); // from now on, as sessions wait for the router
-    let mut away = restore::sessions(&hub).await;
+    let mut away = restore::sessions(&hub, session::ANSWER).await;
     let announcer = announce(&hub, &feed, &topics)?;
     presence::start(&hub).await;
     restore::wills(&hub, &mut away);

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -14,8 +15,8 @@ use super::session;
 use super::wills as stored_wills;
 use crate::kit::budget::Kind;
 
-/// The sessions of the last run, which receive everything from now on.
-pub(super) async fn sessions(hub: &Arc<Hub>) -> JoinSet<()> {
+/// The sessions of the last run, which receive everything from now on. The router has so much time to answer.
+pub(super) async fn sessions(hub: &Arc<Hub>, patience: Duration) -> JoinSet<()> {
     let (mut tasks, mut answers) = (JoinSet::new(), Vec::new());
     let mut left = hub.recall();
     let wills: HashMap<_, _> =
@@ -46,19 +47,19 @@ pub(super) async fn sessions(hub: &Arc<Hub>) -> JoinSet<()> {
     } else {
         hub.lasting.hold(left);
     }
-    subscribed(answers).await;
+    subscribed(answers, patience).await;
     tasks
 }
 
 /// Waits for the router's answers to what was subscribed. If it does not answer in time, nobody loses the session for that:
 /// it is asked again when another one has taken its place.
-async fn subscribed(answers: Vec<oneshot::Receiver<u64>>) {
+async fn subscribed(answers: Vec<oneshot::Receiver<u64>>, patience: Duration) {
     let all = async {
         for answer in answers {
             let _ = answer.await; // Err: the filter has ended
         }
     };
-    if timeout(session::ANSWER, all).await.is_err() {
+    if timeout(patience, all).await.is_err() {
         tracing::error!("subscriptions_late: the message router has not answered to those of kept sessions");
     }
 }

@@ -112,3 +112,45 @@ impl Queued {
         Self::new(Budget::default().share(Kind::Queued, Who::default()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::codec::QoS;
+    use crate::broker::lasting::{Lasting, Recipient};
+    use crate::config::Config;
+    use crate::kit::budget::{Budget, Kind};
+    use crate::kit::health::Health;
+    use crate::metrics::Metrics;
+    use crate::store::Batch;
+
+    fn at(address: &str) -> Who {
+        address.parse::<std::net::IpAddr>().unwrap().into()
+    }
+
+    #[test]
+    fn what_waits_counts_for_the_address_that_the_client_came_from_last() {
+        let mut config = Config::default();
+        config.mqtt.max_queued_bytes = 100_000;
+        let budget = Budget::new(&config, Health::default(), Metrics::new().unwrap().memory);
+        let lasting = Arc::new(Lasting::new(&budget));
+        let store = |number| {
+            let mut of = [Recipient { session: 1, qos: QoS::AtLeastOnce, is_away: true }];
+            lasting.keep(&mut Batch::default(), number, (b"t", &[0; 20_000]), &mut of)
+        };
+        let first = store(1);
+        let mut queued = Queued::new(budget.share(Kind::Queued, at("10.0.0.1")));
+        queued.take(&first).unwrap();
+        queued.moves_to(&at("10.0.0.2"));
+        let is_full = |from| budget.ask(Kind::Queued, &at(from), 20_000).is_err();
+        assert!(is_full("10.0.0.2") && !is_full("10.0.0.1"));
+        let second = store(2);
+        assert!(queued.take(&second).is_err(), "a quarter");
+        queued.give_back(&first);
+        assert!(!is_full("10.0.0.2"));
+        queued.take(&second).unwrap();
+        queued.give_back(&second);
+        drop((first, second));
+        assert_eq!(budget.held(Kind::Queued), 0);
+    }
+}

@@ -493,6 +493,24 @@ mod tests {
         assert!(Kind::ALL.into_iter().all(|kind| budget.held(kind) == 0));
     }
 
+    /// The shares of kinds add up to more than there is.
+    #[test]
+    fn all_kinds_together_have_no_more_than_there_is() {
+        let (budget, _) = budget(16 * MB);
+        let here = at("127.0.0.1");
+        let mut held = budget.draw(Kind::Documents, here, 8 * MB).unwrap();
+        let _others = [Kind::Backups, Kind::Bodies].map(|kind| budget.draw(kind, here, 4 * MB).unwrap());
+        let full = budget.draw(Kind::Packets, here, 1).err().unwrap();
+        assert_eq!(
+            full.to_string(),
+            "all clients together already use 16 MB of 16 MB of memory, and 127.0.0.1 needs 1 kB more for MQTT packets \
+             that are still arriving (limits.memory)"
+        );
+        held.hold(6 * MB);
+        assert!(budget.draw(Kind::Packets, at("10.0.0.1"), MB).is_err(), "an eighth is not for strangers");
+        assert!(budget.draw(Kind::Packets, here, MB).is_ok(), "given back");
+    }
+
     #[tokio::test]
     async fn one_that_made_room_is_told_why_and_has_nothing_to_give_back() {
         let (budget, health) = budget(16 * MB);
