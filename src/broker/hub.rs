@@ -22,7 +22,7 @@ use super::presence::Presence;
 use super::register::Register;
 use super::retained::{self, Held, Retained, RetainedMessages};
 use super::router::{MOST_TOPICS, News, Order, PROBES, Publisher, Router, RouterGone, TAPS};
-use super::session::{Laggards, Member};
+use super::session::{Laggards, Member, write_soon};
 use super::subscribers::MOST_DEAD_BYTES;
 use super::topic::Filter;
 use crate::config;
@@ -392,7 +392,7 @@ impl Hub {
         if stores {
             self.store.release();
         }
-        touched.iter().for_each(|member| member.flush());
+        write_soon(touched);
         let owed = match done {
             Ok(owed) => owed,
             Err((generation, error)) => {

@@ -3,6 +3,7 @@
 //! One task owns a session from its first CONNECT to its end. A client that connects with the same id is handed to that task,
 //! so that take-over, will and resumption happen one after the other. Works over any byte stream.
 
+mod bunch;
 mod connection;
 mod durable;
 mod inbound;
@@ -27,6 +28,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::bunch::bunched;
 use self::connection::Connection;
 use self::inbound::Inbound;
 use self::outbound::Outbound;
@@ -47,6 +49,7 @@ use crate::kit::deadline::until;
 use crate::kit::log_limiter::LogLimiter;
 use crate::store::Batch;
 
+pub(super) use self::bunch::write_soon;
 pub(super) use self::durable::{Record, purge, records};
 pub(super) use self::outbound::Left;
 pub(super) use self::outbox::{Laggards, Member};
@@ -173,7 +176,11 @@ impl Session {
         self.will = left.map(|left| Will::left(left, &self.hub.budget)).unwrap_or_default();
     }
 
-    async fn run(mut self: Box<Self>, mut arrival: Option<Box<Arrival>>) {
+    fn run(self: Box<Self>, arrival: Option<Box<Arrival>>) -> impl Future<Output = ()> + Send + use<> {
+        bunched(self.live(arrival))
+    }
+
+    async fn live(mut self: Box<Self>, mut arrival: Option<Box<Arrival>>) {
         loop {
             let end = match arrival.take() {
                 Some(arrival) => self.connected(arrival).await,

@@ -9,6 +9,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::Session;
+use super::bunch::write_now;
 use super::connection::{Connection, End, OUT, WRITE_TIMEOUT};
 use super::outbox::Broken;
 use super::rest::Rest;
@@ -84,6 +85,7 @@ impl Session {
         let begun = Instant::now();
         let dying = serving.is_ending();
         let taken = self.take_packets(connection, serving.ear.is_some(), dying).await;
+        write_now(); // before PUBACKs
         self.outbox.say(&mut connection.out);
         let all_taken = match taken {
             Ok(all) => all,
