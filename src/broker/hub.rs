@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use super::codec::{Publish, QoS};
 use super::commands::Commands;
+use super::crowds::Crowds;
 use super::hearing::Hearing;
 use super::lasting::{self, Lasting};
 use super::losses::Losses;
@@ -71,6 +72,7 @@ pub(super) struct Hub {
     pub(super) register: Register,
     pub(super) presence: Presence,
     outlet: Mutex<Outlet>,
+    crowds: Crowds<Member>,
     /// There is something for a tap to do.
     ordered: [Notify; TAPS],
     /// The guardian's message has come round.
@@ -139,6 +141,7 @@ impl Hub {
             register,
             presence,
             outlet: Mutex::new(outlet),
+            crowds: Crowds::new(|member: &Member| member.flush()),
             ordered: Default::default(),
             probed: Notify::new(),
             full,
@@ -392,7 +395,7 @@ impl Hub {
         if stores {
             self.store.release();
         }
-        write_soon(touched);
+        self.crowds.write(write_soon(touched));
         let owed = match done {
             Ok(owed) => owed,
             Err((generation, error)) => {

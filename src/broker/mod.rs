@@ -7,6 +7,7 @@ mod announcer;
 mod answers;
 pub mod codec;
 mod commands;
+mod crowds;
 mod fairness;
 mod guardian;
 mod hearing;

@@ -11,16 +11,15 @@ thread_local! {
     static TOUCHED: RefCell<Option<Vec<Member>>> = const { RefCell::new(None) };
 }
 
-/// Writes to them when the task that runs here pauses, or now if it is none of a session's.
-pub(in crate::broker) fn write_soon(members: Vec<Member>) {
-    let now = TOUCHED.with_borrow_mut(|touched| match touched {
+/// Has them written to when the task that runs here pauses; gives them back if it is none of a session's.
+pub(in crate::broker) fn write_soon(members: Vec<Member>) -> Vec<Member> {
+    TOUCHED.with_borrow_mut(|touched| match touched {
         Some(touched) => {
             touched.extend(members);
             Vec::new()
         }
         None => members,
-    });
-    write(&now);
+    })
 }
 
 /// Writes to them before the task pauses.
@@ -87,7 +86,7 @@ mod tests {
     fn give(member: &Member, payload: &[u8]) {
         let message = Message { topic: "t", payload, qos: QoS::AtMostOnce, retain: false };
         if member.put(&Passed::new(1, &message, false, Vec::new()).into(), QoS::AtMostOnce) {
-            write_soon(vec![member.clone()]);
+            write(&write_soon(vec![member.clone()]));
         }
     }
 

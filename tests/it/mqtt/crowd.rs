@@ -91,3 +91,30 @@ async fn a_thousand_clients_come_at_once_and_again_after_a_kill_and_all_have_the
     assert_eq!(appliance.web().metric("dmx_broker_connections_refused_total").await, 0.0, "nobody had to try again");
     assert_eq!(appliance.web().metric("dmx_broker_messages_dropped_total").await, 0.0);
 }
+
+/// More than the writer of changes writes to itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_hears_every_state_in_order_while_commands_come_as_fast_as_they_are_acknowledged() {
+    let appliance = Appliance::start().await;
+    let crowd = all((0..60).map(|n| {
+        let broker = appliance.mqtt;
+        async move {
+            let (mut link, _) = Link::connect(broker, &Connect::new(&format!("guest-{n}"))).await;
+            assert_eq!(link.subscribe(STATE, 1).await, 1);
+            hears(&mut link, 0, [0; 3]).await;
+            link
+        }
+    }))
+    .await;
+    let hear = crowd.into_iter().map(|mut link| async move {
+        for seq in 1..=200u8 {
+            hears(&mut link, seq.into(), [seq, 0, 255 - seq]).await;
+        }
+    });
+    let hearing = tokio::spawn(all(hear));
+    let (mut speaker, _) = Link::connect(appliance.mqtt, &Connect::new("speaker")).await;
+    for seq in 1..=200u8 {
+        speaker.publish(CMD, command([seq, 0, 255 - seq]).to_string().as_bytes()).await;
+    }
+    hearing.await.unwrap();
+}
