@@ -287,9 +287,9 @@ fn however_slow_the_router_is_a_client_has_every_retained_topic_before_what_it_s
         late.subscribe("marker", QoS::AtLeastOnce).await.unwrap();
         late.subscribe("t/#", QoS::AtLeastOnce).await.unwrap();
         let mut comes = async || loop {
-            match timeout(PATIENCE, events.poll()).await.expect("a message").unwrap() {
-                Event::Incoming(Incoming::Publish(publish)) => return publish,
-                _ => {}
+            let event = timeout(PATIENCE, events.poll()).await.expect("a message").unwrap();
+            if let Event::Incoming(Incoming::Publish(publish)) = event {
+                return publish;
             }
         };
         let mut came = vec![comes().await];
