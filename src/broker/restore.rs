@@ -32,9 +32,9 @@ pub(super) async fn sessions(hub: &Arc<Hub>, patience: Duration) -> JoinSet<()> 
             handshakes: left.handshakes.remove(&number).unwrap_or_default(),
         };
         match session::restore(hub.clone(), record, of_it, wills.get(&id).copied()).await {
-            Some((session, of_it)) => {
+            Some((session, asked)) => {
                 tasks.spawn(session);
-                answers.extend(of_it);
+                answers.extend(asked);
             }
             None => {
                 tracing::warn!(clientId = id, "session_not_restored: no room (mqtt.max_sessions)");

@@ -465,6 +465,9 @@ mod tests {
         assert!(budget.draw(Kind::Packets, lamp, MB).is_ok(), "given back");
         budget.review();
         assert_eq!(health.problems().len(), 1, "it is told for a while");
+        budget.0.held.lock().used(Kind::Packets).full_at = Instant::now().checked_sub(TOLD_FOR * 2);
+        budget.review();
+        assert_eq!(health.problems().len(), 0);
     }
 
     #[test]
