@@ -167,10 +167,10 @@ impl Session {
 
     /// Forgets what has arrived of what was stored.
     pub(super) async fn forget_arrived(&mut self) {
-        if self.outbox.outbound(|outbound| outbound.take_unsaved()) {
+        let (unsaved, forgotten) = self.outbox.outbound(|outbound| (outbound.take_unsaved(), outbound.forgotten()));
+        if unsaved {
             self.hub.lasting.ask(self.outbox.as_unsaved());
         }
-        let forgotten = self.outbox.outbound(|outbound| outbound.forgotten());
         if !forgotten.is_empty() {
             let mut batch = Batch::default();
             forget(&mut batch, &self.id, forgotten);

@@ -143,9 +143,9 @@ impl Outbound {
         std::mem::take(&mut self.forgotten)
     }
 
-    /// Whether anything is to be stored or read.
+    /// Whether anything is to be stored or read before it is sent.
     pub(super) fn needs_the_store(&self) -> bool {
-        !self.forgotten.is_empty() || self.unsaved || self.needs_ids() || self.needs_loading()
+        self.needs_ids() || self.needs_loading()
     }
 
     /// Whether the store should soon know how far the client is; it does from now on.

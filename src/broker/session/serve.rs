@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::sync::{oneshot, watch};
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
@@ -85,8 +86,7 @@ impl Session {
         let begun = Instant::now();
         let dying = serving.is_ending();
         let taken = self.take_packets(connection, serving.ear.is_some(), dying).await;
-        write_now(); // before PUBACKs
-        self.outbox.say(&mut connection.out);
+        self.say(&mut connection.out).await;
         let all_taken = match taken {
             Ok(all) => all,
             Err(end) => {
@@ -134,11 +134,17 @@ impl Session {
         self.wait(connection, serving, (now, open), (may_read, silent_until)).await
     }
 
+    /// Answers the client. What it has is noted before: who hears an answer may rely on all that came before it.
+    async fn say(&mut self, out: &mut BytesMut) {
+        write_now(); // others have a message before its publisher hears of that
+        self.forget_arrived().await;
+        self.outbox.say(out);
+    }
+
     /// Goes on with what there is for the client.
     async fn write(&mut self) {
         self.replay().await;
         if self.outbox.outbound(|outbound| outbound.needs_the_store()) {
-            self.forget_arrived().await;
             self.fix_ids().await;
             self.load().await;
         }
@@ -269,13 +275,13 @@ impl Session {
                 }
                 Packet::PubRel(pkid) => self.inbound.release(&self.hub, pkid, out).await,
                 Packet::Subscribe { pkid, filters } => {
-                    self.outbox.say(out); // it may have to wait for the router
+                    self.say(out).await; // it may have to wait for the router
                     self.outbox.flush();
                     let granted = self.subscribe(filters).await?;
                     codec::suback(out, pkid, &granted);
                 }
                 Packet::Unsubscribe { pkid, filters } => {
-                    self.outbox.say(out);
+                    self.say(out).await;
                     self.outbox.flush();
                     self.unsubscribe(&filters).await?;
                     codec::unsuback(out, pkid);
