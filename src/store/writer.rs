@@ -178,7 +178,7 @@ fn finish(core: &Core, shared: &mut Shared, (done, bytes): &(Done, u64), journal
     core.metrics.journal_bytes.inc_by(*bytes);
     shared.written();
     shared.written = done.number;
-    shared.writes += 1;
+    shared.writes += u64::from(*bytes > 0); // each is synced once
     if done.moved {
         if let Some(journal) = journal {
             shared.behind.extend(shared.file.replace(journal.file.clone()));

@@ -317,3 +317,22 @@ proptest! {
         prop_assert_eq!(bench.codes(), Vec::<&str>::new());
     }
 }
+
+/// One that changes nothing may wait behind others, and be the last that the writer takes.
+#[tokio::test]
+async fn a_batch_that_writes_nothing_is_not_waited_for_at_the_end() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    let mut batch = Batch::default();
+    batch.put(Tree::Retained, "a", "1");
+    store.keep(batch).await;
+    checkpoint(&store);
+    let (done, written) = oneshot::channel();
+    let release = Box::new(move || done.send(()).unwrap());
+    let core = &store.0.core;
+    let number = core.lock().number;
+    core.lock().waiting.push(Waiting { number, payload: Vec::new(), release, permit: None });
+    core.writer.notify_one();
+    written.await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), store.close()).await.expect("it ends");
+}
