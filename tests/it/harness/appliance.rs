@@ -183,19 +183,33 @@ impl Appliance {
 
     /// The most memory that the process has used so far.
     pub fn peak_memory_mib(&self) -> u64 {
-        self.memory("VmHWM:")
+        self.memory("VmHWM:") / 1024
     }
 
     /// The memory that the process uses now.
     pub fn memory_mib(&self) -> u64 {
-        self.memory("VmRSS:")
+        self.memory("VmRSS:") / 1024
+    }
+
+    /// The same without pages of files, in KiB.
+    pub fn own_memory_kib(&self) -> u64 {
+        self.memory("RssAnon:")
+    }
+
+    /// What all its threads have taken of the processor so far; to 10 ms.
+    pub fn processor_time(&self) -> Duration {
+        let path = format!("/proc/{}/stat", self.child.id().expect("the process is still ours"));
+        let stat = std::fs::read_to_string(path).unwrap();
+        // utime and stime are fields 14 and 15; the second, a name, may hold spaces
+        let ticks = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+        Duration::from_millis(10) * ticks.map(|ticks| ticks.parse::<u32>().expect("ticks")).sum::<u32>()
     }
 
     fn memory(&self, which: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id().expect("the process is still ours"));
         let status = std::fs::read_to_string(path).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(which)).expect("a figure");
-        line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("kB") / 1024
+        line.trim().trim_end_matches("kB").trim().parse().expect("kB")
     }
 
     /// Whether the process still runs.

@@ -7,6 +7,7 @@ mod defaults;
 mod durable;
 mod ends;
 mod fairness;
+mod foreign;
 mod lasting;
 mod messages;
 mod model;
