@@ -16,6 +16,7 @@ mod inbox;
 mod lasting;
 mod listener;
 mod losses;
+mod mailbox;
 mod message;
 mod outlet;
 mod owed;

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use prometheus::{IntCounter, IntGauge};
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::codec::Connect;
 use super::hearing::Ear;
 use super::inbox::{Inbox, Stream};
+use super::mailbox::{self, Receiver, Sender};
 use super::wills;
 use crate::kit::budget::{Budget, Ending, Kind, Share, Who};
 
@@ -46,7 +46,7 @@ impl Inner {
 struct Door {
     number: u64,
     /// `None`: it is being evicted, and keeps its id until nothing of it is left in the store.
-    mailbox: Option<mpsc::Sender<Box<Arrival>>>,
+    mailbox: Option<Sender<Box<Arrival>>>,
     presence: Arc<Presence>,
 }
 
@@ -99,8 +99,7 @@ pub(super) struct Entry {
     sessions: IntGauge,
     id: String,
     number: u64,
-    /// Boxed: a channel has room for 32 from its begin on.
-    pub(super) mailbox: mpsc::Receiver<Box<Arrival>>,
+    pub(super) mailbox: Receiver<Box<Arrival>>,
     pub(super) presence: Arc<Presence>,
 }
 
@@ -122,6 +121,13 @@ pub(super) struct Arrival {
     pub(super) seat: Option<Seat>,
     /// What its will holds of the budget.
     pub(super) will: Option<Share>,
+}
+
+impl Arrival {
+    /// Gives its own place in memory back at once: a connection may last for years.
+    pub(super) fn unpacked(self: Box<Self>) -> Self {
+        *self
+    }
 }
 
 /// A connected client's place; dropping it returns the place.
@@ -163,11 +169,11 @@ impl Register {
     pub(super) fn enter(&self, mut arrival: Box<Arrival>) -> Entered {
         let mut inner = self.inner.lock();
         let id = arrival.connect.client_id.clone();
-        let there = inner.by_id.get(&id).map(|door| (door.mailbox.clone(), door.presence.clone()));
-        if let Some((None, _)) = there {
+        let there = inner.by_id.get(&id).map(|door| door.presence.clone());
+        if inner.by_id.get(&id).is_some_and(|door| door.mailbox.is_none()) {
             return Entered::Refused(arrival, "the session of this client id is being ended".into());
         }
-        let known = there.as_ref().map_or_else(Arc::default, |(_, presence)| presence.known.clone());
+        let known = there.as_ref().map_or_else(Arc::default, |presence| presence.known.clone());
         known.fetch_or(arrival.known, Ordering::Relaxed);
         let who = arrival.who.known_by(known.clone());
         arrival.who = who.clone();
@@ -177,7 +183,7 @@ impl Register {
         {
             return Entered::Refused(arrival, full.to_string().into()); // before a seat is taken from anybody
         }
-        let takes_over = there.as_ref().is_some_and(|(_, presence)| presence.is_connected());
+        let takes_over = there.as_ref().is_some_and(|presence| presence.is_connected());
         match wills::room(&self.budget, &who, &arrival.connect, takes_over) {
             Ok(room) => arrival.will = room,
             Err(full) => return Entered::Refused(arrival, full.to_string().into()),
@@ -189,7 +195,8 @@ impl Register {
             return Entered::Refused(arrival, full.to_string().into());
         }
         arrival.seat = Some(Seat::new(seat, &self.clients));
-        if let Some((Some(mailbox), presence)) = there {
+        let mailbox = inner.by_id.get(&id).and_then(|door| door.mailbox.as_ref());
+        if let (Some(presence), Some(mailbox)) = (there, mailbox) {
             match mailbox.try_send(arrival) {
                 Ok(()) => {
                     presence.came(&who); // from here on it is not evicted
@@ -249,7 +256,7 @@ impl Register {
     fn add(&self, inner: &mut Inner, id: String, presence: Presence) -> Entry {
         inner.last_number += 1;
         let number = inner.last_number;
-        let (sender, mailbox) = mpsc::channel(NEWCOMERS);
+        let (sender, mailbox) = mailbox::channel(NEWCOMERS);
         let presence = Arc::new(presence);
         inner.by_id.insert(id.clone(), Door { number, mailbox: Some(sender), presence: presence.clone() });
         self.sessions.set(inner.sessions() as i64);
@@ -314,6 +321,8 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc::error::TryRecvError;
+
     use super::*;
     use crate::broker::codec::Connect;
     use crate::broker::hearing::Hearing;
@@ -342,7 +351,7 @@ mod tests {
         let mut away = new(register.enter(arrival("away")));
         away.presence.set(false);
         let here = new(register.enter(arrival("here")));
-        assert!(matches!(away.mailbox.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
+        assert!(matches!(away.mailbox.try_recv(), Err(TryRecvError::Disconnected)));
         here.presence.set(false);
         assert!(matches!(register.enter(arrival("away")), Entered::Refused(_, why) if why.contains("being ended")));
         assert!(register.restore("third", false).is_none(), "`here` has the only place");
@@ -371,8 +380,7 @@ mod tests {
         assert_eq!(metrics.broker.sessions_evicted.get(), 0, "one place is free");
         let _two = enter("two", false);
         assert_eq!(metrics.broker.sessions_evicted.get(), 1);
-        let closed =
-            |entry: &mut Entry| entry.mailbox.try_recv().is_err_and(|e| e == mpsc::error::TryRecvError::Disconnected);
+        let closed = |entry: &mut Entry| entry.mailbox.try_recv().is_err_and(|e| e == TryRecvError::Disconnected);
         assert_eq!(strangers.iter_mut().map(closed).collect::<Vec<_>>(), [true, false, false, false, false, false]);
     }
 

@@ -144,11 +144,12 @@ impl Inbound {
         let mut step = match publishing {
             Publishing::Denied => Step { message: None, ..self.deny(hub, client, publish) },
             Publishing::Command(topic) => {
-                let wait = self.command(hub, client, topic, &mut publish).await;
+                // boxed: how a command goes takes more room than all else that a session waits for
+                let wait = Box::pin(self.command(hub, client, topic, &mut publish)).await;
                 Step::new(wait, publish)
             }
             Publishing::Allowed if publish.retain && self.may_retain(hub, client, &publish) => {
-                self.retain(hub, publish, &note).await
+                Box::pin(self.retain(hub, publish, &note)).await
             }
             Publishing::Allowed => Step::new(Wait::Nothing, publish),
         };
@@ -266,7 +267,7 @@ impl Inbound {
                 let _ = room.await; // Err: there is
             }
             // if cancelled before the store has it, it is simply handed in again
-            first.wait = Wait::Written(hub.retain(publish, first.note.clone(), &self.who).await);
+            first.wait = Wait::Written(Box::pin(hub.retain(publish, first.note.clone(), &self.who)).await);
             first.message = None;
         }
         first.wait.ended().await

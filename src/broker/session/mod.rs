@@ -184,7 +184,7 @@ impl Session {
         loop {
             let end = match arrival.take() {
                 Some(arrival) => self.connected(arrival).await,
-                None => self.away().await,
+                None => Box::pin(self.away()).await,
             };
             arrival = match end {
                 Some(next) => Some(next),
@@ -207,7 +207,7 @@ impl Session {
 
     /// Serves a connection to its end; gives the client that took over, if that is why it ended.
     async fn connected(&mut self, arrival: Box<Arrival>) -> Option<Box<Arrival>> {
-        let Arrival { stream, read, connect, peer, who, ending, ear, seat, will, .. } = *arrival;
+        let Arrival { stream, read, connect, peer, who, ending, ear, seat, will, .. } = arrival.unpacked();
         self.room.moves_to(&who);
         let evicted = self.outbox.comes(&who).map(|why| self.evicted(&why)).is_some();
         self.inbound.who = who;
@@ -238,8 +238,9 @@ impl Session {
         let last_word = self.outbox.disconnect(is_present_value, self.newcomer.is_some());
         let will = connect.will.filter(|_| end.fires_will());
         let will_published = will.is_some();
-        self.finish(&mut connection, will).await;
-        visit.end(end.to_string(), will_published, end.next()).await;
+        // What comes once does not take room in every task.
+        Box::pin(self.finish(&mut connection, will)).await;
+        Box::pin(visit.end(end.to_string(), will_published, end.next())).await;
         let over = self.will.over(&self.id, &end, self.newcomer.is_some());
         self.save(false, over).await;
         drop((connection, last_word, seat));
@@ -447,5 +448,20 @@ async fn answered<T>(answer: oneshot::Receiver<T>) -> Result<T, RouterGone> {
     match timeout(ANSWER, answer).await {
         Ok(answer) => answer.map_err(|error| RouterGone::because(&error)),
         Err(_) => Err(RouterGone::silent(ANSWER)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each client has a task of this size for as long as it is connected.
+    #[test]
+    fn a_sessions_task_stays_small() {
+        fn size<A, B, F>(_: impl FnOnce(A, B) -> F) -> usize {
+            size_of::<F>()
+        }
+        let task = size(Session::run);
+        assert!(task <= 2_300, "{task} bytes");
     }
 }

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use tokio::sync::{oneshot, watch};
 use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::Session;
 use super::bunch::write_now;
@@ -177,7 +177,11 @@ impl Session {
         });
         let (silent_at, replays) = (connection.silent_at(), self.may_replay());
         let (ending, queued) = (connection.ending.clone(), self.outbox.ending());
-        let (look_at, goes_on) = (serving.rest.as_ref().map(Rest::look_at), !serving.is_ending());
+        let goes_on = !serving.is_ending();
+        let keep_alive_at = (reading && goes_on).then_some(silent_at);
+        let stalled_at = stuck_since.filter(|_| goes_on).map(|since| since + WRITE_TIMEOUT);
+        let look_at = [self.lagging.map(|_| now + LOOK), serving.rest.as_ref().map(Rest::look_at)];
+        let due = [silent_until, keep_alive_at, stalled_at, leave_at].into_iter().chain(look_at).flatten().min();
         // Every arm is cancel-safe: reads move bytes only when they are done, channels give nothing without returning
         // it, `ready` and `written` change nothing that is not done again.
         tokio::select! {
@@ -189,8 +193,6 @@ impl Session {
             why = queued.told(), if goes_on => serving.ends(End::MadeRoom(why.to_owned())),
             _ = serving.phase.changed() => {}
             _ = self.laggards.changed(), if self.held_since.is_some() => {}
-            () = until(silent_until) => {}
-            () = sleep_until(now + LOOK), if self.lagging.is_some() => {}
             ended = self.inbound.ready(&self.hub), if !self.inbound.is_done() => {
                 self.inbound.settle(ended, &self.hub, &self.id, &mut connection.out);
             }
@@ -202,12 +204,15 @@ impl Session {
             () = self.outbox.news() => {}
             () = self.outbox.written(), if stuck_since.is_some() => {}
             got = connection.read(), if reading => return End::unless_moved(got),
-            () = sleep_until(silent_at), if reading && goes_on => serving.ends(End::KeepAlive),
-            () = until(stuck_since.map(|since| since + WRITE_TIMEOUT)), if goes_on => serving.ends(End::Stalled),
-            () = until(look_at) => {}
-            () = until(leave_at) => {
-                if leave_at == Some(now) || serving.farewell.is_some_and(|end| now >= end) {
+            () = until(due) => {
+                let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
+                if is_due(leave_at) && (leave_at == Some(now) || serving.farewell.is_some_and(|end| now >= end)) {
                     return Some(End::Stopping);
+                }
+                if is_due(stalled_at) {
+                    serving.ends(End::Stalled);
+                } else if is_due(keep_alive_at) {
+                    serving.ends(End::KeepAlive);
                 }
             }
         }
@@ -277,13 +282,13 @@ impl Session {
                 Packet::Subscribe { pkid, filters } => {
                     self.say(out).await; // it may have to wait for the router
                     self.outbox.flush();
-                    let granted = self.subscribe(filters).await?;
+                    let granted = Box::pin(self.subscribe(filters)).await?;
                     codec::suback(out, pkid, &granted);
                 }
                 Packet::Unsubscribe { pkid, filters } => {
                     self.say(out).await;
                     self.outbox.flush();
-                    self.unsubscribe(&filters).await?;
+                    Box::pin(self.unsubscribe(&filters)).await?;
                     codec::unsuback(out, pkid);
                 }
             }

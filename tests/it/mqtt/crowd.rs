@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::harness::{Appliance, CMD, Connect, HEADROOM, Link, STATE, command, rgb_of};
+use crate::harness::{Appliance, CMD, Connect, HEADROOM, Link, STATE, command, eventually_within, rgb_of};
 
 /// `mqtt.max_connections` by default.
 const CROWD: u32 = 1000;
 
 /// Issue: this many connect in less than this.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// How long what they took may stay with dmxd once they have left.
+const GIVEN_BACK: Duration = Duration::from_secs(60);
 
 /// Every second one has a session to keep.
 fn guest(n: u32) -> Connect {
@@ -117,4 +120,29 @@ async fn a_crowd_hears_every_state_in_order_while_commands_come_as_fast_as_they_
         speaker.publish(CMD, command([seq, 0, 255 - seq]).to_string().as_bytes()).await;
     }
     hearing.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_thousand_clients_took_is_given_back_within_a_minute_after_they_have_left() {
+    let appliance = Appliance::start().await;
+    let broker = appliance.mqtt;
+    let comes = |n| async move {
+        let mut link = Link::join(broker, &Connect::new(&format!("guest-{n}"))).await;
+        link.subscribe("guests", 1).await;
+        link
+    };
+    let before = appliance.own_memory_kib();
+    let crowd = all((0..CROWD).map(comes)).await;
+    let with = appliance.own_memory_kib();
+    all(crowd.into_iter().map(Link::leave)).await;
+    let mut least = with;
+    let given_back = eventually_within(GIVEN_BACK, "the memory to be given back", async || {
+        let now = appliance.own_memory_kib();
+        if now < least {
+            println!("{before} KiB, {with} with {CROWD} clients, {now} after they have left");
+            least = now;
+        }
+        (least <= before + (with - before) / 2).then_some(())
+    });
+    given_back.await;
 }
