@@ -14,7 +14,7 @@ use rustix::fs::{Advice, fadvise};
 use super::batch::Tree;
 use super::entries::{Sum, decode_piece, pieces};
 use super::folder;
-use super::overlay::{Light, Log, Overlay};
+use super::overlay::{Below, Light, Log, Overlay};
 use super::wire::{Reader, put_bytes, u64_at};
 use crate::kit::backoff::Backoff;
 use crate::kit::files::sync_names;
@@ -203,14 +203,17 @@ impl Sled {
         let mut sum = self.sum.lock();
         let mut batch = sled::Batch::default();
         for (key, value) in changes {
-            if let Some(before) = table.get(&key)? {
-                sum.take(&key, &before);
+            let before = table.get(&key)?;
+            if let Some(before) = &before {
+                sum.take(&key, before);
             }
             match value {
                 Some(value) => {
                     sum.add(&key, &value);
                     batch.insert(key, value);
                 }
+                // sled would write down that there is nothing
+                None if before.is_none() => {}
                 None => batch.remove(key),
             }
         }
@@ -309,6 +312,15 @@ impl Base {
         match self {
             Self::Sled(sled) => guarded(|| Ok(sled.values.get(value_key(tree, key))?.map(|value| value.to_vec()))),
             Self::Ram(content) => Ok(content.values.get(&(tree, key.to_vec())).cloned().flatten()),
+        }
+    }
+
+    /// The same for the layers above. What is in memory in the database's place may not be all of it.
+    pub(super) fn below(&self, tree: Tree, key: &[u8]) -> Below {
+        match (self.get(tree, key), self) {
+            (Ok(Some(value)), _) => Below::Value(value),
+            (Ok(None), Self::Sled(_)) => Below::Nothing,
+            (Ok(None), Self::Ram(_)) | (Err(_), _) => Below::Unknown,
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::base::Base;
 use super::debt::Debt;
-use super::journal::Journal;
+use super::journal::{self, Fullness, Journal};
 use super::overlay::Layers;
 use super::refused::Refused;
 use crate::config;
@@ -111,8 +111,9 @@ pub(super) struct Shared {
     pub(super) generation: u64,
     /// Files of earlier generations that are not synced to their end: one, or two after a quick checkpoint.
     pub(super) behind: Vec<Arc<File>>,
-    /// Bytes used of the present generation.
+    /// Bytes used of the present generation, and how full it is.
     pub(super) used: u64,
+    pub(super) fullness: Fullness,
     /// Writes done, and how many of them are on the medium.
     pub(super) writes: u64,
     pub(super) synced_writes: u64,
@@ -153,6 +154,7 @@ impl Shared {
             generation: 0,
             behind: Vec::new(),
             used: 0,
+            fullness: Fullness::Not,
             writes: 0,
             synced_writes: 0,
             written: number,
@@ -173,6 +175,12 @@ impl Shared {
         } else {
             self.waiting.push(batch);
         }
+    }
+
+    /// Whether the present generation is to end. One that has only messages may use all of its file: most of what it says
+    /// never reaches the database.
+    pub(super) fn is_full(&self) -> bool {
+        if self.layers.new.has_only_messages() { self.fullness != Fullness::Not } else { self.used >= journal::SIZE }
     }
 
     /// The writer's present batches are written.

@@ -6,9 +6,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::{Advice, fadvise};
 
 use super::page::{self, BODY, PAGE};
 use super::record::{self, Record};
@@ -16,6 +19,18 @@ use crate::kit::files::sync_names;
 
 /// Size of a generation, and of each step by which it grows; also when a checkpoint is due. DESIGN.md: 1 MiB.
 pub(super) const SIZE: u64 = 1 << 20;
+
+/// The most that is kept of a file for the next generation: half an hour of messages at a page a second.
+pub(super) const MOST: u64 = 8 * SIZE;
+
+/// Content of a generation of messages with which a checkpoint is due: a start has to read it.
+const MOST_CONTENT: u64 = 4 * SIZE;
+
+/// Room for what is written while a generation ends.
+const MARGIN: u64 = 16 * PAGE as u64;
+
+/// What `st_blocks` counts.
+const BLOCK: u64 = 512;
 
 const PREFIX: &str = "journal-";
 
@@ -32,8 +47,22 @@ pub(super) struct Journal {
     /// The page being filled, and its content.
     page: u32,
     tail: Vec<u8>,
+    /// Of the file, at first and now.
+    room: u64,
     size: u64,
+    /// Bytes of records.
+    content: u64,
     buffer: Vec<u8>,
+}
+
+/// Whether a generation should end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Fullness {
+    #[default]
+    Not,
+    Full,
+    /// A larger file would have room for more.
+    Outgrown,
 }
 
 impl Journal {
@@ -43,7 +72,8 @@ impl Journal {
             Some(spare) => spare,
             None => clear(dir)?,
         };
-        let mut journal = Self::on(file, generation);
+        let size = file.metadata()?.len();
+        let mut journal = Self { room: size, size, ..Self::on(file, generation) };
         if let Some(first) = first {
             journal.append(false, [*first])?;
             journal.file.sync_all()?;
@@ -56,7 +86,17 @@ impl Journal {
     /// Uses a file of `SIZE` again.
     pub(super) fn on(file: File, generation: u64) -> Self {
         let file = Arc::new(file);
-        Self { file, generation, head: 0, page: 0, tail: Vec::new(), size: SIZE, buffer: Vec::new() }
+        Self {
+            file,
+            generation,
+            head: 0,
+            page: 0,
+            tail: Vec::new(),
+            room: SIZE,
+            size: SIZE,
+            content: 0,
+            buffer: Vec::new(),
+        }
     }
 
     /// Writes records with one `write(2)`, on a page of their own if asked; gives the bytes written.
@@ -96,7 +136,9 @@ impl Journal {
         }
         // a burst or a full head must not hold its memory for ever
         self.buffer.shrink_to(64 << 10);
-        Ok((content.len() - before) as u64)
+        let added = (content.len() - before) as u64;
+        self.content += added;
+        Ok(added)
     }
 
     fn offset(&self) -> u64 {
@@ -107,30 +149,72 @@ impl Journal {
     pub(super) fn used(&self) -> u64 {
         self.offset().saturating_sub(self.head)
     }
+
+    /// How full it is, for a generation that has only messages.
+    pub(super) fn fullness(&self) -> Fullness {
+        match self.offset() + MARGIN >= self.room {
+            true if self.room < MOST => Fullness::Outgrown,
+            true => Fullness::Full,
+            false if self.content >= MOST_CONTENT => Fullness::Full,
+            false => Fullness::Not,
+        }
+    }
 }
 
 /// The spare file, if nothing in it could be mistaken for the next generation's content.
 fn spare(dir: &Path, generation: u64) -> Option<(PathBuf, File)> {
     let path = spare_path(dir, numbered(dir, SPARE).pop()?);
-    let usable = fs::read(&path).is_ok_and(|bytes| bytes.len() as u64 == SIZE && page::are_before(&bytes, generation));
-    let file = OpenOptions::new().read(true).write(true).open(&path).ok().filter(|_| usable);
+    let file = OpenOptions::new().read(true).write(true).open(&path).ok();
+    let file = file.filter(|file| is_usable(file, generation).unwrap_or(false));
     if file.is_none() {
         let _ = fs::remove_file(&path); // damaged; what stays is checked again
     }
     Some((path, file?))
 }
 
+/// Reads it a piece at a time: it is larger than all else that a generation needs.
+fn is_usable(file: &File, generation: u64) -> io::Result<bool> {
+    let size = file.metadata()?.len();
+    if !(SIZE..=MOST).contains(&size) || !size.is_multiple_of(SIZE) {
+        return Ok(false);
+    }
+    let mut piece = vec![0; 16 * PAGE];
+    for start in (0..size).step_by(piece.len()) {
+        file.read_exact_at(&mut piece, start)?;
+        if !page::are_before(&piece, (start / PAGE as u64) as usize, generation) {
+            return Ok(false);
+        }
+    }
+    // What was read lies in the kernel's memory in pieces of 64 KiB and more, which writing a page would dirty as a whole.
+    let _ = fadvise(file, 0, None, Advice::DontNeed); // nothing depends on it
+    Ok(true)
+}
+
 /// A file of zeros that are really written: a sync then only overwrites.
 fn clear(dir: &Path) -> io::Result<(PathBuf, File)> {
     let path = dir.join("journal.new");
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-    let mut pages = 0..SIZE / PAGE as u64;
-    let cleared = pages.try_for_each(|page| file.write_all_at(&[0; PAGE], page * PAGE as u64));
-    if let Err(error) = cleared.and_then(|()| file.sync_all()) {
+    if let Err(error) = zero(&file, 0..SIZE) {
         let _ = fs::remove_file(&path); // it holds space that is needed
         return Err(error);
     }
     Ok((path, file))
+}
+
+fn zero(file: &File, bytes: Range<u64>) -> io::Result<()> {
+    bytes.step_by(PAGE).try_for_each(|start| file.write_all_at(&[0; PAGE], start))?;
+    file.sync_all()
+}
+
+/// Makes the spare file as large as it may be. One that a kill cut short is made anew.
+///
+/// # Errors
+/// There is no space for that.
+pub(super) fn grow(dir: &Path) -> io::Result<()> {
+    let Some(last) = numbered(dir, SPARE).pop() else { return Ok(()) };
+    let file = OpenOptions::new().write(true).open(spare_path(dir, last))?;
+    let size = file.metadata()?.len();
+    zero(&file, size..MOST).inspect_err(|_| _ = file.set_len(size))
 }
 
 /// Makes the spare file while there is space, so that the next generation needs none.
@@ -188,10 +272,11 @@ pub(super) fn put_away(dir: &Path, generation: u64) {
 
 fn keep(old: &Path, spare: &Path) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(old)?;
+    let is = file.metadata()?;
     // what a burst added goes; only files that are really cleared count
-    match file.metadata()?.len() {
+    match is.len() {
         length if length < SIZE => return Err(io::ErrorKind::UnexpectedEof.into()),
-        SIZE => {}
+        length if length <= MOST && is.blocks() * BLOCK >= length => {}
         _ => file.set_len(SIZE)?,
     }
     fs::rename(old, spare)

@@ -9,7 +9,7 @@ use parking_lot::MutexGuard;
 use super::base::{Base, BaseError, Mark, Sled};
 use super::core::{Core, Ending, Mode, Move, Shared};
 use super::debt::Debt;
-use super::journal::{self, Journal};
+use super::journal::{self, Fullness, Journal};
 use super::overlay::Overlay;
 use super::{checksums, database, folder, reserve, snapshot};
 use crate::kit::backoff::Backoff;
@@ -18,7 +18,7 @@ use crate::kit::backoff::Backoff;
 const PERIOD: Duration = Duration::from_secs(60);
 
 /// The same while nothing but waiting messages has changed: most of them are gone before, and never reach the database.
-const PERIOD_OF_MESSAGES: Duration = Duration::from_secs(10 * 60);
+const PERIOD_OF_MESSAGES: Duration = Duration::from_secs(30 * 60);
 
 /// DESIGN.md: a snapshot daily. Counted on a clock that only goes forward.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -340,7 +340,7 @@ impl Keeper {
     }
 
     fn checkpoint_due(&self, shared: &Shared) -> Option<Instant> {
-        if self.pending.is_some() || shared.checkpoint_now || shared.used >= journal::SIZE {
+        if self.pending.is_some() || shared.checkpoint_now || shared.is_full() {
             return Some(self.not_before);
         }
         let period = if shared.layers.new.has_only_messages() { PERIOD_OF_MESSAGES } else { PERIOD };
@@ -381,10 +381,12 @@ impl Keeper {
         let waiting = self.pending.as_ref().map_or(0, |pending| pending.layer.size());
         let size = waiting + self.core.lock().layers.new.size();
         reserve::room_for(&self.core.dir, size)?;
+        let outgrown = self.core.lock().fullness == Fullness::Outgrown;
         let Pending { layer, mark } = match self.pending.take() {
             Some(pending) => pending,
             None => self.rotate()?,
         };
+        let outgrown = outgrown && layer.has_only_messages();
         let done = self.database().and_then(|base| match &*base {
             Base::Sled(sled) => Ok(sled.checkpoint(&layer, mark)?),
             Base::Ram(_) => Err(KeeperError::Folder),
@@ -402,11 +404,23 @@ impl Keeper {
         self.changed = true;
         self.core.metrics.checkpoints.inc();
         journal::put_away_before(&self.core.dir, mark.first_needed);
+        if outgrown {
+            self.grow();
+        }
         let days = self.next_generation - self.snapshot.unwrap_or(0) >= DAY_OF_GENERATIONS;
         if self.snapshot.is_none() || days || self.snapshot_at.elapsed() >= DAY {
             self.write_snapshot(mark)?;
         }
         Ok(())
+    }
+
+    /// Makes the next generation's file larger while there is space: fewer generations then bring fewer messages to the
+    /// database.
+    fn grow(&self) {
+        let room = reserve::room_for(&self.core.dir, journal::MOST);
+        if let Err(error) = room.and_then(|()| journal::grow(&self.core.dir)) {
+            tracing::debug!(%error, "spare_not_grown");
+        }
     }
 
     /// Moves the writer to the next generation and waits until that is on the medium.

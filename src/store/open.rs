@@ -120,7 +120,7 @@ fn find(dir: &Path, health: &Health, boot: &str) -> Recovered {
         }
     };
     let files = read(dir, mark.first_needed);
-    let below = |tree, key: &[u8]| base.get(tree, key).ok().flatten();
+    let below = |tree, key: &[u8]| base.below(tree, key);
     let replayed = replay(&files, mark, light, rebuilt, boot, below);
     let behind = !rebuilt && mark.through < replayed.through;
     report(dir, health, &replayed, bad_snapshot, behind);

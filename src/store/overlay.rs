@@ -49,7 +49,7 @@ impl Overlay {
     /// Whether nothing is in it but what is soon deleted again.
     pub(super) fn has_only_messages(&self) -> bool {
         // the keys are in order of trees, and these are the last ones
-        self.logs.is_empty() && self.values.keys().next().is_some_and(|(tree, _)| *tree >= Tree::Messages)
+        self.logs.is_empty() && self.values.keys().next().is_none_or(|(tree, _)| *tree >= Tree::Messages)
     }
 
     /// Bytes of keys and values.
@@ -129,6 +129,15 @@ fn decode_log(reader: &mut Reader<'_>) -> Option<Log> {
     Some(log)
 }
 
+/// What the database has under a key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Below {
+    Value(Vec<u8>),
+    Nothing,
+    /// It cannot be read now.
+    Unknown,
+}
+
 /// The layers over the database: the light (as a whole), the one that commits go to, and the one that a checkpoint writes.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
@@ -147,17 +156,23 @@ pub(super) enum Lookup {
 }
 
 impl Layers {
-    /// Applies a batch; `below` reads the database (needed only for a patch in a tree that is not vital).
-    pub(super) fn apply(&mut self, batch: Batch, number: u64, below: impl Fn(Tree, &[u8]) -> Option<Vec<u8>>) {
+    /// Applies a batch; `below` reads the database (needed only for trees that are not vital).
+    pub(super) fn apply(&mut self, batch: Batch, number: u64, below: impl Fn(Tree, &[u8]) -> Below) {
         for op in batch.ops {
             match op {
                 Op::Put { tree, key, value } => self.set((tree, key), Some(value)),
+                Op::Delete { tree, key } if self.is_only_here(tree, &key, &below) => {
+                    self.new.values.remove(&(tree, key));
+                }
                 Op::Delete { tree, key } => self.set((tree, key), None),
                 Op::Patch { tree, key, len, bytes } => {
                     let mut value = match self.find(tree, &key) {
                         Lookup::Value(value) => value,
                         Lookup::Nothing => Vec::new(),
-                        Lookup::Below => below(tree, &key).unwrap_or_default(),
+                        Lookup::Below => match below(tree, &key) {
+                            Below::Value(value) => value,
+                            Below::Nothing | Below::Unknown => Vec::new(),
+                        },
                     };
                     value.resize(usize::from(len), 0);
                     for (offset, byte) in bytes {
@@ -176,6 +191,15 @@ impl Layers {
                 }
             }
         }
+    }
+
+    /// Whether the new layer has a message that nothing below has: deleted, it is as if it had never been.
+    fn is_only_here(&self, tree: Tree, key: &[u8], below: impl Fn(Tree, &[u8]) -> Below) -> bool {
+        let place = (tree, key.to_vec());
+        tree == Tree::Messages
+            && matches!(self.new.values.get(&place), Some(Some(_)))
+            && self.old.as_ref().is_none_or(|old| !old.values.contains_key(&place))
+            && below(tree, key) == Below::Nothing
     }
 
     fn set(&mut self, key: Key, value: Option<Vec<u8>>) {
@@ -263,12 +287,36 @@ mod tests {
     #[test]
     fn messages_alone_are_known_and_nothing_else_is_taken_for_them() {
         let mut overlay = Overlay::default();
-        assert!(!overlay.has_only_messages());
+        assert!(overlay.has_only_messages(), "all of them may be gone again");
         for tree in [Tree::Messages, Tree::Deliveries] {
             overlay.values.insert((tree, vec![1]), None);
             assert!(overlay.has_only_messages());
         }
         overlay.values.insert((Tree::Letters, vec![9]), Some(vec![1]));
         assert!(!overlay.has_only_messages());
+    }
+
+    #[test]
+    fn a_message_that_came_and_went_leaves_nothing_unless_something_below_may_have_it() {
+        let (mut put, mut delete) = (Batch::default(), Batch::default());
+        put.put(Tree::Messages, "1", "x");
+        delete.delete(Tree::Messages, "1");
+        let left = |old: Option<Option<Vec<u8>>>, below: fn() -> Below| {
+            let old = old
+                .map(|value| Overlay { values: [((Tree::Messages, b"1".into()), value)].into(), ..Overlay::default() });
+            let mut layers = Layers { old: old.map(Arc::new), ..Layers::default() };
+            layers.apply(put.clone(), 1, |_, _| below());
+            layers.apply(delete.clone(), 2, |_, _| below());
+            assert_eq!(
+                layers.find(Tree::Messages, b"1") == Lookup::Below,
+                layers.new.is_empty() && layers.old.is_none()
+            );
+            !layers.new.is_empty()
+        };
+        assert!(!left(None, || Below::Nothing));
+        assert!(left(None, || Below::Value(vec![2])), "an earlier one would be there again");
+        assert!(left(None, || Below::Unknown));
+        assert!(left(Some(Some(vec![2])), || Below::Nothing), "it is being written to the database");
+        assert!(left(Some(None), || Below::Nothing));
     }
 }

@@ -44,9 +44,10 @@ fn is_clear(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, |all, byte| all | byte) == 0
 }
 
-/// Whether all pages are clear or of earlier generations: what a later one writes over them cannot be mistaken.
-pub(super) fn are_before(bytes: &[u8], generation: u64) -> bool {
-    let mut pages = bytes.chunks(PAGE).enumerate();
+/// Whether all pages, which stand in a file from page `first` on, are clear or of earlier generations: what a later one
+/// writes over them cannot be mistaken.
+pub(super) fn are_before(bytes: &[u8], first: usize, generation: u64) -> bool {
+    let mut pages = (first..).zip(bytes.chunks(PAGE));
     pages.all(|(at, page)| is_clear(page) || writer(page, at).is_some_and(|writer| writer < generation))
 }
 
@@ -121,7 +122,7 @@ mod tests {
         #[test]
         fn nothing_is_read_of_a_file_that_was_only_taken(older in contents(), old in contents()) {
             let file = used(&[(2, older), (5, old)]);
-            prop_assert!(are_before(&file, GENERATION));
+            prop_assert!(are_before(&file, 0, GENERATION));
             let read = content(file, GENERATION);
             prop_assert!(!read.stained && is_clear(&read.bytes));
         }
@@ -134,7 +135,7 @@ mod tests {
             let mut file = used(&[(5, old), (GENERATION, new.clone())]);
             let page = page.index(new.len().div_ceil(BODY));
             file[page * PAGE + bit / 8] ^= 1 << (bit % 8);
-            prop_assert!(!are_before(&file, GENERATION + 1));
+            prop_assert!(!are_before(&file, 0, GENERATION + 1));
             let read = content(file, GENERATION);
             prop_assert!(read.stained);
             prop_assert_eq!(&read.bytes[..new.len()], &new[..]);
@@ -144,7 +145,7 @@ mod tests {
         fn a_later_generations_page_is_not_taken_for_an_earlier_ones(new in contents(), late in contents()) {
             prop_assume!(!late.is_empty());
             let file = used(&[(GENERATION, new), (GENERATION + 1, late)]);
-            prop_assert!(!are_before(&file, GENERATION));
+            prop_assert!(!are_before(&file, 0, GENERATION));
             prop_assert!(content(file, GENERATION).stained);
         }
 

@@ -6,7 +6,7 @@
 use super::base::Mark;
 use super::batch::{Batch, Tree};
 use super::head::{Head, read_head};
-use super::overlay::{Layers, Light};
+use super::overlay::{Below, Layers, Light};
 use super::page::Content;
 use super::record::{Kind, Record, Scan, Tail, scan};
 
@@ -55,7 +55,7 @@ pub(super) fn replay(
     light: Light,
     rebuilt: bool,
     boot: &str,
-    below: impl Fn(Tree, &[u8]) -> Option<Vec<u8>>,
+    below: impl Fn(Tree, &[u8]) -> Below,
 ) -> Replayed {
     let mut parts: Vec<Part<'_>> = files.iter().map(part).collect();
     let all = parts.iter().flat_map(|part| &part.scan.records).map(|record| record.number);
@@ -160,7 +160,7 @@ fn apply(
     parts: &[Part<'_>],
     through: u64,
     settled: u64,
-    below: impl Fn(Tree, &[u8]) -> Option<Vec<u8>>,
+    below: impl Fn(Tree, &[u8]) -> Below,
 ) -> u64 {
     let mut last = through;
     for (at, part) in parts.iter().enumerate() {
@@ -189,12 +189,7 @@ fn apply(
 }
 
 /// Takes one record; false if it is malformed.
-fn take(
-    done: &mut Replayed,
-    part: &Part<'_>,
-    record: &Record<'_>,
-    below: impl Fn(Tree, &[u8]) -> Option<Vec<u8>>,
-) -> bool {
+fn take(done: &mut Replayed, part: &Part<'_>, record: &Record<'_>, below: impl Fn(Tree, &[u8]) -> Below) -> bool {
     match record.kind {
         Kind::Clean => true,
         Kind::Batch => {
@@ -247,7 +242,7 @@ mod tests {
             batch.put(Tree::Light, "n", number.to_string());
             batch.append("log", 1000, vec![number as u8; (number as usize * 37) % 900]);
             put(&mut done.files[at], FIRST + at as u64, Kind::Batch, number, known, &batch.encode());
-            layers.apply(batch, number, |_, _| None);
+            layers.apply(batch, number, |_, _| Below::Unknown);
             if number == moves {
                 at = 1;
                 put(
@@ -345,7 +340,9 @@ mod tests {
     }
 
     fn start(files: &[Vec<u8>; 2], boot: &str) -> Replayed {
-        replay(&found(files), Mark { through: 0, first_needed: FIRST }, Light::new(), false, boot, |_, _| None)
+        replay(&found(files), Mark { through: 0, first_needed: FIRST }, Light::new(), false, boot, |_, _| {
+            Below::Unknown
+        })
     }
 
     proptest! {
@@ -389,7 +386,7 @@ mod tests {
             }
             let found = torn(&written.files, written.synced, &sectors);
             let mark = Mark { through: 0, first_needed: FIRST };
-            let replayed = replay(&found, mark, Light::new(), false, "new boot", |_, _| None);
+            let replayed = replay(&found, mark, Light::new(), false, "new boot", |_, _| Below::Unknown);
             let (light, entries) = state(&replayed);
             prop_assert!(light >= known && light <= count, "{} of {}, synced {}", light, count, known);
             prop_assert_eq!(light, entries as u64, "no old record is taken");

@@ -188,6 +188,7 @@ fn finish(core: &Core, shared: &mut Shared, (done, bytes): &(Done, u64), journal
         core.keeper.notify_all();
     }
     shared.used = journal.map_or(0, Journal::used);
+    shared.fullness = journal.map(Journal::fullness).unwrap_or_default();
     if shared.ending == Ending::Ended {
         core.keeper.notify_all(); // which waits for the mark of the clean stop
     }
@@ -198,7 +199,7 @@ fn finish(core: &Core, shared: &mut Shared, (done, bytes): &(Done, u64), journal
     if shared.dirty_since.is_none() && !shared.layers.new.is_empty() {
         shared.dirty_since = Some(Instant::now());
         core.keeper.notify_all();
-    } else if shared.used >= super::journal::SIZE {
+    } else if shared.is_full() {
         core.keeper.notify_all();
     }
 }

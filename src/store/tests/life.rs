@@ -200,6 +200,59 @@ fn generations_write_into_the_files_of_earlier_ones() {
 }
 
 #[test]
+fn messages_alone_fill_a_larger_file_before_they_go_to_the_database() {
+    const KIB_8: usize = 8 << 10;
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    let checkpoints = || store.0.core.metrics.checkpoints.get();
+    let sizes = || {
+        let files = fs::read_dir(bench.path()).unwrap().map(|entry| entry.unwrap());
+        let ours = files.filter(|file| {
+            ["journal-", "spare-"].iter().any(|name| file.file_name().to_string_lossy().starts_with(name))
+        });
+        ours.map(|file| file.metadata().unwrap().len()).collect::<Vec<_>>()
+    };
+    let mut last = 0;
+    // each is gone again when the next ten are there
+    let mut write = |mebibytes: usize| {
+        run(async {
+            for n in last..last + mebibytes * (1 << 20) / KIB_8 {
+                let mut batch = Batch::default();
+                batch.put(Tree::Messages, format!("{n:08}"), vec![n as u8; KIB_8]);
+                if let Some(before) = n.checked_sub(10) {
+                    batch.delete(Tree::Messages, format!("{before:08}"));
+                }
+                store.write(batch).await;
+                last = n + 1;
+            }
+        });
+        last
+    };
+    eventually(|| (sizes().len() == 2).then_some(())); // the first checkpoint, of an empty folder, is done
+    let before = checkpoints();
+    write(1);
+    eventually(|| (sizes().contains(&journal::MOST)).then_some(()));
+    write(1);
+    eventually(|| (sizes() == [journal::MOST; 2]).then_some(()));
+    assert_eq!(checkpoints(), before + 2);
+    write(3);
+    assert_eq!(checkpoints(), before + 2, "the file has room");
+    assert!(store.0.core.lock().layers.new.values.len() <= 20, "what came and went is not kept");
+    let last = write(3);
+    eventually(|| (checkpoints() == before + 3).then_some(()));
+    run(async {
+        let mut batch = command(1);
+        batch.put(Tree::Retained, "lamp", "on");
+        store.write(batch).await;
+    });
+    drop(store); // as by a kill
+    let store = bench.open().store;
+    let left: Vec<_> = store.scan(Tree::Messages, b"").into_iter().map(|(key, _)| key).collect();
+    assert_eq!(left, (last - 10..last).map(|n| format!("{n:08}").into_bytes()).collect::<Vec<_>>());
+    assert_eq!(bench.codes(), Vec::<&str>::new());
+}
+
+#[test]
 fn one_mebibyte_of_journal_is_checkpointed() {
     let mut bench = Bench::new();
     let store = bench.open().store;

@@ -51,6 +51,7 @@ fn open(dir: &Path, health: &Health, boot: &str) -> Opened {
     eventually(|| Store::open_at_boot(&settings, health, &metrics, boot.to_owned()).ok())
 }
 
+#[track_caller]
 fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
