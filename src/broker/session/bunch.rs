@@ -2,7 +2,6 @@
 //! client that says much at once costs a write a subscriber, not one a message, and nobody waits for it.
 
 use std::cell::RefCell;
-use std::pin::pin;
 
 use super::outbox::Member;
 
@@ -48,14 +47,13 @@ impl Drop for Bunch {
     }
 }
 
-/// Runs a session.
-pub(super) async fn bunched<T>(task: impl Future<Output = T>) -> T {
-    let mut task = pin!(task);
-    std::future::poll_fn(|cx| {
+/// Runs a session. Boxed: an async function would have room for it twice.
+pub(super) fn bunched<T>(task: impl Future<Output = T>) -> impl Future<Output = T> {
+    let mut task = Box::pin(task);
+    std::future::poll_fn(move |cx| {
         let _bunch = Bunch::begin();
         task.as_mut().poll(cx)
     })
-    .await
 }
 
 #[cfg(test)]
