@@ -216,7 +216,8 @@ fn messages_alone_fill_a_larger_file_before_they_go_to_the_database() {
     // each is gone again when the next ten are there
     let mut write = |mebibytes: usize| {
         run(async {
-            for n in last..last + mebibytes * (1 << 20) / KIB_8 {
+            let first = last;
+            for n in first..first + mebibytes * (1 << 20) / KIB_8 {
                 let mut batch = Batch::default();
                 batch.put(Tree::Messages, format!("{n:08}"), vec![n as u8; KIB_8]);
                 if let Some(before) = n.checked_sub(10) {
