@@ -43,3 +43,56 @@ impl<M: Send + 'static> Crowds<M> {
         members.iter().for_each(self.write);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread::{ThreadId, current};
+    use std::time::{Duration, Instant};
+
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    /// A socket that writes down who wrote to it, once the gate is open to any but the test.
+    struct Socket {
+        test: ThreadId,
+        gate: Arc<Mutex<()>>,
+        written: Arc<Mutex<Vec<bool>>>,
+    }
+
+    fn write(socket: &Socket) {
+        let by_test = current().id() == socket.test;
+        drop((!by_test).then(|| socket.gate.lock()));
+        socket.written.lock().push(by_test);
+    }
+
+    #[test]
+    fn who_has_a_crowd_writes_to_a_few_and_to_all_of_it_when_the_thread_is_behind() {
+        let (gate, written) = (Arc::default(), Arc::<Mutex<Vec<bool>>>::default());
+        let crowd = |size| {
+            let socket = |_| Socket { test: current().id(), gate: Arc::clone(&gate), written: written.clone() };
+            (0..size).map(socket).collect::<Vec<_>>()
+        };
+        let by_test = || written.lock().iter().filter(|by_test| **by_test).count();
+        let crowds = Crowds::new(write as fn(&Socket));
+        crowds.write(crowd(FEW));
+        assert_eq!((by_test(), written.lock().len()), (FEW, FEW), "a few are no crowd");
+        let behind = gate.lock();
+        let (mut given, mut expected) = (0, FEW);
+        while by_test() == expected {
+            crowds.write(crowd(FEW + 5));
+            (given, expected) = (given + 1, expected + FEW);
+            assert!(given <= MOST + 2, "the line is bounded");
+        }
+        assert!(given > MOST, "the thread has one at most");
+        assert_eq!(by_test(), expected + 5, "all of the last one");
+        drop(behind);
+        let all = FEW + given * (FEW + 5);
+        let begun = Instant::now();
+        while written.lock().len() < all {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the thread writes to the rest");
+            std::thread::yield_now();
+        }
+    }
+}
