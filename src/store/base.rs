@@ -14,7 +14,7 @@ use rustix::fs::{Advice, fadvise};
 use super::batch::Tree;
 use super::entries::{Sum, decode_piece, pieces};
 use super::folder;
-use super::overlay::{Below, Light, Log, Overlay};
+use super::overlay::{Light, Log, Overlay};
 use super::wire::{Reader, put_bytes, u64_at};
 use crate::kit::backoff::Backoff;
 use crate::kit::files::sync_names;
@@ -315,13 +315,12 @@ impl Base {
         }
     }
 
-    /// The same for the layers above. What is in memory in the database's place may not be all of it.
-    pub(super) fn below(&self, tree: Tree, key: &[u8]) -> Below {
-        match (self.get(tree, key), self) {
-            (Ok(Some(value)), _) => Below::Value(value),
-            (Ok(None), Self::Sled(_)) => Below::Nothing,
-            (Ok(None), Self::Ram(_)) | (Err(_), _) => Below::Unknown,
-        }
+    /// The highest key of a tree, empty without any; `None` if nobody knows, since what is in memory in the database's place
+    /// may not be all of it.
+    pub(super) fn last_key(&self, tree: Tree) -> Option<Vec<u8>> {
+        let Self::Sled(sled) = self else { return None };
+        let last = guarded(|| Ok(sled.values.scan_prefix([tree.tag()]).keys().next_back().transpose()?)).ok()?;
+        Some(last.and_then(|key| key.get(1..).map(<[u8]>::to_vec)).unwrap_or_default())
     }
 
     /// The keys of a tree that start with `prefix`.

@@ -133,7 +133,7 @@ impl Batch {
         self.ops.push(Op::Delete { tree, key: key.into() });
     }
 
-    /// Sets single bytes (offset, byte) of a value of `len` bytes; a new value starts as zeros.
+    /// Sets single bytes (offset, byte) of a value of `len` bytes in a vital tree; a new value starts as zeros.
     pub fn patch(&mut self, tree: Tree, key: impl Into<Vec<u8>>, len: u16, bytes: Vec<(u16, u8)>) {
         self.ops.push(Op::Patch { tree, key: key.into(), len, bytes });
     }

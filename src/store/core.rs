@@ -1,6 +1,6 @@
 //! What the store's threads share, and its one rule: every batch is released once, in order.
 //!
-//! The lock is held for microseconds and never across I/O on the journal or a release.
+//! The lock is held for microseconds and never across I/O or a release.
 
 use std::collections::VecDeque;
 use std::fs::File;

@@ -223,8 +223,8 @@ impl Store {
             core.metrics.commits.inc();
             shared.number += 1;
             shared.owed = false;
-            let (number, base) = (shared.number, shared.base.clone());
-            shared.layers.apply(batch, number, |tree, key| base.below(tree, key));
+            let number = shared.number;
+            shared.layers.apply(batch, number);
         }
         if shared.mode == Mode::Ram || shared.ending == Ending::Ended {
             payload = Vec::new();
@@ -303,6 +303,6 @@ pub fn fuzz_records(bytes: &[u8], generation: u64) -> usize {
     let records = record::scan(&content.bytes, content.page, generation).records.len();
     let found = [replay::GenerationFile { generation, content, cut: false }];
     let mark = base::Mark { through: 0, first_needed: generation };
-    let _ = replay::replay(&found, mark, Default::default(), false, "", |_, _| overlay::Below::Unknown);
+    let _ = replay::replay(&found, mark, Default::default(), false, "");
     records
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::base::{Base, Mark};
+use super::batch::Tree;
 use super::core::{Core, Mode, Shared};
 use super::database;
 use super::debt::{self, Debt};
@@ -120,8 +121,8 @@ fn find(dir: &Path, health: &Health, boot: &str) -> Recovered {
         }
     };
     let files = read(dir, mark.first_needed);
-    let below = |tree, key: &[u8]| base.below(tree, key);
-    let replayed = replay(&files, mark, light, rebuilt, boot, below);
+    let mut replayed = replay(&files, mark, light, rebuilt, boot);
+    replayed.layers.message_below = base.last_key(Tree::Messages);
     let behind = !rebuilt && mark.through < replayed.through;
     report(dir, health, &replayed, bad_snapshot, behind);
     let damaged =

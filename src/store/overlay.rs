@@ -52,6 +52,11 @@ impl Overlay {
         self.logs.is_empty() && self.values.keys().next().is_none_or(|(tree, _)| *tree >= Tree::Messages)
     }
 
+    fn last_message(&self) -> Option<&Vec<u8>> {
+        let messages = (Tree::Messages, Vec::new())..(Tree::Deliveries, Vec::new());
+        self.values.range(messages).next_back().map(|((_, key), _)| key)
+    }
+
     /// Bytes of keys and values.
     pub(super) fn size(&self) -> u64 {
         let values = self.values.iter().map(|((_, key), value)| key.len() + value.as_ref().map_or(0, Vec::len));
@@ -129,21 +134,15 @@ fn decode_log(reader: &mut Reader<'_>) -> Option<Log> {
     Some(log)
 }
 
-/// What the database has under a key.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Below {
-    Value(Vec<u8>),
-    Nothing,
-    /// It cannot be read now.
-    Unknown,
-}
-
 /// The layers over the database: the light (as a whole), the one that commits go to, and the one that a checkpoint writes.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     pub(super) light: Light,
     pub(super) new: Overlay,
     pub(super) old: Option<Arc<Overlay>>,
+    /// The highest message that was ever below `new`; `None` if nobody knows. Their numbers only rise, so that nearly all of
+    /// `new` stand above it.
+    pub(super) message_below: Option<Vec<u8>>,
 }
 
 /// What the layers know of a key.
@@ -156,23 +155,19 @@ pub(super) enum Lookup {
 }
 
 impl Layers {
-    /// Applies a batch; `below` reads the database (needed only for trees that are not vital).
-    pub(super) fn apply(&mut self, batch: Batch, number: u64, below: impl Fn(Tree, &[u8]) -> Below) {
+    /// Applies a batch.
+    pub(super) fn apply(&mut self, batch: Batch, number: u64) {
         for op in batch.ops {
             match op {
                 Op::Put { tree, key, value } => self.set((tree, key), Some(value)),
-                Op::Delete { tree, key } if self.is_only_here(tree, &key, &below) => {
+                Op::Delete { tree, key } if self.is_only_here(tree, &key) => {
                     self.new.values.remove(&(tree, key));
                 }
                 Op::Delete { tree, key } => self.set((tree, key), None),
                 Op::Patch { tree, key, len, bytes } => {
                     let mut value = match self.find(tree, &key) {
                         Lookup::Value(value) => value,
-                        Lookup::Nothing => Vec::new(),
-                        Lookup::Below => match below(tree, &key) {
-                            Below::Value(value) => value,
-                            Below::Nothing | Below::Unknown => Vec::new(),
-                        },
+                        Lookup::Nothing | Lookup::Below => Vec::new(), // it is vital, thus never below
                     };
                     value.resize(usize::from(len), 0);
                     for (offset, byte) in bytes {
@@ -193,13 +188,9 @@ impl Layers {
         }
     }
 
-    /// Whether the new layer has a message that nothing below has: deleted, it is as if it had never been.
-    fn is_only_here(&self, tree: Tree, key: &[u8], below: impl Fn(Tree, &[u8]) -> Below) -> bool {
-        let place = (tree, key.to_vec());
-        tree == Tree::Messages
-            && matches!(self.new.values.get(&place), Some(Some(_)))
-            && self.old.as_ref().is_none_or(|old| !old.values.contains_key(&place))
-            && below(tree, key) == Below::Nothing
+    /// Whether it is a message that nothing below can have: deleted, it is as if it had never been.
+    fn is_only_here(&self, tree: Tree, key: &[u8]) -> bool {
+        tree == Tree::Messages && self.message_below.as_ref().is_some_and(|highest| key > highest.as_slice())
     }
 
     fn set(&mut self, key: Key, value: Option<Vec<u8>>) {
@@ -261,6 +252,12 @@ impl Layers {
     /// Hands the layer of commits to a checkpoint, and starts an empty one.
     pub(super) fn rotate(&mut self) {
         let new = std::mem::take(&mut self.new);
+        if let Some(highest) = &mut self.message_below
+            && let Some(last) = new.last_message()
+            && last > highest
+        {
+            highest.clone_from(last);
+        }
         self.old = Some(match self.old.take() {
             None => Arc::new(new),
             // a checkpoint failed: its layer is written again together with this one
@@ -299,24 +296,28 @@ mod tests {
     #[test]
     fn a_message_that_came_and_went_leaves_nothing_unless_something_below_may_have_it() {
         let (mut put, mut delete) = (Batch::default(), Batch::default());
-        put.put(Tree::Messages, "1", "x");
-        delete.delete(Tree::Messages, "1");
-        let left = |old: Option<Option<Vec<u8>>>, below: fn() -> Below| {
-            let old = old
-                .map(|value| Overlay { values: [((Tree::Messages, b"1".into()), value)].into(), ..Overlay::default() });
-            let mut layers = Layers { old: old.map(Arc::new), ..Layers::default() };
-            layers.apply(put.clone(), 1, |_, _| below());
-            layers.apply(delete.clone(), 2, |_, _| below());
-            assert_eq!(
-                layers.find(Tree::Messages, b"1") == Lookup::Below,
-                layers.new.is_empty() && layers.old.is_none()
-            );
+        put.put(Tree::Messages, "5", "x");
+        delete.delete(Tree::Messages, "5");
+        let left = |below: Option<&str>, rotate: fn(&mut Layers)| {
+            let mut layers = Layers { message_below: below.map(Into::into), ..Layers::default() };
+            layers.apply(put.clone(), 1);
+            rotate(&mut layers);
+            layers.apply(delete.clone(), 2);
+            let expected = if layers.new.is_empty() { Lookup::Below } else { Lookup::Nothing };
+            assert_eq!(layers.find(Tree::Messages, b"5"), expected);
             !layers.new.is_empty()
         };
-        assert!(!left(None, || Below::Nothing));
-        assert!(left(None, || Below::Value(vec![2])), "an earlier one would be there again");
-        assert!(left(None, || Below::Unknown));
-        assert!(left(Some(Some(vec![2])), || Below::Nothing), "it is being written to the database");
-        assert!(left(Some(None), || Below::Nothing));
+        assert!(!left(Some(""), |_| {}));
+        assert!(!left(Some("4"), |_| {}));
+        assert!(left(Some("5"), |_| {}), "an earlier one would be there again");
+        assert!(left(Some("6"), |_| {}));
+        assert!(left(None, |_| {}), "nobody knows");
+        assert!(left(Some("4"), Layers::rotate), "it is being written to the database");
+        let written = |layers: &mut Layers| {
+            layers.rotate();
+            layers.old = None;
+        };
+        assert!(left(Some("4"), written), "it is in the database");
+        assert!(left(Some("6"), written), "it never falls");
     }
 }

@@ -4,9 +4,9 @@
 //! medium (a later record's mark; or the same boot, since a kill loses nothing), else the end of what a power cut left.
 
 use super::base::Mark;
-use super::batch::{Batch, Tree};
+use super::batch::Batch;
 use super::head::{Head, read_head};
-use super::overlay::{Below, Layers, Light};
+use super::overlay::{Layers, Light};
 use super::page::Content;
 use super::record::{Kind, Record, Scan, Tail, scan};
 
@@ -49,14 +49,7 @@ struct Part<'a> {
 
 /// Replays `files` (oldest first, none below the first one needed) over a database at `mark` that holds `light`.
 /// `rebuilt`: the database is older than the journal expects.
-pub(super) fn replay(
-    files: &[GenerationFile],
-    mark: Mark,
-    light: Light,
-    rebuilt: bool,
-    boot: &str,
-    below: impl Fn(Tree, &[u8]) -> Below,
-) -> Replayed {
+pub(super) fn replay(files: &[GenerationFile], mark: Mark, light: Light, rebuilt: bool, boot: &str) -> Replayed {
     let mut parts: Vec<Part<'_>> = files.iter().map(part).collect();
     let all = parts.iter().flat_map(|part| &part.scan.records).map(|record| record.number);
     let number = all.max().unwrap_or(0).max(mark.through);
@@ -83,7 +76,7 @@ pub(super) fn replay(
             done.damaged.push(part.found.generation);
         }
     }
-    let last = apply(&mut done, &parts, mark.through, settled, below);
+    let last = apply(&mut done, &parts, mark.through, settled);
     done.clean = end.is_some_and(|end| end.settled || end.number == last);
     done.damaged.sort_unstable();
     done.damaged.dedup();
@@ -155,13 +148,7 @@ fn is_damaged(part: &Part<'_>, whole: bool, needs_head: bool) -> bool {
 }
 
 /// Gives the number of the last record that counts.
-fn apply(
-    done: &mut Replayed,
-    parts: &[Part<'_>],
-    through: u64,
-    settled: u64,
-    below: impl Fn(Tree, &[u8]) -> Below,
-) -> u64 {
+fn apply(done: &mut Replayed, parts: &[Part<'_>], through: u64, settled: u64) -> u64 {
     let mut last = through;
     for (at, part) in parts.iter().enumerate() {
         let generation = part.found.generation;
@@ -178,7 +165,7 @@ fn apply(
                 }
                 done.damaged.push(generation);
             }
-            if take(done, part, record, &below) {
+            if take(done, part, record) {
                 last = record.number;
             } else {
                 done.damaged.push(generation);
@@ -189,12 +176,12 @@ fn apply(
 }
 
 /// Takes one record; false if it is malformed.
-fn take(done: &mut Replayed, part: &Part<'_>, record: &Record<'_>, below: impl Fn(Tree, &[u8]) -> Below) -> bool {
+fn take(done: &mut Replayed, part: &Part<'_>, record: &Record<'_>) -> bool {
     match record.kind {
         Kind::Clean => true,
         Kind::Batch => {
             let batch = Batch::decode(record.payload);
-            batch.map(|batch| done.layers.apply(batch, record.number, below)).is_some()
+            batch.map(|batch| done.layers.apply(batch, record.number)).is_some()
         }
         Kind::Head => {
             let Some(head) = &part.head else { return false };
@@ -209,6 +196,7 @@ fn take(done: &mut Replayed, part: &Part<'_>, record: &Record<'_>, below: impl F
 
 #[cfg(test)]
 mod tests {
+    use super::super::batch::Tree;
     use super::super::head::head;
     use super::super::page::{self, BODY, PAGE};
     use super::super::record::frame;
@@ -242,7 +230,7 @@ mod tests {
             batch.put(Tree::Light, "n", number.to_string());
             batch.append("log", 1000, vec![number as u8; (number as usize * 37) % 900]);
             put(&mut done.files[at], FIRST + at as u64, Kind::Batch, number, known, &batch.encode());
-            layers.apply(batch, number, |_, _| Below::Unknown);
+            layers.apply(batch, number);
             if number == moves {
                 at = 1;
                 put(
@@ -340,9 +328,7 @@ mod tests {
     }
 
     fn start(files: &[Vec<u8>; 2], boot: &str) -> Replayed {
-        replay(&found(files), Mark { through: 0, first_needed: FIRST }, Light::new(), false, boot, |_, _| {
-            Below::Unknown
-        })
+        replay(&found(files), Mark { through: 0, first_needed: FIRST }, Light::new(), false, boot)
     }
 
     proptest! {
@@ -386,7 +372,7 @@ mod tests {
             }
             let found = torn(&written.files, written.synced, &sectors);
             let mark = Mark { through: 0, first_needed: FIRST };
-            let replayed = replay(&found, mark, Light::new(), false, "new boot", |_, _| Below::Unknown);
+            let replayed = replay(&found, mark, Light::new(), false, "new boot");
             let (light, entries) = state(&replayed);
             prop_assert!(light >= known && light <= count, "{} of {}, synced {}", light, count, known);
             prop_assert_eq!(light, entries as u64, "no old record is taken");

@@ -254,6 +254,33 @@ fn messages_alone_fill_a_larger_file_before_they_go_to_the_database() {
 }
 
 #[test]
+fn a_message_that_an_earlier_run_put_into_the_database_stays_deleted() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    let change = |store: &Store, put: &[&str], deleted: &[&str]| {
+        let mut batch = Batch::default();
+        put.iter().for_each(|key| batch.put(Tree::Messages, *key, "x"));
+        deleted.iter().for_each(|key| batch.delete(Tree::Messages, *key));
+        run(store.write(batch));
+    };
+    change(&store, &["5"], &[]);
+    checkpoint(&store);
+    drop(store); // as by a kill
+    let store = bench.open().store;
+    change(&store, &["6"], &["5"]);
+    change(&store, &[], &["6"]);
+    checkpoint(&store);
+    assert!(store.scan(Tree::Messages, b"").is_empty());
+    change(&store, &["6"], &[]);
+    drop(store);
+    let store = bench.open().store;
+    change(&store, &[], &["6"]);
+    checkpoint(&store);
+    drop(store);
+    assert!(bench.open().store.scan(Tree::Messages, b"").is_empty());
+}
+
+#[test]
 fn one_mebibyte_of_journal_is_checkpointed() {
     let mut bench = Bench::new();
     let store = bench.open().store;

@@ -6,8 +6,15 @@ use proptest::prelude::*;
 
 use crate::store::batch::{Batch, Op, Tree};
 
+/// Two vital ones, and two others.
+const TREES: [Tree; 4] = [Tree::Light, Tree::Levels, Tree::Retained, Tree::Messages];
+
 fn tree() -> impl Strategy<Value = Tree> {
-    prop::sample::select(vec![Tree::Light, Tree::Levels, Tree::Retained])
+    prop::sample::select(&TREES[..])
+}
+
+fn vital() -> impl Strategy<Value = Tree> {
+    prop::sample::select(&TREES[..2])
 }
 
 fn key() -> impl Strategy<Value = Vec<u8>> {
@@ -19,12 +26,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         (tree(), key(), value()).prop_map(|(tree, key, value)| Op::Put { tree, key, value }),
         (tree(), key()).prop_map(|(tree, key)| Op::Delete { tree, key }),
-        (tree(), key(), prop::collection::vec((0u16..8, any::<u8>()), 0..4)).prop_map(|(tree, key, bytes)| Op::Patch {
-            tree,
-            key,
-            len: 8,
-            bytes
-        }),
+        (vital(), key(), prop::collection::vec((0u16..8, any::<u8>()), 0..4))
+            .prop_map(|(tree, key, bytes)| Op::Patch { tree, key, len: 8, bytes }),
         (key(), value()).prop_map(|(log, entry)| Op::Append { log, keep: 5, entry }),
     ]
 }
@@ -57,7 +60,7 @@ impl Model {
 
     /// Every read of the store gives what the model holds; of logs, at least the newest five and nothing else.
     pub(super) fn assert_same(&self, store: &crate::store::Store) {
-        for tree in [Tree::Light, Tree::Levels, Tree::Retained] {
+        for tree in TREES {
             for prefix in [&b""[..], b"a", b"bc"] {
                 let mine: Vec<_> = self
                     .values
