@@ -404,7 +404,7 @@ impl Keeper {
         self.changed = true;
         self.core.metrics.checkpoints.inc();
         journal::put_away_before(&self.core.dir, mark.first_needed);
-        if outgrown {
+        if outgrown && !self.core.lock().closing {
             self.grow();
         }
         let days = self.next_generation - self.snapshot.unwrap_or(0) >= DAY_OF_GENERATIONS;

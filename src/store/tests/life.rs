@@ -281,6 +281,31 @@ fn a_message_that_an_earlier_run_put_into_the_database_stays_deleted() {
 }
 
 #[test]
+fn a_stop_does_not_wait_for_a_larger_file() {
+    let mut bench = Bench::new();
+    let store = bench.open().store;
+    let spares = || {
+        let files = fs::read_dir(bench.path()).unwrap().map(Result::unwrap);
+        let spares = files.filter(|file| file.file_name().to_string_lossy().starts_with("spare-"));
+        spares.map(|file| file.metadata().unwrap().len()).collect::<Vec<_>>()
+    };
+    eventually(|| (!spares().is_empty()).then_some(()));
+    let before = store.0.core.metrics.checkpoints.get();
+    let mut batch = Batch::default();
+    batch.put(Tree::Messages, "5", vec![1; journal::SIZE as usize - (40 << 10)]);
+    batch.put(Tree::Letters, "1", "x"); // with that it is not full yet
+    run(store.write(batch));
+    let mut shared = store.0.core.lock();
+    assert_eq!(shared.fullness, journal::Fullness::Outgrown);
+    shared.layers.new.values.remove(&(Tree::Letters, b"1".to_vec()));
+    shared.closing = true;
+    drop(shared);
+    run(store.close());
+    assert_eq!(store.0.core.metrics.checkpoints.get(), before + 1);
+    assert_eq!(spares(), [journal::SIZE]);
+}
+
+#[test]
 fn one_mebibyte_of_journal_is_checkpointed() {
     let mut bench = Bench::new();
     let store = bench.open().store;
