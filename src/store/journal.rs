@@ -50,7 +50,7 @@ pub(super) struct Journal {
     /// Of the file, at first and now.
     room: u64,
     size: u64,
-    /// Bytes of records.
+    /// Bytes of records behind the head.
     content: u64,
     buffer: Vec<u8>,
 }
@@ -131,13 +131,13 @@ impl Journal {
             u32::try_from(full).ok().and_then(|full| first.checked_add(full)).ok_or(io::ErrorKind::FileTooLarge)?;
         self.tail.clear();
         self.tail.extend(content.get(full * BODY..).unwrap_or_default());
-        if is_head {
-            self.head = self.offset();
-        }
         // a burst or a full head must not hold its memory for ever
         self.buffer.shrink_to(64 << 10);
         let added = (content.len() - before) as u64;
-        self.content += added;
+        match is_head {
+            true => self.head = self.offset(),
+            false => self.content += added,
+        }
         Ok(added)
     }
 
@@ -152,7 +152,7 @@ impl Journal {
 
     /// How full it is, for a generation that has only messages.
     pub(super) fn fullness(&self) -> Fullness {
-        match self.offset() + MARGIN >= self.room {
+        match self.used() + MARGIN >= self.room {
             true if self.room < MOST => Fullness::Outgrown,
             true => Fullness::Full,
             false if self.content >= MOST_CONTENT => Fullness::Full,
@@ -284,4 +284,28 @@ fn keep(old: &Path, spare: &Path) -> io::Result<()> {
 
 fn spare_path(dir: &Path, generation: u64) -> PathBuf {
     dir.join(format!("{SPARE}{generation:010}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Kind;
+    use super::*;
+
+    fn append(journal: &mut Journal, kind: Kind, bytes: u64) {
+        let payload = vec![1; bytes as usize];
+        journal.append(false, [Record { kind, settled: false, number: 1, payload: &payload }]).unwrap();
+    }
+
+    #[test]
+    fn a_head_of_any_size_does_not_make_a_generation_full() {
+        for (room, full) in [(SIZE, Fullness::Outgrown), (MOST, Fullness::Full)] {
+            let mut journal = Journal { room, ..Journal::on(tempfile::tempfile().unwrap(), 1) };
+            append(&mut journal, Kind::Head, MOST + SIZE);
+            assert_eq!((journal.fullness(), journal.used()), (Fullness::Not, 0));
+            append(&mut journal, Kind::Batch, SIZE / 2);
+            assert_eq!(journal.fullness(), Fullness::Not);
+            append(&mut journal, Kind::Batch, MOST_CONTENT.min(room));
+            assert_eq!(journal.fullness(), full);
+        }
+    }
 }
