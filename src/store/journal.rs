@@ -66,9 +66,10 @@ pub(super) enum Fullness {
 }
 
 impl Journal {
-    /// Makes the file of a generation with `first` as its first record, on the medium when this returns.
-    pub(super) fn create(dir: &Path, generation: u64, first: Option<&Record<'_>>) -> io::Result<Self> {
-        let (unfinished, file) = match spare(dir, generation) {
+    /// Makes the file of a generation with `first` as its first record, on the medium when this returns. This run made the
+    /// generations from `ours` on.
+    pub(super) fn create(dir: &Path, generation: u64, ours: u64, first: Option<&Record<'_>>) -> io::Result<Self> {
+        let (unfinished, file) = match spare(dir, generation, ours) {
             Some(spare) => spare,
             None => clear(dir)?,
         };
@@ -162,24 +163,25 @@ impl Journal {
 }
 
 /// The spare file, if nothing in it could be mistaken for the next generation's content.
-fn spare(dir: &Path, generation: u64) -> Option<(PathBuf, File)> {
-    let path = spare_path(dir, numbered(dir, SPARE).pop()?);
+fn spare(dir: &Path, generation: u64, ours: u64) -> Option<(PathBuf, File)> {
+    let last = numbered(dir, SPARE).pop()?;
+    let path = spare_path(dir, last);
     let file = OpenOptions::new().read(true).write(true).open(&path).ok();
-    let file = file.filter(|file| is_usable(file, generation).unwrap_or(false));
+    let file = file.filter(|file| is_usable(file, generation, last >= ours).unwrap_or(false));
     if file.is_none() {
         let _ = fs::remove_file(&path); // damaged; what stays is checked again
     }
     Some((path, file?))
 }
 
-/// Reads it a piece at a time: it is larger than all else that a generation needs.
-fn is_usable(file: &File, generation: u64) -> io::Result<bool> {
+/// Reads it a piece at a time: it is larger than all else that a generation needs. What this run has put away it knows.
+fn is_usable(file: &File, generation: u64, is_ours: bool) -> io::Result<bool> {
     let size = file.metadata()?.len();
     if !(SIZE..=MOST).contains(&size) || !size.is_multiple_of(SIZE) {
         return Ok(false);
     }
     let mut piece = vec![0; 16 * PAGE];
-    for start in (0..size).step_by(piece.len()) {
+    for start in (0..if is_ours { 0 } else { size }).step_by(piece.len()) {
         file.read_exact_at(&mut piece, start)?;
         if !page::are_before(&piece, (start / PAGE as u64) as usize, generation) {
             return Ok(false);
@@ -307,5 +309,24 @@ mod tests {
             append(&mut journal, Kind::Batch, MOST_CONTENT.min(room));
             assert_eq!(journal.fullness(), full);
         }
+    }
+
+    #[test]
+    fn the_spare_file_is_read_unless_this_run_put_it_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let create = |ours, length: u64| {
+            // a later generation has been in it
+            let mut bytes = Vec::new();
+            page::put(&mut bytes, 9, 0, b"x");
+            bytes.resize(length as usize, 0);
+            fs::write(spare_path(dir.path(), 5), bytes).unwrap();
+            let journal = Journal::create(dir.path(), 6, ours, None).unwrap();
+            let mut first = [0; PAGE];
+            journal.file.read_exact_at(&mut first, 0).unwrap();
+            first != [0; PAGE]
+        };
+        assert!(!create(6, SIZE), "it is made anew");
+        assert!(create(5, SIZE));
+        assert!(!create(5, SIZE - 1));
     }
 }

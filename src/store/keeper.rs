@@ -66,6 +66,8 @@ pub(super) struct Start {
 
 pub(super) struct Keeper {
     core: Arc<Core>,
+    /// The first one that it makes.
+    first_generation: u64,
     next_generation: u64,
     pending: Option<Pending>,
     snapshot: Option<u64>,
@@ -126,6 +128,7 @@ impl Keeper {
         let now = Instant::now();
         Self {
             core,
+            first_generation: start.next_generation,
             next_generation: start.next_generation,
             pending: None,
             snapshot: start.snapshot.map(|mark| mark.first_needed),
@@ -434,7 +437,7 @@ impl Keeper {
     fn next_generation(&mut self, from: Mode) -> Result<(u64, u64), KeeperError> {
         self.is_ours()?;
         let generation = self.next_generation.max(journal::newest(&self.core.dir) + 1);
-        let journal = Journal::create(&self.core.dir, generation, None)?;
+        let journal = Journal::create(&self.core.dir, generation, self.first_generation, None)?;
         self.next_generation = generation + 1;
         let mut shared = self.core.lock();
         if shared.mode != from {

@@ -64,7 +64,8 @@ pub(super) fn open(
     let journal = match &found.unusable {
         // A journal beside a database that was never made would look like damage.
         Some(why) if !dir.join("db").exists() => Err(why.clone()),
-        _ => Journal::create(&dir, next_generation, Some(&first)).map_err(|error| format!("making a journal: {error}")),
+        _ => Journal::create(&dir, next_generation, next_generation, Some(&first))
+            .map_err(|error| format!("making a journal: {error}")),
     };
     // An earlier run that could not write here may have had changes in memory only, and nowhere to note it.
     if journal.is_err() && found.replayed.boot.is_some() && !found.replayed.clean {
