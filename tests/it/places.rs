@@ -467,6 +467,40 @@ async fn a_stranger_that_answers_nothing_takes_no_lamps_queue() {
     .await;
 }
 
+/// What a connected client has in any case, it has not when it is away.
+#[tokio::test]
+async fn strangers_that_answered_nothing_and_left_leave_room_for_others() {
+    const MOST: f64 = 4.0 * 1024.0 * 1024.0;
+    in_its_own_network(async || {
+        let appliance = among_others(&[("DMX_LIMITS_MEMORY", "16")]).await;
+        let mut speaker = joins(&appliance, at(FLOOD[1]), &Connect::new("speaker")).await;
+        for n in 0..20 {
+            let mut link = joins(&appliance, at(FLOOD[0]), &Connect::new(&format!("mute-{n}")).persistent()).await;
+            let topic = format!("flood/{n}");
+            link.subscribe(&topic, 1).await;
+            link.acknowledge(false);
+            speaker.publish(&topic, &[b'x'; 60_000]).await;
+            speaker.publish(&topic, &[b'x'; 900_000]).await;
+            link.reset();
+        }
+        let gone = async || (appliance.web().metric("dmx_broker_clients").await == 1.0).then_some(());
+        eventually("they have left", gone).await;
+        let left = queued(&appliance).await;
+        assert!(left <= MOST / 4.0 + 1_000.0, "a quarter, not {left}");
+        let mut other = joins(&appliance, at(OTHER), &Connect::new("other")).await;
+        assert_eq!(other.subscribe("other/+", 1).await, 1);
+        let lost = appliance.web().get("/metrics").await.text;
+        assert!(lost.contains("dmx_broker_client_messages_lost_total{client=\"mute-1"), "counted by client");
+        let appliance = appliance.kill9().await.start().await;
+        assert!(queued(&appliance).await <= MOST / 4.0 + 1_000.0, "the store has no more either");
+    })
+    .await;
+}
+
+async fn queued(appliance: &Appliance) -> f64 {
+    appliance.web().metric(QUEUED).await
+}
+
 #[tokio::test]
 async fn one_address_does_not_fill_the_store_with_wills() {
     in_its_own_network(async || {

@@ -398,6 +398,24 @@ impl Outbound {
         Some(letter)
     }
 
+    /// The client is away, and has no more than others from now on: the oldest go, in flight or not, down to that. Gives
+    /// the topics of those that it does not have.
+    pub(super) fn settle(&mut self) -> Vec<Bytes> {
+        let (most, mut dropped) = (self.queued.settle(), Vec::new());
+        while self.queued.units() > most {
+            let stored = self.in_flight.iter().position(|flying| flying.letter.record().is_some());
+            if let Some(flying) = stored.and_then(|at| self.in_flight.remove(at)) {
+                dropped.extend((flying.awaited != Awaited::Completed).then(|| topic(&flying.letter)));
+                self.end(&flying);
+            } else if let Some(letter) = self.drop_oldest() {
+                dropped.push(topic(&letter));
+            } else {
+                break;
+            }
+        }
+        dropped
+    }
+
     /// The client is back: what it had not answered is sent again, first ([MQTT-4.4.0-1]).
     pub(super) fn resume(&mut self) {
         for flying in &mut self.in_flight {
@@ -564,23 +582,28 @@ impl Outbound {
 
     fn finish(&mut self, pkid: u16, awaited: Awaited) {
         let done = self.in_flight.iter().position(|flying| flying.pkid == pkid && flying.awaited == awaited);
-        if let Some(InFlight { letter, .. }) = done.and_then(|at| self.in_flight.remove(at)) {
-            gives_back(&mut self.queued, &letter);
-            self.forgotten.extend(letter.own_number());
-            if let Some(stored) = letter.record() {
-                self.answered = true;
-                let exactly = awaited == Awaited::Completed;
-                if exactly {
-                    self.finished.push(pkid);
-                }
-                // The last one who refers to it has its record deleted.
-                if exactly || Arc::strong_count(stored) > 1 {
-                    self.done.insert(stored.number);
-                    self.unsaved = true;
-                }
-            }
+        if let Some(flying) = done.and_then(|at| self.in_flight.remove(at)) {
+            self.end(&flying);
         }
         shrink(&mut self.in_flight);
+    }
+
+    /// The client has a message that was in flight, or does not get it any more.
+    fn end(&mut self, InFlight { letter, pkid, awaited, .. }: &InFlight) {
+        gives_back(&mut self.queued, letter);
+        self.forgotten.extend(letter.own_number());
+        if let Some(stored) = letter.record() {
+            self.answered = true;
+            let exactly = *awaited != Awaited::Acknowledged;
+            if exactly {
+                self.finished.push(*pkid);
+            }
+            // The last one who refers to it has its record deleted.
+            if exactly || Arc::strong_count(stored) > 1 {
+                self.done.insert(stored.number);
+                self.unsaved = true;
+            }
+        }
     }
 
     /// The next id that is not in flight; there are far more ids than the window holds.
@@ -625,6 +648,10 @@ mod tests {
     use crate::broker::codec::{Packet, decode};
     use crate::broker::lasting::Lasting;
     use crate::broker::message::Message;
+    use crate::config::Config;
+    use crate::kit::budget::{Budget, Kind, Who};
+    use crate::kit::health::Health;
+    use crate::metrics::Metrics;
     use crate::store::Batch;
 
     fn of(limit: usize) -> Outbound {
@@ -838,6 +865,35 @@ mod tests {
         assert_eq!(outbound.push_away(Letter::shared(&stock.passed(2), QoS::AtLeastOnce, true)).len(), 1);
         assert!(outbound.has_progress());
         assert_eq!(outbound.progress(2, [].into_iter()).1, [1]);
+    }
+
+    #[test]
+    fn who_leaves_keeps_no_more_than_others_may_have_and_what_was_in_flight_goes_first() {
+        let mut config = Config::default();
+        config.mqtt.max_queued_bytes = 400_000;
+        let budget = Budget::new(&config, Health::default(), Metrics::new().unwrap().memory);
+        let who: Who = std::net::IpAddr::from([10, 0, 0, 1]).into();
+        let mut outbound = Outbound::new(10, Queued::new(budget.share(Kind::Queued, who.clone())));
+        let lasting = Arc::new(Lasting::new(&budget));
+        for (number, size) in [(1, 40_000), (2, 20_000), (3, 90_000)] {
+            let payload = vec![b'x'; size];
+            let message = Message { topic: "t", payload: &payload, qos: QoS::ExactlyOnce, retain: false };
+            let stored = lasting.keep(&mut Batch::default(), number, (b"t", &payload), &mut []);
+            let passed = Passed { stored: Some(stored), ..Passed::new(number, &message, false, Vec::new()) };
+            let letter = Letter::shared(&Arc::new(passed), QoS::ExactlyOnce, true);
+            assert!(outbound.push_shared(letter).is_ok(), "64 KiB and one more, unasked");
+        }
+        outbound.fix_ids();
+        outbound.ids_are_stored();
+        outbound.write(&mut BytesMut::new(), 1);
+        outbound.write(&mut BytesMut::new(), 1);
+        outbound.received(1);
+        outbound.connection_lost();
+        assert!(budget.held(Kind::Queued) > 150_000);
+        assert_eq!(outbound.settle(), ["t"], "the client has the first one");
+        assert!((90_000..=100_000).contains(&budget.held(Kind::Queued)), "a quarter");
+        assert!(outbound.settle().is_empty() && outbound.len() == 1 && outbound.has_progress());
+        assert_eq!(outbound.progress(3, [].into_iter()).1, [1, 2]);
     }
 
     #[test]

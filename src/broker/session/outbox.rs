@@ -550,6 +550,9 @@ impl Outbox {
             inner.held.get_or_insert_default();
         }
         inner.outbound.queued.is_away(!stays);
+        if !stays {
+            inner.outbound.settle().iter().for_each(|topic| inner.count(topic));
+        }
         self.look(inner);
         Some(wire.half)
     }

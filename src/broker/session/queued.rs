@@ -91,6 +91,15 @@ impl Queued {
         }
     }
 
+    /// The client is not there any more: it has no more than others. Gives what is to be held from now on.
+    pub(super) fn settle(&self) -> usize {
+        self.units.saturating_sub(self.share.settle())
+    }
+
+    pub(super) fn units(&self) -> usize {
+        self.units
+    }
+
     /// The client has come from there.
     pub(super) fn moves_to(&mut self, who: &Who) {
         self.share.moves_to(who);

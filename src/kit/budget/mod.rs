@@ -238,6 +238,31 @@ impl Budget {
         }
     }
 
+    /// See [`Share::settle`].
+    fn settle(&self, share: &Share) -> u64 {
+        let Share { kind, who, place, units, .. } = share;
+        let mut held = self.0.held.lock();
+        let used = held.used(*kind);
+        let before = used.shares.used();
+        let settled = used.shares.settle(*place, who, *units, Instant::now());
+        let after = used.shares.used();
+        held.count(*kind, before, after);
+        let request = |more| Request { kind: *kind, who, more, whole: *units };
+        match settled {
+            Ok(ended) => {
+                if !ended.is_empty() {
+                    held.used(*kind).full_at = Some(Instant::now());
+                    self.end(&request(0), &ended);
+                }
+                0
+            }
+            Err((over, reached)) => {
+                self.refuse(held, &request(over), &reached);
+                over
+            }
+        }
+    }
+
     /// Does something with the holders of a kind, and counts what has changed.
     fn change(&self, kind: Kind, act: impl FnOnce(&mut Shares<Option<Arc<Ending>>>)) {
         let mut held = self.0.held.lock();
@@ -373,6 +398,12 @@ impl Share {
             None => budget.change(*kind, |shares| shares.give_back(*place, who, before - units)),
         }
         self.units = units;
+    }
+
+    /// What was given whatever the limits say is asked for like anything else; gives how much has to go.
+    #[must_use]
+    pub fn settle(&self) -> usize {
+        usize::try_from(self.budget.settle(self)).unwrap_or(usize::MAX)
     }
 
     /// It is somebody else's now, or the same one's at another address.

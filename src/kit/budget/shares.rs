@@ -273,8 +273,7 @@ impl<T> Shares<T> {
     ) -> Result<Vec<Ended<T>>, Reached> {
         let gone = self.make_room(*place, who, more, now)?;
         self.put(place, who, more, now, with);
-        let ended = gone.into_iter().map(|(_, Holder { who, with, .. }, held)| Ended { who, held, with });
-        Ok(ended.collect())
+        Ok(ended(gone))
     }
 
     /// Whether a newcomer would be given so much now.
@@ -285,6 +284,37 @@ impl<T> Shares<T> {
         let gone = self.make_room(None, who, more, now)?;
         self.undo(gone);
         Ok(())
+    }
+
+    /// What somebody holds of these units beyond the limits is asked for anew; others may have to go for it.
+    ///
+    /// # Errors
+    /// So much is not there, since a limit was reached.
+    pub(super) fn settle(
+        &mut self,
+        place: Option<u64>,
+        who: &Who,
+        units: u64,
+        now: Instant,
+    ) -> Result<Vec<Ended<T>>, (u64, Reached)> {
+        let over = self.excess(who).min(units);
+        if over == 0 {
+            return Ok(Vec::new());
+        }
+        self.count(who, over, false);
+        let gone = self.make_room(place, who, over, now);
+        self.count(who, over, true);
+        gone.map(ended).map_err(|reached| (over, reached))
+    }
+
+    /// What is held beyond the limits of somebody. Towards one of strangers, or of devices, only those count.
+    fn excess(&self, who: &Who) -> u64 {
+        let limits = self.limits(who, 0).into_iter().flatten().filter(|limit| limit.held > limit.most);
+        let over = limits.map(|Reached { scope, held, most }| {
+            let held = if most < self.most { self.up_to(who.rank(), who, scope) } else { held };
+            held.saturating_sub(most)
+        });
+        over.max().unwrap_or_default()
     }
 
     fn make_room(&mut self, own: Option<u64>, who: &Who, more: u64, now: Instant) -> Result<Vec<Gone<T>>, Reached> {
@@ -455,6 +485,10 @@ impl<T> Shares<T> {
             }
         }
     }
+}
+
+fn ended<T>(gone: Vec<Gone<T>>) -> Vec<Ended<T>> {
+    gone.into_iter().map(|(_, Holder { who, with, .. }, held)| Ended { who, held, with }).collect()
 }
 
 /// Counts units of one, who stays in the table as long as there are some.
