@@ -313,6 +313,31 @@ fn however_slow_the_router_is_a_client_has_every_retained_topic_before_what_it_s
 }
 
 #[test]
+fn exact_filters_need_no_router_also_with_retained_values() {
+    run(async {
+        let stage = Stage::start().await;
+        let mut other = stage.hear("other", "t/#").await;
+        let speaker = stage.speaker("speaker").await;
+        speaker.publish("lamp", QoS::AtLeastOnce, true, "1").await.unwrap();
+        speaker.publish("t/x", QoS::AtLeastOnce, false, "1").await.unwrap();
+        assert_next(&mut other, 1..2).await;
+        let router = stage.broker.hub.routers().borrow().clone();
+        tokio::task::spawn_blocking(move || router.kill()).await.unwrap();
+        speaker.publish("t/x", QoS::AtLeastOnce, false, "2").await.unwrap(); // the router owes it
+        let begun = Instant::now();
+        while stage.broker.hub.is_settled() {
+            assert!(begun.elapsed() < PATIENCE, "it is handed on");
+            tokio::task::yield_now().await;
+        }
+        let mut lamp = stage.hear("lamp", "lamp").await;
+        assert_next(&mut lamp, 1..2).await;
+        stage.speaker("another").await.publish("lamp", QoS::AtLeastOnce, false, "2").await.unwrap();
+        assert_next(&mut lamp, 2..3).await;
+        assert_eq!(stage.generation(), 0, "no other router was waited for");
+    });
+}
+
+#[test]
 fn a_router_that_knows_too_many_topics_is_replaced_in_the_middle_of_the_traffic() {
     run(async {
         let stage = Stage::start().await;

@@ -87,7 +87,7 @@ impl fmt::Display for End {
             Self::Full(full) => full.fmt(f),
             Self::MadeRoom(why) => f.write_str(why),
             Self::Lagging => f.write_str("too slow for what it has subscribed to"),
-            Self::Stalled => write!(f, "took nothing for {WRITE_TIMEOUT:?}"),
+            Self::Stalled => write!(f, "took or answered nothing for {WRITE_TIMEOUT:?}"),
             Self::Router(error) => error.fmt(f),
             Self::Stopping => f.write_str("stopping"),
         }

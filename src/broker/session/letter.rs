@@ -17,6 +17,8 @@ enum Content {
     Stored(Arc<Stored>),
     /// This session's own.
     Own(Box<Own>),
+    /// It was sent, and is sent once.
+    Gone,
 }
 
 /// What goes to this session only, like a retained message.
@@ -97,6 +99,7 @@ impl Letter {
             Content::Shared(passed) => &passed.topic,
             Content::Stored(stored) => &stored.topic,
             Content::Own(own) => &own.topic,
+            Content::Gone => b"",
         }
     }
 
@@ -104,7 +107,7 @@ impl Letter {
     pub(super) fn payload(&self) -> Option<&Bytes> {
         match &self.content {
             Content::Shared(passed) => Some(&passed.payload),
-            Content::Stored(_) => None,
+            Content::Stored(_) | Content::Gone => None,
             Content::Own(own) => Some(&own.payload),
         }
     }
@@ -114,7 +117,7 @@ impl Letter {
         match &self.content {
             Content::Shared(passed) => passed.stored.as_ref().filter(|_| self.kept),
             Content::Stored(stored) => Some(stored),
-            Content::Own(_) => None,
+            Content::Own(_) | Content::Gone => None,
         }
     }
 
@@ -127,7 +130,7 @@ impl Letter {
     pub(super) fn own_number(&self) -> Option<u64> {
         match &self.content {
             Content::Own(own) => own.number,
-            Content::Shared(_) | Content::Stored(_) => None,
+            Content::Shared(_) | Content::Stored(_) | Content::Gone => None,
         }
     }
 
@@ -180,6 +183,11 @@ impl Letter {
         }
     }
 
+    /// It was sent, and never will be again.
+    pub(super) fn let_go(&mut self) {
+        self.content = Content::Gone;
+    }
+
     /// A stored QoS 2 letter whose packet id the store does not have.
     pub(super) fn needs_id(&self) -> bool {
         self.qos == QoS::ExactlyOnce && !self.is_fixed && (self.record().is_some() || self.own_number().is_some())
@@ -195,6 +203,7 @@ impl Letter {
             Content::Shared(passed) => passed.topic.len() + passed.payload.len(),
             Content::Stored(stored) => stored.size,
             Content::Own(own) => own.topic.len() + own.payload.len(),
+            Content::Gone => 0,
         }
     }
 

@@ -130,6 +130,10 @@ struct Session {
     replays: Replays,
     /// Ends when what is newer than retained messages may follow them.
     fence: Option<oneshot::Receiver<()>>,
+    /// Retained messages may have been left out for values that come by the router.
+    skips: bool,
+    /// When the client last answered a message, or something began that it has to answer.
+    answered: Instant,
     /// Limits log lines about refused filters.
     limiter: LogLimiter,
     inbound: Inbound,
@@ -165,6 +169,8 @@ impl Session {
             will: Will::default(),
             replays: Replays::default(),
             fence: None,
+            skips: false,
+            answered: Instant::now(),
             limiter: LogLimiter::default(),
             inbound: Inbound::default(),
             room: hub.budget.share(Kind::Subscriptions, Who::default()),
@@ -262,6 +268,7 @@ impl Session {
             self.outbox.catch_up(number, now);
             if self.replays.are_open() {
                 self.replays.resume(number);
+                (self.skips, self.answered) = (true, Instant::now());
                 self.outbox.hold(number);
                 self.outbox.release_up_to(number);
             } else {
@@ -388,6 +395,7 @@ impl Session {
             answered(fence).await?;
         }
         let mut batch = Batch::default();
+        let holds_back = self.replays.are_open() || self.fence.is_some();
         self.add_filters(starts.iter().map(|(filter, qos, _)| (filter, *qos)), &mut batch);
         let (mut newest, mut asked) = (0, false);
         for (filter, qos, start) in starts {
@@ -402,7 +410,8 @@ impl Session {
             newest = newest.max(since);
             let comes = !filter.is_exact() || self.hub.between_messages(|kept, _| kept.get(filter.as_str()).is_some());
             if comes {
-                self.fence = None;
+                (self.fence, self.answered) = (None, Instant::now());
+                self.skips |= !filter.is_exact();
                 self.replays.begin(filter, qos, since);
             }
         }
@@ -410,7 +419,9 @@ impl Session {
         if asked && let Some(fence) = self.hub.fence() {
             answered(fence).await?;
         }
-        self.outbox.release_up_to(newest);
+        if !holds_back {
+            self.outbox.release_up_to(newest); // else with the rest, in order
+        }
         self.store_filters(batch).await;
         Ok(granted)
     }

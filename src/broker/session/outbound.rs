@@ -103,6 +103,8 @@ pub(super) struct Outbound {
     no_lag: usize,
     in_flight: VecDeque<InFlight>,
     last_pkid: u16,
+    /// The session outlives its connection, so what the client does not answer is sent again.
+    pub(super) is_kept: bool,
     /// Letters that may wait while the client is away; at more the oldest is dropped.
     limit: usize,
     /// The highest number among the session's own letters in the store.
@@ -128,6 +130,7 @@ impl Outbound {
             no_lag: 0,
             in_flight: VecDeque::new(),
             last_pkid: 0,
+            is_kept: false,
             limit,
             last_number: 0,
             forgotten: Vec::new(),
@@ -467,6 +470,11 @@ impl Outbound {
         (self.unsaved, self.answered) = (false, false);
     }
 
+    /// Whether nothing more can be sent before the client answers.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.in_flight.len() >= WINDOW
+    }
+
     /// Letters that wait or are in flight.
     pub(super) fn len(&self) -> usize {
         self.queue.len() + self.in_flight.len()
@@ -503,7 +511,11 @@ impl Outbound {
             }
             let pkid = if letter.pkid > 0 { letter.pkid } else { self.next_pkid() };
             write(wire, &letter, pkid, letter.again);
-            letter.unload();
+            if self.is_kept {
+                letter.unload();
+            } else {
+                letter.let_go(); // it is sent once: an answer that never comes holds no memory
+            }
             let awaited = Awaited::first(letter.qos);
             self.in_flight.push_back(InFlight { pkid, letter, awaited, again: false });
         }
@@ -655,7 +667,7 @@ mod tests {
     use crate::store::Batch;
 
     fn of(limit: usize) -> Outbound {
-        Outbound::new(limit, Queued::of_tests())
+        Outbound { is_kept: true, ..Outbound::new(limit, Queued::of_tests()) }
     }
 
     fn letter(n: usize, qos: QoS) -> Letter {
@@ -704,6 +716,14 @@ mod tests {
         outbound.acknowledged(4);
         outbound.resume();
         assert_eq!(written(&mut outbound), []);
+    }
+
+    #[test]
+    fn what_is_sent_once_is_not_held_until_it_is_answered() {
+        let mut outbound = Outbound { is_kept: false, ..of(10) };
+        outbound.push(letter(1, QoS::AtLeastOnce));
+        assert_eq!(written(&mut outbound), [("1".into(), false, 1)]);
+        assert_eq!(outbound.in_flight[0].letter.payload(), None);
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl Inner {
     }
 
     /// Keeps a message for a client that is away; true when others had to go for it.
-    fn keep(&mut self, passed: &Arc<Passed>, qos: QoS) -> bool {
+    fn keep(&mut self, passed: &Arc<Passed>, qos: QoS, kept: bool) -> bool {
         if passed.is_present_value {
             if !self.missed.contains(&passed.topic) {
                 self.missed.push(passed.topic.clone());
@@ -224,7 +224,7 @@ impl Inner {
         if qos == QoS::AtMostOnce {
             return false;
         }
-        let dropped = self.outbound.push_away(Letter::shared(passed, qos, true));
+        let dropped = self.outbound.push_away(Letter::shared(passed, qos, kept));
         let news = !dropped.is_empty() && self.dropped.is_empty();
         dropped.iter().for_each(|topic| self.count(topic));
         news
@@ -307,6 +307,7 @@ impl Outbox {
     /// The session is kept under this number; 0: it is not kept. It has no filters then.
     pub(super) fn keep(&self, number: u32) {
         self.number.store(number, Ordering::Relaxed);
+        self.outbound(|outbound| outbound.is_kept = number != 0);
     }
 
     /// Adds how far the client is, unless the store knows.
@@ -360,7 +361,7 @@ impl Outbox {
         }
         // One that takes nothing any more is as good as gone.
         let Some(wire) = inner.wire.as_ref().filter(|_| !inner.overflows) else {
-            if inner.keep(passed, qos) {
+            if inner.keep(passed, qos, self.number() != 0) {
                 self.news.notify_one();
             }
             return false;
@@ -379,7 +380,9 @@ impl Outbox {
 
     /// Looks whether the client lags.
     fn look(&self, inner: &mut Inner) {
-        let (waits, connected, lags) = (inner.outbound.waits(), inner.wire.is_some(), self.lags());
+        // What is held waits for others, but not for long.
+        let waits = inner.waits();
+        let (connected, lags) = (inner.wire.is_some(), self.lags());
         let as_before = if lags { waits >= LAG_BYTES / 2 } else { waits < LAG_BYTES };
         if (connected && !as_before) || (!connected && lags) {
             self.lags.store(!lags, Ordering::Relaxed);
@@ -676,6 +679,7 @@ mod tests {
         const LAST: u64 = 160;
         let metrics = Metrics::new().unwrap().broker;
         let member = Member::new(Outbound::new(1_000, Queued::of_tests()), 10, &Laggards::new(&metrics));
+        member.keep(1);
         member.add_exact(&Filter::new("t/x").unwrap(), QoS::AtLeastOnce, 0);
         let (near, _far) = tokio::io::duplex(1);
         let (_, half) = tokio::io::split(Box::new(near) as Box<dyn Stream>);

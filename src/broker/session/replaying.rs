@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::Session;
 use super::durable::{FORMAT, LETTER, REPLAY, encode, key};
@@ -67,10 +68,22 @@ impl Session {
         if self.replays.are_open() || self.fence.is_some() || !self.outbox.holds() {
             return;
         }
-        self.fence = self.hub.fence();
+        self.fence = if self.skips { self.hub.fence() } else { None };
         if self.fence.is_none() {
-            self.outbox.release();
+            self.release();
         }
+    }
+
+    /// Nothing is held back any more.
+    pub(super) fn release(&mut self) {
+        (self.fence, self.skips) = (None, false);
+        self.outbox.release();
+    }
+
+    /// Since when nothing more can be given because the client does not answer; what others say is held meanwhile.
+    pub(super) fn mute_since(&self) -> Option<Instant> {
+        let mute = self.replays.are_open() && self.outbox.outbound(|outbound| outbound.awaits_answers());
+        mute.then_some(self.answered)
     }
 
     /// Takes in those that an earlier run left.

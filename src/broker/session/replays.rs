@@ -191,6 +191,7 @@ mod tests {
     fn what_waits_begins_again_and_what_was_answered_ends() {
         let (mut replays, mut outbound, mut batch) =
             (Replays::default(), Outbound::new(10, Queued::of_tests()), Batch::default());
+        outbound.is_kept = true;
         replays.begin(Filter::new("a/+").unwrap(), QoS::AtLeastOnce, 7);
         replays.add_new("id", &mut batch);
         replays.noted();

@@ -134,7 +134,7 @@ impl Session {
         self.wait(connection, serving, (now, open), (may_read, silent_until)).await
     }
 
-    /// Answers the client. What it has is noted before: who hears an answer may rely on all that came before it.
+    /// Answers the client. What it has is in the store's line before, ahead of whatever follows an answer.
     async fn say(&mut self, out: &mut BytesMut) {
         write_now(); // others have a message before its publisher hears of that
         self.forget_arrived().await;
@@ -179,7 +179,8 @@ impl Session {
         let (ending, queued) = (connection.ending.clone(), self.outbox.ending());
         let goes_on = !serving.is_ending();
         let keep_alive_at = (reading && goes_on).then_some(silent_at);
-        let stalled_at = stuck_since.filter(|_| goes_on).map(|since| since + WRITE_TIMEOUT);
+        let stalled_since = [stuck_since, self.mute_since()].into_iter().flatten().min();
+        let stalled_at = stalled_since.filter(|_| goes_on).map(|since| since + WRITE_TIMEOUT);
         let look_at = [self.lagging.map(|_| now + LOOK), serving.rest.as_ref().map(Rest::look_at)];
         let due = [silent_until, keep_alive_at, stalled_at, leave_at].into_iter().chain(look_at).flatten().min();
         // Every arm is cancel-safe: reads move bytes only when they are done, channels give nothing without returning
@@ -197,10 +198,7 @@ impl Session {
                 self.inbound.settle(ended, &self.hub, &self.id, &mut connection.out);
             }
             () = yield_now(), if replays => {}
-            () = opens(&mut self.fence) => {
-                self.fence = None;
-                self.outbox.release();
-            }
+            () = opens(&mut self.fence) => self.release(),
             () = self.outbox.news() => {}
             () = self.outbox.written(), if stuck_since.is_some() => {}
             got = connection.read(), if reading => return End::unless_moved(got),
@@ -259,12 +257,19 @@ impl Session {
             connection.meter.heard(matches!(packet, Packet::Publish(_)));
             let out = &mut connection.out;
             match packet {
-                Packet::PubAck(pkid) => self.outbox.outbound(|outbound| outbound.acknowledged(pkid)),
+                Packet::PubAck(pkid) => {
+                    self.answered = Instant::now();
+                    self.outbox.outbound(|outbound| outbound.acknowledged(pkid));
+                }
                 Packet::PubRec(pkid) => {
+                    self.answered = Instant::now();
                     self.received(pkid).await;
                     codec::ack(out, Ack::PubRel, pkid);
                 }
-                Packet::PubComp(pkid) => self.outbox.outbound(|outbound| outbound.completed(pkid)),
+                Packet::PubComp(pkid) => {
+                    self.answered = Instant::now();
+                    self.outbox.outbound(|outbound| outbound.completed(pkid));
+                }
                 Packet::PingReq => codec::pingresp(out),
                 Packet::Disconnect => return Err(End::Disconnect),
                 // [MQTT-3.1.0-2]

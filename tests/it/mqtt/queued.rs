@@ -125,3 +125,44 @@ async fn a_start_that_finds_more_than_may_wait_keeps_the_newest_and_a_device_wha
     assert_eq!(takes(&appliance, "other").await, Vec::<usize>::new());
     eventually("all is given back", async || (held(&appliance).await == 0.0).then_some(())).await;
 }
+
+#[tokio::test]
+async fn what_clients_of_the_moment_never_answer_holds_no_memory() {
+    const CLIENTS: usize = 4;
+    const MESSAGES: usize = 60;
+    const BYTES: usize = 500_000;
+    let appliance = Appliance::start().await;
+    let mut mute = Vec::new();
+    for n in 0..CLIENTS {
+        let mut link = Link::join(appliance.mqtt, &Connect::new(&format!("mute-{n}"))).await;
+        link.subscribe(&format!("to/{n}"), 1).await;
+        link.acknowledge(false);
+        mute.push(link);
+    }
+    let mut speaker = Link::join(appliance.mqtt, &Connect::new("speaker")).await;
+    let before = appliance.memory_mib();
+    for _ in 0..MESSAGES {
+        for (n, link) in mute.iter_mut().enumerate() {
+            speaker.publish(&format!("to/{n}"), &vec![b'x'; BYTES]).await;
+            assert_eq!(link.message().await.text().len(), BYTES);
+        }
+    }
+    let all = (CLIENTS * MESSAGES * BYTES) as u64 >> 20;
+    let more = appliance.memory_mib().saturating_sub(before);
+    assert!(more < all / 3, "{more} MiB more after {all} MiB");
+}
+
+#[tokio::test]
+async fn a_client_that_never_answers_its_retained_messages_is_not_kept_for_ever_while_others_speak_to_it() {
+    let appliance = Appliance::start().await;
+    let mut speaker = Link::join(appliance.mqtt, &Connect::new("speaker")).await;
+    for n in 0..200 {
+        speaker.retain(&format!("kept/{n}"), b"1").await;
+    }
+    let mut mute = Link::join(appliance.mqtt, &Connect::new("mute")).await;
+    mute.acknowledge(false);
+    mute.subscribe_all(&[("live", 1), ("kept/#", 1)]).await;
+    speaker.publish("live", &[b'x'; 100_000]).await;
+    mute.closed().await;
+    speaker.ping().await;
+}
