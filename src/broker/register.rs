@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use prometheus::{IntCounter, IntGauge};
@@ -55,6 +55,8 @@ pub(super) struct Presence {
     connected: AtomicBool,
     /// Whether it is a device that is known.
     known: Arc<AtomicBool>,
+    /// What the will of the client takes that was let in last.
+    will: AtomicUsize,
     /// The session's place among all, of the address that its client came from last.
     place: Mutex<Share>,
     /// Told when the place goes to another one.
@@ -184,7 +186,9 @@ impl Register {
             return Entered::Refused(arrival, full.to_string().into()); // before a seat is taken from anybody
         }
         let takes_over = there.as_ref().is_some_and(|presence| presence.is_connected());
-        match wills::room(&self.budget, &who, &arrival.connect, takes_over) {
+        let last_will = there.as_ref().filter(|_| takes_over).map_or(0, |last| last.will.load(Ordering::Relaxed));
+        let will = wills::bytes(&arrival.connect);
+        match wills::room(&self.budget, &who, &arrival.connect, last_will) {
             Ok(room) => arrival.will = room,
             Err(full) => return Entered::Refused(arrival, full.to_string().into()),
         }
@@ -199,6 +203,7 @@ impl Register {
         if let (Some(presence), Some(mailbox)) = (there, mailbox) {
             match mailbox.try_send(arrival) {
                 Ok(()) => {
+                    presence.will.store(will, Ordering::Relaxed);
                     presence.came(&who); // from here on it is not evicted
                     return Entered::Handed;
                 }
@@ -223,7 +228,8 @@ impl Register {
                 }
             }
         }
-        let presence = Presence { connected: AtomicBool::new(true), known, place: Mutex::new(place), ending };
+        let (connected, will) = (AtomicBool::new(true), AtomicUsize::new(will));
+        let presence = Presence { connected, known, will, place: Mutex::new(place), ending };
         Entered::New(Box::new((self.add(&mut inner, id, presence), arrival)))
     }
 
@@ -237,7 +243,8 @@ impl Register {
         let (known, ending) = (Arc::new(AtomicBool::new(is_device)), Arc::new(Ending::default()));
         let mut place = self.budget.share(Kind::Sessions, Who::default().known_by(known.clone())).until(&ending);
         place.hold(1);
-        let presence = Presence { connected: AtomicBool::new(false), known, place: Mutex::new(place), ending };
+        let (connected, will) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let presence = Presence { connected, known, will, place: Mutex::new(place), ending };
         presence.set(false);
         Some(self.add(&mut inner, id.to_owned(), presence))
     }
@@ -324,7 +331,7 @@ mod tests {
     use tokio::sync::mpsc::error::TryRecvError;
 
     use super::*;
-    use crate::broker::codec::Connect;
+    use crate::broker::codec::{Connect, Publish, QoS};
     use crate::broker::hearing::Hearing;
     use crate::metrics::Metrics;
 
@@ -382,6 +389,32 @@ mod tests {
         assert_eq!(metrics.broker.sessions_evicted.get(), 1);
         let closed = |entry: &mut Entry| entry.mailbox.try_recv().is_err_and(|e| e == TryRecvError::Disconnected);
         assert_eq!(strangers.iter_mut().map(closed).collect::<Vec<_>>(), [true, false, false, false, false, false]);
+    }
+
+    #[test]
+    fn who_takes_over_has_room_for_a_will_like_the_last_one_and_no_larger() {
+        let mut config = crate::config::Config::default();
+        config.limits.memory = Some(crate::config::Size(16 << 20));
+        let metrics = Metrics::new().unwrap();
+        let budget = Budget::new(&config, Default::default(), metrics.memory.clone());
+        let register = Register::new(budget.clone(), &metrics.broker);
+        let enter = |id: &str, bytes: usize| {
+            let will = Publish {
+                topic: "t".into(),
+                payload: vec![b'x'; bytes].into(),
+                qos: QoS::AtMostOnce,
+                retain: false,
+                pkid: 0,
+            };
+            let mut arrival = arrival(id);
+            arrival.connect.will = Some(will);
+            register.enter(Box::new(Arrival { who: std::net::IpAddr::from([10, 0, 0, 1]).into(), ..*arrival }))
+        };
+        let _large = enter("large", 200_000);
+        let _small = enter("small", 1);
+        assert!(matches!(enter("small", 100_000), Entered::Refused(_, why) if why.contains("last wills")));
+        assert!(matches!(enter("large", 200_000), Entered::Handed), "it had as much");
+        assert!(matches!(enter("small", 1), Entered::Handed));
     }
 
     #[test]

@@ -23,13 +23,14 @@ pub(super) async fn sessions(hub: &Arc<Hub>, patience: Duration) -> JoinSet<()> 
         stored_wills::pending(&hub.store).into_iter().map(|will| (will.client, will.left)).collect();
     let (records, all_are_read) = session::records(&hub.store);
     records.iter().for_each(|record| hub.lasting.know_session(record.number));
-    fit(hub, &mut left, &records, all_are_read);
+    let trimmed = fit(hub, &mut left, &records, all_are_read);
     for record in records {
         let (id, number) = (record.id().to_owned(), record.number);
         let of_it = session::Left {
             waiting: left.waiting.remove(&number).unwrap_or_default(),
             progress: left.progress.remove(&number).unwrap_or_default(),
             handshakes: left.handshakes.remove(&number).unwrap_or_default(),
+            trimmed: trimmed.contains_key(&number),
         };
         match session::restore(hub.clone(), record, of_it, wills.get(&id).copied()).await {
             Some((session, asked)) => {
@@ -64,8 +65,9 @@ async fn subscribed(answers: Vec<oneshot::Receiver<u64>>, patience: Duration) {
     }
 }
 
-/// What waits for sessions is no more than may: an earlier run may have had another limit, or none.
-fn fit(hub: &Arc<Hub>, left: &mut lasting::Left, records: &[session::Record], all_are_read: bool) {
+/// What waits for sessions is no more than may: an earlier run may have had another limit, or none. Gives how many messages
+/// went, by session.
+fn fit(hub: &Arc<Hub>, left: &mut lasting::Left, records: &[session::Record], all_are_read: bool) -> HashMap<u32, u64> {
     let by_number: HashMap<_, _> = records.iter().map(|record| (record.number, record)).collect();
     if all_are_read {
         left.waiting.retain(|session, _| by_number.contains_key(session)); // others are no more
@@ -73,7 +75,7 @@ fn fit(hub: &Arc<Hub>, left: &mut lasting::Left, records: &[session::Record], al
     let is_device = |session: u32| by_number.get(&session).is_some_and(|record| record.is_device);
     let gone = left.fit(&hub.budget, session::REFERENCE, is_device);
     if gone.is_empty() {
-        return;
+        return gone;
     }
     let (lost, sessions) = (gone.values().sum::<u64>(), gone.len());
     let why = format!(
@@ -82,11 +84,12 @@ fn fit(hub: &Arc<Hub>, left: &mut lasting::Left, records: &[session::Record], al
     );
     tracing::warn!(lost, sessions, why, "queued_trimmed");
     hub.budget.tell_full(Kind::Queued, &why);
-    for (session, count) in gone {
-        if let Some(record) = by_number.get(&session) {
-            hub.lost_before_start(record.id(), count);
+    for (session, count) in &gone {
+        if let Some(record) = by_number.get(session) {
+            hub.lost_before_start(record.id(), *count);
         }
     }
+    gone
 }
 
 /// The clients of the last run whose wills were not fired, as far as no kept session waits for them.

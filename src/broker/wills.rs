@@ -44,16 +44,24 @@ impl Left {
     }
 }
 
-/// What the will of a client holds of the budget; one that `stays`, by another connection, has its will in any case.
+/// What the will of a client holds of the budget. One that takes over has in any case what the will `before` it took, whose
+/// room is free a moment later.
 ///
 /// # Errors
 /// There is no room for it.
-pub(super) fn room(budget: &Budget, who: &Who, connect: &Connect, stays: bool) -> Result<Option<Share>, Full> {
-    let Some(bytes) = connect.will.as_ref().map(size) else { return Ok(None) };
-    if stays {
-        return Ok(Some(budget.hold(Kind::Wills, who.clone(), bytes)));
+pub(super) fn room(budget: &Budget, who: &Who, connect: &Connect, before: usize) -> Result<Option<Share>, Full> {
+    let bytes = bytes(connect);
+    if bytes == 0 {
+        return Ok(None);
     }
-    budget.draw(Kind::Wills, who.clone(), bytes).map(Some)
+    let mut room = budget.hold(Kind::Wills, who.clone(), bytes.min(before));
+    room.grow_to(bytes)?;
+    Ok(Some(room))
+}
+
+/// What the will of a client takes.
+pub(super) fn bytes(connect: &Connect) -> usize {
+    connect.will.as_ref().map_or(0, size)
 }
 
 fn size(will: &Publish) -> usize {

@@ -299,6 +299,7 @@ impl Session {
                 Err(TryRecvError::Empty) => {}
             }
             self.count_dropped();
+            self.forget_arrived().await;
             tokio::select! {
                 arrival = self.entry.mailbox.recv() => match arrival {
                     Some(arrival) => return Some(arrival),

@@ -92,6 +92,8 @@ pub(in crate::broker) struct Left {
     pub(in crate::broker) waiting: Vec<(Arc<Stored>, QoS)>,
     pub(in crate::broker) progress: Progress,
     pub(in crate::broker) handshakes: Vec<Handshake>,
+    /// It had more.
+    pub(in crate::broker) trimmed: bool,
 }
 
 pub(super) struct Outbound {
@@ -204,7 +206,8 @@ impl Outbound {
     /// Adds what an earlier run left; gives the packet ids of handshakes that the store can forget. `connected`: the client
     /// was, so some may have been sent.
     pub(super) fn recall(&mut self, left: Left, connected: bool) -> Vec<u16> {
-        let Left { waiting, progress, handshakes } = left;
+        let Left { waiting, progress, handshakes, trimmed } = left;
+        (self.answered, self.unsaved) = (trimmed, trimmed);
         let mut handshakes: HashMap<u64, Handshake> =
             handshakes.into_iter().map(|known| (known.message, known)).collect();
         let flew: HashMap<u64, (usize, u16)> =
@@ -366,6 +369,7 @@ impl Outbound {
             && self.queued.take(stored).is_err()
         {
             let Some(oldest) = self.drop_oldest() else {
+                self.lost(&letter);
                 dropped.push(topic(&letter));
                 return dropped;
             };
@@ -393,12 +397,17 @@ impl Outbound {
     pub(super) fn drop_oldest(&mut self) -> Option<Letter> {
         let letter = self.pop()?;
         gives_back(&mut self.queued, &letter);
-        self.forgotten.extend(letter.own_number());
-        if letter.pkid > 0 && letter.record().is_some() {
-            self.finished.push(letter.pkid); // the store knows it
-            self.answered = true;
-        }
+        self.lost(&letter);
         Some(letter)
+    }
+
+    /// A letter had to go. The store has to know, or it would be there again after the next start if others have its record.
+    fn lost(&mut self, letter: &Letter) {
+        self.forgotten.extend(letter.own_number());
+        if letter.record().is_some() {
+            (self.answered, self.unsaved) = (true, true);
+            self.finished.extend((letter.pkid > 0).then_some(letter.pkid)); // the store knows it
+        }
     }
 
     /// The client is away, and has no more than others from now on: the oldest go, in flight or not, down to that. Gives
@@ -894,6 +903,7 @@ mod tests {
         let budget = Budget::new(&config, Health::default(), Metrics::new().unwrap().memory);
         let who: Who = std::net::IpAddr::from([10, 0, 0, 1]).into();
         let mut outbound = Outbound::new(10, Queued::new(budget.share(Kind::Queued, who.clone())));
+        outbound.is_kept = true;
         let lasting = Arc::new(Lasting::new(&budget));
         for (number, size) in [(1, 40_000), (2, 20_000), (3, 90_000)] {
             let payload = vec![b'x'; size];
@@ -991,7 +1001,7 @@ mod tests {
         let received = |message, pkid| Handshake { message, pkid, awaited: Awaited::Received.tag() };
         let handshakes = vec![received(4, 4), known, received(3, 3), received(99, 77)];
         let mut after = of(10);
-        let left = Left { waiting: stock.waiting(1..=4, QoS::ExactlyOnce), progress, handshakes };
+        let left = Left { waiting: stock.waiting(1..=4, QoS::ExactlyOnce), progress, handshakes, trimmed: false };
         assert_eq!(after.recall(left, true), [77], "its message is gone");
         assert_eq!(stock.written(&mut after), [("rel".into(), false, 2), ("3".into(), true, 3), ("4".into(), true, 4)]);
     }

@@ -392,9 +392,12 @@ impl Share {
         let Self { budget, kind, who, place, ending, .. } = self;
         match units.checked_sub(before) {
             Some(0) => {}
-            Some(more) => {
-                budget.change(*kind, |shares| shares.put(place, who, more, Instant::now(), || ending.clone()))
-            }
+            Some(more) => budget.change(*kind, |shares| {
+                // what went to another one is not counted any more
+                if before == 0 || place.is_none_or(|place| shares.holds(place)) {
+                    shares.put(place, who, more, Instant::now(), || ending.clone());
+                }
+            }),
             None => budget.change(*kind, |shares| shares.give_back(*place, who, before - units)),
         }
         self.units = units;
@@ -566,6 +569,21 @@ mod tests {
         assert_eq!(budget.held(Kind::Connections), 875);
         drop((held, late));
         assert_eq!(budget.held(Kind::Connections), 0);
+    }
+
+    #[test]
+    fn what_is_held_without_a_place_is_nobodys() {
+        let (budget, _) = budget(16 * MB);
+        let mut gone = budget.hold(Kind::Queued, at("10.0.0.1"), MB);
+        gone.idle(true);
+        let here = budget.draw(Kind::Queued, at("127.0.0.1"), 4 * MB).unwrap();
+        gone.hold(2 * MB);
+        assert_eq!(budget.held(Kind::Queued), 4 * MB as u64, "its place is not there");
+        gone.clear();
+        gone.hold(MB);
+        assert_eq!(budget.held(Kind::Queued), 5 * MB as u64, "a new one");
+        drop((gone, here));
+        assert_eq!(budget.held(Kind::Queued), 0);
     }
 
     #[test]

@@ -32,8 +32,26 @@ async fn takes(appliance: &Appliance, id: &str) -> Vec<usize> {
     link.publish("last", b"").await;
     let taken = link.until("last").await.iter().map(number).collect();
     link.unsubscribe("last").await;
-    link.ping().await;
+    link.leave().await; // from then on the store knows what it has
     taken
+}
+
+#[tokio::test]
+async fn what_had_to_go_is_gone_after_a_start_too_although_others_still_have_it() {
+    const MOST: usize = 10;
+    let appliance = Home::new().set("DMX_MQTT_MAX_QUEUED_MESSAGES", MOST.to_string()).start().await;
+    away(&appliance, "all", "ee/#").await;
+    away(&appliance, "one", "ee/1").await;
+    let mut speaker = Link::join(appliance.mqtt, &Connect::new("speaker")).await;
+    for n in 0..16 {
+        speaker.publish(if n < 8 { "ee/1" } else { "ee/2" }, &numbered(n, 10)).await;
+    }
+    let newest = Vec::from_iter(6..16);
+    let lost = "dmx_broker_client_messages_lost_total{client=\"all\"}";
+    assert_eq!(appliance.web().metric(lost).await, 6.0);
+    let appliance = appliance.restart().await;
+    assert_eq!(takes(&appliance, "all").await, newest);
+    assert_eq!(takes(&appliance, "one").await, Vec::from_iter(0..8));
 }
 
 #[tokio::test]
