@@ -56,8 +56,8 @@ pub use shield::Shield;
 pub use shim::{Card, Shim};
 pub use small_card::SmallCard;
 pub use strangers::{
-    Stranger, esphome, mosquitto_pub, mosquitto_sub, node, openapi_node, openapi_python_client, openapi_python_script,
-    python, schemathesis,
+    Stranger, esphome, mosquitto_pub, mosquitto_sub, mqtt_js, node, node_red, openapi_node, openapi_python_client,
+    openapi_python_script, python, schemathesis, umqtt_board,
 };
 pub use usb_bus::{UsbBus, UsbDevice};
 pub use web::{Answer, Web};

@@ -1,5 +1,5 @@
-//! Peers that are not ours, as child processes: mosquitto's clients, Python's paho and websockets, CircuitPython's
-//! MiniMQTT, mqtt.js, moto, ESPHome, Schemathesis, makers of clients of openapi.json.
+//! Peers that are not ours, as child processes: mosquitto and its clients, Python's paho, aiomqtt and websockets, CircuitPython's
+//! MiniMQTT, MicroPython's umqtt, mqtt.js, Node-RED, moto, ESPHome, Schemathesis, makers of clients of openapi.json.
 //! `tests/run` installs them; a missing one fails the test.
 
 use std::net::SocketAddr;
@@ -46,6 +46,13 @@ impl Stranger {
         self.read_to_the_end().await;
         assert!(status.success(), "{status}\n{}\n{}", self.lines.tail(20), self.stderr.tail(20));
         self.lines.all()
+    }
+
+    /// The same; each line must say what holds, and there must be so many. What does not hold is on its stderr.
+    pub async fn holds(self, count: usize, limit: Duration) {
+        let lines = self.succeed_within(limit).await;
+        assert!(lines.iter().all(|line| line.starts_with("holds: ")), "{lines:#?}");
+        assert_eq!(lines.len(), count, "{lines:#?}");
     }
 
     /// kill -9.
@@ -95,8 +102,18 @@ fn mosquitto(program: &str, broker: SocketAddr, arguments: &[&str]) -> Stranger 
 
 /// A script of `tests/it/strangers` in the virtual environment that `tests/run` makes.
 pub fn python(script: &str, address: SocketAddr, arguments: &[&str]) -> Stranger {
-    let mut command = Command::new(installed().join("venv/bin/python"));
-    command.arg("-u").arg(scripts().join(script));
+    python_in("venv", &[], script, address, arguments)
+}
+
+/// A board with `MicroPython`'s umqtt.
+pub fn umqtt_board(address: SocketAddr, arguments: &[&str]) -> Stranger {
+    let modules = installed().join("umqtt");
+    python_in("venv", &[modules.to_str().unwrap()], "umqtt_board.py", address, arguments)
+}
+
+fn python_in(venv: &str, first: &[&str], script: &str, address: SocketAddr, arguments: &[&str]) -> Stranger {
+    let mut command = Command::new(installed().join(venv).join("bin/python"));
+    command.args(["-u", "-B"]).arg(scripts().join(script)).args(first); // -B: scripts share modules, which leave no files
     command.args([address.ip().to_string(), address.port().to_string()]).args(arguments);
     Stranger::start(command)
 }
@@ -106,6 +123,21 @@ pub fn node(script: &str, address: SocketAddr, arguments: &[&str]) -> Stranger {
     let mut command = Command::new("node");
     command.arg(scripts().join(script)).arg(installed().join("node"));
     command.args([address.ip().to_string(), address.port().to_string()]).args(arguments);
+    Stranger::start(command)
+}
+
+/// mqtt.js at a URL, in a version of the protocol (4 is 3.1.1), on the Node that `tests/run` brings.
+pub fn mqtt_js(url: &str, version: u8) -> Stranger {
+    let mut command = Command::new(installed().join("node/node_modules/.bin/node"));
+    command.arg(scripts().join("mqttjs.mjs")).arg(installed().join("node")).args([url, &version.to_string()]);
+    Stranger::start(command)
+}
+
+/// Node-RED with two flows, in a version of the protocol.
+pub fn node_red(address: SocketAddr, version: u8, from: &str, to: &str) -> Stranger {
+    let mut command = Command::new(installed().join("node/node_modules/.bin/node"));
+    command.arg(scripts().join("node_red.mjs")).arg(installed().join("node-red"));
+    command.args([address.ip().to_string(), address.port().to_string(), version.to_string(), from.into(), to.into()]);
     Stranger::start(command)
 }
 

@@ -1,8 +1,10 @@
-//! mosquitto's clients, Python's paho, mqtt.js and CircuitPython's MiniMQTT against the broker.
+//! mosquitto's clients, Python's paho, mqtt.js, CircuitPython's MiniMQTT and MicroPython's umqtt against the broker.
 
 use serde_json::{Value, json};
 
-use crate::harness::{Appliance, CMD, STATE, eventually, fresh_id, mosquitto_pub, mosquitto_sub, node, python, rgb_of};
+use crate::harness::{
+    Appliance, CMD, STATE, eventually, fresh_id, mosquitto_pub, mosquitto_sub, node, python, rgb_of, umqtt_board,
+};
 
 #[tokio::test]
 async fn a_late_mosquitto_sub_gets_the_state_that_a_mosquitto_pub_made() {
@@ -134,6 +136,32 @@ async fn a_circuitpython_board_that_lost_its_power_finds_what_it_missed() {
     assert_eq!(lights(&messages), [[2, 2, 2]], "the present light, once");
     let news: Vec<_> = messages.iter().filter(|m| m["topic"] == "news/x").map(|m| m["payload"].clone()).collect();
     assert_eq!(news, ["0", "1", "2"]);
+}
+
+#[tokio::test]
+async fn a_micropython_board_whose_socket_ends_comes_back_to_its_session() {
+    let appliance = Appliance::start().await;
+    let publish = async |text| mosquitto_pub(appliance.mqtt, &["-q", "1", "-t", "news/x", "-m", text]).succeed().await;
+    let presence = ["-q", "1", "-t", "v1/devices/board-2/state", "-C", "1", "-W", "20", "-F", "%r %p"];
+
+    let mut board = umqtt_board(appliance.mqtt, &["board-2", "news/#"]);
+    assert_eq!(board.lines.wait_count(1).await, ["online"]);
+    assert_eq!(mosquitto_sub(appliance.mqtt, &presence).succeed().await, [r#"1 {"online":true}"#]);
+    publish("while it is there").await;
+    board.lines.wait_count(2).await;
+
+    board.tell("cut").await;
+    board.lines.wait_count(3).await;
+    publish("after its socket ended").await;
+    board.lines.wait_count(4).await;
+    let news = |lines: &Value| lines["payload"].clone();
+    assert_eq!(
+        board.lines.json().iter().map(news).collect::<Vec<_>>(),
+        ["while it is there", "after its socket ended"]
+    );
+    // It connects again and no more, as umqtt.robust does: its will stands until it says otherwise.
+    assert_eq!(mosquitto_sub(appliance.mqtt, &presence).succeed().await, [r#"1 {"online":false}"#]);
+    board.leave().await;
 }
 
 fn payload(message: &Value) -> Option<Value> {
