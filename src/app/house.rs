@@ -17,7 +17,7 @@ use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
 use crate::config::{Config, Loaded};
 use crate::engine::Feed;
-use crate::http::{self, Devices, NotOpened, Ports, SettingsFile, UsbOutput};
+use crate::http::{self, Devices, MqttGuest, NotOpened, Ports, SettingsFile, UsbOutput};
 use crate::input::{self, Input};
 use crate::intake::{Intake, IntakeDeps};
 use crate::kit::budget::Budget;
@@ -133,6 +133,14 @@ fn naming(name: mdns::Name) -> Arc<dyn Fn() -> http::Naming + Send + Sync> {
     })
 }
 
+/// The web's way to the broker: edges do not know each other.
+fn mqtt_door(guests: broker::Guests) -> http::MqttDoor {
+    Arc::new(move |MqttGuest { stream, peer, ending }| {
+        let guests = guests.clone();
+        Box::pin(async move { guests.enter(stream, peer, ending).await })
+    })
+}
+
 impl House {
     async fn open(loaded: Loaded, metrics: Metrics, setup_report: Option<&Path>) -> Result<Self, AppError> {
         let Loaded { config, file, .. } = loaded;
@@ -179,6 +187,7 @@ impl House {
             health,
             metrics,
             broker_serves: Arc::new(broker.serving()),
+            mqtt: mqtt_door(broker.guests()),
             devices: Devices { now: Arc::new(broker.presence()), changes: broker.devices() },
             ports: Ports { outputs: outputs.statuses(), inputs: vec![input.status()], usb: Arc::new(outputs.usb()) },
             library,

@@ -13,18 +13,19 @@ use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use ulid::Ulid;
 
 use super::codec::{self, Connect, ConnectCode, Malformed, Packet};
+use super::guests::Newcomer;
 use super::hub::{Hub, Phase, reached};
 use super::inbox::{Inbox, Stream};
 use super::register::Arrival;
 use super::session::{self, Refused};
 use crate::kit::backoff::Backoff;
-use crate::kit::budget::{Ending, Kind, Who};
+use crate::kit::budget::{Kind, Who};
 use crate::kit::deadline::until;
 use crate::kit::listen::canonical;
 
@@ -45,8 +46,13 @@ const LONGEST_ID: usize = 256;
 /// How long sessions may take to say goodbye.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Serves until the hub closes, then ends every session; `clients` are stored sessions whose clients are away.
-pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: JoinSet<()>) {
+/// Serves until the hub closes, then ends every session; clients come to the port or as guests, `clients` are stored sessions
+/// whose clients are away.
+pub(super) async fn serve(
+    hub: Arc<Hub>,
+    (listener, mut guests): (TcpListener, mpsc::Receiver<Newcomer>),
+    mut clients: JoinSet<()>,
+) {
     let mut waiting = WaitingRoom::default();
     // This task polls them all, in the order of what has come: of two connections of one client the older is in first.
     let mut newcomers = FuturesUnordered::new();
@@ -65,7 +71,7 @@ pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: Joi
                 Ok((socket, peer)) => {
                     backoff.reset();
                     let place = waiting.enter(hub.settings.max_pending, Instant::now());
-                    newcomers.push(newcomer(hub.clone(), socket, canonical(peer), place));
+                    newcomers.push(until_connect(hub.clone(), from_port(socket, peer), place));
                 }
                 // out of descriptors, most likely: the pause lets some go
                 Err(error) => {
@@ -73,10 +79,14 @@ pub(super) async fn serve(hub: Arc<Hub>, listener: TcpListener, mut clients: Joi
                     tokio::time::sleep(backoff.pause()).await;
                 }
             },
+            Some(guest) = guests.recv(), if full_until.is_none() => {
+                let place = waiting.enter(hub.settings.max_pending, Instant::now());
+                newcomers.push(until_connect(hub.clone(), guest, place));
+            }
             Some(ended) = clients.join_next() => report(ended),
         }
     }
-    drop(listener);
+    drop((listener, guests));
     while let Some((_, came)) = newcomers.next().await {
         let_in(&hub, came, &mut clients);
     }
@@ -152,23 +162,32 @@ struct Turned {
     why: NotIn,
 }
 
+/// A socket of our own port. One that is gone shows when it is read.
+fn from_port(socket: TcpStream, peer: SocketAddr) -> Newcomer {
+    if let Err(error) = prepare(&socket) {
+        tracing::debug!(%error, %peer, "mqtt_socket_options");
+    }
+    Newcomer { stream: Box::new(socket), peer: canonical(peer), ending: Arc::default() }
+}
+
 /// One socket until its CONNECT; gives the number of its place with it.
-async fn newcomer(hub: Arc<Hub>, mut socket: TcpStream, peer: SocketAddr, mut place: Place) -> (u64, Came) {
+async fn until_connect(hub: Arc<Hub>, newcomer: Newcomer, mut place: Place) -> (u64, Came) {
+    let Newcomer { mut stream, peer, ending } = newcomer;
     let ear = hub.hearing.open();
-    let (who, ending) = (Who::from(peer.ip()), Arc::new(Ending::default()));
+    let who = Who::from(peer.ip());
     let mut read = Inbox::new(hub.budget.share(Kind::Packets, who.clone()).until(&ending));
     let patience = Duration::from_secs(hub.settings.connect_timeout_seconds);
     let mut phase = hub.phase.subscribe();
     let came = tokio::select! {
         biased; // a CONNECT that has arrived counts before the order to leave
-        came = timeout(patience, first_packet(&hub, &mut socket, &mut read)) => {
+        came = timeout(patience, first_packet(&hub, &mut stream, &mut read)) => {
             came.unwrap_or_else(|_| Err(NotIn::silent("no CONNECT in time (mqtt.connect_timeout_seconds)")))
         }
         _ = &mut place.shown_out => Err(NotIn::silent("made room for others (mqtt.max_pending)")),
         why = ending.told() => Err(NotIn::Silent(why.to_owned().into())),
         () = reached(&mut phase, Phase::Quiet) => Err(NotIn::silent("stopping")),
     };
-    let (stream, peer) = (Box::new(socket), peer.to_string());
+    let peer = peer.to_string();
     let came = match came {
         Ok(connect) => {
             let known = hub.presence.knows(&connect);
@@ -222,8 +241,7 @@ impl NotIn {
 }
 
 /// A valid CONNECT.
-async fn first_packet(hub: &Hub, socket: &mut TcpStream, read: &mut Inbox) -> Result<Connect, NotIn> {
-    prepare(socket).map_err(|_| NotIn::silent("the socket is gone"))?;
+async fn first_packet(hub: &Hub, stream: &mut dyn Stream, read: &mut Inbox) -> Result<Connect, NotIn> {
     let packet = loop {
         match codec::decode(&mut read.bytes, hub.settings.max_packet_bytes) {
             Ok(Some(packet)) => break packet,
@@ -234,7 +252,10 @@ async fn first_packet(hub: &Hub, socket: &mut TcpStream, read: &mut Inbox) -> Re
             }
             Err(Malformed::Broken(_)) => return Err(NotIn::silent("no MQTT")),
         }
-        match socket.read_buf(&mut read.bytes).await {
+        match stream.read_buf(&mut read.bytes).await {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(NotIn::Silent(error.to_string().into())); // of a WebSocket
+            }
             Ok(0) | Err(_) => return Err(NotIn::silent("gone before CONNECT")),
             Ok(_) => read.settle().map_err(|full| NotIn::Silent(full.to_string().into()))?,
         }

@@ -10,6 +10,7 @@ mod commands;
 mod crowds;
 mod fairness;
 mod guardian;
+mod guests;
 mod hearing;
 mod hub;
 mod inbox;
@@ -60,6 +61,8 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::wire;
 
+pub use self::guests::Guests;
+
 /// How long listener and sessions may take to end.
 const FAREWELL: Duration = Duration::from_millis(600);
 
@@ -91,6 +94,7 @@ pub struct Broker {
     hub: Arc<Hub>,
     topics: Topics,
     announcer: Arc<Announcer>,
+    guests: Guests,
     tasks: Tasks,
 }
 
@@ -143,8 +147,9 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
     tasks.spawn("presence", presence::run(hub.clone()));
     tasks.spawn("$SYS", sys::run(hub.clone()));
     tasks.spawn("sweeper", sweeper::run(hub.clone()));
-    tasks.spawn("mqtt listener", listener::serve(hub.clone(), listener, away));
-    Ok(Broker { hub, topics, announcer, tasks })
+    let (guests, coming) = Guests::open();
+    tasks.spawn("mqtt listener", listener::serve(hub.clone(), (listener, coming), away));
+    Ok(Broker { hub, topics, announcer, guests, tasks })
 }
 
 /// The hub, with the retained messages of the last run, and the taps of its first router.
@@ -183,6 +188,12 @@ impl Broker {
     pub fn serving(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let hub = self.hub.clone();
         move || hub.is_serving()
+    }
+
+    /// The way in for clients of other doors.
+    #[must_use]
+    pub fn guests(&self) -> Guests {
+        self.guests.clone()
     }
 
     /// Tells anybody who is connected.

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use hyper::upgrade::OnUpgrade;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::header::{
@@ -43,14 +44,15 @@ pub(super) fn filter(app: &Arc<App>) -> WebFilter {
         .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Peer>())
         .and(warp::ext::get::<Version>())
+        .and(warp::ext::optional::<OnUpgrade>()) // before warp takes it
         .and(upgrade)
         .and(warp::body::stream())
-        .then(move |method, path: FullPath, query, headers, peer, version, upgrade, body| {
+        .then(move |method, path: FullPath, query, headers, peer, version, upgrades, upgrade, body| {
             let (path, parameters, body) = (path.as_str().to_owned(), Vec::new(), request::body(body));
             let budget = app.budget.clone();
             answer(
                 app.clone(),
-                Request { budget, method, path, query, headers, peer, version, parameters, upgrade, body },
+                Request { budget, method, path, query, headers, peer, version, parameters, upgrades, upgrade, body },
             )
         })
         .boxed()
@@ -104,7 +106,7 @@ async fn respond(app: &Arc<App>, mut request: Request, found: RouteMatch) -> Res
         }
     };
     let reads = request.method == Method::GET || request.method == Method::HEAD;
-    if (!reads || route.key == Key::AsToken) && !app.origins.allow(&request.headers) {
+    if (!reads || route.key.opens_socket()) && !app.origins.allow(&request.headers) {
         return Err(foreign());
     }
     if route.key == Key::AsHeader

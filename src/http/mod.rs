@@ -8,6 +8,7 @@ mod auth;
 mod dispatch;
 mod hosts;
 mod live;
+mod mqtt;
 mod openapi;
 mod origin;
 mod peer;
@@ -42,6 +43,7 @@ use crate::library::Library;
 use crate::metrics::Metrics;
 use crate::wire::{Device, PortStatus, Presence};
 
+pub use mqtt::{MqttDoor, MqttGuest, MqttStream};
 pub use server::{BindError, Listener, bind, bind_also, serve};
 
 /// What the web door needs from the rest of the house.
@@ -64,6 +66,8 @@ pub struct HttpDeps {
     pub metrics: Metrics,
     /// Whether the embedded broker serves (`mqttConnected`).
     pub broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Where clients of `/mqtt` go.
+    pub mqtt: MqttDoor,
     /// Devices and clients.
     pub devices: Devices,
     /// Outputs and inputs.
@@ -161,6 +165,7 @@ struct App {
     health: Health,
     metrics: Metrics,
     broker_serves: Arc<dyn Fn() -> bool + Send + Sync>,
+    mqtt: MqttDoor,
     devices: Arc<dyn Fn() -> Presence + Send + Sync>,
     ports: Ports,
     library: Library,
@@ -194,6 +199,7 @@ impl App {
             health: deps.health,
             metrics: deps.metrics,
             broker_serves: deps.broker_serves,
+            mqtt: deps.mqtt,
             devices: deps.devices.now,
             ports: deps.ports,
             library: deps.library,

@@ -13,6 +13,8 @@ use crate::kit::budget::{Ending, Full, Share};
 pub(super) struct Peer {
     pub(super) addr: SocketAddr,
     place: Arc<Place>,
+    /// Closes when the last connection is gone.
+    _open: mpsc::Sender<()>,
 }
 
 /// A connection's place among all.
@@ -22,13 +24,16 @@ pub(super) struct Place {
     pub(super) ending: Arc<Ending>,
     /// Why only probes are answered: the web is full, and this is one of the few places kept for them.
     pub(super) probes_only: Option<Full>,
-    /// Closes when the last connection is gone.
-    pub(super) _open: mpsc::Sender<()>,
 }
 
 impl Peer {
-    pub(super) fn new(addr: SocketAddr, place: Place) -> Self {
-        Self { addr, place: Arc::new(place) }
+    pub(super) fn new(addr: SocketAddr, place: Place, open: mpsc::Sender<()>) -> Self {
+        Self { addr, place: Arc::new(place), _open: open }
+    }
+
+    /// Keeps the place, for one who is not of the web any more: its end does not wait for that.
+    pub(super) fn place(&self) -> Arc<Place> {
+        self.place.clone()
     }
 
     /// Told when its place goes to another one.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
+use hyper::upgrade::OnUpgrade;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use warp::http::header::{CONTENT_LENGTH, EXPECT, HeaderName, IF_MATCH, TRANSFER_ENCODING};
@@ -70,6 +71,8 @@ pub(super) struct Request {
     pub(super) version: Version,
     /// The segments that stand for each `{…}` in the route's path.
     pub(super) parameters: Vec<String>,
+    /// Gives the bytes of the connection once the answer has handed it over; for HTTP/1.1 only.
+    pub(super) upgrades: Option<OnUpgrade>,
     /// Present if the request opens a WebSocket.
     pub(super) upgrade: Option<Ws>,
     pub(super) body: Body,

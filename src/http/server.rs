@@ -205,7 +205,7 @@ impl Door {
                             if let Err(error) = tune(&socket) {
                                 tracing::debug!(%error, peer = %addr, "http_socket_options");
                             }
-                            return (socket, Peer::new(addr, place));
+                            return (socket, Peer::new(addr, place, self.open.clone()));
                         }
                         Err(full) => {
                             if let Some(more) = self.limiter.due() {
@@ -236,7 +236,7 @@ impl Door {
             Ok(share) => (share, None),
             Err(full) => (share(Kind::Probes)?, Some(full)),
         };
-        Ok(Place { _share: share, ending, probes_only, _open: self.open.clone() })
+        Ok(Place { _share: share, ending, probes_only })
     }
 
     /// The next connection of any listener; all are watched. Cancel-safe: nothing is taken before it is returned.

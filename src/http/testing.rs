@@ -97,6 +97,7 @@ impl Web {
             health: health.clone(),
             metrics: metrics.clone(),
             broker_serves: Arc::new(move || serves.load(Ordering::Relaxed)),
+            mqtt: Arc::new(|_| Box::pin(async { false })),
             devices: Devices {
                 now: Arc::new(|| Presence { devices: Vec::new(), clients: Vec::new() }),
                 changes: devices.subscribe(),

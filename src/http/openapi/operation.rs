@@ -60,7 +60,7 @@ fn example(text: &str) -> Value {
 /// `{}` first: unless auth.mode is required, nobody needs a key.
 fn security(route: &Route) -> Value {
     match route.key {
-        Key::Free => json!([]),
+        Key::Free | Key::AsLogin => json!([]),
         Key::AsHeader if route.verb == Verb::Get => json!([{}, {"apiKey": []}, {"token": []}]),
         Key::AsHeader => json!([{}, {"apiKey": []}]),
         Key::AsToken => json!([{}, {"token": []}]),

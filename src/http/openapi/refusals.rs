@@ -31,7 +31,7 @@ fn follows(route: &Route, status: u16) -> bool {
     match status {
         400 | 421 | 500 => true,
         401 => route.key == Key::AsHeader,
-        403 => !reads || route.key == Key::AsToken,
+        403 => !reads || route.key.opens_socket(),
         404 => route.path.contains('{'),
         408 | 413 => takes,
         412 => route.etag == Etag::Expected,

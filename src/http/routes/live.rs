@@ -60,7 +60,7 @@ async fn open(app: Arc<App>, mut request: Request) -> Result<Response, Problem> 
     Ok(response)
 }
 
-fn no_handshake() -> Problem {
+pub(super) fn no_handshake() -> Problem {
     let header = |name: HeaderName, value| (name, HeaderValue::from_static(value));
     let headers = [header(CONNECTION, "upgrade"), header(UPGRADE, "websocket"), header(SEC_WEBSOCKET_VERSION, "13")];
     let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "this address speaks WebSocket (RFC 6455, version 13)");

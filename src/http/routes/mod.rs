@@ -8,6 +8,7 @@ mod devices;
 mod documents;
 mod live;
 mod metrics;
+mod mqtt;
 mod outputs;
 mod probes;
 mod projects;
@@ -60,7 +61,7 @@ static RESOURCES: &[Resource] = &[
     Resource {
         name: "appliance",
         says: "What runs here, its state, and its descriptions.",
-        rows: &[about::ROWS, probes::ROWS, metrics::ROWS, schemas::ROWS, takeover::ROWS, live::ROWS],
+        rows: &[about::ROWS, probes::ROWS, metrics::ROWS, schemas::ROWS, takeover::ROWS, live::ROWS, mqtt::ROWS],
     },
     Resource { name: "app", says: "The tablet app.", rows: &[ui::ROWS] },
 ];

@@ -56,6 +56,15 @@ pub(in super::super) enum Key {
     /// `?token=`, because a browser's WebSocket cannot send headers. Its Origin is checked for the same reason: no
     /// preflight protects it.
     AsToken,
+    /// None of ours: the login in MQTT's own CONNECT counts. Its Origin is checked as well.
+    AsLogin,
+}
+
+impl Key {
+    /// Whether it opens a WebSocket, for which a browser asks no leave.
+    pub(in super::super) fn opens_socket(self) -> bool {
+        matches!(self, Self::AsToken | Self::AsLogin)
+    }
 }
 
 /// What the `ETag` of an answer is for.

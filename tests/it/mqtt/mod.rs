@@ -22,4 +22,5 @@ mod strangers;
 mod suites;
 mod sys;
 mod two_ways;
+mod websocket;
 mod wills;

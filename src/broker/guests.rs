@@ -1,0 +1,38 @@
+//! Clients that come by another door than the broker's port: byte streams that the listener takes among its own sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+
+use super::inbox::Stream;
+use crate::kit::budget::Ending;
+
+/// A byte stream from which CONNECT is to come, and what belongs to it.
+pub(super) struct Newcomer {
+    pub(super) stream: Box<dyn Stream>,
+    pub(super) peer: SocketAddr,
+    /// Told when it has to make room for another one.
+    pub(super) ending: Arc<Ending>,
+}
+
+/// The way in. When many are in front of it, one waits, as others do in the kernel.
+#[derive(Clone)]
+pub struct Guests(mpsc::Sender<Newcomer>);
+
+impl Guests {
+    pub(super) fn open() -> (Self, mpsc::Receiver<Newcomer>) {
+        let (way, guests) = mpsc::channel(1);
+        (Self(way), guests)
+    }
+
+    /// Hands a client in when there is room for it; false: the broker takes nobody any more. `ending` is told when its place
+    /// goes to another one.
+    pub async fn enter<S>(&self, stream: S, peer: SocketAddr, ending: Arc<Ending>) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.0.send(Newcomer { stream: Box::new(stream), peer, ending }).await.is_ok()
+    }
+}
