@@ -166,6 +166,7 @@ impl House {
         let intake = Intake::new(deps, &mut scheduler);
         let deps = broker::BrokerDeps {
             settings: mqtt,
+            web_port: doors.web_at.port(),
             intake: intake.clone(),
             feed: engine.feed.clone(),
             store: store.clone(),

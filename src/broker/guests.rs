@@ -1,6 +1,6 @@
 //! Clients that come by another door than the broker's port: byte streams that the listener takes among its own sockets.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,6 +13,8 @@ use crate::kit::budget::Ending;
 pub(super) struct Newcomer {
     pub(super) stream: Box<dyn Stream>,
     pub(super) peer: SocketAddr,
+    /// The address of ours that it came to, if it came to the broker's port.
+    pub(super) here: Option<IpAddr>,
     /// Told when it has to make room for another one.
     pub(super) ending: Arc<Ending>,
 }
@@ -33,6 +35,6 @@ impl Guests {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        self.0.send(Newcomer { stream: Box::new(stream), peer, ending }).await.is_ok()
+        self.0.send(Newcomer { stream: Box::new(stream), peer, here: None, ending }).await.is_ok()
     }
 }

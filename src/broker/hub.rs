@@ -66,6 +66,7 @@ pub(super) struct Hub {
     pub(super) policy: Box<dyn Policy>,
     pub(super) commands: Commands,
     pub(super) settings: config::Mqtt,
+    pub(super) web_port: u16,
     pub(super) metrics: metrics::Broker,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) hearing: Hearing,
@@ -99,6 +100,7 @@ pub(super) struct HubDeps {
     pub(super) policy: Box<dyn Policy>,
     pub(super) commands: Commands,
     pub(super) settings: config::Mqtt,
+    pub(super) web_port: u16,
     pub(super) metrics: metrics::Broker,
     pub(super) budget: Budget,
     pub(super) health: Health,
@@ -114,7 +116,7 @@ fn held_by(budget: &Budget, who: &Who, bytes: usize) -> Held {
 impl Hub {
     /// Starts with the retained messages of the last run.
     pub(super) fn new(deps: HubDeps) -> Arc<Self> {
-        let HubDeps { router, publisher, policy, commands, settings, metrics, budget, health, store } = deps;
+        let HubDeps { router, publisher, policy, commands, settings, web_port, metrics, budget, health, store } = deps;
         let mut retained = RetainedMessages::default();
         for (topic, stored) in store.scan(Tree::Retained, b"") {
             // a topic that has since become dmxd's own (by another prefix) is no longer a client's
@@ -135,6 +137,7 @@ impl Hub {
             commands,
             laggards: Laggards::new(&metrics),
             settings,
+            web_port,
             metrics,
             phase: watch::Sender::new(Phase::Open),
             hearing: Hearing::default(),

@@ -1,9 +1,8 @@
 //! The port: accepts sockets, reads CONNECT, and lets clients in or says why not.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use ulid::Ulid;
@@ -22,8 +21,10 @@ use super::codec::{self, Connect, ConnectCode, Malformed, Packet};
 use super::guests::Newcomer;
 use super::hub::{Hub, Phase, reached};
 use super::inbox::{Inbox, Stream};
+use super::mistaken::{self, First};
 use super::register::Arrival;
 use super::session::{self, Refused};
+use super::waiting_room::{Place, WaitingRoom};
 use crate::kit::backoff::Backoff;
 use crate::kit::budget::{Kind, Who};
 use crate::kit::deadline::until;
@@ -36,12 +37,11 @@ const KEEP_ALIVE: TcpKeepalive =
 /// Data that nobody acknowledges ends the connection after this (TCP_USER_TIMEOUT, RFC 5482).
 const UNCONFIRMED: Duration = Duration::from_secs(20);
 
-/// How long a socket may stay silent while others wait for its place: CONNECT follows at once, over bad Wi-Fi some 100 ms
-/// later.
-const GRACE: Duration = Duration::from_millis(500);
-
 /// Longest client id, in bytes: ten times what every server must allow ([MQTT-3.1.3-5]), and short enough for a log line.
 const LONGEST_ID: usize = 256;
+
+/// How long those who came by mistake may take to read so.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long sessions may take to say goodbye.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -110,49 +110,6 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Sockets that have not sent CONNECT yet. When full, newcomers wait in the kernel, and the oldest socket is closed for one of
-/// them after its grace, so that silent sockets cannot keep lamps out.
-#[derive(Default)]
-struct WaitingRoom {
-    last: u64,
-    places: VecDeque<Guest>,
-}
-
-struct Guest {
-    number: u64,
-    since: Instant,
-    /// Dropping it closes the socket.
-    _closer: oneshot::Sender<()>,
-}
-
-struct Place {
-    number: u64,
-    shown_out: oneshot::Receiver<()>,
-}
-
-impl WaitingRoom {
-    /// Until when nobody can be let in; `None`: there is room now.
-    fn full_until(&self, places: usize, now: Instant) -> Option<Instant> {
-        let oldest = self.places.front().filter(|_| self.places.len() >= places.max(1));
-        oldest.map(|oldest| oldest.since + GRACE).filter(|until| *until > now)
-    }
-
-    fn enter(&mut self, places: usize, now: Instant) -> Place {
-        let (closer, shown_out) = oneshot::channel();
-        if self.places.len() >= places.max(1) {
-            self.places.pop_front();
-        }
-        self.last += 1;
-        let number = self.last;
-        self.places.push_back(Guest { number, since: now, _closer: closer });
-        Place { number, shown_out }
-    }
-
-    fn leave(&mut self, number: u64) {
-        self.places.retain(|guest| guest.number != number);
-    }
-}
-
 /// A client whose CONNECT has come, or a socket that gets no session.
 type Came = Result<Box<Arrival>, Turned>;
 
@@ -167,12 +124,13 @@ fn from_port(socket: TcpStream, peer: SocketAddr) -> Newcomer {
     if let Err(error) = prepare(&socket) {
         tracing::debug!(%error, %peer, "mqtt_socket_options");
     }
-    Newcomer { stream: Box::new(socket), peer: canonical(peer), ending: Arc::default() }
+    let here = socket.local_addr().ok().map(|here| here.ip());
+    Newcomer { stream: Box::new(socket), peer: canonical(peer), here, ending: Arc::default() }
 }
 
 /// One socket until its CONNECT; gives the number of its place with it.
 async fn until_connect(hub: Arc<Hub>, newcomer: Newcomer, mut place: Place) -> (u64, Came) {
-    let Newcomer { mut stream, peer, ending } = newcomer;
+    let Newcomer { mut stream, peer, here, ending } = newcomer;
     let ear = hub.hearing.open();
     let who = Who::from(peer.ip());
     let mut read = Inbox::new(hub.budget.share(Kind::Packets, who.clone()).until(&ending));
@@ -180,7 +138,7 @@ async fn until_connect(hub: Arc<Hub>, newcomer: Newcomer, mut place: Place) -> (
     let mut phase = hub.phase.subscribe();
     let came = tokio::select! {
         biased; // a CONNECT that has arrived counts before the order to leave
-        came = timeout(patience, first_packet(&hub, &mut stream, &mut read)) => {
+        came = timeout(patience, first_packet(&hub, (&mut stream, here), &mut read)) => {
             came.unwrap_or_else(|_| Err(NotIn::silent("no CONNECT in time (mqtt.connect_timeout_seconds)")))
         }
         _ = &mut place.shown_out => Err(NotIn::silent("made room for others (mqtt.max_pending)")),
@@ -241,7 +199,14 @@ impl NotIn {
 }
 
 /// A valid CONNECT.
-async fn first_packet(hub: &Hub, stream: &mut dyn Stream, read: &mut Inbox) -> Result<Connect, NotIn> {
+async fn first_packet(
+    hub: &Hub,
+    (stream, here): (&mut dyn Stream, Option<IpAddr>),
+    read: &mut Inbox,
+) -> Result<Connect, NotIn> {
+    if let Some(here) = here {
+        whom_we_expect(hub, (stream, here), read).await?;
+    }
     let packet = loop {
         match codec::decode(&mut read.bytes, hub.settings.max_packet_bytes) {
             Ok(Some(packet)) => break packet,
@@ -252,13 +217,7 @@ async fn first_packet(hub: &Hub, stream: &mut dyn Stream, read: &mut Inbox) -> R
             }
             Err(Malformed::Broken(_)) => return Err(NotIn::silent("no MQTT")),
         }
-        match stream.read_buf(&mut read.bytes).await {
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(NotIn::Silent(error.to_string().into())); // of a WebSocket
-            }
-            Ok(0) | Err(_) => return Err(NotIn::silent("gone before CONNECT")),
-            Ok(_) => read.settle().map_err(|full| NotIn::Silent(full.to_string().into()))?,
-        }
+        more(stream, read).await?;
     };
     let Packet::Connect(mut connect) = packet else { return Err(NotIn::silent("the first packet is not CONNECT")) };
     hub.policy.connect(&connect).map_err(|code| NotIn::code(code, "wrong user name or password"))?;
@@ -272,6 +231,48 @@ async fn first_packet(hub: &Hub, stream: &mut dyn Stream, read: &mut Inbox) -> R
         connect.client_id = format!("auto-{}", Ulid::generate());
     }
     Ok(*connect)
+}
+
+/// Reads on.
+async fn more(stream: &mut dyn Stream, read: &mut Inbox) -> Result<(), NotIn> {
+    match stream.read_buf(&mut read.bytes).await {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(NotIn::Silent(error.to_string().into())) // of a WebSocket
+        }
+        Ok(0) | Err(_) => Err(NotIn::silent("gone before CONNECT")),
+        Ok(_) => read.settle().map_err(|full| NotIn::Silent(full.to_string().into())),
+    }
+}
+
+/// Those who come to the port by mistake are told so, and have a moment to read it.
+async fn whom_we_expect(hub: &Hub, (stream, here): (&mut dyn Stream, IpAddr), read: &mut Inbox) -> Result<(), NotIn> {
+    let first = loop {
+        match mistaken::recognise(&read.bytes) {
+            First::Unclear => more(stream, read).await?,
+            first => break first,
+        }
+    };
+    let (words, why) = match first {
+        First::Mqtt | First::Unclear => return Ok(()),
+        First::Tls => (String::new(), "TLS on the plain port: switch it off in the client (mqtt.port)"),
+        First::Http => {
+            while !mistaken::is_whole(&read.bytes) {
+                more(stream, read).await?;
+            }
+            (mistaken::answer(&read.bytes, here, hub.web_port), "HTTP: this is the MQTT port (mqtt.port)")
+        }
+    };
+    // To close with unread bytes would reset the connection, and the answer with it.
+    let said = async {
+        stream.write_all(words.as_bytes()).await?;
+        stream.shutdown().await?;
+        while stream.read_buf(&mut read.bytes).await? > 0 {
+            read.bytes.clear();
+        }
+        Ok::<_, io::Error>(())
+    };
+    let _ = timeout(LAST_WORDS, said).await; // Err: it does not listen
+    Err(NotIn::silent(why))
 }
 
 fn prepare(socket: &TcpStream) -> io::Result<()> {

@@ -19,6 +19,7 @@ mod listener;
 mod losses;
 mod mailbox;
 mod message;
+mod mistaken;
 mod outlet;
 mod owed;
 mod policy;
@@ -35,6 +36,7 @@ mod sweeper;
 mod sys;
 mod tap;
 pub mod topic;
+mod waiting_room;
 mod wills;
 
 use std::io;
@@ -70,6 +72,8 @@ const FAREWELL: Duration = Duration::from_millis(600);
 pub struct BrokerDeps {
     /// `[mqtt]`
     pub settings: config::Mqtt,
+    /// The port of the web, for those who look for it here.
+    pub web_port: u16,
     /// Where commands go.
     pub intake: Intake,
     /// Where states come from.
@@ -154,7 +158,7 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
 
 /// The hub, with the retained messages of the last run, and the taps of its first router.
 async fn open(deps: BrokerDeps, topics: &Topics) -> Result<(Arc<Hub>, Vec<Tap>), StartError> {
-    let BrokerDeps { settings, intake, store, budget, health, metrics, .. } = deps;
+    let BrokerDeps { settings, web_port, intake, store, budget, health, metrics, .. } = deps;
     let (router, publisher, taps) = guardian::start(0).await.map_err(|error| StartError(error.to_string()))?;
     let policy = House::new(topics.clone(), &settings.username, settings.password.as_ref());
     let hub = Hub::new(hub::HubDeps {
@@ -163,6 +167,7 @@ async fn open(deps: BrokerDeps, topics: &Topics) -> Result<(Arc<Hub>, Vec<Tap>),
         policy: Box::new(policy),
         commands: Commands::new(intake, topics.clone()),
         settings,
+        web_port,
         metrics: metrics.broker,
         budget,
         health,

@@ -68,6 +68,7 @@ impl Ground {
         let intake = Intake::new(deps, &mut tasks);
         let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
         let deps = BrokerDeps {
+            web_port: 8080,
             settings: config.mqtt,
             intake,
             feed: engine.feed.clone(),

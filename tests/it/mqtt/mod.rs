@@ -11,6 +11,7 @@ mod flows;
 mod foreign;
 mod lasting;
 mod messages;
+mod mistaken;
 mod model;
 mod policy;
 mod presence;
