@@ -29,9 +29,8 @@ async fn garbage_on_the_mqtt_port() {
             client.reset();
         }
     }
-    let mut http = Link::open(appliance.mqtt).await;
-    http.send_into_the_void(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    http.closed().await;
+    let (status, _) = raw_http(appliance.mqtt, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(status, 400);
     appliance.assert_serves().await;
     assert_gap_free(&watcher.seen());
 }
