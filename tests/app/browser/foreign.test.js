@@ -71,13 +71,13 @@ function inside() {
       await context.close();
     }
   };
-  const nothing = { read: null, preflighted: null, heard: null, framed: false, rgb: [0, 0, 0], seq: 0, blackout: false };
+  const nothing = { read: null, preflighted: null, heard: null, mqtt: null, framed: false, rgb: [0, 0, 0], seq: 0, blackout: false };
 
   test("a page of the world has no effect and reads nothing", async () => {
     const from = `http://${WORLD}:${world.address().port}/`;
     assert.deepEqual(await attack(await appliance(), from), nothing);
     const got = await attack(await appliance(open), from);
-    assert.ok(got.read?.includes('"fixtures"') && got.preflighted === 200 && got.heard === "state", JSON.stringify(got));
+    assert.ok(got.read?.includes('"fixtures"') && got.preflighted === 200 && got.heard === "state" && got.mqtt === 0, JSON.stringify(got));
     assert.deepEqual([got.blackout, got.framed], [true, false], "in a frame it is never shown");
     assert.ok(got.seq >= 2, "form and fetch changed something");
   });
@@ -91,7 +91,7 @@ function inside() {
     assert.deepEqual([JSON.parse(read).status, preflighted], [421, 421], "it reads the refusal and nothing else");
     const loose = await appliance(open);
     const got = await attack(loose, from(loose), true);
-    assert.ok(got.read?.includes('"fixtures"') && got.blackout && got.heard === "state", JSON.stringify(got));
+    assert.ok(got.read?.includes('"fixtures"') && got.blackout && got.heard === "state" && got.mqtt === 0, JSON.stringify(got));
   });
 
   test("a person is told how a name is allowed", async () => {
@@ -108,7 +108,7 @@ function inside() {
     for (const host of [STAGE, PLAIN]) await visit(browser, { appliance: one, host }, (page) => live(page));
     const from = `http://${NEIGHBOUR}:${neighbour.address().port}/`;
     const got = await attack(one, from);
-    assert.ok(got.read?.includes('"fixtures"') && got.preflighted === 200 && got.heard === "state" && got.blackout, JSON.stringify(got));
+    assert.ok(got.read?.includes('"fixtures"') && got.preflighted === 200 && got.heard === "state" && got.mqtt === 0 && got.blackout, JSON.stringify(got));
   });
 }
 
@@ -133,9 +133,17 @@ async function attempt({ target, form }) {
     socket.onmessage = ({ data }) => done(JSON.parse(data).type);
     socket.onclose = () => done(null);
   });
+  const mqtt = await wait((done) => {
+    const socket = new WebSocket(`${target.replace("http", "ws")}/mqtt`, "mqtt");
+    socket.binaryType = "arraybuffer";
+    // CONNECT of client "x", clean session; CONNACK's last byte says whether it is in
+    socket.onopen = () => socket.send(new Uint8Array([0x10, 13, 0, 4, 77, 81, 84, 84, 4, 2, 0, 60, 0, 1, 120]));
+    socket.onmessage = ({ data }) => done(new Uint8Array(data)[3]);
+    socket.onclose = () => done(null);
+  });
   const shown = document.body.appendChild(document.createElement("iframe"));
   await wait((done) => { shown.onload = done; shown.src = `${target}/`; });
-  return { read, preflighted, heard };
+  return { read, preflighted, heard, mqtt };
 }
 
 /** A web server with one page. @param {string} body @param {string} address */
