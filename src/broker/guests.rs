@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::inbox::Stream;
+use super::traffic::{Metered, Traffic};
 use crate::kit::budget::Ending;
 
 /// A byte stream from which CONNECT is to come, and what belongs to it.
@@ -21,12 +22,15 @@ pub(super) struct Newcomer {
 
 /// The way in. When many are in front of it, one waits, as others do in the kernel.
 #[derive(Clone)]
-pub struct Guests(mpsc::Sender<Newcomer>);
+pub struct Guests {
+    way: mpsc::Sender<Newcomer>,
+    traffic: Arc<Traffic>,
+}
 
 impl Guests {
-    pub(super) fn open() -> (Self, mpsc::Receiver<Newcomer>) {
+    pub(super) fn open(traffic: &Arc<Traffic>) -> (Self, mpsc::Receiver<Newcomer>) {
         let (way, guests) = mpsc::channel(1);
-        (Self(way), guests)
+        (Self { way, traffic: traffic.clone() }, guests)
     }
 
     /// Hands a client in when there is room for it; false: the broker takes nobody any more. `ending` is told when its place
@@ -35,6 +39,7 @@ impl Guests {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        self.0.send(Newcomer { stream: Box::new(stream), peer, here: None, ending }).await.is_ok()
+        let stream = Box::new(Metered::new(stream, &self.traffic));
+        self.way.send(Newcomer { stream, peer, here: None, ending }).await.is_ok()
     }
 }

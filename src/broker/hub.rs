@@ -26,6 +26,7 @@ use super::router::{MOST_TOPICS, News, Order, PROBES, Publisher, Router, RouterG
 use super::session::{Laggards, Member, write_soon};
 use super::subscribers::MOST_DEAD_BYTES;
 use super::topic::Filter;
+use super::traffic::Traffic;
 use crate::config;
 use crate::kit::budget::{Budget, Full, Kind, Who};
 use crate::kit::health::Health;
@@ -68,6 +69,7 @@ pub(super) struct Hub {
     pub(super) settings: config::Mqtt,
     pub(super) web_port: u16,
     pub(super) metrics: metrics::Broker,
+    pub(super) traffic: Arc<Traffic>,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) hearing: Hearing,
     pub(super) register: Register,
@@ -139,6 +141,7 @@ impl Hub {
             settings,
             web_port,
             metrics,
+            traffic: Arc::default(),
             phase: watch::Sender::new(Phase::Open),
             hearing: Hearing::default(),
             register,

@@ -54,6 +54,8 @@ impl Stored {
 impl Drop for Stored {
     fn drop(&mut self) {
         self.lasting.budget.common(Kind::Queued, *self.common.get_mut(), 0);
+        self.lasting.messages.fetch_sub(1, Ordering::Relaxed);
+        self.lasting.payloads.fetch_sub(self.size - self.topic.len(), Ordering::Relaxed);
         self.lasting.forget(self.number);
     }
 }
@@ -99,6 +101,9 @@ pub(super) trait Unsaved: Send + Sync {
 pub(super) struct Lasting {
     budget: Budget,
     gone: Mutex<Vec<u64>>,
+    /// How many there are, and the bytes of their payloads.
+    messages: AtomicUsize,
+    payloads: AtomicUsize,
     /// By address: each is asked once.
     unsaved: Mutex<HashMap<usize, Arc<dyn Unsaved>>>,
     /// What belongs to sessions that this dmxd cannot read: another one may.
@@ -182,6 +187,8 @@ impl Lasting {
         Self {
             budget: budget.clone(),
             gone: Mutex::default(),
+            messages: AtomicUsize::new(0),
+            payloads: AtomicUsize::new(0),
             unsaved: Mutex::default(),
             others: Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -223,6 +230,11 @@ impl Lasting {
         self.news.notify_one();
     }
 
+    /// How many messages there are, and the bytes of their payloads.
+    pub(super) fn kept(&self) -> (usize, usize) {
+        (self.messages.load(Ordering::Relaxed), self.payloads.load(Ordering::Relaxed))
+    }
+
     /// Adds what can be deleted, and how far sessions are; all messages up to `settled` have been given to all.
     pub(super) fn collect(&self, settled: u64, batch: &mut Batch) {
         let unsaved = std::mem::take(&mut *self.unsaved.lock());
@@ -248,6 +260,8 @@ impl Lasting {
         let size = topic.len() + payload.len();
         let (part, common) = ((RECORD + size) / sessions.max(1), AtomicUsize::new(RECORD + size));
         self.budget.common(Kind::Queued, 0, RECORD + size);
+        self.messages.fetch_add(1, Ordering::Relaxed);
+        self.payloads.fetch_add(payload.len(), Ordering::Relaxed);
         Arc::new(Stored { number, topic: topic.into(), size, part, common, lasting: self.clone() })
     }
 

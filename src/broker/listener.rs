@@ -24,6 +24,7 @@ use super::inbox::{Inbox, Stream};
 use super::mistaken::{self, First};
 use super::register::Arrival;
 use super::session::{self, Refused};
+use super::traffic::Metered;
 use super::waiting_room::{Place, WaitingRoom};
 use crate::kit::backoff::Backoff;
 use crate::kit::budget::{Kind, Who};
@@ -71,7 +72,7 @@ pub(super) async fn serve(
                 Ok((socket, peer)) => {
                     backoff.reset();
                     let place = waiting.enter(hub.settings.max_pending, Instant::now());
-                    newcomers.push(until_connect(hub.clone(), from_port(socket, peer), place));
+                    newcomers.push(until_connect(hub.clone(), from_port(&hub, socket, peer), place));
                 }
                 // out of descriptors, most likely: the pause lets some go
                 Err(error) => {
@@ -120,12 +121,17 @@ struct Turned {
 }
 
 /// A socket of our own port. One that is gone shows when it is read.
-fn from_port(socket: TcpStream, peer: SocketAddr) -> Newcomer {
+fn from_port(hub: &Hub, socket: TcpStream, peer: SocketAddr) -> Newcomer {
     if let Err(error) = prepare(&socket) {
         tracing::debug!(%error, %peer, "mqtt_socket_options");
     }
     let here = socket.local_addr().ok().map(|here| here.ip());
-    Newcomer { stream: Box::new(socket), peer: canonical(peer), here, ending: Arc::default() }
+    Newcomer {
+        stream: Box::new(Metered::new(socket, &hub.traffic)),
+        peer: canonical(peer),
+        here,
+        ending: Arc::default(),
+    }
 }
 
 /// One socket until its CONNECT; gives the number of its place with it.

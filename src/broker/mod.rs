@@ -16,6 +16,7 @@ mod hub;
 mod inbox;
 mod lasting;
 mod listener;
+mod load;
 mod losses;
 mod mailbox;
 mod message;
@@ -36,6 +37,7 @@ mod sweeper;
 mod sys;
 mod tap;
 pub mod topic;
+mod traffic;
 mod waiting_room;
 mod wills;
 
@@ -146,12 +148,12 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
     presence::start(&hub).await;
     restore::wills(&hub, &mut away);
     hub.register.know(|id| hub.presence.is_device(id));
-    sys::say(&hub, Duration::ZERO);
+    let figures = sys::Figures::begin(&hub);
     tasks.spawn("announcer", announcer.clone().run(hub.clone()));
     tasks.spawn("presence", presence::run(hub.clone()));
-    tasks.spawn("$SYS", sys::run(hub.clone()));
+    tasks.spawn("$SYS", sys::run(hub.clone(), figures));
     tasks.spawn("sweeper", sweeper::run(hub.clone()));
-    let (guests, coming) = Guests::open();
+    let (guests, coming) = Guests::open(&hub.traffic);
     tasks.spawn("mqtt listener", listener::serve(hub.clone(), (listener, coming), away));
     Ok(Broker { hub, topics, announcer, guests, tasks })
 }

@@ -25,6 +25,7 @@ pub(super) struct Register {
     budget: Budget,
     sessions: IntGauge,
     clients: IntGauge,
+    clients_most: IntGauge,
     evicted: IntCounter,
 }
 
@@ -162,6 +163,7 @@ impl Register {
             budget,
             sessions: metrics.sessions.clone(),
             clients: metrics.clients.clone(),
+            clients_most: metrics.clients_most.clone(),
             evicted: metrics.sessions_evicted.clone(),
         }
     }
@@ -199,6 +201,9 @@ impl Register {
             return Entered::Refused(arrival, full.to_string().into());
         }
         arrival.seat = Some(Seat::new(seat, &self.clients));
+        if !takes_over && self.clients.get() > self.clients_most.get() {
+            self.clients_most.set(self.clients.get()); // nobody else does: the lock is held
+        }
         let mailbox = inner.by_id.get(&id).and_then(|door| door.mailbox.as_ref());
         if let (Some(presence), Some(mailbox)) = (there, mailbox) {
             match mailbox.try_send(arrival) {

@@ -44,6 +44,8 @@ impl Retained {
 pub(super) struct RetainedMessages {
     by_topic: BTreeMap<String, (Retained, Option<Held>)>,
     bytes: usize,
+    /// Of that, bytes of payloads.
+    payloads: usize,
     /// Those below `$SYS/`: dmxd's own, which are not counted and take no room from others.
     figures: usize,
 }
@@ -58,10 +60,14 @@ impl RetainedMessages {
             self.by_topic.remove(topic)
         } else {
             self.bytes += size(payload);
+            self.payloads += if is_figure { 0 } else { payload.len() };
             let message = Retained { payload: Bytes::copy_from_slice(payload), qos, number };
             self.by_topic.insert(topic.to_owned(), (message, held))
         };
-        self.bytes -= old.map_or(0, |(old, _)| size(&old.payload));
+        if let Some((old, _)) = old {
+            self.bytes -= size(&old.payload);
+            self.payloads -= if is_figure { 0 } else { old.payload.len() };
+        }
         if is_figure {
             self.figures = self.figures + self.by_topic.len() - before;
         }
@@ -118,6 +124,11 @@ impl RetainedMessages {
     /// Bytes of topics and payloads.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of payloads alone.
+    pub(super) fn payload_bytes(&self) -> usize {
+        self.payloads
     }
 }
 

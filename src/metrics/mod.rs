@@ -75,6 +75,7 @@ group! {
         serving: IntGauge("dmx_mqtt_connected", "1 while the embedded broker serves."),
         uplink: IntGauge("dmx_uplink_connected", "1 while connected to another broker; this version connects to none."),
         clients: IntGauge("dmx_broker_clients", "Connected MQTT clients."),
+        clients_most: IntGauge("dmx_broker_clients_most", "Most MQTT clients that were connected at one time."),
         sessions: IntGauge("dmx_broker_sessions", "Sessions, connected or kept for a return."),
         sessions_evicted: IntCounter("dmx_broker_sessions_evicted_total", "Sessions of absent clients ended because there were too many."),
         sessions_expired: IntCounter("dmx_broker_sessions_expired_total", "Sessions ended because their clients did not come back for mqtt.session_expiry_days."),
