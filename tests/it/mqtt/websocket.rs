@@ -214,6 +214,11 @@ async fn foreign_pages_and_names_are_refused() {
     {
         assert_eq!(open("origin", origin).await, Ok(()), "{origin}");
     }
+    let strict = Home::new().set("DMX_ALLOW_ORIGINS", "https://desk.example").start().await;
+    assert_eq!(mqtt_socket(strict.http, &[PROTOCOL, ("origin", "http://tablet.local")]).await.map(drop), Err(403));
+    // paho names the address that it connects to as its origin
+    let paho = python("web_session.py", strict.http, &["small", "1"]).succeed().await;
+    assert_eq!(paho, ["connected 0", "live 1", "disconnected 0"]);
     assert_eq!(open("host", "rebound.evil.example").await, Err(421));
     assert_eq!(open("host", "dmx.local").await, Ok(()));
 }
