@@ -45,7 +45,7 @@ impl Announcer {
             for update in StateUpdate::of(change, state) {
                 let payload = serde_json::to_vec(&update).unwrap_or_default(); // plain fields cannot fail
                 let topic = policy::UPDATES;
-                hub.publish(Message { topic, payload: &payload, qos: QoS::AtLeastOnce, retain: false });
+                hub.publish(Message::ours(topic, &payload, QoS::AtLeastOnce, false));
             }
         }
     }
@@ -96,11 +96,11 @@ impl Announcer {
 /// The state of the lamp, retained.
 pub(super) fn say_state(hub: &Hub, topics: &Topics, state: &State) {
     let payload = serde_json::to_vec(&RgbState::light(state)).unwrap_or_default(); // plain fields cannot fail
-    hub.publish(Message { topic: &topics.state, payload: &payload, qos: QoS::AtLeastOnce, retain: true });
+    hub.publish(Message::ours(&topics.state, &payload, QoS::AtLeastOnce, true));
 }
 
 /// Whether the server is there (`v1/devices/server/state`).
 pub(super) fn say_presence(hub: &Hub, topics: &Topics, online: bool) {
     let payload = format!(r#"{{"online":{online}}}"#);
-    hub.publish(Message { topic: &topics.server, payload: payload.as_bytes(), qos: QoS::AtLeastOnce, retain: true });
+    hub.publish(Message::ours(&topics.server, payload.as_bytes(), QoS::AtLeastOnce, true));
 }

@@ -71,6 +71,6 @@ impl Hub {
 
     fn tell(&self, topic: &str, what: &impl Serialize) {
         let payload = serde_json::to_vec(what).unwrap_or_default(); // plain fields cannot fail
-        self.publish(Message { topic, payload: &payload, qos: QoS::AtLeastOnce, retain: false });
+        self.publish(Message::ours(topic, &payload, QoS::AtLeastOnce, false));
     }
 }

@@ -5,28 +5,32 @@
 //! way only (`session::subscriptions`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::Instant;
 
-use super::codec::{Publish, QoS};
+use super::codec::{Publish, Reason};
 use super::commands::Commands;
 use super::crowds::Crowds;
 use super::hearing::Hearing;
 use super::lasting::{self, Lasting};
 use super::losses::Losses;
 pub(super) use super::message::Message;
-use super::outlet::{Outlet, Subscribed, hand_out};
+use super::outlet::{Outlet, Passing, Subscribed, hand_out};
 use super::policy::{Policy, Publishing};
 use super::presence::Presence;
+use super::properties;
 use super::register::Register;
-use super::retained::{self, Held, Retained, RetainedMessages};
+use super::retained::{self, Held, Retained, RetainedMessages, StoredMessage};
 use super::router::{MOST_TOPICS, News, Order, PROBES, Publisher, Router, RouterGone, TAPS};
 use super::session::{Laggards, Member, write_soon};
 use super::subscribers::MOST_DEAD_BYTES;
 use super::topic::Filter;
 use super::traffic::Traffic;
+use super::wanted::Wanted;
 use crate::config;
 use crate::kit::budget::{Budget, Full, Kind, Who};
 use crate::kit::health::Health;
@@ -90,6 +94,8 @@ pub(super) struct Hub {
     pub(super) lasting: Arc<Lasting>,
     /// Held from the look at how far sessions are to its place in the store's queue.
     saving: Mutex<()>,
+    /// Retained messages that are on their way to the store, and in memory once they are there.
+    retaining: AtomicUsize,
     laggards: Arc<Laggards>,
     pub(super) budget: Budget,
     health: Health,
@@ -122,11 +128,12 @@ impl Hub {
         let mut retained = RetainedMessages::default();
         for (topic, stored) in store.scan(Tree::Retained, b"") {
             // a topic that has since become dmxd's own (by another prefix) is no longer a client's
-            if let Some((topic, qos, payload)) = retained::from_stored(&store, &topic, &stored)
+            if let Some(StoredMessage { topic, payload, qos, extra }) = retained::from_stored(&store, &topic, &stored)
                 && policy.publish(topic) == Publishing::Allowed
             {
-                let held = held_by(&budget, &Who::default(), topic.len() + payload.len());
-                retained.set(topic, payload, qos, 0, Some(held));
+                let held = held_by(&budget, &Who::default(), topic.len() + payload.len() + properties::size(&extra));
+                let message = Message { extra: &extra, ..Message::ours(topic, payload, qos, true) };
+                retained.set(&message, 0, Some(held));
             }
         }
         let register = Register::new(budget.clone(), &metrics);
@@ -156,6 +163,7 @@ impl Hub {
             refusals: Mutex::default(),
             lasting: Arc::new(Lasting::new(&budget)),
             saving: Mutex::default(),
+            retaining: AtomicUsize::new(0),
             budget,
             health,
             store,
@@ -337,16 +345,17 @@ impl Hub {
     }
 
     /// The same for a client, to which `note` belongs: that is written with what the message stores. The receiver hears when
-    /// all of it is written, and all have been given the message. `None`: they have, and nothing is.
-    pub(super) fn give(self: &Arc<Self>, message: Message<'_>, note: Batch) -> Option<oneshot::Receiver<()>> {
+    /// all of it is written, and all have been given the message. `None`: they have, and nothing is. Also whether anybody
+    /// wanted it.
+    pub(super) fn give(self: &Arc<Self>, message: Message<'_>, note: Batch) -> (Option<oneshot::Receiver<()>>, bool) {
         let mut told = None;
-        let owed = self.pass_on(message, (Some(note), None), |owed| {
+        let (owed, wanted) = self.pass_on(message, (Some(note), None), |owed| {
             let (given, heard) = oneshot::channel();
             told = Some(heard);
             let hub = self.clone();
             Box::new(move || hub.tell_when_given(owed, given))
         });
-        match (told, owed) {
+        let heard = match (told, owed) {
             (Some(heard), _) => Some(heard),
             (None, None) => None,
             (None, owed) => {
@@ -354,7 +363,8 @@ impl Hub {
                 self.tell_when_given(owed, given);
                 Some(heard)
             }
-        }
+        };
+        (heard, wanted)
     }
 
     /// Tells somebody when all have been given a message that the router owes.
@@ -364,29 +374,32 @@ impl Hub {
 
     /// Hands a message on, and stores it with its publisher's `note` before that: whatever is written later is behind it.
     /// `written` makes what is done after the write, if there is one; it, too, is told the number of a message that the
-    /// router owes. `held`: what a retained one holds of the budget.
+    /// router owes. `held`: what a retained one holds of the budget. Gives its number if the router owes it, and whether
+    /// anybody wanted it.
     fn pass_on(
         &self,
         message: Message<'_>,
         (note, held): (Option<Batch>, Option<Held>),
         written: impl FnOnce(Option<u64>) -> Box<dyn FnOnce() + Send>,
-    ) -> Option<u64> {
+    ) -> (Option<u64>, bool) {
         let is_present_value = self.policy.is_present_value(message.topic);
         let (mut touched, mut stores) = (Vec::new(), false);
         let mut outlet = self.outlet.lock();
         outlet.number += 1;
         let number = outlet.number;
         if message.retain {
-            outlet.retained.set(message.topic, message.payload, message.qos, number, held);
+            outlet.retained.set(&message, number, held);
+            if properties::expires(message.extra).is_some() {
+                self.lasting.news.notify_one(); // the sweeper looks when
+            }
             self.presence.retained(message.topic, message.payload);
             self.count_retained(&outlet);
         }
         let done = outlet.pass(&message, is_present_value, &mut touched, |mut recipients, owed| {
             let (away, is_ours) = (lasting::away(&recipients), note.is_none());
             let mut batch = note.unwrap_or_default();
-            let content = (message.topic.as_bytes(), message.payload);
             let wanted = if is_ours { away > 0 } else { !recipients.is_empty() };
-            let stored = wanted.then(|| self.lasting.keep(&mut batch, number, content, &mut recipients));
+            let stored = wanted.then(|| self.lasting.keep(&mut batch, number, &message, &mut recipients));
             if !batch.is_empty() {
                 stores = true;
                 let (written, counter) = (written(owed.then_some(number)), self.metrics.letters_stored.clone());
@@ -402,27 +415,29 @@ impl Hub {
             self.store.release();
         }
         self.crowds.write(write_soon(touched));
-        let owed = match done {
-            Ok(owed) => owed,
-            Err((generation, error)) => {
-                self.router_is_gone(generation, &error);
-                true // the next router is handed it
-            }
-        };
-        owed.then_some(number)
+        let passing = done.unwrap_or_else(|(generation, error)| {
+            self.router_is_gone(generation, &error);
+            Passing::Owed // the next router is handed it
+        });
+        ((passing == Passing::Owed).then_some(number), passing != Passing::Nobody)
     }
 
     /// Whether anybody subscribes to this topic, connected or away.
     pub(super) fn is_heard(&self, topic: &str) -> bool {
-        self.outlet.lock().subscribers.is_heard(topic)
+        self.outlet.lock().is_heard(topic)
     }
 
     /// Keeps a client's message in the store, and hands it on once it is written; the receiver hears when all have it.
     /// What belongs to it (`note`) is written with what that stores.
-    pub(super) async fn retain(self: &Arc<Self>, publish: &Publish, note: Batch, who: &Who) -> oneshot::Receiver<()> {
-        let bytes = publish.topic.len() + publish.payload.len();
+    pub(super) async fn retain(
+        self: &Arc<Self>,
+        publish: &Publish,
+        note: Batch,
+        (who, from): (&Who, u64),
+    ) -> oneshot::Receiver<()> {
+        let bytes = publish.topic.len() + publish.payload.len() + publish.carried.bytes().len();
         let (budget, who) = (self.budget.clone(), who.clone());
-        self.keep(publish, note, |_| true, move || Some(held_by(&budget, &who, bytes))).await
+        self.keep((publish, from), note, |_| true, move || Some(held_by(&budget, &who, bytes))).await
     }
 
     /// The same for one of dmxd's own, which is sent only if it is `still` wanted once it is written.
@@ -432,40 +447,46 @@ impl Hub {
         note: Batch,
         still: impl FnOnce(&Self) -> bool + Send + 'static,
     ) -> oneshot::Receiver<()> {
-        self.keep(publish, note, still, || None).await
+        self.keep((publish, 0), note, still, || None).await
     }
 
     async fn keep(
         self: &Arc<Self>,
-        publish: &Publish,
+        (publish, from): (&Publish, u64),
         note: Batch,
         still: impl FnOnce(&Self) -> bool + Send + 'static,
         held: impl FnOnce() -> Option<Held> + Send + 'static,
     ) -> oneshot::Receiver<()> {
         let Publish { topic, payload, qos, .. } = publish.clone();
+        let extra = properties::of(publish);
         let (told, heard) = oneshot::channel();
         let mut batch = Batch::default();
         if payload.is_empty() {
             batch.delete(Tree::Retained, topic.as_bytes());
         } else {
-            batch.put(Tree::Retained, topic.as_bytes(), retained::to_stored(&payload, qos));
+            batch.put(Tree::Retained, topic.as_bytes(), retained::to_stored(&payload, qos, &extra));
         }
         let hub = self.clone();
         let release = move || {
             if !still(&hub) {
+                hub.retaining.fetch_sub(1, Ordering::Relaxed);
                 let _ = told.send(()); // Err: it is gone
                 return;
             }
-            let message = Message { topic: &topic, payload: &payload, qos, retain: true };
+            let message = Message { topic: &topic, payload: &payload, qos, retain: true, extra: &extra, from };
             let mut told = Some(told);
-            let owed = hub.pass_on(message, (Some(note), held()), |owed| {
+            let (owed, _) = hub.pass_on(message, (Some(note), held()), |owed| {
                 let (hub, told) = (hub.clone(), told.take());
                 Box::new(move || told.into_iter().for_each(|told| hub.tell_when_given(owed, told)))
             });
+            hub.retaining.fetch_sub(1, Ordering::Relaxed);
             told.into_iter().for_each(|told| hub.tell_when_given(owed, told));
         };
         self.store.room().await;
-        self.enqueue(batch, |_, _| {}, release);
+        let begins = |_: u64, _: &mut Batch| {
+            self.retaining.fetch_add(1, Ordering::Relaxed);
+        };
+        self.enqueue(batch, begins, release);
         heard
     }
 
@@ -477,6 +498,32 @@ impl Hub {
             let _ = done.send(()); // Err: nobody waits
         });
         let _ = written.await; // Err: the store is closing
+    }
+
+    /// When the first retained message expires.
+    pub(super) fn first_expiry(&self) -> Option<Instant> {
+        self.outlet.lock().retained.first_expiry()
+    }
+
+    /// Forgets retained messages that have expired. Not while others are on their way to the store: one of them may be the
+    /// next of the same topic, and behind it nothing may be deleted.
+    pub(super) fn forget_expired(&self) {
+        let saving = self.saving.lock();
+        if self.retaining.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        let (mut batch, mut outlet) = (Batch::default(), self.outlet.lock());
+        for topic in outlet.retained.take_expired(Instant::now()) {
+            self.presence.retained(&topic, b"");
+            batch.delete(Tree::Retained, topic.as_bytes());
+        }
+        self.count_retained(&outlet);
+        drop(outlet);
+        if !batch.is_empty() {
+            self.store.enqueue(batch, || {});
+            drop(saving);
+            self.store.release();
+        }
     }
 
     /// What was looked at later is written later.
@@ -494,12 +541,16 @@ impl Hub {
     ///
     /// # Errors
     /// There is no room for it; the limit is named.
-    pub(super) fn may_retain(&self, who: &Who, topic: &str, payload: &[u8]) -> Result<(), Full> {
-        let known = self.outlet.lock().retained.get(topic).map(|old| old.payload.len());
+    pub(super) fn may_retain(&self, who: &Who, publish: &Publish) -> Result<(), Full> {
+        let topic = &publish.topic;
+        let size = |payload: &[u8], carried: usize| payload.len() + carried;
+        let old = |old: &Retained| size(&old.payload, properties::size(&old.extra));
+        let known = self.outlet.lock().retained.get(topic).map(old);
         if known.is_none() {
             self.budget.ask(Kind::Retained, who, 1)?;
         }
-        let grows = known.map_or(topic.len() + payload.len(), |old| payload.len().saturating_sub(old));
+        let new = size(&publish.payload, publish.carried.bytes().len());
+        let grows = known.map_or(topic.len() + new, |old| new.saturating_sub(old));
         if grows > 0 { self.budget.ask(Kind::RetainedBytes, who, grows) } else { Ok(()) }
     }
 
@@ -547,7 +598,7 @@ impl Hub {
     }
 
     /// Gives a session the filters that the policy allows, as far as there is room.
-    pub(super) fn subscribe(&self, member: &Member, wanted: Vec<Option<(Filter, QoS)>>) -> Subscribed {
+    pub(super) fn subscribe(&self, member: &Member, wanted: Vec<Result<(Filter, Wanted), Reason>>) -> Subscribed {
         let before = member.filters();
         let mut subscribed = Subscribed::default();
         let mut wanted = wanted.into_iter().peekable();
@@ -568,7 +619,10 @@ impl Hub {
 
     /// Ends filters of a session: see [`Outlet::end`].
     pub(super) fn end_filters(&self, member: &Member, filters: &[String]) -> Option<oneshot::Receiver<()>> {
-        self.outlet.lock().end(member, filters)
+        let before = member.filters();
+        let fence = self.outlet.lock().end(member, filters);
+        self.metrics.subscriptions.sub((before - member.filters()) as i64); // shared ones have ended at once
+        fence
     }
 
     /// Takes the filters that have ended out of a session, or all of them.

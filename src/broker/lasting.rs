@@ -11,12 +11,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::codec::QoS;
+use super::message::Message;
+use super::properties::{self, Extra};
 use crate::kit::budget::{Budget, Kind};
 use crate::store::{Batch, Reader, Store, Tree, put_bytes, put_number};
 
-/// Format of the values below.
+/// Format of the values below; a message that has properties has the next one, and begins with them.
 const FORMAT: u8 = 1;
 
 /// Kinds of values in `Tree::Deliveries`, behind a session's number: how far it is; a handshake, by its packet id.
@@ -33,8 +36,9 @@ pub(super) struct Stored {
     /// Of the message, which is its key.
     pub(super) number: u64,
     pub(super) topic: Box<[u8]>,
-    /// Bytes of topic and payload.
+    /// Bytes of topic, payload and properties.
     pub(super) size: usize,
+    pub(super) expires: Option<Instant>,
     /// Of one of its sessions.
     pub(super) part: usize,
     /// What is nobody's.
@@ -101,7 +105,7 @@ pub(super) trait Unsaved: Send + Sync {
 pub(super) struct Lasting {
     budget: Budget,
     gone: Mutex<Vec<u64>>,
-    /// How many there are, and the bytes of their payloads.
+    /// How many there are, and the bytes of their payloads and properties.
     messages: AtomicUsize,
     payloads: AtomicUsize,
     /// By address: each is asked once.
@@ -249,20 +253,28 @@ impl Lasting {
         self: &Arc<Self>,
         batch: &mut Batch,
         number: u64,
-        (topic, payload): (&[u8], &[u8]),
+        message: &Message<'_>,
         recipients: &mut [Recipient],
     ) -> Arc<Stored> {
-        batch.put(Tree::Messages, number.to_be_bytes(), encode(topic, payload, recipients));
-        self.stored(number, (topic, payload), recipients.len())
+        batch.put(Tree::Messages, number.to_be_bytes(), encode(message, recipients));
+        let (topic, size) = (message.topic.as_bytes(), message.payload.len());
+        self.stored(number, (topic, size), message.extra, recipients.len())
     }
 
-    fn stored(self: &Arc<Self>, number: u64, (topic, payload): (&[u8], &[u8]), sessions: usize) -> Arc<Stored> {
-        let size = topic.len() + payload.len();
+    fn stored(
+        self: &Arc<Self>,
+        number: u64,
+        (topic, payload): (&[u8], usize),
+        extra: &Extra,
+        sessions: usize,
+    ) -> Arc<Stored> {
+        let size = topic.len() + payload + properties::size(extra);
         let (part, common) = ((RECORD + size) / sessions.max(1), AtomicUsize::new(RECORD + size));
         self.budget.common(Kind::Queued, 0, RECORD + size);
         self.messages.fetch_add(1, Ordering::Relaxed);
-        self.payloads.fetch_add(payload.len(), Ordering::Relaxed);
-        Arc::new(Stored { number, topic: topic.into(), size, part, common, lasting: self.clone() })
+        self.payloads.fetch_add(size - topic.len(), Ordering::Relaxed);
+        let (topic, expires, lasting) = (topic.into(), properties::expires(extra), self.clone());
+        Arc::new(Stored { number, topic, size, expires, part, common, lasting })
     }
 
     /// What the store holds, each message without its payload.
@@ -271,11 +283,11 @@ impl Lasting {
         store.visit(Tree::Messages, |key, value| {
             let Some(number) = number(key) else { return };
             left.highest = left.highest.max(number);
-            let Some(read) = store.behind_format(Tree::Messages, key, value, FORMAT) else { return };
+            let Some((extra, _, read)) = properties::open(store, (Tree::Messages, key), value, FORMAT) else { return };
             let Some((recipients, topic, payload)) = decode(read) else {
                 return store.damaged(Tree::Messages, key, "cannot be read");
             };
-            let stored = self.stored(number, (topic, payload), recipients.len());
+            let stored = self.stored(number, (topic, payload.len()), &extra, recipients.len());
             for (session, qos) in recipients {
                 self.know_session(session);
                 left.waiting.entry(session).or_default().push((stored.clone(), qos));
@@ -321,12 +333,23 @@ fn number(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-/// Topic and payload of a message, if the store still has it.
-pub(super) fn read(store: &Store, number: u64) -> Option<(Vec<u8>, Vec<u8>)> {
+/// What the store has of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) topic: Vec<u8>,
+    pub(super) payload: Vec<u8>,
+    pub(super) extra: Extra,
+    /// It was published with the retain flag.
+    pub(super) retain: bool,
+}
+
+/// Reads a message, if the store still has it.
+pub(super) fn read(store: &Store, number: u64) -> Option<Record> {
     let key = number.to_be_bytes();
     let value = store.get(Tree::Messages, &key)?;
-    let (_, topic, payload) = decode(store.behind_format(Tree::Messages, &key, &value, FORMAT)?)?;
-    Some((topic.to_vec(), payload.to_vec()))
+    let (extra, retain, rest) = properties::open(store, (Tree::Messages, &key), &value, FORMAT)?;
+    let (_, topic, payload) = decode(rest)?;
+    Some(Record { topic: topic.to_vec(), payload: payload.to_vec(), extra, retain })
 }
 
 /// Notes how far a session is.
@@ -387,9 +410,10 @@ pub(super) fn forget_session(store: &Store, session: u32, batch: &mut Batch) {
 
 /// format, number of recipients, each with the distance of its number from the one before and its QoS, length of the topic,
 /// topic, payload. Numbers take as few bytes as they need: a message for fifty is little longer than one for a single one.
-fn encode(topic: &[u8], payload: &[u8], recipients: &mut [Recipient]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(8 + 2 * recipients.len() + topic.len() + payload.len());
-    bytes.push(FORMAT);
+fn encode(message: &Message<'_>, recipients: &mut [Recipient]) -> Vec<u8> {
+    let Message { topic, payload, extra, retain, .. } = *message;
+    let mut bytes = properties::begin(FORMAT, extra, retain);
+    bytes.reserve_exact(8 + 2 * recipients.len() + topic.len() + payload.len());
     recipients.sort_by_key(|recipient| recipient.session);
     put_number(&mut bytes, recipients.len() as u64);
     let mut last = 0;
@@ -397,7 +421,7 @@ fn encode(topic: &[u8], payload: &[u8], recipients: &mut [Recipient]) -> Vec<u8>
         put_number(&mut bytes, u64::from(*session - last) << 2 | u64::from(qos.bits()));
         last = *session;
     }
-    put_bytes(&mut bytes, topic);
+    put_bytes(&mut bytes, topic.as_bytes());
     bytes.extend_from_slice(payload);
     bytes
 }
@@ -430,11 +454,15 @@ mod tests {
         of.iter().map(recipient).collect()
     }
 
+    fn message<'a>(topic: &'a str, payload: &'a [u8]) -> Message<'a> {
+        Message::ours(topic, payload, QoS::AtLeastOnce, false)
+    }
+
     #[test]
     fn a_message_for_fifty_takes_little_more_than_one_for_a_single_one() {
         let size = |sessions: std::ops::Range<u32>| {
             let mut recipients = recipients(&sessions.map(|session| (session, 1)).collect::<Vec<_>>());
-            encode(b"room/1/state", b"21.5", &mut recipients).len()
+            encode(&message("room/1/state", b"21.5"), &mut recipients).len()
         };
         assert_eq!(size(1000..1050), size(1000..1001) + 49);
     }
@@ -442,14 +470,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_message_comes_back_as_it_was(
-            of in prop::collection::btree_map(any::<u32>(), 1..3_u8, 0..20), topic: Vec<u8>, payload: Vec<u8>,
+            of in prop::collection::btree_map(any::<u32>(), 1..3_u8, 0..20), topic: String, payload: Vec<u8>,
         ) {
             let of: Vec<_> = of.into_iter().collect();
             let mut mixed = recipients(&of);
             mixed.reverse();
-            let bytes = encode(&topic, &payload, &mut mixed);
+            let bytes = encode(&message(&topic, &payload), &mut mixed);
             let of = of.iter().map(|(session, qos)| (*session, QoS::new(*qos).unwrap())).collect();
-            prop_assert_eq!(decode(&bytes[1..]), Some((of, &topic[..], &payload[..])));
+            prop_assert_eq!(decode(&bytes[1..]), Some((of, topic.as_bytes(), &payload[..])));
         }
 
         #[test]
@@ -470,7 +498,7 @@ mod tests {
         let budget = budget(1 << 20);
         let lasting = Arc::new(Lasting::new(&budget));
         let mut of = recipients(&[(1, 1), (2, 1), (3, 1)]);
-        let stored = lasting.keep(&mut Batch::default(), 1, (b"topic", &[0; 1_000]), &mut of);
+        let stored = lasting.keep(&mut Batch::default(), 1, &message("topic", &[0; 1_000]), &mut of);
         let all = (RECORD + 1_005) as u64;
         assert_eq!((budget.held(Kind::Queued), stored.part), (all, all as usize / 3));
         (0..3).for_each(|_| stored.lend(true));
@@ -486,7 +514,7 @@ mod tests {
         const EACH: usize = RECORD + 1_001;
         let waiting = |budget: &Budget, of: &[(u32, std::ops::Range<u64>)]| {
             let lasting = Arc::new(Lasting::new(budget));
-            let store = |number| (lasting.stored(number, (b"t", &[0; 1_000]), 1), QoS::AtLeastOnce);
+            let store = |number| (lasting.stored(number, (b"t", 1_000), &None, 1), QoS::AtLeastOnce);
             let waiting = of.iter().map(|(session, numbers)| (*session, numbers.clone().map(store).collect()));
             Left { waiting: waiting.collect(), ..Left::default() }
         };
@@ -524,9 +552,9 @@ mod tests {
         let store = Store::open(&storage, &health, &Metrics::new().unwrap()).unwrap().store;
         let (lasting, mut batch) = (Arc::new(Lasting::default()), Batch::default());
         let mut kept: Vec<_> = (1..=3)
-            .map(|number| lasting.keep(&mut batch, number, (b"t", b"x"), &mut recipients(&[(7, 1), (9, 2)])))
+            .map(|number| lasting.keep(&mut batch, number, &message("t", b"x"), &mut recipients(&[(7, 1), (9, 2)])))
             .collect();
-        batch.put(Tree::Messages, 4_u64.to_be_bytes(), [FORMAT + 1]);
+        batch.put(Tree::Messages, 4_u64.to_be_bytes(), [FORMAT + 2]);
         batch.put(Tree::Messages, 5_u64.to_be_bytes(), [FORMAT, 200]);
         let progress = Progress { through: 11, in_flight: vec![(2, 513)], done: vec![12, 15] };
         note_progress(&mut batch, 7, &progress);
@@ -549,9 +577,10 @@ mod tests {
         assert_eq!(waiting, [(1, QoS::ExactlyOnce), (3, QoS::ExactlyOnce)]);
         assert_eq!((left.progress[&7].clone(), &left.handshakes[&9]), (progress, &vec![handshake]));
         assert_eq!((left.highest, next.new_session()), (17, 12), "no number that anything still names is given again");
-        assert_eq!(read(&store, 3), Some((b"t".to_vec(), b"x".to_vec())));
+        let (topic, payload) = (b"t".to_vec(), b"x".to_vec());
+        assert_eq!(read(&store, 3), Some(Record { topic, payload, extra: None, retain: false }));
         let problems: Vec<_> = health.problems().into_iter().map(|problem| problem.message).collect();
-        assert!(problems.iter().any(|problem| problem.contains("has format 2,")), "{problems:?}");
+        assert!(problems.iter().any(|problem| problem.contains("has format 3,")), "{problems:?}");
         next.hold(left);
         sweep(&next, &store).await;
         assert_eq!(found(&store), [1, 3, 4, 5], "what belongs to sessions that cannot be read stays for who can");

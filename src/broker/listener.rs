@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use ulid::Ulid;
 
-use super::codec::{self, Connect, ConnectCode, Malformed, Packet};
+use super::codec::{self, Connect, Malformed, Packet, Reason, Version, Welcome};
 use super::guests::Newcomer;
 use super::hub::{Hub, Phase, reached};
 use super::inbox::{Inbox, Stream};
@@ -153,9 +153,9 @@ async fn until_connect(hub: Arc<Hub>, newcomer: Newcomer, mut place: Place) -> (
     };
     let peer = peer.to_string();
     let came = match came {
-        Ok(connect) => {
-            let known = hub.presence.knows(&connect);
-            Ok(Box::new(Arrival { stream, read, connect, peer, who, known, ending, ear, seat: None, will: None }))
+        Ok((connect, is_named)) => {
+            let (known, seat, will) = (hub.presence.knows(&connect), None, None);
+            Ok(Box::new(Arrival { stream, read, connect, is_named, peer, who, known, ending, ear, seat, will }))
         }
         Err(why) => Err(Turned { stream, peer, why }),
     };
@@ -170,19 +170,19 @@ fn let_in(hub: &Arc<Hub>, came: Came, clients: &mut JoinSet<()>) {
             return;
         }
         Ok(Err(Refused { arrival, why })) => {
-            let why = NotIn::Code(ConnectCode::Unavailable, why);
+            let why = NotIn::Told(arrival.connect.version, Reason::Unavailable, why);
             Turned { stream: arrival.stream, peer: arrival.peer, why }
         }
         Err(turned) => turned,
     };
     hub.metrics.refused.inc();
     let Turned { mut stream, peer, why } = turned;
-    let (NotIn::Silent(reason) | NotIn::Code(_, reason)) = &why;
+    let (NotIn::Silent(reason) | NotIn::Told(.., reason)) = &why;
     if let Some(more) = hub.refusals.lock().due(peer.rsplit_once(':').map_or("", |(address, _)| address)) {
         tracing::info!(%peer, why = %reason, more, "mqtt_refused");
     }
-    if let NotIn::Code(code, _) = why {
-        clients.spawn(async move { say(&mut stream, code).await });
+    if let NotIn::Told(version, reason, why) = why {
+        clients.spawn(async move { say(&mut stream, version, reason, &why).await });
     }
 }
 
@@ -190,8 +190,8 @@ fn let_in(hub: &Arc<Hub>, came: Came, clients: &mut JoinSet<()>) {
 enum NotIn {
     /// Closed without a word.
     Silent(Cow<'static, str>),
-    /// Answered by a CONNACK code.
-    Code(ConnectCode, Cow<'static, str>),
+    /// Answered by CONNACK in the form of its version.
+    Told(Version, Reason, Cow<'static, str>),
 }
 
 impl NotIn {
@@ -199,44 +199,65 @@ impl NotIn {
         Self::Silent(why.into())
     }
 
-    fn code(code: ConnectCode, why: &'static str) -> Self {
-        Self::Code(code, why.into())
+    fn told(connect: &Connect, reason: Reason, why: &'static str) -> Self {
+        Self::Told(connect.version, reason, why.into())
     }
 }
 
-/// A valid CONNECT.
+/// A valid CONNECT, and whether its client id was made here.
 async fn first_packet(
     hub: &Hub,
     (stream, here): (&mut dyn Stream, Option<IpAddr>),
     read: &mut Inbox,
-) -> Result<Connect, NotIn> {
+) -> Result<(Box<Connect>, bool), NotIn> {
     if let Some(here) = here {
         whom_we_expect(hub, (stream, here), read).await?;
     }
     let packet = loop {
-        match codec::decode(&mut read.bytes, hub.settings.max_packet_bytes) {
+        match codec::decode(&mut read.bytes, Version::default(), hub.settings.max_packet_bytes) {
             Ok(Some(packet)) => break packet,
             Ok(None) => {}
-            Err(Malformed::Level(_)) => return Err(NotIn::code(ConnectCode::Level, "another MQTT version than 3.1.1")),
+            Err(Malformed::Level(level)) => {
+                let form = if level > 5 { Version::V5 } else { Version::V4 };
+                let why = "another MQTT version than 3.1, 3.1.1 and 5";
+                return Err(NotIn::Told(form, Reason::UnsupportedVersion, why.into()));
+            }
             Err(Malformed::TooLarge(_)) => {
                 return Err(NotIn::silent("its CONNECT is too large (mqtt.max_packet_bytes)"));
             }
-            Err(Malformed::Broken(_)) => return Err(NotIn::silent("no MQTT")),
+            Err(Malformed::Alias | Malformed::Protocol(_) | Malformed::Broken(_)) => {
+                return Err(NotIn::silent("no MQTT"));
+            }
         }
         more(stream, read).await?;
     };
     let Packet::Connect(mut connect) = packet else { return Err(NotIn::silent("the first packet is not CONNECT")) };
-    hub.policy.connect(&connect).map_err(|code| NotIn::code(code, "wrong user name or password"))?;
-    if connect.client_id.len() > LONGEST_ID {
-        return Err(NotIn::code(ConnectCode::Identifier, "the client id is longer than 256 bytes")); // [MQTT-3.1.3-9]
-    }
-    if connect.client_id.is_empty() {
-        if !connect.clean {
-            return Err(NotIn::code(ConnectCode::Identifier, "a session to keep needs a client id")); // [MQTT-3.1.3-8]
-        }
+    let is_named = connect.client_id.is_empty();
+    check(hub, &connect)?;
+    if is_named {
         connect.client_id = format!("auto-{}", Ulid::generate());
     }
-    Ok(*connect)
+    Ok((connect, is_named))
+}
+
+/// Whether a client may come in, as far as its CONNECT shows.
+fn check(hub: &Hub, connect: &Connect) -> Result<(), NotIn> {
+    if connect.auth_method.is_some() {
+        return Err(NotIn::told(connect, Reason::BadAuthMethod, "enhanced authentication is not offered"));
+    }
+    hub.policy.connect(connect).map_err(|reason| NotIn::told(connect, reason, "wrong user name or password"))?;
+    let id = &connect.client_id;
+    if id.len() > LONGEST_ID {
+        return Err(NotIn::told(connect, Reason::BadClientId, "the client id is longer than 256 bytes")); // [MQTT-3.1.3-9]
+    }
+    match connect.version {
+        Version::V3 if id.is_empty() => Err(NotIn::told(connect, Reason::BadClientId, "MQTT 3.1 needs a client id")),
+        // [MQTT-3.1.3-8] of 3.1.1
+        Version::V4 if id.is_empty() && !connect.clean => {
+            Err(NotIn::told(connect, Reason::BadClientId, "a session to keep needs a client id"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads on.
@@ -289,9 +310,9 @@ fn prepare(socket: &TcpStream) -> io::Result<()> {
 }
 
 /// A refusal gets one attempt, and never waits for a client that does not read.
-async fn say(stream: &mut (impl tokio::io::AsyncWrite + Unpin), code: ConnectCode) {
+async fn say(stream: &mut (impl tokio::io::AsyncWrite + Unpin), version: Version, reason: Reason, why: &str) {
     let mut out = BytesMut::new();
-    codec::connack(&mut out, false, code);
+    codec::connack(&mut out, version, false, reason, &Welcome::default(), why);
     let said = async {
         stream.write_all(&out).await?;
         stream.shutdown().await

@@ -1,13 +1,7 @@
-//! A message: as it comes, and on its way to subscribers.
-
-use std::sync::Arc;
-
-use bytes::{BufMut, Bytes, BytesMut};
+//! A message as it comes.
 
 use super::codec::QoS;
-use super::lasting::{self, Stored};
-use super::subscribers::WildcardId;
-use crate::store::Store;
+use super::properties::Extra;
 
 /// A message on its way through the broker.
 #[derive(Clone, Copy, Debug)]
@@ -16,49 +10,14 @@ pub(super) struct Message<'a> {
     pub(super) payload: &'a [u8],
     pub(super) qos: QoS,
     pub(super) retain: bool,
+    pub(super) extra: &'a Extra,
+    /// Number of the session whose client said it; 0: dmxd itself.
+    pub(super) from: u64,
 }
 
-/// A message on its way to subscribers.
-#[derive(Clone, Debug)]
-pub(super) struct Passed {
-    pub(super) number: u64,
-    /// UTF-8; topic and payload are one piece of memory, which all who are given it share.
-    pub(super) topic: Bytes,
-    pub(super) payload: Bytes,
-    pub(super) qos: QoS,
-    /// Whoever is away needs its topic's present value only.
-    pub(super) is_present_value: bool,
-    /// The wildcards that mean it.
-    pub(super) meant: Arc<[WildcardId]>,
-    /// Its record, if a kept session is to get it.
-    pub(super) stored: Option<Arc<Stored>>,
-}
-
-impl Passed {
-    /// Copies topic and payload, so that nothing pins a socket's read buffer.
-    pub(super) fn new(number: u64, message: &Message<'_>, is_present_value: bool, meant: Vec<WildcardId>) -> Self {
-        let Message { topic, payload, qos, .. } = *message;
-        let (topic, payload) = one_piece(topic.as_bytes(), payload);
-        Self { number, topic, payload, qos, is_present_value, meant: meant.into(), stored: None }
+impl<'a> Message<'a> {
+    /// One of dmxd's own.
+    pub(super) fn ours(topic: &'a str, payload: &'a [u8], qos: QoS, retain: bool) -> Self {
+        Self { topic, payload, qos, retain, extra: &None, from: 0 }
     }
-
-    /// Reads it from the store, for a session that has waited for it; `None`: it is not there.
-    pub(super) fn load(store: &Store, stored: Arc<Stored>) -> Option<Self> {
-        let (topic, payload) = lasting::read(store, stored.number)?;
-        let (topic, payload) = one_piece(&topic, &payload);
-        let (number, qos) = (stored.number, QoS::AtMostOnce); // the session knows at which it is owed
-        Some(Self { number, topic, payload, qos, is_present_value: false, meant: [].into(), stored: Some(stored) })
-    }
-
-    pub(super) fn topic(&self) -> &str {
-        std::str::from_utf8(&self.topic).unwrap_or_default() // it was a `str`
-    }
-}
-
-fn one_piece(topic: &[u8], payload: &[u8]) -> (Bytes, Bytes) {
-    let mut both = BytesMut::with_capacity(topic.len() + payload.len());
-    both.put_slice(topic);
-    let topic = both.split().freeze();
-    both.put_slice(payload);
-    (topic, both.freeze())
 }

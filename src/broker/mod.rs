@@ -1,4 +1,4 @@
-//! The embedded MQTT 3.1.1 broker: our own front over rumqttd's router.
+//! The embedded MQTT broker, for 3.1, 3.1.1 and 5: our own front over rumqttd's router.
 //!
 //! The front owns sockets, sessions, packet ids, queues, retained messages, wills and policy; the router matches and fans
 //! out, and never gets a reason to disconnect anyone. `Broker::start` of rumqttd is never called (BROKER).
@@ -15,6 +15,7 @@ mod hearing;
 mod hub;
 mod inbox;
 mod lasting;
+mod levels;
 mod listener;
 mod load;
 mod losses;
@@ -23,8 +24,10 @@ mod message;
 mod mistaken;
 mod outlet;
 mod owed;
+mod passed;
 mod policy;
 mod presence;
+mod properties;
 mod register;
 #[cfg(test)]
 mod replacement_tests;
@@ -32,6 +35,7 @@ mod restore;
 mod retained;
 mod router;
 mod session;
+mod shares;
 mod subscribers;
 mod sweeper;
 mod sys;
@@ -39,6 +43,7 @@ mod tap;
 pub mod topic;
 mod traffic;
 mod waiting_room;
+mod wanted;
 mod wills;
 
 use std::io;

@@ -9,15 +9,19 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::codec::QoS;
+use super::codec::{QoS, Reason, RetainHandling};
 use super::lasting::{Recipient, Stored};
-use super::message::{Message, Passed};
+use super::levels::WildcardId;
+use super::message::Message;
 use super::owed::Owed;
+use super::passed::Passed;
 use super::retained::RetainedMessages;
 use super::router::{MOST_TOPICS, News, Order, Publisher, RouterGone, TAPS};
 use super::session::Member;
-use super::subscribers::{Members, Subscribers, WildcardId};
+use super::shares::Shares;
+use super::subscribers::{Members, Subscribers};
 use super::topic::Filter;
+use super::wanted::Wanted;
 
 /// Bytes that the router may owe before clients' next messages wait, as they do while it is dead. All of it may come for one
 /// client at once, and must not be too much for it (`session::outbox`).
@@ -44,10 +48,19 @@ pub(super) enum Start {
 #[derive(Default)]
 pub(super) struct Subscribed {
     /// Each filter's grant in the order they were asked for.
-    pub(super) granted: Vec<Option<QoS>>,
-    pub(super) starts: Vec<(Filter, QoS, Start)>,
+    pub(super) granted: Vec<Result<QoS, Reason>>,
+    pub(super) starts: Vec<Started>,
     /// Ends when the router owes nothing from before: the session holds what is newer until then.
     pub(super) fence: Option<oneshot::Receiver<()>>,
+}
+
+/// A filter that a session has from now on.
+pub(super) struct Started {
+    pub(super) filter: Filter,
+    pub(super) wanted: Wanted,
+    /// What is retained comes first.
+    pub(super) replays: bool,
+    pub(super) start: Start,
 }
 
 /// Another router on its way in.
@@ -58,11 +71,31 @@ struct Moving {
     why: &'static str,
 }
 
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passing {
+    /// Nobody wanted it.
+    Nobody,
+    /// All have it.
+    Given,
+    /// The router owes it to some.
+    Owed,
+}
+
+/// A member of a group whose turn it is.
+struct Chosen {
+    member: Member,
+    wanted: Wanted,
+    /// It is one of those that the message is stored for.
+    is_stored: bool,
+}
+
 pub(super) struct Outlet {
     /// Of the last message.
     pub(super) number: u64,
     pub(super) retained: RetainedMessages,
     pub(super) subscribers: Subscribers<Member>,
+    shares: Shares<Member>,
     owed: Owed<Arc<Passed>>,
     /// `None` while one router takes the place of another.
     publisher: Option<Publisher>,
@@ -88,6 +121,7 @@ impl Outlet {
             number: 0,
             retained,
             subscribers: Subscribers::default(),
+            shares: Shares::default(),
             owed: Owed::default(),
             publisher: Some(publisher),
             moving: None,
@@ -108,40 +142,65 @@ impl Outlet {
         is_present_value: bool,
         touched: &mut Vec<Member>,
         keep: impl FnOnce(Vec<Recipient>, bool) -> Option<Arc<Stored>>,
-    ) -> Result<bool, Gone> {
+    ) -> Result<Passing, Gone> {
         let exact = self.subscribers.exact(message.topic);
         let (coming, meant) = self.subscribers.matching(message.topic);
         let exact = exact.as_deref().map_or(&[][..], Vec::as_slice);
-        if exact.is_empty() && meant.is_empty() {
+        let readiness = |member: &Member, wanted: Wanted| member.readiness(wanted.options.qos.min(message.qos));
+        let chosen = self.shares.pick(message.topic, readiness);
+        if exact.is_empty() && meant.is_empty() && chosen.is_empty() {
             keep(Vec::new(), false);
-            return Ok(false);
+            return Ok(Passing::Nobody);
         }
         let mut passed = Passed::new(self.number, message, is_present_value, meant);
-        let recipients = self.recipients(exact, &passed);
+        let (recipients, chosen) = self.recipients(exact, chosen, &passed);
         passed.stored = keep(recipients, !passed.meant.is_empty());
         let passed = Arc::new(passed);
-        for (member, qos) in exact {
-            if member.put(&passed, *qos) {
+        for (member, wanted) in exact {
+            if member.put(&passed, wanted.options.qos) {
                 touched.push(member.clone());
             }
         }
+        for Chosen { member, wanted, is_stored } in chosen {
+            if member.put_shared(&passed, wanted, is_stored) {
+                touched.push(member);
+            }
+        }
         if passed.meant.is_empty() {
-            return Ok(false);
+            return Ok(Passing::Given);
         }
         let bytes = ENTRY + message.topic.len() + message.payload.len();
         self.owed.push(self.number, passed, (Publisher::size(message.topic.as_bytes()), bytes), &coming);
-        self.hand_on().map(|()| true)
+        self.hand_on().map(|()| Passing::Owed)
     }
 
-    /// The kept sessions that it has to be stored for. Nobody needs more than the present value of dmxd's own topics.
-    fn recipients(&self, exact: &[(Member, QoS)], passed: &Passed) -> Vec<Recipient> {
+    /// The kept sessions that it has to be stored for. Nobody needs more than the present value of dmxd's own topics. A
+    /// session stands there once: who is also chosen from a group keeps that copy itself.
+    fn recipients(
+        &self,
+        exact: &[(Member, Wanted)],
+        picked: Vec<(Member, Wanted)>,
+        passed: &Passed,
+    ) -> (Vec<Recipient>, Vec<Chosen>) {
+        let chosen = |(member, wanted)| Chosen { member, wanted, is_stored: false };
         if passed.qos == QoS::AtMostOnce || passed.is_present_value {
-            return Vec::new();
+            return (Vec::new(), picked.into_iter().map(chosen).collect());
         }
-        let exact = exact.iter().filter_map(|(member, qos)| member.recipient(passed, *qos));
+        let exact = exact.iter().filter_map(|(member, wanted)| member.recipient(passed, wanted.options.qos));
         let members = |id| self.subscribers.members(id).into_iter().flat_map(|members| members.iter());
         let wildcards = passed.meant.iter().flat_map(|id| members(*id).map(|member| (*id, member)));
-        exact.chain(wildcards.filter_map(|(id, member)| member.recipient_by(id, passed))).collect()
+        let mut all: Vec<_> =
+            exact.chain(wildcards.filter_map(|(id, member)| member.recipient_by(id, passed))).collect();
+        let mut chosen: Vec<_> = picked.into_iter().map(chosen).collect();
+        for Chosen { member, wanted, is_stored } in &mut chosen {
+            if let Some(recipient) = member.recipient_shared(wanted.options.qos.min(passed.qos))
+                && all.iter().all(|known| known.session != recipient.session)
+            {
+                all.push(recipient);
+                *is_stored = true;
+            }
+        }
+        (all, chosen)
     }
 
     /// All messages up to this one have been given to all.
@@ -225,6 +284,11 @@ impl Outlet {
         }
     }
 
+    /// Whether anybody subscribes to this topic.
+    pub(super) fn is_heard(&self, topic: &str) -> bool {
+        self.subscribers.is_heard(topic) || self.shares.has(topic)
+    }
+
     /// Whether a message of this topic is for a session that lags.
     pub(super) fn lags(&self, topic: &str) -> bool {
         let exact = self.subscribers.exact(topic);
@@ -273,26 +337,41 @@ impl Outlet {
         Some(fence)
     }
 
-    /// Gives a session the filters that are not `None`. What is newer waits in it until it is released: older messages may
+    /// Gives a session the filters that may be given. What is newer waits in it until it is released: older messages may
     /// still be on another way, and retained ones are to come first.
     pub(super) fn subscribe(
         &mut self,
         member: &Member,
-        wanted: impl Iterator<Item = Option<(Filter, QoS)>>,
+        wanted: impl Iterator<Item = Result<(Filter, Wanted), Reason>>,
         subscribed: &mut Subscribed,
     ) -> [bool; TAPS] {
         let (mut ordered, mut changed) = ([false; TAPS], false);
         for wanted in wanted {
-            let granted = wanted.and_then(|(filter, qos)| {
-                let start = if filter.is_exact() {
-                    changed |= member.add_exact(&filter, qos, self.number)?;
-                    self.subscribers.add_exact(filter.as_str(), member.clone(), qos);
-                    Start::After(self.number)
+            let granted = wanted.and_then(|(filter, wanted)| {
+                let is_new = !member.has(&filter, self.subscribers.id_of(filter.as_str()));
+                let start = if filter.shared().is_some() {
+                    member.add_shared(&filter, wanted).then(|| {
+                        self.shares.enter(&filter, member.clone(), wanted);
+                        Start::After(self.number)
+                    })
+                } else if filter.is_exact() {
+                    member.add_exact(&filter, wanted, self.number).map(|other_way| {
+                        changed |= other_way;
+                        self.subscribers.add_exact(filter.as_str(), member.clone(), wanted);
+                        Start::After(self.number)
+                    })
                 } else {
-                    self.enter(member, &filter, qos, &mut ordered)?
+                    self.enter(member, &filter, wanted, &mut ordered)
                 };
-                subscribed.starts.push((filter, qos, start));
-                Some(qos)
+                let replays = match wanted.options.retained {
+                    _ if filter.shared().is_some() => false, // section 4.8.2
+                    RetainHandling::Always => true,
+                    RetainHandling::IfNew => is_new,
+                    RetainHandling::Never => false,
+                };
+                let start = start.ok_or(Reason::QuotaExceeded)?;
+                subscribed.starts.push(Started { filter, wanted, replays, start });
+                Ok(wanted.options.qos)
             });
             subscribed.granted.push(granted);
         }
@@ -303,9 +382,9 @@ impl Outlet {
         ordered
     }
 
-    fn enter(&mut self, member: &Member, filter: &Filter, qos: QoS, ordered: &mut [bool; TAPS]) -> Option<Start> {
+    fn enter(&mut self, member: &Member, filter: &Filter, wanted: Wanted, ordered: &mut [bool; TAPS]) -> Option<Start> {
         if let Some(id) = self.subscribers.id_of(filter.as_str())
-            && member.change_wildcard(id, qos)
+            && member.change_wildcard(id, wanted)
         {
             return Some(self.start(id, self.subscribers.is_live(id)));
         }
@@ -313,7 +392,7 @@ impl Outlet {
             return None;
         }
         let entered = self.subscribers.enter(filter, member.clone());
-        member.add_wildcard(entered.id, filter, qos, self.number);
+        member.add_wildcard(entered.id, filter, wanted, self.number);
         if entered.new {
             let tap = entered.id % TAPS;
             let order = Order::Subscribe { id: entered.id, filter: filter.clone(), again: false };
@@ -335,6 +414,7 @@ impl Outlet {
     /// Ends filters of a session as of now. What is older still comes to it until the fence opens, then they are to be
     /// taken out; without one they may be at once.
     pub(super) fn end(&mut self, member: &Member, filters: &[String]) -> Option<oneshot::Receiver<()>> {
+        member.take_shared(Some(filters)).iter().for_each(|filter| self.shares.leave(filter, member));
         let ended = filters.iter().map(|filter| (filter.as_str(), self.subscribers.id_of(filter)));
         let fence = if member.end(ended, self.number) { self.fence() } else { None };
         if fence.is_some() {
@@ -346,7 +426,9 @@ impl Outlet {
     /// Takes the filters that have ended out of a session, or all of them; gives their number.
     pub(super) fn take_out(&mut self, member: &Member, all: bool) -> (usize, [bool; TAPS]) {
         let (exact, wildcards) = member.take_out(all);
-        let (gone, mut ordered) = (exact.len() + wildcards.len(), [false; TAPS]);
+        let shared = if all { member.take_shared(None) } else { Vec::new() };
+        shared.iter().for_each(|filter| self.shares.leave(filter, member));
+        let (gone, mut ordered) = (exact.len() + wildcards.len() + shared.len(), [false; TAPS]);
         exact.iter().for_each(|topic| self.subscribers.remove_exact(topic, member));
         let mut ended = Vec::new();
         for id in wildcards {

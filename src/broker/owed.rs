@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::subscribers::WildcardId;
+use super::levels::WildcardId;
 
 /// Bytes that may be on their way by one filter, as the router counts them: its log holds at least half as much again (see
 /// `router::SEGMENT_BYTES`). A larger one goes alone.

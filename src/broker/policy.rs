@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 
-use super::codec::{Connect, ConnectCode};
-use super::topic::Filter;
+use super::codec::{Connect, Reason};
 use crate::kit::secret::Secret;
 
 /// Where commands come in.
@@ -33,12 +32,10 @@ pub(super) trait Policy: Send + Sync + 'static {
     /// Whether a client may connect.
     ///
     /// # Errors
-    /// The CONNACK code of the refusal.
-    fn connect(&self, connect: &Connect) -> Result<(), ConnectCode>;
+    /// Why not.
+    fn connect(&self, connect: &Connect) -> Result<(), Reason>;
     /// What to do with a message on this topic.
     fn publish(&self, topic: &str) -> Publishing;
-    /// Whether a client may subscribe.
-    fn subscribe(&self, filter: &Filter) -> bool;
     /// Whether dmxd has this topic's present value at hand, so that nobody needs a queue of its past ones.
     fn is_present_value(&self, topic: &str) -> bool;
     /// All such topics.
@@ -106,12 +103,12 @@ impl House {
 }
 
 impl Policy for House {
-    fn connect(&self, connect: &Connect) -> Result<(), ConnectCode> {
+    fn connect(&self, connect: &Connect) -> Result<(), Reason> {
         let Some((username, password)) = &self.login else { return Ok(()) };
         match (&connect.username, &connect.password) {
-            (None, _) => Err(ConnectCode::NotAuthorized),
+            (None, _) => Err(Reason::NotAuthorized),
             (Some(name), given) if name == username && password.matches(given.as_deref().unwrap_or_default()) => Ok(()),
-            _ => Err(ConnectCode::BadLogin),
+            _ => Err(Reason::BadLogin),
         }
     }
 
@@ -127,11 +124,6 @@ impl Policy for House {
         } else {
             Publishing::Allowed
         }
-    }
-
-    fn subscribe(&self, filter: &Filter) -> bool {
-        // shared subscriptions belong to MQTT 5; served as plain ones they would surprise
-        !filter.is_shared()
     }
 
     fn present_values(&self) -> Vec<Bytes> {

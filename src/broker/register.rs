@@ -101,7 +101,8 @@ pub(super) struct Entry {
     inner: Arc<Mutex<Inner>>,
     sessions: IntGauge,
     id: String,
-    number: u64,
+    /// Of all sessions, only this one has it.
+    pub(super) number: u64,
     pub(super) mailbox: Receiver<Box<Arrival>>,
     pub(super) presence: Arc<Presence>,
 }
@@ -111,7 +112,9 @@ pub(super) struct Arrival {
     pub(super) stream: Box<dyn Stream>,
     /// What came after CONNECT already.
     pub(super) read: Inbox,
-    pub(super) connect: Connect,
+    pub(super) connect: Box<Connect>,
+    /// Its client id was made here.
+    pub(super) is_named: bool,
     pub(super) peer: String,
     pub(super) who: Who,
     /// Whether presence knows a device of this client.
@@ -342,11 +345,11 @@ mod tests {
 
     fn arrival(id: &str) -> Box<Arrival> {
         let (stream, _) = tokio::io::duplex(1);
-        let connect =
-            Connect { client_id: id.into(), clean: false, keep_alive: 0, will: None, username: None, password: None };
+        let connect = Connect::new(id).into();
         let (read, peer, ending) = (Inbox::default(), String::new(), Arc::default());
         let (stream, who, ear) = (Box::new(stream), Who::default(), Hearing::default().open());
-        Box::new(Arrival { stream, read, connect, peer, who, known: false, ending, ear, seat: None, will: None })
+        let (is_named, known, seat, will) = (false, false, None, None);
+        Box::new(Arrival { stream, read, connect, is_named, peer, who, known, ending, ear, seat, will })
     }
 
     fn new(entered: Entered) -> Entry {
@@ -404,13 +407,7 @@ mod tests {
         let budget = Budget::new(&config, Default::default(), metrics.memory.clone());
         let register = Register::new(budget.clone(), &metrics.broker);
         let enter = |id: &str, bytes: usize| {
-            let will = Publish {
-                topic: "t".into(),
-                payload: vec![b'x'; bytes].into(),
-                qos: QoS::AtMostOnce,
-                retain: false,
-                pkid: 0,
-            };
+            let will = Publish::new("t".into(), vec![b'x'; bytes].into(), QoS::AtMostOnce, false);
             let mut arrival = arrival(id);
             arrival.connect.will = Some(will);
             register.enter(Box::new(Arrival { who: std::net::IpAddr::from([10, 0, 0, 1]).into(), ..*arrival }))

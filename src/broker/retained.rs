@@ -1,11 +1,14 @@
 //! Retained messages in memory, and their form in the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::codec::QoS;
+use super::message::Message;
+use super::properties::{self, Extra};
 use super::topic::Filter;
 use crate::kit::budget::Share;
 use crate::store::{Store, Tree};
@@ -22,6 +25,7 @@ const LOOKED_AT: usize = 1024;
 pub(super) struct Retained {
     pub(super) payload: Bytes,
     pub(super) qos: QoS,
+    pub(super) extra: Extra,
     /// Number of the message that set it; 0 from an earlier run.
     number: u64,
 }
@@ -37,12 +41,19 @@ impl Retained {
     pub(super) fn is_of_this_run(&self) -> bool {
         self.number > 0
     }
+
+    /// Nobody wants it any more.
+    fn is_over(&self, now: Instant) -> bool {
+        properties::expires(&self.extra).is_some_and(|at| at <= now)
+    }
 }
 
 /// All kept messages by topic. The owner limits them.
 #[derive(Default)]
 pub(super) struct RetainedMessages {
     by_topic: BTreeMap<String, (Retained, Option<Held>)>,
+    /// Those that expire, and when.
+    expiring: BTreeSet<(Instant, String)>,
     bytes: usize,
     /// Of that, bytes of payloads.
     payloads: usize,
@@ -52,21 +63,29 @@ pub(super) struct RetainedMessages {
 
 impl RetainedMessages {
     /// Keeps a message, a client's with what it holds of the budget; an empty one deletes ([MQTT-3.3.1-10]).
-    pub(super) fn set(&mut self, topic: &str, payload: &[u8], qos: QoS, number: u64, held: Option<Held>) {
+    pub(super) fn set(&mut self, message: &Message<'_>, number: u64, held: Option<Held>) {
+        let Message { topic, payload, qos, extra, .. } = *message;
         let is_figure = topic.starts_with("$SYS/");
-        let size = |payload: &[u8]| if is_figure { 0 } else { topic.len() + payload.len() };
+        let size = |payload: &[u8], extra: &Extra| {
+            if is_figure { 0 } else { topic.len() + payload.len() + properties::size(extra) }
+        };
         let before = self.by_topic.len();
         let old = if payload.is_empty() {
             self.by_topic.remove(topic)
         } else {
-            self.bytes += size(payload);
+            self.bytes += size(payload, extra);
             self.payloads += if is_figure { 0 } else { payload.len() };
-            let message = Retained { payload: Bytes::copy_from_slice(payload), qos, number };
+            self.expiring.extend(properties::expires(extra).map(|at| (at, topic.to_owned())));
+            let message = Retained { payload: Bytes::copy_from_slice(payload), qos, extra: extra.clone(), number };
             self.by_topic.insert(topic.to_owned(), (message, held))
         };
         if let Some((old, _)) = old {
-            self.bytes -= size(&old.payload);
+            self.bytes -= size(&old.payload, &old.extra);
             self.payloads -= if is_figure { 0 } else { old.payload.len() };
+            let same = |at: &Instant| properties::expires(extra) == Some(*at) && !payload.is_empty();
+            if let Some(at) = properties::expires(&old.extra).filter(|at| !same(at)) {
+                self.expiring.remove(&(at, topic.to_owned()));
+            }
         }
         if is_figure {
             self.figures = self.figures + self.by_topic.len() - before;
@@ -74,7 +93,26 @@ impl RetainedMessages {
     }
 
     pub(super) fn get(&self, topic: &str) -> Option<&Retained> {
-        self.by_topic.get(topic).map(|(message, _)| message)
+        self.by_topic.get(topic).map(|(message, _)| message).filter(|message| !message.is_over(Instant::now()))
+    }
+
+    /// When the first one expires.
+    pub(super) fn first_expiry(&self) -> Option<Instant> {
+        self.expiring.first().map(|(at, _)| *at)
+    }
+
+    /// Forgets those that have expired; gives their topics.
+    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<String> {
+        let mut topics = Vec::new();
+        while let Some((at, topic)) = self.expiring.pop_first() {
+            if at > now {
+                self.expiring.insert((at, topic));
+                break;
+            }
+            self.set(&Message::ours(&topic, b"", QoS::AtMostOnce, true), 0, None);
+            topics.push(topic);
+        }
+        topics
     }
 
     /// What a subscription made after message `since` gets, in order of topic, a page at a time: the messages after topic
@@ -96,16 +134,18 @@ impl RetainedMessages {
         since: u64,
         from: Bound<&str>,
     ) -> (Vec<(String, Retained)>, Option<String>) {
+        let now = Instant::now();
         let copy = |(topic, message): (&String, &(Retained, _))| (topic.clone(), message.0.clone());
         if filter.is_exact() {
-            let one = self.by_topic.get_key_value(filter.as_str()).filter(|(_, (message, _))| message.number <= since);
+            let one = self.by_topic.get_key_value(filter.as_str());
+            let one = one.filter(|(_, (message, _))| message.number <= since && !message.is_over(now));
             return (one.map(copy).into_iter().collect(), None);
         }
         let mut rest = self.by_topic.range::<str, _>((from, Bound::Unbounded));
         let (mut found, mut last, mut bytes) = (Vec::new(), None, 0);
         for entry in rest.by_ref().take(LOOKED_AT) {
             last = Some(entry.0.clone());
-            if entry.1.0.number <= since && filter.matches(entry.0) {
+            if entry.1.0.number <= since && filter.matches(entry.0) && !entry.1.0.is_over(now) {
                 found.push(copy(entry));
                 bytes += entry.0.len() + entry.1.0.payload.len();
                 if found.len() >= PAGE || bytes >= PAGE_BYTES {
@@ -132,20 +172,32 @@ impl RetainedMessages {
     }
 }
 
-/// Format of a stored message: this byte, the QoS, the payload.
+/// Format of a stored message: this byte, the QoS, the payload. One that has properties has the next format, and begins with
+/// them.
 const FORMAT: u8 = 1;
 
-pub(super) fn to_stored(payload: &[u8], qos: QoS) -> Vec<u8> {
-    let mut stored = BytesMut::with_capacity(2 + payload.len());
-    stored.put_slice(&[FORMAT, qos.bits()]);
-    stored.put_slice(payload);
-    stored.into()
+pub(super) fn to_stored(payload: &[u8], qos: QoS, extra: &Extra) -> Vec<u8> {
+    let mut stored = properties::begin(FORMAT, extra, false);
+    stored.reserve_exact(1 + payload.len());
+    stored.push(qos.bits());
+    stored.extend_from_slice(payload);
+    stored
 }
 
-/// Reads what is stored under a topic.
-pub(super) fn from_stored<'a>(store: &Store, topic: &'a [u8], stored: &'a [u8]) -> Option<(&'a str, QoS, &'a [u8])> {
-    let (qos, payload) = store.behind_format(Tree::Retained, topic, stored, FORMAT)?.split_first()?;
-    Some((std::str::from_utf8(topic).ok()?, QoS::new(*qos)?, payload))
+/// What is stored under a topic.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct StoredMessage<'a> {
+    pub(super) topic: &'a str,
+    pub(super) payload: &'a [u8],
+    pub(super) qos: QoS,
+    pub(super) extra: Extra,
+}
+
+/// Reads it.
+pub(super) fn from_stored<'a>(store: &Store, topic: &'a [u8], stored: &'a [u8]) -> Option<StoredMessage<'a>> {
+    let (extra, _, rest) = properties::open(store, (Tree::Retained, topic), stored, FORMAT)?;
+    let (qos, payload) = rest.split_first()?;
+    Some(StoredMessage { topic: std::str::from_utf8(topic).ok()?, payload, qos: QoS::new(*qos)?, extra })
 }
 
 #[cfg(test)]
@@ -158,20 +210,20 @@ mod tests {
     #[test]
     fn an_empty_payload_ends_keeping_and_the_count_of_bytes_follows() {
         let mut kept = RetainedMessages::default();
-        kept.set("a/b", b"one", QoS::AtLeastOnce, 1, None);
-        kept.set("a/b", b"three", QoS::AtMostOnce, 2, None);
-        kept.set("a/c", b"x", QoS::AtMostOnce, 3, None);
-        kept.set("a/d", b"later", QoS::AtMostOnce, 4, None);
+        kept.set(&Message::ours("a/b", b"one", QoS::AtLeastOnce, true), 1, None);
+        kept.set(&Message::ours("a/b", b"three", QoS::AtMostOnce, true), 2, None);
+        kept.set(&Message::ours("a/c", b"x", QoS::AtMostOnce, true), 3, None);
+        kept.set(&Message::ours("a/d", b"later", QoS::AtMostOnce, true), 4, None);
         assert_eq!((kept.len(), kept.bytes()), (3, 20));
         let (all, more) = kept.page(&Filter::new("a/+").unwrap(), 3, None);
-        kept.set("a/d", b"", QoS::AtMostOnce, 5, None);
+        kept.set(&Message::ours("a/d", b"", QoS::AtMostOnce, true), 5, None);
         assert_eq!(more, None);
         assert_eq!(
             all.iter().map(|(topic, m)| (topic.as_str(), &m.payload[..])).collect::<Vec<_>>(),
             [("a/b", &b"three"[..]), ("a/c", b"x")]
         );
-        kept.set("a/b", b"", QoS::AtMostOnce, 6, None);
-        kept.set("a/c", b"", QoS::AtMostOnce, 7, None);
+        kept.set(&Message::ours("a/b", b"", QoS::AtMostOnce, true), 6, None);
+        kept.set(&Message::ours("a/c", b"", QoS::AtMostOnce, true), 7, None);
         assert_eq!((kept.len(), kept.bytes()), (0, 0));
     }
 
@@ -179,10 +231,10 @@ mod tests {
     fn figures_of_the_broker_are_kept_and_take_no_room() {
         let mut kept = RetainedMessages::default();
         for payload in [&b"1"[..], b"22", b"", b"3"] {
-            kept.set("$SYS/broker/uptime", payload, QoS::AtMostOnce, 1, None);
+            kept.set(&Message::ours("$SYS/broker/uptime", payload, QoS::AtMostOnce, true), 1, None);
             assert_eq!((kept.len(), kept.bytes()), (0, 0));
         }
-        kept.set("a", b"x", QoS::AtMostOnce, 2, None);
+        kept.set(&Message::ours("a", b"x", QoS::AtMostOnce, true), 2, None);
         assert_eq!((kept.len(), kept.bytes()), (1, 2));
         assert!(kept.get("$SYS/broker/uptime").is_some());
     }
@@ -192,22 +244,50 @@ mod tests {
         let (dir, health) = (tempfile::tempdir().unwrap(), Health::default());
         let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
         let store = Store::open(&storage, &health, &Metrics::new().unwrap()).unwrap().store;
-        let stored = to_stored(b"\xff", QoS::ExactlyOnce);
-        assert_eq!(from_stored(&store, b"a", &stored), Some(("a", QoS::ExactlyOnce, &b"\xff"[..])));
+        let stored = to_stored(b"\xff", QoS::ExactlyOnce, &None);
+        let expected = StoredMessage { topic: "a", payload: b"\xff", qos: QoS::ExactlyOnce, extra: None };
+        assert_eq!(from_stored(&store, b"a", &stored), Some(expected));
         for (topic, stored) in [(&b"a"[..], &[][..]), (b"a", &[FORMAT, 9]), (b"\xff", &stored)] {
             assert_eq!(from_stored(&store, topic, stored), None);
         }
         assert!(health.problems().is_empty());
-        assert_eq!(from_stored(&store, b"b", &[FORMAT + 1, 0, 7]), None);
-        assert!(health.problems()[0].message.starts_with("b has format 2,"));
+        assert_eq!(from_stored(&store, b"b", &[FORMAT + 2, 0, 7]), None);
+        assert!(health.problems()[0].message.starts_with("b has format 3,"));
         store.close().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_expired_is_given_to_nobody_and_taken_out() {
+        let mut kept = RetainedMessages::default();
+        let mut set = |topic: &str, seconds: Option<u64>| {
+            let expires = seconds.map(|seconds| Instant::now() + std::time::Duration::from_secs(seconds));
+            let extra = Some(properties::Properties { expires, ..Default::default() }.into());
+            let message = Message { extra: &extra, ..Message::ours(topic, b"x", QoS::AtLeastOnce, true) };
+            kept.set(&message, 1, None);
+        };
+        for (topic, seconds) in
+            [("a", Some(1)), ("b", Some(5)), ("b", None), ("c", Some(9)), ("c", Some(2)), ("d", None)]
+        {
+            set(topic, seconds);
+        }
+        tokio::time::advance(std::time::Duration::from_millis(1_500)).await;
+        let now = Instant::now();
+        assert!(kept.get("a").is_none() && kept.get("c").is_some());
+        let (page, _) = kept.page(&Filter::new("#").unwrap(), 1, None);
+        assert_eq!(page.iter().map(|(topic, _)| topic.as_str()).collect::<Vec<_>>(), ["b", "c", "d"]);
+        assert_eq!((kept.page(&Filter::new("a").unwrap(), 1, None).0.len(), kept.len()), (0, 4));
+        assert_eq!((kept.take_expired(now), kept.len(), kept.bytes()), (vec!["a".to_owned()], 3, 6));
+        assert_eq!(kept.first_expiry(), Some(now + std::time::Duration::from_millis(500)));
+        assert_eq!(kept.take_expired(now + std::time::Duration::from_secs(60)), ["c"]);
+        assert_eq!((kept.len(), kept.first_expiry()), (2, None));
     }
 
     #[test]
     fn pages_give_every_matching_message_once_in_order() {
         let mut kept = RetainedMessages::default();
         for n in 0..3 * LOOKED_AT {
-            kept.set(&format!("{}/{n:06}", if n % 5 == 0 { "a" } else { "b" }), b"x", QoS::AtMostOnce, 1, None);
+            let topic = format!("{}/{n:06}", if n % 5 == 0 { "a" } else { "b" });
+            kept.set(&Message::ours(&topic, b"x", QoS::AtMostOnce, true), 1, None);
         }
         let (mut topics, mut after) = (Vec::new(), None::<String>);
         loop {

@@ -17,7 +17,7 @@ use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
 use rumqttd::protocol::{self as mq, Packet};
 use rumqttd::{Notification, RouterConfig};
 
-use super::subscribers::WildcardId;
+use super::levels::WildcardId;
 use super::topic::Filter;
 
 /// Topics that a router is given before another one takes its place: it never forgets one, and each takes it some 0.5 kB.

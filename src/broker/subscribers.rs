@@ -6,11 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::codec::QoS;
+use super::levels::{Level, WildcardId};
 use super::topic::Filter;
-
-/// A wildcard filter as the router names it; never used twice, so what still comes by an old one is known to be old.
-pub(super) type WildcardId = usize;
+use super::wanted::Wanted;
 
 /// The first one: [`super::router::PROBES`] comes before.
 const FIRST: WildcardId = 2;
@@ -45,62 +43,8 @@ struct Wildcard<M> {
     stage: Stage,
 }
 
-/// The wildcards, level by level: what a topic costs depends on its levels and on what matches it.
-#[derive(Debug, Default)]
-struct Level {
-    /// Wildcards stand here under their own names.
-    below: HashMap<Box<str>, Level>,
-    id: Option<WildcardId>,
-}
-
-impl Level {
-    fn put(&mut self, filter: &Filter, id: WildcardId) {
-        let mut level = self;
-        for name in filter.as_str().split('/') {
-            level = level.below.entry(name.into()).or_default();
-        }
-        level.id = Some(id);
-    }
-
-    /// Takes a filter out; true when nothing is left here. As deep as filters may be.
-    fn remove(&mut self, rest: Option<&str>) -> bool {
-        let Some(rest) = rest else {
-            self.id = None;
-            return self.below.is_empty();
-        };
-        let (name, rest) = split(rest);
-        if self.below.get_mut(name).is_some_and(|below| below.remove(rest)) {
-            self.below.remove(name);
-        }
-        self.id.is_none() && self.below.is_empty()
-    }
-
-    /// Every filter that a topic matches, as the router matches it. As deep as filters may be.
-    fn matching(&self, rest: Option<&str>, found: &mut Vec<WildcardId>) {
-        if let Some(all) = self.below.get("#") {
-            found.extend(all.id);
-        }
-        match rest {
-            None => found.extend(self.id),
-            Some(rest) => {
-                let (name, rest) = split(rest);
-                for name in [name, "+"] {
-                    if let Some(below) = self.below.get(name) {
-                        below.matching(rest, found);
-                    }
-                }
-            }
-        }
-    }
-}
-
 fn dead_filter(filter: &Filter) -> usize {
     DEAD_FILTER + filter.as_str().len() * DEAD_BYTE
-}
-
-/// The first level of a topic or filter, and what is behind it.
-fn split(text: &str) -> (&str, Option<&str>) {
-    text.split_once('/').map_or((text, None), |(name, rest)| (name, Some(rest)))
 }
 
 /// What [`Subscribers::enter`] did.
@@ -116,7 +60,7 @@ pub(super) struct Entered {
 /// All of them. `M` is who is behind a filter.
 #[derive(Debug)]
 pub(super) struct Subscribers<M> {
-    exact: HashMap<String, Members<(M, QoS)>>,
+    exact: HashMap<String, Members<(M, Wanted)>>,
     wildcards: HashMap<WildcardId, Wildcard<M>>,
     by_filter: HashMap<String, WildcardId>,
     levels: Level,
@@ -134,16 +78,16 @@ impl<M> Default for Subscribers<M> {
 
 impl<M: Clone + PartialEq> Subscribers<M> {
     /// Who has this topic as an exact filter.
-    pub(super) fn exact(&self, topic: &str) -> Option<Members<(M, QoS)>> {
+    pub(super) fn exact(&self, topic: &str) -> Option<Members<(M, Wanted)>> {
         self.exact.get(topic).cloned()
     }
 
-    /// Adds one to an exact filter, or changes its QoS.
-    pub(super) fn add_exact(&mut self, topic: &str, member: M, qos: QoS) {
+    /// Adds one to an exact filter, or changes what it wants.
+    pub(super) fn add_exact(&mut self, topic: &str, member: M, wanted: Wanted) {
         let members = Arc::make_mut(self.exact.entry(topic.to_owned()).or_default());
         match members.iter_mut().find(|(known, _)| *known == member) {
-            Some(known) => known.1 = qos,
-            None => members.push((member, qos)),
+            Some(known) => known.1 = wanted,
+            None => members.push((member, wanted)),
         }
     }
 
@@ -178,7 +122,7 @@ impl<M: Clone + PartialEq> Subscribers<M> {
         let wildcard = Wildcard { filter: filter.clone(), members: Arc::new(vec![member]), stage: Stage::Asked };
         self.wildcards.insert(id, wildcard);
         self.by_filter.insert(filter.as_str().to_owned(), id);
-        self.levels.put(filter, id);
+        self.levels.put(filter.as_str(), id);
         Entered { id, new: true, live: false }
     }
 
@@ -293,6 +237,7 @@ impl<M: Clone + PartialEq> Subscribers<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::codec::QoS;
     use proptest::prelude::*;
 
     fn filter(text: &str) -> Filter {
@@ -382,7 +327,7 @@ mod tests {
             for (id, _) in ids {
                 all.leave(id, &1);
             }
-            prop_assert_eq!((all.move_over().len(), all.levels.below.len(), all.dead_bytes()), (0, 0, 0));
+            prop_assert_eq!((all.move_over().len(), usize::from(!all.levels.is_empty()), all.dead_bytes()), (0, 0, 0));
         }
 
         /// A table of exact filters is what a plain list says.
@@ -392,7 +337,7 @@ mod tests {
             let mut list = std::collections::BTreeMap::new();
             for (topic, member, qos, stays) in steps {
                 if stays {
-                    all.add_exact(&topic, member, QoS::new(qos).unwrap());
+                    all.add_exact(&topic, member, Wanted::plain(QoS::new(qos).unwrap()));
                     list.insert((topic, member), qos);
                 } else {
                     all.remove_exact(&topic, &member);
@@ -401,7 +346,7 @@ mod tests {
             }
             for topic in ["a", "b"] {
                 let mut found: Vec<_> =
-                    all.exact(topic).iter().flat_map(|m| m.iter()).map(|(m, qos)| (*m, qos.bits())).collect();
+                    all.exact(topic).iter().flat_map(|m| m.iter()).map(|(m, w)| (*m, w.options.qos.bits())).collect();
                 found.sort_unstable();
                 let expected: Vec<_> =
                     list.iter().filter(|((t, _), _)| t == topic).map(|((_, m), qos)| (*m, *qos)).collect();

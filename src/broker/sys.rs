@@ -71,7 +71,7 @@ impl Figures {
             if self.said.get(&name) != Some(&value) {
                 let topic = format!("$SYS/broker/{name}");
                 // QoS 0: an absent session needs no queue of old figures
-                hub.publish(Message { topic: &topic, payload: value.as_bytes(), qos: QoS::AtMostOnce, retain: true });
+                hub.publish(Message::ours(&topic, value.as_bytes(), QoS::AtMostOnce, true));
                 self.said.insert(name, value);
             }
         }

@@ -3,16 +3,25 @@
 /// Most levels of a filter, as in Mosquitto: each costs memory.
 const LEVELS: usize = 200;
 
+/// What shared filters begin with.
+const SHARE: &str = "$share/";
+
 /// A filter that obeys section 4.7.1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Filter(String);
 
 impl Filter {
-    /// `None` if a wildcard is misplaced, the filter is empty, or it has more than 200 levels.
+    /// `None` if a wildcard is misplaced, the filter is empty, it has more than 200 levels, or it is shared without a group or
+    /// a filter behind it (MQTT 5, section 4.8.2).
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         if text.split('/').nth(LEVELS).is_some() {
             return None;
+        }
+        if let Some(shared) = text.strip_prefix(SHARE) {
+            let (group, filter) = shared.split_once('/')?;
+            let legal = !group.is_empty() && !group.contains(['+', '#']);
+            return Self::new(filter).filter(|_| legal).map(|_| Self(text.to_owned()));
         }
         let mut levels = text.split('/').peekable();
         while let Some(level) = levels.next() {
@@ -40,10 +49,10 @@ impl Filter {
         !self.0.contains(['+', '#'])
     }
 
-    /// `$share/group/filter`, which this broker does not offer.
+    /// Group and filter of a shared one: `$share/group/filter`.
     #[must_use]
-    pub fn is_shared(&self) -> bool {
-        self.0.starts_with("$share/")
+    pub fn shared(&self) -> Option<(&str, &str)> {
+        self.0.strip_prefix(SHARE)?.split_once('/')
     }
 
     /// Whether a message of this topic matches. A wildcard in the first level never matches a topic that starts with
@@ -111,10 +120,27 @@ mod tests {
 
     #[test]
     fn wildcards_stand_alone_and_the_hash_last() {
-        for text in ["", "sport/tennis#", "sport/#/ranking", "sport+", "#/a", "++", &"/".repeat(200)] {
+        for text in [
+            "",
+            "sport/tennis#",
+            "sport/#/ranking",
+            "sport+",
+            "#/a",
+            "++",
+            "$share/g",
+            "$share/g/",
+            "$share//a",
+            "$share/+/a",
+            "$share/g/#/a",
+            &"/".repeat(200),
+        ] {
             assert_eq!(Filter::new(text), None, "{text}");
         }
         assert!(Filter::new(&"/".repeat(199)).is_some());
+        let shared =
+            |text| Filter::new(text).unwrap().shared().map(|(group, filter)| (group.to_owned(), filter.to_owned()));
+        assert_eq!(shared("$share/g/a/#"), Some(("g".to_owned(), "a/#".to_owned())));
+        assert_eq!((shared("$share"), shared("a/$share/g/a")), (None, None));
     }
 
     proptest! {

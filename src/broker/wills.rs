@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::codec::{Connect, Publish, QoS};
+use super::codec::{Carried, Connect, Publish, QoS};
 use crate::kit::budget::{Budget, Full, Kind, Share, Who};
 use crate::store::{Batch, Store, Tree};
 
 /// Format of a stored will: this byte, flags (QoS, retain), keep-alive (2), length of the topic (2), topic, payload.
 const FORMAT: u8 = 1;
+
+/// The same of MQTT 5: behind this byte stand first the delay (4), whether it expires (1), its expiry (4), length of the
+/// properties that are passed on (4), and those.
+const FORMAT_5: u8 = 2;
 
 /// Bit of the flags beside the QoS.
 const RETAIN: u8 = 4;
@@ -65,7 +69,7 @@ pub(super) fn bytes(connect: &Connect) -> usize {
 }
 
 fn size(will: &Publish) -> usize {
-    will.topic.len() + will.payload.len()
+    will.topic.len() + will.payload.len() + will.carried.bytes().len()
 }
 
 fn key(client: &str) -> Vec<u8> {
@@ -75,7 +79,17 @@ fn key(client: &str) -> Vec<u8> {
 /// Keeps the will of a client, if it has one.
 pub(super) fn put(batch: &mut Batch, connect: &Connect) {
     let Some(will) = &connect.will else { return };
-    let mut value = vec![FORMAT, will.qos.bits() | if will.retain { RETAIN } else { 0 }];
+    let plain = connect.will_delay == 0 && will.expiry.is_none() && will.carried.bytes().is_empty();
+    let mut value = vec![if plain { FORMAT } else { FORMAT_5 }];
+    if !plain {
+        let carried = will.carried.bytes();
+        value.extend(connect.will_delay.to_be_bytes());
+        value.push(will.expiry.is_some().into());
+        value.extend(will.expiry.unwrap_or(0).to_be_bytes());
+        value.extend((carried.len() as u32).to_be_bytes()); // a packet has 28 bits of length
+        value.extend_from_slice(carried);
+    }
+    value.push(will.qos.bits() | if will.retain { RETAIN } else { 0 });
     value.extend(connect.keep_alive.to_be_bytes());
     value.extend((will.topic.len() as u16).to_be_bytes()); // topics have 16-bit lengths in MQTT
     value.extend_from_slice(will.topic.as_bytes());
@@ -91,8 +105,9 @@ pub(super) fn delete(batch: &mut Batch, client: &str) {
 pub(super) fn pending(store: &Store) -> Vec<Pending> {
     let read = |(key, value): (Vec<u8>, Vec<u8>)| {
         let client = String::from_utf8(key.get(PREFIX.len()..)?.to_vec()).ok()?;
-        let (keep_alive, will) = decode(store.behind_format(Tree::Letters, &key, &value, FORMAT)?)?;
-        Some(Pending { client, left: Left { patience: patience(keep_alive), bytes: size(&will) } })
+        let StoredWill { keep_alive, delay, will } = decode(store, &key, &value)?;
+        let patience = patience(keep_alive) + Duration::from_secs(delay.into());
+        Some(Pending { client, left: Left { patience, bytes: size(&will) } })
     };
     store.scan(Tree::Letters, &PREFIX).into_iter().filter_map(read).collect()
 }
@@ -101,26 +116,42 @@ pub(super) fn pending(store: &Store) -> Vec<Pending> {
 pub(super) fn read(store: &Store, client: &str) -> Option<Publish> {
     let key = key(client);
     let value = store.get(Tree::Letters, &key)?;
-    Some(decode(store.behind_format(Tree::Letters, &key, &value, FORMAT)?)?.1)
+    Some(decode(store, &key, &value)?.will)
 }
 
 fn patience(keep_alive: u16) -> Duration {
     (Duration::from_millis(1500) * u32::from(keep_alive)).max(LEAST)
 }
 
-fn decode(bytes: &[u8]) -> Option<(u16, Publish)> {
-    let (flags, rest) = bytes.split_first()?;
+struct StoredWill {
+    keep_alive: u16,
+    /// Seconds.
+    delay: u32,
+    will: Publish,
+}
+
+fn decode(store: &Store, key: &[u8], value: &[u8]) -> Option<StoredWill> {
+    let is_5 = value.first() == Some(&FORMAT_5);
+    let mut rest = store.behind_format(Tree::Letters, key, value, if is_5 { FORMAT_5 } else { FORMAT })?;
+    let (mut delay, mut expiry, mut carried) = (0, None, Carried::default());
+    if is_5 {
+        let seconds;
+        (delay, rest) = rest.split_first_chunk().map(|(delay, rest)| (u32::from_be_bytes(*delay), rest))?;
+        let (expires, behind) = rest.split_first()?;
+        (seconds, rest) = behind.split_first_chunk().map(|(seconds, rest)| (u32::from_be_bytes(*seconds), rest))?;
+        expiry = (*expires == 1).then_some(seconds);
+        let (length, behind) = rest.split_first_chunk()?;
+        let (properties, behind) = behind.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        (carried, rest) = (Carried::stored(Bytes::copy_from_slice(properties)), behind);
+    }
+    let (flags, rest) = rest.split_first()?;
     let (keep_alive, rest) = rest.split_first_chunk::<2>()?;
     let (length, rest) = rest.split_first_chunk::<2>()?;
     let (topic, payload) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-    let will = Publish {
-        topic: String::from_utf8(topic.to_vec()).ok()?,
-        payload: Bytes::copy_from_slice(payload),
-        qos: QoS::new(flags & !RETAIN)?,
-        retain: flags & RETAIN > 0,
-        pkid: 0,
-    };
-    Some((u16::from_be_bytes(*keep_alive), will))
+    let (topic, payload) = (String::from_utf8(topic.to_vec()).ok()?, Bytes::copy_from_slice(payload));
+    let (qos, retain) = (QoS::new(flags & !RETAIN)?, flags & RETAIN > 0);
+    let will = Publish { expiry, carried, ..Publish::new(topic, payload, qos, retain) };
+    Some(StoredWill { keep_alive: u16::from_be_bytes(*keep_alive), delay, will })
 }
 
 #[cfg(test)]
@@ -131,9 +162,8 @@ mod tests {
     use crate::metrics::Metrics;
 
     fn connect(client: &str, keep_alive: u16, qos: QoS, retain: bool) -> Connect {
-        let will = Publish { topic: "é/t".into(), payload: "gone".into(), qos, retain, pkid: 0 };
-        let (username, password) = (None, None);
-        Connect { client_id: client.into(), clean: true, keep_alive, will: Some(will), username, password }
+        let will = Publish::new("é/t".into(), "gone".into(), qos, retain);
+        Connect { clean: true, keep_alive, will: Some(will), ..Connect::new(client) }
     }
 
     #[test]
@@ -149,7 +179,10 @@ mod tests {
         let (dir, health) = (tempfile::tempdir().unwrap(), Health::default());
         let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
         let store = Store::open(&storage, &health, &Metrics::new().unwrap()).unwrap().store;
-        let all = [connect("a", 60, QoS::ExactlyOnce, true), connect("a\u{1}", 0, QoS::AtMostOnce, false)];
+        let mut five = Connect { will_delay: 7, ..connect("five", 20, QoS::AtLeastOnce, true) };
+        let carried = Carried::stored(b"\x26\0\x01k\0\x01v"[..].into());
+        five.will = five.will.map(|will| Publish { expiry: Some(0), carried, ..will });
+        let all = [connect("a", 60, QoS::ExactlyOnce, true), connect("a\u{1}", 0, QoS::AtMostOnce, false), five];
         let mut batch = Batch::default();
         all.iter().for_each(|connect| put(&mut batch, connect));
         put(&mut batch, &Connect { will: None, ..connect("none", 1, QoS::AtMostOnce, false) });
@@ -159,15 +192,15 @@ mod tests {
         }
         let found: Vec<_> =
             pending(&store).into_iter().map(|will| (will.client, will.left.patience.as_secs())).collect();
-        assert_eq!(found, [("a".to_owned(), 90), ("a\u{1}".to_owned(), 10)]);
+        assert_eq!(found, [("a".to_owned(), 90), ("a\u{1}".to_owned(), 10), ("five".to_owned(), 37)]);
         let mut batch = Batch::default();
         delete(&mut batch, "a");
-        batch.put(Tree::Letters, key("b"), [FORMAT + 1, 0]);
+        batch.put(Tree::Letters, key("b"), [FORMAT + 2, 0]);
         batch.put(Tree::Letters, key("c"), [FORMAT, 0, 0, 1, 0, 9, b't']);
         store.write(batch).await;
         assert_eq!((read(&store, "a"), read(&store, "c")), (None, None));
-        assert_eq!(pending(&store).len(), 1);
-        assert!(health.problems()[0].message.contains("format 2"), "{:?}", health.problems());
+        assert_eq!(pending(&store).len(), 2);
+        assert!(health.problems()[0].message.contains("format 3"), "{:?}", health.problems());
         store.close().await;
     }
 }

@@ -107,17 +107,21 @@ async fn a_disconnect_right_after_hundreds_of_messages_leaves_the_broker_whole()
 }
 
 #[tokio::test]
-async fn a_shared_subscription_is_refused_and_harms_nobody() {
+async fn a_shared_subscription_harms_nobody_when_its_client_goes_without_an_answer() {
     let appliance = Appliance::start().await; // K6
     let connect = Connect::new("group").persistent();
     let mut link = Link::join(appliance.mqtt, &connect).await;
-    assert_eq!(link.subscribe("$share/g/t", 1).await, 0x80);
+    link.acknowledge(false);
+    assert_eq!(link.subscribe("$share/g/t", 1).await, 1);
     link.publish("t", b"x").await;
+    assert_eq!(link.message().await.text(), "x");
     link.reset();
     let mut link = Link::join(appliance.mqtt, &connect).await;
+    let again = link.message().await;
+    assert_eq!((again.text().as_str(), again.dup), ("x", true));
     link.unsubscribe("$share/g/t").await;
-    link.publish("t", b"x").await;
-    link.ping().await;
+    link.publish("t", b"y").await;
+    assert_eq!(link.messages().await, []);
     appliance.assert_serves().await;
 }
 

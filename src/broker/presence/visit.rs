@@ -68,13 +68,8 @@ pub(in crate::broker) async fn run(hub: Arc<Hub>) {
 async fn speak_for(hub: &Arc<Hub>, devices: &[Arc<str>], client: Option<&Arc<str>>) {
     let mut written = Vec::with_capacity(devices.len());
     for id in devices {
-        let publish = Publish {
-            topic: word::topic_of(id),
-            payload: Bytes::from_static(br#"{"online":false}"#),
-            qos: QoS::AtLeastOnce,
-            retain: true,
-            pkid: 0,
-        };
+        let offline = Bytes::from_static(br#"{"online":false}"#);
+        let publish = Publish::new(word::topic_of(id), offline, QoS::AtLeastOnce, true);
         // Another client may speak there meanwhile. Its message is written before or after this one: memory has the right one,
         // and a start draws the same conclusion from either.
         let (device, client) = (id.clone(), client.cloned());

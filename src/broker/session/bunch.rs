@@ -65,24 +65,28 @@ mod tests {
     use super::*;
     use crate::broker::codec::QoS;
     use crate::broker::inbox::Stream;
-    use crate::broker::message::{Message, Passed};
+    use crate::broker::message::Message;
+    use crate::broker::passed::Passed;
+    use crate::broker::session::dialect::Dialect;
     use crate::broker::session::outbound::Outbound;
     use crate::broker::session::outbox::Laggards;
     use crate::broker::session::queued::Queued;
     use crate::broker::topic::Filter;
+    use crate::broker::wanted::Wanted;
     use crate::metrics::Metrics;
 
     fn connected() -> (Member, DuplexStream) {
         let member =
-            Member::new(Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&Metrics::new().unwrap().broker));
-        member.add_exact(&Filter::new("t").unwrap(), QoS::AtMostOnce, 0);
+            Member::new(1, Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&Metrics::new().unwrap().broker));
+        member.add_exact(&Filter::new("t").unwrap(), Wanted::plain(QoS::AtMostOnce), 0);
         let (near, far) = duplex(1 << 10);
-        member.connect(split(Box::new(near) as Box<dyn Stream>).1, Default::default(), BytesMut::new());
+        let half = split(Box::new(near) as Box<dyn Stream>).1;
+        member.connect(half, Dialect::default(), Default::default(), BytesMut::new());
         (member, far)
     }
 
     fn give(member: &Member, payload: &[u8]) {
-        let message = Message { topic: "t", payload, qos: QoS::AtMostOnce, retain: false };
+        let message = Message::ours("t", payload, QoS::AtMostOnce, false);
         if member.put(&Passed::new(1, &message, false, Vec::new()).into(), QoS::AtMostOnce) {
             write(&write_soon(vec![member.clone()]));
         }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf, ReadHalf, WriteHalf};
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
-use crate::broker::codec::{Connect, Malformed};
+use crate::broker::codec::{Connect, Malformed, Reason, Version};
 use crate::broker::inbox::{Inbox, Stream};
 use crate::broker::presence::{Meter, Next};
 use crate::broker::router::RouterGone;
@@ -35,7 +35,10 @@ thread_local! {
 
 /// Why a connection ended.
 pub(super) enum End {
-    Disconnect,
+    /// The client has said so; `will`: and that its will is to be published.
+    Disconnect {
+        will: bool,
+    },
     /// By a client at this address.
     TakenOver(String),
     KeepAlive,
@@ -54,7 +57,20 @@ pub(super) enum End {
 impl End {
     /// Section 3.1.2.5: always, but not after DISCONNECT. A stop of the whole appliance says nothing about a client.
     pub(super) fn fires_will(&self) -> bool {
-        !matches!(self, Self::Disconnect | Self::Stopping)
+        !matches!(self, Self::Disconnect { will: false } | Self::Stopping)
+    }
+
+    /// What DISCONNECT tells the client; `None`: nothing, since it has gone itself. At the stop nothing either: it would make
+    /// clients like mosquitto_sub give up instead of coming back.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Disconnect { .. } | Self::Socket(_) | Self::Closed | Self::Stopping => None,
+            Self::TakenOver(_) => Some(Reason::TakenOver),
+            Self::KeepAlive => Some(Reason::KeepAlive),
+            Self::Protocol(error) => Some(error.reason()),
+            Self::Full(_) | Self::MadeRoom(_) | Self::Lagging => Some(Reason::QuotaExceeded),
+            Self::Stalled | Self::Router(_) => Some(Reason::Unspecified),
+        }
     }
 
     /// What a read or write says that moved no bytes.
@@ -78,7 +94,7 @@ impl End {
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disconnect => f.write_str("disconnect"),
+            Self::Disconnect { .. } => f.write_str("disconnect"),
             Self::TakenOver(peer) => write!(f, "taken over by {peer}"),
             Self::KeepAlive => f.write_str("silent for longer than its keep-alive"),
             Self::Socket(error) => write!(f, "socket: {error}"),
@@ -107,6 +123,7 @@ pub(super) struct Connection {
     pub(super) read: Inbox,
     /// Answers, until the outbox has them.
     pub(super) out: BytesMut,
+    pub(super) version: Version,
     /// One and a half times what the client asked for ([MQTT-3.1.2-24]).
     pub(super) keep_alive: Option<Duration>,
     pub(super) last_packet: Instant,
@@ -125,7 +142,7 @@ impl Connection {
         let (read_half, write_half) = tokio::io::split(stream);
         let keep_alive = (connect.keep_alive > 0).then(|| Duration::from_millis(1500) * u32::from(connect.keep_alive));
         let (write_half, out, last_packet) = (Some(write_half), BytesMut::new(), Instant::now());
-        Self { read_half, write_half, read, out, keep_alive, last_packet, meter, ending }
+        Self { read_half, write_half, read, out, version: connect.version, keep_alive, last_packet, meter, ending }
     }
 
     /// Reads what is there; 0: the client has closed. Cancel-safe.

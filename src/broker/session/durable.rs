@@ -7,17 +7,20 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::letter::Kept;
-use crate::broker::codec::QoS;
+use crate::broker::codec::{Options, QoS, RetainHandling};
 use crate::broker::hub::Hub;
 use crate::broker::lasting;
+use crate::broker::properties;
 use crate::broker::topic::Filter;
-use crate::kit::clock;
+use crate::broker::wanted::Wanted;
+use crate::kit::clock::{self, CLOCK_WAS_SET};
 use crate::store::{Batch, Store, Tree};
 
 /// Format of a session. The first one had no number; the first two, which are still read, had the filters in them.
 pub(super) const SESSION_FORMAT: u8 = 3;
 
-/// Format of the other values.
+/// Format of the other values. A letter that has properties has the next one, and begins with them; a filter that has options
+/// of MQTT 5 has it, too.
 pub(super) const FORMAT: u8 = 1;
 
 /// Follows a client id, which has no such character ([MQTT-1.5.3-2]), so that no id is the beginning of another.
@@ -29,9 +32,6 @@ pub(super) const TAKEN: u8 = 1;
 /// Or this, and a filter whose retained messages are still to come.
 pub(super) const REPLAY: u8 = 17;
 const FILTER: u8 = 2;
-
-/// A clock that was never set shows less (2024-01-01, Unix milliseconds), which then says nothing about age.
-const CLOCK_WAS_SET: u64 = 1_704_067_200_000;
 
 /// Value of `Tree::Sessions`.
 #[derive(Serialize, Deserialize)]
@@ -47,14 +47,19 @@ pub(super) struct StoredSession {
     /// Its client is a device that is known.
     #[serde(default)]
     device: bool,
+    /// Seconds that it is kept without its client; `None`: as long as any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expiry: Option<u32>,
     /// Filter and QoS, in the first two formats.
     #[serde(default, skip_serializing)]
     filters: Vec<(String, u8)>,
 }
 
 impl StoredSession {
-    pub(super) fn new(number: u32, connected: bool, device: bool) -> Self {
-        Self { v: SESSION_FORMAT, number, connected, since: clock::now_ms(), device, filters: Vec::new() }
+    /// `expiry`: seconds that it is kept without its client, `u32::MAX` for ever.
+    pub(super) fn new(number: u32, connected: bool, device: bool, expiry: u32) -> Self {
+        let expiry = (expiry != u32::MAX).then_some(expiry);
+        Self { v: SESSION_FORMAT, number, connected, since: clock::now_ms(), device, expiry, filters: Vec::new() }
     }
 }
 
@@ -62,7 +67,9 @@ impl StoredSession {
 pub(in crate::broker) struct Record {
     pub(super) id: String,
     pub(in crate::broker) number: u32,
-    pub(super) filters: Vec<(Filter, QoS)>,
+    pub(super) filters: Vec<(Filter, Wanted)>,
+    /// Seconds that it is kept without its client.
+    pub(super) expiry: u32,
     /// How long its client has been away; `None`: unknown.
     pub(super) away: Option<Duration>,
     /// It is stored in an earlier format.
@@ -83,13 +90,14 @@ pub(in crate::broker) fn records(store: &Store) -> (Vec<Record>, bool) {
         let format = serde_json::from_slice(&value).map_or(SESSION_FORMAT, |StoredSession { v, .. }| v);
         let stored: StoredSession = store.parse(Tree::Sessions, &key, &value, format.clamp(1, SESSION_FORMAT))?;
         let id = String::from_utf8(key).ok()?;
-        let filter = |(text, qos): (String, u8)| Some((Filter::new(&text)?, QoS::new(qos)?));
+        let filter = |(text, qos): (String, u8)| Some((Filter::new(&text)?, Wanted::plain(QoS::new(qos)?)));
         // one that was connected has been away since the process ended, an unknown time ago
         let known = !stored.connected && stored.since >= CLOCK_WAS_SET && now >= stored.since;
         let away = known.then(|| Duration::from_millis(now - stored.since));
         let filters = stored.filters.into_iter().filter_map(filter).chain(filters(store, &id)).collect();
-        let StoredSession { v, number, device, .. } = stored;
-        Some(Record { id, number, filters, away, is_old: v < SESSION_FORMAT, is_device: device })
+        let StoredSession { v, number, device, expiry, .. } = stored;
+        let expiry = expiry.unwrap_or(u32::MAX);
+        Some(Record { id, number, filters, expiry, away, is_old: v < SESSION_FORMAT, is_device: device })
     };
     let stored = store.scan(Tree::Sessions, b"");
     let count = stored.len();
@@ -99,18 +107,39 @@ pub(in crate::broker) fn records(store: &Store) -> (Vec<Record>, bool) {
 }
 
 /// The filters of a session, each with a record of its own: with thousands of them a further one is cheap.
-fn filters(store: &Store, id: &str) -> Vec<(Filter, QoS)> {
+fn filters(store: &Store, id: &str) -> Vec<(Filter, Wanted)> {
     let read = |(found, value): (Vec<u8>, Vec<u8>)| {
-        let qos = store.behind_format(Tree::Letters, &found, &value, FORMAT)?.first().copied();
+        let has_options = value.first() == Some(&(FORMAT + 1));
+        let value = store.behind_format(Tree::Letters, &found, &value, FORMAT + u8::from(has_options))?;
+        let (qos, rest) = value.split_first()?;
         let text = std::str::from_utf8(found.get(id.len() + 2..)?).ok()?;
-        Some((Filter::new(text)?, QoS::new(qos?)?))
+        let wanted = Wanted::plain(QoS::new(*qos)?);
+        Some((Filter::new(text)?, if has_options { with_options(wanted, rest)? } else { wanted }))
     };
     store.scan(Tree::Letters, &key(id, FILTER, b"")).into_iter().filter_map(read).collect()
 }
 
-/// Notes a filter.
-pub(super) fn subscribed(batch: &mut Batch, id: &str, filter: &Filter, qos: QoS) {
-    batch.put(Tree::Letters, key(id, FILTER, filter.as_str().as_bytes()), [FORMAT, qos.bits()]);
+/// Bits of a filter's options.
+const NO_LOCAL: u8 = 1;
+const RETAIN_AS_PUBLISHED: u8 = 2;
+
+fn with_options(plain: Wanted, bytes: &[u8]) -> Option<Wanted> {
+    let (bits, id) = bytes.split_first()?;
+    let (no_local, retain_as_published) = (bits & NO_LOCAL != 0, bits & RETAIN_AS_PUBLISHED != 0);
+    let options = Options { no_local, retain_as_published, ..plain.options };
+    Some(Wanted { options, id: u32::from_be_bytes(id.try_into().ok()?) })
+}
+
+/// Notes a filter. Which retained messages it brings was settled when it was subscribed to.
+pub(super) fn subscribed(batch: &mut Batch, id: &str, filter: &Filter, wanted: Wanted) {
+    let Options { qos, no_local, retain_as_published, .. } = wanted.options;
+    let plain = Options { retained: RetainHandling::Always, ..wanted.options } == Options::plain(qos) && wanted.id == 0;
+    let mut value = vec![if plain { FORMAT } else { FORMAT + 1 }, qos.bits()];
+    if !plain {
+        value.push(if no_local { NO_LOCAL } else { 0 } | if retain_as_published { RETAIN_AS_PUBLISHED } else { 0 });
+        value.extend(wanted.id.to_be_bytes());
+    }
+    batch.put(Tree::Letters, key(id, FILTER, filter.as_str().as_bytes()), value);
 }
 
 /// Notes that a filter has ended.
@@ -150,10 +179,11 @@ pub(super) fn released(id: &str, pkid: u16) -> Batch {
     batch
 }
 
-/// format, what the client still has to answer, packet id (2), QoS, length of the topic (2), topic, payload
+/// format (and properties), what the client still has to answer, packet id (2), QoS, length of the topic (2), topic, payload
 pub(super) fn encode(kept: &Kept) -> Vec<u8> {
-    let Kept { topic, payload, qos, awaited, pkid } = kept;
-    let mut bytes = vec![FORMAT, *awaited];
+    let Kept { topic, payload, qos, extra, awaited, pkid } = kept;
+    let mut bytes = properties::begin(FORMAT, extra, false);
+    bytes.push(*awaited);
     bytes.extend(pkid.to_be_bytes());
     bytes.push(qos.bits());
     bytes.extend((topic.len() as u16).to_be_bytes()); // topics have 16-bit lengths in MQTT
@@ -162,8 +192,14 @@ pub(super) fn encode(kept: &Kept) -> Vec<u8> {
     bytes
 }
 
-/// Reads the part behind the format.
-pub(super) fn decode(bytes: &[u8]) -> Option<Kept> {
+/// Reads what is stored under a key.
+pub(super) fn letter(store: &Store, key: &[u8], value: &[u8]) -> Option<Kept> {
+    let (extra, _, rest) = properties::open(store, (Tree::Letters, key), value, FORMAT)?;
+    decode(rest).map(|kept| Kept { extra, ..kept })
+}
+
+/// Reads the part behind the format and the properties.
+fn decode(bytes: &[u8]) -> Option<Kept> {
     let (awaited, pkid) = bytes.split_first()?;
     let (pkid, rest) = pkid.split_first_chunk::<2>()?;
     let (qos, rest) = rest.split_first()?;
@@ -171,7 +207,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Kept> {
     let (topic, payload) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
     let copy = Bytes::copy_from_slice;
     let (topic, payload, qos) = (copy(topic), copy(payload), QoS::new(*qos)?);
-    Some(Kept { topic, payload, qos, awaited: *awaited, pkid: u16::from_be_bytes(*pkid) })
+    Some(Kept { topic, payload, qos, extra: None, awaited: *awaited, pkid: u16::from_be_bytes(*pkid) })
 }
 
 #[cfg(test)]
@@ -183,8 +219,14 @@ mod tests {
 
     #[test]
     fn a_letter_comes_back_as_it_was_and_nothing_else_is_read_as_one() {
-        let kept =
-            Kept { topic: "é/t".into(), payload: "payload".into(), qos: QoS::ExactlyOnce, awaited: 2, pkid: 513 };
+        let kept = Kept {
+            topic: "é/t".into(),
+            payload: "payload".into(),
+            qos: QoS::ExactlyOnce,
+            extra: None,
+            awaited: 2,
+            pkid: 513,
+        };
         let bytes = encode(&kept);
         let bytes = &bytes[1..];
         assert_eq!(decode(bytes), Some(kept));
@@ -204,11 +246,11 @@ mod tests {
         let first = r#"{"v":1,"filters":[["x/#",1]],"connected":false,"since":0}"#;
         let second = r#"{"v":2,"number":7,"filters":[["x/#",1]],"connected":false,"since":0}"#;
         for (id, v) in [("a", 3), ("b", 4)] {
-            let session = StoredSession { v, ..StoredSession::new(7, false, true) };
+            let session = StoredSession { v, ..StoredSession::new(7, false, true, u32::MAX) };
             batch.put(Tree::Sessions, id, serde_json::to_vec(&session).unwrap());
             let filter = |text| Filter::new(text).unwrap();
-            subscribed(&mut batch, id, &filter("y/+"), QoS::AtLeastOnce);
-            subscribed(&mut batch, id, &filter("y"), QoS::AtLeastOnce);
+            subscribed(&mut batch, id, &filter("y/+"), Wanted::plain(QoS::AtLeastOnce));
+            subscribed(&mut batch, id, &filter("y"), Wanted::plain(QoS::AtLeastOnce));
             unsubscribed(&mut batch, id, "y");
         }
         batch.put(Tree::Sessions, "first", first);
@@ -220,10 +262,11 @@ mod tests {
         assert_eq!(read, [("a".into(), filter("y/+"), false), old("first"), old("second")]);
         assert!(health.problems()[0].message.starts_with("b has format 4,"));
         let (topic, payload, qos) = ("t".into(), "".into(), QoS::AtMostOnce);
-        let letter = encode(&Kept { topic, payload, qos, awaited: 0, pkid: 1 });
-        assert!(store.behind_format(Tree::Letters, b"c", &letter, FORMAT).and_then(decode).is_some());
-        assert!(store.behind_format(Tree::Letters, b"c", &letter, FORMAT + 1).is_none());
-        assert!(health.problems()[1].message.starts_with("c has format 1,"));
+        let mut stored = encode(&Kept { topic, payload, qos, extra: None, awaited: 0, pkid: 1 });
+        assert!(letter(&store, b"c", &stored).is_some());
+        stored[0] = FORMAT + 2;
+        assert!(letter(&store, b"c", &stored).is_none());
+        assert!(health.problems()[1].message.starts_with("c has format 3,"));
         store.close().await;
     }
 }

@@ -8,14 +8,17 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use tokio::sync::oneshot;
 
+use super::aliases::Aliases;
 use super::durable;
-use crate::broker::codec::{self, Ack, Publish, QoS};
+use crate::broker::codec::{self, Ack, Connect, Publish, QoS, Reason, Version};
 use crate::broker::commands::{Outcome, PendingCommand};
 use crate::broker::hub::{Hub, Message};
 use crate::broker::policy::{CommandTopic, Publishing};
+use crate::broker::properties;
 use crate::kit::budget::Who;
 use crate::kit::log_limiter::LogLimiter;
 use crate::store::Batch;
+use crate::wire::Refusal;
 
 /// Messages of one client that may wait for their outcome, and their bytes; beyond that its socket is not read.
 const MOST: usize = 256;
@@ -43,17 +46,31 @@ struct Step {
     message: Option<Publish>,
     bytes: usize,
     /// What to answer the client then.
-    answer: Option<(Ack, u16)>,
+    answer: Option<Answer>,
     /// To be written with what the message stores: that it was received. A kill before that is as if it had never come.
     note: Batch,
+}
+
+struct Answer {
+    ack: Ack,
+    pkid: u16,
+    reason: Reason,
+    /// For a refusal.
+    why: Option<Box<str>>,
+}
+
+impl Answer {
+    fn new(ack: Ack, pkid: u16) -> Self {
+        Self { ack, pkid, reason: Reason::Success, why: None }
+    }
 }
 
 impl Step {
     fn new(wait: Wait, publish: Publish) -> Self {
         let answer = match publish.qos {
             QoS::AtMostOnce => None,
-            QoS::AtLeastOnce => Some((Ack::PubAck, publish.pkid)),
-            QoS::ExactlyOnce => Some((Ack::PubRec, publish.pkid)),
+            QoS::AtLeastOnce => Some(Answer::new(Ack::PubAck, publish.pkid)),
+            QoS::ExactlyOnce => Some(Answer::new(Ack::PubRec, publish.pkid)),
         };
         Self {
             wait,
@@ -66,6 +83,13 @@ impl Step {
 }
 
 impl Step {
+    /// The client is told why it was not done; at QoS 2 only if nothing has been done with it, for its handshake ends there.
+    fn refuse(&mut self, reason: Reason, why: String, ends: bool) {
+        if let Some(answer) = self.answer.as_mut().filter(|answer| ends || answer.ack == Ack::PubAck) {
+            (answer.reason, answer.why) = (reason, Some(why.into()));
+        }
+    }
+
     /// It was handed on, and nothing is waited for.
     fn is_done(&self) -> bool {
         self.message.is_none() && matches!(self.wait, Wait::Nothing)
@@ -88,6 +112,12 @@ pub(super) struct Inbound {
     keeper: Option<String>,
     /// Who the client is.
     pub(super) who: Who,
+    /// Number of its session: what the client says has it, too.
+    from: u64,
+    version: Version,
+    /// Whether answers may have a reason string.
+    gives_reasons: bool,
+    pub(super) aliases: Aliases,
     /// Whether the client has spoken for a device.
     pub(super) is_device: bool,
     /// Limits log lines about this client.
@@ -95,12 +125,24 @@ pub(super) struct Inbound {
 }
 
 impl Inbound {
+    /// Of the client of the session that has this number in the register.
+    pub(super) fn of(number: u64) -> Self {
+        Self { from: number, ..Self::default() }
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.steps.len() < MOST && self.bytes < MOST_BYTES
     }
 
     pub(super) fn is_done(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// A client is there.
+    pub(super) fn begin(&mut self, connect: &Connect, who: Who) {
+        (self.who, self.version) = (who, connect.version);
+        self.gives_reasons = connect.limits.reason_strings;
+        self.aliases = Aliases::default();
     }
 
     /// Whether handshakes survive the process, and for which client.
@@ -125,8 +167,9 @@ impl Inbound {
         // a will has no packet id and comes once
         if qos == QoS::ExactlyOnce && pkid != 0 && !self.taken.insert(pkid) {
             // sent again because our PUBREC was lost; while the first is under way, its PUBREC is still to come
-            if !self.steps.iter().any(|step| step.answer == Some((Ack::PubRec, pkid))) {
-                codec::ack(out, Ack::PubRec, pkid);
+            let is_it = |answer: &Answer| answer.ack == Ack::PubRec && answer.pkid == pkid;
+            if !self.steps.iter().any(|step| step.answer.as_ref().is_some_and(is_it)) {
+                codec::ack(out, self.version, Ack::PubRec, pkid, Reason::Success, "");
             }
             return;
         }
@@ -145,8 +188,15 @@ impl Inbound {
             Publishing::Denied => Step { message: None, ..self.deny(hub, client, publish) },
             Publishing::Command(topic) => {
                 // boxed: how a command goes takes more room than all else that a session waits for
-                let wait = Box::pin(self.command(hub, client, topic, &mut publish)).await;
-                Step::new(wait, publish)
+                let taken = Box::pin(self.command(hub, client, topic, &mut publish)).await;
+                match taken {
+                    Ok(wait) => Step::new(wait, publish),
+                    Err(why) => {
+                        let mut step = Step::new(Wait::Nothing, publish);
+                        step.refuse(Reason::Refused, why, false);
+                        step
+                    }
+                }
             }
             Publishing::Allowed if publish.retain && self.may_retain(hub, client, &publish) => {
                 Box::pin(self.retain(hub, publish, &note)).await
@@ -170,10 +220,15 @@ impl Inbound {
                         step.wait = Wait::Room(room);
                         return;
                     }
+                    let extra = &properties::of(message);
+                    // One that found no room to be kept was published to be retained all the same.
                     let Publish { topic, payload, qos, .. } = message;
-                    let message = Message { topic, payload, qos: *qos, retain: false };
-                    let given = hub.give(message, std::mem::take(&mut step.note));
+                    let message = Message { topic, payload, qos: *qos, retain: false, extra, from: self.from };
+                    let (given, wanted) = hub.give(message, std::mem::take(&mut step.note));
                     (step.wait, step.message) = (given.map_or(Wait::Nothing, Wait::Given), None);
+                    if let Some(answer) = step.answer.as_mut().filter(|answer| !wanted && !answer.reason.is_error()) {
+                        answer.reason = Reason::NoSubscribers;
+                    }
                 }
                 _ => return,
             }
@@ -186,8 +241,12 @@ impl Inbound {
             && let Some(step) = self.steps.pop_front()
         {
             self.bytes -= step.bytes;
-            if let Some((ack, pkid)) = step.answer {
-                codec::ack(out, ack, pkid);
+            if let Some(Answer { ack, pkid, reason, why }) = step.answer {
+                if ack == Ack::PubRec && reason.is_error() {
+                    self.taken.remove(&pkid); // no PUBREL follows
+                }
+                let why = why.as_deref().filter(|_| self.gives_reasons);
+                codec::ack(out, self.version, ack, pkid, reason, why.unwrap_or_default());
             }
         }
     }
@@ -198,7 +257,7 @@ impl Inbound {
         if !at_once || hub.room().is_some() {
             return Step::new(Wait::Turn, publish);
         }
-        let written = hub.retain(&publish, note.clone(), &self.who).await;
+        let written = hub.retain(&publish, note.clone(), (&self.who, self.from)).await;
         Step { message: None, ..Step::new(Wait::Written(written), publish) }
     }
 
@@ -208,34 +267,45 @@ impl Inbound {
         match &self.keeper {
             Some(id) if self.taken.remove(&pkid) => {
                 let wait = Wait::Given(hub.store.note(durable::released(id, pkid)).await);
-                let (answer, note) = (Some((Ack::PubComp, pkid)), Batch::default());
+                let (answer, note) = (Some(Answer::new(Ack::PubComp, pkid)), Batch::default());
                 self.steps.push_back(Step { wait, message: None, bytes: 0, answer, note });
             }
             _ => {
-                self.taken.remove(&pkid);
-                codec::ack(out, Ack::PubComp, pkid);
+                let known = self.taken.remove(&pkid);
+                let reason = if known { Reason::Success } else { Reason::UnknownPacketId };
+                codec::ack(out, self.version, Ack::PubComp, pkid, reason, "");
             }
         }
     }
 
-    async fn command(&mut self, hub: &Hub, client: &str, topic: CommandTopic, publish: &mut Publish) -> Wait {
+    /// Hands a command in; an error says why it was refused.
+    async fn command(
+        &mut self,
+        hub: &Hub,
+        client: &str,
+        topic: CommandTopic,
+        publish: &mut Publish,
+    ) -> Result<Wait, String> {
         if publish.retain {
             hub.metrics.retained_commands.inc();
             publish.retain = false;
             self.tell(client, &publish.topic, "command_retained: applied once, not kept; use retain = 0");
         }
         match hub.commands.take(topic, client, &publish.payload).await {
-            Ok(taken) => return Wait::Command(taken),
-            Err(refusal) => hub.refuse(client, topic, refusal, self.limiter.due()),
+            Ok(taken) => Ok(Wait::Command(taken)),
+            Err(refusal) => {
+                let why = in_words(&refusal);
+                hub.refuse(client, topic, refusal, self.limiter.due());
+                Err(why)
+            }
         }
-        Wait::Nothing
     }
 
     fn may_retain(&mut self, hub: &Hub, client: &str, publish: &Publish) -> bool {
         if publish.payload.is_empty() {
             return true;
         }
-        let room = hub.may_retain(&self.who, &publish.topic, &publish.payload);
+        let room = hub.may_retain(&self.who, publish);
         if let Err(full) = &room {
             hub.metrics.retained_refused.inc();
             self.tell(client, &publish.topic, &format!("retained_full: delivered, not kept: {full}"));
@@ -243,12 +313,14 @@ impl Inbound {
         room.is_ok()
     }
 
-    /// MQTT 3.1.1 cannot refuse a message: it is acknowledged, counted, logged and dropped.
+    /// Before MQTT 5 a message cannot be refused: it is acknowledged, counted, logged and dropped.
     fn deny(&mut self, hub: &Hub, client: &str, publish: Publish) -> Step {
         hub.metrics.denied.inc();
         hub.presence.denied(client);
         self.tell(client, &publish.topic, "publish_denied: this topic is dmxd's own");
-        Step::new(Wait::Nothing, publish)
+        let mut step = Step::new(Wait::Nothing, publish);
+        step.refuse(Reason::NotAuthorized, "this topic is dmxd's own".to_owned(), true);
+        step
     }
 
     /// Tells the log, at most once a second for one client.
@@ -267,7 +339,7 @@ impl Inbound {
                 let _ = room.await; // Err: there is
             }
             // if cancelled before the store has it, it is simply handed in again
-            first.wait = Wait::Written(Box::pin(hub.retain(publish, first.note.clone(), &self.who)).await);
+            first.wait = Wait::Written(Box::pin(hub.retain(publish, first.note.clone(), (&self.who, self.from))).await);
             first.message = None;
         }
         first.wait.ended().await
@@ -290,6 +362,9 @@ impl Inbound {
                 if outcome.is_stop() {
                     (first.message, first.answer) = (None, None); // not applied, so not acknowledged
                 } else {
+                    if let Err(refusal) = &outcome.done {
+                        first.refuse(Reason::Refused, in_words(refusal), false);
+                    }
                     hub.answer(client, outcome);
                 }
             }
@@ -326,6 +401,11 @@ impl Wait {
             },
         }
     }
+}
+
+/// A refusal as a reason string: its code, which is also on the topic of refusals, and what is wrong.
+fn in_words(refusal: &Refusal) -> String {
+    format!("{}: {refusal}", refusal.reason.code())
 }
 
 /// A topic as it may stand in a log line: a stranger chose its length.

@@ -9,16 +9,16 @@ use tokio::time::Instant;
 
 use super::Session;
 use super::durable::{
-    FORMAT, LETTER, Record, StoredSession, TAKEN, decode, encode, key, purge, subscribed, unsubscribed,
+    FORMAT, LETTER, Record, StoredSession, TAKEN, encode, key, letter, purge, subscribed, unsubscribed,
 };
 use super::letter::Note;
 use super::outbound::{Left, Outbound};
-use crate::broker::codec::QoS;
 use crate::broker::hub::Hub;
 use crate::broker::lasting;
-use crate::broker::message::Passed;
 use crate::broker::outlet::{Start, Subscribed};
+use crate::broker::passed::Passed;
 use crate::broker::topic::Filter;
+use crate::broker::wanted::Wanted;
 use crate::kit::clock;
 use crate::store::{Batch, Tree};
 
@@ -39,7 +39,14 @@ fn forget(batch: &mut Batch, id: &str, numbers: Vec<u64>) {
 }
 
 impl Session {
+    /// How long it is kept without its client.
     fn lifetime(&self) -> Duration {
+        let longest = self.longest_life();
+        if self.expiry == u32::MAX { longest } else { longest.min(Duration::from_secs(self.expiry.into())) }
+    }
+
+    /// How long any session is.
+    pub(super) fn longest_life(&self) -> Duration {
         DAY * u32::try_from(self.hub.settings.session_expiry_days).unwrap_or(u32::MAX)
     }
 
@@ -59,13 +66,13 @@ impl Session {
     }
 
     fn note(&self, batch: &mut Batch, connected: bool) {
-        let stored = StoredSession::new(self.outbox.number(), connected, self.entry.presence.is_known());
+        let stored = StoredSession::new(self.outbox.number(), connected, self.entry.presence.is_known(), self.expiry);
         batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
     }
 
     /// Adds filters that a kept session has from now on.
-    pub(super) fn add_filters<'a>(&self, filters: impl Iterator<Item = (&'a Filter, QoS)>, batch: &mut Batch) {
-        filters.filter(|_| self.kept).for_each(|(filter, qos)| subscribed(batch, &self.id, filter, qos));
+    pub(super) fn add_filters<'a>(&self, filters: impl Iterator<Item = (&'a Filter, Wanted)>, batch: &mut Batch) {
+        filters.filter(|_| self.kept).for_each(|(filter, wanted)| subscribed(batch, &self.id, filter, wanted));
     }
 
     /// Stores them, and what retained messages are to come for them.
@@ -158,11 +165,13 @@ impl Session {
     }
 
     /// The client has a QoS 2 message; before it is released the store knows, if it knows the message.
-    pub(super) async fn received(&mut self, pkid: u16) {
-        let note = self.outbox.outbound(|outbound| outbound.received(pkid));
+    /// Whether there was such a message.
+    pub(super) async fn received(&mut self, pkid: u16) -> bool {
+        let (known, note) = self.outbox.outbound(|outbound| outbound.received(pkid));
         let mut batch = Batch::default();
         self.add_notes(&mut batch, note);
         commit(&self.hub, batch).await;
+        known
     }
 
     /// Forgets what has arrived of what was stored.
@@ -189,22 +198,23 @@ impl Session {
 
     /// Resumes a session of an earlier run, with what `left` says of its messages; gives the router's answers to come.
     pub(super) async fn recall(&mut self, record: Record, left: Left) -> Vec<oneshot::Receiver<u64>> {
-        self.kept = true;
+        (self.kept, self.expiry) = (true, record.expiry);
         let lacks_number = record.number == 0;
         self.outbox.keep(if lacks_number { self.hub.lasting.new_session() } else { record.number });
-        // the clock may be ahead now, or have been behind then: no session expires before a day of this run
+        // the clock may be ahead now, or have been behind then: no session that is kept for ever expires before a day of this run
         let left_of_life = self.lifetime().saturating_sub(record.away.unwrap_or_default());
-        self.expires = Instant::now() + left_of_life.max(DAY.min(self.lifetime()));
+        let least = if record.expiry == u32::MAX { DAY.min(self.lifetime()) } else { Duration::ZERO };
+        self.expires = Instant::now() + left_of_life.max(least);
         if record.is_old {
             let mut batch = Batch::default();
-            record.filters.iter().for_each(|(filter, qos)| subscribed(&mut batch, &self.id, filter, *qos));
+            record.filters.iter().for_each(|(filter, wanted)| subscribed(&mut batch, &self.id, filter, *wanted));
             self.note(&mut batch, record.away.is_none());
             commit(&self.hub, batch).await;
         }
-        let wanted: Vec<_> = record.filters.into_iter().map(Some).collect();
+        let wanted: Vec<_> = record.filters.into_iter().map(Ok).collect();
         let Subscribed { granted, starts, .. } = self.hub.subscribe(&self.outbox, wanted);
         self.room.hold(self.outbox.filter_bytes());
-        if granted.contains(&None) {
+        if granted.iter().any(Result::is_err) {
             tracing::warn!(clientId = self.id, "subscription_not_restored: too many filters (mqtt.max_subscriptions)");
         }
         self.outbox.release();
@@ -224,7 +234,7 @@ impl Session {
             self.expires = expires;
         }
         let answer = |start| if let Start::Answer(answer) = start { Some(answer) } else { None };
-        starts.into_iter().filter_map(|(.., start)| answer(start)).collect()
+        starts.into_iter().filter_map(|started| answer(started.start)).collect()
     }
 
     /// Its own letters and handshakes.
@@ -235,9 +245,7 @@ impl Session {
         let (letters, taken) = (own(LETTER), own(TAKEN));
         for (found, value) in letters {
             let number = found.get(behind..).and_then(|number| Some(u64::from_be_bytes(number.try_into().ok()?)));
-            if let (Some(number), Some(kept)) =
-                (number, store.behind_format(Tree::Letters, &found, &value, FORMAT).and_then(decode))
-            {
+            if let (Some(number), Some(kept)) = (number, letter(&store, &found, &value)) {
                 self.outbox.outbound(|outbound| outbound.recall_own(number, kept));
             }
         }

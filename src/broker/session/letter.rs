@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::broker::codec::QoS;
 use crate::broker::lasting::{Handshake, Stored};
-use crate::broker::message::Passed;
+use crate::broker::levels::WildcardId;
+use crate::broker::passed::Passed;
+use crate::broker::properties::{self, Extra};
 
 /// A letter's topic and payload.
 #[derive(Clone, Debug)]
@@ -26,15 +29,29 @@ enum Content {
 struct Own {
     topic: Bytes,
     payload: Bytes,
+    extra: Extra,
+    /// It was published with the retain flag.
+    retain: bool,
     /// Its number among the session's own letters in the store, if it is there.
     number: Option<u64>,
+}
+
+/// By which subscriptions a letter comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// All that its topic matches when it is sent.
+    Topic,
+    /// This one alone, which has an identifier or 0.
+    One(u32),
 }
 
 /// A message for one client; small, since many may wait.
 #[derive(Clone, Debug)]
 pub(super) struct Letter {
     content: Content,
+    by: By,
     pub(super) qos: QoS,
+    /// It comes from the retained store.
     pub(super) retain: bool,
     /// An earlier run may have sent it.
     pub(super) again: bool,
@@ -52,6 +69,7 @@ pub(super) struct Kept {
     pub(super) topic: Bytes,
     pub(super) payload: Bytes,
     pub(super) qos: QoS,
+    pub(super) extra: Extra,
     pub(super) awaited: u8,
     pub(super) pkid: u16,
 }
@@ -66,13 +84,28 @@ pub(super) enum Note {
 impl Letter {
     /// One of the session's own.
     pub(super) fn new(topic: Bytes, payload: Bytes, qos: QoS, retain: bool) -> Self {
-        Self::of(Content::Own(Box::new(Own { topic, payload, number: None })), qos, retain)
+        let own = Own { topic, payload, extra: None, retain, number: None };
+        Self::of(Content::Own(Box::new(own)), qos, retain)
+    }
+
+    /// The same with properties.
+    pub(super) fn with(mut self, extra: Extra) -> Self {
+        if let Content::Own(own) = &mut self.content {
+            own.extra = extra;
+        }
+        self
+    }
+
+    /// The same, by a known subscription.
+    pub(super) fn by(self, by: By) -> Self {
+        Self { by, ..self }
     }
 
     /// One of the session's own, stored by an earlier run.
     pub(super) fn recalled(number: u64, kept: Kept) -> Self {
-        let Kept { topic, payload, qos, .. } = kept;
-        Self::of(Content::Own(Box::new(Own { topic, payload, number: Some(number) })), qos, false)
+        let Kept { topic, payload, qos, extra, .. } = kept;
+        let own = Own { topic, payload, extra, retain: false, number: Some(number) };
+        Self::of(Content::Own(Box::new(own)), qos, false)
     }
 
     /// A message that all subscribers share; `kept`: for a session that is kept.
@@ -87,7 +120,7 @@ impl Letter {
     }
 
     fn of(content: Content, qos: QoS, retain: bool) -> Self {
-        Self { content, qos, retain, again: false, pkid: 0, is_fixed: false, kept: true }
+        Self { content, by: By::Topic, qos, retain, again: false, pkid: 0, is_fixed: false, kept: true }
     }
 
     pub(super) fn maybe_sent(self, again: bool) -> Self {
@@ -109,6 +142,47 @@ impl Letter {
             Content::Shared(passed) => Some(&passed.payload),
             Content::Stored(_) | Content::Gone => None,
             Content::Own(own) => Some(&own.payload),
+        }
+    }
+
+    pub(super) fn extra(&self) -> &Extra {
+        match &self.content {
+            Content::Shared(passed) => &passed.extra,
+            Content::Own(own) => &own.extra,
+            Content::Stored(_) | Content::Gone => &None,
+        }
+    }
+
+    /// When nobody wants it any more.
+    pub(super) fn expires(&self) -> Option<Instant> {
+        match &self.content {
+            Content::Stored(stored) => stored.expires,
+            _ => properties::expires(self.extra()),
+        }
+    }
+
+    /// Whether it was published with the retain flag.
+    pub(super) fn was_retained(&self) -> bool {
+        match &self.content {
+            Content::Shared(passed) => passed.retain,
+            Content::Own(own) => own.retain,
+            Content::Stored(_) | Content::Gone => false,
+        }
+    }
+
+    /// The identifier of the one subscription that it comes by, or 0; `None`: it comes by all that its topic matches.
+    pub(super) fn comes_by(&self) -> Option<u32> {
+        match self.by {
+            By::Topic => None,
+            By::One(id) => Some(id),
+        }
+    }
+
+    /// The wildcards of all sessions that mean it, if that is known.
+    pub(super) fn meant(&self) -> &[WildcardId] {
+        match &self.content {
+            Content::Shared(passed) => &passed.meant,
+            Content::Own(_) | Content::Stored(_) | Content::Gone => &[],
         }
     }
 
@@ -156,7 +230,8 @@ impl Letter {
             && self.record().is_none()
         {
             let (topic, payload) = (passed.topic.clone(), passed.payload.clone());
-            self.content = Content::Own(Box::new(Own { topic, payload, number: None }));
+            let (extra, retain) = (passed.extra.clone(), passed.retain);
+            self.content = Content::Own(Box::new(Own { topic, payload, extra, retain, number: None }));
         }
     }
 
@@ -179,7 +254,7 @@ impl Letter {
         self.unload();
         self.disown();
         if let Content::Own(own) = &mut self.content {
-            own.payload = Bytes::new();
+            (own.payload, own.extra) = (Bytes::new(), None);
         }
     }
 
@@ -200,9 +275,9 @@ impl Letter {
 
     pub(super) fn size(&self) -> usize {
         match &self.content {
-            Content::Shared(passed) => passed.topic.len() + passed.payload.len(),
+            Content::Shared(passed) => passed.topic.len() + passed.payload.len() + properties::size(&passed.extra),
             Content::Stored(stored) => stored.size,
-            Content::Own(own) => own.topic.len() + own.payload.len(),
+            Content::Own(own) => own.topic.len() + own.payload.len() + properties::size(&own.extra),
             Content::Gone => 0,
         }
     }
@@ -215,6 +290,6 @@ impl Letter {
     /// As it is stored if it is one of the session's own.
     pub(super) fn kept(&self, awaited: u8, pkid: u16) -> Kept {
         let (topic, payload) = (Bytes::copy_from_slice(self.topic()), self.payload().cloned().unwrap_or_default());
-        Kept { topic, payload, qos: self.qos, awaited, pkid }
+        Kept { topic, payload, qos: self.qos, extra: self.extra().clone(), awaited, pkid }
     }
 }

@@ -3,8 +3,10 @@
 //! One task owns a session from its first CONNECT to its end. A client that connects with the same id is handed to that task,
 //! so that take-over, will and resumption happen one after the other. Works over any byte stream.
 
+mod aliases;
 mod bunch;
 mod connection;
+mod dialect;
 mod durable;
 mod inbound;
 mod keeping;
@@ -21,28 +23,34 @@ mod will;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::io::{AsyncWriteExt, WriteHalf};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{oneshot, watch};
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::bunch::bunched;
-use self::connection::Connection;
+use self::connection::{Connection, End};
+use self::dialect::Dialect;
 use self::inbound::Inbound;
 use self::outbound::Outbound;
 use self::queued::Queued;
 use self::replays::Replays;
 use self::will::{Will, say};
-use super::codec::{ConnectCode, Publish, QoS, connack};
+use super::codec::{self, Connect, Options, Publish, QoS, Reason, Welcome};
 use super::fairness::Voice;
 use super::hub::{Hub, Phase, reached};
-use super::outlet::{Start, Subscribed};
+use super::inbox::Stream;
+use super::outlet::{Start, Started, Subscribed};
 use super::presence::Visit;
 use super::register::{Arrival, Entered, Entry};
 use super::router::RouterGone;
 use super::topic::Filter;
+use super::wanted::Wanted;
 use super::wills;
 use crate::kit::budget::{Full, Kind, Share, Who};
 use crate::kit::deadline::until;
@@ -58,6 +66,9 @@ pub(super) use self::will::say_last_will;
 
 /// How long a session waits for the router's answer: the guardian takes up to 6 s to see that it is dead.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
+
+/// What a client of MQTT 5 without a keep-alive is asked to use, in seconds. Paho does not, so none is held to it.
+const SUGGESTED_KEEP_ALIVE: u16 = 60;
 
 /// Why a client got no session; hands its arrival back.
 pub(super) struct Refused {
@@ -124,8 +135,12 @@ struct Session {
     entry: Entry,
     /// Who has taken the connection over, and is served next.
     newcomer: Option<Box<Arrival>>,
-    /// Whether it is kept when its client leaves (CONNECT with clean session 0).
+    /// Seconds that it is kept without its client; `u32::MAX`: as long as any.
+    expiry: u32,
+    /// Whether it is kept at all when its client leaves.
     kept: bool,
+    /// Its client is a bridge.
+    is_bridge: bool,
     will: Will,
     replays: Replays,
     /// Ends when what is newer than retained messages may follow them.
@@ -152,11 +167,12 @@ impl Session {
     fn new(hub: Arc<Hub>, id: String, entry: Entry) -> Self {
         let queued = Queued::new(hub.budget.share(Kind::Queued, entry.presence.who()));
         let outbound = Outbound::new(hub.settings.max_queued_messages, queued);
+        let number = entry.number;
         let voice =
             Voice::new(hub.settings.client_messages_per_second, hub.settings.client_bytes_per_second, Instant::now());
         Self {
             id,
-            outbox: Member::new(outbound, hub.settings.max_subscriptions, hub.laggards()),
+            outbox: Member::new(number, outbound, hub.settings.max_subscriptions, hub.laggards()),
             held_since: None,
             said: String::new(),
             lagging: None,
@@ -165,14 +181,16 @@ impl Session {
             expires: Instant::now(),
             entry,
             newcomer: None,
+            expiry: 0,
             kept: false,
+            is_bridge: false,
             will: Will::default(),
             replays: Replays::default(),
             fence: None,
             skips: false,
             answered: Instant::now(),
             limiter: LogLimiter::default(),
-            inbound: Inbound::default(),
+            inbound: Inbound::of(number),
             room: hub.budget.share(Kind::Subscriptions, Who::default()),
             hub,
         }
@@ -213,27 +231,18 @@ impl Session {
 
     /// Serves a connection to its end; gives the client that took over, if that is why it ended.
     async fn connected(&mut self, arrival: Box<Arrival>) -> Option<Box<Arrival>> {
-        let Arrival { stream, read, connect, peer, who, ending, ear, seat, will, .. } = arrival.unpacked();
+        let Arrival { stream, read, mut connect, peer, who, ending, ear, seat, will, is_named, .. } =
+            arrival.unpacked();
         self.room.moves_to(&who);
-        let evicted = self.outbox.comes(&who).map(|why| self.evicted(&why)).is_some();
-        self.inbound.who = who;
         let visit = Visit::begin(&self.hub, &connect, &peer);
-        self.entry.presence.set(true);
-        let present = self.kept && !connect.clean && !evicted;
-        if !present {
-            self.reset().await;
-        }
-        self.kept = !connect.clean;
-        if !present {
-            self.outbox.keep(if self.kept { self.hub.lasting.new_session() } else { 0 });
-        }
-        self.inbound.keep(self.kept.then(|| self.id.clone()));
-        let promised = self.will.promise(&connect, will);
-        self.save(true, promised).await;
+        let present = Box::pin(self.resume(&connect, who, will)).await;
         let event = if present { "mqtt_reconnect" } else { "mqtt_connect" };
-        tracing::info!(clientId = self.id, peer, clean = connect.clean, keepAlive = connect.keep_alive, "{event}");
+        let (version, clean) = (connect.version.name(), connect.clean);
+        tracing::info!(clientId = self.id, peer, version, clean, keepAlive = connect.keep_alive, "{event}");
         let mut connection = Connection::new((stream, read), &connect, visit.meter.clone(), ending);
-        self.welcome(&mut connection, present);
+        self.welcome(&mut connection, present, &connect, is_named);
+        let (mut will, delay) = (connect.will.take(), connect.will_delay);
+        drop(connect);
         let end = self.serve(&mut connection, ear).await;
         tracing::info!(clientId = self.id, peer, why = %end, "mqtt_disconnect");
         self.outbox.outbound(|outbound| self.replays.rewind(outbound));
@@ -241,15 +250,21 @@ impl Session {
         let policy = &self.hub.policy;
         let is_present_value =
             |topic: &[u8]| std::str::from_utf8(topic).is_ok_and(|topic| policy.is_present_value(topic));
-        let last_word = self.outbox.disconnect(is_present_value, self.newcomer.is_some());
-        let will = connect.will.filter(|_| end.fires_will());
-        let will_published = will.is_some();
+        let way_out = self.outbox.disconnect(is_present_value, self.newcomer.is_some());
+        will = will.filter(|_| end.fires_will());
+        let (says, due) = (will.is_some(), will.as_ref().and_then(|_| self.delayed(delay)));
+        if due.is_some() {
+            will = None;
+        }
         // What comes once does not take room in every task.
         Box::pin(self.finish(&mut connection, will)).await;
-        Box::pin(visit.end(end.to_string(), will_published, end.next())).await;
-        let over = self.will.over(&self.id, &end, self.newcomer.is_some());
+        // A will that is still to come counts as said: nobody else speaks for the device meanwhile.
+        Box::pin(visit.end(end.to_string(), says, end.next())).await;
+        let goes_on = self.newcomer.is_some();
+        let over = self.will.over(&self.id, &end, goes_on, due.filter(|_| !goes_on));
         self.save(false, over).await;
-        drop((connection, last_word, seat));
+        say_why(way_out, &connection, &end);
+        drop((connection, seat));
         let next = self.newcomer.take();
         if next.is_none() {
             self.entry.client_left();
@@ -257,13 +272,56 @@ impl Session {
         next
     }
 
+    /// The client is there: its session goes on, or a new one begins; whether it goes on. What the store has to know is
+    /// written.
+    async fn resume(&mut self, connect: &Connect, who: Who, will: Option<Share>) -> bool {
+        let evicted = self.outbox.comes(&who).map(|why| self.evicted(&why)).is_some();
+        self.inbound.begin(connect, who);
+        self.entry.presence.set(true);
+        let present = self.kept && !connect.clean && !evicted;
+        if !present {
+            if self.will.is_delayed() {
+                self.fire_will().await; // its session ends before its delay does (MQTT 5, section 3.1.3.2.2)
+            }
+            self.reset().await;
+        }
+        self.expiry = connect.session_expiry;
+        (self.kept, self.is_bridge) = (self.expiry > 0, connect.is_bridge);
+        if !self.kept {
+            self.outbox.keep(0);
+        } else if self.outbox.number() == 0 {
+            self.outbox.keep(self.hub.lasting.new_session());
+        }
+        self.inbound.keep(self.kept.then(|| self.id.clone()));
+        let promised = self.will.promise(connect, will);
+        self.save(true, promised).await;
+        present
+    }
+
+    /// When a will with this delay is due; `None`: it has none, for the session goes on without its client or not at all.
+    /// One that comes back to its session in time takes its will back.
+    fn delayed(&self, delay: u32) -> Option<Instant> {
+        let delay = Duration::from_secs(delay.min(self.expiry).into());
+        let begins_anew = self.newcomer.as_ref().is_some_and(|next| next.connect.clean);
+        (self.kept && !delay.is_zero() && !begins_anew).then(|| Instant::now() + delay)
+    }
+
     /// From here on the client is given what comes, behind CONNACK and what it missed of dmxd's own topics.
-    fn welcome(&mut self, connection: &mut Connection, present: bool) {
+    fn welcome(&mut self, connection: &mut Connection, present: bool, connect: &Connect, is_named: bool) {
         let Some(half) = connection.write_half.take() else { return };
+        let longest = u32::try_from(self.longest_life().as_secs()).unwrap_or(u32::MAX);
+        let welcome = Welcome {
+            session_expiry: Some(longest).filter(|longest| connect.session_expiry > *longest),
+            max_packet: u32::try_from(self.hub.settings.max_packet_bytes).ok(),
+            topic_aliases: aliases::MOST,
+            client_id: is_named.then_some(&self.id),
+            keep_alive: (connect.keep_alive == 0).then_some(SUGGESTED_KEEP_ALIVE),
+        };
         let mut out = BytesMut::new();
-        connack(&mut out, present, ConnectCode::Accepted);
+        codec::connack(&mut out, connect.version, present, Reason::Success, &welcome, "");
+        let dialect = Dialect::new(connect);
         self.hub.between_messages(|retained, number| {
-            self.outbox.connect(half, connection.meter.clone(), out);
+            self.outbox.connect(half, dialect, connection.meter.clone(), out);
             let now = |topic: &str| retained.get(topic).map(|now| (now.payload.clone(), now.qos));
             self.outbox.catch_up(number, now);
             if self.replays.are_open() {
@@ -298,6 +356,7 @@ impl Session {
                 Err(TryRecvError::Disconnected) => return self.give_up().await,
                 Err(TryRecvError::Empty) => {}
             }
+            let expires = self.outbox.outbound(Outbound::drop_expired);
             self.count_dropped();
             self.forget_arrived().await;
             tokio::select! {
@@ -307,6 +366,7 @@ impl Session {
                 },
                 () = reached(&mut phase, Phase::Quiet) => return None,
                 () = self.outbox.news() => {}
+                () = until(expires) => {}
                 why = queued.told() => {
                     self.evicted(why);
                     return self.give_up().await;
@@ -319,7 +379,7 @@ impl Session {
                 }
                 () = sleep_until(self.expires), if self.kept => {
                     self.hub.metrics.sessions_expired.inc();
-                    tracing::info!(clientId = self.id, "session_expired: unused for mqtt.session_expiry_days");
+                    tracing::info!(clientId = self.id, "session_expired: unused for as long as it asked for, or mqtt.session_expiry_days");
                     return self.give_up().await;
                 }
             }
@@ -336,8 +396,9 @@ impl Session {
 
     /// The client has not come back.
     async fn fire_will(&mut self) {
+        let is_left = !self.will.is_delayed();
         self.will = Will::default();
-        say(&self.hub, &self.id, &mut self.inbound).await;
+        say(&self.hub, &self.id, &mut self.inbound, is_left).await;
     }
 
     /// The session is not kept any longer; a will that waits for its client is fired.
@@ -372,34 +433,39 @@ impl Session {
         }
     }
 
-    /// Adds and changes subscriptions; gives each filter's grant in the order requested.
-    async fn subscribe(&mut self, mut wanted: Vec<(String, QoS)>) -> Result<Vec<Option<QoS>>, RouterGone> {
+    /// Adds and changes subscriptions; gives each filter's grant in the order requested. `id`: their identifier, 0 for none.
+    async fn subscribe(
+        &mut self,
+        mut wanted: Vec<(String, Options)>,
+        id: u32,
+    ) -> Result<Vec<Result<QoS, Reason>>, RouterGone> {
         let (asked, mut full) = (wanted.len(), None);
         wanted.truncate(self.hub.settings.max_subscriptions);
-        let allowed = wanted.into_iter().map(|(text, qos)| {
-            let filter = Filter::new(&text).filter(|filter| self.hub.policy.subscribe(filter))?;
+        let allowed = wanted.into_iter().map(|(text, options)| {
+            let filter = Filter::new(&text).ok_or(Reason::BadFilter)?;
             let new = !self.hub.has_filter(&self.outbox, &filter);
-            let more = if new { subscriptions::cost(filter.as_str(), filter.is_exact()) } else { 0 };
-            self.room.grow_by(more).map_err(|error| full = Some(error)).ok().map(|_| (filter, qos))
+            let is_exact = filter.is_exact() || filter.shared().is_some();
+            let more = if new { subscriptions::cost(filter.as_str(), is_exact) } else { 0 };
+            let room = self.room.grow_by(more).map_err(|error| full = Some(error));
+            room.map(|_| (filter, Wanted { options: self.as_bridge(options), id })).map_err(|()| Reason::QuotaExceeded)
         });
         let allowed: Vec<_> = allowed.collect();
         if allowed.iter().flatten().any(|(filter, _)| !filter.is_exact()) {
             let room = timeout(ANSWER, self.hub.router_has_room()).await;
             room.map_err(|_| RouterGone::silent(ANSWER))?;
         }
-        let denied = allowed.iter().filter(|allowed| allowed.is_none()).count();
         let Subscribed { mut granted, starts, fence } = self.hub.subscribe(&self.outbox, allowed);
         self.room.hold(self.outbox.filter_bytes());
-        granted.resize(asked, None);
-        self.tell_refused(denied, granted.iter().filter(|granted| granted.is_none()).count() - denied, full);
+        granted.resize(asked, Err(Reason::QuotaExceeded));
+        self.tell_refused(&granted, full);
         if let Some(fence) = fence {
             answered(fence).await?;
         }
         let mut batch = Batch::default();
         let holds_back = self.replays.are_open() || self.fence.is_some();
-        self.add_filters(starts.iter().map(|(filter, qos, _)| (filter, *qos)), &mut batch);
+        self.add_filters(starts.iter().map(|started| (&started.filter, started.wanted)), &mut batch);
         let (mut newest, mut asked) = (0, false);
-        for (filter, qos, start) in starts {
+        for Started { filter, wanted, replays, start } in starts {
             // What is older comes as retained or, to a new subscription, not at all.
             let since = match start {
                 Start::After(number) => number,
@@ -409,11 +475,12 @@ impl Session {
                 }
             };
             newest = newest.max(since);
-            let comes = !filter.is_exact() || self.hub.between_messages(|kept, _| kept.get(filter.as_str()).is_some());
+            let is_there = || self.hub.between_messages(|kept, _| kept.get(filter.as_str()).is_some());
+            let comes = replays && (!filter.is_exact() || is_there());
             if comes {
                 (self.fence, self.answered) = (None, Instant::now());
                 self.skips |= !filter.is_exact();
-                self.replays.begin(filter, qos, since);
+                self.replays.begin(filter, wanted.options.qos, since);
             }
         }
         // While one wildcard was answered and the next was not, messages came another way than from now on.
@@ -427,20 +494,34 @@ impl Session {
         Ok(granted)
     }
 
-    fn tell_refused(&mut self, denied: usize, too_many: usize, full: Option<Full>) {
-        self.hub.metrics.subscriptions_refused.inc_by((denied + too_many) as u64);
-        let why = match (full, denied, too_many) {
-            (None, 0, 0) => return,
-            (Some(full), ..) => full.to_string(),
-            (None, _, 0) => "no filter, or one that is not offered".to_owned(),
-            _ => "too many filters (mqtt.max_subscriptions)".to_owned(),
+    /// A bridge says by its level what MQTT 5 has options for: retain flags stay as published, and nothing of its own comes
+    /// back.
+    fn as_bridge(&self, options: Options) -> Options {
+        if self.is_bridge { Options { no_local: true, retain_as_published: true, ..options } } else { options }
+    }
+
+    fn tell_refused(&mut self, granted: &[Result<QoS, Reason>], full: Option<Full>) {
+        let refused = granted.iter().filter(|granted| granted.is_err()).count();
+        let is_denied = |granted: &Result<QoS, Reason>| !matches!(granted, Ok(_) | Err(Reason::QuotaExceeded));
+        self.hub.metrics.subscriptions_refused.inc_by(refused as u64);
+        let why = match full {
+            _ if refused == 0 => return,
+            Some(full) => full.to_string(),
+            None if granted.iter().any(is_denied) => "no filter, or one that is not offered".to_owned(),
+            None => "too many filters (mqtt.max_subscriptions)".to_owned(),
         };
         if let Some(more) = self.limiter.due() {
-            tracing::warn!(clientId = self.id, refused = denied + too_many, more, why, "subscription_refused");
+            tracing::warn!(clientId = self.id, refused, more, why, "subscription_refused");
         }
     }
 
-    async fn unsubscribe(&mut self, filters: &[String]) -> Result<(), RouterGone> {
+    /// Ends subscriptions; gives for each filter whether there was one.
+    async fn unsubscribe(&mut self, filters: &[String]) -> Result<Vec<Reason>, RouterGone> {
+        let is_there = |text: &String| {
+            let there = Filter::new(text).is_some_and(|filter| self.hub.has_filter(&self.outbox, &filter));
+            if there { Reason::Success } else { Reason::NoSubscription }
+        };
+        let ended = filters.iter().map(is_there).collect();
         let mut batch = Batch::default();
         self.replays.end(&self.id, filters, &mut batch);
         let settled = match self.hub.end_filters(&self.outbox, filters) {
@@ -451,8 +532,17 @@ impl Session {
         self.room.hold(self.outbox.filter_bytes());
         settled?;
         self.forget_filters(filters, batch).await;
-        Ok(())
+        Ok(ended)
     }
+}
+
+/// Tells a client of MQTT 5 why its connection ends, if it takes that at once.
+fn say_why(way_out: Option<WriteHalf<Box<dyn Stream>>>, connection: &Connection, end: &End) {
+    let (Some(mut half), Some(reason)) = (way_out.filter(|_| connection.version.is_v5()), end.reason()) else { return };
+    let mut out = connection.out.clone();
+    codec::disconnect(&mut out, reason, &end.to_string());
+    let said = std::pin::pin!(unconstrained(half.write_all(&out)));
+    let _ = said.poll(&mut Context::from_waker(Waker::noop())); // it is closed in any case
 }
 
 /// Waits for something that comes with the router's answers.

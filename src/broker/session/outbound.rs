@@ -7,14 +7,18 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use tokio::time::Instant;
+
+use super::dialect::{Dialect, Told};
 use super::letter::{Kept, Letter, Note};
 use super::queued::Queued;
-use crate::broker::codec::{self, Ack, Outgoing, QoS};
+use super::subscriptions::Subscriptions;
+use crate::broker::codec::QoS;
 use crate::broker::lasting::{Handshake, Progress, Stored};
-use crate::broker::message::Passed;
+use crate::broker::passed::Passed;
 use crate::kit::budget::Full;
 
-/// Messages that a client may leave unanswered before the next one waits; as in rumqttd and most clients.
+/// Messages that a client may leave unanswered before the next one waits; as in rumqttd and most clients. Fewer if it says so.
 const WINDOW: usize = 100;
 
 /// Bytes of letters that may wait for one client, besides the limit of their number.
@@ -104,6 +108,8 @@ pub(super) struct Outbound {
     bytes: usize,
     no_lag: usize,
     in_flight: VecDeque<InFlight>,
+    /// Messages that this client may leave unanswered.
+    window: usize,
     last_pkid: u16,
     /// The session outlives its connection, so what the client does not answer is sent again.
     pub(super) is_kept: bool,
@@ -131,6 +137,7 @@ impl Outbound {
             bytes: 0,
             no_lag: 0,
             in_flight: VecDeque::new(),
+            window: WINDOW,
             last_pkid: 0,
             is_kept: false,
             limit,
@@ -240,7 +247,7 @@ impl Outbound {
 
     /// Whether the next letter needs its packet id in the store before it is sent.
     pub(super) fn needs_ids(&self) -> bool {
-        self.in_flight.len() < WINDOW && self.queue.front().is_some_and(Letter::needs_id)
+        self.in_flight.len() < self.window && self.queue.front().is_some_and(Letter::needs_id)
     }
 
     /// Gives packet ids to stored QoS 2 letters, one window of them. With these stored before the first one is sent
@@ -269,7 +276,7 @@ impl Outbound {
     /// Whether what is next has to be read from the store.
     pub(super) fn needs_loading(&self) -> bool {
         let next = self.queue.front().is_some_and(|next| next.payload().is_none());
-        (next && self.in_flight.len() < WINDOW) || self.in_flight.iter().any(InFlight::needs_loading)
+        (next && self.in_flight.len() < self.window) || self.in_flight.iter().any(InFlight::needs_loading)
     }
 
     /// What is to be read from the store, if anything.
@@ -428,8 +435,9 @@ impl Outbound {
         dropped
     }
 
-    /// The client is back: what it had not answered is sent again, first ([MQTT-4.4.0-1]).
-    pub(super) fn resume(&mut self) {
+    /// The client is back: what it had not answered is sent again, first ([MQTT-4.4.0-1]). It answers so many at a time.
+    pub(super) fn resume(&mut self, receive_maximum: u16) {
+        self.window = WINDOW.min(receive_maximum.into());
         for flying in &mut self.in_flight {
             flying.again = true;
         }
@@ -481,7 +489,7 @@ impl Outbound {
 
     /// Whether nothing more can be sent before the client answers.
     pub(super) fn awaits_answers(&self) -> bool {
-        self.in_flight.len() >= WINDOW
+        self.in_flight.len() >= self.window
     }
 
     /// Letters that wait or are in flight.
@@ -490,36 +498,57 @@ impl Outbound {
     }
 
     /// Writes what may go now, in order, until `wire` holds `enough` bytes. Gives the number of messages.
-    pub(super) fn write(&mut self, wire: &mut BytesMut, enough: usize) -> u64 {
-        let mut sent = 0;
-        for flying in self.in_flight.iter_mut().filter(|flying| flying.again) {
-            if wire.len() >= enough || flying.needs_loading() {
+    pub(super) fn write(&mut self, wire: &mut BytesMut, to: &mut Dialect, of: &Subscriptions, enough: usize) -> u64 {
+        let (now, mut sent) = (Instant::now(), 0);
+        let mut at = 0;
+        while let Some(flying) = self.in_flight.get_mut(at) {
+            at += 1;
+            if !flying.again {
+                continue;
+            }
+            // One of an earlier connection counts, too, if this one answers fewer at a time: it waits for its turn.
+            if wire.len() >= enough || flying.needs_loading() || at > self.window {
                 return sent;
             }
             flying.again = false;
-            match flying.awaited {
-                Awaited::Completed => codec::ack(wire, Ack::PubRel, flying.pkid),
-                Awaited::Acknowledged | Awaited::Received => {
-                    write(wire, &flying.letter, flying.pkid, true);
-                    flying.letter.unload();
-                    sent += 1;
+            if flying.awaited == Awaited::Completed {
+                to.release(wire, flying.pkid);
+                continue;
+            }
+            match to.publish(wire, &flying.letter, (flying.pkid, true), of, now) {
+                Told::Sent => sent += 1,
+                // it had gone out before, so it has not expired for its client; one that is too large never went
+                Told::TooLarge => {
+                    at -= 1;
+                    self.drop_flying(at);
+                    continue;
                 }
             }
+            flying.letter.unload();
         }
         while wire.len() < enough {
             let Some(next) = self.queue.front() else { break };
+            if next.expires().is_some_and(|at| at <= now) {
+                self.drop_expired();
+                continue;
+            }
             let waits = next.needs_id() || next.payload().is_none();
-            if waits || (next.qos > QoS::AtMostOnce && self.in_flight.len() >= WINDOW) {
+            if waits || (next.qos > QoS::AtMostOnce && self.in_flight.len() >= self.window) {
                 break;
             }
             let Some(mut letter) = self.pop() else { break };
-            sent += 1;
             if letter.qos == QoS::AtMostOnce {
-                write(wire, &letter, 0, false);
+                sent += u64::from(to.publish(wire, &letter, (0, false), of, now) == Told::Sent);
                 continue;
             }
             let pkid = if letter.pkid > 0 { letter.pkid } else { self.next_pkid() };
-            write(wire, &letter, pkid, letter.again);
+            if to.publish(wire, &letter, (pkid, letter.again), of, now) == Told::TooLarge {
+                // Section 3.1.2.11.4: as if it had been sent and answered.
+                gives_back(&mut self.queued, &letter);
+                self.lost(&letter);
+                continue;
+            }
+            sent += 1;
             if self.is_kept {
                 letter.unload();
             } else {
@@ -530,6 +559,35 @@ impl Outbound {
         }
         shrink(&mut self.queue);
         sent
+    }
+
+    fn drop_flying(&mut self, at: usize) {
+        if let Some(flying) = self.in_flight.remove(at) {
+            self.end(&flying);
+        }
+    }
+
+    /// Lets go what nobody wants any more; gives when the next one comes to that.
+    pub(super) fn drop_expired(&mut self) -> Option<Instant> {
+        let (now, mut next) = (Instant::now(), None::<Instant>);
+        let mut gone = Vec::new();
+        self.queue.retain_mut(|letter| {
+            let Some(at) = letter.expires() else { return true };
+            if at <= now {
+                gone.push(letter.clone());
+                return false;
+            }
+            next = Some(next.map_or(at, |next| next.min(at)));
+            true
+        });
+        for letter in &gone {
+            gives_back(&mut self.queued, letter);
+            self.lost(letter);
+        }
+        if !gone.is_empty() {
+            self.count();
+        }
+        next
     }
 
     /// Retained messages that the store does not have.
@@ -586,14 +644,23 @@ impl Outbound {
         self.finish(pkid, Awaited::Acknowledged);
     }
 
-    /// PUBREC: the answer is PUBREL, even if unknown, which ends the client's wait. Gives what the store has to know before
-    /// that.
-    pub(super) fn received(&mut self, pkid: u16) -> Option<Note> {
-        let flying = self.in_flight.iter_mut().find(|f| f.pkid == pkid && f.awaited == Awaited::Received)?;
+    /// PUBREC that refuses: the handshake is over, and the client does not have it (MQTT 5, section 4.3.3).
+    pub(super) fn refused(&mut self, pkid: u16) {
+        self.finish(pkid, Awaited::Received);
+    }
+
+    /// PUBREC: the answer is PUBREL, even if unknown, which ends the client's wait. Gives whether it is known, and what the
+    /// store has to know before that.
+    pub(super) fn received(&mut self, pkid: u16) -> (bool, Option<Note>) {
+        let sent = |flying: &&mut InFlight| flying.pkid == pkid && flying.awaited != Awaited::Acknowledged;
+        let Some(flying) = self.in_flight.iter_mut().find(sent) else { return (false, None) };
+        if flying.awaited == Awaited::Completed {
+            return (true, None); // our PUBREL was lost
+        }
         flying.awaited = Awaited::Completed;
         flying.again = false; // what is next goes once that is written
         flying.letter.empty(); // the client has it
-        flying.handshake()
+        (true, flying.handshake())
     }
 
     /// PUBCOMP. An unknown or late one is nothing.
@@ -657,16 +724,10 @@ fn shrink<T>(line: &mut VecDeque<T>) {
     }
 }
 
-fn write(wire: &mut BytesMut, letter: &Letter, pkid: u16, dup: bool) {
-    let payload = letter.payload().map(Bytes::as_ref).unwrap_or_default();
-    let (topic, qos, retain) = (letter.topic(), letter.qos, letter.retain);
-    codec::publish_out(wire, &Outgoing { topic, payload, qos, retain, dup, pkid });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::codec::{Packet, decode};
+    use crate::broker::codec::{Packet, Version, decode};
     use crate::broker::lasting::Lasting;
     use crate::broker::message::Message;
     use crate::config::Config;
@@ -688,7 +749,7 @@ mod tests {
         let mut read = Vec::new();
         while !wire.is_empty() {
             let dup = wire[0] & 8 != 0;
-            read.push(match decode(wire, 1000).unwrap().unwrap() {
+            read.push(match decode(wire, Version::V4, 1000).unwrap().unwrap() {
                 Packet::Publish(p) => (String::from_utf8_lossy(&p.payload).into_owned(), dup, p.pkid),
                 Packet::PubRel(pkid) => ("rel".into(), false, pkid),
                 other => panic!("{other:?}"),
@@ -699,8 +760,12 @@ mod tests {
 
     fn written(outbound: &mut Outbound) -> Vec<(String, bool, u16)> {
         let mut wire = BytesMut::new();
-        outbound.write(&mut wire, usize::MAX);
+        write(outbound, &mut wire, usize::MAX);
         read(&mut wire)
+    }
+
+    fn write(outbound: &mut Outbound, wire: &mut BytesMut, enough: usize) {
+        outbound.write(wire, &mut Dialect::default(), &Subscriptions::new(0), enough);
     }
 
     #[test]
@@ -713,7 +778,7 @@ mod tests {
         outbound.received(3);
         outbound.connection_lost();
         outbound.push_away(letter(4, QoS::AtLeastOnce));
-        outbound.resume();
+        outbound.resume(u16::MAX);
         let again = written(&mut outbound);
         let expected = [("1", true, 1), ("2", true, 2), ("rel", false, 3), ("4", false, 4)];
         assert_eq!(again, expected.map(|(text, dup, pkid)| (text.to_owned(), dup, pkid)));
@@ -723,7 +788,7 @@ mod tests {
         outbound.completed(2);
         outbound.completed(3);
         outbound.acknowledged(4);
-        outbound.resume();
+        outbound.resume(u16::MAX);
         assert_eq!(written(&mut outbound), []);
     }
 
@@ -741,11 +806,11 @@ mod tests {
         outbound.push(letter(1, QoS::ExactlyOnce));
         written(&mut outbound);
         outbound.connection_lost();
-        outbound.resume();
+        outbound.resume(u16::MAX);
         outbound.received(1);
         assert_eq!(written(&mut outbound), [], "the session sends it once it has stored that");
         outbound.connection_lost();
-        outbound.resume();
+        outbound.resume(u16::MAX);
         assert_eq!(written(&mut outbound), [("rel".into(), false, 1)]);
     }
 
@@ -799,13 +864,23 @@ mod tests {
     impl Stock {
         fn new(numbers: std::ops::RangeInclusive<u64>) -> Self {
             let lasting = Arc::new(Lasting::default());
-            let keep = |number| (number, lasting.keep(&mut Batch::default(), number, (b"t", b"x"), &mut []));
+            let keep = |number| {
+                (
+                    number,
+                    lasting.keep(
+                        &mut Batch::default(),
+                        number,
+                        &Message::ours("t", b"x", QoS::AtLeastOnce, false),
+                        &mut [],
+                    ),
+                )
+            };
             Self { store: numbers.map(keep).collect() }
         }
 
         fn passed(&self, number: u64) -> Arc<Passed> {
             let payload = number.to_string();
-            let message = Message { topic: "t", payload: payload.as_bytes(), qos: QoS::ExactlyOnce, retain: false };
+            let message = Message::ours("t", payload.as_bytes(), QoS::ExactlyOnce, false);
             let passed = Passed::new(number, &message, false, Vec::new());
             Arc::new(Passed { stored: Some(self.store[&number].clone()), ..passed })
         }
@@ -849,7 +924,7 @@ mod tests {
         }
         assert!(!is_in_memory(&outbound));
         assert_eq!(outbound.bytes, 299 * 2);
-        outbound.resume();
+        outbound.resume(u16::MAX);
         let sent = stock.written(&mut outbound);
         assert_eq!(sent.len(), WINDOW);
         assert_eq!((&sent[0], &sent[99]), (&("1".to_owned(), true, 1), &("100".to_owned(), false, 100)));
@@ -857,7 +932,7 @@ mod tests {
         assert!(in_memory <= PAGE, "{in_memory}");
         outbound.connection_lost();
         assert!(!is_in_memory(&outbound));
-        outbound.resume();
+        outbound.resume(u16::MAX);
         assert_eq!(outbound.loaded(&[(1, None)].into()), 1, "what the store has no more is not waited for");
         assert_eq!(stock.written(&mut outbound).len(), WINDOW);
     }
@@ -871,7 +946,7 @@ mod tests {
         assert!(outbound.fix_ids().is_empty());
         assert_eq!(written(&mut outbound).len(), 2, "nothing is to be stored first");
         outbound.acknowledged(1);
-        assert_eq!(outbound.received(2), None);
+        assert_eq!(outbound.received(2), (true, None));
         outbound.completed(2);
         assert!(outbound.done.is_empty() && outbound.finished.is_empty() && !outbound.take_unsaved());
     }
@@ -907,16 +982,16 @@ mod tests {
         let lasting = Arc::new(Lasting::new(&budget));
         for (number, size) in [(1, 40_000), (2, 20_000), (3, 90_000)] {
             let payload = vec![b'x'; size];
-            let message = Message { topic: "t", payload: &payload, qos: QoS::ExactlyOnce, retain: false };
-            let stored = lasting.keep(&mut Batch::default(), number, (b"t", &payload), &mut []);
+            let message = Message::ours("t", &payload, QoS::ExactlyOnce, false);
+            let stored = lasting.keep(&mut Batch::default(), number, &message, &mut []);
             let passed = Passed { stored: Some(stored), ..Passed::new(number, &message, false, Vec::new()) };
             let letter = Letter::shared(&Arc::new(passed), QoS::ExactlyOnce, true);
             assert!(outbound.push_shared(letter).is_ok(), "64 KiB and one more, unasked");
         }
         outbound.fix_ids();
         outbound.ids_are_stored();
-        outbound.write(&mut BytesMut::new(), 1);
-        outbound.write(&mut BytesMut::new(), 1);
+        write(&mut outbound, &mut BytesMut::new(), 1);
+        write(&mut outbound, &mut BytesMut::new(), 1);
         outbound.received(1);
         outbound.connection_lost();
         assert!(budget.held(Kind::Queued) > 150_000);
@@ -993,7 +1068,7 @@ mod tests {
         assert_eq!(written(&mut before).len(), 4);
         let note = before.received(2);
         let known = Handshake { message: 2, pkid: 2, awaited: Awaited::Completed.tag() };
-        assert_eq!(note, Some(Note::Handshake(known)));
+        assert_eq!(note, (true, Some(Note::Handshake(known))));
         before.received(1);
         before.completed(1);
         let (progress, finished) = before.progress(4, [].into_iter());

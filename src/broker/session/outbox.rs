@@ -20,16 +20,20 @@ use tokio::sync::{Notify, watch};
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
-use super::letter::Letter;
+use super::dialect::Dialect;
+use super::letter::{By, Letter};
 use super::outbound::Outbound;
-use super::subscriptions::Subscriptions;
+use super::subscriptions::{Incoming, Subscriptions};
 use crate::broker::codec::QoS;
 use crate::broker::inbox::Stream;
 use crate::broker::lasting::{self, Recipient, Unsaved};
-use crate::broker::message::Passed;
+use crate::broker::levels::WildcardId;
+use crate::broker::passed::Passed;
 use crate::broker::presence::Meter;
-use crate::broker::subscribers::WildcardId;
+use crate::broker::properties;
+use crate::broker::shares::Readiness;
 use crate::broker::topic::Filter;
+use crate::broker::wanted::Wanted;
 use crate::kit::budget::{Ending, Full, Who};
 use crate::metrics;
 use crate::store::Batch;
@@ -71,6 +75,7 @@ impl Laggards {
 /// The way to a client.
 struct Wire {
     half: WriteHalf<Box<dyn Stream>>,
+    dialect: Dialect,
     /// What the socket did not take yet, and what is said beside letters.
     out: BytesMut,
     /// Since when the socket takes nothing: the session's task goes on then.
@@ -83,24 +88,45 @@ struct Wire {
 #[derive(Default)]
 struct Held {
     after: u64,
-    waiting: VecDeque<(Arc<Passed>, QoS)>,
+    waiting: VecDeque<Waiting>,
     bytes: usize,
+}
+
+/// How a message is given to this session.
+#[derive(Clone, Copy)]
+struct Terms {
+    qos: QoS,
+    by: By,
+    /// Its record is this session's, too, if it has one.
+    is_stored: bool,
+}
+
+impl Terms {
+    /// By the session's own subscriptions.
+    fn of(qos: QoS) -> Self {
+        Self { qos, by: By::Topic, is_stored: true }
+    }
+}
+
+struct Waiting {
+    passed: Arc<Passed>,
+    terms: Terms,
 }
 
 impl Held {
     fn size(passed: &Passed) -> usize {
-        passed.payload.len() + size_of::<(Arc<Passed>, QoS)>()
+        passed.payload.len() + size_of::<Waiting>()
     }
 
-    fn push(&mut self, passed: &Arc<Passed>, qos: QoS) {
+    fn push(&mut self, passed: &Arc<Passed>, terms: Terms) {
         self.bytes += Self::size(passed);
-        self.waiting.push_back((passed.clone(), qos));
+        self.waiting.push_back(Waiting { passed: passed.clone(), terms });
     }
 
     fn pop(&mut self) -> Option<Arc<Passed>> {
-        let (oldest, _) = self.waiting.pop_front()?;
-        self.bytes -= Self::size(&oldest);
-        Some(oldest)
+        let Waiting { passed, .. } = self.waiting.pop_front()?;
+        self.bytes -= Self::size(&passed);
+        Some(passed)
     }
 }
 
@@ -126,6 +152,8 @@ struct Inner {
 
 pub(in crate::broker) struct Outbox {
     inner: Mutex<Inner>,
+    /// The session's number in the register: what its client says has it, too.
+    source: u64,
     /// Number of the session where messages are stored; 0: it is not kept.
     number: AtomicU32,
     /// For the session's task: there is something to do that others do not.
@@ -159,13 +187,19 @@ thread_local! {
 
 impl Wire {
     /// Writes what may go now. Ready: all of it, or the connection is broken.
-    fn poll_write(&mut self, outbound: &mut Outbound, sent: &mut u64, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_write(
+        &mut self,
+        outbound: &mut Outbound,
+        of: &Subscriptions,
+        sent: &mut u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         SCRATCH.with_borrow_mut(|scratch| {
             loop {
                 scratch.clear();
                 scratch.extend_from_slice(&self.out);
                 self.out.clear();
-                *sent += outbound.write(scratch, CHUNK);
+                *sent += outbound.write(scratch, &mut self.dialect, of, CHUNK);
                 let mut rest = &scratch[..];
                 while !rest.is_empty() {
                     match Pin::new(&mut self.half).poll_write(cx, rest) {
@@ -201,7 +235,7 @@ impl Inner {
     fn pump(&mut self, metrics: &metrics::Broker, cx: &mut Context<'_>) -> Poll<()> {
         let Some(wire) = self.wire.as_mut().filter(|wire| wire.broken.is_none()) else { return Poll::Ready(()) };
         let mut sent = 0;
-        let done = wire.poll_write(&mut self.outbound, &mut sent, cx);
+        let done = wire.poll_write(&mut self.outbound, &self.subscriptions, &mut sent, cx);
         metrics.sent.inc_by(sent);
         wire.meter.sent(sent);
         done
@@ -213,19 +247,19 @@ impl Inner {
         wire || self.outbound.needs_ids() || self.outbound.needs_loading()
     }
 
-    /// Keeps a message for a client that is away; true when others had to go for it.
-    fn keep(&mut self, passed: &Arc<Passed>, qos: QoS, kept: bool) -> bool {
+    /// Keeps a message for a client that is away; true when others had to go for it, or it may be there too long.
+    fn keep(&mut self, passed: &Arc<Passed>, terms: Terms, kept: bool) -> bool {
         if passed.is_present_value {
             if !self.missed.contains(&passed.topic) {
                 self.missed.push(passed.topic.clone());
             }
             return false;
         }
-        if qos == QoS::AtMostOnce {
+        if terms.qos == QoS::AtMostOnce {
             return false;
         }
-        let dropped = self.outbound.push_away(Letter::shared(passed, qos, kept));
-        let news = !dropped.is_empty() && self.dropped.is_empty();
+        let dropped = self.outbound.push_away(Letter::shared(passed, terms.qos, kept && terms.is_stored).by(terms.by));
+        let news = (!dropped.is_empty() && self.dropped.is_empty()) || properties::expires(&passed.extra).is_some();
         dropped.iter().for_each(|topic| self.count(topic));
         news
     }
@@ -260,8 +294,8 @@ impl Member {
         self.0.clone()
     }
 
-    /// With at most so many `filters`.
-    pub(super) fn new(outbound: Outbound, filters: usize, laggards: &Arc<Laggards>) -> Self {
+    /// For the session of this number (`source`), with at most so many `filters`.
+    pub(super) fn new(source: u64, outbound: Outbound, filters: usize, laggards: &Arc<Laggards>) -> Self {
         let inner = Inner {
             outbound,
             subscriptions: Subscriptions::new(filters),
@@ -276,6 +310,7 @@ impl Member {
         };
         Self(Arc::new(Outbox {
             inner: Mutex::new(inner),
+            source,
             number: AtomicU32::new(0),
             news: Notify::new(),
             lags: AtomicBool::new(false),
@@ -291,7 +326,7 @@ impl Unsaved for Outbox {
             return;
         }
         let held = inner.held.iter().flat_map(|held| &held.waiting);
-        let held = held.filter_map(|(passed, _)| passed.stored.as_ref().map(|stored| stored.number));
+        let held = held.filter_map(|waiting| waiting.passed.stored.as_ref().map(|stored| stored.number));
         let (progress, finished) = inner.outbound.progress(settled, held);
         lasting::note_progress(batch, session, &progress);
         lasting::forget_handshakes(batch, session, finished);
@@ -319,12 +354,30 @@ impl Outbox {
 
     /// Whether a message is to be stored for it that comes by an exact filter: see [`Outbox::put`].
     pub(in crate::broker) fn recipient(&self, passed: &Passed, qos: QoS) -> Option<Recipient> {
-        self.keeps(passed, |of| of.directly(passed.topic(), passed.number, qos, &passed.meant))
+        self.keeps(passed, |of| of.directly(&Incoming::of(passed, self.source), qos))
     }
 
     /// The same for one that comes by a wildcard: see [`Outbox::put_by`].
     pub(in crate::broker) fn recipient_by(&self, id: WildcardId, passed: &Passed) -> Option<Recipient> {
-        self.keeps(passed, |of| of.by(id, passed.topic(), passed.number, &passed.meant))
+        self.keeps(passed, |of| of.by(id, &Incoming::of(passed, self.source)))
+    }
+
+    /// The same for one that it is chosen for: see [`Outbox::put_shared`].
+    pub(in crate::broker) fn recipient_shared(&self, qos: QoS) -> Option<Recipient> {
+        let session = self.number();
+        let inner = self.inner.lock();
+        let is_away = inner.wire.is_none() && inner.held.is_none();
+        (session > 0 && qos > QoS::AtMostOnce).then_some(Recipient { session, qos, is_away })
+    }
+
+    /// How ready the session is for one more message of this QoS.
+    pub(in crate::broker) fn readiness(&self, qos: QoS) -> Readiness {
+        let inner = self.inner.lock();
+        if inner.wire.is_some() && !inner.overflows {
+            return if self.lags() { Readiness::Lags } else { Readiness::Ready };
+        }
+        let keeps = inner.held.is_some() || (self.number() > 0 && qos > QoS::AtMostOnce);
+        if keeps { Readiness::Keeps } else { Readiness::None }
     }
 
     fn keeps(&self, passed: &Passed, granted: impl FnOnce(&Subscriptions) -> Option<QoS>) -> Option<Recipient> {
@@ -342,26 +395,32 @@ impl Outbox {
     /// Takes a message for an exact filter; true when the caller is to [`Outbox::flush`].
     pub(in crate::broker) fn put(&self, passed: &Arc<Passed>, qos: QoS) -> bool {
         let inner = &mut *self.inner.lock();
-        let granted = inner.subscriptions.directly(passed.topic(), passed.number, qos, &passed.meant);
-        granted.is_some_and(|granted| self.take(inner, passed, granted.min(passed.qos)))
+        let granted = inner.subscriptions.directly(&Incoming::of(passed, self.source), qos);
+        granted.is_some_and(|granted| self.take(inner, passed, Terms::of(granted.min(passed.qos))))
     }
 
     /// The same for one that came by a wildcard, unless it comes another way.
     pub(in crate::broker) fn put_by(&self, id: WildcardId, passed: &Arc<Passed>) -> bool {
         let inner = &mut *self.inner.lock();
-        let granted = inner.subscriptions.by(id, passed.topic(), passed.number, &passed.meant);
-        granted.is_some_and(|granted| self.take(inner, passed, granted.min(passed.qos)))
+        let granted = inner.subscriptions.by(id, &Incoming::of(passed, self.source));
+        granted.is_some_and(|granted| self.take(inner, passed, Terms::of(granted.min(passed.qos))))
     }
 
-    fn take(&self, inner: &mut Inner, passed: &Arc<Passed>, qos: QoS) -> bool {
+    /// The same for one that it was chosen for from a group.
+    pub(in crate::broker) fn put_shared(&self, passed: &Arc<Passed>, wanted: Wanted, is_stored: bool) -> bool {
+        let qos = wanted.options.qos.min(passed.qos);
+        self.take(&mut self.inner.lock(), passed, Terms { qos, by: By::One(wanted.id), is_stored })
+    }
+
+    fn take(&self, inner: &mut Inner, passed: &Arc<Passed>, terms: Terms) -> bool {
         if let Some(held) = inner.held.as_mut().filter(|held| passed.number > held.after) {
-            held.push(passed, qos);
+            held.push(passed, terms);
             self.look(inner);
             return false;
         }
         // One that takes nothing any more is as good as gone.
         let Some(wire) = inner.wire.as_ref().filter(|_| !inner.overflows) else {
-            if inner.keep(passed, qos, self.number() != 0) {
+            if inner.keep(passed, terms, self.number() != 0) {
                 self.news.notify_one();
             }
             return false;
@@ -370,7 +429,8 @@ impl Outbox {
             return false;
         }
         let writes = wire.stuck_since.is_none() && !std::mem::replace(&mut inner.listed, true);
-        if let Err(full) = inner.outbound.push_shared(Letter::shared(passed, qos, self.number() != 0)) {
+        let letter = Letter::shared(passed, terms.qos, self.number() != 0 && terms.is_stored).by(terms.by);
+        if let Err(full) = inner.outbound.push_shared(letter) {
             (inner.overflows, inner.full) = (true, Some(full));
             self.news.notify_one();
         }
@@ -417,18 +477,33 @@ impl Outbox {
     }
 
     /// See [`Subscriptions::add_exact`].
-    pub(in crate::broker) fn add_exact(&self, filter: &Filter, qos: QoS, number: u64) -> Option<bool> {
-        self.inner.lock().subscriptions.add_exact(filter, qos, number)
+    pub(in crate::broker) fn add_exact(&self, filter: &Filter, wanted: Wanted, number: u64) -> Option<bool> {
+        self.inner.lock().subscriptions.add_exact(filter, wanted, number)
     }
 
     /// See [`Subscriptions::change_wildcard`].
-    pub(in crate::broker) fn change_wildcard(&self, id: WildcardId, qos: QoS) -> bool {
-        self.inner.lock().subscriptions.change_wildcard(id, qos)
+    pub(in crate::broker) fn change_wildcard(&self, id: WildcardId, wanted: Wanted) -> bool {
+        self.inner.lock().subscriptions.change_wildcard(id, wanted)
     }
 
     /// See [`Subscriptions::add_wildcard`].
-    pub(in crate::broker) fn add_wildcard(&self, id: WildcardId, filter: &Filter, qos: QoS, number: u64) {
-        self.inner.lock().subscriptions.add_wildcard(id, filter, qos, number);
+    pub(in crate::broker) fn add_wildcard(&self, id: WildcardId, filter: &Filter, wanted: Wanted, number: u64) {
+        self.inner.lock().subscriptions.add_wildcard(id, filter, wanted, number);
+    }
+
+    /// See [`Subscriptions::add_shared`].
+    pub(in crate::broker) fn add_shared(&self, filter: &Filter, wanted: Wanted) -> bool {
+        self.inner.lock().subscriptions.add_shared(filter, wanted)
+    }
+
+    /// See [`Subscriptions::take_shared`].
+    pub(in crate::broker) fn take_shared(&self, filters: Option<&[String]>) -> Vec<String> {
+        self.inner.lock().subscriptions.take_shared(filters)
+    }
+
+    /// See [`Subscriptions::wanted`].
+    pub(super) fn wanted(&self, filter: &Filter) -> Option<Wanted> {
+        self.inner.lock().subscriptions.wanted(filter)
     }
 
     /// See [`Subscriptions::end`].
@@ -486,10 +561,10 @@ impl Outbox {
 
     fn release_some(&self, inner: &mut Inner, up_to: Option<u64>) {
         let Some(Held { mut waiting, .. }) = inner.held.take() else { return };
-        waiting.make_contiguous().sort_by_key(|(passed, _)| passed.number);
+        waiting.make_contiguous().sort_by_key(|waiting| waiting.passed.number);
         inner.held = up_to.map(|after| Held { after, ..Held::default() });
-        for (passed, qos) in waiting {
-            self.take(inner, &passed, qos);
+        for Waiting { passed, terms } in waiting {
+            self.take(inner, &passed, terms);
         }
         self.look(inner);
     }
@@ -512,12 +587,12 @@ impl Outbox {
         self.news.notified().await;
     }
 
-    /// The client is there; `present`: with the session of before.
-    pub(super) fn connect(&self, half: WriteHalf<Box<dyn Stream>>, meter: Arc<Meter>, out: BytesMut) {
+    /// The client is there, and is spoken to like this.
+    pub(super) fn connect(&self, half: WriteHalf<Box<dyn Stream>>, dialect: Dialect, meter: Arc<Meter>, out: BytesMut) {
         let inner = &mut *self.inner.lock();
-        inner.wire = Some(Wire { half, out, stuck_since: None, broken: None, meter });
+        inner.outbound.resume(dialect.receive_maximum());
+        inner.wire = Some(Wire { half, dialect, out, stuck_since: None, broken: None, meter });
         (inner.listed, inner.overflows, inner.full) = (false, false, None);
-        inner.outbound.resume();
         inner.given.clear();
     }
 
@@ -534,7 +609,7 @@ impl Outbox {
         }
     }
 
-    /// The client is gone; gives the way to it, to say a last word. One that `stays`, by another connection, is given what
+    /// The client is gone; gives the way to it, to say a last word, if nothing is half said. One that `stays`, by another connection, is given what
     /// comes meanwhile.
     pub(super) fn disconnect(
         &self,
@@ -557,7 +632,7 @@ impl Outbox {
             inner.outbound.settle().iter().for_each(|topic| inner.count(topic));
         }
         self.look(inner);
-        Some(wire.half)
+        (wire.out.is_empty() && wire.broken.is_none()).then_some(wire.half)
     }
 
     /// Says something beside letters, which is written with them.
@@ -664,7 +739,7 @@ mod tests {
 
     fn passed(number: u64, meant: &[WildcardId]) -> Arc<Passed> {
         let payload = number.to_string();
-        let message = Message { topic: "t/x", payload: payload.as_bytes(), qos: QoS::AtLeastOnce, retain: false };
+        let message = Message::ours("t/x", payload.as_bytes(), QoS::AtLeastOnce, false);
         Arc::new(Passed::new(number, &message, false, meant.to_vec()))
     }
 
@@ -678,15 +753,15 @@ mod tests {
     async fn a_queue_that_overflows_loses_the_oldest_and_none_from_the_middle() {
         const LAST: u64 = 160;
         let metrics = Metrics::new().unwrap().broker;
-        let member = Member::new(Outbound::new(1_000, Queued::of_tests()), 10, &Laggards::new(&metrics));
+        let member = Member::new(1, Outbound::new(1_000, Queued::of_tests()), 10, &Laggards::new(&metrics));
         member.keep(1);
-        member.add_exact(&Filter::new("t/x").unwrap(), QoS::AtLeastOnce, 0);
+        member.add_exact(&Filter::new("t/x").unwrap(), Wanted::plain(QoS::AtLeastOnce), 0);
         let (near, _far) = tokio::io::duplex(1);
         let (_, half) = tokio::io::split(Box::new(near) as Box<dyn Stream>);
-        member.connect(half, Arc::default(), BytesMut::new());
+        member.connect(half, Dialect::default(), Arc::default(), BytesMut::new());
         let give = |number: u64| {
             let payload = format!("{number:050000}");
-            let message = Message { topic: "t/x", payload: payload.as_bytes(), qos: QoS::AtLeastOnce, retain: false };
+            let message = Message::ours("t/x", payload.as_bytes(), QoS::AtLeastOnce, false);
             if member.put(&Arc::new(Passed::new(number, &message, false, Vec::new())), QoS::AtLeastOnce) {
                 member.flush();
             }
@@ -713,9 +788,9 @@ mod tests {
     fn what_is_newer_waits_while_older_messages_are_on_another_way() {
         let metrics = Metrics::new().unwrap().broker;
         let filter = |text| Filter::new(text).unwrap();
-        let member = Member::new(Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&metrics));
-        member.add_wildcard(2, &filter("t/+"), QoS::AtLeastOnce, 0);
-        assert_eq!(member.add_exact(&filter("t/x"), QoS::AtLeastOnce, 5), Some(true));
+        let member = Member::new(1, Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&metrics));
+        member.add_wildcard(2, &filter("t/+"), Wanted::plain(QoS::AtLeastOnce), 0);
+        assert_eq!(member.add_exact(&filter("t/x"), Wanted::plain(QoS::AtLeastOnce), 5), Some(true));
         member.hold(5);
         member.put(&passed(6, &[2]), QoS::AtLeastOnce);
         member.put_by(2, &passed(4, &[2]));

@@ -127,6 +127,7 @@ mod tests {
     use super::*;
     use crate::broker::codec::QoS;
     use crate::broker::lasting::{Lasting, Recipient};
+    use crate::broker::message::Message;
     use crate::config::Config;
     use crate::kit::budget::{Budget, Kind};
     use crate::kit::health::Health;
@@ -145,7 +146,8 @@ mod tests {
         let lasting = Arc::new(Lasting::new(&budget));
         let store = |number| {
             let mut of = [Recipient { session: 1, qos: QoS::AtLeastOnce, is_away: true }];
-            lasting.keep(&mut Batch::default(), number, (b"t", &[0; 20_000]), &mut of)
+            let message = Message::ours("t", &[0; 20_000], QoS::AtLeastOnce, false);
+            lasting.keep(&mut Batch::default(), number, &message, &mut of)
         };
         let first = store(1);
         let mut queued = Queued::new(budget.share(Kind::Queued, at("10.0.0.1")));

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Session;
 use super::durable::{FORMAT, LETTER, REPLAY, encode, key};
-use super::letter::Letter;
+use super::letter::{By, Letter};
 use super::outbound::Outbound;
 use crate::store::{Batch, Tree};
 
@@ -25,6 +25,7 @@ impl Session {
             && let Some(replay) = self.replays.open()
             && let Some(next) = replay.next.clone()
         {
+            let by = By::One(self.outbox.wanted(&replay.filter).map_or(0, |wanted| wanted.id));
             // A message that is set now must not come before an older one.
             self.hub.between_messages(|retained, _| {
                 let from = next.as_ref().map(String::as_str);
@@ -33,7 +34,8 @@ impl Session {
                 self.outbox.outbound(|outbound| {
                     for (topic, message) in page {
                         let qos = replay.qos.min(message.qos);
-                        outbound.push(Letter::new(Bytes::from(topic), message.payload, qos, true));
+                        let letter = Letter::new(Bytes::from(topic), message.payload, qos, true);
+                        outbound.push(letter.with(message.extra).by(by));
                     }
                     if self.kept {
                         for (number, kept) in outbound.keep_retained() {

@@ -203,7 +203,8 @@ mod tests {
         replays.rewind(&outbound);
         assert_eq!(replays.all[0].next, Some(Bound::Included("a/1".into())));
         replays.all[0].next = None;
-        outbound.write(&mut bytes::BytesMut::new(), usize::MAX);
+        let none = super::super::subscriptions::Subscriptions::new(0);
+        outbound.write(&mut bytes::BytesMut::new(), &mut super::super::dialect::Dialect::default(), &none, usize::MAX);
         outbound.acknowledged(1);
         replays.rewind(&outbound);
         assert!(!replays.are_open(), "all of it is on its way");

@@ -10,14 +10,16 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::Session;
+use super::aliases::Refused;
 use super::bunch::write_now;
 use super::connection::{Connection, End, OUT, WRITE_TIMEOUT};
 use super::outbox::Broken;
 use super::rest::Rest;
-use crate::broker::codec::{self, Ack, Malformed, Packet};
+use crate::broker::codec::{self, Ack, Malformed, Packet, Publish, Reason};
 use crate::broker::fairness::{HOLD, LAG_PATIENCE};
 use crate::broker::hearing::Ear;
 use crate::broker::hub::Phase;
+use crate::kit::budget::Kind;
 use crate::kit::deadline::until;
 
 /// How often to check how far a client is behind.
@@ -249,7 +251,8 @@ impl Session {
     /// only answers to our own messages count: nothing new is begun.
     async fn take_packets(&mut self, connection: &mut Connection, open: bool, dying: bool) -> Result<bool, End> {
         while self.may_read(connection, dying) && self.silent_until(Instant::now()).is_none() {
-            let packet = codec::decode(&mut connection.read.bytes, self.hub.settings.max_packet_bytes);
+            let (bytes, version) = (&mut connection.read.bytes, connection.version);
+            let packet = codec::decode(bytes, version, self.hub.settings.max_packet_bytes);
             let Some(packet) = packet.map_err(|error| self.broken(error))? else {
                 return connection.read.settle().map(|()| true).map_err(End::Full);
             };
@@ -261,21 +264,27 @@ impl Session {
                     self.answered = Instant::now();
                     self.outbox.outbound(|outbound| outbound.acknowledged(pkid));
                 }
-                Packet::PubRec(pkid) => {
+                Packet::PubRec { pkid, refused: true } => {
                     self.answered = Instant::now();
-                    self.received(pkid).await;
-                    codec::ack(out, Ack::PubRel, pkid);
+                    self.outbox.outbound(|outbound| outbound.refused(pkid));
+                }
+                Packet::PubRec { pkid, refused: false } => {
+                    self.answered = Instant::now();
+                    let known = self.received(pkid).await;
+                    let reason = if known { Reason::Success } else { Reason::UnknownPacketId };
+                    codec::ack(out, version, Ack::PubRel, pkid, reason, "");
                 }
                 Packet::PubComp(pkid) => {
                     self.answered = Instant::now();
                     self.outbox.outbound(|outbound| outbound.completed(pkid));
                 }
                 Packet::PingReq => codec::pingresp(out),
-                Packet::Disconnect => return Err(End::Disconnect),
+                Packet::Disconnect { will, session_expiry } => return Err(self.goodbye(will, session_expiry)),
                 // [MQTT-3.1.0-2]
                 Packet::Connect(_) => return Err(self.broken(Malformed::Broken("a second CONNECT"))),
                 _ if !open => {}
-                Packet::Publish(publish) => {
+                Packet::Publish(mut publish) => {
+                    self.resolve(&mut publish)?;
                     self.voice.said(publish.topic.len() + publish.payload.len(), Instant::now());
                     self.said.clone_from(&publish.topic);
                     self.inbound.take(&self.hub, &self.id, publish, out).await;
@@ -284,23 +293,45 @@ impl Session {
                     }
                 }
                 Packet::PubRel(pkid) => self.inbound.release(&self.hub, pkid, out).await,
-                Packet::Subscribe { pkid, filters } => {
+                Packet::Subscribe { pkid, id, filters } => {
                     self.say(out).await; // it may have to wait for the router
                     self.outbox.flush();
-                    let granted = Box::pin(self.subscribe(filters)).await?;
-                    codec::suback(out, pkid, &granted);
+                    let granted = Box::pin(self.subscribe(filters, id.unwrap_or(0))).await?;
+                    codec::suback(out, version, pkid, &granted);
                 }
                 Packet::Unsubscribe { pkid, filters } => {
                     self.say(out).await;
                     self.outbox.flush();
-                    Box::pin(self.unsubscribe(&filters)).await?;
-                    codec::unsuback(out, pkid);
+                    let ended = Box::pin(self.unsubscribe(&filters)).await?;
+                    codec::unsuback(out, version, pkid, &ended);
                 }
             }
             // A buffer full of small packets must not keep everybody else waiting.
             consume_budget().await;
         }
         Ok(false)
+    }
+
+    /// The client leaves, and may have another wish for its session (MQTT 5, section 3.14.2.2.2).
+    fn goodbye(&mut self, will: bool, session_expiry: Option<u32>) -> End {
+        if let Some(expiry) = session_expiry {
+            if self.expiry == 0 && expiry > 0 {
+                return self.broken(Malformed::Protocol("a session expiry with DISCONNECT, but none with CONNECT"));
+            }
+            self.expiry = expiry;
+            self.kept = expiry > 0;
+        }
+        End::Disconnect { will }
+    }
+
+    /// Puts the topic in the place of its alias.
+    fn resolve(&mut self, publish: &mut Publish) -> Result<(), End> {
+        let (budget, who) = (&self.hub.budget, &self.inbound.who);
+        let resolved = self.inbound.aliases.resolve(publish, || budget.share(Kind::Packets, who.clone()));
+        resolved.map_err(|refused| match refused {
+            Refused::Malformed(error) => self.broken(error),
+            Refused::Full(full) => End::Full(full),
+        })
     }
 
     fn broken(&self, error: Malformed) -> End {

@@ -7,8 +7,10 @@
 use std::collections::HashMap;
 
 use crate::broker::codec::QoS;
-use crate::broker::subscribers::WildcardId;
+use crate::broker::levels::WildcardId;
+use crate::broker::passed::Passed;
 use crate::broker::topic::Filter;
+use crate::broker::wanted::Wanted;
 
 /// What an exact filter takes in all tables, beside its name in some of them; and a wildcard, with the router's log for it.
 const EXACT: usize = 400;
@@ -22,7 +24,7 @@ pub(super) fn cost(filter: &str, is_exact: bool) -> usize {
 /// The messages that a filter counts for.
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    qos: QoS,
+    wanted: Wanted,
     /// Messages up to this number are older.
     since: u64,
     /// Behind this one it has ended.
@@ -30,8 +32,36 @@ struct Span {
 }
 
 impl Span {
+    fn new(wanted: Wanted, since: u64) -> Self {
+        Self { wanted, since, until: u64::MAX }
+    }
+
     fn has(&self, number: u64) -> bool {
         self.since < number && number <= self.until
+    }
+
+    /// At what QoS a message comes by it; `own`: the client's own, which may not come back.
+    fn qos(&self, own: bool) -> Option<QoS> {
+        (!own || !self.wanted.options.no_local).then_some(self.wanted.qos())
+    }
+}
+
+/// A message on its way to a session, as its subscriptions see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Incoming<'a> {
+    pub(super) topic: &'a str,
+    pub(super) number: u64,
+    /// The wildcards of all sessions that mean it.
+    pub(super) meant: &'a [WildcardId],
+    /// Its client said it itself.
+    pub(super) own: bool,
+}
+
+impl<'a> Incoming<'a> {
+    /// To the session of this number.
+    pub(super) fn of(passed: &'a Passed, session: u64) -> Self {
+        let own = passed.from == session && session != 0;
+        Self { topic: passed.topic(), number: passed.number, meant: &passed.meant, own }
     }
 }
 
@@ -39,6 +69,10 @@ impl Span {
 pub(super) struct Subscriptions {
     exact: HashMap<String, Span>,
     wildcards: HashMap<WildcardId, (Filter, Span)>,
+    /// Shared ones (`$share/…`), by their whole text. What comes by them was chosen elsewhere.
+    shared: HashMap<String, Wanted>,
+    /// Some filter has an identifier, or wants retain flags as published.
+    is_marked: bool,
     /// Those that have ended and were not taken out yet: topics, and wildcards.
     ended: (Vec<String>, Vec<WildcardId>),
     /// What they take.
@@ -49,11 +83,12 @@ pub(super) struct Subscriptions {
 
 impl Subscriptions {
     pub(super) fn new(most: usize) -> Self {
-        Self { exact: HashMap::new(), wildcards: HashMap::new(), ended: Default::default(), bytes: 0, most }
+        let (exact, wildcards, shared) = Default::default();
+        Self { exact, wildcards, shared, is_marked: false, ended: Default::default(), bytes: 0, most }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.exact.len() + self.wildcards.len()
+        self.exact.len() + self.wildcards.len() + self.shared.len()
     }
 
     /// What they take.
@@ -63,37 +98,72 @@ impl Subscriptions {
 
     /// Whether there is this filter; a wildcard comes with its id.
     pub(super) fn has(&self, filter: &Filter, id: Option<WildcardId>) -> bool {
-        self.exact.contains_key(filter.as_str()) || id.is_some_and(|id| self.wildcards.contains_key(&id))
+        let text = filter.as_str();
+        self.exact.contains_key(text)
+            || self.shared.contains_key(text)
+            || id.is_some_and(|id| self.wildcards.contains_key(&id))
     }
 
     pub(super) fn is_full(&self) -> bool {
         self.len() >= self.most
     }
 
-    /// Adds an exact filter after message `number`, or changes its QoS. Whether its topic may have come by a wildcard until
-    /// now; `None` when there is no room.
-    pub(super) fn add_exact(&mut self, filter: &Filter, qos: QoS, number: u64) -> Option<bool> {
+    fn mark(&mut self, wanted: Wanted) {
+        self.is_marked |= wanted.id > 0 || wanted.options.retain_as_published;
+    }
+
+    /// Adds a shared filter, or changes it; false when there is no room.
+    pub(super) fn add_shared(&mut self, filter: &Filter, wanted: Wanted) -> bool {
+        let known = self.shared.contains_key(filter.as_str());
+        if known || !self.is_full() {
+            self.bytes += if known { 0 } else { cost(filter.as_str(), true) };
+            self.mark(wanted);
+            self.shared.insert(filter.as_str().to_owned(), wanted);
+            return true;
+        }
+        false
+    }
+
+    /// Takes shared filters out: those named, or all.
+    pub(super) fn take_shared(&mut self, filters: Option<&[String]>) -> Vec<String> {
+        let Some(filters) = filters else { return std::mem::take(&mut self.shared).into_keys().collect() };
+        let gone = filters.iter().filter(|filter| self.shared.remove(*filter).is_some());
+        let gone: Vec<_> = gone.cloned().collect();
+        gone.iter().for_each(|filter| self.bytes -= cost(filter, true));
+        gone
+    }
+
+    /// Adds an exact filter after message `number`, or changes what is wanted of it. Whether its topic may have come by a
+    /// wildcard until now; `None` when there is no room.
+    pub(super) fn add_exact(&mut self, filter: &Filter, wanted: Wanted, number: u64) -> Option<bool> {
         if let Some(known) = self.exact.get_mut(filter.as_str()) {
-            known.qos = qos;
+            known.wanted = wanted;
+            self.mark(wanted);
             return Some(false);
         }
         if self.is_full() {
             return None;
         }
         self.bytes += cost(filter.as_str(), true);
-        self.exact.insert(filter.as_str().to_owned(), Span { qos, since: number, until: u64::MAX });
+        self.mark(wanted);
+        self.exact.insert(filter.as_str().to_owned(), Span::new(wanted, number));
         Some(!self.wildcards.is_empty())
     }
 
-    /// The QoS of a wildcard that is there already is changed; true then.
-    pub(super) fn change_wildcard(&mut self, id: WildcardId, qos: QoS) -> bool {
-        self.wildcards.get_mut(&id).map(|(_, span)| span.qos = qos).is_some()
+    /// What is wanted of a wildcard that is there already is changed; true then.
+    pub(super) fn change_wildcard(&mut self, id: WildcardId, wanted: Wanted) -> bool {
+        let known = self.wildcards.get_mut(&id).map(|(_, span)| span.wanted = wanted).is_some();
+        if known {
+            self.mark(wanted);
+        }
+        known
     }
 
     /// Adds a wildcard after message `number`.
-    pub(super) fn add_wildcard(&mut self, id: WildcardId, filter: &Filter, qos: QoS, number: u64) {
+    pub(super) fn add_wildcard(&mut self, id: WildcardId, filter: &Filter, wanted: Wanted, number: u64) {
         self.bytes += cost(filter.as_str(), false);
-        self.wildcards.insert(id, (filter.clone(), Span { qos, since: number, until: u64::MAX }));
+        self.mark(wanted);
+        self.wildcards.insert(id, (filter.clone(), Span::new(wanted, number)));
     }
 
     /// Ends filters behind message `number`; a wildcard comes with its id. Whether any message may still come by one.
@@ -118,7 +188,7 @@ impl Subscriptions {
     pub(super) fn take_out(&mut self, all: bool) -> (Vec<String>, Vec<WildcardId>) {
         let (mut exact, mut wildcards) = std::mem::take(&mut self.ended);
         if all {
-            self.bytes = 0;
+            (self.bytes, self.is_marked) = (self.shared.keys().map(|filter| cost(filter, true)).sum(), false);
             let all = (std::mem::take(&mut self.exact), std::mem::take(&mut self.wildcards));
             return (all.0.into_keys().collect(), all.1.into_keys().collect());
         }
@@ -146,27 +216,64 @@ impl Subscriptions {
     /// The highest QoS any filter asks for this topic.
     pub(super) fn qos_of(&self, topic: &str) -> Option<QoS> {
         let wildcards = self.wildcards.values().filter(|(filter, _)| filter.matches(topic));
-        self.exact.get(topic).into_iter().chain(wildcards.map(|(_, span)| span)).map(|span| span.qos).max()
+        self.exact.get(topic).into_iter().chain(wildcards.map(|(_, span)| span)).map(|span| span.wanted.qos()).max()
     }
 
-    /// At what QoS a message is given directly: the highest that any filter asks for ([MQTT-3.3.5-1]). `meant`: the
-    /// wildcards of all sessions that mean it. `None`: the exact filter has ended.
-    pub(super) fn directly(&self, topic: &str, number: u64, qos: QoS, meant: &[WildcardId]) -> Option<QoS> {
+    /// At what QoS a message is given directly: the highest that any filter asks for ([MQTT-3.3.5-1]). `None`: the exact
+    /// filter has ended, or the client does not want its own.
+    pub(super) fn directly(&self, message: &Incoming<'_>, qos: QoS) -> Option<QoS> {
+        let Incoming { topic, number, meant, own } = *message;
+        let mut exact = Some(qos);
         // What is given now is newer than every filter.
-        if !self.ended.0.is_empty() && !self.exact.get(topic)?.has(number) {
-            return None;
+        if own || !self.ended.0.is_empty() {
+            let span = self.exact.get(topic)?;
+            if !span.has(number) {
+                return None;
+            }
+            exact = span.qos(own);
         }
-        Some(self.of(number, meant).map(|(_, span)| span.qos).fold(qos, QoS::max))
+        self.of(number, meant).filter_map(|(_, span)| span.qos(own)).chain(exact).max()
     }
 
     /// At what QoS a copy is taken that came by a wildcard; `None` when it is not: it came another way, or the wildcard did
     /// not count then.
-    pub(super) fn by(&self, id: WildcardId, topic: &str, number: u64, meant: &[WildcardId]) -> Option<QoS> {
+    pub(super) fn by(&self, id: WildcardId, message: &Incoming<'_>) -> Option<QoS> {
+        let Incoming { topic, number, meant, own } = *message;
         if !self.exact.is_empty() && self.exact.get(topic).is_some_and(|span| span.has(number)) {
             return None;
         }
         let longest = self.of(number, meant).min_by_key(|(id, span)| (span.since, *id))?;
-        (longest.0 == id).then(|| self.of(number, meant).map(|(_, span)| span.qos).max()).flatten()
+        (longest.0 == id).then(|| self.of(number, meant).filter_map(|(_, span)| span.qos(own)).max()).flatten()
+    }
+
+    /// Adds the identifiers of the subscriptions that a topic matches, each once; whether one of them wants the retain flag as
+    /// published. `meant`: the wildcards of all sessions that mean it, if that is known.
+    pub(super) fn marks(&self, topic: &str, meant: &[WildcardId], ids: &mut Vec<u32>) -> bool {
+        if !self.is_marked {
+            return false;
+        }
+        let mut as_published = false;
+        let mut add = |wanted: Wanted| {
+            as_published |= wanted.options.retain_as_published;
+            if wanted.id > 0 && !ids.contains(&wanted.id) {
+                ids.push(wanted.id);
+            }
+        };
+        self.exact.get(topic).into_iter().for_each(|span| add(span.wanted));
+        if meant.is_empty() {
+            let all = self.wildcards.values().filter(|(filter, _)| filter.matches(topic));
+            all.for_each(|(_, span)| add(span.wanted));
+        } else {
+            meant.iter().filter_map(|id| self.wildcards.get(id)).for_each(|(_, span)| add(span.wanted));
+        }
+        as_published
+    }
+
+    /// What is wanted of a filter.
+    pub(super) fn wanted(&self, filter: &Filter) -> Option<Wanted> {
+        let text = filter.as_str();
+        let exact = self.exact.get(text).map(|span| span.wanted);
+        exact.or_else(|| self.wildcards.values().find(|(known, _)| known == filter).map(|(_, span)| span.wanted))
     }
 
     /// Those of a message's wildcards that this session has, and that count for it.
@@ -182,6 +289,7 @@ impl Subscriptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::codec::Options;
     use QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
     use proptest::prelude::*;
 
@@ -189,30 +297,76 @@ mod tests {
         Filter::new(text).unwrap()
     }
 
+    fn plain(qos: QoS) -> Wanted {
+        Wanted::plain(qos)
+    }
+
+    fn to<'a>(topic: &'a str, number: u64, meant: &'a [WildcardId]) -> Incoming<'a> {
+        Incoming { topic, number, meant, own: false }
+    }
+
     #[test]
     fn an_exact_filter_takes_its_topic_over_from_a_wildcard_and_gives_it_back() {
         let mut all = Subscriptions::new(10);
-        all.add_wildcard(2, &filter("a/#"), AtMostOnce, 0);
-        assert_eq!(all.by(2, "a/b", 10, &[2]), Some(AtMostOnce));
-        assert_eq!(all.add_exact(&filter("a/b"), ExactlyOnce, 10), Some(true), "its way changes");
-        assert_eq!((all.by(2, "a/b", 10, &[2]), all.by(2, "a/b", 11, &[2])), (Some(AtMostOnce), None));
-        assert_eq!(all.directly("a/b", 11, ExactlyOnce, &[2]), Some(ExactlyOnce));
+        all.add_wildcard(2, &filter("a/#"), plain(AtMostOnce), 0);
+        assert_eq!(all.by(2, &to("a/b", 10, &[2])), Some(AtMostOnce));
+        assert_eq!(all.add_exact(&filter("a/b"), plain(ExactlyOnce), 10), Some(true), "its way changes");
+        assert_eq!((all.by(2, &to("a/b", 10, &[2])), all.by(2, &to("a/b", 11, &[2]))), (Some(AtMostOnce), None));
+        assert_eq!(all.directly(&to("a/b", 11, &[2]), ExactlyOnce), Some(ExactlyOnce));
         assert!(all.end([("a/b", None)].into_iter(), 20));
-        assert_eq!((all.by(2, "a/b", 20, &[2]), all.by(2, "a/b", 21, &[2])), (None, Some(AtMostOnce)));
-        assert_eq!(all.directly("a/b", 21, ExactlyOnce, &[2]), None);
+        assert_eq!((all.by(2, &to("a/b", 20, &[2])), all.by(2, &to("a/b", 21, &[2]))), (None, Some(AtMostOnce)));
+        assert_eq!(all.directly(&to("a/b", 21, &[2]), ExactlyOnce), None);
         assert_eq!(all.take_out(false), (vec!["a/b".into()], vec![]));
     }
 
     #[test]
     fn a_new_overlapping_wildcard_does_not_swallow_what_only_the_old_one_brings() {
         let mut all = Subscriptions::new(10);
-        all.add_wildcard(3, &filter("a/#"), AtMostOnce, 0);
-        all.add_wildcard(2, &filter("a/+"), AtLeastOnce, 10);
-        assert_eq!(all.by(3, "a/b", 9, &[2, 3]), Some(AtMostOnce));
-        assert_eq!((all.by(3, "a/b", 11, &[2, 3]), all.by(2, "a/b", 11, &[2, 3])), (Some(AtLeastOnce), None));
+        all.add_wildcard(3, &filter("a/#"), plain(AtMostOnce), 0);
+        all.add_wildcard(2, &filter("a/+"), plain(AtLeastOnce), 10);
+        assert_eq!(all.by(3, &to("a/b", 9, &[2, 3])), Some(AtMostOnce));
+        assert_eq!((all.by(3, &to("a/b", 11, &[2, 3])), all.by(2, &to("a/b", 11, &[2, 3]))), (Some(AtLeastOnce), None));
         all.end([("a/#", Some(3))].into_iter(), 12);
-        assert_eq!((all.by(3, "a/b", 12, &[2, 3]), all.by(2, "a/b", 12, &[2, 3])), (Some(AtLeastOnce), None));
-        assert_eq!((all.by(3, "a/b", 13, &[2, 3]), all.by(2, "a/b", 13, &[2, 3])), (None, Some(AtLeastOnce)));
+        assert_eq!((all.by(3, &to("a/b", 12, &[2, 3])), all.by(2, &to("a/b", 12, &[2, 3]))), (Some(AtLeastOnce), None));
+        assert_eq!((all.by(3, &to("a/b", 13, &[2, 3])), all.by(2, &to("a/b", 13, &[2, 3]))), (None, Some(AtLeastOnce)));
+    }
+
+    #[test]
+    fn ones_own_messages_come_by_the_filters_that_want_them() {
+        let mut all = Subscriptions::new(10);
+        let deaf = |qos| Wanted { options: Options { no_local: true, ..Options::plain(qos) }, id: 0 };
+        all.add_exact(&filter("a/b"), deaf(ExactlyOnce), 0);
+        all.add_wildcard(2, &filter("a/+"), deaf(AtLeastOnce), 0);
+        let own = |topic, meant| Incoming { own: true, ..to(topic, 5, meant) };
+        assert_eq!(all.directly(&own("a/b", &[2]), ExactlyOnce), None);
+        assert_eq!((all.by(2, &own("a/c", &[2])), all.by(2, &to("a/c", 5, &[2]))), (None, Some(AtLeastOnce)));
+        all.add_wildcard(3, &filter("#"), plain(AtMostOnce), 0);
+        assert_eq!(all.directly(&own("a/b", &[2, 3]), ExactlyOnce), Some(AtMostOnce));
+        assert_eq!(all.directly(&to("a/b", 5, &[2, 3]), ExactlyOnce), Some(ExactlyOnce));
+        assert_eq!((all.by(2, &own("a/c", &[2, 3])), all.by(3, &own("a/c", &[2, 3]))), (Some(AtMostOnce), None));
+    }
+
+    #[test]
+    fn a_message_is_marked_with_all_identifiers_of_the_filters_it_matches() {
+        let (mut all, mut ids) = (Subscriptions::new(10), Vec::new());
+        all.add_wildcard(2, &filter("a/#"), plain(AtMostOnce), 0);
+        assert!(!all.marks("a/b", &[2], &mut ids) && ids.is_empty());
+        let marked = |id, retain_as_published| Wanted {
+            options: Options { retain_as_published, ..Options::plain(AtMostOnce) },
+            id,
+        };
+        all.add_exact(&filter("a/b"), marked(7, false), 0);
+        all.add_wildcard(3, &filter("+/b"), marked(9, true), 0);
+        all.add_wildcard(4, &filter("#"), marked(7, false), 0);
+        for meant in [&[2, 3, 4][..], &[]] {
+            ids.clear();
+            assert!(all.marks("a/b", meant, &mut ids));
+            ids.sort_unstable();
+            assert_eq!(ids, [7, 9]);
+        }
+        ids.clear();
+        assert!(!all.marks("a/c", &[2, 4], &mut ids) && ids == [7]);
+        assert_eq!((all.wanted(&filter("+/b")).map(|wanted| wanted.id), all.wanted(&filter("x"))), (Some(9), None));
     }
 
     proptest! {
@@ -233,9 +387,9 @@ mod tests {
                 if have[which].is_none() && begins && !all.wanted_or_ended(text) {
                     have[which] = Some(qos);
                     if which < 2 {
-                        all.add_exact(&filter(text), qos, number);
+                        all.add_exact(&filter(text), plain(qos), number);
                     } else {
-                        all.add_wildcard(which, &filter(text), qos, number);
+                        all.add_wildcard(which, &filter(text), plain(qos), number);
                     }
                 } else if have[which].is_some() && !begins {
                     have[which] = None;
@@ -247,13 +401,13 @@ mod tests {
                     let highest =
                         (0..6).filter(|f| filter(FILTERS[*f]).matches(topic)).filter_map(|f| have[f]).max();
                     let direct = FILTERS[..2].iter().position(|f| *f == topic).and_then(|f| have[f]);
-                    let direct = direct.and_then(|qos| all.directly(topic, number, qos, &meant));
+                    let direct = direct.and_then(|qos| all.directly(&to(topic, number, &meant), qos));
                     given.push((topic, number, meant, direct, highest));
                 }
             }
             // By wildcards all of it comes at the end.
             for (topic, number, meant, direct, highest) in given {
-                let taken = meant.iter().filter_map(|id| all.by(*id, topic, number, &meant));
+                let taken = meant.iter().filter_map(|id| all.by(*id, &to(topic, number, &meant)));
                 let taken: Vec<_> = taken.chain(direct).collect();
                 prop_assert_eq!(taken, Vec::from_iter(highest), "{} {}", topic, number);
             }

@@ -118,6 +118,17 @@ impl Link {
         }
     }
 
+    /// So many bytes as they come.
+    pub async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            let mut chunk = [0; 1024];
+            let read = patiently("bytes of the broker", self.stream.read(&mut chunk)).await.unwrap();
+            assert!(read > 0, "closed before {count} bytes came");
+            self.buffer.extend_from_slice(&chunk[..read]);
+        }
+        self.buffer.drain(..count).collect()
+    }
+
     /// What the client answers to a packet on its own.
     fn answer_to(&mut self, packet: &Packet) -> Option<Vec<u8>> {
         match packet {

@@ -5,9 +5,14 @@ use futures_util::future::join_all;
 use crate::harness::{Appliance, Connect, Home, Link, Message, Packet, encode, eventually};
 
 #[tokio::test]
-async fn another_protocol_level_is_refused_with_code_1() {
+async fn another_protocol_level_is_refused_in_the_form_of_its_time() {
     let appliance = Appliance::start().await;
-    for level in [3, 5, 6] {
+    for level in [6, 0x7f] {
+        let mut link = Link::open(appliance.mqtt).await;
+        link.send(&Connect::new("new").level(level).encode()).await;
+        assert_eq!(link.bytes(4).await[2..], [0, 0x84], "level {level}: as MQTT 5 has it, behind the flags");
+    }
+    for level in [0, 2, 3] {
         let (mut link, answer) = Link::connect(appliance.mqtt, &Connect::new("old").level(level)).await;
         assert_eq!(answer, Err(1), "level {level}");
         link.closed().await;

@@ -6,7 +6,7 @@ use crate::harness::{Appliance, CMD, Connect, Home, Link, Message, Packet, comma
 async fn suback_grants_what_was_asked_for_up_to_qos_1_and_refuses_what_cannot_be() {
     let appliance = Appliance::start().await;
     let mut link = Link::join(appliance.mqtt, &Connect::new("esp")).await;
-    let codes = link.subscribe_all(&[("a", 0), ("b", 1), ("$share/g/t", 1), ("c", 1), ("$SYS/#", 0)]).await;
+    let codes = link.subscribe_all(&[("a", 0), ("b", 1), ("$share/g", 1), ("c", 1), ("$SYS/#", 0)]).await;
     assert_eq!(codes, [0, 1, 0x80, 1, 0], "one code a filter, in order");
     assert_ne!(link.subscribe("d", 2).await, 0x80, "QoS 2 is granted as far as it goes");
     for filter in ["a/#/b", "a#", "+a", "a/b+", ""] {

@@ -1,0 +1,63 @@
+//! A message on its way to subscribers, who share it.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::codec::QoS;
+use super::lasting::{self, Record, Stored};
+use super::levels::WildcardId;
+use super::message::Message;
+use super::properties::Extra;
+use crate::store::Store;
+
+/// A message on its way to subscribers.
+#[derive(Clone, Debug)]
+pub(super) struct Passed {
+    pub(super) number: u64,
+    /// UTF-8; topic and payload are one piece of memory, which all who are given it share.
+    pub(super) topic: Bytes,
+    pub(super) payload: Bytes,
+    pub(super) qos: QoS,
+    /// It was published with the retain flag.
+    pub(super) retain: bool,
+    pub(super) extra: Extra,
+    /// Number of the session whose client said it; 0: dmxd itself, or an earlier run.
+    pub(super) from: u64,
+    /// Whoever is away needs its topic's present value only.
+    pub(super) is_present_value: bool,
+    /// The wildcards that mean it.
+    pub(super) meant: Arc<[WildcardId]>,
+    /// Its record, if a kept session is to get it.
+    pub(super) stored: Option<Arc<Stored>>,
+}
+
+impl Passed {
+    /// Copies topic and payload, so that nothing pins a socket's read buffer.
+    pub(super) fn new(number: u64, message: &Message<'_>, is_present_value: bool, meant: Vec<WildcardId>) -> Self {
+        let Message { topic, payload, qos, retain, extra, from } = *message;
+        let ((topic, payload), extra) = (one_piece(topic.as_bytes(), payload), extra.clone());
+        Self { number, topic, payload, qos, retain, extra, from, is_present_value, meant: meant.into(), stored: None }
+    }
+
+    /// Reads it from the store, for a session that has waited for it; `None`: it is not there.
+    pub(super) fn load(store: &Store, stored: Arc<Stored>) -> Option<Self> {
+        let Record { topic, payload, extra, retain } = lasting::read(store, stored.number)?;
+        let (topic, payload) = one_piece(&topic, &payload);
+        let (number, qos) = (stored.number, QoS::AtMostOnce); // the session knows at which it is owed
+        let (from, is_present_value, meant, stored) = (0, false, [].into(), Some(stored));
+        Some(Self { number, topic, payload, qos, retain, extra, from, is_present_value, meant, stored })
+    }
+
+    pub(super) fn topic(&self) -> &str {
+        std::str::from_utf8(&self.topic).unwrap_or_default() // it was a `str`
+    }
+}
+
+fn one_piece(topic: &[u8], payload: &[u8]) -> (Bytes, Bytes) {
+    let mut both = BytesMut::with_capacity(topic.len() + payload.len());
+    both.put_slice(topic);
+    let topic = both.split().freeze();
+    both.put_slice(payload);
+    (topic, both.freeze())
+}
