@@ -23,6 +23,7 @@ use super::outlet::{Outlet, Passing, Subscribed, hand_out};
 use super::policy::{Policy, Publishing};
 use super::presence::Presence;
 use super::properties;
+use super::refused::Refused;
 use super::register::Register;
 use super::retained::{self, Held, Retained, RetainedMessages, StoredMessage};
 use super::router::{MOST_TOPICS, News, Order, PROBES, Publisher, Router, RouterGone, TAPS};
@@ -90,6 +91,7 @@ pub(super) struct Hub {
     losses: Mutex<Losses>,
     /// Limits log lines about those who were not let in, by address.
     pub(super) refusals: Mutex<LogLimiters>,
+    pub(super) refused: Mutex<Refused>,
     /// What is stored for kept sessions.
     pub(super) lasting: Arc<Lasting>,
     /// Held from the look at how far sessions are to its place in the store's queue.
@@ -161,6 +163,7 @@ impl Hub {
             router_serves: watch::Sender::new(true),
             losses: Mutex::default(),
             refusals: Mutex::default(),
+            refused: Mutex::default(),
             lasting: Arc::new(Lasting::new(&budget)),
             saving: Mutex::default(),
             retaining: AtomicUsize::new(0),

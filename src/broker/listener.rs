@@ -28,6 +28,7 @@ use super::traffic::Metered;
 use super::waiting_room::{Place, WaitingRoom};
 use crate::kit::backoff::Backoff;
 use crate::kit::budget::{Kind, Who};
+use crate::kit::clock;
 use crate::kit::deadline::until;
 use crate::kit::listen::canonical;
 
@@ -147,9 +148,9 @@ async fn until_connect(hub: Arc<Hub>, newcomer: Newcomer, mut place: Place) -> (
         came = timeout(patience, first_packet(&hub, (&mut stream, here), &mut read)) => {
             came.unwrap_or_else(|_| Err(NotIn::silent("no CONNECT in time (mqtt.connect_timeout_seconds)")))
         }
-        _ = &mut place.shown_out => Err(NotIn::silent("made room for others (mqtt.max_pending)")),
+        _ = &mut place.shown_out => Err(NotIn::Gone("made room for others (mqtt.max_pending)")),
         why = ending.told() => Err(NotIn::Silent(why.to_owned().into())),
-        () = reached(&mut phase, Phase::Quiet) => Err(NotIn::silent("stopping")),
+        () = reached(&mut phase, Phase::Quiet) => Err(NotIn::Gone("stopping")),
     };
     let peer = peer.to_string();
     let came = match came {
@@ -164,34 +165,53 @@ async fn until_connect(hub: Arc<Hub>, newcomer: Newcomer, mut place: Place) -> (
 
 /// Hands a client to its session. Nothing is waited for here.
 fn let_in(hub: &Arc<Hub>, came: Came, clients: &mut JoinSet<()>) {
-    let turned = match came.map(|arrival| session::enter(hub, arrival)) {
+    let came = came.map(|arrival| {
+        hub.refused.lock().let_in(address(&arrival.peer), &arrival.connect.client_id);
+        session::enter(hub, arrival)
+    });
+    let turned = match came {
         Ok(Ok(session)) => {
             session.map(|session| clients.spawn(session));
             return;
         }
         Ok(Err(Refused { arrival, why })) => {
-            let why = NotIn::Told(arrival.connect.version, Reason::Unavailable, why);
-            Turned { stream: arrival.stream, peer: arrival.peer, why }
+            let Arrival { stream, peer, connect, .. } = arrival.unpacked();
+            let (version, client, reason) = (connect.version, connect.client_id, Reason::Unavailable);
+            Turned { stream, peer, why: NotIn::Told { version, client, reason, why } }
         }
         Err(turned) => turned,
     };
     hub.metrics.refused.inc();
     let Turned { mut stream, peer, why } = turned;
-    let (NotIn::Silent(reason) | NotIn::Told(.., reason)) = &why;
-    if let Some(more) = hub.refusals.lock().due(peer.rsplit_once(':').map_or("", |(address, _)| address)) {
-        tracing::info!(%peer, why = %reason, more, "mqtt_refused");
+    let (client, words) = match &why {
+        NotIn::Gone(why) => (None, *why),
+        NotIn::Silent(why) => (None, why.as_ref()),
+        NotIn::Told { client, why, .. } => (Some(client.as_str()).filter(|id| !id.is_empty()), why.as_ref()),
+    };
+    if !matches!(why, NotIn::Gone(_)) {
+        hub.refused.lock().note(address(&peer), client, words, clock::now_ms());
     }
-    if let NotIn::Told(version, reason, why) = why {
+    if let Some(more) = hub.refusals.lock().due(address(&peer)) {
+        tracing::info!(%peer, clientId = client, why = words, more, "mqtt_refused");
+    }
+    if let NotIn::Told { version, reason, why, .. } = why {
         clients.spawn(async move { say(&mut stream, version, reason, &why).await });
     }
 }
 
+/// Without the port.
+fn address(peer: &str) -> &str {
+    peer.rsplit_once(':').map_or("", |(address, _)| address)
+}
+
 /// Why a client is not let in.
 enum NotIn {
+    /// It has gone itself, or all have to: nothing is wrong with it.
+    Gone(&'static str),
     /// Closed without a word.
     Silent(Cow<'static, str>),
-    /// Answered by CONNACK in the form of its version.
-    Told(Version, Reason, Cow<'static, str>),
+    /// Answered by CONNACK in the form of its version. `client`: its id, if it has a fit one.
+    Told { version: Version, client: String, reason: Reason, why: Cow<'static, str> },
 }
 
 impl NotIn {
@@ -200,7 +220,8 @@ impl NotIn {
     }
 
     fn told(connect: &Connect, reason: Reason, why: &'static str) -> Self {
-        Self::Told(connect.version, reason, why.into())
+        let client = Some(&connect.client_id).filter(|id| id.len() <= LONGEST_ID).cloned().unwrap_or_default();
+        Self::Told { version: connect.version, client, reason, why: why.into() }
     }
 }
 
@@ -218,9 +239,10 @@ async fn first_packet(
             Ok(Some(packet)) => break packet,
             Ok(None) => {}
             Err(Malformed::Level(level)) => {
-                let form = if level > 5 { Version::V5 } else { Version::V4 };
-                let why = "another MQTT version than 3.1, 3.1.1 and 5";
-                return Err(NotIn::Told(form, Reason::UnsupportedVersion, why.into()));
+                let version = if level > 5 { Version::V5 } else { Version::V4 };
+                let (client, reason) = (String::new(), Reason::UnsupportedVersion);
+                let why = format!("MQTT of level {level}; 3.1, 3.1.1 and 5 are spoken here").into();
+                return Err(NotIn::Told { version, client, reason, why });
             }
             Err(Malformed::TooLarge(_)) => {
                 return Err(NotIn::silent("its CONNECT is too large (mqtt.max_packet_bytes)"));
@@ -266,7 +288,7 @@ async fn more(stream: &mut dyn Stream, read: &mut Inbox) -> Result<(), NotIn> {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             Err(NotIn::Silent(error.to_string().into())) // of a WebSocket
         }
-        Ok(0) | Err(_) => Err(NotIn::silent("gone before CONNECT")),
+        Ok(0) | Err(_) => Err(NotIn::Gone("gone before CONNECT")),
         Ok(_) => read.settle().map_err(|full| NotIn::Silent(full.to_string().into())),
     }
 }

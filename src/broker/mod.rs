@@ -28,6 +28,7 @@ mod passed;
 mod policy;
 mod presence;
 mod properties;
+mod refused;
 mod register;
 #[cfg(test)]
 mod replacement_tests;
@@ -211,7 +212,7 @@ impl Broker {
     /// Tells anybody who is connected.
     pub fn presence(&self) -> impl Fn() -> wire::Presence + Send + Sync + 'static {
         let hub = self.hub.clone();
-        move || hub.presence.now()
+        move || hub.presence.now(hub.refused.lock().list())
     }
 
     /// The list of devices, at each change, at most once a second.

@@ -99,7 +99,7 @@ impl Web {
             broker_serves: Arc::new(move || serves.load(Ordering::Relaxed)),
             mqtt: Arc::new(|_| Box::pin(async { false })),
             devices: Devices {
-                now: Arc::new(|| Presence { devices: Vec::new(), clients: Vec::new() }),
+                now: Arc::new(|| Presence { devices: Vec::new(), clients: Vec::new(), refused: Vec::new() }),
                 changes: devices.subscribe(),
             },
             ports: ports(),

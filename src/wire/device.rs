@@ -64,6 +64,24 @@ pub struct Disconnect {
     pub will_published: bool,
 }
 
+/// An MQTT client that was not let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "RefusedClient", description = "An MQTT client that was not let in.")]
+pub struct RefusedClient {
+    /// Its name, if it got so far as to say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Where it came from.
+    pub address: String,
+    /// When last, Unix milliseconds.
+    pub at: u64,
+    /// How often since the start.
+    pub count: u64,
+    /// Why, in words.
+    pub why: String,
+}
+
 /// Answer of `GET /devices`.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(title = "Presence", description = "Devices and the MQTT clients behind them.")]
@@ -72,4 +90,6 @@ pub struct Presence {
     pub devices: Vec<Device>,
     /// By id: connected clients, those that stand for a device, and the last 100 others that have left.
     pub clients: Vec<MqttClient>,
+    /// The last clients that were not let in, the newest first; one leaves the list when it is let in.
+    pub refused: Vec<RefusedClient>,
 }

@@ -30,7 +30,7 @@ mod unified;
 pub use command::{RgbCommand, lamp_command, set_message};
 pub use controls::{BlackoutOrder, MasterOrder};
 pub use desk::{DeskView, FadeView};
-pub use device::{Device, Disconnect, MqttClient, Presence};
+pub use device::{Device, Disconnect, MqttClient, Presence, RefusedClient};
 pub use document::{LeftOut, without_mark};
 pub use fields::ID_PATTERN;
 pub use json_scan::JsonScan;

@@ -112,9 +112,9 @@ impl Presence {
         self.with(|roster| roster.denied(client));
     }
 
-    /// Everything as it is now.
-    pub(super) fn now(&self) -> wire::Presence {
-        self.with(|roster| wire::Presence { devices: roster.devices(), clients: roster.clients() })
+    /// Everything as it is now, with those who were `refused`.
+    pub(super) fn now(&self, refused: Vec<wire::RefusedClient>) -> wire::Presence {
+        self.with(|roster| wire::Presence { devices: roster.devices(), clients: roster.clients(), refused })
     }
 
     pub(super) fn devices(&self) -> watch::Receiver<Arc<Vec<wire::Device>>> {

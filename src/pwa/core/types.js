@@ -29,6 +29,7 @@
  * @typedef {{ clientId: string, connected: boolean, since: number, peer: string, connections: number, lastSeen: number,
  *   messagesIn: number, messagesOut: number, rejected: number, denied: number,
  *   lastDisconnect: { at: number, why: string, willPublished: boolean } | null }} Client
+ * @typedef {{ clientId?: string, address: string, at: number, count: number, why: string }} Refused
  * @typedef {{ port: string, vendorId: number, productId: number, manufacturer?: string | null, product?: string | null,
  *   serialNumber?: string | null }} UsbDevice
  * @typedef {{ version: string, projects: boolean, backups: boolean, settings: { file: string, onCard: boolean }, name: string | null, addresses: string[], mqtt: string[], keyKnown: boolean }} About

@@ -7,7 +7,7 @@ import { desk, why } from "../desk.js";
 import { icon } from "../elements/icons.js";
 import { poll, section, sure, switchOn } from "./parts.js";
 
-/** @import { Client, Device, Port, Ready, UsbDevice } from "../core/types.js" */
+/** @import { Client, Device, Port, Ready, Refused, UsbDevice } from "../core/types.js" */
 
 const EVERY_MS = 2000;
 
@@ -31,6 +31,8 @@ export function devices(signal) {
   const noLamps = h("p", { class: "quiet" });
   const clients = h("div", { class: "cards" });
   const noClients = h("p", { class: "quiet" });
+  const refused = h("div", { class: "cards" });
+  const turnedAway = h("div", { class: "stack", hidden: true }, h("h3", null, t("devices.refused")), refused);
   const noUsb = h("li", { class: "quiet" });
   const usb = h("ul", { class: "plain links" }, noUsb);
   /** Places that are still empty. */
@@ -52,7 +54,7 @@ export function devices(signal) {
     const [ready, outputs, presence, plugged] = await all(failed, [
       /** @type {Promise<Ready>} */ (api.json("GET", "/readyz", { signal, also: [503] })),
       /** @type {Promise<{ outputs: Port[], inputs: Port[] }>} */ (api.json("GET", "/outputs", { signal })),
-      /** @type {Promise<{ devices: Device[], clients: Client[] }>} */ (api.json("GET", "/devices", { signal })),
+      /** @type {Promise<{ devices: Device[], clients: Client[], refused: Refused[] }>} */ (api.json("GET", "/devices", { signal })),
       /** @type {Promise<{ devices: UsbDevice[] }>} */ (api.json("GET", "/usb/devices", { signal })),
     ]);
     const now = Date.now() + desk.model.ahead;
@@ -73,6 +75,8 @@ export function devices(signal) {
       keep(clients, presence.clients, ({ clientId }) => clientId, makeCard, (card, client) => paintClient(card, client, now));
       come(noClients, t("devices.clients.none"));
       noClients.hidden = presence.clients.length > 0;
+      keep(refused, presence.refused, ({ clientId, address }) => `${address} ${clientId}`, makeCard, (card, one) => paintRefused(card, one, now));
+      turnedAway.hidden = presence.refused.length === 0;
     }
     if (!plugged) return;
     come(noUsb);
@@ -99,7 +103,7 @@ export function devices(signal) {
       h("div", { class: "row usb" }, h("h3", null, t("devices.usb")), h("button", { type: "button", onclick: refresh }, icon("refresh"), t("devices.usb.refresh")),
         h("button", { type: "button", onclick: reconnect }, t("devices.usb.reconnect"))), usb),
     section(t("devices.lamps"), noLamps, lamps),
-    h("details", { class: "panel wide" }, h("summary", null, h("h2", null, t("devices.clients"))), noClients, clients));
+    h("details", { class: "panel wide" }, h("summary", null, h("h2", null, t("devices.clients"))), noClients, clients, turnedAway));
 }
 
 /**
@@ -215,4 +219,14 @@ function paintClient(card, client, now) {
     client.rejected ? count("devices.rejected", client.rejected) : ""].filter(Boolean).join(" · ");
   const why = client.lastDisconnect ? t("devices.why", { why: gone(client.lastDisconnect.why) }) : "";
   paintCard(card, client.connected ? "good" : "off", [client.clientId, state, figures, why]);
+}
+
+/**
+ * @param {HTMLElement} card
+ * @param {Refused} refused
+ * @param {number} now
+ */
+function paintRefused(card, refused, now) {
+  const often = [count("devices.refused.times", refused.count), t("devices.refused.last", { age: age(now - refused.at) })].join(" · ");
+  paintCard(card, "bad", [refused.clientId || refused.address, often, refused.clientId ? refused.address : "", "", refused.why]);
 }

@@ -88,3 +88,22 @@ test("lamps are listed with whether they are there, since when, and why not", as
     await appliance.clear();
   }
 });
+
+test("who was not let in is shown with the reason", async () => {
+  const appliance = await new Appliance({ DMX_MQTT_USERNAME: "stage", DMX_MQTT_PASSWORD: "secret" }).start();
+  const lamp = spawn("mosquitto_pub", ["-h", "127.0.0.1", "-p", String(appliance.mqttPort), "-i", "lamp-left", "-u", "stage", "-P", "wrong", "-t", "a", "-m", "x"]);
+  try {
+    await new Promise((ended) => lamp.once("exit", ended));
+    await visit(browser, { appliance, host: PLAIN, path: "#/devices" }, async (page) => {
+      await page.getByText("MQTT clients").click();
+      const card = page.getByRole("article").filter({ hasText: "lamp-left" });
+      await card.getByText(/^refused 1 time · last \d+ s ago$/).waitFor();
+      await card.getByText("wrong user name or password").waitFor();
+      await settled(page);
+      assert.deepEqual(await barriers(page), []);
+      await picture(page, "devices-refused");
+    });
+  } finally {
+    await appliance.clear();
+  }
+});

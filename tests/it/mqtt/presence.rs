@@ -82,7 +82,7 @@ async fn retained(appliance: &Appliance, topic: &str) -> Option<String> {
 #[tokio::test]
 async fn a_device_is_listed_with_its_address_from_its_first_word_on() {
     let appliance = Appliance::start().await;
-    assert_eq!(presence(&appliance).await, json!({"devices": [], "clients": []}));
+    assert_eq!(presence(&appliance).await, json!({"devices": [], "clients": [], "refused": []}));
     let before = now();
     let mut esp = Link::join(appliance.mqtt, &Connect::new("esp-1").will(TOPIC, WILL, true)).await;
     let named = device(&appliance, "esp").await.expect("named by its will");
@@ -453,4 +453,31 @@ async fn a_killed_paho_device_is_shown_offline_by_its_will() {
             .await;
     assert_eq!(fares["lastDisconnect"]["willPublished"], true, "{fares}");
     assert_eq!(spoken_for(&appliance).await, 0.0);
+}
+
+/// In the words that the log has, whatever version it speaks; until it gets in.
+#[tokio::test]
+async fn who_is_not_let_in_is_listed_with_the_reason_until_it_gets_in() {
+    let home = Home::new().set("DMX_MQTT_USERNAME", "stage").set("DMX_MQTT_PASSWORD", "secret");
+    let appliance = home.start().await;
+    let (_, answer) = Link::connect(appliance.mqtt, &Connect::new("lamp").login("stage", "wrong")).await;
+    assert_eq!(answer, Err(4));
+    let button = mosquitto_sub(appliance.mqtt, &["-V", "5", "-i", "button", "-u", "stage", "-P", "no", "-t", "a"]);
+    eventually("the button", async || one_of(&appliance, "refused", "clientId", "button").await).await;
+    button.kill9().await;
+    let lamp = one_of(&appliance, "refused", "clientId", "lamp").await.expect("the lamp");
+    assert_eq!(
+        (&lamp["why"], &lamp["address"], &lamp["count"]),
+        (&json!("wrong user name or password"), &json!("127.0.0.1"), &json!(1))
+    );
+    assert!(lamp["at"].as_u64().unwrap().abs_diff(now()) < 60_000, "{lamp}");
+    let mut browser = Link::open(appliance.mqtt).await;
+    browser.send(b"GET / HTTP/1.1\r\n\r\n").await;
+    let is_browser = |one: &Value| one["clientId"].is_null() && one["why"].as_str().unwrap().contains("HTTP");
+    eventually("the browser", async || {
+        presence(&appliance).await["refused"].as_array().unwrap().iter().any(is_browser).then_some(())
+    })
+    .await;
+    Link::join(appliance.mqtt, &Connect::new("lamp").login("stage", "secret")).await;
+    assert_eq!(one_of(&appliance, "refused", "clientId", "lamp").await, None);
 }
