@@ -268,6 +268,13 @@ fn check(hub: &Hub, connect: &Connect) -> Result<(), NotIn> {
         return Err(NotIn::told(connect, Reason::BadAuthMethod, "enhanced authentication is not offered"));
     }
     hub.policy.connect(connect).map_err(|reason| NotIn::told(connect, reason, "wrong user name or password"))?;
+    if connect.will.as_ref().is_some_and(|will| !codec::matches_format(&will.carried, &will.payload)) {
+        return Err(NotIn::told(
+            connect,
+            Reason::BadPayloadFormat,
+            "the will's payload is not UTF-8, as its format says",
+        ));
+    }
     let id = &connect.client_id;
     if id.len() > LONGEST_ID {
         return Err(NotIn::told(connect, Reason::BadClientId, "the client id is longer than 256 bytes")); // [MQTT-3.1.3-9]

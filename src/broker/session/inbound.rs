@@ -174,7 +174,8 @@ impl Inbound {
             return;
         }
         let publishing = hub.policy.publish(&publish.topic);
-        if publishing == Publishing::Allowed {
+        let is_fit = codec::matches_format(&publish.carried, &publish.payload);
+        if publishing == Publishing::Allowed && is_fit {
             self.is_device |= hub.presence.published(client, &publish);
         }
         let note = match &self.keeper {
@@ -186,6 +187,7 @@ impl Inbound {
         }
         let mut step = match publishing {
             Publishing::Denied => Step { message: None, ..self.deny(hub, client, publish) },
+            _ if !is_fit => Step { message: None, ..self.unfit(client, publish) },
             Publishing::Command(topic) => {
                 // boxed: how a command goes takes more room than all else that a session waits for
                 let taken = Box::pin(self.command(hub, client, topic, &mut publish)).await;
@@ -320,6 +322,14 @@ impl Inbound {
         self.tell(client, &publish.topic, "publish_denied: this topic is dmxd's own");
         let mut step = Step::new(Wait::Nothing, publish);
         step.refuse(Reason::NotAuthorized, "this topic is dmxd's own".to_owned(), true);
+        step
+    }
+
+    /// Whoever believes its payload format would stumble over it.
+    fn unfit(&mut self, client: &str, publish: Publish) -> Step {
+        self.tell(client, &publish.topic, "publish_unfit: its payload format says UTF-8, and it is not");
+        let mut step = Step::new(Wait::Nothing, publish);
+        step.refuse(Reason::BadPayloadFormat, "the payload is not UTF-8, as its format says".to_owned(), true);
         step
     }
 
