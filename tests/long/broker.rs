@@ -1,4 +1,6 @@
-//! The broker's memory: whatever ids, topics and filters strangers invent, it stops growing.
+//! The broker over a long time: its memory, whatever ids, topics and filters strangers invent, and the patience it has with silence.
+
+use std::time::Duration;
 
 use crate::harness::{Connect, Home, Link};
 
@@ -52,4 +54,23 @@ async fn changing_ids_topics_and_filters_stop_costing_memory() {
     let (half, end) = (peaks[peaks.len() / 2], peaks[peaks.len() - 1]);
     assert!(end <= half + half / 10, "still growing: {peaks:?}");
     appliance.assert_serves().await;
+}
+
+/// What dmxd suggests to who has no keep-alive is 60 s, of which half as much again may pass for who took it.
+const SILENCE: Duration = Duration::from_secs(100);
+
+#[tokio::test]
+#[ignore = "minutes: run by tests/long/run"]
+async fn a_client_without_a_keep_alive_is_not_held_to_the_one_that_was_suggested() {
+    let appliance = Home::new().start().await;
+    let mut links = Vec::new();
+    for level in [4, 5] {
+        let connect = Connect::new(&format!("level-{level}")).level(level).keep_alive(0);
+        links.push(Link::join(appliance.mqtt, &connect).await);
+    }
+    // paho takes no notice of Server Keep Alive; the time is what this is about
+    tokio::time::sleep(SILENCE).await;
+    for mut link in links {
+        link.ping().await;
+    }
 }

@@ -15,6 +15,7 @@ mod impostor;
 mod lines;
 mod link;
 mod load;
+mod mosquitto;
 mod moto;
 mod mqtt_watcher;
 mod olad;
@@ -46,6 +47,7 @@ pub use impostor::Impostor;
 pub use lines::Lines;
 pub use link::{Link, stream_from};
 pub use load::{Ledger, Load};
+pub use mosquitto::Mosquitto;
 pub use moto::{BUCKET, Moto};
 pub use mqtt_watcher::{Seen, StateWatcher, assert_gap_free};
 pub use olad::{Olad, light};
@@ -58,8 +60,8 @@ pub use shield::Shield;
 pub use shim::{Card, Shim};
 pub use small_card::SmallCard;
 pub use strangers::{
-    Stranger, esphome, mosquitto_pub, mosquitto_sub, mqtt_js, node, node_red, openapi_node, openapi_python_client,
-    openapi_python_script, python, schemathesis, umqtt_board,
+    Stranger, aiomqtt, esphome, mosquitto_pub, mosquitto_rr, mosquitto_sub, mqtt_js, node, node_red, openapi_node,
+    openapi_python_client, openapi_python_script, python, schemathesis, umqtt_board,
 };
 pub use usb_bus::{UsbBus, UsbDevice};
 pub use web::{Answer, Web};

@@ -72,6 +72,11 @@ impl Stranger {
         self.child.stdin.as_mut().unwrap().write_all(format!("{lines}\n").as_bytes()).await.unwrap();
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Its stderr.
     pub fn complaints(&self) -> &Lines {
         &self.stderr
@@ -94,6 +99,18 @@ pub fn mosquitto_sub(broker: SocketAddr, arguments: &[&str]) -> Stranger {
     mosquitto("mosquitto_sub", broker, arguments)
 }
 
+/// `mosquitto_rr` at a broker.
+pub fn mosquitto_rr(broker: SocketAddr, arguments: &[&str]) -> Stranger {
+    mosquitto("mosquitto_rr", broker, arguments)
+}
+
+/// The broker, by its configuration; it says what happens on stderr.
+pub fn mosquitto_broker(config: &Path) -> Stranger {
+    let mut command = Command::new("mosquitto");
+    command.arg("-c").arg(config);
+    Stranger::start(command)
+}
+
 fn mosquitto(program: &str, broker: SocketAddr, arguments: &[&str]) -> Stranger {
     let mut command = Command::new(program);
     command.args(["-h", &broker.ip().to_string(), "-p", &broker.port().to_string()]).args(arguments);
@@ -103,6 +120,11 @@ fn mosquitto(program: &str, broker: SocketAddr, arguments: &[&str]) -> Stranger 
 /// A script of `tests/it/strangers` in the virtual environment that `tests/run` makes.
 pub fn python(script: &str, address: SocketAddr, arguments: &[&str]) -> Stranger {
     python_in("venv", &[], script, address, arguments)
+}
+
+/// A script of `tests/it/strangers` in the environment of aiomqtt.
+pub fn aiomqtt(script: &str, address: SocketAddr) -> Stranger {
+    python_in("aiomqtt", &[], script, address, &[])
 }
 
 /// A board with `MicroPython`'s umqtt.

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::harness::{
-    Appliance, Connect, Link, Message, Stranger, eventually_within, fresh_id, mosquitto_pub, node_red, rgb_of,
+    Appliance, Connect, Link, Message, Stranger, eventually_within, fresh_id, mosquitto_pub, mosquitto_sub, node_red,
+    rgb_of,
 };
 use std::time::Duration;
 
@@ -53,4 +54,17 @@ async fn node_red_commands_the_light_and_hears_it_in_mqtt_3_1_1() {
     red.leave().await;
     hear(&mut watch, |message| message.topic == "nr/out/presence" && message.text() == "left").await;
     assert_eq!(presence(&appliance).await, "left");
+}
+
+#[tokio::test]
+async fn node_red_passes_on_what_a_message_carries_in_mqtt_5() {
+    let appliance = Appliance::start().await;
+    let carried = ["-D", "publish", "user-property", "a", "1", "-D", "publish", "content-type", "text/plain"];
+    let publish = ["-V", "5", "-q", "2", "-r", "-t", "nr/in/through", "-m", "hello"];
+    mosquitto_pub(appliance.mqtt, &[&publish[..], &carried].concat()).succeed().await;
+    let (red, mut watch) = flows(&appliance, 5).await;
+    let listen = ["-V", "5", "-q", "2", "-t", "nr/out/through", "-C", "1", "-W", "20", "-F", "%q|%r|%C|%P|%p"];
+    assert_eq!(mosquitto_sub(appliance.mqtt, &listen).succeed().await, ["2|1|text/plain|a:1|hello"]);
+    red.leave().await;
+    hear(&mut watch, |message| message.topic == "nr/out/presence" && message.text() == "left").await;
 }

@@ -1,5 +1,6 @@
-//! The embedded broker as MQTT 3.1.1 clients see it (CONTRACT section 2).
+//! The embedded broker as MQTT clients see it (CONTRACT section 2).
 
+mod bridges;
 mod commands;
 mod connect;
 mod crowd;
@@ -13,11 +14,13 @@ mod lasting;
 mod messages;
 mod mistaken;
 mod model;
+mod mosquitto;
 mod policy;
 mod presence;
 mod queued;
 mod replays;
 mod retained;
+mod rumqttc;
 mod sessions;
 mod strangers;
 mod suites;

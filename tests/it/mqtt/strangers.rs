@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Appliance, CMD, STATE, eventually, fresh_id, mosquitto_pub, mosquitto_sub, node, python, rgb_of, umqtt_board,
+    Appliance, CMD, Connect, Home, Link, STATE, eventually, fresh_id, mosquitto_pub, mosquitto_sub, node, python,
+    rgb_of, umqtt_board,
 };
 
 #[tokio::test]
@@ -162,6 +163,27 @@ async fn a_micropython_board_whose_socket_ends_comes_back_to_its_session() {
     // It connects again and no more, as umqtt.robust does: its will stands until it says otherwise.
     assert_eq!(mosquitto_sub(appliance.mqtt, &presence).succeed().await, [r#"1 {"online":false}"#]);
     board.leave().await;
+}
+
+#[tokio::test]
+async fn a_paho_refused_at_a_full_house_comes_back_in_the_version_it_had() {
+    let appliance = Home::new().set("DMX_MQTT_MAX_CONNECTIONS", "3").start().await;
+    for version in [4, 5] {
+        let mut guests = Vec::new();
+        for n in 0..3 {
+            guests.push(Link::join(appliance.mqtt, &Connect::new(&format!("guest-{n}"))).await);
+        }
+        let patient = python("patient.py", appliance.mqtt, &["patient", &version.to_string()]);
+        let refused = patient.lines.wait_count(2).await;
+        for guest in guests {
+            guest.leave().await;
+        }
+        let lines = patient.succeed().await;
+        assert_eq!(lines.last().unwrap(), "in");
+        // code 1 would make paho ask for MQTT 3.1 until its process ends
+        assert!(lines[..lines.len() - 1].iter().all(|line| line == &refused[0]), "{lines:?}");
+        assert!(["refused: Server unavailable", "refused: Quota exceeded"].contains(&refused[0].as_str()), "{lines:?}");
+    }
 }
 
 fn payload(message: &Value) -> Option<Value> {

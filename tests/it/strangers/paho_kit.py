@@ -46,7 +46,9 @@ class Client:
         self._changed = threading.Condition()
         self.paho = paho = mqtt.Client(
             mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=protocol, clean_session=None if v5 else clean,
-            manual_ack=not acks, reconnect_on_failure=False)
+            manual_ack=not acks, reconnect_on_failure=False, transport=house.transport)
+        if house.transport == "websockets":
+            paho.ws_set_options(path="/mqtt")
         paho.on_connect = lambda c, u, flags, reason, properties: self._connacks.put((flags, reason, properties))
         paho.on_disconnect = lambda c, u, flags, reason, properties: self._ends.put((flags, reason, properties))
         paho.on_message = lambda c, u, message: self.heard.put(message)
@@ -129,7 +131,8 @@ class Client:
 
     def drop(self):
         """Its socket ends without a DISCONNECT."""
-        self.paho.socket().shutdown(socket.SHUT_RDWR)
+        stream = self.paho.socket()
+        getattr(stream, "_socket", stream).shutdown(socket.SHUT_RDWR)  # that of a WebSocket is inside
         self._ends.get(timeout=PATIENCE)
         self.paho.loop_stop()
 
@@ -152,8 +155,8 @@ class Client:
 class House:
     """The broker under test, seen by one scenario."""
 
-    def __init__(self, host, port, name):
-        self.host, self.port, self.name = host, port, name
+    def __init__(self, host, port, version, transport, name):
+        self.host, self.port, self.version, self.transport, self.name = host, port, version, transport, name
         self.clients = []
 
     def topic(self, rest=""):
@@ -179,13 +182,14 @@ def passes(seconds):
 
 
 def run(version, scenarios):
-    """Runs them all: `SCRIPT HOST PORT [-NAME...]`, less those named. Prints a line for each."""
-    host, port, left_out = sys.argv[1], int(sys.argv[2]), {name[1:] for name in sys.argv[3:]}
+    """Runs them all, less those named, by TCP or WebSocket: `SCRIPT HOST PORT [+websockets] [-NAME...]`. A line for each."""
+    host, port = sys.argv[1], int(sys.argv[2])
+    transport = "websockets" if "+websockets" in sys.argv else "tcp"
+    left_out = {name[1:] for name in sys.argv[3:] if name.startswith("-")}
     failed = []
 
     def one(scenario):
-        house = House(host, port, scenario.__name__)
-        house.version = version
+        house = House(host, port, version, transport, f"{scenario.__name__}_{version}")
         begun = time.monotonic()
         try:
             scenario(house)

@@ -1,6 +1,6 @@
 """What the Eclipse interoperability suite asks of a broker of MQTT 3.1.1, and some more, by clients of paho-mqtt.
 
-    paho_v3.py HOST PORT [-SCENARIO...]
+    paho_v3.py HOST PORT [+websockets] [-SCENARIO...]
 """
 from paho_kit import run
 
