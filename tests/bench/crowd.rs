@@ -153,7 +153,7 @@ impl Member {
                         tell(News::In);
                     }
                 },
-                0x90 if body[2] != 1 => return Err(io::ErrorKind::PermissionDenied.into()),
+                0x90 if body.last() != Some(&1) => return Err(io::ErrorKind::PermissionDenied.into()),
                 0x90 => {
                     self.is_in = true;
                     tell(News::In);
@@ -161,7 +161,7 @@ impl Member {
                 0x32 => {
                     let topic = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
                     self.out.extend(mqtt::puback(u16::from_be_bytes([body[topic], body[topic + 1]])));
-                    tell(News::Message(&body[topic + 2..]));
+                    tell(News::Message(&body[mqtt::behind_properties(body, topic + 2)..]));
                 }
                 0x40 => tell(News::PubAck),
                 // also a message that is sent again, which no broker has a reason to do here

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// A received packet.
 pub(crate) enum Packet {
@@ -62,9 +63,24 @@ impl Client {
     }
 }
 
+/// Whether clients speak MQTT 5 (`BENCH_MQTT=5`), and not 3.1.1: every packet then has properties, of which there are none.
+fn is_five() -> bool {
+    static FIVE: OnceLock<bool> = OnceLock::new();
+    *FIVE.get_or_init(|| std::env::var_os("BENCH_MQTT").is_some_and(|version| version == "5"))
+}
+
+/// The length of no properties.
+fn none(body: &mut Vec<u8>) {
+    body.extend(is_five().then_some(0));
+}
+
 /// CONNECT, clean and without keep-alive.
 pub(crate) fn connect(id: &str) -> Vec<u8> {
     let mut body = b"\0\x04MQTT\x04\x02\0\0".to_vec();
+    if is_five() {
+        body[6] = 5;
+    }
+    none(&mut body);
     text(&mut body, id);
     packet(0x10, &body)
 }
@@ -72,6 +88,7 @@ pub(crate) fn connect(id: &str) -> Vec<u8> {
 /// SUBSCRIBE at QoS 1.
 pub(crate) fn subscribe(topic: &str) -> Vec<u8> {
     let mut body = vec![0, 1];
+    none(&mut body);
     text(&mut body, topic);
     body.push(1);
     packet(0x82, &body)
@@ -82,6 +99,7 @@ pub(crate) fn publish(topic: &str, pkid: u16, payload: &[u8]) -> Vec<u8> {
     let mut body = Vec::with_capacity(4 + topic.len() + payload.len());
     text(&mut body, topic);
     body.extend(pkid.to_be_bytes());
+    none(&mut body);
     body.extend(payload);
     packet(0x32, &body)
 }
@@ -117,6 +135,11 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     packet
 }
 
+/// Where what follows the properties begins: fewer than 128 bytes of them, since nobody here sends any.
+pub(crate) fn behind_properties(body: &[u8], at: usize) -> usize {
+    if is_five() { at + 1 + usize::from(body[at]) } else { at }
+}
+
 fn parse(first: u8, body: Vec<u8>) -> Packet {
     match first >> 4 {
         3 => {
@@ -124,7 +147,7 @@ fn parse(first: u8, body: Vec<u8>) -> Packet {
             let topic = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
             let (pkid, start) =
                 if qos == 0 { (0, topic) } else { (u16::from_be_bytes([body[topic], body[topic + 1]]), topic + 2) };
-            Packet::Publish { payload: body[start..].to_vec(), qos, pkid }
+            Packet::Publish { payload: body[behind_properties(&body, start)..].to_vec(), qos, pkid }
         }
         4 => Packet::PubAck,
         _ => Packet::Other,
