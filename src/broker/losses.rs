@@ -17,8 +17,8 @@ impl Losses {
         metrics.lost.with_label_values(&[self.by_filter.name(filter)]).inc_by(count);
         metrics.lost_by_client.with_label_values(&[self.by_client.name(client)]).inc_by(count);
         if let Some(more) = self.by_client.due(client) {
-            let why =
-                "there was no more room, the oldest went (mqtt.max_queued_messages, 2 MiB, mqtt.max_queued_bytes)";
+            let why = "there was no more room, the oldest went (mqtt.max_queued_messages, 2 MiB, mqtt.max_queued_bytes), \
+                       or they were larger than the client takes (its maximum packet size)";
             tracing::warn!(clientId = client, filter, count, more, why, "messages_lost");
         }
     }

@@ -59,6 +59,9 @@ impl Awaited {
     }
 }
 
+/// To whom messages are written, with what is subscribed to, and when.
+type Way<'a> = (&'a mut Dialect, &'a Subscriptions, Instant);
+
 struct InFlight {
     pkid: u16,
     letter: Letter,
@@ -127,6 +130,8 @@ pub(super) struct Outbound {
     unsaved: bool,
     /// The client has answered something since that was last noted.
     answered: bool,
+    /// Topics of messages that the client does not take, since the last look.
+    too_large: Vec<Bytes>,
 }
 
 impl Outbound {
@@ -147,6 +152,7 @@ impl Outbound {
             finished: Vec::new(),
             unsaved: false,
             answered: false,
+            too_large: Vec::new(),
         }
     }
 
@@ -497,58 +503,76 @@ impl Outbound {
         self.queue.len() + self.in_flight.len()
     }
 
-    /// Writes what may go now, in order, until `wire` holds `enough` bytes. Gives the number of messages.
+    /// Writes what may go now, in order, until `wire` holds `enough` bytes. Gives the number of messages. `of`: what the
+    /// session has subscribed to.
     pub(super) fn write(&mut self, wire: &mut BytesMut, to: &mut Dialect, of: &Subscriptions, enough: usize) -> u64 {
         let (now, mut sent) = (Instant::now(), 0);
+        if self.write_again(wire, (to, of, now), enough, &mut sent) {
+            self.write_queue(wire, (to, of, now), enough, &mut sent);
+        }
+        shrink(&mut self.queue);
+        sent
+    }
+
+    /// What an earlier connection left in flight; whether that is all written. What the client answers fewer of at a time waits
+    /// for its turn.
+    fn write_again(&mut self, wire: &mut BytesMut, (to, of, now): Way<'_>, enough: usize, sent: &mut u64) -> bool {
         let mut at = 0;
         while let Some(flying) = self.in_flight.get_mut(at) {
             at += 1;
             if !flying.again {
                 continue;
             }
-            // One of an earlier connection counts, too, if this one answers fewer at a time: it waits for its turn.
             if wire.len() >= enough || flying.needs_loading() || at > self.window {
-                return sent;
+                return false;
             }
             flying.again = false;
             if flying.awaited == Awaited::Completed {
                 to.release(wire, flying.pkid);
                 continue;
             }
-            match to.publish(wire, &flying.letter, (flying.pkid, true), of, now) {
-                Told::Sent => sent += 1,
-                // it had gone out before, so it has not expired for its client; one that is too large never went
-                Told::TooLarge => {
-                    at -= 1;
-                    self.drop_flying(at);
-                    continue;
-                }
+            if to.publish(wire, &flying.letter, (flying.pkid, true), of, now) == Told::Sent {
+                flying.letter.unload();
+                *sent += 1;
+                continue;
             }
-            flying.letter.unload();
+            self.too_large.push(topic(&flying.letter));
+            at -= 1;
+            if let Some(flying) = self.in_flight.remove(at) {
+                self.end(&flying);
+            }
         }
+        true
+    }
+
+    fn write_queue(&mut self, wire: &mut BytesMut, (to, of, now): Way<'_>, enough: usize, sent: &mut u64) {
         while wire.len() < enough {
-            let Some(next) = self.queue.front() else { break };
+            let Some(next) = self.queue.front() else { return };
             if next.expires().is_some_and(|at| at <= now) {
                 self.drop_expired();
                 continue;
             }
             let waits = next.needs_id() || next.payload().is_none();
             if waits || (next.qos > QoS::AtMostOnce && self.in_flight.len() >= self.window) {
-                break;
+                return;
             }
-            let Some(mut letter) = self.pop() else { break };
-            if letter.qos == QoS::AtMostOnce {
-                sent += u64::from(to.publish(wire, &letter, (0, false), of, now) == Told::Sent);
-                continue;
-            }
-            let pkid = if letter.pkid > 0 { letter.pkid } else { self.next_pkid() };
+            let Some(mut letter) = self.pop() else { return };
+            let pkid = match letter.qos {
+                QoS::AtMostOnce => 0,
+                _ if letter.pkid > 0 => letter.pkid,
+                _ => self.next_pkid(),
+            };
             if to.publish(wire, &letter, (pkid, letter.again), of, now) == Told::TooLarge {
                 // Section 3.1.2.11.4: as if it had been sent and answered.
+                self.too_large.push(topic(&letter));
                 gives_back(&mut self.queued, &letter);
                 self.lost(&letter);
                 continue;
             }
-            sent += 1;
+            *sent += 1;
+            if letter.qos == QoS::AtMostOnce {
+                continue;
+            }
             if self.is_kept {
                 letter.unload();
             } else {
@@ -557,14 +581,11 @@ impl Outbound {
             let awaited = Awaited::first(letter.qos);
             self.in_flight.push_back(InFlight { pkid, letter, awaited, again: false });
         }
-        shrink(&mut self.queue);
-        sent
     }
 
-    fn drop_flying(&mut self, at: usize) {
-        if let Some(flying) = self.in_flight.remove(at) {
-            self.end(&flying);
-        }
+    /// Topics of messages that the client does not take, each time it was not sent one.
+    pub(super) fn take_too_large(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.too_large)
     }
 
     /// Lets go what nobody wants any more; gives when the next one comes to that.

@@ -238,13 +238,14 @@ impl Inner {
         let done = wire.poll_write(&mut self.outbound, &self.subscriptions, &mut sent, cx);
         metrics.sent.inc_by(sent);
         wire.meter.sent(sent);
+        self.outbound.take_too_large().iter().for_each(|topic| self.count(topic));
         done
     }
 
     /// Whether the session's task has to do something now.
     fn needs_its_task(&self) -> bool {
         let wire = self.wire.as_ref().is_some_and(|wire| wire.stuck_since.is_some() || wire.broken.is_some());
-        wire || self.outbound.needs_ids() || self.outbound.needs_loading()
+        wire || self.outbound.needs_ids() || self.outbound.needs_loading() || !self.dropped.is_empty()
     }
 
     /// Keeps a message for a client that is away; true when others had to go for it, or it may be there too long.

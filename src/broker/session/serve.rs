@@ -201,7 +201,7 @@ impl Session {
             }
             () = yield_now(), if replays => {}
             () = opens(&mut self.fence) => self.release(),
-            () = self.outbox.news() => {}
+            () = self.outbox.news() => self.count_dropped(),
             () = self.outbox.written(), if stuck_since.is_some() => {}
             got = connection.read(), if reading => return End::unless_moved(got),
             () = until(due) => {
