@@ -57,6 +57,7 @@ impl Dialect {
         let (mut ids, mut retain) = (Vec::new(), letter.retain);
         match letter.comes_by() {
             Some(id) => ids.extend((id > 0).then_some(id)),
+            None if !of.is_marked() => {}
             None => {
                 let name = std::str::from_utf8(topic).unwrap_or_default(); // it was a `str`
                 retain |= of.marks(name, letter.meant(), &mut ids) && letter.was_retained();

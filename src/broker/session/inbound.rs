@@ -223,7 +223,6 @@ impl Inbound {
                         return;
                     }
                     let extra = &properties::of(message);
-                    // One that found no room to be kept was published to be retained all the same.
                     let Publish { topic, payload, qos, .. } = message;
                     let message = Message { topic, payload, qos: *qos, retain: false, extra, from: self.from };
                     let (given, wanted) = hub.give(message, std::mem::take(&mut step.note));

@@ -70,6 +70,8 @@ pub(super) struct Kept {
     pub(super) payload: Bytes,
     pub(super) qos: QoS,
     pub(super) extra: Extra,
+    /// It was published with the retain flag.
+    pub(super) retain: bool,
     pub(super) awaited: u8,
     pub(super) pkid: u16,
 }
@@ -96,6 +98,14 @@ impl Letter {
         self
     }
 
+    /// The same, which was published with the retain flag.
+    pub(super) fn published_retained(mut self) -> Self {
+        if let Content::Own(own) = &mut self.content {
+            own.retain = true;
+        }
+        self
+    }
+
     /// The same, by a known subscription.
     pub(super) fn by(self, by: By) -> Self {
         Self { by, ..self }
@@ -103,8 +113,8 @@ impl Letter {
 
     /// One of the session's own, stored by an earlier run.
     pub(super) fn recalled(number: u64, kept: Kept) -> Self {
-        let Kept { topic, payload, qos, extra, .. } = kept;
-        let own = Own { topic, payload, extra, retain: false, number: Some(number) };
+        let Kept { topic, payload, qos, extra, retain, .. } = kept;
+        let own = Own { topic, payload, extra, retain, number: Some(number) };
         Self::of(Content::Own(Box::new(own)), qos, false)
     }
 
@@ -290,6 +300,7 @@ impl Letter {
     /// As it is stored if it is one of the session's own.
     pub(super) fn kept(&self, awaited: u8, pkid: u16) -> Kept {
         let (topic, payload) = (Bytes::copy_from_slice(self.topic()), self.payload().cloned().unwrap_or_default());
-        Kept { topic, payload, qos: self.qos, extra: self.extra().clone(), awaited, pkid }
+        let (extra, retain) = (self.extra().clone(), self.was_retained());
+        Kept { topic, payload, qos: self.qos, extra, retain, awaited, pkid }
     }
 }

@@ -288,9 +288,12 @@ impl Session {
         self.expiry = connect.session_expiry;
         (self.kept, self.is_bridge) = (self.expiry > 0, connect.is_bridge);
         if !self.kept {
+            if present {
+                purge(&self.hub, &self.id, self.outbox.number()).await; // from now on it ends with its connection
+            }
             self.outbox.keep(0);
-        } else if self.outbox.number() == 0 {
-            self.outbox.keep(self.hub.lasting.new_session());
+        } else if !present {
+            self.outbox.keep(self.hub.lasting.new_session()); // the store may still name an earlier one
         }
         self.inbound.keep(self.kept.then(|| self.id.clone()));
         let promised = self.will.promise(connect, will);

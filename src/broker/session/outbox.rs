@@ -605,7 +605,7 @@ impl Outbox {
             let Ok(name) = std::str::from_utf8(&topic) else { continue };
             if let (Some((payload, qos)), Some(wanted)) = (now(name), inner.subscriptions.qos_of(name)) {
                 inner.given.push((topic.clone(), number));
-                inner.outbound.push(Letter::new(topic, payload, wanted.min(qos), false));
+                inner.outbound.push(Letter::new(topic, payload, wanted.min(qos), false).published_retained());
             }
         }
     }

@@ -246,12 +246,14 @@ impl Subscriptions {
         (longest.0 == id).then(|| self.of(number, meant).filter_map(|(_, span)| span.qos(own)).max()).flatten()
     }
 
+    /// Whether messages may have to be marked, by [`Subscriptions::marks`].
+    pub(super) fn is_marked(&self) -> bool {
+        self.is_marked
+    }
+
     /// Adds the identifiers of the subscriptions that a topic matches, each once; whether one of them wants the retain flag as
     /// published. `meant`: the wildcards of all sessions that mean it, if that is known.
     pub(super) fn marks(&self, topic: &str, meant: &[WildcardId], ids: &mut Vec<u32>) -> bool {
-        if !self.is_marked {
-            return false;
-        }
         let mut as_published = false;
         let mut add = |wanted: Wanted| {
             as_published |= wanted.options.retain_as_published;
@@ -350,12 +352,13 @@ mod tests {
     fn a_message_is_marked_with_all_identifiers_of_the_filters_it_matches() {
         let (mut all, mut ids) = (Subscriptions::new(10), Vec::new());
         all.add_wildcard(2, &filter("a/#"), plain(AtMostOnce), 0);
-        assert!(!all.marks("a/b", &[2], &mut ids) && ids.is_empty());
+        assert!(!all.is_marked() && !all.marks("a/b", &[2], &mut ids) && ids.is_empty());
         let marked = |id, retain_as_published| Wanted {
             options: Options { retain_as_published, ..Options::plain(AtMostOnce) },
             id,
         };
         all.add_exact(&filter("a/b"), marked(7, false), 0);
+        assert!(all.is_marked());
         all.add_wildcard(3, &filter("+/b"), marked(9, true), 0);
         all.add_wildcard(4, &filter("#"), marked(7, false), 0);
         for meant in [&[2, 3, 4][..], &[]] {
