@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,8 +32,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const UNLIMITED: &str = "max_inflight_messages 0\nmax_queued_messages 0\nset_tcp_nodelay true\n";
 const NAGLE: &str = "max_inflight_messages 0\nmax_queued_messages 0\n";
 
-/// Of the three that are measured side by side.
-const NAMES: [&str; 3] = ["dmxd", "Mosquitto", "Mosquitto without nodelay"];
+/// Names of the three that are measured side by side. With another build of dmxd (`BENCH_BEFORE`) that is the third.
+fn names() -> [&'static str; 3] {
+    ["dmxd", "Mosquitto", if before().is_some() { "dmxd before" } else { "Mosquitto without nodelay" }]
+}
+
+fn before() -> Option<PathBuf> {
+    std::env::var_os("BENCH_BEFORE").map(PathBuf::from)
+}
 
 enum Broker {
     Dmxd(Dmxd),
@@ -46,6 +53,13 @@ impl Broker {
 
     fn theirs(settings: &str) -> io::Result<Self> {
         Mosquitto::start_with(settings).map(Self::Mosquitto)
+    }
+
+    fn third() -> io::Result<Self> {
+        match before() {
+            Some(binary) => Dmxd::start_of(&binary, "broker-before", &[]).map(Self::Dmxd),
+            None => Self::theirs(NAGLE),
+        }
     }
 
     fn port(&self) -> u16 {
@@ -66,7 +80,7 @@ impl Broker {
 pub(crate) fn measure() -> io::Result<()> {
     println!("broker: load average {}", std::fs::read_to_string("/proc/loadavg")?.trim());
     {
-        let brokers = [Broker::ours()?, Broker::theirs(UNLIMITED)?, Broker::theirs(NAGLE)?];
+        let brokers = [Broker::ours()?, Broker::theirs(UNLIMITED)?, Broker::third()?];
         for (subscribers, rate, samples) in [(1, 60, 600), (50, 15, 150), (500, 4, 60)] {
             relay(&brokers, (subscribers, ROOM), (rate, samples))?;
         }
@@ -98,7 +112,7 @@ fn relay(brokers: &[Broker; 3], (subscribers, by): (usize, &str), (rate, samples
         room.assemble([("pub".to_owned(), None)])?;
         rooms.push((broker.process(), room, Vec::new(), Vec::new()));
     }
-    let before = rooms.iter().map(|(process, ..)| process.cpu()).collect::<io::Result<Vec<_>>>()?;
+    let used = rooms.iter().map(|(process, ..)| process.cpu()).collect::<io::Result<Vec<_>>>()?;
     let start = Instant::now();
     let mut turns = 0;
     for _ in 0..samples {
@@ -110,8 +124,8 @@ fn relay(brokers: &[Broker; 3], (subscribers, by): (usize, &str), (rate, samples
         }
     }
     let mut figures = Vec::new();
-    for (((process, _, arrivals, lasts), before), name) in rooms.into_iter().zip(before).zip(NAMES) {
-        let cost = (process.cpu()? - before).as_secs_f64() * 1e6 / arrivals.len() as f64;
+    for (((process, _, arrivals, lasts), used), name) in rooms.into_iter().zip(used).zip(names()) {
+        let cost = (process.cpu()? - used).as_secs_f64() * 1e6 / arrivals.len() as f64;
         let (each, last) = (percentiles(arrivals), percentiles(lasts));
         println!(
             "relay to {subscribers} by {by}  {name}: arrival p50 {} us p99 {} us, the last p50 {} us p99 {} us; {cost:.0} us of CPU an arrival",
@@ -122,7 +136,13 @@ fn relay(brokers: &[Broker; 3], (subscribers, by): (usize, &str), (rate, samples
         );
         figures.push((each, last));
     }
-    let ratio = |of: fn(&Figures) -> Duration| of(&figures[0]).as_secs_f64() / of(&figures[1]).as_secs_f64();
+    let beside =
+        |at: usize, of: fn(&Figures) -> Duration| of(&figures[0]).as_secs_f64() / of(&figures[at]).as_secs_f64();
+    if before().is_some() {
+        let (p50, last) = (beside(2, |(each, _)| each.0), beside(2, |(_, last)| last.0));
+        println!("relay to {subscribers} by {by}  dmxd / dmxd before: p50 {p50:.2}, the last p50 {last:.2}");
+    }
+    let ratio = |of| beside(1, of);
     let (p50, last) = (ratio(|(each, _)| each.0), ratio(|(_, last)| last.0));
     println!(
         "relay to {subscribers} by {by}  dmxd / Mosquitto: p50 {p50:.2} p99 {:.2}, the last p50 {last:.2} p99 {:.2}{}",
@@ -175,7 +195,7 @@ fn throughput(brokers: &[Broker; 3], pairs: usize, each: u32) -> io::Result<()> 
         }
     }
     let mut medians = [0; 3];
-    for (at, name) in NAMES.into_iter().enumerate() {
+    for (at, name) in names().into_iter().enumerate() {
         rates[at].sort_unstable();
         costs[at].sort_by(f64::total_cmp);
         medians[at] = rates[at][ROUNDS / 2];
@@ -187,8 +207,13 @@ fn throughput(brokers: &[Broker; 3], pairs: usize, each: u32) -> io::Result<()> 
             costs[at][ROUNDS / 2]
         );
     }
+    let ours = medians[0] as f64;
+    if before().is_some() {
+        println!("throughput {pairs} -> {pairs}  dmxd / dmxd before: {:.2}", ours / medians[2] as f64);
+        medians[2] = 0;
+    }
     // Nagle's algorithm, which gathers packets, may make it the faster one here.
-    let ratio = medians[0] as f64 / medians[1].max(medians[2]) as f64;
+    let ratio = ours / medians[1].max(medians[2]) as f64;
     println!(
         "throughput {pairs} -> {pairs}  dmxd / the faster Mosquitto: {ratio:.2}; {}",
         verdict("above 1", ratio > 1.0)
@@ -282,7 +307,7 @@ fn connections() -> io::Result<()> {
         };
         let mut medians = Vec::new();
         let mut out = Vec::new();
-        for name in &NAMES[..2] {
+        for name in &names()[..2] {
             let (mut times, mut shown_out, mut timed_out) = (Vec::new(), 0, 0);
             for _ in 0..ROUNDS {
                 let broker = if *name == "dmxd" { Broker::ours()? } else { Broker::theirs(UNLIMITED)? };

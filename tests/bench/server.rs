@@ -6,16 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The dmxd of this build, or another one, say that of the commit before (`BENCH_DMXD`).
-fn binary() -> PathBuf {
-    std::env::var_os("BENCH_DMXD").map_or_else(|| env!("CARGO_BIN_EXE_dmxd").into(), PathBuf::from)
-}
+const BINARY: &str = env!("CARGO_BIN_EXE_dmxd");
 
 /// A tick in `/proc/<pid>/stat`; it is this long on every architecture we build for.
 const TICK: Duration = Duration::from_millis(10);
 
 pub(crate) fn binary_size() -> io::Result<u64> {
-    Ok(std::fs::metadata(binary())?.len())
+    Ok(std::fs::metadata(BINARY)?.len())
 }
 
 /// A process under measurement; killed when it is dropped.
@@ -70,9 +67,14 @@ impl Dmxd {
 
     /// The same, with more settings.
     pub(crate) fn start_with(folder: &str, settings: &[(&str, &str)]) -> io::Result<Self> {
+        Self::start_of(Path::new(BINARY), folder, settings)
+    }
+
+    /// The same of another build.
+    pub(crate) fn start_of(binary: &Path, folder: &str, settings: &[(&str, &str)]) -> io::Result<Self> {
         let data: PathBuf =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("figures-{folder}-{}", std::process::id()));
-        let mut child = Command::new(binary())
+        let mut child = Command::new(binary)
             .envs([
                 ("DMX_HOST", "127.0.0.1"),
                 ("DMX_MQTT_BIND", "127.0.0.1"),
