@@ -42,7 +42,7 @@ impl Announcer {
     pub(super) fn say(&self, hub: &Hub, change: &Change, state: &Arc<State>) {
         self.say_lamp(hub, change.lamp, state);
         if hub.is_heard(policy::UPDATES) {
-            for update in StateUpdate::of(change, state) {
+            for update in StateUpdate::of(change, state).into_iter().flat_map(StateUpdate::in_parts) {
                 let payload = serde_json::to_vec(&update).unwrap_or_default(); // plain fields cannot fail
                 let topic = policy::UPDATES;
                 hub.publish(Message::ours(topic, &payload, QoS::AtLeastOnce, false));

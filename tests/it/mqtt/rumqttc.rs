@@ -6,8 +6,9 @@ use std::time::Duration;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, Packet, Publish, PublishProperties, SubscribeProperties};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use serde_json::{Value, json};
 
-use crate::harness::{Appliance, CMD, STATE, command, patiently, rgb_of};
+use crate::harness::{Appliance, CMD, STATE, UPDATES, command, fresh_id, patiently, rgb_of};
 
 /// Its client and its connection, connected.
 async fn joined(appliance: &Appliance, options: impl FnOnce(&mut MqttOptions)) -> (AsyncClient, EventLoop) {
@@ -69,6 +70,38 @@ async fn rumqttc_with_its_defaults_commands_the_light_and_hears_all_that_is_ours
     let mut identifiers = state.properties.expect("properties").subscription_identifiers;
     identifiers.sort_unstable();
     assert_eq!(identifiers, [1, 2], "one copy with both");
+}
+
+/// Sets all channels of universe 0, a patch at a time.
+async fn set_all(appliance: &Appliance, val: u8) {
+    for n in 0..8 {
+        let patch: Vec<_> = (1..=64).map(|ch| json!({"ch": n * 64 + ch, "val": val})).collect();
+        let body = json!({"type": "dmx.patch", "id": fresh_id(), "universe": 0, "patch": patch});
+        let answer = appliance.web().post("/command", body.to_string()).await;
+        assert_eq!(answer.json()["accepted"], true, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn rumqttc_with_its_defaults_hears_a_whole_universe_change() {
+    let appliance = Appliance::start().await;
+    let (client, mut connection) = joined(&appliance, |_| {}).await;
+    set_all(&appliance, 211).await;
+    assert_eq!(appliance.web().post("/scenes", r#"{"id": "big", "name": "Big"}"#).await.status, 201);
+    set_all(&appliance, 0).await;
+    client.subscribe(UPDATES, QoS::AtLeastOnce).await.unwrap();
+    while !matches!(next(&mut connection).await, Packet::SubAck(_)) {}
+
+    assert_eq!(appliance.web().post("/scenes/big/recall", r#"{"fadeMs": 0}"#).await.status, 200);
+    let mut told = BTreeMap::new();
+    while told.len() < 512 {
+        let update: Value = serde_json::from_slice(&message(&mut connection).await.payload).unwrap();
+        assert_eq!(update["full"], false);
+        for level in update["delta"].as_array().unwrap() {
+            told.insert(level["ch"].as_u64().unwrap(), level["val"].as_u64().unwrap());
+        }
+    }
+    assert!(told.values().all(|val| *val == 211));
 }
 
 #[tokio::test]

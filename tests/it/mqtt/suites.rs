@@ -11,7 +11,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Scenarios of each script.
 const PAHO_3: usize = 16;
-const PAHO_5: usize = 36;
+const PAHO_5: usize = 38;
 const MQTT_JS: usize = 5;
 
 /// Over WebSocket.

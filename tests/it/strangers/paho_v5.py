@@ -7,6 +7,7 @@ import time
 
 from paho_kit import Options, of, passes, props, run
 
+SUCCESS, IMPLEMENTATION_SPECIFIC, PAYLOAD_FORMAT_INVALID = 0x00, 0x83, 0x99
 NO_SUBSCRIPTION_EXISTED, NOT_AUTHORIZED, BAD_AUTHENTICATION_METHOD = 0x11, 0x87, 0x8C
 PROTOCOL_ERROR, SESSION_TAKEN_OVER, TOPIC_ALIAS_INVALID, PACKET_TOO_LARGE = 0x82, 0x8E, 0x94, 0x95
 DISCONNECT_WITH_WILL = 0x04
@@ -466,6 +467,23 @@ def retained_messages_of_all_versions_are_one_memory(house):
 
 
 # What only dmxd promises
+
+
+def a_command_that_is_refused_says_so(house):
+    desk = house.client("desk")
+    reason, properties = desk.answer(desk.send("v1/demo/rgb/cmd", "{}"))
+    assert reason == IMPLEMENTATION_SPECIFIC and properties.ReasonString
+    reason, _ = desk.answer(desk.send("v1/demo/blackout/cmd", '{"on":false}'))
+    assert reason == SUCCESS
+
+
+def a_payload_that_is_not_the_text_it_is_said_to_be_is_refused(house):
+    desk, lamp = house.client("desk"), house.client("lamp")
+    lamp.subscribe((house.topic("x"), 1))
+    assert desk.publish(house.topic("x"), b"\xff", PayloadFormatIndicator=1) == PAYLOAD_FORMAT_INVALID
+    assert desk.publish(house.topic("x"), b"\xff", PayloadFormatIndicator=0) == SUCCESS
+    assert desk.publish(house.topic("x"), "ü", PayloadFormatIndicator=1) == SUCCESS
+    assert [lamp.hear().payload for _ in range(2)] == [b"\xff", "ü".encode()]
 
 
 def who_has_no_keep_alive_is_asked_for_one(house):
