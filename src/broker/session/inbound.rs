@@ -226,8 +226,10 @@ impl Inbound {
                     let Publish { topic, payload, qos, .. } = message;
                     let message = Message { topic, payload, qos: *qos, retain: false, extra, from: self.from };
                     let (given, wanted) = hub.give(message, std::mem::take(&mut step.note));
+                    // dmxd itself has taken a command
+                    let nobody = !wanted && !matches!(hub.policy.publish(topic), Publishing::Command(_));
                     (step.wait, step.message) = (given.map_or(Wait::Nothing, Wait::Given), None);
-                    if let Some(answer) = step.answer.as_mut().filter(|answer| !wanted && !answer.reason.is_error()) {
+                    if let Some(answer) = step.answer.as_mut().filter(|answer| nobody && !answer.reason.is_error()) {
                         answer.reason = Reason::NoSubscribers;
                     }
                 }
