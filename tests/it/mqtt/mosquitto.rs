@@ -139,3 +139,29 @@ async fn mosquittos_clients_of_all_versions_hear_one_another() {
         assert_eq!(lines, ["2 1 31", "2 1 311", "2 1 5"], "in {version}");
     }
 }
+
+#[tokio::test]
+async fn mosquitto_pub_does_not_send_what_is_larger_than_was_announced() {
+    let appliance = Home::new().set("DMX_MQTT_MAX_PACKET_BYTES", "20000").start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("large");
+    for (bytes, arrived) in [(19_000, 1.0), (21_000, 1.0), (19_000, 2.0)] {
+        std::fs::write(&file, vec![b'x'; bytes]).unwrap();
+        let publish = ["-V", "5", "-q", "1", "-t", "stage/x", "-f", file.to_str().unwrap()];
+        mosquitto_pub(appliance.mqtt, &publish).succeed().await;
+        let received = appliance.web().metric("dmx_broker_messages_received_total").await;
+        assert_eq!(received, arrived, "after {bytes} bytes");
+    }
+    assert_eq!(appliance.web().metric("dmx_broker_protocol_errors_total").await, 0.0);
+}
+
+#[tokio::test]
+async fn mosquitto_sub_that_gets_no_filter_at_all_says_so() {
+    let appliance = Home::new().set("DMX_MQTT_MAX_SUBSCRIPTIONS", "1").start().await;
+    let session = ["-V", "5", "-i", "twice", "-c", "-x", "60", "-q", "1", "-W", "20", "-t"];
+    mosquitto_sub(appliance.mqtt, &[&session[..], &["stage/a", "-E"]].concat()).succeed().await;
+    let second = mosquitto_sub(appliance.mqtt, &[&session[..], &["stage/b"]].concat());
+    let complaints = second.complaints().clone();
+    second.succeed().await;
+    assert!(complaints.all().iter().any(|line| line.contains("denied")), "{:?}", complaints.all());
+}
