@@ -425,6 +425,26 @@ impl Hub {
         ((passing == Passing::Owed).then_some(number), passing != Passing::Nobody)
     }
 
+    /// Gives a message to one more member of a group, since the session that it was chosen for has ended.
+    pub(super) fn give_to_group(&self, group: &str, message: &Message<'_>) {
+        let (mut touched, mut stores) = (Vec::new(), false);
+        let mut outlet = self.outlet.lock();
+        outlet.number += 1;
+        let number = outlet.number;
+        outlet.pass_to_group(group, message, &mut touched, |mut recipients| {
+            stores = !recipients.is_empty();
+            let mut batch = Batch::default();
+            let stored = stores.then(|| self.lasting.keep(&mut batch, number, message, &mut recipients))?;
+            self.store.enqueue(batch, || {});
+            Some(stored)
+        });
+        drop(outlet);
+        if stores {
+            self.store.release();
+        }
+        self.crowds.write(write_soon(touched));
+    }
+
     /// Whether anybody subscribes to this topic, connected or away.
     pub(super) fn is_heard(&self, topic: &str) -> bool {
         self.outlet.lock().is_heard(topic)

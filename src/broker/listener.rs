@@ -176,8 +176,8 @@ fn let_in(hub: &Arc<Hub>, came: Came, clients: &mut JoinSet<()>) {
         }
         Ok(Err(Refused { arrival, why })) => {
             let Arrival { stream, peer, connect, .. } = arrival.unpacked();
-            let (version, client, reason) = (connect.version, connect.client_id, Reason::Unavailable);
-            Turned { stream, peer, why: NotIn::Told { version, client, reason, why } }
+            let (to, client, reason) = (To::from(&*connect), connect.client_id, Reason::Unavailable);
+            Turned { stream, peer, why: NotIn::Told { to, client, reason, why } }
         }
         Err(turned) => turned,
     };
@@ -194,8 +194,8 @@ fn let_in(hub: &Arc<Hub>, came: Came, clients: &mut JoinSet<()>) {
     if let Some(more) = hub.refusals.lock().due(address(&peer)) {
         tracing::info!(%peer, clientId = client, why = words, more, "mqtt_refused");
     }
-    if let NotIn::Told { version, reason, why, .. } = why {
-        clients.spawn(async move { say(&mut stream, version, reason, &why).await });
+    if let NotIn::Told { to, reason, why, .. } = why {
+        clients.spawn(async move { say(&mut stream, to, reason, &why).await });
     }
 }
 
@@ -210,8 +210,17 @@ enum NotIn {
     Gone(&'static str),
     /// Closed without a word.
     Silent(Cow<'static, str>),
-    /// Answered by CONNACK in the form of its version. `client`: its id, if it has a fit one.
-    Told { version: Version, client: String, reason: Reason, why: Cow<'static, str> },
+    /// Answered by CONNACK. `client`: its id, if it has a fit one.
+    Told { to: To, client: String, reason: Reason, why: Cow<'static, str> },
+}
+
+/// In what form a refusal is said: the version, and bytes of a packet that are taken.
+struct To(Version, u32);
+
+impl From<&Connect> for To {
+    fn from(connect: &Connect) -> Self {
+        Self(connect.version, connect.limits.max_packet)
+    }
 }
 
 impl NotIn {
@@ -221,7 +230,7 @@ impl NotIn {
 
     fn told(connect: &Connect, reason: Reason, why: &'static str) -> Self {
         let client = Some(&connect.client_id).filter(|id| id.len() <= LONGEST_ID).cloned().unwrap_or_default();
-        Self::Told { version: connect.version, client, reason, why: why.into() }
+        Self::Told { to: connect.into(), client, reason, why: why.into() }
     }
 }
 
@@ -239,10 +248,10 @@ async fn first_packet(
             Ok(Some(packet)) => break packet,
             Ok(None) => {}
             Err(Malformed::Level(level)) => {
-                let version = if level > 5 { Version::V5 } else { Version::V4 };
+                let to = To(if level > 5 { Version::V5 } else { Version::V4 }, u32::MAX);
                 let (client, reason) = (String::new(), Reason::UnsupportedVersion);
                 let why = format!("MQTT of level {level}; 3.1, 3.1.1 and 5 are spoken here").into();
-                return Err(NotIn::Told { version, client, reason, why });
+                return Err(NotIn::Told { to, client, reason, why });
             }
             Err(Malformed::TooLarge(_)) => {
                 return Err(NotIn::silent("its CONNECT is too large (mqtt.max_packet_bytes)"));
@@ -339,9 +348,9 @@ fn prepare(socket: &TcpStream) -> io::Result<()> {
 }
 
 /// A refusal gets one attempt, and never waits for a client that does not read.
-async fn say(stream: &mut (impl tokio::io::AsyncWrite + Unpin), version: Version, reason: Reason, why: &str) {
+async fn say(stream: &mut (impl tokio::io::AsyncWrite + Unpin), to: To, reason: Reason, why: &str) {
     let mut out = BytesMut::new();
-    codec::connack(&mut out, version, false, reason, &Welcome::default(), why);
+    codec::fitting(&mut out, to.1, why, |out, why| codec::connack(out, to.0, false, reason, &Welcome::default(), why));
     let said = async {
         stream.write_all(&out).await?;
         stream.shutdown().await

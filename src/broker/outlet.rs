@@ -174,6 +174,28 @@ impl Outlet {
         self.hand_on().map(|()| Passing::Owed)
     }
 
+    /// Gives a message, the last one, to one more member of a group: the one that it was chosen for is no more. `keep` stores
+    /// it for those who are named.
+    pub(super) fn pass_to_group(
+        &mut self,
+        group: &str,
+        message: &Message<'_>,
+        touched: &mut Vec<Member>,
+        keep: impl FnOnce(Vec<Recipient>) -> Option<Arc<Stored>>,
+    ) {
+        let readiness = |member: &Member, wanted: Wanted| member.readiness(wanted.options.qos.min(message.qos));
+        let picked = self.shares.pick_from(group, readiness);
+        let mut passed = Passed::new(self.number, message, false, Vec::new());
+        let (recipients, chosen) = self.recipients(&[], picked.into_iter().collect(), &passed);
+        passed.stored = keep(recipients);
+        let passed = Arc::new(passed);
+        for Chosen { member, wanted, is_stored } in chosen {
+            if member.put_shared(&passed, wanted, is_stored) {
+                touched.push(member);
+            }
+        }
+    }
+
     /// The kept sessions that it has to be stored for. Nobody needs more than the present value of dmxd's own topics. A
     /// session stands there once: who is also chosen from a group keeps that copy itself.
     fn recipients(

@@ -126,6 +126,18 @@ impl<M: Clone + PartialEq> Shares<M> {
         picked
     }
 
+    /// The member of this shared filter's group whose turn it is.
+    pub(super) fn pick_from(
+        &mut self,
+        filter: &str,
+        readiness: impl Fn(&M, Wanted) -> Readiness,
+    ) -> Option<(M, Wanted)> {
+        let shared = Filter::new(filter);
+        let (name, filter) = shared.as_ref().and_then(Filter::shared)?;
+        let groups = &mut self.by_id.get_mut(self.by_filter.get(filter)?)?.groups;
+        groups.iter_mut().find(|group| *group.name == *name)?.pick(&readiness)
+    }
+
     /// Whether any group wants this topic.
     pub(super) fn has(&self, topic: &str) -> bool {
         if self.by_id.is_empty() {

@@ -8,14 +8,20 @@ use bytes::Bytes;
 
 use super::codec::{Carried, Connect, Publish, QoS};
 use crate::kit::budget::{Budget, Full, Kind, Share, Who};
+use crate::kit::clock::{self, CLOCK_WAS_SET};
 use crate::store::{Batch, Store, Tree};
 
 /// Format of a stored will: this byte, flags (QoS, retain), keep-alive (2), length of the topic (2), topic, payload.
 const FORMAT: u8 = 1;
 
-/// The same of MQTT 5: behind this byte stand first the delay (4), whether it expires (1), its expiry (4), length of the
-/// properties that are passed on (4), and those.
+/// The same of MQTT 5: behind this byte stand first the delay (4), flags (1), if its client has gone when that was (8), the
+/// expiry (4), length of the properties that are passed on (4), and those.
 const FORMAT_5: u8 = 2;
+
+/// Where those flags are, and their bits.
+const FLAGS_5: usize = 5;
+const EXPIRES: u8 = 1;
+const GONE: u8 = 2;
 
 /// Bit of the flags beside the QoS.
 const RETAIN: u8 = 4;
@@ -84,7 +90,7 @@ pub(super) fn put(batch: &mut Batch, connect: &Connect) {
     if !plain {
         let carried = will.carried.bytes();
         value.extend(connect.will_delay.to_be_bytes());
-        value.push(will.expiry.is_some().into());
+        value.push(if will.expiry.is_some() { EXPIRES } else { 0 });
         value.extend(will.expiry.unwrap_or(0).to_be_bytes());
         value.extend((carried.len() as u32).to_be_bytes()); // a packet has 28 bits of length
         value.extend_from_slice(carried);
@@ -97,6 +103,18 @@ pub(super) fn put(batch: &mut Batch, connect: &Connect) {
     batch.put(Tree::Letters, key(&connect.client_id), value);
 }
 
+/// Notes that the client of a will that has a delay has gone now: only that delay is left.
+pub(super) fn note_end(store: &Store, batch: &mut Batch, client: &str) {
+    let Some(mut value) = store.get(Tree::Letters, &key(client)) else { return };
+    if value.first() == Some(&FORMAT_5)
+        && let Some(flags) = value.get_mut(FLAGS_5).filter(|flags| **flags & GONE == 0)
+    {
+        *flags |= GONE;
+        value.splice(FLAGS_5 + 1..FLAGS_5 + 1, clock::now_ms().to_be_bytes());
+        batch.put(Tree::Letters, key(client), value);
+    }
+}
+
 pub(super) fn delete(batch: &mut Batch, client: &str) {
     batch.delete(Tree::Letters, key(client));
 }
@@ -105,8 +123,14 @@ pub(super) fn delete(batch: &mut Batch, client: &str) {
 pub(super) fn pending(store: &Store) -> Vec<Pending> {
     let read = |(key, value): (Vec<u8>, Vec<u8>)| {
         let client = String::from_utf8(key.get(PREFIX.len()..)?.to_vec()).ok()?;
-        let StoredWill { keep_alive, delay, will } = decode(store, &key, &value)?;
-        let patience = patience(keep_alive) + Duration::from_secs(delay.into());
+        let StoredWill { keep_alive, delay, gone, will } = decode(store, &key, &value)?;
+        let delay = Duration::from_secs(delay.into());
+        let patience = match gone {
+            None => patience(keep_alive) + delay,
+            // a clock that was not set, or went back, says nothing
+            Some(since) if since < CLOCK_WAS_SET => delay,
+            Some(since) => delay.saturating_sub(Duration::from_millis(clock::now_ms().saturating_sub(since))),
+        };
         Some(Pending { client, left: Left { patience, bytes: size(&will) } })
     };
     store.scan(Tree::Letters, &PREFIX).into_iter().filter_map(read).collect()
@@ -127,19 +151,26 @@ struct StoredWill {
     keep_alive: u16,
     /// Seconds.
     delay: u32,
+    /// When its client had gone, Unix milliseconds.
+    gone: Option<u64>,
     will: Publish,
 }
 
 fn decode(store: &Store, key: &[u8], value: &[u8]) -> Option<StoredWill> {
     let is_5 = value.first() == Some(&FORMAT_5);
     let mut rest = store.behind_format(Tree::Letters, key, value, if is_5 { FORMAT_5 } else { FORMAT })?;
-    let (mut delay, mut expiry, mut carried) = (0, None, Carried::default());
+    let (mut delay, mut gone, mut expiry, mut carried) = (0, None, None, Carried::default());
     if is_5 {
         let seconds;
         (delay, rest) = rest.split_first_chunk().map(|(delay, rest)| (u32::from_be_bytes(*delay), rest))?;
-        let (expires, behind) = rest.split_first()?;
+        let (flags, mut behind) = rest.split_first()?;
+        if flags & GONE != 0 {
+            let since;
+            (since, behind) = behind.split_first_chunk()?;
+            gone = Some(u64::from_be_bytes(*since));
+        }
         (seconds, rest) = behind.split_first_chunk().map(|(seconds, rest)| (u32::from_be_bytes(*seconds), rest))?;
-        expiry = (*expires == 1).then_some(seconds);
+        expiry = (flags & EXPIRES != 0).then_some(seconds);
         let (length, behind) = rest.split_first_chunk()?;
         let (properties, behind) = behind.split_at_checked(u32::from_be_bytes(*length) as usize)?;
         (carried, rest) = (Carried::stored(Bytes::copy_from_slice(properties)), behind);
@@ -151,7 +182,7 @@ fn decode(store: &Store, key: &[u8], value: &[u8]) -> Option<StoredWill> {
     let (topic, payload) = (String::from_utf8(topic.to_vec()).ok()?, Bytes::copy_from_slice(payload));
     let (qos, retain) = (QoS::new(flags & !RETAIN)?, flags & RETAIN > 0);
     let will = Publish { expiry, carried, ..Publish::new(topic, payload, qos, retain) };
-    Some(StoredWill { keep_alive: u16::from_be_bytes(*keep_alive), delay, will })
+    Some(StoredWill { keep_alive: u16::from_be_bytes(*keep_alive), delay, gone, will })
 }
 
 #[cfg(test)]

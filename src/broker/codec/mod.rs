@@ -14,7 +14,7 @@ use bytes::Bytes;
 pub use self::properties::{Carried, matches_format};
 pub use self::read::decode;
 pub use self::reason::Reason;
-pub use self::write::{Ack, Outgoing, Welcome, ack, connack, disconnect, pingresp, publish, suback, unsuback};
+pub use self::write::{Ack, Outgoing, Welcome, ack, connack, disconnect, fitting, pingresp, publish, suback, unsuback};
 
 /// The versions that are spoken here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -192,6 +192,17 @@ pub fn disconnect(out: &mut BytesMut, reason: Reason, why: &str) {
     put_answer(out, 0xe0, &[], reason, why);
 }
 
+/// Writes an answer with its reason string, or without it where the client does not take so many bytes ([MQTT-3.2.2-19],
+/// [MQTT-3.4.2-2], [MQTT-3.14.2-3]).
+pub fn fitting(out: &mut BytesMut, max_packet: u32, why: &str, write: impl Fn(&mut BytesMut, &str)) {
+    let before = out.len();
+    write(out, why);
+    if out.len() - before > max_packet as usize {
+        out.truncate(before);
+        write(out, "");
+    }
+}
+
 /// A packet that is a reason and a reason string, behind `head`.
 fn put_answer(out: &mut BytesMut, first: u8, head: &[u8], reason: Reason, why: &str) {
     let mut properties = BytesMut::new();

@@ -124,6 +124,8 @@ pub(super) struct Connection {
     /// Answers, until the outbox has them.
     pub(super) out: BytesMut,
     pub(super) version: Version,
+    /// Bytes of a packet that the client takes.
+    pub(super) max_packet: u32,
     /// One and a half times what the client asked for ([MQTT-3.1.2-24]).
     pub(super) keep_alive: Option<Duration>,
     pub(super) last_packet: Instant,
@@ -142,7 +144,8 @@ impl Connection {
         let (read_half, write_half) = tokio::io::split(stream);
         let keep_alive = (connect.keep_alive > 0).then(|| Duration::from_millis(1500) * u32::from(connect.keep_alive));
         let (write_half, out, last_packet) = (Some(write_half), BytesMut::new(), Instant::now());
-        Self { read_half, write_half, read, out, version: connect.version, keep_alive, last_packet, meter, ending }
+        let (version, max_packet) = (connect.version, connect.limits.max_packet);
+        Self { read_half, write_half, read, out, version, max_packet, keep_alive, last_packet, meter, ending }
     }
 
     /// Reads what is there; 0: the client has closed. Cancel-safe.

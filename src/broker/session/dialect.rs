@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
-use super::letter::Letter;
+use super::letter::{By, Letter};
 use super::subscriptions::Subscriptions;
 use crate::broker::codec::{self, Ack, Connect, Limits, Outgoing, Reason, Version};
 use crate::broker::properties;
@@ -56,9 +56,13 @@ impl Dialect {
         let topic = letter.topic();
         let (mut ids, mut retain) = (Vec::new(), letter.retain);
         match letter.comes_by() {
-            Some(id) => ids.extend((id > 0).then_some(id)),
-            None if !of.is_marked() => {}
-            None => {
+            By::One(id) => ids.extend((id > 0).then_some(id)),
+            By::Group { id, as_published } => {
+                ids.extend((id > 0).then_some(id));
+                retain |= as_published && letter.was_retained();
+            }
+            By::Topic if !of.is_marked() => {}
+            By::Topic => {
                 let name = std::str::from_utf8(topic).unwrap_or_default(); // it was a `str`
                 retain |= of.marks(name, letter.meant(), &mut ids) && letter.was_retained();
             }
@@ -69,19 +73,23 @@ impl Dialect {
         let mut message = Outgoing { topic, payload, qos, retain, dup, pkid, alias: 0, expiry, carried, ids };
         if self.version.is_v5() {
             let (alias, known) = self.alias(topic);
-            message.alias = alias;
-            if message.size(self.version) > self.limits.max_packet as usize {
-                if alias > 0 && !known {
+            (message.alias, message.topic) = (alias, if known { b"" } else { topic });
+            if alias > 0 && self.is_too_large(&message) {
+                (message.alias, message.topic) = (0, topic); // it may be the alias
+                if !known {
                     self.aliases.pop();
                 }
-                return Told::TooLarge;
             }
-            if known {
-                message.topic = b"";
+            if self.is_too_large(&message) {
+                return Told::TooLarge;
             }
         }
         codec::publish(wire, self.version, &message);
         Told::Sent
+    }
+
+    fn is_too_large(&self, message: &Outgoing<'_>) -> bool {
+        message.size(self.version) > self.limits.max_packet as usize
     }
 
     /// The alias of a topic, and whether the client knows it already; 0: none.

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::aliases::Aliases;
 use super::durable;
-use crate::broker::codec::{self, Ack, Connect, Publish, QoS, Reason, Version};
+use crate::broker::codec::{self, Ack, Connect, Limits, Publish, QoS, Reason, Version};
 use crate::broker::commands::{Outcome, PendingCommand};
 use crate::broker::hub::{Hub, Message};
 use crate::broker::policy::{CommandTopic, Publishing};
@@ -115,8 +115,8 @@ pub(super) struct Inbound {
     /// Number of its session: what the client says has it, too.
     from: u64,
     version: Version,
-    /// Whether answers may have a reason string.
-    gives_reasons: bool,
+    /// What answers the client takes.
+    limits: Limits,
     pub(super) aliases: Aliases,
     /// Whether the client has spoken for a device.
     pub(super) is_device: bool,
@@ -141,7 +141,7 @@ impl Inbound {
     /// A client is there.
     pub(super) fn begin(&mut self, connect: &Connect, who: Who) {
         (self.who, self.version) = (who, connect.version);
-        self.gives_reasons = connect.limits.reason_strings;
+        self.limits = connect.limits;
         self.aliases = Aliases::default();
     }
 
@@ -191,14 +191,12 @@ impl Inbound {
             Publishing::Command(topic) => {
                 // boxed: how a command goes takes more room than all else that a session waits for
                 let taken = Box::pin(self.command(hub, client, topic, &mut publish)).await;
+                let mut step = Step::new(Wait::Nothing, publish);
                 match taken {
-                    Ok(wait) => Step::new(wait, publish),
-                    Err(why) => {
-                        let mut step = Step::new(Wait::Nothing, publish);
-                        step.refuse(Reason::Refused, why, false);
-                        step
-                    }
+                    Ok(wait) => step.wait = wait,
+                    Err(why) => step.refuse(Reason::Refused, why, false),
                 }
+                step
             }
             Publishing::Allowed if publish.retain && self.may_retain(hub, client, &publish) => {
                 Box::pin(self.retain(hub, publish, &note)).await
@@ -248,8 +246,9 @@ impl Inbound {
                 if ack == Ack::PubRec && reason.is_error() {
                     self.taken.remove(&pkid); // no PUBREL follows
                 }
-                let why = why.as_deref().filter(|_| self.gives_reasons);
-                codec::ack(out, self.version, ack, pkid, reason, why.unwrap_or_default());
+                let why = why.as_deref().filter(|_| self.limits.reason_strings).unwrap_or_default();
+                let written = |out: &mut BytesMut, why: &str| codec::ack(out, self.version, ack, pkid, reason, why);
+                codec::fitting(out, self.limits.max_packet, why, written);
             }
         }
     }

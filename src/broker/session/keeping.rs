@@ -11,9 +11,9 @@ use super::Session;
 use super::durable::{
     FORMAT, LETTER, Record, StoredSession, TAKEN, encode, key, letter, purge, subscribed, unsubscribed,
 };
-use super::letter::Note;
+use super::letter::{Letter, Note};
 use super::outbound::{Left, Outbound};
-use crate::broker::hub::Hub;
+use crate::broker::hub::{Hub, Message};
 use crate::broker::lasting;
 use crate::broker::outlet::{Start, Subscribed};
 use crate::broker::passed::Passed;
@@ -35,6 +35,27 @@ async fn commit(hub: &Hub, batch: Batch) {
 fn forget(batch: &mut Batch, id: &str, numbers: Vec<u64>) {
     for number in numbers {
         batch.delete(Tree::Letters, key(id, LETTER, &number.to_be_bytes()));
+    }
+}
+
+/// Gives what an ended session was chosen for to other members of its groups (MQTT 5, section 4.8.2).
+pub(super) async fn pass_on(hub: Arc<Hub>, mut chosen: Vec<(String, Letter)>) {
+    let store = hub.store.clone();
+    let read = move || {
+        for (_, letter) in chosen.iter_mut().filter(|(_, letter)| letter.payload().is_none()) {
+            let passed = letter.record().and_then(|stored| Passed::load(&store, stored.clone()));
+            passed.into_iter().for_each(|passed| letter.load(&Arc::new(passed)));
+        }
+        chosen
+    };
+    // Err: the process ends
+    let Ok(chosen) = tokio::task::spawn_blocking(read).await else { return };
+    for (group, letter) in chosen {
+        hub.store.room().await;
+        if let (Some(payload), Ok(topic)) = (letter.payload(), std::str::from_utf8(letter.topic())) {
+            let (qos, retain, extra) = (letter.qos, letter.was_retained(), letter.extra());
+            hub.give_to_group(&group, &Message { topic, payload, qos, retain, extra, from: 0 });
+        }
     }
 }
 
@@ -223,7 +244,7 @@ impl Session {
         self.recall_own();
         self.recall_replays();
         // how long it has been away is not known if it was connected
-        let finished = self.outbox.outbound(|outbound| outbound.recall(left, record.away.is_none()));
+        let finished = self.outbox.recall(left, record.away.is_none());
         let mut batch = Batch::default();
         lasting::forget_handshakes(&mut batch, self.outbox.number(), finished);
         commit(&self.hub, batch).await;

@@ -10,6 +10,7 @@ use crate::broker::lasting::{Handshake, Stored};
 use crate::broker::levels::WildcardId;
 use crate::broker::passed::Passed;
 use crate::broker::properties::{self, Extra};
+use crate::broker::wanted::Wanted;
 
 /// A letter's topic and payload.
 #[derive(Clone, Debug)]
@@ -43,6 +44,14 @@ pub(super) enum By {
     Topic,
     /// This one alone, which has an identifier or 0.
     One(u32),
+    /// A shared one, whose group has chosen this session.
+    Group { id: u32, as_published: bool },
+}
+
+impl By {
+    pub(super) fn of_group(wanted: Wanted) -> Self {
+        Self::Group { id: wanted.id, as_published: wanted.options.retain_as_published }
+    }
 }
 
 /// A message for one client; small, since many may wait.
@@ -180,12 +189,13 @@ impl Letter {
         }
     }
 
-    /// The identifier of the one subscription that it comes by, or 0; `None`: it comes by all that its topic matches.
-    pub(super) fn comes_by(&self) -> Option<u32> {
-        match self.by {
-            By::Topic => None,
-            By::One(id) => Some(id),
-        }
+    pub(super) fn comes_by(&self) -> By {
+        self.by
+    }
+
+    /// Whether it was chosen for this session by a group.
+    pub(super) fn is_chosen(&self) -> bool {
+        matches!(self.by, By::Group { .. })
     }
 
     /// The wildcards of all sessions that mean it, if that is known.

@@ -261,7 +261,10 @@ impl Session {
         // A will that is still to come counts as said: nobody else speaks for the device meanwhile.
         Box::pin(visit.end(end.to_string(), says, end.next())).await;
         let goes_on = self.newcomer.is_some();
-        let over = self.will.over(&self.id, &end, goes_on, due.filter(|_| !goes_on));
+        let mut over = self.will.over(&self.id, &end, goes_on, due.filter(|_| !goes_on));
+        if self.will.is_delayed() {
+            wills::note_end(&self.hub.store, &mut over, &self.id);
+        }
         self.save(false, over).await;
         say_why(way_out, &connection, &end);
         drop((connection, seat));
@@ -278,7 +281,8 @@ impl Session {
         let evicted = self.outbox.comes(&who).map(|why| self.evicted(&why)).is_some();
         self.inbound.begin(connect, who);
         self.entry.presence.set(true);
-        let present = self.kept && !connect.clean && !evicted;
+        let is_over = Instant::now() >= self.expires; // and its task had no turn yet
+        let present = self.kept && !connect.clean && !evicted && !is_over;
         if !present {
             if self.will.is_delayed() {
                 self.fire_will().await; // its session ends before its delay does (MQTT 5, section 3.1.3.2.2)
@@ -415,7 +419,11 @@ impl Session {
 
     /// Forgets everything: the next connection begins a new session.
     async fn reset(&mut self) {
+        let chosen = self.outbox.chosen();
         self.hub.take_out(&self.outbox, true);
+        if !chosen.is_empty() {
+            Box::pin(keeping::pass_on(self.hub.clone(), chosen)).await;
+        }
         self.room.clear();
         self.outbox.clear();
         self.inbound.clear();
@@ -543,7 +551,7 @@ impl Session {
 fn say_why(way_out: Option<WriteHalf<Box<dyn Stream>>>, connection: &Connection, end: &End) {
     let (Some(mut half), Some(reason)) = (way_out.filter(|_| connection.version.is_v5()), end.reason()) else { return };
     let mut out = connection.out.clone();
-    codec::disconnect(&mut out, reason, &end.to_string());
+    codec::fitting(&mut out, connection.max_packet, &end.to_string(), |out, why| codec::disconnect(out, reason, why));
     let said = std::pin::pin!(unconstrained(half.write_all(&out)));
     let _ = said.poll(&mut Context::from_waker(Waker::noop())); // it is closed in any case
 }

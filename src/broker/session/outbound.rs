@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::dialect::{Dialect, Told};
-use super::letter::{Kept, Letter, Note};
+use super::letter::{By, Kept, Letter, Note};
 use super::queued::Queued;
 use super::subscriptions::Subscriptions;
 use crate::broker::codec::QoS;
@@ -217,8 +217,8 @@ impl Outbound {
     }
 
     /// Adds what an earlier run left; gives the packet ids of handshakes that the store can forget. `connected`: the client
-    /// was, so some may have been sent.
-    pub(super) fn recall(&mut self, left: Left, connected: bool) -> Vec<u16> {
+    /// was, so some may have been sent. `by`: by what a topic comes.
+    pub(super) fn recall(&mut self, left: Left, connected: bool, by: impl Fn(&[u8]) -> By) -> Vec<u16> {
         let Left { waiting, progress, handshakes, trimmed } = left;
         (self.answered, self.unsaved) = (trimmed, trimmed);
         let mut handshakes: HashMap<u64, Handshake> =
@@ -230,7 +230,8 @@ impl Outbound {
         for (stored, qos) in waiting {
             let number = stored.number;
             let (handshake, flew) = (handshakes.remove(&number), flew.get(&number));
-            let letter = Letter::stored(stored, if handshake.is_some() { QoS::ExactlyOnce } else { qos });
+            let by = by(&stored.topic);
+            let letter = Letter::stored(stored, if handshake.is_some() { QoS::ExactlyOnce } else { qos }).by(by);
             let place = (flew.map_or(usize::MAX, |(at, _)| *at), number);
             if let Some((awaited, pkid)) = handshake.and_then(|it| Some((Awaited::from_tag(it.awaited)?, it.pkid))) {
                 flying.push((place, InFlight { pkid, letter, awaited, again: true }));
@@ -611,6 +612,14 @@ impl Outbound {
         next
     }
 
+    /// What this session was chosen for by a group, and its client does not have: it may go to another member, but nothing
+    /// at QoS 2 that was perhaps sent (section 4.8.2).
+    pub(super) fn chosen(&self) -> Vec<Letter> {
+        let flying = self.in_flight.iter().filter(|flying| flying.awaited == Awaited::Acknowledged);
+        let queue = self.queue.iter().filter(|letter| letter.qos < QoS::ExactlyOnce || !letter.again);
+        flying.map(|flying| &flying.letter).chain(queue).filter(|letter| letter.is_chosen()).cloned().collect()
+    }
+
     /// Retained messages that the store does not have.
     fn retained(&self, in_flight: bool) -> impl Iterator<Item = &Letter> {
         let flying = self.in_flight.iter().filter(move |_| in_flight).map(|flying| &flying.letter);
@@ -977,7 +986,7 @@ mod tests {
         let stock = Stock::new(1..=20);
         let left = || Left { waiting: stock.waiting(1..=20, QoS::AtLeastOnce), ..Left::default() };
         let mut outbound = of(10);
-        outbound.recall(left(), true);
+        outbound.recall(left(), true, |_| By::Topic);
         assert_eq!(stock.written(&mut outbound).len(), 20);
     }
 
@@ -1042,7 +1051,7 @@ mod tests {
         assert_eq!((progress.through, progress.done.len(), finished.len()), (9, 0, 0));
         let mut after = of(1000);
         let waiting = [stock.waiting(1..=8, QoS::AtLeastOnce), stock.waiting(10..=16, QoS::AtLeastOnce)].concat();
-        after.recall(Left { waiting, progress, ..Left::default() }, false);
+        after.recall(Left { waiting, progress, ..Left::default() }, false, |_| By::Topic);
         let texts: Vec<_> =
             stock.written(&mut after).into_iter().map(|(text, dup, pkid)| (text, dup.then_some(pkid))).collect();
         let expected = [("3", Some(3)), ("4", Some(4)), ("6", Some(6)), ("7", Some(7)), ("8", Some(8))];
@@ -1065,7 +1074,8 @@ mod tests {
         let (progress, _) = outbound.progress(4, [2].into_iter());
         assert_eq!((progress.through, &progress.done), (1, &vec![3]));
         let mut after = of(10);
-        after.recall(Left { waiting: stock.waiting(1..=4, QoS::AtLeastOnce), progress, ..Left::default() }, true);
+        let left = Left { waiting: stock.waiting(1..=4, QoS::AtLeastOnce), progress, ..Left::default() };
+        after.recall(left, true, |_| By::Topic);
         let texts: Vec<_> = stock.written(&mut after).into_iter().map(|(text, dup, _)| (text, dup)).collect();
         assert_eq!(texts, [("4".into(), true), ("2".into(), true)]);
     }
@@ -1098,7 +1108,7 @@ mod tests {
         let handshakes = vec![received(4, 4), known, received(3, 3), received(99, 77)];
         let mut after = of(10);
         let left = Left { waiting: stock.waiting(1..=4, QoS::ExactlyOnce), progress, handshakes, trimmed: false };
-        assert_eq!(after.recall(left, true), [77], "its message is gone");
+        assert_eq!(after.recall(left, true, |_| By::Topic), [77], "its message is gone");
         assert_eq!(stock.written(&mut after), [("rel".into(), false, 2), ("3".into(), true, 3), ("4".into(), true, 4)]);
     }
 }

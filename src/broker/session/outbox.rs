@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::dialect::Dialect;
 use super::letter::{By, Letter};
-use super::outbound::Outbound;
+use super::outbound::{Left, Outbound};
 use super::subscriptions::{Incoming, Subscriptions};
 use crate::broker::codec::QoS;
 use crate::broker::inbox::Stream;
@@ -410,7 +410,27 @@ impl Outbox {
     /// The same for one that it was chosen for from a group.
     pub(in crate::broker) fn put_shared(&self, passed: &Arc<Passed>, wanted: Wanted, is_stored: bool) -> bool {
         let qos = wanted.options.qos.min(passed.qos);
-        self.take(&mut self.inner.lock(), passed, Terms { qos, by: By::One(wanted.id), is_stored })
+        self.take(&mut self.inner.lock(), passed, Terms { qos, by: By::of_group(wanted), is_stored })
+    }
+
+    /// What its client was chosen for and does not have, with the shared filters by which that came. Only while the client is
+    /// away.
+    pub(super) fn chosen(&self) -> Vec<(String, Letter)> {
+        let inner = &*self.inner.lock();
+        let group = |letter: &Letter| inner.subscriptions.shared_for(std::str::from_utf8(letter.topic()).ok()?);
+        let with_group = |letter: Letter| Some((group(&letter)?.0.to_owned(), letter));
+        inner.outbound.chosen().into_iter().filter_map(with_group).collect()
+    }
+
+    /// See [`Outbound::recall`].
+    pub(super) fn recall(&self, left: Left, connected: bool) -> Vec<u16> {
+        let Inner { outbound, subscriptions, .. } = &mut *self.inner.lock();
+        outbound.recall(left, connected, |topic| match std::str::from_utf8(topic) {
+            Ok(topic) if subscriptions.qos_of(topic).is_none() => {
+                subscriptions.shared_for(topic).map_or(By::Topic, |(_, wanted)| By::of_group(wanted))
+            }
+            _ => By::Topic,
+        })
     }
 
     fn take(&self, inner: &mut Inner, passed: &Arc<Passed>, terms: Terms) -> bool {

@@ -281,7 +281,7 @@ impl Session {
                 Packet::PingReq => codec::pingresp(out),
                 Packet::Disconnect { will, session_expiry } => return Err(self.goodbye(will, session_expiry)),
                 // [MQTT-3.1.0-2]
-                Packet::Connect(_) => return Err(self.broken(Malformed::Broken("a second CONNECT"))),
+                Packet::Connect(_) => return Err(self.broken(Malformed::Protocol("a second CONNECT"))),
                 _ if !open => {}
                 Packet::Publish(mut publish) => {
                     self.resolve(&mut publish)?;

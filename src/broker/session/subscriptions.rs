@@ -126,9 +126,10 @@ impl Subscriptions {
 
     /// Takes shared filters out: those named, or all.
     pub(super) fn take_shared(&mut self, filters: Option<&[String]>) -> Vec<String> {
-        let Some(filters) = filters else { return std::mem::take(&mut self.shared).into_keys().collect() };
-        let gone = filters.iter().filter(|filter| self.shared.remove(*filter).is_some());
-        let gone: Vec<_> = gone.cloned().collect();
+        let gone: Vec<_> = match filters {
+            None => std::mem::take(&mut self.shared).into_keys().collect(),
+            Some(filters) => filters.iter().filter(|filter| self.shared.remove(*filter).is_some()).cloned().collect(),
+        };
         gone.iter().for_each(|filter| self.bytes -= cost(filter, true));
         gone
     }
@@ -269,6 +270,16 @@ impl Subscriptions {
             meant.iter().filter_map(|id| self.wildcards.get(id)).for_each(|(_, span)| add(span.wanted));
         }
         as_published
+    }
+
+    /// A shared filter that this topic matches, and what is wanted of it.
+    pub(super) fn shared_for(&self, topic: &str) -> Option<(&str, Wanted)> {
+        let matches = |text: &String| {
+            let whole = Filter::new(text);
+            let filter = whole.as_ref().and_then(Filter::shared).and_then(|(_, filter)| Filter::new(filter));
+            filter.is_some_and(|filter| filter.matches(topic))
+        };
+        self.shared.iter().find(|(text, _)| matches(text)).map(|(text, wanted)| (text.as_str(), *wanted))
     }
 
     /// What is wanted of a filter.

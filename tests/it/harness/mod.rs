@@ -10,10 +10,12 @@ mod damage;
 mod drag;
 mod fake_ola;
 mod fault_proxy;
+mod five;
 mod frames;
 mod impostor;
 mod lines;
 mod link;
+mod link5;
 mod load;
 mod mosquitto;
 mod moto;
@@ -42,10 +44,15 @@ pub use damage::{Damage, data_files};
 pub use drag::{burst, drag};
 pub use fake_ola::{FakeOla, Mood, Posted, Shows};
 pub use fault_proxy::{FaultProxy, Weather};
+pub use five::{
+    Connect5, Message5, Packet5, Property, Value, ack as ack5, disconnect as disconnect5, find, property,
+    subscribe as subscribe5,
+};
 pub use frames::{MqttSocket, WayByWeb, mqtt_socket};
 pub use impostor::Impostor;
 pub use lines::Lines;
 pub use link::{Link, stream_from};
+pub use link5::Link5;
 pub use load::{Ledger, Load};
 pub use mosquitto::Mosquitto;
 pub use moto::{BUCKET, Moto};
@@ -53,7 +60,7 @@ pub use mqtt_watcher::{Seen, StateWatcher, assert_gap_free};
 pub use olad::{Olad, light};
 pub use own_network::in_its_own_network;
 pub use packet::{Connect, Message, Packet, encode};
-pub use patience::{HEADROOM, LATE, assert_apart, eventually, eventually_within, patiently};
+pub use patience::{HEADROOM, LATE, assert_apart, eventually, eventually_within, older_than, patiently};
 pub use random::Random;
 pub use raw_http::raw_http;
 pub use shield::Shield;

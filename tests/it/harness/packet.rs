@@ -47,13 +47,23 @@ pub struct Connect {
     will: Option<Message>,
     user: Option<String>,
     password: Option<String>,
+    name: &'static str,
     level: u8,
 }
 
 impl Connect {
     /// A clean session without a will, keep-alive of a minute.
     pub fn new(id: &str) -> Self {
-        Self { id: id.into(), clean: true, keep_alive: 60, will: None, user: None, password: None, level: 4 }
+        Self {
+            id: id.into(),
+            clean: true,
+            keep_alive: 60,
+            will: None,
+            user: None,
+            password: None,
+            name: "MQTT",
+            level: 4,
+        }
     }
 
     /// clean session = 0.
@@ -92,6 +102,19 @@ impl Connect {
         self
     }
 
+    /// MQTT 3.1.
+    #[must_use]
+    pub fn v3(self) -> Self {
+        Self { name: "MQIsdp", level: 3, ..self }
+    }
+
+    /// The other end is a broker.
+    #[must_use]
+    pub fn bridge(mut self) -> Self {
+        self.level |= 0x80;
+        self
+    }
+
     /// Protocol level: 4 is 3.1.1, 5 is 5.0.
     #[must_use]
     pub fn level(mut self, level: u8) -> Self {
@@ -116,7 +139,7 @@ impl Connect {
             flags |= 0x40;
             payload.extend(text(password));
         }
-        let mut body = text("MQTT");
+        let mut body = text(self.name);
         body.extend([self.level, flags]);
         body.extend(self.keep_alive.to_be_bytes());
         if self.level == 5 {
@@ -134,17 +157,21 @@ pub mod encode {
     /// Fixed header and body.
     pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
         let mut bytes = vec![first];
-        let mut rest = body.len();
+        length(&mut bytes, body.len());
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    /// A variable byte integer.
+    pub fn length(out: &mut Vec<u8>, mut rest: usize) {
         loop {
             let low = (rest % 128) as u8;
             rest /= 128;
-            bytes.push(if rest > 0 { low | 0x80 } else { low });
+            out.push(if rest > 0 { low | 0x80 } else { low });
             if rest == 0 {
-                break;
+                return;
             }
         }
-        bytes.extend_from_slice(body);
-        bytes
     }
 
     /// PUBLISH as in `message`.
@@ -235,7 +262,7 @@ fn message(first: u8, body: &[u8]) -> Message {
     Message { topic, payload: body[start..].to_vec(), qos, retain: first & 1 == 1, dup: first & 8 == 8, pkid }
 }
 
-fn remaining_length(bytes: &[u8]) -> Option<(usize, usize)> {
+pub fn remaining_length(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut value = 0;
     for (n, byte) in bytes.iter().take(4).enumerate() {
         value |= usize::from(byte & 0x7F) << (7 * n);
@@ -247,11 +274,11 @@ fn remaining_length(bytes: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
-fn text(text: &str) -> Vec<u8> {
+pub fn text(text: &str) -> Vec<u8> {
     binary(text.as_bytes())
 }
 
-fn binary(bytes: &[u8]) -> Vec<u8> {
+pub fn binary(bytes: &[u8]) -> Vec<u8> {
     let mut out = u16::try_from(bytes.len()).expect("at most 65,535 bytes").to_be_bytes().to_vec();
     out.extend_from_slice(bytes);
     out

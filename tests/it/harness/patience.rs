@@ -33,6 +33,11 @@ pub async fn eventually_within<T>(limit: Duration, what: &str, mut look: impl As
     }
 }
 
+/// Waits until something is so old: how long a client is away, or a process is dead, is the test's input.
+pub async fn older_than(since: Instant, age: Duration) {
+    tokio::time::sleep_until((since + age).into()).await;
+}
+
 /// Waits for one future, but not for ever.
 pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {

@@ -1,4 +1,4 @@
-//! The embedded broker as MQTT clients see it (CONTRACT section 2).
+//! The embedded broker as MQTT clients see it (CONTRACT sections 2 and 10).
 
 mod bridges;
 mod commands;
@@ -8,6 +8,7 @@ mod defaults;
 mod durable;
 mod ends;
 mod fairness;
+mod five;
 mod flows;
 mod foreign;
 mod lasting;
