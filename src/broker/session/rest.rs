@@ -55,9 +55,10 @@ impl Rest {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// Nothing was there; whether that is all. A newcomer shows it at once: its CONNECT came behind.
+    /// Nothing was there; whether that is all. A newcomer does not show it: its CONNECT came behind, but two sockets' events
+    /// may be told in another order (1 in 100 take-overs behind a DISCONNECT, on two loaded cores).
     pub(super) fn was_silent(&mut self, now: Instant) -> bool {
-        matches!(self.end, Some(End::TakenOver(_))) || *self.silent_at.get_or_insert(now + TURN) <= now
+        *self.silent_at.get_or_insert(now + TURN) <= now
     }
 }
 
@@ -83,6 +84,6 @@ mod tests {
         assert!(!rest.was_silent(now) && rest.look_at() == now + TURN);
         rest.came(1);
         assert!(!rest.was_silent(now + TURN) && rest.was_silent(now + TURN * 2));
-        assert!(Rest::new(Some(End::TakenOver(String::new())), now).was_silent(now));
+        assert!(!Rest::new(Some(End::TakenOver(String::new())), now).was_silent(now));
     }
 }

@@ -31,8 +31,10 @@ def a_clean_start_forgets_and_a_farewell_may_change_the_expiry(house):
     assert house.client("lamp", clean=False, SessionExpiryInterval=60).present
     lamp = house.client("lamp", clean=True, SessionExpiryInterval=60)  # takes the place of the other
     assert not lamp.present
-    lamp.leave(SessionExpiryInterval=0)
-    assert not house.client("lamp", clean=False, SessionExpiryInterval=60).present
+    for _ in range(20):  # who comes back at once comes behind its own farewell
+        lamp.leave(SessionExpiryInterval=0)
+        lamp = house.client("lamp", clean=False, SessionExpiryInterval=60)
+        assert not lamp.present
 
 
 def messages_wait_for_a_client_that_is_away(house):
@@ -179,8 +181,10 @@ def a_request_finds_its_answer(house):
 
 
 def a_message_expires_and_says_how_long_it_still_lives(house):
-    desk, lamp = house.client("desk"), house.client("lamp", SessionExpiryInterval=60)
+    desk, lamp = house.client("desk"), house.client("lamp", acks=False, SessionExpiryInterval=60, ReceiveMaximum=1)
     lamp.subscribe((house.topic("#"), 1))
+    desk.publish(house.topic("held"), "held")
+    lamp.hear()  # and holds its one place, so nothing else is under way when it leaves
     lamp.leave()
     for kind in ("retained", "queued"):
         desk.publish(house.topic(f"{kind}/short"), "short", retain=kind == "retained", MessageExpiryInterval=1)
@@ -190,6 +194,7 @@ def a_message_expires_and_says_how_long_it_still_lives(house):
     late = house.client("late")
     late.subscribe((house.topic("#"), 1))
     lamp = house.client("lamp", clean=False, SessionExpiryInterval=60)
+    assert lamp.words(1) == ["held"]
     for client, count in ((late, 2), (lamp, 4)):
         heard = sorted((client.hear() for _ in range(count)), key=lambda message: message.topic)
         assert [m.payload for m in heard] == [b"ever", b"long"] * (count // 2), [m.topic for m in heard]
