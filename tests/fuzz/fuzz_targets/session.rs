@@ -1,5 +1,5 @@
-//! A session of the broker, packet by packet: whatever a client sends, nothing panics or hangs, its answers are MQTT,
-//! and the client beside it is served.
+//! A session of the broker, packet by packet: whatever a client of 3.1, 3.1.1 or 5 sends, nothing panics or hangs, its
+//! answers are MQTT, and the client beside it is served.
 //!
 //! The input is read as steps, so that most of what is sent is well-formed and reaches the session; a tail of any bytes
 //! follows.
@@ -30,7 +30,27 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const TOPICS: [&str; 8] = ["a", "a/b", "b", "$SYS/x", "v1/devices/d/state", "v1/demo/rgb/cmd", "v1/demo/rgb/state", ""];
-const FILTERS: [&str; 8] = ["a", "a/#", "+/b", "#", "$SYS/#", "v1/#", "a/+/#", "a#"];
+const FILTERS: [&str; 8] = ["a", "a/#", "+/b", "#", "$SYS/#", "$share/g/a/#", "$share/g/a", "a#"];
+
+/// Properties as they stand on the wire: those of a message, and some that are not always right.
+const PROPERTIES: [&[u8]; 16] = [
+    &[],
+    &[0x01, 1],
+    &[0x01, 2],
+    &[0x02, 0, 0, 0, 0],
+    &[0x02, 0, 0, 0, 1],
+    &[0x03, 0, 1, b'c'],
+    &[0x08, 0, 1, b'r'],
+    &[0x09, 0, 1, 0],
+    &[0x23, 0, 1],
+    &[0x23, 0, 2],
+    &[0x23, 0, 17],
+    &[0x26, 0, 1, b'k', 0, 1, b'v', 0x26, 0, 1, b'k', 0, 1, b'v'],
+    &[0x0b, 1],
+    &[0x1f, 0, 1, b'w'],
+    &[0x11, 0, 0, 0, 1],
+    &[0x11, 0xff, 0xff, 0xff, 0xff],
+];
 
 /// A broker that lives as long as the process.
 struct Stage {
@@ -73,6 +93,7 @@ fn stage() -> Stage {
         let address = listener.local_addr().unwrap();
         let deps = broker::BrokerDeps {
             settings: config.mqtt,
+            web_port: config.http.port,
             intake,
             feed: engine.feed.clone(),
             store: opened.store,
@@ -97,8 +118,7 @@ async fn run(broker: SocketAddr, bytes: &[u8]) {
     let mut script = bytes.iter().copied();
     let mut next = move || script.next();
     let mut wire = Vec::new();
-    let id = next().unwrap_or_default();
-    connect(&mut wire, id);
+    let mut v5 = connect(&mut wire, next().unwrap_or_default(), next().unwrap_or_default());
     let mut socket = TcpStream::connect(broker).await.unwrap();
     while let Some(step) = next() {
         let what = next().unwrap_or_default();
@@ -110,33 +130,49 @@ async fn run(broker: SocketAddr, bytes: &[u8]) {
                 if qos > 0 {
                     body.extend(pkid);
                 }
+                properties(&mut body, v5, &mut next);
                 body.extend(std::iter::repeat_n(b'x', usize::from(next().unwrap_or_default())));
                 packet(&mut wire, 0x30 | what >> 4, &body); // DUP, QoS and RETAIN as they come
             }
             4..=6 => {
                 let mut body = vec![0, 1];
+                if v5 {
+                    body.extend([&[0][..], &[2, 0x0b, 5]][usize::from(what >> 3 & 1)]);
+                }
                 body.extend(text(FILTERS[usize::from(what & 7)]));
-                body.push(qos);
+                body.push(if v5 { next().unwrap_or_default() & 0x3f } else { qos });
                 packet(&mut wire, 0x82, &body);
             }
             7 => {
                 let mut body = vec![0, 2];
+                body.extend(v5.then_some(0));
                 body.extend(text(FILTERS[usize::from(what & 7)]));
                 packet(&mut wire, 0xa2, &body);
             }
-            8 => packet(&mut wire, 0x40, &pkid),
-            9 => packet(&mut wire, 0x50, &pkid),
-            10 => packet(&mut wire, 0x62, &pkid),
-            11 => packet(&mut wire, 0x70, &pkid),
+            ack @ 8..=11 => {
+                let mut body = pkid.to_vec();
+                if v5 && what & 8 != 0 {
+                    body.push([0, 0x10, 0x83, 0x92][usize::from(what >> 6)]);
+                    properties(&mut body, what & 16 != 0, &mut next);
+                }
+                packet(&mut wire, [0x40, 0x50, 0x62, 0x70][usize::from(ack - 8)], &body);
+            }
             12 => packet(&mut wire, 0xc0, &[]),
             // The same or another client comes; this connection breaks off.
             13 => {
                 finish(&mut socket, &wire, false).await;
                 wire.clear();
-                connect(&mut wire, what);
+                v5 = connect(&mut wire, what, next().unwrap_or_default());
                 socket = TcpStream::connect(broker).await.unwrap();
             }
-            14 => packet(&mut wire, 0xe0, &[]),
+            14 => {
+                let mut body = Vec::new();
+                if v5 && what & 1 != 0 {
+                    body.push([0, 4, 0x81, 0x8e][usize::from(what >> 6)]);
+                    properties(&mut body, what & 2 != 0, &mut next);
+                }
+                packet(&mut wire, 0xe0, &body);
+            }
             _ => wire.extend(std::iter::from_fn(&mut next).take(usize::from(what))),
         }
     }
@@ -169,7 +205,7 @@ async fn finish(socket: &mut TcpStream, wire: &[u8], reads: bool) {
     let _ = socket.read_to_end(&mut answers).await; // Err: closed with bytes unread
     let mut rest = &answers[..];
     while let Some((kind, length, head)) = header(rest) {
-        assert!(matches!(kind >> 4, 2..=7 | 9 | 11 | 13), "no packet of a server: {kind:#x}");
+        assert!(matches!(kind >> 4, 2..=7 | 9 | 11 | 13 | 14), "no packet of a server: {kind:#x}");
         let Some(after) = rest.get(head + length..) else { return };
         rest = after;
     }
@@ -188,17 +224,46 @@ fn header(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     None
 }
 
-/// One of four ids, kept or not, with a will or without.
-fn connect(wire: &mut Vec<u8>, what: u8) {
-    let (clean, will) = (what & 4 == 0, what & 8 != 0);
+/// One of four ids, kept or not, with a will or without, of any version, which `how` says with what MQTT 5 has beside; whether
+/// it is that.
+fn connect(wire: &mut Vec<u8>, what: u8, how: u8) -> bool {
+    let (clean, will, v5) = (what & 4 == 0, what & 8 != 0, how & 3 > 1);
     let flags = u8::from(clean) << 1 | if will { 0x04 | 0x20 | what & 0x10 >> 1 } else { 0 };
-    let mut body = [&[0, 4], &b"MQTT"[..], &[4, flags, 0, 60]].concat();
+    let (name, level) = [("MQIsdp", 3), ("MQTT", 4), ("MQTT", 5), ("MQTT", 5)][usize::from(how & 3)];
+    let mut body = text(name);
+    body.extend([level, flags, 0, 60]);
+    if v5 {
+        let mut block = Vec::new();
+        let all: [&[u8]; 6] =
+            [&[0x11, 0, 0, 0, 60], &[0x21, 0, 1], &[0x22, 0, 2], &[0x27, 0, 0, 0, 40], &[0x17, 0], &[0x15, 0, 1, b'm']];
+        let wanted = all.iter().enumerate().filter(|(at, _)| how & 4 << at != 0);
+        wanted.for_each(|(_, property)| block.extend_from_slice(property));
+        body.push(block.len() as u8);
+        body.extend(block);
+    }
     body.extend(text(["f0", "f1", "f2", "f3"][usize::from(what & 3)]));
     if will {
+        if v5 {
+            body.extend([&[0][..], &[5, 0x18, 0, 0, 0, 1]][usize::from(what >> 5 & 1)]);
+        }
         body.extend(text("v1/devices/d/state"));
         body.extend(text("{\"online\":false}"));
     }
     packet(wire, 0x10, &body);
+    v5
+}
+
+/// Up to three properties, where there are any.
+fn properties(body: &mut Vec<u8>, any: bool, next: &mut impl FnMut() -> Option<u8>) {
+    if !any {
+        return;
+    }
+    let (mut block, count) = (Vec::new(), next().unwrap_or_default() & 3);
+    for _ in 0..count {
+        block.extend_from_slice(PROPERTIES[usize::from(next().unwrap_or_default() & 15)]);
+    }
+    body.push(block.len() as u8);
+    body.extend(block);
 }
 
 fn text(text: &str) -> Vec<u8> {

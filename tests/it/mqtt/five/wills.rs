@@ -135,7 +135,8 @@ async fn the_delay_of_a_client_that_had_gone_goes_on_while_the_process_is_dead()
 #[tokio::test]
 async fn a_client_that_returns_after_a_kill_takes_its_will_back() {
     let appliance = Appliance::start().await;
-    let link = Link5::join(appliance.mqtt, &client(600, 2)).await;
+    // it has 10 s and the delay
+    let link = Link5::join(appliance.mqtt, &client(600, 2).keep_alive(1)).await;
     let appliance = appliance.kill9().await.start().await;
     drop(link);
     let started = Instant::now();
