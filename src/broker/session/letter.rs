@@ -59,6 +59,7 @@ impl By {
 pub(super) struct Letter {
     content: Content,
     by: By,
+    own: bool,
     pub(super) qos: QoS,
     /// It comes from the retained store.
     pub(super) retain: bool,
@@ -139,7 +140,7 @@ impl Letter {
     }
 
     fn of(content: Content, qos: QoS, retain: bool) -> Self {
-        Self { content, by: By::Topic, qos, retain, again: false, pkid: 0, is_fixed: false, kept: true }
+        Self { content, by: By::Topic, own: false, qos, retain, again: false, pkid: 0, is_fixed: false, kept: true }
     }
 
     pub(super) fn maybe_sent(self, again: bool) -> Self {
@@ -191,6 +192,16 @@ impl Letter {
 
     pub(super) fn comes_by(&self) -> By {
         self.by
+    }
+
+    /// Its client said it itself: it does not come by subscriptions that do not want that. After a restart nobody knows.
+    pub(super) fn own(self, own: bool) -> Self {
+        Self { own, ..self }
+    }
+
+    /// See [`Letter::own`].
+    pub(super) fn is_own(&self) -> bool {
+        self.own
     }
 
     /// Whether it was chosen for this session by a group.

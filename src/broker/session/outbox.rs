@@ -249,7 +249,7 @@ impl Inner {
     }
 
     /// Keeps a message for a client that is away; true when others had to go for it, or it may be there too long.
-    fn keep(&mut self, passed: &Arc<Passed>, terms: Terms, kept: bool) -> bool {
+    fn keep(&mut self, passed: &Arc<Passed>, terms: Terms, (kept, own): (bool, bool)) -> bool {
         if passed.is_present_value {
             if !self.missed.contains(&passed.topic) {
                 self.missed.push(passed.topic.clone());
@@ -259,7 +259,8 @@ impl Inner {
         if terms.qos == QoS::AtMostOnce {
             return false;
         }
-        let dropped = self.outbound.push_away(Letter::shared(passed, terms.qos, kept && terms.is_stored).by(terms.by));
+        let letter = Letter::shared(passed, terms.qos, kept && terms.is_stored).by(terms.by).own(own);
+        let dropped = self.outbound.push_away(letter);
         let news = (!dropped.is_empty() && self.dropped.is_empty()) || properties::expires(&passed.extra).is_some();
         dropped.iter().for_each(|topic| self.count(topic));
         news
@@ -439,9 +440,10 @@ impl Outbox {
             self.look(inner);
             return false;
         }
+        let own = passed.from == self.source && self.source != 0;
         // One that takes nothing any more is as good as gone.
         let Some(wire) = inner.wire.as_ref().filter(|_| !inner.overflows) else {
-            if inner.keep(passed, terms, self.number() != 0) {
+            if inner.keep(passed, terms, (self.number() != 0, own)) {
                 self.news.notify_one();
             }
             return false;
@@ -450,7 +452,7 @@ impl Outbox {
             return false;
         }
         let writes = wire.stuck_since.is_none() && !std::mem::replace(&mut inner.listed, true);
-        let letter = Letter::shared(passed, terms.qos, self.number() != 0 && terms.is_stored).by(terms.by);
+        let letter = Letter::shared(passed, terms.qos, self.number() != 0 && terms.is_stored).by(terms.by).own(own);
         if let Err(full) = inner.outbound.push_shared(letter) {
             (inner.overflows, inner.full) = (true, Some(full));
             self.news.notify_one();

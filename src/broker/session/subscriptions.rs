@@ -253,10 +253,14 @@ impl Subscriptions {
     }
 
     /// Adds the identifiers of the subscriptions that a topic matches, each once; whether one of them wants the retain flag as
-    /// published. `meant`: the wildcards of all sessions that mean it, if that is known.
-    pub(super) fn marks(&self, topic: &str, meant: &[WildcardId], ids: &mut Vec<u32>) -> bool {
+    /// published. Those that do not want its client's `own` do not count for that. `meant`: the wildcards of all sessions that
+    /// mean it, if that is known.
+    pub(super) fn marks(&self, (topic, own): (&str, bool), meant: &[WildcardId], ids: &mut Vec<u32>) -> bool {
         let mut as_published = false;
         let mut add = |wanted: Wanted| {
+            if own && wanted.options.no_local {
+                return;
+            }
             as_published |= wanted.options.retain_as_published;
             if wanted.id > 0 && !ids.contains(&wanted.id) {
                 ids.push(wanted.id);
@@ -363,7 +367,7 @@ mod tests {
     fn a_message_is_marked_with_all_identifiers_of_the_filters_it_matches() {
         let (mut all, mut ids) = (Subscriptions::new(10), Vec::new());
         all.add_wildcard(2, &filter("a/#"), plain(AtMostOnce), 0);
-        assert!(!all.is_marked() && !all.marks("a/b", &[2], &mut ids) && ids.is_empty());
+        assert!(!all.is_marked() && !all.marks(("a/b", false), &[2], &mut ids) && ids.is_empty());
         let marked = |id, retain_as_published| Wanted {
             options: Options { retain_as_published, ..Options::plain(AtMostOnce) },
             id,
@@ -374,12 +378,12 @@ mod tests {
         all.add_wildcard(4, &filter("#"), marked(7, false), 0);
         for meant in [&[2, 3, 4][..], &[]] {
             ids.clear();
-            assert!(all.marks("a/b", meant, &mut ids));
+            assert!(all.marks(("a/b", false), meant, &mut ids));
             ids.sort_unstable();
             assert_eq!(ids, [7, 9]);
         }
         ids.clear();
-        assert!(!all.marks("a/c", &[2, 4], &mut ids) && ids == [7]);
+        assert!(!all.marks(("a/c", false), &[2, 4], &mut ids) && ids == [7]);
         assert_eq!((all.wanted(&filter("+/b")).map(|wanted| wanted.id), all.wanted(&filter("x"))), (Some(9), None));
     }
 

@@ -6,12 +6,17 @@ pub struct Random(u64);
 impl Random {
     /// A new random, or the one that `DMXD_TEST_SEED` names.
     pub fn new() -> Self {
-        let seed = match std::env::var("DMXD_TEST_SEED") {
-            Ok(text) => text.parse().expect("DMXD_TEST_SEED is a number"),
-            Err(_) => ulid::Ulid::generate().0 as u64 | 1,
-        };
+        let seed = Self::seed();
         println!("DMXD_TEST_SEED={seed}");
         Self(seed)
+    }
+
+    /// A new seed, or the one that `DMXD_TEST_SEED` names; never 0.
+    pub fn seed() -> u64 {
+        match std::env::var("DMXD_TEST_SEED") {
+            Ok(text) => text.parse().expect("DMXD_TEST_SEED is a number"),
+            Err(_) => ulid::Ulid::generate().0 as u64 | 1,
+        }
     }
 
     /// Below `limit`.

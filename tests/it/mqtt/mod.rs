@@ -15,6 +15,7 @@ mod lasting;
 mod messages;
 mod mistaken;
 mod model;
+mod model5;
 mod mosquitto;
 mod policy;
 mod presence;

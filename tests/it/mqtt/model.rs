@@ -92,7 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Section 4.7 by levels.
-fn matches(filter: &str, topic: &str) -> bool {
+pub(super) fn matches(filter: &str, topic: &str) -> bool {
     fn levels(filter: &[&str], topic: &[&str]) -> bool {
         match (filter, topic) {
             ([], []) | (["#"], _) => true, // also the parent level [MQTT-4.7.1-2]
