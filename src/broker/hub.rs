@@ -390,7 +390,7 @@ impl Hub {
         let mut outlet = self.outlet.lock();
         outlet.number += 1;
         let number = outlet.number;
-        if message.retain {
+        if message.keep {
             outlet.retained.set(&message, number, held);
             if properties::expires(message.extra).is_some() {
                 self.lasting.news.notify_one(); // the sweeper looks when
@@ -458,7 +458,7 @@ impl Hub {
         note: Batch,
         (who, from): (&Who, u64),
     ) -> oneshot::Receiver<()> {
-        let bytes = publish.topic.len() + publish.payload.len() + publish.carried.bytes().len();
+        let bytes = publish.size();
         let (budget, who) = (self.budget.clone(), who.clone());
         self.keep((publish, from), note, |_| true, move || Some(held_by(&budget, &who, bytes))).await
     }
@@ -496,7 +496,8 @@ impl Hub {
                 let _ = told.send(()); // Err: it is gone
                 return;
             }
-            let message = Message { topic: &topic, payload: &payload, qos, retain: true, extra: &extra, from };
+            let (retain, keep) = (true, true);
+            let message = Message { topic: &topic, payload: &payload, qos, retain, keep, extra: &extra, from };
             let mut told = Some(told);
             let (owed, _) = hub.pass_on(message, (Some(note), held()), |owed| {
                 let (hub, told) = (hub.clone(), told.take());

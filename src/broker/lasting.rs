@@ -347,8 +347,9 @@ pub(super) struct Record {
 pub(super) fn read(store: &Store, number: u64) -> Option<Record> {
     let key = number.to_be_bytes();
     let value = store.get(Tree::Messages, &key)?;
-    let (extra, retain, rest) = properties::open(store, (Tree::Messages, &key), &value, FORMAT)?;
+    let (extra, flags, rest) = properties::open(store, (Tree::Messages, &key), &value, FORMAT)?;
     let (_, topic, payload) = decode(rest)?;
+    let retain = flags & properties::RETAIN != 0;
     Some(Record { topic: topic.to_vec(), payload: payload.to_vec(), extra, retain })
 }
 
@@ -412,7 +413,7 @@ pub(super) fn forget_session(store: &Store, session: u32, batch: &mut Batch) {
 /// topic, payload. Numbers take as few bytes as they need: a message for fifty is little longer than one for a single one.
 fn encode(message: &Message<'_>, recipients: &mut [Recipient]) -> Vec<u8> {
     let Message { topic, payload, extra, retain, .. } = *message;
-    let mut bytes = properties::begin(FORMAT, extra, retain);
+    let mut bytes = properties::begin(FORMAT, extra, if retain { properties::RETAIN } else { 0 });
     bytes.reserve_exact(8 + 2 * recipients.len() + topic.len() + payload.len());
     recipients.sort_by_key(|recipient| recipient.session);
     put_number(&mut bytes, recipients.len() as u64);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// A wildcard filter as the router names it; never used twice, so what still comes by an old one is known to be old.
+/// A filter in a tree. Those that the router knows are never used twice, so what still comes by an old one is known to be old.
 pub(super) type WildcardId = usize;
 
 /// Filters, level by level: what a topic costs depends on its levels and on what matches it.

@@ -165,11 +165,7 @@ async fn until_connect(hub: Arc<Hub>, newcomer: Newcomer, mut place: Place) -> (
 
 /// Hands a client to its session. Nothing is waited for here.
 fn let_in(hub: &Arc<Hub>, came: Came, clients: &mut JoinSet<()>) {
-    let came = came.map(|arrival| {
-        hub.refused.lock().let_in(address(&arrival.peer), &arrival.connect.client_id);
-        session::enter(hub, arrival)
-    });
-    let turned = match came {
+    let turned = match came.map(|arrival| enter(hub, arrival)) {
         Ok(Ok(session)) => {
             session.map(|session| clients.spawn(session));
             return;
@@ -197,6 +193,17 @@ fn let_in(hub: &Arc<Hub>, came: Came, clients: &mut JoinSet<()>) {
     if let NotIn::Told { to, reason, why, .. } = why {
         clients.spawn(async move { say(&mut stream, to, reason, &why).await });
     }
+}
+
+/// Hands it over; one that gets in is not among the refused any more.
+fn enter(hub: &Arc<Hub>, arrival: Box<Arrival>) -> Result<Option<impl Future<Output = ()> + Send + use<>>, Refused> {
+    let known = hub.refused.lock().has(address(&arrival.peer), &arrival.connect.client_id);
+    let name = known.then(|| (arrival.peer.clone(), arrival.connect.client_id.clone()));
+    let entered = session::enter(hub, arrival)?;
+    if let Some((peer, client)) = name {
+        hub.refused.lock().let_in(address(&peer), &client);
+    }
+    Ok(entered)
 }
 
 /// Without the port.
@@ -276,7 +283,14 @@ fn check(hub: &Hub, connect: &Connect) -> Result<(), NotIn> {
     if connect.auth_method.is_some() {
         return Err(NotIn::told(connect, Reason::BadAuthMethod, "enhanced authentication is not offered"));
     }
-    hub.policy.connect(connect).map_err(|reason| NotIn::told(connect, reason, "wrong user name or password"))?;
+    hub.policy.connect(connect).map_err(|reason| {
+        let none = reason == Reason::NotAuthorized;
+        NotIn::told(
+            connect,
+            reason,
+            if none { "no user name, and one is needed" } else { "wrong user name or password" },
+        )
+    })?;
     if connect.will.as_ref().is_some_and(|will| !codec::matches_format(&will.carried, &will.payload)) {
         return Err(NotIn::told(
             connect,

@@ -9,7 +9,10 @@ pub(super) struct Message<'a> {
     pub(super) topic: &'a str,
     pub(super) payload: &'a [u8],
     pub(super) qos: QoS,
+    /// It was published with the retain flag.
     pub(super) retain: bool,
+    /// It is kept for later subscribers.
+    pub(super) keep: bool,
     pub(super) extra: &'a Extra,
     /// Number of the session whose client said it; 0: dmxd itself.
     pub(super) from: u64,
@@ -18,6 +21,6 @@ pub(super) struct Message<'a> {
 impl<'a> Message<'a> {
     /// One of dmxd's own.
     pub(super) fn ours(topic: &'a str, payload: &'a [u8], qos: QoS, retain: bool) -> Self {
-        Self { topic, payload, qos, retain, extra: &None, from: 0 }
+        Self { topic, payload, qos, retain, keep: retain, extra: &None, from: 0 }
     }
 }

@@ -3,7 +3,7 @@
 //! Who has the topic as an exact filter is given the message here; for wildcards the router is handed a reference, and its
 //! taps come back with it (`hand_out`).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -169,7 +169,7 @@ impl Outlet {
         if passed.meant.is_empty() {
             return Ok(Passing::Given);
         }
-        let bytes = ENTRY + message.topic.len() + message.payload.len();
+        let bytes = ENTRY + passed.size();
         self.owed.push(self.number, passed, (Publisher::size(message.topic.as_bytes()), bytes), &coming);
         self.hand_on().map(|()| Passing::Owed)
     }
@@ -214,9 +214,13 @@ impl Outlet {
         let mut all: Vec<_> =
             exact.chain(wildcards.filter_map(|(id, member)| member.recipient_by(id, passed))).collect();
         let mut chosen: Vec<_> = picked.into_iter().map(chosen).collect();
+        let mut known: HashSet<u32> = match chosen.as_slice() {
+            [] => HashSet::new(),
+            _ => all.iter().map(|recipient| recipient.session).collect(),
+        };
         for Chosen { member, wanted, is_stored } in &mut chosen {
             if let Some(recipient) = member.recipient_shared(wanted.options.qos.min(passed.qos))
-                && all.iter().all(|known| known.session != recipient.session)
+                && known.insert(recipient.session)
             {
                 all.push(recipient);
                 *is_stored = true;
@@ -317,6 +321,7 @@ impl Outlet {
         let wildcards = self.subscribers.matching(topic).1;
         exact.iter().flat_map(|members| members.iter()).any(|(member, _)| member.lags())
             || wildcards.iter().filter_map(|id| self.subscribers.members(*id)).flat_map(|m| m.iter()).any(|m| m.lags())
+            || self.shares.lags(topic, |member, wanted| member.readiness(wanted.options.qos))
     }
 
     /// Ends when a client's next message may come; `None`: it may now.

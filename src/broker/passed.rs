@@ -8,7 +8,7 @@ use super::codec::QoS;
 use super::lasting::{self, Record, Stored};
 use super::levels::WildcardId;
 use super::message::Message;
-use super::properties::Extra;
+use super::properties::{self, Extra};
 use crate::store::Store;
 
 /// A message on its way to subscribers.
@@ -22,12 +22,14 @@ pub(super) struct Passed {
     /// It was published with the retain flag.
     pub(super) retain: bool,
     pub(super) extra: Extra,
-    /// Number of the session whose client said it; 0: dmxd itself, or an earlier run.
+    /// Number of the session whose client said it; 0: dmxd itself, or nobody knows.
     pub(super) from: u64,
     /// Whoever is away needs its topic's present value only.
     pub(super) is_present_value: bool,
     /// The wildcards that mean it.
     pub(super) meant: Arc<[WildcardId]>,
+    /// It was read from the store: whom it was meant for is not known.
+    pub(super) is_loaded: bool,
     /// Its record, if a kept session is to get it.
     pub(super) stored: Option<Arc<Stored>>,
 }
@@ -35,9 +37,10 @@ pub(super) struct Passed {
 impl Passed {
     /// Copies topic and payload, so that nothing pins a socket's read buffer.
     pub(super) fn new(number: u64, message: &Message<'_>, is_present_value: bool, meant: Vec<WildcardId>) -> Self {
-        let Message { topic, payload, qos, retain, extra, from } = *message;
+        let Message { topic, payload, qos, retain, extra, from, .. } = *message;
         let ((topic, payload), extra) = (one_piece(topic.as_bytes(), payload), extra.clone());
-        Self { number, topic, payload, qos, retain, extra, from, is_present_value, meant: meant.into(), stored: None }
+        let (meant, is_loaded, stored) = (meant.into(), false, None);
+        Self { number, topic, payload, qos, retain, extra, from, is_present_value, meant, is_loaded, stored }
     }
 
     /// Reads it from the store, for a session that has waited for it; `None`: it is not there.
@@ -45,8 +48,14 @@ impl Passed {
         let Record { topic, payload, extra, retain } = lasting::read(store, stored.number)?;
         let (topic, payload) = one_piece(&topic, &payload);
         let (number, qos) = (stored.number, QoS::AtMostOnce); // the session knows at which it is owed
-        let (from, is_present_value, meant, stored) = (0, false, [].into(), Some(stored));
-        Some(Self { number, topic, payload, qos, retain, extra, from, is_present_value, meant, stored })
+        let extra = properties::expiring(extra, stored.expires); // the clock may have been set since it was written
+        let (from, is_present_value, meant, is_loaded, stored) = (0, false, [].into(), true, Some(stored));
+        Some(Self { number, topic, payload, qos, retain, extra, from, is_present_value, meant, is_loaded, stored })
+    }
+
+    /// Bytes of topic, payload and the properties that are passed on.
+    pub(super) fn size(&self) -> usize {
+        self.topic.len() + self.payload.len() + properties::size(&self.extra)
     }
 
     pub(super) fn topic(&self) -> &str {

@@ -51,6 +51,9 @@ pub(super) const ACK: &str = "dmx/ack";
 /// A `state.update` for each change; dmxd's own.
 pub(super) const UPDATES: &str = "dmx/state";
 
+/// Where a bridge of Mosquitto's says whether it is connected, as it may there.
+pub(super) const CONNECTION: &str = "$SYS/broker/connection/";
+
 /// dmxd's topics under the configured prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Topics {
@@ -119,7 +122,7 @@ impl Policy for House {
             Publishing::Command(CommandTopic::Blackout)
         } else if topic == UNIFIED {
             Publishing::Command(CommandTopic::Unified)
-        } else if self.is_ours(topic) || topic.starts_with("$SYS/") {
+        } else if self.is_ours(topic) || (topic.starts_with("$SYS/") && !topic.starts_with(CONNECTION)) {
             Publishing::Denied
         } else {
             Publishing::Allowed

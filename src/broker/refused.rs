@@ -1,7 +1,9 @@
 //! Who was not let in, and why: the last of them, for people who wonder where their lamp is. Whoever goes on trying is one
-//! entry; an address has a few of the places, so that a stranger who tries many names hides nobody else.
+//! entry, as long as it has a name or the reason is the same; an address (of IPv6 a network) has a few of the places, so that a
+//! stranger who tries many names hides nobody else.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use crate::wire::RefusedClient;
 
@@ -16,11 +18,13 @@ pub(super) struct Refused(VecDeque<RefusedClient>);
 impl Refused {
     /// Notes one that came from `address`, under this client id if it has said one.
     pub(super) fn note(&mut self, address: &str, client_id: Option<&str>, why: &str, at: u64) {
-        let is_it = |one: &RefusedClient| one.address == address && one.client_id.as_deref() == client_id;
+        let is_it = |one: &RefusedClient| {
+            one.address == address && one.client_id.as_deref() == client_id && (client_id.is_some() || one.why == why)
+        };
         let before = self.0.iter().position(is_it).and_then(|at| self.0.remove(at));
         if before.is_none() {
-            let of_it = self.0.iter().filter(|one| one.address == address).count();
-            let oldest = self.0.iter().rposition(|one| of_it < OF_ADDRESS || one.address == address);
+            let of_it = self.0.iter().filter(|one| is_near(&one.address, address)).count();
+            let oldest = self.0.iter().rposition(|one| of_it < OF_ADDRESS || is_near(&one.address, address));
             if of_it >= OF_ADDRESS || self.0.len() >= MOST {
                 oldest.and_then(|at| self.0.remove(at));
             }
@@ -28,6 +32,11 @@ impl Refused {
         let count = before.map_or(1, |before| before.count.saturating_add(1));
         let (address, client_id, why) = (address.to_owned(), client_id.map(str::to_owned), why.to_owned());
         self.0.push_front(RefusedClient { client_id, address, at, count, why });
+    }
+
+    /// Whether a client of this id from this address is among them.
+    pub(super) fn has(&self, address: &str, client_id: &str) -> bool {
+        self.0.iter().any(|one| one.address == address && one.client_id.as_deref() == Some(client_id))
     }
 
     /// A client of this id from this address was let in: what kept it out is over.
@@ -39,6 +48,15 @@ impl Refused {
     pub(super) fn list(&self) -> Vec<RefusedClient> {
         self.0.iter().cloned().collect()
     }
+}
+
+/// Whether two addresses are one, or of one IPv6 /64, whose owner has them all.
+fn is_near(one: &str, other: &str) -> bool {
+    let network = |text: &str| match text.trim_matches(['[', ']']).parse() {
+        Ok(IpAddr::V6(address)) => address.segments().first_chunk::<4>().copied(),
+        _ => None,
+    };
+    one == other || network(one).is_some_and(|network_of_one| network(other) == Some(network_of_one))
 }
 
 #[cfg(test)]
@@ -79,6 +97,10 @@ mod tests {
             (8 + OF_ADDRESS, OF_ADDRESS)
         );
         assert_eq!(all[0].1, "made up 99");
+        for n in 0..100 {
+            refused.note(&format!("[2001:db8::{n}]"), None, &format!("why {n}"), n);
+        }
+        assert_eq!(names(&refused).iter().filter(|(address, ..)| address.starts_with('[')).count(), OF_ADDRESS);
         for n in 100..200 {
             refused.note(&format!("10.0.1.{n}"), None, "why", n);
         }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::codec::QoS;
 use super::message::Message;
+use super::policy::CONNECTION;
 use super::properties::{self, Extra};
 use super::topic::Filter;
 use crate::kit::budget::Share;
@@ -65,7 +66,7 @@ impl RetainedMessages {
     /// Keeps a message, a client's with what it holds of the budget; an empty one deletes ([MQTT-3.3.1-10]).
     pub(super) fn set(&mut self, message: &Message<'_>, number: u64, held: Option<Held>) {
         let Message { topic, payload, qos, extra, .. } = *message;
-        let is_figure = topic.starts_with("$SYS/");
+        let is_figure = topic.starts_with("$SYS/") && !topic.starts_with(CONNECTION);
         let size = |payload: &[u8], extra: &Extra| {
             if is_figure { 0 } else { topic.len() + payload.len() + properties::size(extra) }
         };
@@ -177,7 +178,7 @@ impl RetainedMessages {
 const FORMAT: u8 = 1;
 
 pub(super) fn to_stored(payload: &[u8], qos: QoS, extra: &Extra) -> Vec<u8> {
-    let mut stored = properties::begin(FORMAT, extra, false);
+    let mut stored = properties::begin(FORMAT, extra, 0);
     stored.reserve_exact(1 + payload.len());
     stored.push(qos.bits());
     stored.extend_from_slice(payload);

@@ -11,7 +11,7 @@ use super::wanted::Wanted;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Readiness {
     /// Nothing would become of it.
-    None,
+    Gone,
     /// Its client is away, and its session keeps messages of this QoS.
     Keeps,
     /// Connected, but behind.
@@ -22,7 +22,6 @@ pub(super) enum Readiness {
 
 #[derive(Debug)]
 struct Group<M> {
-    name: Box<str>,
     members: Vec<(M, Wanted)>,
     /// Whose turn it is.
     next: usize,
@@ -35,7 +34,7 @@ impl<M: Clone> Group<M> {
         let mut best: Option<(usize, &(M, Wanted), Readiness)> = None;
         for (at, member) in in_turn {
             let readiness = readiness(&member.0, member.1);
-            if readiness > best.map_or(Readiness::None, |(.., best)| best) {
+            if readiness > best.map_or(Readiness::Gone, |(.., best)| best) {
                 best = Some((at, member, readiness));
             }
             if readiness == Readiness::Ready {
@@ -52,7 +51,8 @@ impl<M: Clone> Group<M> {
 #[derive(Debug)]
 struct Shared<M> {
     filter: Filter,
-    groups: Vec<Group<M>>,
+    /// By name.
+    groups: HashMap<Box<str>, Group<M>>,
 }
 
 /// All groups. `M` is a member.
@@ -81,14 +81,10 @@ impl<M: Clone + PartialEq> Shares<M> {
         if !self.by_id.contains_key(&id) {
             let Some(filter) = Filter::new(filter) else { return }; // it was read with the whole
             self.levels.put(filter.as_str(), id);
-            self.by_id.insert(id, Shared { filter, groups: Vec::new() });
+            self.by_id.insert(id, Shared { filter, groups: HashMap::new() });
         }
         let Some(shared) = self.by_id.get_mut(&id) else { return };
-        let at = shared.groups.iter().position(|group| *group.name == *name).unwrap_or_else(|| {
-            shared.groups.push(Group { name: name.into(), members: Vec::new(), next: 0 });
-            shared.groups.len() - 1
-        });
-        let Some(group) = shared.groups.get_mut(at) else { return };
+        let group = shared.groups.entry(name.into()).or_insert_with(|| Group { members: Vec::new(), next: 0 });
         match group.members.iter_mut().find(|(known, _)| *known == member) {
             Some(known) => known.1 = wanted,
             None => group.members.push((member, wanted)),
@@ -101,10 +97,12 @@ impl<M: Clone + PartialEq> Shares<M> {
         let Some((name, filter)) = shared.as_ref().and_then(Filter::shared) else { return };
         let Some(id) = self.by_filter.get(filter).copied() else { return };
         let Some(shared) = self.by_id.get_mut(&id) else { return };
-        for group in shared.groups.iter_mut().filter(|group| *group.name == *name) {
+        if let Some(group) = shared.groups.get_mut(name) {
             group.members.retain(|(known, _)| known != member);
+            if group.members.is_empty() {
+                shared.groups.remove(name);
+            }
         }
-        shared.groups.retain(|group| !group.members.is_empty());
         if shared.groups.is_empty() {
             self.by_id.remove(&id);
             self.by_filter.remove(filter);
@@ -121,7 +119,7 @@ impl<M: Clone + PartialEq> Shares<M> {
         self.levels.matching(Some(topic), &mut ids);
         for id in ids {
             let Some(shared) = self.by_id.get_mut(&id).filter(|shared| shared.filter.matches(topic)) else { continue };
-            picked.extend(shared.groups.iter_mut().filter_map(|group| group.pick(&readiness)));
+            picked.extend(shared.groups.values_mut().filter_map(|group| group.pick(&readiness)));
         }
         picked
     }
@@ -135,17 +133,26 @@ impl<M: Clone + PartialEq> Shares<M> {
         let shared = Filter::new(filter);
         let (name, filter) = shared.as_ref().and_then(Filter::shared)?;
         let groups = &mut self.by_id.get_mut(self.by_filter.get(filter)?)?.groups;
-        groups.iter_mut().find(|group| *group.name == *name)?.pick(&readiness)
+        groups.get_mut(name)?.pick(&readiness)
     }
 
     /// Whether any group wants this topic.
     pub(super) fn has(&self, topic: &str) -> bool {
-        if self.by_id.is_empty() {
-            return false;
-        }
+        self.wanting(topic).next().is_some()
+    }
+
+    /// Whether a group has nobody better for a message of this topic than one who lags.
+    pub(super) fn lags(&self, topic: &str, readiness: impl Fn(&M, Wanted) -> Readiness) -> bool {
+        let best = |group: &Group<M>| group.members.iter().map(|(member, wanted)| readiness(member, *wanted)).max();
+        self.wanting(topic).flat_map(|shared| shared.groups.values()).any(|group| best(group) == Some(Readiness::Lags))
+    }
+
+    fn wanting(&self, topic: &str) -> impl Iterator<Item = &Shared<M>> {
         let mut ids = Vec::new();
-        self.levels.matching(Some(topic), &mut ids);
-        ids.iter().filter_map(|id| self.by_id.get(id)).any(|shared| shared.filter.matches(topic))
+        if !self.by_id.is_empty() {
+            self.levels.matching(Some(topic), &mut ids);
+        }
+        ids.into_iter().filter_map(|id| self.by_id.get(&id)).filter(move |shared| shared.filter.matches(topic))
     }
 }
 
@@ -190,12 +197,16 @@ mod tests {
             all.enter(&filter("$share/g/#"), member, wanted());
         }
         let of = |ready: [Readiness; 3]| move |member: &u8| ready[usize::from(*member) - 1];
-        use Readiness::{Keeps, Lags, None, Ready};
+        use Readiness::{Gone, Keeps, Lags, Ready};
         for _ in 0..3 {
             assert_eq!(picked(&mut all, "a", of([Keeps, Ready, Lags])), [2]);
-            assert_eq!(picked(&mut all, "a", of([Keeps, None, Lags])), [3]);
+            assert_eq!(picked(&mut all, "a", of([Keeps, Gone, Lags])), [3]);
         }
-        assert!(picked(&mut all, "a", of([None; 3])).is_empty());
+        assert!(picked(&mut all, "a", of([Gone; 3])).is_empty());
+        for (who, lags) in [([Keeps, Lags, Gone], true), ([Keeps, Lags, Ready], false), ([Keeps; 3], false)] {
+            let of = of(who);
+            assert_eq!(all.lags("a", |member, _| of(member)), lags, "{who:?}");
+        }
         assert!(picked(&mut all, "$SYS/a", of([Ready; 3])).is_empty(), "hidden from wildcards");
     }
 

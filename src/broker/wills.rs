@@ -71,11 +71,7 @@ pub(super) fn room(budget: &Budget, who: &Who, connect: &Connect, before: usize)
 
 /// What the will of a client takes.
 pub(super) fn bytes(connect: &Connect) -> usize {
-    connect.will.as_ref().map_or(0, size)
-}
-
-fn size(will: &Publish) -> usize {
-    will.topic.len() + will.payload.len() + will.carried.bytes().len()
+    connect.will.as_ref().map_or(0, Publish::size)
 }
 
 fn key(client: &str) -> Vec<u8> {
@@ -131,7 +127,7 @@ pub(super) fn pending(store: &Store) -> Vec<Pending> {
             Some(since) if since < CLOCK_WAS_SET => delay,
             Some(since) => delay.saturating_sub(Duration::from_millis(clock::now_ms().saturating_sub(since))),
         };
-        Some(Pending { client, left: Left { patience, bytes: size(&will) } })
+        Some(Pending { client, left: Left { patience, bytes: will.size() } })
     };
     store.scan(Tree::Letters, &PREFIX).into_iter().filter_map(read).collect()
 }

@@ -255,6 +255,12 @@ impl Publish {
     pub fn new(topic: String, payload: Bytes, qos: QoS, retain: bool) -> Self {
         Self { topic, payload, qos, retain, pkid: 0, alias: 0, expiry: None, carried: Carried::default() }
     }
+
+    /// Bytes of topic, payload and the properties that are passed on.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.topic.len() + self.payload.len() + self.carried.bytes().len()
+    }
 }
 
 /// Bytes that are not MQTT; the connection is closed.

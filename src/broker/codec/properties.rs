@@ -183,7 +183,7 @@ impl Properties {
         if auth_data && all.auth_method.is_none() {
             return Err(Malformed::Protocol("authentication data without a method")); // section 3.1.2.11.10
         }
-        all.carried = Carried(carried.freeze());
+        all.carried = Carried(Bytes::copy_from_slice(&carried)); // without the room that it grew into
         Ok(all)
     }
 

@@ -21,7 +21,7 @@ use crate::metrics;
 use crate::wire;
 
 pub(super) use self::meter::Meter;
-pub(super) use self::visit::{Next, Visit, knows_better, run, start};
+pub(super) use self::visit::{LastWord, Next, Visit, knows_better, run, start};
 
 /// The roster, and whom to tell of it.
 pub(super) struct Presence {

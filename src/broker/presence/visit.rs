@@ -120,6 +120,18 @@ pub(in crate::broker) enum Next {
     Stopping,
 }
 
+/// What a client leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::broker) enum LastWord {
+    None,
+    /// Its will was published.
+    Published,
+    /// Its will is still to come: until then nobody else speaks for its device.
+    Delayed,
+    /// It is a broker's bridge: its devices may well be connected there.
+    OfBridge,
+}
+
 impl Visit {
     /// A client was let in.
     pub(in crate::broker) fn begin(hub: &Arc<Hub>, connect: &Connect, peer: &str) -> Self {
@@ -131,12 +143,13 @@ impl Visit {
 
     /// The connection is over; its last messages and its will are handed on. Speaks for the devices that its client left
     /// online; until this is done, nothing of the client's next connection may be read.
-    pub(in crate::broker) async fn end(self, why: String, will_published: bool, next: Next) {
-        let leaving = Leaving { why, will_published, stays: next == Next::TakenOver };
-        let willed = self.device.as_deref().filter(|_| will_published);
+    pub(in crate::broker) async fn end(self, why: String, last: LastWord, next: Next) {
+        let leaving = Leaving { why, will_published: last == LastWord::Published, stays: next == Next::TakenOver };
+        let willed = self.device.as_deref().filter(|_| last != LastWord::None);
         let left = self.hub.presence.with(|roster| {
             roster.left(&self.client, self.number, &leaving, clock::now_ms());
-            if next == Next::Gone { roster.left_online(&self.client, willed) } else { Vec::new() }
+            let speaks = next == Next::Gone && last != LastWord::OfBridge;
+            if speaks { roster.left_online(&self.client, willed) } else { Vec::new() }
         });
         speak_for(&self.hub, &left, Some(&self.client)).await;
     }

@@ -64,7 +64,8 @@ impl Dialect {
             By::Topic if !of.is_marked() => {}
             By::Topic => {
                 let name = std::str::from_utf8(topic).unwrap_or_default(); // it was a `str`
-                retain |= of.marks((name, letter.is_own()), letter.meant(), &mut ids) && letter.was_retained();
+                let subscribed = of.marks((name, letter.is_own()), letter.incoming().as_ref(), &mut ids);
+                retain |= subscribed && letter.was_retained();
             }
         }
         let carried = letter.extra().as_ref().map_or(&[][..], |extra| extra.carried.bytes());

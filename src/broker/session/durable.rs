@@ -181,8 +181,8 @@ pub(super) fn released(id: &str, pkid: u16) -> Batch {
 
 /// format (and properties), what the client still has to answer, packet id (2), QoS, length of the topic (2), topic, payload
 pub(super) fn encode(kept: &Kept) -> Vec<u8> {
-    let Kept { topic, payload, qos, extra, retain, awaited, pkid } = kept;
-    let mut bytes = properties::begin(FORMAT, extra, *retain);
+    let Kept { topic, payload, qos, extra, flags, awaited, pkid } = kept;
+    let mut bytes = properties::begin(FORMAT, extra, *flags);
     bytes.push(*awaited);
     bytes.extend(pkid.to_be_bytes());
     bytes.push(qos.bits());
@@ -194,8 +194,8 @@ pub(super) fn encode(kept: &Kept) -> Vec<u8> {
 
 /// Reads what is stored under a key.
 pub(super) fn letter(store: &Store, key: &[u8], value: &[u8]) -> Option<Kept> {
-    let (extra, retain, rest) = properties::open(store, (Tree::Letters, key), value, FORMAT)?;
-    decode(rest).map(|kept| Kept { extra, retain, ..kept })
+    let (extra, flags, rest) = properties::open(store, (Tree::Letters, key), value, FORMAT)?;
+    decode(rest).map(|kept| Kept { extra, flags, ..kept })
 }
 
 /// Reads the part behind the format and the properties.
@@ -208,7 +208,7 @@ fn decode(bytes: &[u8]) -> Option<Kept> {
     let copy = Bytes::copy_from_slice;
     let (topic, payload, qos) = (copy(topic), copy(payload), QoS::new(*qos)?);
     let (awaited, pkid) = (*awaited, u16::from_be_bytes(*pkid));
-    Some(Kept { topic, payload, qos, extra: None, retain: false, awaited, pkid })
+    Some(Kept { topic, payload, qos, extra: None, flags: 0, awaited, pkid })
 }
 
 #[cfg(test)]
@@ -225,7 +225,7 @@ mod tests {
             payload: "payload".into(),
             qos: QoS::ExactlyOnce,
             extra: None,
-            retain: false,
+            flags: 0,
             awaited: 2,
             pkid: 513,
         };
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(read, [("a".into(), filter("y/+"), false), old("first"), old("second")]);
         assert!(health.problems()[0].message.starts_with("b has format 4,"));
         let (topic, payload, qos) = ("t".into(), "".into(), QoS::AtMostOnce);
-        let mut stored = encode(&Kept { topic, payload, qos, extra: None, retain: false, awaited: 0, pkid: 1 });
+        let mut stored = encode(&Kept { topic, payload, qos, extra: None, flags: 0, awaited: 0, pkid: 1 });
         assert!(letter(&store, b"c", &stored).is_some());
         stored[0] = FORMAT + 2;
         assert!(letter(&store, b"c", &stored).is_none());

@@ -72,13 +72,7 @@ impl Step {
             QoS::AtLeastOnce => Some(Answer::new(Ack::PubAck, publish.pkid)),
             QoS::ExactlyOnce => Some(Answer::new(Ack::PubRec, publish.pkid)),
         };
-        Self {
-            wait,
-            bytes: publish.topic.len() + publish.payload.len(),
-            message: Some(publish),
-            answer,
-            note: Batch::default(),
-        }
+        Self { wait, bytes: publish.size(), message: Some(publish), answer, note: Batch::default() }
     }
 }
 
@@ -187,7 +181,7 @@ impl Inbound {
         }
         let mut step = match publishing {
             Publishing::Denied => Step { message: None, ..self.deny(hub, client, publish) },
-            _ if !is_fit => Step { message: None, ..self.unfit(client, publish) },
+            Publishing::Allowed if !is_fit => Step { message: None, ..self.unfit(client, publish) },
             Publishing::Command(topic) => {
                 // boxed: how a command goes takes more room than all else that a session waits for
                 let taken = Box::pin(self.command(hub, client, topic, &mut publish)).await;
@@ -221,8 +215,9 @@ impl Inbound {
                         return;
                     }
                     let extra = &properties::of(message);
-                    let Publish { topic, payload, qos, .. } = message;
-                    let message = Message { topic, payload, qos: *qos, retain: false, extra, from: self.from };
+                    let Publish { topic, payload, qos, retain, .. } = message;
+                    let (qos, retain, keep) = (*qos, *retain, false);
+                    let message = Message { topic, payload, qos, retain, keep, extra, from: self.from };
                     let (given, wanted) = hub.give(message, std::mem::take(&mut step.note));
                     // dmxd itself has taken a command
                     let nobody = !wanted && !matches!(hub.policy.publish(topic), Publishing::Command(_));

@@ -54,7 +54,7 @@ pub(super) async fn pass_on(hub: Arc<Hub>, mut chosen: Vec<(String, Letter)>) {
         hub.store.room().await;
         if let (Some(payload), Ok(topic)) = (letter.payload(), std::str::from_utf8(letter.topic())) {
             let (qos, retain, extra) = (letter.qos, letter.was_retained(), letter.extra());
-            hub.give_to_group(&group, &Message { topic, payload, qos, retain, extra, from: 0 });
+            hub.give_to_group(&group, &Message { topic, payload, qos, retain, keep: false, extra, from: 0 });
         }
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::subscriptions::Incoming;
 use crate::broker::codec::QoS;
 use crate::broker::lasting::{Handshake, Stored};
-use crate::broker::levels::WildcardId;
 use crate::broker::passed::Passed;
-use crate::broker::properties::{self, Extra};
+use crate::broker::properties::{self, Extra, RETAIN, RETAINED};
 use crate::broker::wanted::Wanted;
 
 /// A letter's topic and payload.
@@ -80,8 +80,8 @@ pub(super) struct Kept {
     pub(super) payload: Bytes,
     pub(super) qos: QoS,
     pub(super) extra: Extra,
-    /// It was published with the retain flag.
-    pub(super) retain: bool,
+    /// Whether it was published with the retain flag, and whether it is given from the retained store.
+    pub(super) flags: u8,
     pub(super) awaited: u8,
     pub(super) pkid: u16,
 }
@@ -123,9 +123,9 @@ impl Letter {
 
     /// One of the session's own, stored by an earlier run.
     pub(super) fn recalled(number: u64, kept: Kept) -> Self {
-        let Kept { topic, payload, qos, extra, retain, .. } = kept;
-        let own = Own { topic, payload, extra, retain, number: Some(number) };
-        Self::of(Content::Own(Box::new(own)), qos, false)
+        let Kept { topic, payload, qos, extra, flags, .. } = kept;
+        let own = Own { topic, payload, extra, retain: flags & RETAIN != 0, number: Some(number) };
+        Self::of(Content::Own(Box::new(own)), qos, flags & RETAINED != 0)
     }
 
     /// A message that all subscribers share; `kept`: for a session that is kept.
@@ -209,11 +209,11 @@ impl Letter {
         matches!(self.by, By::Group { .. })
     }
 
-    /// The wildcards of all sessions that mean it, if that is known.
-    pub(super) fn meant(&self) -> &[WildcardId] {
+    /// As the session's subscriptions see it; `None`: it was not in memory all the time.
+    pub(super) fn incoming(&self) -> Option<Incoming<'_>> {
         match &self.content {
-            Content::Shared(passed) => &passed.meant,
-            Content::Own(_) | Content::Stored(_) | Content::Gone => &[],
+            Content::Shared(passed) if !passed.is_loaded => Some(Incoming { own: self.own, ..Incoming::of(passed, 0) }),
+            _ => None,
         }
     }
 
@@ -299,6 +299,11 @@ impl Letter {
         self.qos == QoS::ExactlyOnce && !self.is_fixed && (self.record().is_some() || self.own_number().is_some())
     }
 
+    /// One that the client has another copy of, by a filter of its own: a group has chosen it, too.
+    pub(super) fn is_second_copy(&self) -> bool {
+        matches!((&self.content, self.by), (Content::Shared(_), By::Group { .. })) && !self.kept
+    }
+
     /// Whether it waits for a client that is away.
     pub(super) fn outlives_connection(&self) -> bool {
         self.qos > QoS::AtMostOnce && (!self.retain || self.own_number().is_some())
@@ -306,7 +311,7 @@ impl Letter {
 
     pub(super) fn size(&self) -> usize {
         match &self.content {
-            Content::Shared(passed) => passed.topic.len() + passed.payload.len() + properties::size(&passed.extra),
+            Content::Shared(passed) => passed.size(),
             Content::Stored(stored) => stored.size,
             Content::Own(own) => own.topic.len() + own.payload.len() + properties::size(&own.extra),
             Content::Gone => 0,
@@ -321,7 +326,7 @@ impl Letter {
     /// As it is stored if it is one of the session's own.
     pub(super) fn kept(&self, awaited: u8, pkid: u16) -> Kept {
         let (topic, payload) = (Bytes::copy_from_slice(self.topic()), self.payload().cloned().unwrap_or_default());
-        let (extra, retain) = (self.extra().clone(), self.was_retained());
-        Kept { topic, payload, qos: self.qos, extra, retain, awaited, pkid }
+        let flags = if self.was_retained() { RETAIN } else { 0 } | if self.retain { RETAINED } else { 0 };
+        Kept { topic, payload, qos: self.qos, extra: self.extra().clone(), flags, awaited, pkid }
     }
 }

@@ -33,7 +33,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use self::bunch::bunched;
+use self::bunch::{bunched, write_now};
 use self::connection::{Connection, End};
 use self::dialect::Dialect;
 use self::inbound::Inbound;
@@ -46,7 +46,7 @@ use super::fairness::Voice;
 use super::hub::{Hub, Phase, reached};
 use super::inbox::Stream;
 use super::outlet::{Start, Started, Subscribed};
-use super::presence::Visit;
+use super::presence::{LastWord, Visit};
 use super::register::{Arrival, Entered, Entry};
 use super::router::RouterGone;
 use super::topic::Filter;
@@ -139,8 +139,10 @@ struct Session {
     expiry: u32,
     /// Whether it is kept at all when its client leaves.
     kept: bool,
-    /// Its client is a bridge.
+    /// Its client is a bridge by its level.
     is_bridge: bool,
+    /// It is one at all: in MQTT 5 it is known by what it subscribes to.
+    relays: bool,
     will: Will,
     replays: Replays,
     /// Ends when what is newer than retained messages may follow them.
@@ -184,6 +186,7 @@ impl Session {
             expiry: 0,
             kept: false,
             is_bridge: false,
+            relays: false,
             will: Will::default(),
             replays: Replays::default(),
             fence: None,
@@ -252,20 +255,26 @@ impl Session {
             |topic: &[u8]| std::str::from_utf8(topic).is_ok_and(|topic| policy.is_present_value(topic));
         let way_out = self.outbox.disconnect(is_present_value, self.newcomer.is_some());
         will = will.filter(|_| end.fires_will());
-        let (says, due) = (will.is_some(), will.as_ref().and_then(|_| self.delayed(delay)));
+        let due = will.as_ref().and_then(|_| self.delayed(delay));
+        let last = match (&will, due) {
+            _ if self.relays => LastWord::OfBridge,
+            (None, _) => LastWord::None,
+            (Some(_), None) => LastWord::Published,
+            (Some(_), Some(_)) => LastWord::Delayed,
+        };
         if due.is_some() {
             will = None;
         }
         // What comes once does not take room in every task.
         Box::pin(self.finish(&mut connection, will)).await;
-        // A will that is still to come counts as said: nobody else speaks for the device meanwhile.
-        Box::pin(visit.end(end.to_string(), says, end.next())).await;
+        Box::pin(visit.end(end.to_string(), last, end.next())).await;
         let goes_on = self.newcomer.is_some();
         let mut over = self.will.over(&self.id, &end, goes_on, due.filter(|_| !goes_on));
         if self.will.is_delayed() {
             wills::note_end(&self.hub.store, &mut over, &self.id);
         }
         self.save(false, over).await;
+        write_now(); // others have its last words before it sees that it is gone
         say_why(way_out, &connection, &end);
         drop((connection, seat));
         let next = self.newcomer.take();
@@ -290,7 +299,7 @@ impl Session {
             self.reset().await;
         }
         self.expiry = connect.session_expiry;
-        (self.kept, self.is_bridge) = (self.expiry > 0, connect.is_bridge);
+        (self.kept, self.is_bridge, self.relays) = (self.expiry > 0, connect.is_bridge, connect.is_bridge);
         if !self.kept {
             if present {
                 purge(&self.hub, &self.id, self.outbox.number()).await; // from now on it ends with its connection
@@ -452,16 +461,16 @@ impl Session {
     ) -> Result<Vec<Result<QoS, Reason>>, RouterGone> {
         let (asked, mut full) = (wanted.len(), None);
         wanted.truncate(self.hub.settings.max_subscriptions);
+        self.relays |= wanted.iter().any(|(_, options)| options.no_local && options.retain_as_published);
         let allowed = wanted.into_iter().map(|(text, options)| {
             let filter = Filter::new(&text).ok_or(Reason::BadFilter)?;
             let new = !self.hub.has_filter(&self.outbox, &filter);
-            let is_exact = filter.is_exact() || filter.shared().is_some();
-            let more = if new { subscriptions::cost(filter.as_str(), is_exact) } else { 0 };
+            let more = if new { subscriptions::cost(filter.as_str()) } else { 0 };
             let room = self.room.grow_by(more).map_err(|error| full = Some(error));
             room.map(|_| (filter, Wanted { options: self.as_bridge(options), id })).map_err(|()| Reason::QuotaExceeded)
         });
         let allowed: Vec<_> = allowed.collect();
-        if allowed.iter().flatten().any(|(filter, _)| !filter.is_exact()) {
+        if allowed.iter().flatten().any(|(filter, _)| !filter.is_exact() && filter.shared().is_none()) {
             let room = timeout(ANSWER, self.hub.router_has_room()).await;
             room.map_err(|_| RouterGone::silent(ANSWER))?;
         }

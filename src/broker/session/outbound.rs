@@ -283,7 +283,8 @@ impl Outbound {
     /// Whether what is next has to be read from the store.
     pub(super) fn needs_loading(&self) -> bool {
         let next = self.queue.front().is_some_and(|next| next.payload().is_none());
-        (next && self.in_flight.len() < self.window) || self.in_flight.iter().any(InFlight::needs_loading)
+        (next && self.in_flight.len() < self.window)
+            || self.in_flight.iter().take(self.window).any(InFlight::needs_loading)
     }
 
     /// What is to be read from the store, if anything.
@@ -291,7 +292,8 @@ impl Outbound {
         if !self.needs_loading() {
             return Vec::new();
         }
-        let again = self.in_flight.iter().filter(|flying| flying.needs_loading()).map(|flying| &flying.letter);
+        let again = self.in_flight.iter().take(self.window).filter(|flying| flying.needs_loading());
+        let again = again.map(|flying| &flying.letter);
         let queue = self.queue.iter().filter(|letter| letter.payload().is_none());
         let (mut bytes, mut wanted) = (0, Vec::new());
         for stored in again.chain(queue).filter_map(Letter::record).take(PAGE) {
@@ -454,7 +456,8 @@ impl Outbound {
     /// What is stored need not be in memory.
     pub(super) fn connection_lost(&mut self) -> u64 {
         let lost = self.queue.iter().filter(|letter| !letter.outlives_connection() && !letter.retain).count();
-        self.queue.retain(|letter| letter.outlives_connection() || gives_back(&mut self.queued, letter));
+        let stays = |letter: &Letter| letter.outlives_connection() && !(self.is_kept && letter.is_second_copy());
+        self.queue.retain(|letter| stays(letter) || gives_back(&mut self.queued, letter));
         self.queue.iter_mut().for_each(Letter::unload);
         self.in_flight.iter_mut().for_each(|flying| flying.letter.unload());
         self.count();
@@ -669,14 +672,15 @@ impl Outbound {
         self.queue.is_empty() && self.in_flight.iter().all(|flying| !flying.again)
     }
 
-    /// PUBACK. An unknown or late one is nothing.
-    pub(super) fn acknowledged(&mut self, pkid: u16) {
-        self.finish(pkid, Awaited::Acknowledged);
+    /// PUBACK. An unknown or late one is nothing; whether it is known.
+    pub(super) fn acknowledged(&mut self, pkid: u16) -> bool {
+        self.finish(pkid, Awaited::Acknowledged)
     }
 
     /// PUBREC that refuses: the handshake is over, and the client does not have it (MQTT 5, section 4.3.3).
-    pub(super) fn refused(&mut self, pkid: u16) {
-        self.finish(pkid, Awaited::Received);
+    /// Whether it is known.
+    pub(super) fn refused(&mut self, pkid: u16) -> bool {
+        self.finish(pkid, Awaited::Received)
     }
 
     /// PUBREC: the answer is PUBREL, even if unknown, which ends the client's wait. Gives whether it is known, and what the
@@ -693,17 +697,17 @@ impl Outbound {
         (true, flying.handshake())
     }
 
-    /// PUBCOMP. An unknown or late one is nothing.
-    pub(super) fn completed(&mut self, pkid: u16) {
-        self.finish(pkid, Awaited::Completed);
+    /// PUBCOMP. An unknown or late one is nothing; whether it is known.
+    pub(super) fn completed(&mut self, pkid: u16) -> bool {
+        self.finish(pkid, Awaited::Completed)
     }
 
-    fn finish(&mut self, pkid: u16, awaited: Awaited) {
+    fn finish(&mut self, pkid: u16, awaited: Awaited) -> bool {
         let done = self.in_flight.iter().position(|flying| flying.pkid == pkid && flying.awaited == awaited);
-        if let Some(flying) = done.and_then(|at| self.in_flight.remove(at)) {
-            self.end(&flying);
-        }
+        let done = done.and_then(|at| self.in_flight.remove(at));
+        done.iter().for_each(|flying| self.end(flying));
         shrink(&mut self.in_flight);
+        done.is_some()
     }
 
     /// The client has a message that was in flight, or does not get it any more.

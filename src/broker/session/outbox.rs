@@ -115,7 +115,7 @@ struct Waiting {
 
 impl Held {
     fn size(passed: &Passed) -> usize {
-        passed.payload.len() + size_of::<Waiting>()
+        passed.size() + size_of::<Waiting>()
     }
 
     fn push(&mut self, passed: &Arc<Passed>, terms: Terms) {
@@ -256,8 +256,8 @@ impl Inner {
             }
             return false;
         }
-        if terms.qos == QoS::AtMostOnce {
-            return false;
+        if terms.qos == QoS::AtMostOnce || (kept && !terms.is_stored) {
+            return false; // the second is one that the session has another copy of
         }
         let letter = Letter::shared(passed, terms.qos, kept && terms.is_stored).by(terms.by).own(own);
         let dropped = self.outbound.push_away(letter);
@@ -379,7 +379,7 @@ impl Outbox {
             return if self.lags() { Readiness::Lags } else { Readiness::Ready };
         }
         let keeps = inner.held.is_some() || (self.number() > 0 && qos > QoS::AtMostOnce);
-        if keeps { Readiness::Keeps } else { Readiness::None }
+        if keeps { Readiness::Keeps } else { Readiness::Gone }
     }
 
     fn keeps(&self, passed: &Passed, granted: impl FnOnce(&Subscriptions) -> Option<QoS>) -> Option<Recipient> {

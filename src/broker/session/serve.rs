@@ -261,22 +261,22 @@ impl Session {
             let out = &mut connection.out;
             match packet {
                 Packet::PubAck(pkid) => {
-                    self.answered = Instant::now();
-                    self.outbox.outbound(|outbound| outbound.acknowledged(pkid));
+                    let known = self.outbox.outbound(|outbound| outbound.acknowledged(pkid));
+                    self.answers(known);
                 }
                 Packet::PubRec { pkid, refused: true } => {
-                    self.answered = Instant::now();
-                    self.outbox.outbound(|outbound| outbound.refused(pkid));
+                    let known = self.outbox.outbound(|outbound| outbound.refused(pkid));
+                    self.answers(known);
                 }
                 Packet::PubRec { pkid, refused: false } => {
-                    self.answered = Instant::now();
                     let known = self.received(pkid).await;
+                    self.answers(known);
                     let reason = if known { Reason::Success } else { Reason::UnknownPacketId };
                     codec::ack(out, version, Ack::PubRel, pkid, reason, "");
                 }
                 Packet::PubComp(pkid) => {
-                    self.answered = Instant::now();
-                    self.outbox.outbound(|outbound| outbound.completed(pkid));
+                    let known = self.outbox.outbound(|outbound| outbound.completed(pkid));
+                    self.answers(known);
                 }
                 Packet::PingReq => codec::pingresp(out),
                 Packet::Disconnect { will, session_expiry } => return Err(self.goodbye(will, session_expiry)),
@@ -285,7 +285,7 @@ impl Session {
                 _ if !open => {}
                 Packet::Publish(mut publish) => {
                     self.resolve(&mut publish)?;
-                    self.voice.said(publish.topic.len() + publish.payload.len(), Instant::now());
+                    self.voice.said(publish.size(), Instant::now());
                     self.said.clone_from(&publish.topic);
                     self.inbound.take(&self.hub, &self.id, publish, out).await;
                     if self.inbound.is_device {
@@ -310,6 +310,13 @@ impl Session {
             consume_budget().await;
         }
         Ok(false)
+    }
+
+    /// The client has answered something; to what is not `known` any number of answers are none.
+    fn answers(&mut self, known: bool) {
+        if known {
+            self.answered = Instant::now();
+        }
     }
 
     /// The client leaves, and may have another wish for its session (MQTT 5, section 3.14.2.2.2).

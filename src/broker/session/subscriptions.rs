@@ -12,13 +12,32 @@ use crate::broker::passed::Passed;
 use crate::broker::topic::Filter;
 use crate::broker::wanted::Wanted;
 
-/// What an exact filter takes in all tables, beside its name in some of them; and a wildcard, with the router's log for it.
+/// What an exact filter takes in all tables, beside its name in some of them; a wildcard, with the router's log for it; one
+/// that is shared, with its group.
 const EXACT: usize = 400;
 const WILDCARD: usize = 7 << 10;
+const SHARED: usize = 1 << 10;
+
+/// What each level takes of a filter that stands in a tree.
+const LEVEL: usize = 400;
+
+/// Shared filters of one session: each has the broker choose, and perhaps give the session a copy more.
+pub(super) const MOST_SHARED: usize = 32;
 
 /// What a filter takes.
-pub(super) fn cost(filter: &str, is_exact: bool) -> usize {
-    3 * filter.len() + if is_exact { EXACT } else { WILDCARD }
+pub(super) fn cost(filter: &str) -> usize {
+    let is_shared = filter.starts_with("$share/");
+    let is_exact = !is_shared && !filter.contains(['+', '#']);
+    let levels = if is_exact { 0 } else { LEVEL * filter.split('/').count() };
+    3 * filter.len()
+        + levels
+        + if is_shared {
+            SHARED
+        } else if is_exact {
+            EXACT
+        } else {
+            WILDCARD
+        }
 }
 
 /// The messages that a filter counts for.
@@ -115,8 +134,8 @@ impl Subscriptions {
     /// Adds a shared filter, or changes it; false when there is no room.
     pub(super) fn add_shared(&mut self, filter: &Filter, wanted: Wanted) -> bool {
         let known = self.shared.contains_key(filter.as_str());
-        if known || !self.is_full() {
-            self.bytes += if known { 0 } else { cost(filter.as_str(), true) };
+        if known || (!self.is_full() && self.shared.len() < MOST_SHARED) {
+            self.bytes += if known { 0 } else { cost(filter.as_str()) };
             self.mark(wanted);
             self.shared.insert(filter.as_str().to_owned(), wanted);
             return true;
@@ -130,7 +149,7 @@ impl Subscriptions {
             None => std::mem::take(&mut self.shared).into_keys().collect(),
             Some(filters) => filters.iter().filter(|filter| self.shared.remove(*filter).is_some()).cloned().collect(),
         };
-        gone.iter().for_each(|filter| self.bytes -= cost(filter, true));
+        gone.iter().for_each(|filter| self.bytes -= cost(filter));
         gone
     }
 
@@ -145,7 +164,7 @@ impl Subscriptions {
         if self.is_full() {
             return None;
         }
-        self.bytes += cost(filter.as_str(), true);
+        self.bytes += cost(filter.as_str());
         self.mark(wanted);
         self.exact.insert(filter.as_str().to_owned(), Span::new(wanted, number));
         Some(!self.wildcards.is_empty())
@@ -162,7 +181,7 @@ impl Subscriptions {
 
     /// Adds a wildcard after message `number`.
     pub(super) fn add_wildcard(&mut self, id: WildcardId, filter: &Filter, wanted: Wanted, number: u64) {
-        self.bytes += cost(filter.as_str(), false);
+        self.bytes += cost(filter.as_str());
         self.mark(wanted);
         self.wildcards.insert(id, (filter.clone(), Span::new(wanted, number)));
     }
@@ -189,19 +208,19 @@ impl Subscriptions {
     pub(super) fn take_out(&mut self, all: bool) -> (Vec<String>, Vec<WildcardId>) {
         let (mut exact, mut wildcards) = std::mem::take(&mut self.ended);
         if all {
-            (self.bytes, self.is_marked) = (self.shared.keys().map(|filter| cost(filter, true)).sum(), false);
+            (self.bytes, self.is_marked) = (self.shared.keys().map(|filter| cost(filter)).sum(), false);
             let all = (std::mem::take(&mut self.exact), std::mem::take(&mut self.wildcards));
             return (all.0.into_keys().collect(), all.1.into_keys().collect());
         }
         exact.retain(|topic| {
             self.exact.remove(topic).is_some_and(|_| {
-                self.bytes -= cost(topic, true);
+                self.bytes -= cost(topic);
                 true
             })
         });
         wildcards.retain(|id| {
             self.wildcards.remove(id).is_some_and(|(filter, _)| {
-                self.bytes -= cost(filter.as_str(), false);
+                self.bytes -= cost(filter.as_str());
                 true
             })
         });
@@ -211,7 +230,8 @@ impl Subscriptions {
     /// A filter that a topic came through, of whose wildcards `meant` are all.
     pub(super) fn filter_for(&self, topic: &str, meant: &[WildcardId]) -> Option<&str> {
         let exact = self.exact.get_key_value(topic).map(|(topic, _)| topic.as_str());
-        exact.or_else(|| meant.iter().find_map(|id| self.wildcards.get(id)).map(|(filter, _)| filter.as_str()))
+        let wildcard = || meant.iter().find_map(|id| self.wildcards.get(id)).map(|(filter, _)| filter.as_str());
+        exact.or_else(wildcard).or_else(|| self.shared_for(topic).map(|(filter, _)| filter))
     }
 
     /// The highest QoS any filter asks for this topic.
@@ -252,28 +272,26 @@ impl Subscriptions {
         self.is_marked
     }
 
-    /// Adds the identifiers of the subscriptions that a topic matches, each once; whether one of them wants the retain flag as
-    /// published. Those that do not want its client's `own` do not count for that. `meant`: the wildcards of all sessions that
-    /// mean it, if that is known.
-    pub(super) fn marks(&self, (topic, own): (&str, bool), meant: &[WildcardId], ids: &mut Vec<u32>) -> bool {
-        let mut as_published = false;
-        let mut add = |wanted: Wanted| {
-            if own && wanted.options.no_local {
-                return;
+    /// Adds the identifiers of the subscriptions that a message of this topic comes by, each once; whether one of them wants
+    /// the retain flag as published. Those that do not want its client's `own` do not count for that. `message`: `None` for one
+    /// that was not in memory all the time.
+    pub(super) fn marks(&self, (topic, own): (&str, bool), message: Option<&Incoming<'_>>, ids: &mut Vec<u32>) -> bool {
+        let exact = self.exact.get(topic).copied();
+        let mut spans: Vec<Span> = match message {
+            Some(Incoming { number, meant, .. }) => {
+                let wildcards = self.of(*number, meant).map(|(_, span)| span);
+                exact.into_iter().filter(|span| span.has(*number)).chain(wildcards).collect()
             }
-            as_published |= wanted.options.retain_as_published;
-            if wanted.id > 0 && !ids.contains(&wanted.id) {
-                ids.push(wanted.id);
+            None => {
+                let wildcards = self.wildcards.values().filter(|(filter, _)| filter.matches(topic));
+                exact.into_iter().chain(wildcards.map(|(_, span)| *span)).collect()
             }
         };
-        self.exact.get(topic).into_iter().for_each(|span| add(span.wanted));
-        if meant.is_empty() {
-            let all = self.wildcards.values().filter(|(filter, _)| filter.matches(topic));
-            all.for_each(|(_, span)| add(span.wanted));
-        } else {
-            meant.iter().filter_map(|id| self.wildcards.get(id)).for_each(|(_, span)| add(span.wanted));
-        }
-        as_published
+        spans.retain(|span| span.qos(own).is_some());
+        ids.extend(spans.iter().map(|span| span.wanted.id).filter(|id| *id > 0));
+        ids.sort_unstable();
+        ids.dedup();
+        spans.iter().any(|span| span.wanted.options.retain_as_published)
     }
 
     /// A shared filter that this topic matches, and what is wanted of it.
@@ -367,7 +385,8 @@ mod tests {
     fn a_message_is_marked_with_all_identifiers_of_the_filters_it_matches() {
         let (mut all, mut ids) = (Subscriptions::new(10), Vec::new());
         all.add_wildcard(2, &filter("a/#"), plain(AtMostOnce), 0);
-        assert!(!all.is_marked() && !all.marks(("a/b", false), &[2], &mut ids) && ids.is_empty());
+        let other = ("a/b", false);
+        assert!(!all.is_marked() && !all.marks(other, Some(&to("a/b", 1, &[2])), &mut ids) && ids.is_empty());
         let marked = |id, retain_as_published| Wanted {
             options: Options { retain_as_published, ..Options::plain(AtMostOnce) },
             id,
@@ -376,14 +395,22 @@ mod tests {
         assert!(all.is_marked());
         all.add_wildcard(3, &filter("+/b"), marked(9, true), 0);
         all.add_wildcard(4, &filter("#"), marked(7, false), 0);
-        for meant in [&[2, 3, 4][..], &[]] {
+        for message in [Some(&to("a/b", 1, &[2, 3, 4])), None] {
             ids.clear();
-            assert!(all.marks(("a/b", false), meant, &mut ids));
-            ids.sort_unstable();
+            assert!(all.marks(other, message, &mut ids));
             assert_eq!(ids, [7, 9]);
         }
         ids.clear();
-        assert!(!all.marks(("a/c", false), &[2, 4], &mut ids) && ids == [7]);
+        assert!(!all.marks(("a/c", false), Some(&to("a/c", 1, &[2, 4])), &mut ids) && ids == [7]);
+        let deaf = Wanted { options: Options { no_local: true, ..Options::plain(AtMostOnce) }, id: 11 };
+        all.add_wildcard(5, &filter("a/+"), deaf, 0);
+        for message in [Some(&to("a/c", 1, &[2, 4, 5])), None] {
+            for (own, expected) in [(true, vec![7]), (false, vec![7, 11])] {
+                ids.clear();
+                assert!(!all.marks(("a/c", own), message, &mut ids));
+                assert_eq!(ids, expected, "not the one that does not want its own");
+            }
+        }
         assert_eq!((all.wanted(&filter("+/b")).map(|wanted| wanted.id), all.wanted(&filter("x"))), (Some(9), None));
     }
 

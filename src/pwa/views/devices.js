@@ -32,7 +32,7 @@ export function devices(signal) {
   const clients = h("div", { class: "cards" });
   const noClients = h("p", { class: "quiet" });
   const refused = h("div", { class: "cards" });
-  const turnedAway = h("div", { class: "stack", hidden: true }, h("h3", null, t("devices.refused")), refused);
+  const turnedAway = h("div", { class: "wide", hidden: true }, section(t("devices.refused"), refused));
   const noUsb = h("li", { class: "quiet" });
   const usb = h("ul", { class: "plain links" }, noUsb);
   /** Places that are still empty. */
@@ -103,7 +103,8 @@ export function devices(signal) {
       h("div", { class: "row usb" }, h("h3", null, t("devices.usb")), h("button", { type: "button", onclick: refresh }, icon("refresh"), t("devices.usb.refresh")),
         h("button", { type: "button", onclick: reconnect }, t("devices.usb.reconnect"))), usb),
     section(t("devices.lamps"), noLamps, lamps),
-    h("details", { class: "panel wide" }, h("summary", null, h("h2", null, t("devices.clients"))), noClients, clients, turnedAway));
+    turnedAway,
+    h("details", { class: "panel wide" }, h("summary", null, h("h2", null, t("devices.clients"))), noClients, clients));
 }
 
 /**

@@ -95,8 +95,7 @@ test("who was not let in is shown with the reason", async () => {
   try {
     await new Promise((ended) => lamp.once("exit", ended));
     await visit(browser, { appliance, host: PLAIN, path: "#/devices" }, async (page) => {
-      await page.getByText("MQTT clients").click();
-      const card = page.getByRole("article").filter({ hasText: "lamp-left" });
+      const card = page.getByRole("region", { name: "MQTT clients not let in" }).getByRole("article").filter({ hasText: "lamp-left" });
       await card.getByText(/^refused 1 time · last \d+ s ago$/).waitFor();
       await card.getByText("wrong user name or password").waitFor();
       await settled(page);

@@ -2,6 +2,7 @@
 
 mod aliases;
 mod bridges;
+mod counted;
 mod expiry;
 mod limits;
 mod properties;
