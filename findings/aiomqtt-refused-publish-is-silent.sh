@@ -3,8 +3,8 @@
 #
 # What runs: the broker with an access list that lets nobody write outside of `open/`, on a free loopback port. aiomqtt and paho-mqtt
 #   2.1.0, on which it is built, publish to `closed/lamp` at QoS 1.
-# Expected: MQTT 5.0, section 4.13.2 and table 2-6: PUBACK with 0x87 says that the message was not accepted. aiomqtt's own page promises
-#   "No more return codes (welcome to the `MqttError`)".
+# Expected: by MQTT 5.0 (section 4.13.2, table 2-6) PUBACK with 0x87 means that the message was not accepted. The library's page says
+#   that errors are raised, and that there are no return codes to look at.
 # Seen: PUBACK ends the waiting, whatever it says; the reason code that paho hands over is not looked at, and `publish` gives None.
 # Output seen:
 #   paho: Not authorized

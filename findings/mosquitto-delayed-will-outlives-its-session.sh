@@ -4,8 +4,7 @@
 # What runs: the broker with an empty configuration on a free loopback port. A lamp (paho-mqtt 2.1.0) has a will with a delay of 4 s;
 #   its socket ends. First its session ends with the connection, then after 1 s; at last the session would live for a minute, and the
 #   lamp returns at once with a clean start, which ends the session too. A desk listens for 8 s.
-# Expected: MQTT 5.0, section 3.1.3.2.2: "The Server delays publishing the Client's Will Message until the Will Delay Interval has
-#   passed or the Session ends, whichever happens first." So at once, after a second, at once.
+# Expected: by MQTT 5.0 (section 3.1.3.2.2) a delay ends with the session if that ends first. So at once, after a second, at once.
 # Seen: without a session expiry the full delay passes; only an expiry of a second or more counts. A clean start takes the will away.
 # Output seen:
 #   session ends with the connection: "offline" after the delay

@@ -3,9 +3,8 @@
 #
 # What runs: the broker with an empty configuration on a free loopback port. A lamp (paho-mqtt 2.1.0, which acknowledges by hand here)
 #   connects with Receive Maximum 2 and subscribes at QoS 1; ten messages are published; the lamp acknowledges one at a time.
-# Expected: MQTT 5.0, section 3.1.2.11.3: "The Client uses this value to limit the number of QoS 1 and QoS 2 publications that it is
-#   willing to process concurrently"; section 3.3.4: the server "MUST NOT send more than Receive Maximum QoS 1 and QoS 2 PUBLISH
-#   packets for which it has not received PUBACK, PUBCOMP, or PUBREC with a Reason Code of 128 or greater". So two, always.
+# Expected: by MQTT 5.0 (sections 3.1.2.11.3 and 3.3.4) the number of messages above QoS 0 that a client has not answered stays at its
+#   Receive Maximum or below. So two, always.
 # Seen: while messages wait, each PUBACK releases two of them, and the number that is under way grows by one each time.
 # Output seen:
 #   unacknowledged: [0, 1]

@@ -3,8 +3,7 @@
 #
 # What runs: the broker with an empty configuration on a free loopback port; paho-mqtt 2.1.0 retains the order "blackout" and two
 #   workers subscribe to `$share/workers/stage/#`, one of them twice.
-# Expected: MQTT 5.0, section 4.8.2, on shared subscriptions: "No Retained Messages are sent to the Session when it first subscribes."
-#   Section 3.3.1.3 gives retained messages to non-shared subscriptions only.
+# Expected: by MQTT 5.0 (sections 4.8.2 and 3.3.1.3) retained messages are for subscriptions that are not shared.
 # Seen: each SUBSCRIBE is answered with the retained message, so what the group should do once is done by each of its members.
 # Output seen:
 #   worker 1 subscribes: blackout, retained

@@ -3,9 +3,8 @@
 #
 # What runs: a server of 25 lines accepts a client and ends the connection with reason 0x8B "Server shutting down": in two bytes, with
 #   an empty list of properties, and with a reason string. `on_disconnect` prints what it is told.
-# Expected: MQTT 5.0, section 3.14.2.1: "The Reason Code and Property Length can be omitted if the Reason Code is 0x00 (Normal
-#   disconnecton) and there are no Properties"; section 3.14.2.2.1, on the length of the properties: "If the Remaining Length is less
-#   than 2, a value of 0 is used." So 0x8B all three times.
+# Expected: by MQTT 5.0 (sections 3.14.2.1 and 3.14.2.2.1) a DISCONNECT may end behind its reason; the properties then count as
+#   empty. So 0x8B all three times.
 # Seen: the reason is read only when the remaining length is above 2, that is when there is at least one property. Otherwise the
 #   client is told that all went well.
 # Output seen:

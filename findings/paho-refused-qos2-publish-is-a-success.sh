@@ -3,8 +3,8 @@
 #
 # What runs: the broker with an access list that lets nobody write outside of `open/`, on a free loopback port. A desk publishes to
 #   `closed/lamp` at QoS 1 and 2; `on_publish` prints the reason, and the client's own log what was sent and received.
-# Expected: MQTT 5.0, section 4.3.3, the sender: "MUST send a PUBREL packet when it receives a PUBREC packet from the receiver with a
-#   Reason Code value less than 0x80", and a PUBREC of 0x80 or more ends the exchange, with its reason. As at QoS 1.
+# Expected: by MQTT 5.0 (section 4.3.3) PUBREL follows a PUBREC below 0x80 only; one of 0x80 or more ends the exchange, with its
+#   reason. As at QoS 1.
 # Seen: the reason in PUBREC is read and dropped; PUBREL is sent for a message that the broker has not taken, and its PUBCOMP counts.
 # Output seen:
 #   QoS 1: Not authorized; PUBLISH, PUBACK

@@ -2,7 +2,7 @@
 # paho-mqtt 2.1.0 (PyPI) with mosquitto 2.0.11 (Debian 12): over WebSocket, a client without a keep-alive never gets in.
 #
 # What runs: the broker with a listener for WebSockets on a free loopback port; paho-mqtt connects with `keepalive=60`, and with
-#   `keepalive=0`, which MQTT (3.1.1, section 3.1.2.10) gives a meaning: "the effect of turning off the keep alive mechanism".
+#   `keepalive=0`, which by MQTT 3.1.1 (section 3.1.2.10) switches it off.
 # Expected: both connect, as they do over TCP.
 # Seen: the keep-alive is used as the time-out of the socket as well. With 0 the socket does not block, and the handshake, which reads
 #   byte by byte, fails before the broker can have answered. `connect` raises; with a loop that retries, it goes on so for ever.

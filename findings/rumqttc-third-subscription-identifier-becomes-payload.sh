@@ -3,8 +3,8 @@
 #
 # What runs: a server of 30 lines sends each client that has subscribed to three filters, with the identifiers 1, 2 and 3, the
 #   message "go" with one, with two and with all three of them. rumqttc and, beside it, paho-mqtt 2.1.0 print what they get.
-# Expected: MQTT 5.0, section 3.3.4: the server "MUST send those Subscription Identifiers in the message" of all matching
-#   subscriptions if it sends one copy; section 3.3.2.3.8: "Multiple Subscription Identifiers will be included".
+# Expected: by MQTT 5.0 (sections 3.3.4 and 3.3.2.3.8) a server that sends one copy names all matching subscriptions in it, so there may
+#   be any number of identifiers.
 # Seen: the reader counts the byte of the property's name twice, so it takes the properties for read as soon as the sum is
 #   reached: after two of three. What is left, 0b 03, is put before the payload. No error is reported.
 # Output seen:

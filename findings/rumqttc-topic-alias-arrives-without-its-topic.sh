@@ -4,8 +4,8 @@
 # What runs: a server of 30 lines sends a client that takes three aliases, and has subscribed, three messages on the topic "stage": the
 #   first gives it the alias 1, the others have the alias and no topic. rumqttc prints what its event loop yields; mqtt.js 5.14.1, as the
 #   control, what its "message" event says.
-# Expected: MQTT 5.0, section 3.3.2.3.4: "A Topic Alias is an integer value that is used to identify the Topic instead of using the Topic
-#   Name"; who allowed aliases takes the topic from the alias. The library keeps the table for that.
+# Expected: by MQTT 5.0 (section 3.3.2.3.4) a known alias stands for its topic, so who has allowed aliases takes the topic from the
+#   alias. The library keeps the table for that.
 # Seen: the event is a copy that is made before the alias is looked up; the topic goes into the other copy, which nobody gets.
 # Output seen:
 #   rumqttc: topic "stage", alias Some(1), payload "one"

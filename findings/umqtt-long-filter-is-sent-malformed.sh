@@ -4,8 +4,8 @@
 #
 # What runs: umqtt.simple, on CPython with the sockets and module names of a board, subscribes to filters of 122, 123 and 250 bytes, each
 #   on a new connection.
-# Expected: MQTT 3.1.1, section 2.2.3: the remaining length has "a single byte for values up to 127", and more for larger ones;
-#   section 4.7.3: a filter may have up to 65,535 bytes. `publish` of the same client counts rightly.
+# Expected: by MQTT 3.1.1 (section 2.2.3) a remaining length above 127 takes more than one byte, and a filter may have up to 65,535
+#   bytes (section 4.7.3). `publish` of the same client counts rightly.
 # Seen: `subscribe` writes the remaining length into one byte. From 128 on its highest bit says that another byte follows, so the packet id
 #   is read as part of the length, and the broker finds no SUBSCRIBE that it could answer.
 # Output seen:
