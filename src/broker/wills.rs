@@ -44,6 +44,8 @@ pub(super) struct Pending {
 pub(super) struct Left {
     /// How long its client has to come back.
     pub(super) patience: Duration,
+    /// It had gone before the end: only the delay of its will is waited for.
+    pub(super) gone: bool,
     bytes: usize,
 }
 
@@ -81,11 +83,12 @@ fn key(client: &str) -> Vec<u8> {
 /// Keeps the will of a client, if it has one.
 pub(super) fn put(batch: &mut Batch, connect: &Connect) {
     let Some(will) = &connect.will else { return };
-    let plain = connect.will_delay == 0 && will.expiry.is_none() && will.carried.bytes().is_empty();
+    let delay = connect.will_delay.min(connect.session_expiry); // whichever ends first
+    let plain = delay == 0 && will.expiry.is_none() && will.carried.bytes().is_empty();
     let mut value = vec![if plain { FORMAT } else { FORMAT_5 }];
     if !plain {
         let carried = will.carried.bytes();
-        value.extend(connect.will_delay.to_be_bytes());
+        value.extend(delay.to_be_bytes());
         value.push(if will.expiry.is_some() { EXPIRES } else { 0 });
         value.extend(will.expiry.unwrap_or(0).to_be_bytes());
         value.extend((carried.len() as u32).to_be_bytes()); // a packet has 28 bits of length
@@ -127,7 +130,7 @@ pub(super) fn pending(store: &Store) -> Vec<Pending> {
             Some(since) if since < CLOCK_WAS_SET => delay,
             Some(since) => delay.saturating_sub(Duration::from_millis(clock::now_ms().saturating_sub(since))),
         };
-        Some(Pending { client, left: Left { patience, bytes: will.size() } })
+        Some(Pending { client, left: Left { patience, gone: gone.is_some(), bytes: will.size() } })
     };
     store.scan(Tree::Letters, &PREFIX).into_iter().filter_map(read).collect()
 }

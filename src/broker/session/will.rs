@@ -23,7 +23,7 @@ pub(super) struct Will {
     _room: Option<Share>,
     /// When it is fired, for a client that has gone.
     due: Option<Instant>,
-    /// An earlier run left it.
+    /// Its client was there when an earlier run ended.
     is_left: bool,
 }
 
@@ -34,7 +34,7 @@ impl Will {
             is_stored: true,
             _room: Some(will.held(budget)),
             due: Some(Instant::now() + will.patience),
-            is_left: true,
+            is_left: !will.gone,
         }
     }
 
@@ -46,7 +46,7 @@ impl Will {
         self.due.is_some()
     }
 
-    /// Its client has gone in this run, and its delay is not over.
+    /// Its client has gone, and its delay is not over.
     pub(super) fn is_delayed(&self) -> bool {
         self.is_due() && !self.is_left
     }

@@ -147,3 +147,13 @@ async fn a_client_that_returns_after_a_kill_takes_its_will_back() {
     assert_eq!(witness.messages().await, []);
     link.leave().await;
 }
+
+#[tokio::test]
+async fn a_clean_start_ends_the_delay_of_a_will_also_after_a_restart() {
+    let appliance = Appliance::start().await;
+    Link5::join(appliance.mqtt, &client(600, 600)).await.leave_with(0x04, &[]).await;
+    let appliance = appliance.restart().await;
+    let mut witness = witness(&appliance).await;
+    let _next = Link5::join(appliance.mqtt, &client(600, 600).clean()).await;
+    assert_eq!(witness.message().await.text(), "gone");
+}
