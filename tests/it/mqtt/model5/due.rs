@@ -127,7 +127,7 @@ impl Due {
             (ids != message.ids() && !is_other, "identifiers"), // once each
             (!carried.into_iter().eq(&self.carried), "properties"), // in their order [MQTT-3.3.2-18]
             (message.dup && (self.qos == 0 || !self.was_sent), "DUP, but it was never sent"), // [MQTT-3.3.1-2]
-            (!message.dup && self.seen.is_some(), "no DUP"),    // [MQTT-3.3.1-1]
+            (!message.dup && self.seen.is_some_and(|(_, then)| run <= then + 1), "no DUP"), // [MQTT-3.3.1-1]
             (!self.seen.is_none_or(same_id), "packet id"),      // [MQTT-4.4.0-1]
             (self.life.is_some() && self.is_five != message.expiry().is_some(), "expiry"),
             (self.life.is_none() && message.expiry().is_some(), "expiry"),

@@ -285,17 +285,21 @@ impl Model {
         self.run += 1;
     }
 
-    /// A second has passed since clients left sessions that live no longer, and since all that lives no longer was said.
-    pub fn pass(&mut self, now: Instant) {
-        self.retained.retain(|_, said| !said.life.is_some_and(Life::is_short));
-        self.owed.retain(|owed| !owed.copies.values().any(Due::is_short));
-        self.sessions.values_mut().for_each(|session| session.due.retain(|due| !due.is_short()));
+    /// A second has passed since clients left sessions that live no longer.
+    pub fn end_sessions(&mut self, now: Instant) {
         let ended = self.sessions.iter().filter(|(_, session)| !session.here && session.joined.expiry == 1);
         for who in ended.map(|(who, _)| *who).collect::<Vec<_>>() {
             let will = self.sessions.get_mut(&who).and_then(|session| session.joined.will.take());
             self.forget(who);
             self.publish_all(will.map(|(will, _)| will), now);
         }
+    }
+
+    /// Nothing comes any more of what was said to live for a second.
+    pub fn forget_short(&mut self) {
+        self.retained.retain(|_, said| !said.life.is_some_and(Life::is_short));
+        self.owed.retain(|owed| !owed.copies.values().any(Due::is_short));
+        self.sessions.values_mut().for_each(|session| session.due.retain(|due| !due.is_short()));
     }
 
     /// A client has received a message.

@@ -18,7 +18,7 @@ use self::world::World;
 use crate::harness::Random;
 
 /// Scripts in a normal run; `DMXD_LONG_SCRIPTS` sets the number of the long one.
-const SCRIPTS: u64 = 12;
+const SCRIPTS: u64 = 16;
 const LONG_SCRIPTS: u64 = 300;
 
 /// How long a client may take to receive what it should; less is enough while a failed script is being reduced.

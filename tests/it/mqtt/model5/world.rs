@@ -224,8 +224,8 @@ impl World {
 
     async fn lose(&mut self, who: usize) {
         let Some(mut client) = self.clients.remove(&who) else { return };
-        self.received.insert(who, std::mem::take(&mut client.received));
         client.ping().await; // what it has answered has arrived
+        self.received.insert(who, std::mem::take(&mut client.received));
         self.model.lose(who, Instant::now());
         client.reset();
         self.one_less().await;
@@ -271,10 +271,11 @@ impl World {
             (witness.held.len() == before).then_some(())
         })
         .await;
+        self.model.end_sessions(Instant::now());
         for who in 0..=WITNESS {
             self.listen(who).await;
         }
-        self.model.pass(Instant::now());
+        self.model.forget_short();
     }
 
     /// Everybody receives what they should and nothing else.
