@@ -12,31 +12,29 @@ use crate::broker::passed::Passed;
 use crate::broker::topic::Filter;
 use crate::broker::wanted::Wanted;
 
-/// What an exact filter takes in all tables, beside its name in some of them; a wildcard, with the router's log for it; one
-/// that is shared, with its group.
+/// What an exact filter takes in all tables, beside its name in some of them; a wildcard of a few levels, with the router's log
+/// for it; one that is shared, with its group.
 const EXACT: usize = 400;
 const WILDCARD: usize = 7 << 10;
 const SHARED: usize = 1 << 10;
 
-/// What each level takes of a filter that stands in a tree.
+/// What each level of a filter takes that stands in a tree, and how many of them a wildcard's price has in it.
 const LEVEL: usize = 400;
+const FEW: usize = 8;
 
 /// Shared filters of one session: each has the broker choose, and perhaps give the session a copy more.
 pub(super) const MOST_SHARED: usize = 32;
 
 /// What a filter takes.
 pub(super) fn cost(filter: &str) -> usize {
-    let is_shared = filter.starts_with("$share/");
-    let is_exact = !is_shared && !filter.contains(['+', '#']);
-    let levels = if is_exact { 0 } else { LEVEL * filter.split('/').count() };
+    let levels = filter.split('/').count();
     3 * filter.len()
-        + levels
-        + if is_shared {
-            SHARED
-        } else if is_exact {
-            EXACT
+        + if filter.starts_with("$share/") {
+            SHARED + LEVEL * levels
+        } else if filter.contains(['+', '#']) {
+            WILDCARD + LEVEL * levels.saturating_sub(FEW)
         } else {
-            WILDCARD
+            EXACT
         }
 }
 
