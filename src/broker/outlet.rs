@@ -197,7 +197,7 @@ impl Outlet {
     }
 
     /// The kept sessions that it has to be stored for. Nobody needs more than the present value of dmxd's own topics. A
-    /// session stands there once: who is also chosen from a group keeps that copy itself.
+    /// session stands there once: the copy of who is also chosen from a group lasts only as long as its connection.
     fn recipients(
         &self,
         exact: &[(Member, Wanted)],

@@ -28,8 +28,6 @@ pub enum Reason {
     NotAuthorized = 0x87,
     /// No room now.
     Unavailable = 0x88,
-    /// The server is about to stop.
-    ShuttingDown = 0x8b,
     /// Enhanced authentication, which is not offered.
     BadAuthMethod = 0x8c,
     /// Silent for longer than its keep-alive.

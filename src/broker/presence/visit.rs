@@ -128,8 +128,6 @@ pub(in crate::broker) enum LastWord {
     Published,
     /// Its will is still to come: until then nobody else speaks for its device.
     Delayed,
-    /// It is a broker's bridge: its devices may well be connected there.
-    OfBridge,
 }
 
 impl Visit {
@@ -142,13 +140,14 @@ impl Visit {
     }
 
     /// The connection is over; its last messages and its will are handed on. Speaks for the devices that its client left
-    /// online; until this is done, nothing of the client's next connection may be read.
-    pub(in crate::broker) async fn end(self, why: String, last: LastWord, next: Next) {
+    /// online; until this is done, nothing of the client's next connection may be read. One that `relays` is another broker's
+    /// bridge: its devices may well be connected over there.
+    pub(in crate::broker) async fn end(self, why: String, (last, relays): (LastWord, bool), next: Next) {
         let leaving = Leaving { why, will_published: last == LastWord::Published, stays: next == Next::TakenOver };
         let willed = self.device.as_deref().filter(|_| last != LastWord::None);
         let left = self.hub.presence.with(|roster| {
             roster.left(&self.client, self.number, &leaving, clock::now_ms());
-            let speaks = next == Next::Gone && last != LastWord::OfBridge;
+            let speaks = next == Next::Gone && !relays;
             if speaks { roster.left_online(&self.client, willed) } else { Vec::new() }
         });
         speak_for(&self.hub, &left, Some(&self.client)).await;

@@ -185,8 +185,8 @@ impl Session {
         }
     }
 
-    /// The client has a QoS 2 message; before it is released the store knows, if it knows the message.
-    /// Whether there was such a message.
+    /// The client has a QoS 2 message: the store knows that, if it knows the message, before it is released. Gives whether
+    /// there was such a message.
     pub(super) async fn received(&mut self, pkid: u16) -> bool {
         let (known, note) = self.outbox.outbound(|outbound| outbound.received(pkid));
         let mut batch = Batch::default();

@@ -257,7 +257,6 @@ impl Session {
         will = will.filter(|_| end.fires_will());
         let due = will.as_ref().and_then(|_| self.delayed(delay));
         let last = match (&will, due) {
-            _ if self.relays => LastWord::OfBridge,
             (None, _) => LastWord::None,
             (Some(_), None) => LastWord::Published,
             (Some(_), Some(_)) => LastWord::Delayed,
@@ -267,7 +266,7 @@ impl Session {
         }
         // What comes once does not take room in every task.
         Box::pin(self.finish(&mut connection, will)).await;
-        Box::pin(visit.end(end.to_string(), last, end.next())).await;
+        Box::pin(visit.end(end.to_string(), (last, self.relays), end.next())).await;
         let goes_on = self.newcomer.is_some();
         let mut over = self.will.over(&self.id, &end, goes_on, due.filter(|_| !goes_on));
         if self.will.is_delayed() {
@@ -299,7 +298,8 @@ impl Session {
             self.reset().await;
         }
         self.expiry = connect.session_expiry;
-        (self.kept, self.is_bridge, self.relays) = (self.expiry > 0, connect.is_bridge, connect.is_bridge);
+        (self.kept, self.is_bridge) = (self.expiry > 0, connect.is_bridge);
+        self.relays = connect.is_bridge || (present && self.relays); // it need not subscribe again
         if !self.kept {
             if present {
                 purge(&self.hub, &self.id, self.outbox.number()).await; // from now on it ends with its connection

@@ -18,7 +18,8 @@ const EXACT: usize = 400;
 const WILDCARD: usize = 7 << 10;
 const SHARED: usize = 1 << 10;
 
-/// What each level of a filter takes that stands in a tree, and how many of them a wildcard's price has in it.
+/// What each level of a filter takes that stands in a tree (measured: 76 kB for 199 levels), and how many of them a wildcard's
+/// price has in it.
 const LEVEL: usize = 400;
 const FEW: usize = 8;
 

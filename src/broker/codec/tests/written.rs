@@ -29,14 +29,13 @@ const OF_CONNACK: [Reason; 13] = [
     Reason::QuotaExceeded,
 ];
 /// Reasons that DISCONNECT has.
-const OF_DISCONNECT: [Reason; 13] = [
+const OF_DISCONNECT: [Reason; 12] = [
     Reason::Success,
     Reason::Unspecified,
     Reason::Malformed,
     Reason::ProtocolError,
     Reason::Refused,
     Reason::NotAuthorized,
-    Reason::ShuttingDown,
     Reason::KeepAlive,
     Reason::TakenOver,
     Reason::BadFilter,

@@ -87,7 +87,7 @@ async fn nobody_speaks_for_the_devices_of_a_bridge_that_is_gone() {
         listed(&appliance, "clients", "clientId", "five").await.filter(|it| it["connected"] == false)
     })
     .await;
-    let mut old = Link::join(appliance.mqtt, &Connect::new("old").bridge()).await;
+    let mut old = Link::join(appliance.mqtt, &Connect::new("old").bridge().will("old/gone", "1", false)).await;
     old.retain("v1/devices/old/state", br#"{"online":true}"#).await;
     old.retain("$SYS/broker/connection/old/state", b"1").await;
     old.reset();
@@ -95,6 +95,8 @@ async fn nobody_speaks_for_the_devices_of_a_bridge_that_is_gone() {
         listed(&appliance, "clients", "clientId", "old").await.filter(|it| it["connected"] == false)
     })
     .await;
+    let old = listed(&appliance, "clients", "clientId", "old").await.expect("the bridge");
+    assert_eq!(old["lastDisconnect"]["willPublished"], true, "its will is its own");
     for device in ["far", "old"] {
         assert_eq!(listed(&appliance, "devices", "id", device).await.expect("the device")["online"], true, "{device}");
     }
