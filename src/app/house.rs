@@ -13,6 +13,7 @@ use super::error::AppError;
 use super::memory::{Memory, late};
 use super::signals::Signals;
 use super::{addresses, banner, mdns};
+use crate::access::{Access, AccessDeps};
 use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
 use crate::config::{Config, Loaded};
@@ -154,6 +155,9 @@ impl House {
         let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
         let (memory, library) = Memory::open(&config, &health, &metrics).await?;
         let (engine, store) = (&memory.engine, &memory.store);
+        let deps = AccessDeps { settings: auth, store: store.clone(), budget: budget.clone() };
+        let access =
+            Access::open(deps).await.map_err(|source| AppError::System { doing: "reading who may do what", source })?;
         let backups = backup::start(backup::BackupDeps {
             settings: config.backup.clone(),
             data_dir: storage.data_dir.clone(),
@@ -161,12 +165,18 @@ impl House {
             health: health.clone(),
             metrics: metrics.backup.clone(),
         })?;
-        let deps = IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library: library.clone() };
+        let deps = IntakeDeps {
+            settings: &config.engine,
+            engine: engine.handle.clone(),
+            library: library.clone(),
+            access: access.clone(),
+        };
         let mut scheduler = Tasks::default();
         let intake = Intake::new(deps, &mut scheduler);
         let deps = broker::BrokerDeps {
             settings: mqtt,
             web_port: doors.web_at.port(),
+            access: access.clone(),
             intake: intake.clone(),
             feed: engine.feed.clone(),
             store: store.clone(),
@@ -180,7 +190,7 @@ impl House {
         let (web_at, mqtt_at) = (doors.web_at, doors.mqtt_at);
         let deps = http::HttpDeps {
             settings: web,
-            auth,
+            access,
             intake: intake.clone(),
             engine: engine.handle.clone(),
             feed: engine.feed.clone(),

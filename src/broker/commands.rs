@@ -1,7 +1,8 @@
 //! The command topics: out of the stream into the intake.
 
 use super::policy::{CommandTopic, Topics};
-use crate::intake::{self, Client, Done, IncomingCommand, Intake};
+use crate::access::Identity;
+use crate::intake::{self, Client, Done, IncomingCommand, Intake, Sender};
 use crate::wire::{Reason, Refusal};
 
 /// The intake behind the command topics.
@@ -58,7 +59,7 @@ impl Commands {
     pub(super) async fn take(
         &self,
         topic: CommandTopic,
-        client: &str,
+        (client, who): (&str, Identity),
         payload: &[u8],
     ) -> Result<PendingCommand, Refusal> {
         let asked = match topic {
@@ -66,7 +67,7 @@ impl Commands {
             CommandTopic::Blackout => IncomingCommand::Blackout(payload),
             CommandTopic::Unified => IncomingCommand::Unified(payload),
         };
-        let taken = self.intake.take(asked, &Client::Mqtt(client.into()).into()).await?;
+        let taken = self.intake.take(asked, &Sender::new(Client::Mqtt(client.into()), who)).await?;
         Ok(PendingCommand { taken, topic })
     }
 }

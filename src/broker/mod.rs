@@ -60,6 +60,7 @@ use self::commands::Commands;
 use self::hub::{Hub, Phase};
 use self::policy::{House, Topics};
 use self::router::Tap;
+use crate::access::Access;
 use crate::config;
 use crate::engine::Feed;
 use crate::intake::Intake;
@@ -82,6 +83,8 @@ pub struct BrokerDeps {
     pub settings: config::Mqtt,
     /// The port of the web, for those who look for it here.
     pub web_port: u16,
+    /// Who may do what.
+    pub access: Access,
     /// Where commands go.
     pub intake: Intake,
     /// Where states come from.
@@ -166,7 +169,7 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
 
 /// The hub, with the retained messages of the last run, and the taps of its first router.
 async fn open(deps: BrokerDeps, topics: &Topics) -> Result<(Arc<Hub>, Vec<Tap>), StartError> {
-    let BrokerDeps { settings, web_port, intake, store, budget, health, metrics, .. } = deps;
+    let BrokerDeps { settings, web_port, access, intake, store, budget, health, metrics, .. } = deps;
     let (router, publisher, taps) = guardian::start(0).await.map_err(|error| StartError(error.to_string()))?;
     let policy = House::new(topics.clone(), &settings.username, settings.password.as_ref());
     let hub = Hub::new(hub::HubDeps {
@@ -176,6 +179,7 @@ async fn open(deps: BrokerDeps, topics: &Topics) -> Result<(Arc<Hub>, Vec<Tap>),
         commands: Commands::new(intake, topics.clone()),
         settings,
         web_port,
+        access,
         metrics: metrics.broker,
         budget,
         health,

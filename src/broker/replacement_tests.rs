@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::policy::Topics;
 use super::{Broker, BrokerDeps, bind, open, restore, start};
+use crate::access::{Access, AccessDeps};
 use crate::config::Config;
 use crate::dmx::ProjectId;
 use crate::engine::{self, Engine};
@@ -64,12 +65,20 @@ impl Ground {
         };
         let mut tasks = Tasks::default();
         let library = library::start(deps, &mut tasks).await;
-        let deps = intake::IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library };
-        let intake = Intake::new(deps, &mut tasks);
         let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
+        let deps = AccessDeps { settings: config.auth.clone(), store: opened.store.clone(), budget: budget.clone() };
+        let access = Access::open(deps).await.unwrap();
+        let deps = intake::IntakeDeps {
+            settings: &config.engine,
+            engine: engine.handle.clone(),
+            library,
+            access: access.clone(),
+        };
+        let intake = Intake::new(deps, &mut tasks);
         let deps = BrokerDeps {
             web_port: 8080,
             settings: config.mqtt,
+            access,
             intake,
             feed: engine.feed.clone(),
             store: opened.store,

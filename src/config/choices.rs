@@ -1,7 +1,7 @@
 //! Choices: one of a few words, in any case.
 
 use super::value::{Limits, Parse, ValueError, quoted, shown};
-use super::{AuthMode, BackupProvider, LogLevel, OutputMode, Park};
+use super::{Anonymous, AuthMode, BackupProvider, LogLevel, OutputMode, Park};
 
 /// One of a few words, in any case.
 pub(crate) trait Choice: Copy + PartialEq + 'static {
@@ -29,6 +29,12 @@ impl<T: Choice> Parse for T {
 impl Choice for AuthMode {
     const WORDS: &'static [(&'static str, Self)] = &[("audit", Self::Audit), ("required", Self::Required)];
     const RIGHT: &'static str = "audit or required";
+}
+
+impl Choice for Anonymous {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("view", Self::View), ("operate", Self::Operate)];
+    const RIGHT: &'static str = "none, view or operate";
 }
 
 impl Choice for LogLevel {

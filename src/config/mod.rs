@@ -267,8 +267,22 @@ pub struct Size(pub u64);
 pub struct Auth {
     /// Whether keys are asked for.
     pub mode: AuthMode,
-    /// Keys that are accepted in `required` mode.
+    /// Keys that are accepted in `required` mode; who has one is an admin.
     pub keys: Vec<Secret>,
+    /// What who is not known may do in `required` mode.
+    pub anonymous: Anonymous,
+}
+
+/// What who is not known may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Anonymous {
+    /// Nothing but what is open to everybody.
+    #[default]
+    None,
+    /// See everything that is no secret.
+    View,
+    /// Move light.
+    Operate,
 }
 
 /// Whether keys are asked for.

@@ -191,9 +191,10 @@ sections! {
         per_address: ["DMX_LIMITS_PER_ADDRESS"], Range(1, 25), "How much of a kind one address may hold, in percent: of its memory, and of mqtt.max_connections, mqtt.max_sessions, mqtt.max_retained, mqtt.max_queued_bytes and http.max_connections.";
     }
 
-    [auth] Auth "Who may use REST and WebSocket." {
-        mode: ["DMX_AUTH_MODE"], Any, "audit = nobody is refused; required = one of the keys is needed.";
-        keys: ["DMX_AUTH_KEYS"], Text(form::API_KEY), "Accepted keys.";
+    [auth] Auth "Who may do what; users and panels are made in the app." {
+        mode: ["DMX_AUTH_MODE"], Any, "audit = nobody is refused; required = a user, a key or a panel is needed. Locking the appliance in the app is the same as required.";
+        keys: ["DMX_AUTH_KEYS"], Text(form::API_KEY), "Accepted keys; who has one is an admin.";
+        anonymous: ["DMX_AUTH_ANONYMOUS"], Any, "What who is not known may do when it is locked: none, view or operate.";
     }
 
     [log] Log "The log on stdout." {

@@ -1,123 +1,175 @@
-//! Keys on REST (`x-api-key`) and WebSocket (`?token=`). The log gets a fingerprint, never the key.
+//! Who asks: the key, token or cookie of a request becomes an identity. The log gets a fingerprint, never the key.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
+use warp::http::header::{AUTHORIZATION, COOKIE, ORIGIN};
+use warp::http::{HeaderMap, HeaderValue};
 
-use crate::config::{self, AuthMode};
+use super::origin::is_own;
+use super::request::{API_KEY, Request};
+use crate::access::{Access, Digest, Identity, Kind};
+use crate::config::AuthMode;
 
 /// Pairs of key and address that were logged; beyond that the least recent is logged again.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
-/// Requires keys, or only records them.
+/// The cookie of a login.
+const COOKIE_NAME: &str = "dmxd";
+
+/// How long a browser keeps it, in seconds: 400 days, the longest that browsers take (RFC 6265bis, 5.5). Not the box's clock,
+/// but a logout ends it.
+const COOKIE_AGE: u32 = 34_560_000;
+
+/// What a request shows of who asks.
+pub(super) enum Shown {
+    /// In a header or in the address: it is meant.
+    Meant(Vec<u8>),
+    /// In the cookie, which browsers send by themselves.
+    Carried(Vec<u8>),
+    Nothing,
+}
+
+/// A key was shown, and nobody has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unknown;
+
+/// Turns what is shown into who it is.
 pub(super) struct Gate {
-    settings: config::Auth,
+    access: Access,
     /// What was logged before. It only limits the log, so a lock is enough.
     seen: Mutex<LruCache<(IpAddr, String), ()>>,
 }
 
-/// The result of checking a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyCheck {
-    Allowed,
-    Refused,
-}
-
 impl Gate {
-    pub(super) fn new(settings: config::Auth) -> Self {
-        Self { settings, seen: Mutex::new(LruCache::new(REMEMBERED)) }
+    pub(super) fn new(access: Access) -> Self {
+        Self { access, seen: Mutex::new(LruCache::new(REMEMBERED)) }
     }
 
-    /// Whether the bearer of `key` may continue.
-    pub(super) fn check(&self, key: Option<&[u8]>, peer: IpAddr) -> KeyCheck {
-        let key = key.filter(|key| !key.is_empty());
-        let known = key.is_some_and(|key| self.knows(key));
-        let pass = match self.settings.mode {
-            AuthMode::Audit => KeyCheck::Allowed,
-            AuthMode::Required if known => KeyCheck::Allowed,
-            AuthMode::Required => KeyCheck::Refused,
+    /// Who asks. A wrong key is nobody's once the appliance is locked, and never a stranger's; a cookie that is no longer
+    /// known counts as none.
+    pub(super) fn identify(&self, shown: &Shown, peer: IpAddr) -> Result<Identity, Unknown> {
+        let (secret, meant) = match shown {
+            Shown::Meant(secret) => (secret, true),
+            Shown::Carried(secret) => (secret, false),
+            Shown::Nothing => return Ok(self.access.anonymous()),
         };
-        let fingerprint = key.map_or_else(|| "none".to_owned(), fingerprint);
-        if (key.is_some() || pass == KeyCheck::Refused) && self.is_new(peer, &fingerprint) {
-            match pass {
-                KeyCheck::Allowed => tracing::info!(%fingerprint, %peer, known, "api_key_seen"),
-                KeyCheck::Refused => tracing::warn!(%fingerprint, %peer, "api_key_refused"),
-            }
+        let known = self.access.bearer(secret);
+        let passes = known.is_some() || !meant || self.access.mode() == AuthMode::Audit;
+        self.log(secret, peer, known.is_some(), passes);
+        match known {
+            Some(identity) => Ok(identity),
+            None if passes => Ok(self.access.anonymous()),
+            None => Err(Unknown),
         }
-        pass
     }
 
-    /// Whether this is one of the keys, whatever the mode. Every key is compared, so that the time does not reveal which one was
-    /// right.
-    pub(super) fn knows(&self, key: &[u8]) -> bool {
-        self.settings.keys.iter().fold(false, |hit, known| known.matches(key) | hit)
-    }
-
-    fn is_new(&self, peer: IpAddr, fingerprint: &str) -> bool {
-        let mut seen = self.seen.lock();
-        seen.put((peer, fingerprint.to_owned()), ()).is_none()
+    fn log(&self, secret: &[u8], peer: IpAddr, known: bool, passes: bool) {
+        let fingerprint = Digest::of(secret).short();
+        if self.seen.lock().put((peer, fingerprint.clone()), ()).is_some() {
+            return;
+        }
+        if passes {
+            tracing::info!(%fingerprint, %peer, known, "api_key_seen");
+        } else {
+            tracing::warn!(%fingerprint, %peer, "api_key_refused");
+        }
     }
 }
 
-/// The first 8 hexadecimal digits of the SHA-256: enough to tell keys apart, too little to guess one.
-fn fingerprint(key: &[u8]) -> String {
-    Sha256::digest(key).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+/// What a request shows: the header, else the address where that counts, else the cookie of our own page.
+pub(super) fn shown(request: &Request) -> Shown {
+    if let Some(key) = request.key() {
+        return if key.is_empty() { Shown::Nothing } else { Shown::Meant(key.into_owned()) };
+    }
+    cookie(&request.headers).map_or(Shown::Nothing, Shown::Carried)
+}
+
+/// The key in a header.
+pub(super) fn key_in_header(headers: &HeaderMap) -> Option<&[u8]> {
+    let bearer = |value: &'_ HeaderValue| {
+        let (scheme, key) = value.as_bytes().split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.len())
+    };
+    if let Some(key) = headers.get(API_KEY) {
+        return Some(key.as_bytes());
+    }
+    let value = headers.get(AUTHORIZATION)?;
+    let length = bearer(value)?;
+    value.as_bytes().get(value.len() - length..).map(<[u8]>::trim_ascii)
+}
+
+/// The cookie counts only for our own page: a request of another one carries it as well, where browsers see the same site.
+fn cookie(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let own = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| is_own(origin, headers));
+    if !headers.get(ORIGIN).is_none_or(own) {
+        return None;
+    }
+    let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value.as_bytes().to_vec()).next()
+}
+
+/// The cookie of a login, or its end.
+pub(super) fn set_cookie(token: Option<&str>, is_secure: bool) -> HeaderValue {
+    let secure = if is_secure { "; Secure" } else { "" };
+    let (value, age) = token.map_or(("", 0), |token| (token, COOKIE_AGE));
+    let cookie = format!("{COOKIE_NAME}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
+    HeaderValue::try_from(cookie).unwrap_or_else(|_| HeaderValue::from_static("dmxd=; Path=/; Max-Age=0")) // tokens are hexadecimal
+}
+
+/// Whether somebody is known here by more than being in the network.
+pub(super) fn is_known(who: &Identity) -> bool {
+    *who.kind() != Kind::Anonymous
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::secret::Secret;
+    use warp::http::header::HOST;
 
-    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-
-    fn gate(mode: AuthMode) -> Gate {
-        Gate::new(config::Auth { mode, keys: vec![Secret::new("first"), Secret::new("second")] })
+    fn headers(pairs: &[(warp::http::HeaderName, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
     }
 
     #[test]
-    fn audit_refuses_nobody() {
-        for key in [None, Some(&b"wrong"[..]), Some(b"first")] {
-            assert_eq!(gate(AuthMode::Audit).check(key, PEER), KeyCheck::Allowed);
-        }
-        assert!(gate(AuthMode::Audit).knows(b"first") && !gate(AuthMode::Audit).knows(b"wrong"));
-    }
-
-    #[test]
-    fn required_lets_in_any_of_the_keys_and_no_other() {
-        let gate = gate(AuthMode::Required);
-        for (key, pass) in [
-            (None, KeyCheck::Refused),
-            (Some(&b""[..]), KeyCheck::Refused),
-            (Some(b"firs"), KeyCheck::Refused),
-            (Some(b"first"), KeyCheck::Allowed),
-            (Some(b"second"), KeyCheck::Allowed),
+    fn a_key_comes_as_x_api_key_or_as_bearer() {
+        for (pairs, key) in [
+            (vec![(API_KEY, "a")], Some(&b"a"[..])),
+            (vec![(AUTHORIZATION, "Bearer a")], Some(b"a")),
+            (vec![(AUTHORIZATION, "bearer  a ")], Some(b"a")),
+            (vec![(AUTHORIZATION, "Basic a")], None),
+            (vec![(AUTHORIZATION, "Bear")], None),
+            (vec![(API_KEY, "a"), (AUTHORIZATION, "Bearer b")], Some(b"a")),
+            (vec![], None),
         ] {
-            assert_eq!(gate.check(key, PEER), pass, "{key:?}");
+            assert_eq!(key_in_header(&headers(&pairs)), key, "{pairs:?}");
         }
     }
 
     #[test]
-    fn required_without_any_key_configured_lets_in_nobody() {
-        let gate = Gate::new(config::Auth { mode: AuthMode::Required, keys: Vec::new() });
-        assert_eq!(gate.check(Some(b""), PEER), KeyCheck::Refused);
-        assert_eq!(gate.check(None, PEER), KeyCheck::Refused);
+    fn the_cookie_counts_for_our_own_page_alone() {
+        let of = |origin: Option<&'static str>| {
+            let mut pairs = vec![(HOST, "10.0.0.5"), (COOKIE, "a=1; dmxd=token; b=2")];
+            pairs.extend(origin.map(|origin| (ORIGIN, origin)));
+            cookie(&headers(&pairs))
+        };
+        assert_eq!(of(None), Some(b"token".to_vec()));
+        assert_eq!(of(Some("http://10.0.0.5")), Some(b"token".to_vec()));
+        for foreign in ["http://10.0.0.6", "null", "http://10.0.0.5:8081"] {
+            assert_eq!(of(Some(foreign)), None, "{foreign}");
+        }
+        assert_eq!(cookie(&headers(&[(COOKIE, "xdmxd=token")])), None);
     }
 
     #[test]
-    fn a_key_is_news_once_per_peer() {
-        let gate = gate(AuthMode::Audit);
-        assert!(gate.is_new(PEER, "aa"));
-        assert!(!gate.is_new(PEER, "aa"));
-        assert!(gate.is_new(PEER, "bb"));
-    }
-
-    #[test]
-    fn a_fingerprint_is_the_start_of_the_sha_256() {
-        // FIPS 180-4: the digest of "abc" begins ba7816bf
-        assert_eq!(fingerprint(b"abc"), "ba7816bf");
+    fn the_cookie_is_no_scripts_and_no_other_sites() {
+        assert_eq!(
+            set_cookie(Some("ab12"), true),
+            "dmxd=ab12; Path=/; Max-Age=34560000; HttpOnly; SameSite=Strict; Secure"
+        );
+        assert_eq!(set_cookie(None, false), "dmxd=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
     }
 }

@@ -19,13 +19,15 @@ use warp::reply::Response;
 use warp::ws::Ws;
 
 use super::App;
-use super::auth::KeyCheck;
+use super::auth::{self, is_known, key_in_header};
 use super::origin::Origins;
 use super::peer::Peer;
 use super::problem::Problem;
-use super::request::{self, API_KEY, Request};
+use super::request::{self, Request};
 use super::routes::{self, Key, Route, RouteMatch};
+use crate::access::Identity;
 use crate::config;
+use crate::wire::Role;
 
 /// What is answered even when there is no place for more connections.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
@@ -52,7 +54,20 @@ pub(super) fn filter(app: &Arc<App>) -> WebFilter {
             let budget = app.budget.clone();
             answer(
                 app.clone(),
-                Request { budget, method, path, query, headers, peer, version, parameters, upgrades, upgrade, body },
+                Request {
+                    who: app.access.anonymous(),
+                    budget,
+                    method,
+                    path,
+                    query,
+                    headers,
+                    peer,
+                    version,
+                    parameters,
+                    upgrades,
+                    upgrade,
+                    body,
+                },
             )
         })
         .boxed()
@@ -87,7 +102,7 @@ async fn respond(app: &Arc<App>, mut request: Request, found: RouteMatch) -> Res
         return Err(Problem::new(StatusCode::BAD_REQUEST, "an HTTP/1.1 request must have exactly one Host header"));
     }
     let key = key_in_header(&request.headers);
-    if !app.hosts.know(&request.headers).await && !key.is_some_and(|key| app.gate.knows(key)) {
+    if !app.hosts.know(&request.headers).await && !key.is_some_and(|key| app.access.bearer(key).is_some()) {
         return app.hosts.refuse(&request.headers, request.peer.addr.ip());
     }
     if request.method == Method::OPTIONS {
@@ -109,20 +124,55 @@ async fn respond(app: &Arc<App>, mut request: Request, found: RouteMatch) -> Res
     if (!reads || route.key.opens_socket()) && !app.origins.allow(&request.headers) {
         return Err(foreign());
     }
-    if route.key == Key::AsHeader
-        && app.gate.check(request.key().as_deref(), request.peer.addr.ip()) == KeyCheck::Refused
-    {
-        let challenge = HeaderValue::from_static("ApiKey header=\"x-api-key\"");
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "the header x-api-key must hold a key of this appliance")
-            .with(WWW_AUTHENTICATE, challenge));
+    if route.key == Key::AsHeader {
+        request.who = identify(app, &request, route)?;
     }
     route.check_query(&request, reads)?;
     request.parameters = parameters.iter().map(|value| request::decoded(value)).collect();
-    route.handler.handle(app.clone(), request).await
+    let edits = !reads && matches!(route.needs.role, Some(Role::Edit | Role::Admin));
+    let deed = edits.then(|| (request.who.clone(), deed(&request), request.peer.addr.ip()));
+    let response = route.handler.handle(app.clone(), request).await?;
+    if let Some((who, what, from)) = deed {
+        app.access.did(&who, &what, Some(from));
+    }
+    Ok(response)
 }
 
-fn key_in_header(headers: &HeaderMap) -> Option<&[u8]> {
-    headers.get(API_KEY).map(HeaderValue::as_bytes)
+/// Who asks, if they may.
+fn identify(app: &App, request: &Request, route: &Route) -> Result<Identity, Problem> {
+    if route.needs.role.is_none() && !route.knows_who {
+        return Ok(app.access.anonymous());
+    }
+    let from = request.peer.addr.ip();
+    let who = match app.gate.identify(&auth::shown(request), from) {
+        Ok(who) => who,
+        Err(auth::Unknown) if route.needs.role.is_none() => return Ok(app.access.nobody()),
+        Err(auth::Unknown) => {
+            app.access.refused("unknown key", &deed(request), Some(from));
+            return Err(unauthorized("nobody here has this key"));
+        }
+    };
+    match route.needs.allow(&who) {
+        Ok(()) => Ok(who),
+        Err(role) => {
+            app.access.refused(who.name(), &deed(request), Some(from));
+            Err(if is_known(&who) {
+                Problem::needs(role)
+            } else {
+                unauthorized("log in, or send a key as x-api-key or Authorization: Bearer")
+            })
+        }
+    }
+}
+
+fn unauthorized(detail: &str) -> Problem {
+    let challenge = HeaderValue::from_static("ApiKey header=\"x-api-key\"");
+    Problem::new(StatusCode::UNAUTHORIZED, detail).with(WWW_AUTHENTICATE, challenge)
+}
+
+/// What is asked, for the log of deeds.
+fn deed(request: &Request) -> String {
+    format!("{} {}", request.method, request.path)
 }
 
 /// A preflight is answered whatever the path: only then may the page read the 404 of the request itself.

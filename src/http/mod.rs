@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 
+use crate::access::Access;
 use crate::backup;
 use crate::config;
 use crate::engine;
@@ -50,8 +51,8 @@ pub use server::{BindError, Listener, bind, bind_also, serve};
 pub struct HttpDeps {
     /// `[http]`
     pub settings: config::Http,
-    /// `[auth]`
-    pub auth: config::Auth,
+    /// Who may do what.
+    pub access: Access,
     /// Where commands go.
     pub intake: Intake,
     /// What `GET /readyz` asks.
@@ -159,6 +160,7 @@ struct App {
     origins: origin::Origins,
     hosts: hosts::Hosts,
     gate: auth::Gate,
+    access: Access,
     engine: engine::Handle,
     intake: Intake,
     budget: Budget,
@@ -185,14 +187,16 @@ impl App {
             assets: assets::Assets::new(deps.settings.ui_dir),
             origins: origin::Origins::new(&deps.settings.allow_origins),
             hosts: hosts::Hosts::new(&deps.settings.allow_hosts),
-            gate: auth::Gate::new(deps.auth),
+            gate: auth::Gate::new(deps.access.clone()),
             hub: live::Hub::new(live::HubDeps {
                 feed: deps.feed,
                 devices: deps.devices.changes,
                 intake: deps.intake.clone(),
                 budget: deps.budget.clone(),
                 metrics: deps.metrics.http.clone(),
+                access: deps.access.clone(),
             }),
+            access: deps.access,
             engine: deps.engine,
             intake: deps.intake,
             budget: deps.budget,

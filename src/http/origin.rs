@@ -93,7 +93,7 @@ fn is_local(origin: &str) -> bool {
 }
 
 /// A page that came from the host and port that it now asks.
-fn is_own(origin: &str, headers: &HeaderMap) -> bool {
+pub(super) fn is_own(origin: &str, headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let authority = origin.split_once("://").map(|(_, authority)| authority);
     matches!((host, authority), (Some(host), Some(authority)) if host.eq_ignore_ascii_case(authority))

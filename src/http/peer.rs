@@ -31,6 +31,11 @@ impl Peer {
         Self { addr, place: Arc::new(place), _open: open }
     }
 
+    /// Whether it came by TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        false
+    }
+
     /// Keeps the place, for one who is not of the web any more: its end does not wait for that.
     pub(super) fn place(&self) -> Arc<Place> {
         self.place.clone()

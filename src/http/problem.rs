@@ -9,7 +9,7 @@ use warp::http::{HeaderValue, StatusCode};
 use warp::reply::Response;
 
 use crate::kit::budget::Full;
-use crate::wire::{FieldError, Reason, Refusal};
+use crate::wire::{FieldError, Reason, Refusal, Role};
 
 /// Media type of every error body.
 pub(super) const MEDIA: &str = "application/problem+json";
@@ -21,6 +21,7 @@ pub(super) struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    needs: Option<Role>,
     /// For the log only.
     cause: Option<String>,
 }
@@ -43,6 +44,9 @@ pub(super) struct Body<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schemars(default)]
     errors: &'a [FieldError],
+    /// With 403: the role that may do it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    needs: Option<Role>,
     /// With a status from 500: find this id in the appliance's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<String>,
@@ -50,7 +54,13 @@ pub(super) struct Body<'a> {
 
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }
+        Self { status, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), needs: None, cause: None }
+    }
+
+    /// Somebody is known, and may not do that.
+    pub(super) fn needs(role: Role) -> Self {
+        let detail = format!("that needs the role {role}");
+        Self { needs: Some(role), ..Self::new(StatusCode::FORBIDDEN, detail) }
     }
 
     /// A fault of ours: `cause` goes to the log only.
@@ -81,6 +91,7 @@ impl Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             errors: &self.errors,
+            needs: self.needs,
             correlation_id,
         };
         // neither maps with foreign keys nor a failing Serialize, so there is no error
@@ -136,6 +147,7 @@ impl From<Refusal> for Problem {
                 Self::new(StatusCode::CONFLICT, format!("{}: {detail}", refusal.reason.code()))
             }
             Reason::OtherProject => Self::new(StatusCode::CONFLICT, detail),
+            Reason::Forbidden(role) => Self::needs(role),
             Reason::NoScene => Self::new(StatusCode::NOT_FOUND, detail),
             Reason::Internal => Self::internal(detail),
         }

@@ -16,8 +16,10 @@ use warp::http::{HeaderMap, Method, StatusCode, Version};
 use warp::hyper::body::{Buf, Bytes};
 use warp::ws::Ws;
 
+use super::auth::key_in_header;
 use super::peer::Peer;
 use super::problem::Problem;
+use crate::access::Identity;
 use crate::kit::budget::{Budget, Full, Kind, Share};
 use crate::library::Expected;
 use crate::wire::JsonScan;
@@ -73,6 +75,8 @@ pub(super) struct Request {
     pub(super) parameters: Vec<String>,
     /// Gives the bytes of the connection once the answer has handed it over; for HTTP/1.1 only.
     pub(super) upgrades: Option<OnUpgrade>,
+    /// Who asks.
+    pub(super) who: Identity,
     /// Present if the request opens a WebSocket.
     pub(super) upgrade: Option<Ws>,
     pub(super) body: Body,
@@ -237,9 +241,9 @@ impl Request {
     /// The key: in the header or, for reading only, after `?token=`, since a link sends no header.
     pub(super) fn key(&self) -> Option<Cow<'_, [u8]>> {
         let reads = self.method == Method::GET || self.method == Method::HEAD;
-        match self.headers.get(API_KEY) {
+        match key_in_header(&self.headers) {
             None if reads => self.query("token").map(Cow::Owned),
-            key => key.map(|key| Cow::Borrowed(key.as_bytes())),
+            key => key.map(Cow::Borrowed),
         }
     }
 

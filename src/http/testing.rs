@@ -12,6 +12,7 @@ use warp::hyper::body::Bytes;
 use warp::reply::Response;
 
 use super::{Addresses, App, Devices, HttpDeps, NotOpened, Ports, SettingsFile, UsbOutput, bind, server};
+use crate::access::{Access, AccessDeps};
 use crate::backup;
 use crate::config::{self, Config};
 use crate::dmx::ProjectId;
@@ -83,13 +84,19 @@ impl Web {
         let listener = bind(&config.http).unwrap();
         let addr = listener.local_addr().unwrap();
         let serves = broker.clone();
-        let deps =
-            intake::IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library: library.clone() };
-        let intake = Intake::new(deps, &mut tasks);
         let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
+        let deps = AccessDeps { settings: config.auth.clone(), store: opened.store.clone(), budget: budget.clone() };
+        let access = Access::open(deps).await.unwrap();
+        let deps = intake::IntakeDeps {
+            settings: &config.engine,
+            engine: engine.handle.clone(),
+            library: library.clone(),
+            access: access.clone(),
+        };
+        let intake = Intake::new(deps, &mut tasks);
         let deps = HttpDeps {
             settings: config.http,
-            auth: config.auth,
+            access,
             intake,
             engine: engine.handle.clone(),
             feed: engine.feed.clone(),

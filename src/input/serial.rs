@@ -8,9 +8,10 @@ use super::board::Board;
 use super::error::InputError;
 use super::gatherer::Gatherer;
 use super::parser::{ParsedLine, Parser};
+use crate::access::Identity;
 use crate::dmx::{Frame, Patch, Source, UniverseId};
 use crate::engine::Feed;
-use crate::intake::{Client, IncomingCommand, Intake};
+use crate::intake::{Client, IncomingCommand, Intake, Sender};
 use crate::kit::backoff::Backoff;
 use crate::kit::deadline::until;
 use crate::kit::stop::Stop;
@@ -129,7 +130,13 @@ impl Serial {
         let now = state.frame(self.universe).unwrap_or(&Frame::DARK);
         let Some(levels) = gatherer.tell(now, Instant::now()) else { return };
         let patch = Patch { universe: self.universe, levels: levels.clone() };
-        let taken = self.intake.take(IncomingCommand::Levels(self.source.clone(), patch), &Client::Serial.into()).await;
+        let taken = self
+            .intake
+            .take(
+                IncomingCommand::Levels(self.source.clone(), patch),
+                &Sender::new(Client::Serial, Identity::house("console")),
+            )
+            .await;
         let done = match taken {
             Ok(mut taken) => taken.done().await,
             Err(refusal) => Err(refusal),

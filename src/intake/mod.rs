@@ -1,4 +1,4 @@
-//! The intake: every door hands in what it read and who sent it, and gets one outcome. Limits, age and rate live here
+//! The intake: every door hands in what it read and who sent it, and gets one outcome. Rights, limits, age and rate live here
 //! and nowhere else; what an outcome is called on the wire stands in one table (`outcome`).
 //!
 //! Levels go to the engine as they are; a scene becomes levels here, or is kept by the library.
@@ -18,6 +18,7 @@ pub use age::Clock;
 pub use outcome::{Done, PendingOutcome, ack, stopping};
 pub use sender::{Client, Sender};
 
+use crate::access::{Access, Deed};
 use crate::config;
 use crate::dmx::{Act, Command, CommandId, Look, Patch, SceneId, Source};
 use crate::engine::{Control, Handle};
@@ -58,6 +59,7 @@ pub struct Intake(Arc<Inner>);
 struct Inner {
     engine: Handle,
     library: Library,
+    access: Access,
     /// Universes from 0 on that may be commanded.
     universes: u8,
     /// Older commands are too late; zero: none is.
@@ -74,17 +76,19 @@ pub struct IntakeDeps<'a> {
     pub engine: Handle,
     /// Where scenes are.
     pub library: Library,
+    /// Who may do what.
+    pub access: Access,
 }
 
 impl Intake {
     /// Its task, which sends commands that came too fast when their turn comes, ends when the intake is closed.
     #[must_use]
     pub fn new(deps: IntakeDeps<'_>, tasks: &mut Tasks) -> Self {
-        let IntakeDeps { settings, engine, library } = deps;
+        let IntakeDeps { settings, engine, library, access } = deps;
         let scheduler = Arc::new(Scheduler::new(engine.clone()));
         tasks.spawn("intake", scheduler.clone().give());
         let (universes, max_age) = (settings.universes, Duration::from_millis(settings.max_age_ms));
-        Self(Arc::new(Inner { engine, library, universes, max_age, started: Instant::now(), scheduler }))
+        Self(Arc::new(Inner { engine, library, access, universes, max_age, started: Instant::now(), scheduler }))
     }
 
     /// Ends all waiting: what waits its turn goes to the engine at once.
@@ -104,24 +108,37 @@ impl Intake {
     /// Why it was not taken; nothing else happened.
     pub async fn take(&self, command: IncomingCommand<'_>, sender: &Sender) -> Result<PendingOutcome, Refusal> {
         match command {
-            IncomingCommand::Lamp(body) => self.lamp(lamp_command(body)?, sender).await,
-            IncomingCommand::Set(body) => self.lamp(set_message(body)?, sender).await,
+            IncomingCommand::Lamp(body) => {
+                self.may(&Deed::Light, sender)?;
+                self.lamp(lamp_command(body)?, sender).await
+            }
+            IncomingCommand::Set(body) => {
+                self.may(&Deed::Light, sender)?;
+                self.lamp(set_message(body)?, sender).await
+            }
             IncomingCommand::Unified(body) => self.unified(body, sender).await,
             IncomingCommand::Blackout(body) => {
                 let order = BlackoutOrder::from_json(body)?;
+                self.may(&Deed::Blackout(order.on), sender)?;
                 if !order.on {
                     self.in_time(order.ts, sender)?; // a late blackout is better than none
                 }
+                self.note(if order.on { "blackout on" } else { "blackout off" }, sender);
                 Ok(self.control(Control::Blackout { on: order.on, over: order.over() }).await)
             }
             IncomingCommand::Master(body) => {
                 let order = MasterOrder::from_json(body)?;
+                self.may(&Deed::Master, sender)?;
                 self.in_time(order.ts, sender)?;
                 Ok(self.control(Control::Master(order.level)).await)
             }
-            IncomingCommand::StopFades => Ok(self.control(Control::StopFades).await),
+            IncomingCommand::StopFades => {
+                self.may(&Deed::StopFades, sender)?;
+                Ok(self.control(Control::StopFades).await)
+            }
             IncomingCommand::Recall(scene, over) => self.recall(&scene, over, sender).await,
             IncomingCommand::Levels(source, patch) => {
+                self.may(&Deed::Light, sender)?;
                 self.lamp((Command::set(ulid::Ulid::generate().into(), source, patch), None), sender).await
             }
         }
@@ -174,12 +191,16 @@ impl Intake {
         self.in_time(ts, sender)?;
         match order {
             Order::Levels { patch, over, easing } => {
+                self.may(&Deed::Light, sender)?;
                 let budget = Budget::Universe(patch.universe);
                 self.paced(Command { id, source, act: Act::levels(patch, over, easing) }, ts, budget, sender).await
             }
             Order::Recall { name, over } => {
                 let view = self.0.library.view();
-                let look = view.look(&name).ok_or_else(|| of_name("is no scene of this project"))?;
+                let look = view.look(&name).ok_or_else(|| of_name("is no scene of this project"));
+                // whoever recalls nothing at all is not told which scenes there are
+                self.may(&look.as_ref().map_or(Deed::Light, |look| Deed::Recall(&look.id)), sender)?;
+                let look = look?;
                 if look.is_empty() {
                     return Err(of_name("is a scene without channels"));
                 }
@@ -187,6 +208,8 @@ impl Intake {
                 self.paced(Command { id, source, act }, ts, Budget::Scenes, sender).await
             }
             Order::Save { name, levels } => {
+                self.may(&Deed::SaveScene, sender)?;
+                self.note("scene.save", sender);
                 if !self.0.scheduler.may(&sender.client) {
                     return Err(too_fast());
                 }
@@ -202,6 +225,7 @@ impl Intake {
         over: Option<Duration>,
         sender: &Sender,
     ) -> Result<PendingOutcome, Refusal> {
+        self.may(&Deed::Recall(scene), sender)?;
         let door = sender.client.source().parse();
         let source = door.map_err(|e| Refusal::whole(Reason::Internal, format!("{e}")))?;
         let view = self.0.library.view();
@@ -224,6 +248,18 @@ impl Intake {
     /// Hands on a command that has a budget.
     async fn paced(&self, command: Command, ts: Option<u64>, of: Budget, sender: &Sender) -> Result<Wait, Refusal> {
         Ok(Wait::Engine(self.0.scheduler.take(command, ts, &sender.client, Some(of)).await?))
+    }
+
+    /// Refuses what the sender has no right to.
+    fn may(&self, deed: &Deed<'_>, sender: &Sender) -> Result<(), Refusal> {
+        sender.who.rights().may(deed).map_err(|role| {
+            self.0.access.refused(sender.who.name(), &format!("{deed:?}"), sender.client.address());
+            Refusal::whole(Reason::Forbidden(role), format!("that needs the role {role}"))
+        })
+    }
+
+    fn note(&self, what: &str, sender: &Sender) {
+        self.0.access.did(&sender.who, what, sender.client.address());
     }
 
     /// Refuses a command that was held up: the sender has seen it fail, and may have changed their mind.

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::access::Identity;
+
 /// Who sends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Client {
@@ -17,6 +19,14 @@ pub enum Client {
 }
 
 impl Client {
+    /// The address, if it came by the web.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Rest(address) | Self::Socket(_, address) => Some(*address),
+            Self::Mqtt(_) | Self::Serial => None,
+        }
+    }
+
     /// The source of a command that names none.
     pub(super) fn source(&self) -> &'static str {
         match self {
@@ -41,12 +51,16 @@ impl Client {
 pub struct Sender {
     /// The sender.
     pub client: Client,
+    /// Who that is.
+    pub who: Identity,
     /// How far the sender's clock is behind `Intake::now_ms`, if its pings show that.
     pub behind_ms: Option<i64>,
 }
 
-impl From<Client> for Sender {
-    fn from(client: Client) -> Self {
-        Self { client, behind_ms: None }
+impl Sender {
+    /// A sender without a clock.
+    #[must_use]
+    pub fn new(client: Client, who: Identity) -> Self {
+        Self { client, who, behind_ms: None }
     }
 }

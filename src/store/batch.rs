@@ -25,6 +25,8 @@ pub enum Tree {
     Messages,
     /// How far each of them is with that.
     Deliveries,
+    /// Users, panels, the lock, and the log of who did what (JSON).
+    Access,
 }
 
 impl Tree {
@@ -38,6 +40,7 @@ impl Tree {
             Self::Documents | Self::Pieces => "the documents",
             Self::Sessions => "the sessions",
             Self::Letters | Self::Messages | Self::Deliveries => "the waiting messages",
+            Self::Access => "the users and panels",
         }
     }
 
@@ -54,6 +57,7 @@ impl Tree {
             Self::Letters => 8,
             Self::Messages => 9,
             Self::Deliveries => 10,
+            Self::Access => 11,
         }
     }
 
@@ -69,6 +73,7 @@ impl Tree {
             Self::Letters,
             Self::Messages,
             Self::Deliveries,
+            Self::Access,
         ];
         all.into_iter().find(|tree| tree.tag() == tag)
     }
@@ -84,7 +89,8 @@ impl Tree {
             | Self::Sessions
             | Self::Letters
             | Self::Messages
-            | Self::Deliveries => false,
+            | Self::Deliveries
+            | Self::Access => false,
         }
     }
 }

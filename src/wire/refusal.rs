@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::role::Role;
+
 /// Why a command was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -18,6 +20,8 @@ pub enum Reason {
     Stale,
     /// It was held up for so long that nobody expects it any more.
     Late,
+    /// Who asks may not do that; the role that may.
+    Forbidden(Role),
     /// There is no such scene.
     NoScene,
     /// Its scene belongs to a project that is no longer active.
@@ -38,6 +42,7 @@ impl Reason {
     pub fn code(self) -> &'static str {
         match self {
             Self::NotJson | Self::ValidationFailed | Self::NoScene | Self::OtherProject => "VALIDATION_FAILED",
+            Self::Forbidden(_) => "FORBIDDEN",
             Self::PatchTooLarge => "PATCH_TOO_LARGE",
             Self::RateLimited => "RATE_LIMITED",
             Self::Stale => "STALE",

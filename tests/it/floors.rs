@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 8] = [
     &["config", "kit", "metrics"],
     &["store"],
     &["engine"],
-    &["library", "intake", "backup"],
+    &["access", "library", "intake", "backup"],
     &["broker", "http", "output", "input", "setup", "pwa"],
     &["app"],
 ];

@@ -288,7 +288,7 @@ impl Inbound {
             publish.retain = false;
             self.tell(client, &publish.topic, "command_retained: applied once, not kept; use retain = 0");
         }
-        match hub.commands.take(topic, client, &publish.payload).await {
+        match hub.commands.take(topic, (client, hub.anybody()), &publish.payload).await {
             Ok(taken) => Ok(Wait::Command(taken)),
             Err(refusal) => {
                 let why = in_words(&refusal);

@@ -16,11 +16,12 @@ use super::sessions::PageClaim;
 use super::sets::{Answers, Set};
 use super::wire::{self, Incoming};
 use super::{SEND_PATIENCE, sets};
+use crate::access::{Identity, Rights};
 use crate::intake::{self, Clock, IncomingCommand, Sender};
 use crate::kit::budget::Kind as Held;
 use crate::kit::stop::Stop;
 use crate::metrics;
-use crate::wire::{Reason, Refusal};
+use crate::wire::{Reason, Refusal, Role};
 
 use super::super::peer::Peer;
 
@@ -53,6 +54,8 @@ enum CloseReason {
     Replaced,
     /// Its place went to another one; why.
     MadeRoom(String),
+    /// Who it was let in as is gone or changed, or the appliance was locked.
+    NoLonger,
     /// The appliance stops.
     Stopping,
 }
@@ -67,6 +70,7 @@ pub(super) struct Client {
     told: u64,
     stop: Stop,
     peer: Peer,
+    who: Identity,
     /// Its number among all connections.
     number: u64,
     place: PageClaim,
@@ -87,7 +91,13 @@ impl Drop for Counted {
 }
 
 impl Client {
-    pub(super) fn new(socket: WebSocket, hub: Hub, stop: Stop, peer: Peer, session: Option<&[u8]>) -> Self {
+    pub(super) fn new(
+        socket: WebSocket,
+        hub: Hub,
+        stop: Stop,
+        (peer, who): (Peer, Identity),
+        session: Option<&[u8]>,
+    ) -> Self {
         hub.metrics.ws_clients.inc();
         let counted = Counted(hub.metrics.clone());
         let (news, _) = hub.join();
@@ -102,6 +112,7 @@ impl Client {
             told: 0,
             stop,
             peer,
+            who,
             number,
             place,
             clock: Clock::default(),
@@ -130,6 +141,8 @@ impl Client {
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut place = None;
+        let (access, who) = (self.hub.access.clone(), self.who.clone());
+        let mut ended = pin!(access.ended(&who));
         let mut done = match self.resync(&mut answers).await {
             Ok(()) => self.tell_devices().await,
             Err(end) => Err(end),
@@ -138,6 +151,7 @@ impl Client {
             // each arm is cancel-safe: receivers, a reservation, a tick, a stream's next item
             done = tokio::select! {
                 () = self.stop.requested() => Err(CloseReason::Stopping),
+                () = &mut ended => Err(CloseReason::NoLonger),
                 () = self.place.replaced() => Err(CloseReason::Replaced),
                 why = self.peer.ending().told() => Err(CloseReason::MadeRoom(why.to_owned())),
                 news = self.news.recv() => self.tell(news, &mut answers).await,
@@ -166,6 +180,10 @@ impl Client {
         self.news = news;
         self.told = state.seq;
         self.send(answers.known()).await?;
+        if let Rights::Panel(panel) = self.who.rights() {
+            let desk = wire::desk_of_panel(&state, panel);
+            return self.send(vec![desk]).await;
+        }
         // one by one: 64 full universes are more than a slow radio takes in the time of one message
         for message in wire::snapshot(&state) {
             self.send(vec![message]).await?;
@@ -195,10 +213,15 @@ impl Client {
             next = if batch.len() < TOGETHER { self.news.try_recv().ok() } else { None };
         }
         let mut messages = answers.known();
-        for news in &batch {
-            messages.extend(news.messages.iter().cloned()); // clones share the bytes
+        let desk = batch.iter().rev().find_map(|news| news.desk.clone());
+        if let Rights::Panel(panel) = self.who.rights() {
+            messages.extend(desk.map(|_| wire::desk_of_panel(&self.hub.state(), panel)));
+        } else {
+            for news in &batch {
+                messages.extend(news.messages.iter().cloned()); // clones share the bytes
+            }
+            messages.extend(desk);
         }
-        messages.extend(batch.iter().rev().find_map(|news| news.desk.clone()));
         self.send(messages).await?;
         for news in batch {
             self.hub.metrics.ws_broadcast_seconds.observe(news.at.elapsed().as_secs_f64());
@@ -208,6 +231,9 @@ impl Client {
 
     async fn tell_devices(&mut self) -> Result<(), CloseReason> {
         let devices = self.devices.borrow_and_update().clone();
+        if !self.who.rights().cover(Role::View) {
+            return Ok(());
+        }
         self.send(vec![devices]).await
     }
 
@@ -282,7 +308,7 @@ impl Client {
 
     fn sender(&self) -> Sender {
         let client = intake::Client::Socket(self.number, self.peer.addr.ip());
-        Sender { client, behind_ms: self.clock.behind_ms() }
+        Sender { client, who: self.who.clone(), behind_ms: self.clock.behind_ms() }
     }
 
     /// Hands in what moves the desk: at once, past all waiting commands; the broadcast is the answer.
@@ -320,6 +346,7 @@ impl CloseReason {
             Self::Broken(_) => Some((1002, "protocol error")),
             Self::MadeRoom(_) => Some((1013, "others need the place (http.max_connections)")),
             Self::Replaced => Some((1000, "another connection of this page has taken its place")),
+            Self::NoLonger => Some((4401, "log in again")),
             Self::Stopping => Some((1001, "the appliance is stopping")),
         }
     }
@@ -336,6 +363,7 @@ impl CloseReason {
             }
             Self::TooLarge => tracing::warn!(%peer, error = "message too large", "ws_error"),
             Self::Broken(error) => tracing::warn!(%peer, %error, "ws_error"),
+            Self::NoLonger => tracing::info!(%peer, error = "its login has ended", "ws_error"),
             Self::MadeRoom(why) => tracing::info!(%peer, error = %why, "ws_error"),
             Self::Closed | Self::Gone | Self::Replaced | Self::Stopping => {}
         }

@@ -11,6 +11,7 @@ use warp::ws::Message;
 
 use super::sessions::Sessions;
 use super::wire;
+use crate::access::Access;
 use crate::dmx::State;
 use crate::engine::{Feed, Update};
 use crate::intake::Intake;
@@ -43,6 +44,7 @@ pub(in super::super) struct Hub {
     /// The same, ready to send: a client that lags gets only the newest.
     devices_text: watch::Sender<Message>,
     pub(super) intake: Intake,
+    pub(super) access: Access,
     /// Connections so far.
     connections: Arc<AtomicU64>,
     pub(super) sessions: Sessions,
@@ -58,14 +60,15 @@ pub(in super::super) struct HubDeps {
     pub(in super::super) intake: Intake,
     pub(in super::super) budget: Budget,
     pub(in super::super) metrics: metrics::Http,
+    pub(in super::super) access: Access,
 }
 
 impl Hub {
     pub(in super::super) fn new(deps: HubDeps) -> Self {
-        let HubDeps { feed, mut devices, intake, budget, metrics } = deps;
+        let HubDeps { feed, mut devices, intake, budget, metrics, access } = deps;
         let devices_text = watch::Sender::new(wire::devices(&devices.borrow_and_update()));
         let (news, connections, sessions) = (broadcast::Sender::new(NEWS), Arc::default(), Sessions::default());
-        Self { feed, news, devices, devices_text, intake, connections, sessions, budget, metrics }
+        Self { feed, news, devices, devices_text, intake, access, connections, sessions, budget, metrics }
     }
 
     /// A new number for a connection.

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use warp::ws::{Message, WebSocket};
 
 use super::peer::Peer;
+use crate::access::Identity;
 use crate::kit::stop::Stop;
 
 pub(super) use hub::{Hub, HubDeps};
@@ -31,8 +32,14 @@ const SEND_PATIENCE: Duration = Duration::from_millis(200);
 pub(super) const SOCKET_BYTES: usize = 134_000;
 
 /// Serves one client to its end. `session`: the page that it belongs to.
-pub(super) async fn serve(socket: WebSocket, hub: Hub, stop: Stop, peer: Peer, session: Option<Vec<u8>>) {
-    client::Client::new(socket, hub, stop, peer, session.as_deref()).run().await;
+pub(super) async fn serve(
+    socket: WebSocket,
+    hub: Hub,
+    stop: Stop,
+    (peer, who): (Peer, Identity),
+    session: Option<Vec<u8>>,
+) {
+    client::Client::new(socket, hub, stop, (peer, who), session.as_deref()).run().await;
 }
 
 /// Tells a client without a right key why, and closes: a browser cannot read the status of a refused handshake.

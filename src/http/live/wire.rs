@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use warp::ws::Message;
 
+use crate::access::PanelRights;
 use crate::dmx::{Change, Rgb, State};
 use crate::kit::clock;
 use crate::wire::{Ack, DeskView, Device, FieldError, Object, Reason, Refusal, StateUpdate, Unified};
@@ -68,6 +69,14 @@ fn desk(state: &State) -> Message {
 pub(super) fn snapshot(state: &State) -> Vec<Message> {
     let updates = StateUpdate::all(state).map(|update| text(&update));
     std::iter::once(lamp(state)).chain(updates).chain([desk(state)]).collect()
+}
+
+/// The desk as a panel sees it: of the scenes only its own.
+pub(super) fn desk_of_panel(state: &State, panel: &PanelRights) -> Message {
+    let mut view = DeskView::from(state);
+    view.scene = view.scene.filter(|scene| panel.looks.iter().any(|look| look.as_str() == scene.as_str()));
+    view.fades.clear();
+    text(&Outgoing::Desk(&view))
 }
 
 /// One change: `state` if it concerns the lamp, and what it changed.

@@ -49,6 +49,8 @@ fn document() -> Value {
             "responses": responses,
             "securitySchemes": {
                 "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "dmxd"},
                 "token": {"type": "apiKey", "in": "query", "name": "token"},
             },
         },

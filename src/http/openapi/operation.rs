@@ -60,9 +60,12 @@ fn example(text: &str) -> Value {
 /// `{}` first: unless auth.mode is required, nobody needs a key.
 fn security(route: &Route) -> Value {
     match route.key {
-        Key::Free | Key::AsLogin => json!([]),
-        Key::AsHeader if route.verb == Verb::Get => json!([{}, {"apiKey": []}, {"token": []}]),
-        Key::AsHeader => json!([{}, {"apiKey": []}]),
+        _ if route.needs.role.is_none() => json!([]),
+        Key::AsLogin => json!([]),
+        Key::AsHeader if route.verb == Verb::Get => {
+            json!([{}, {"apiKey": []}, {"bearer": []}, {"cookie": []}, {"token": []}])
+        }
+        Key::AsHeader => json!([{}, {"apiKey": []}, {"bearer": []}, {"cookie": []}]),
         Key::AsToken => json!([{}, {"token": []}]),
     }
 }

@@ -7,10 +7,18 @@ use super::super::problem::{self, Body};
 use super::super::routes::{Etag, Key, Route, Verb};
 
 /// Statuses, the names of their components, and when they are sent, unless a row has better words.
-const ALL: [(u16, &str, &str); 15] = [
+const ALL: [(u16, &str, &str); 16] = [
     (400, "BadRequest", "The body is not JSON or broke off, or the request has not exactly one Host."),
-    (401, "Unauthorized", "The key is missing or wrong (`auth.mode = \"required\"`)."),
-    (403, "Forbidden", "Pages of this Origin are not allowed (`http.allow_origins`)."),
+    (
+        401,
+        "Unauthorized",
+        "Nobody is known by what was shown, or nothing was and the appliance is locked (`auth.mode`).",
+    ),
+    (
+        403,
+        "Forbidden",
+        "The role does not allow it (`needs` names the one that does), or pages of this Origin are not allowed (`http.allow_origins`).",
+    ),
     (404, "NotFound", "There is nothing with this name."),
     (406, "NotAcceptable", "The client accepts none of its forms."),
     (408, "RequestTimeout", "The body took too long."),
@@ -20,6 +28,7 @@ const ALL: [(u16, &str, &str); 15] = [
     (421, "MisdirectedRequest", "The appliance does not answer to this Host (`http.allow_hosts`)."),
     (422, "UnprocessableContent", "The body or a parameter is not as described here; `errors` names every fault."),
     (426, "UpgradeRequired", "Only a WebSocket handshake is accepted here."),
+    (429, "TooManyRequests", "Too many wrong secrets; `Retry-After` says how long none is looked at."),
     (500, "InternalServerError", "An error of the appliance; its log says more under `correlationId`."),
     (502, "BadGateway", "Something that the appliance needs for it failed."),
     (503, "ServiceUnavailable", "Not possible now; try again after `Retry-After`."),
@@ -30,8 +39,8 @@ fn follows(route: &Route, status: u16) -> bool {
     let (reads, takes) = (route.verb == Verb::Get, route.takes.is_some());
     match status {
         400 | 421 | 500 => true,
-        401 => route.key == Key::AsHeader,
-        403 => !reads || route.key.opens_socket(),
+        401 => route.needs.role.is_some() && route.key == Key::AsHeader,
+        403 => !reads || route.key.opens_socket() || route.needs.role.is_some(),
         404 => route.path.contains('{'),
         408 | 413 => takes,
         412 => route.etag == Etag::Expected,
@@ -65,6 +74,7 @@ fn described(status: u16, says: &str) -> Value {
     let header = |name: &str, says: &str, kind: &str| json!({name: {"description": says, "schema": {"type": kind}}});
     let headers = match status {
         401 => header("WWW-Authenticate", "The key that is required.", "string"),
+        429 => header("Retry-After", "Seconds.", "integer"),
         412 => header("ETag", "Names the present content.", "string"),
         503 => header("Retry-After", "Seconds.", "integer"),
         _ => json!({}),

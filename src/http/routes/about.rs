@@ -7,14 +7,15 @@ use serde::Serialize;
 use warp::http::StatusCode;
 use warp::reply::Response;
 
+use super::super::auth::is_known;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
 use super::super::{App, SettingsFile};
-use super::{Route, get};
+use super::{Needs, Route, get};
 
 /// The row.
-pub(super) static ROWS: &[Route] = &[get("/about", "getAbout", &read)
+pub(super) static ROWS: &[Route] = &[get("/about", "getAbout", Needs::VIEW, &read)
     .says("What runs here, which of its features are on, and the addresses for other machines.")
     .gives::<About>(200, "Addresses as URLs, those that can be dialled from elsewhere.")];
 
@@ -67,7 +68,7 @@ async fn read(app: Arc<App>, request: Request) -> Result<Response, Problem> {
         name: (app.name)().await,
         addresses: addresses.web,
         mqtt: addresses.mqtt,
-        key_known: request.key().is_some_and(|key| app.gate.knows(&key)),
+        key_known: is_known(&request.who),
     };
     reply::json(StatusCode::OK, &about)
 }

@@ -17,7 +17,7 @@ use super::super::request::{Request, id};
 use super::documents::{DRY_RUN, dry_run};
 use super::projects::several;
 use super::route::octets;
-use super::{Route, delete, get, post};
+use super::{Needs, Route, delete, get, post};
 use crate::backup::{BackupError, BackupErrorKind, Label, Status, Version};
 use crate::dmx::{ProjectId, UniverseId, VersionId};
 use crate::kit::budget::{Kind, Share};
@@ -29,28 +29,28 @@ const MEDIA: &str = "application/octet-stream";
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
-    get("/projects/{id}/backups", "listBackups", &list)
+    get("/projects/{id}/backups", "listBackups", Needs::VIEW, &list)
         .says("The versions of a project, even of a deleted one; without projects.enabled that is `default`.")
         .gives::<Versions>(200, "All of them.")
         .like(LIST)
         .refuses(PLACE),
-    post("/projects/{id}/backups", "createBackup", &create)
+    post("/projects/{id}/backups", "createBackup", Needs::EDIT, &create)
         .says("Makes a backup of the active project, reads it back and verifies it.")
         .may_take::<BackupOrder>()
         .gives::<Version>(201, "It was verified.")
         .like(VERSION)
         .refuses(&[(409, "Another project is active, or another backup or restore is under way."), FAILS]),
-    get("/projects/{id}/backups/status", "getBackupStatus", &status)
+    get("/projects/{id}/backups/status", "getBackupStatus", Needs::VIEW, &status)
         .says("The backup or restore under way, and the outcome of the last one.")
         .gives::<Status>(200, "As it is now."),
-    post("/projects/{id}/backups/medium", "acceptBackupMedium", &accept_medium)
+    post("/projects/{id}/backups/medium", "acceptBackupMedium", Needs::ADMIN, &accept_medium)
         .says(
             "Takes the medium that the folder of `backup.local_path` is on now for the right one, of all projects: \
              clears the problem `BACKUP_MEDIUM_CHANGED`.",
         )
         .gives::<Status>(200, "The status of the project's backups.")
         .refuses(&[(409, "A backup or restore is under way."), FAILS]),
-    get("/projects/{id}/backups/{versionId}", "downloadBackup", &download)
+    get("/projects/{id}/backups/{versionId}", "downloadBackup", Needs::EDIT, &download)
         .says("The bytes of a version as stored, sealed or not.")
         .gives_as(MEDIA, octets, 200, "The bytes.")
         .refuses(&[
@@ -59,12 +59,12 @@ pub(super) static ROWS: &[Route] = &[
             FAILS,
             (503, "The memory is taken, or the appliance cannot do it now."),
         ]),
-    delete("/projects/{id}/backups/{versionId}", "deleteBackup", &remove)
+    delete("/projects/{id}/backups/{versionId}", "deleteBackup", Needs::EDIT, &remove)
         .says("Deletes a version.")
         .gives::<Versions>(200, "The remaining versions.")
         .like(LIST)
         .refuses(&[(409, "A backup or restore is under way."), FAILS]),
-    post("/projects/{id}/restore", "restoreBackup", &restore)
+    post("/projects/{id}/restore", "restoreBackup", Needs::ADMIN, &restore)
         .says(
             "Replaces state, scenes and show of the active project by a version's, in one step. What was there is kept \
              as a local version first.",

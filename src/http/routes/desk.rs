@@ -13,7 +13,7 @@ use super::super::App;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
-use super::{Etag, Query, Route, get, post, rgb};
+use super::{Etag, Needs, Query, Route, get, post, rgb};
 use crate::dmx::{Frame, State};
 use crate::intake::{self, Done, IncomingCommand, Sender};
 use crate::kit::clock;
@@ -21,32 +21,32 @@ use crate::wire::{Ack, BlackoutOrder, DeskView, FadeView, MasterOrder, Reason, U
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
-    get("/state", "getState", &state)
+    get("/state", "getState", Needs::VIEW.or_device(), &state)
         .says("The levels of every known universe, before master and blackout.")
         .query(&[Query { name: "sparse", says: "`1` adds the levels that are not 0.", values: &["0", "1"] }])
         .gives::<Levels>(200, "All of them; `ETag` names the change.")
         .etag(Etag::Cached),
-    post("/command", "sendCommand", &command)
+    post("/command", "sendCommand", Needs::OPERATE.or_panel().or_device(), &command)
         .says("Takes a unified command. 200 with the ack, even if it is refused.")
         .takes::<Unified>()
         .gives::<Ack>(200, "Its outcome.")
         .like(r#"{"ack":"tour-1","accepted":true,"ts":1767225600000}"#),
-    get("/desk", "getDesk", &read)
+    get("/desk", "getDesk", Needs::VIEW.or_panel().or_device(), &read)
         .says("Master, blackout, the scene in effect, running fades.")
         .gives::<DeskView>(200, "The desk.")
         .like(DESK),
-    post("/master", "setMaster", &master)
+    post("/master", "setMaster", Needs::OPERATE.or_panel(), &master)
         .says("Moves the grand master over all intensity channels.")
         .takes::<MasterOrder>()
         .gives::<DeskView>(200, "The desk after it.")
         .like(DESK),
-    post("/blackout", "setBlackout", &blackout)
+    post("/blackout", "setBlackout", Needs::OPERATE.or_panel().or_device(), &blackout)
         .says("Takes all light away, or brings it back as it would be now; at once or over `fadeMs`.")
         .takes::<BlackoutOrder>()
         .gives::<DeskView>(200, "The desk after it.")
         .like(DESK),
-    get("/fades", "listFades", &fades).says("All running fades.").gives::<Fades>(200, "Oldest first."),
-    post("/fades/stop", "stopFades", &stop_fades)
+    get("/fades", "listFades", Needs::VIEW, &fades).says("All running fades.").gives::<Fades>(200, "Oldest first."),
+    post("/fades/stop", "stopFades", Needs::OPERATE, &stop_fades)
         .says("Ends all fades where they are.")
         .gives::<DeskView>(200, "The desk after it."),
 ];

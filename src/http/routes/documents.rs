@@ -17,7 +17,7 @@ use super::super::App;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{DOCUMENT, Held, MAX_BODY, Request};
-use super::{Etag, Query, Route, get, post, refused};
+use super::{Etag, Needs, Query, Route, get, post, refused};
 use crate::backup::BackupError;
 use crate::kit::budget::{Budget, Kind, Share};
 use crate::kit::clock;
@@ -39,7 +39,7 @@ const EDITED: usize = 3;
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
-    get("/export", "exportShow", &export)
+    get("/export", "exportShow", Needs::VIEW, &export)
         .says("The show of the active project, including its scenes.")
         .gives::<ShowFile>(200, "As a file; `ETag` names its content except `exportedAt`.")
         .etag(Etag::Cached)
@@ -48,7 +48,7 @@ pub(super) static ROWS: &[Route] = &[
             (413, "The show is larger than the memory that one client may take."),
             (503, "Others are working on large documents."),
         ]),
-    post("/import", "importShow", &import)
+    post("/import", "importShow", Needs::EDIT, &import)
         .says(
             "Takes a show file of at most 8 MiB into the active project. Before scenes or fixtures go, or within a minute \
              after another project was selected, a local version is kept (at most one a minute, the newest five). \

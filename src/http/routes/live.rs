@@ -8,16 +8,19 @@ use warp::http::{HeaderValue, StatusCode};
 use warp::reply::Response;
 
 use super::super::App;
-use super::super::auth::KeyCheck;
+use super::super::auth;
 use super::super::live::{self, LONGEST_SESSION, MAX_MESSAGE, SOCKET_BYTES};
 use super::super::problem::Problem;
 use super::super::request::Request;
-use super::{Key, Query, Route, get};
+use super::{Key, Needs, Query, Route, get};
 use crate::kit::budget::Kind;
 use crate::wire::{FieldError, Reason, Refusal};
 
+/// What it carries, and takes, depends on who it is.
+const NEEDS: Needs = Needs::VIEW.or_panel().or_device();
+
 /// The row.
-pub(super) static ROWS: &[Route] = &[get("/ws", "openWebsocket", &open)
+pub(super) static ROWS: &[Route] = &[get("/ws", "openWebsocket", NEEDS, &open)
     .says("Opens the WebSocket: every change of light, and commands.")
     .key(Key::AsToken)
     .query(&[Query {
@@ -40,22 +43,22 @@ async fn open(app: Arc<App>, mut request: Request) -> Result<Response, Problem> 
         let fault = FieldError { path: "?session".into(), msg: format!("must have 1 to {LONGEST_SESSION} bytes") };
         return Err(Refusal { errors: vec![fault], ..Refusal::whole(Reason::ValidationFailed, "") }.into());
     }
-    let key = request.query("token");
-    let pass = app.gate.check(key.as_deref(), request.peer.addr.ip());
+    let who = app.gate.identify(&auth::shown(&request), request.peer.addr.ip());
+    let who = who.ok().filter(|who| NEEDS.allow(who).is_ok());
     let peer = request.peer;
     let from = peer.addr.ip();
     let mut place = app.budget.share(Kind::OpenSockets, from).until(peer.ending());
     place.grow_to(1)?;
     let share = (app.budget.draw(Kind::Sockets, from, SOCKET_BYTES)?, place);
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
-    let response = match pass {
-        KeyCheck::Allowed => upgrade
+    let response = match who {
+        Some(who) => upgrade
             .on_upgrade(move |socket| async move {
-                live::serve(socket, app.hub.clone(), app.stop.clone(), peer, session).await;
+                live::serve(socket, app.hub.clone(), app.stop.clone(), (peer, who), session).await;
                 drop(share);
             })
             .into_response(),
-        KeyCheck::Refused => upgrade.on_upgrade(move |socket| live::refuse(socket, peer)).into_response(),
+        None => upgrade.on_upgrade(move |socket| live::refuse(socket, peer)).into_response(),
     };
     Ok(response)
 }

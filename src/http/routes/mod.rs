@@ -10,6 +10,8 @@ mod live;
 mod metrics;
 mod mqtt;
 mod outputs;
+mod panels;
+mod people;
 mod probes;
 mod projects;
 mod rgb;
@@ -23,7 +25,7 @@ mod usb;
 
 use warp::http::Method;
 
-pub(super) use route::{Answer, Etag, Key, Query, Route, Verb};
+pub(super) use route::{Answer, Etag, Key, Needs, Query, Route, Verb};
 use route::{delete, get, patch, post, put, refused};
 
 /// Rows that belong together.
@@ -57,6 +59,11 @@ static RESOURCES: &[Resource] = &[
         name: "devices",
         says: "Where the light goes and comes from; devices and clients.",
         rows: &[devices::ROWS, outputs::ROWS, usb::ROWS],
+    },
+    Resource {
+        name: "access",
+        says: "Who may do what: users, login, panels, the lock.",
+        rows: &[people::ROWS, panels::ROWS],
     },
     Resource {
         name: "appliance",

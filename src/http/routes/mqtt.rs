@@ -12,11 +12,11 @@ use super::super::mqtt::{MqttGuest, MqttStream, PROTOCOLS};
 use super::super::problem::Problem;
 use super::super::request::Request;
 use super::live::no_handshake;
-use super::{Key, Route, get};
+use super::{Key, Needs, Route, get};
 use crate::kit::budget::Kind;
 
 /// The row.
-pub(super) static ROWS: &[Route] = &[get("/mqtt", "openMqtt", &open)
+pub(super) static ROWS: &[Route] = &[get("/mqtt", "openMqtt", Needs::OPEN, &open)
     .says(
         "Opens MQTT over WebSocket: the same broker as on the MQTT port, sub-protocol `mqtt`, binary frames. It asks for the \
          login of the MQTT port, not for a key.",

@@ -12,11 +12,11 @@ use super::super::App;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
-use super::{Route, get};
+use super::{Needs, Route, get};
 use crate::wire::PortStatus;
 
 /// The row.
-pub(super) static ROWS: &[Route] = &[get("/outputs", "listOutputs", &read)
+pub(super) static ROWS: &[Route] = &[get("/outputs", "listOutputs", Needs::VIEW, &read)
     .says("The state of each output and input.")
     .gives::<Ports>(200, "All of them, including those that are off.")];
 

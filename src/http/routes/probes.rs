@@ -12,18 +12,18 @@ use super::super::App;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
-use super::{Key, Route, get};
+use super::{Needs, Route, get};
 use crate::kit::health;
+use crate::wire::Role;
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
-    get("/healthz", "getHealth", &healthz)
+    get("/healthz", "getHealth", Needs::OPEN, &healthz)
         .says("Whether the process and its event loop answer.")
-        .key(Key::Free)
         .gives::<Healthy>(200, "They do."),
-    get("/readyz", "getReadiness", &readyz)
-        .says("Whether the appliance serves, and all present problems.")
-        .key(Key::Free)
+    get("/readyz", "getReadiness", Needs::OPEN, &readyz)
+        .knows_who()
+        .says("Whether the appliance serves, and all present problems; without a role their codes alone.")
         .gives::<Ready>(200, "It serves; problems it can live with are listed.")
         .like(r#"{"ready":true,"mqttConnected":true,"queueDepth":0,"problems":[]}"#)
         .or_gives::<Ready>(503, "Broker, engine or doors do not serve."),
@@ -62,7 +62,7 @@ async fn healthz(_: Arc<App>, _: Request) -> Result<Response, Problem> {
     reply::json(StatusCode::OK, &Healthy { status: "ok" })
 }
 
-async fn readyz(app: Arc<App>, _: Request) -> Result<Response, Problem> {
+async fn readyz(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let mqtt_connected = (app.broker_serves)();
     let fatal = [
         (!mqtt_connected, "BROKER_DOWN", "the embedded MQTT broker does not serve; the log says why"),
@@ -82,6 +82,10 @@ async fn readyz(app: Arc<App>, _: Request) -> Result<Response, Problem> {
     app.budget.review();
     let ready = problems.is_empty();
     problems.extend(app.health.problems());
+    if !request.who.rights().cover(Role::View) {
+        // what is wrong names devices, files and addresses
+        problems.iter_mut().for_each(|problem| problem.message.clear());
+    }
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     reply::json(status, &Ready { ready, mqtt_connected, queue_depth: app.engine.queue_depth(), problems })
 }

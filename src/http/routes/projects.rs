@@ -12,20 +12,20 @@ use super::super::App;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
-use super::{Etag, Route, delete, get, post, put};
+use super::{Etag, Needs, Route, delete, get, post, put};
 use crate::config;
 use crate::library::{EditError, Tag, View};
 use crate::wire::{NewProject, Project, ProjectEdit};
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
-    get("/projects", "listProjects", &list)
+    get("/projects", "listProjects", Needs::VIEW, &list)
         .says("All projects.")
         .gives::<Projects>(200, "All of them; `ETag` names the list's content.")
         .like(LIST)
         .etag(Etag::Cached)
         .refuses(&[OFF]),
-    post("/projects", "createProject", &create)
+    post("/projects", "createProject", Needs::EDIT, &create)
         .says("Creates a project; with `templateId` it copies another one's state, scenes and show. `If-Match` here and below names the list's content.")
         .takes::<NewProject>()
         .gives::<Projects>(201, "All of them, including the new one.")
@@ -35,26 +35,26 @@ pub(super) static ROWS: &[Route] = &[
             (404, "There is no such template, or `projects.enabled` is off."),
             (409, "There is no room for another project, or the template's documents are damaged."),
         ]),
-    get("/projects/{id}", "getProject", &read)
+    get("/projects/{id}", "getProject", Needs::VIEW, &read)
         .says("A project's description.")
         .gives::<Project>(200, "The project; `ETag` names the fields that PUT changes.")
         .like(PROJECT)
         .etag(Etag::Shown)
         .refuses(&[GONE]),
-    put("/projects/{id}", "changeProject", &edit)
+    put("/projects/{id}", "changeProject", Needs::EDIT, &edit)
         .says("Changes the named fields, and keeps the others. `If-Match` names the project's content or the list's.")
         .takes::<ProjectEdit>()
         .gives::<Project>(200, "The project.")
         .like(PROJECT)
         .etag(Etag::Expected)
         .refuses(&[GONE, (409, "Another version of dmxd has stored what is known of it.")]),
-    delete("/projects/{id}", "deleteProject", &remove)
+    delete("/projects/{id}", "deleteProject", Needs::EDIT, &remove)
         .says("Deletes a project. Its backups stay.")
         .gives::<Projects>(200, "The remaining projects.")
         .like(LIST)
         .etag(Etag::Expected)
         .refuses(&[GONE, (409, "It is the active one.")]),
-    post("/projects/{id}/select", "selectProject", &select)
+    post("/projects/{id}/select", "selectProject", Needs::EDIT, &select)
         .says("Makes a project the active one: its light, scenes, show and command ids are in force at once.")
         .gives::<Projects>(200, "All of them.")
         .like(LIST)

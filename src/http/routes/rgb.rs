@@ -13,18 +13,18 @@ use super::super::App;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
-use super::{Route, get, post};
+use super::{Needs, Route, get, post};
 use crate::engine::PATIENCE;
 use crate::intake::{self, Client, Done, IncomingCommand, Sender};
 use crate::wire::{Refusal, RgbCommand, RgbState};
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
-    get("/rgb", "getLamp", &read)
+    get("/rgb", "getLamp", Needs::VIEW.or_device(), &read)
         .says("The colour of the lamp.")
         .gives::<RgbState>(200, "The state.")
         .like(r#"{"schema":"demo.rgb.state.v1","r":255,"g":80,"b":0,"seq":42,"updatedBy":"me","ts":1767225600000}"#),
-    post("/rgb", "setLamp", &change)
+    post("/rgb", "setLamp", Needs::OPERATE.or_device(), &change)
         .says("Changes the colour of the lamp. Any content type is read as JSON, as the predecessor did.")
         .takes::<RgbCommand>()
         .gives::<CommandResult>(202, "The command was accepted, or its id was seen before.")
@@ -74,7 +74,7 @@ async fn change(app: Arc<App>, mut request: Request) -> Result<Response, Problem
 
 /// The client that sent a request.
 pub(super) fn sender(request: &Request) -> Sender {
-    Client::Rest(request.peer.addr.ip()).into()
+    Sender::new(Client::Rest(request.peer.addr.ip()), request.who.clone())
 }
 
 /// Hands in what a request asks for, and waits for the outcome; also gives the command's id.

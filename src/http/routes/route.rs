@@ -1,5 +1,5 @@
-//! A row of the table: what a client may ask for, and the answers. Rows are constants, built by the verbs below; whatever is
-//! not set is the usual: a key in the header, no parameters, no body.
+//! A row of the table: what a client may ask for, who may, and the answers. Rows are constants, built by the verbs below, which
+//! do not compile without the role; whatever is not set is the usual: a key in the header, no parameters, no body.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,8 @@ use warp::reply::Response;
 use super::super::App;
 use super::super::problem::Problem;
 use super::super::request::Request;
-use crate::wire::{FieldError, Reason, Refusal};
+use crate::access::{Identity, Kind, Rights};
+use crate::wire::{FieldError, Reason, Refusal, Role};
 
 /// One thing that a client may ask for.
 pub(in super::super) struct Route {
@@ -23,7 +24,10 @@ pub(in super::super) struct Route {
     pub(in super::super) id: &'static str,
     /// What it does: one sentence for a list, then the rest.
     pub(in super::super) says: &'static str,
+    pub(in super::super) needs: Needs,
     pub(in super::super) key: Key,
+    /// Open to everybody, but it tells apart who asks.
+    pub(in super::super) knows_who: bool,
     pub(in super::super) query: &'static [Query],
     pub(in super::super) takes: Option<Takes>,
     /// The answer on success.
@@ -46,12 +50,56 @@ pub(in super::super) enum Verb {
     Delete,
 }
 
-/// The key that a route requires when `auth.mode` is `required`.
+/// Who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Needs {
+    /// `None`: everybody.
+    pub(in super::super) role: Option<Role>,
+    /// Panels as well, as far as the intake lets them.
+    pub(in super::super) or_panel: bool,
+    /// Lamps and buttons as well.
+    pub(in super::super) or_device: bool,
+    /// Also in `audit` only somebody who is known.
+    pub(in super::super) known: bool,
+}
+
+impl Needs {
+    /// Everybody: probes, the page, our descriptions.
+    pub(super) const OPEN: Self = Self { role: None, or_panel: false, or_device: false, known: false };
+    pub(super) const VIEW: Self = Self { role: Some(Role::View), ..Self::OPEN };
+    pub(super) const OPERATE: Self = Self { role: Some(Role::Operate), ..Self::OPEN };
+    pub(super) const EDIT: Self = Self { role: Some(Role::Edit), ..Self::OPEN };
+    pub(super) const ADMIN: Self = Self { role: Some(Role::Admin), ..Self::OPEN };
+
+    pub(super) const fn or_panel(self) -> Self {
+        Self { or_panel: true, ..self }
+    }
+
+    pub(super) const fn or_device(self) -> Self {
+        Self { or_device: true, ..self }
+    }
+
+    pub(super) const fn known(self) -> Self {
+        Self { known: true, ..self }
+    }
+
+    /// Whether somebody may ask.
+    ///
+    /// # Errors
+    /// The role that is needed.
+    pub(in super::super) fn allow(self, who: &Identity) -> Result<(), Role> {
+        let Some(role) = self.role else { return Ok(()) };
+        let may = who.rights().cover(role)
+            || (self.or_panel && matches!(who.rights(), Rights::Panel(_)))
+            || (self.or_device && who.role() == Some(Role::Device));
+        if may && !(self.known && *who.kind() == Kind::Anonymous) { Ok(()) } else { Err(role) }
+    }
+}
+
+/// Where a key is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Key {
-    /// None: probes, the page, and our descriptions.
-    Free,
-    /// `x-api-key`; for reading also `?token=`, since a link sends no header.
+    /// `x-api-key`, `Authorization: Bearer` or the cookie; for reading also `?token=`, since a link sends no header.
     AsHeader,
     /// `?token=`, because a browser's WebSocket cannot send headers. Its Origin is checked for the same reason: no
     /// preflight protects it.
@@ -129,38 +177,46 @@ where
 }
 
 /// Reads.
-pub(super) const fn get(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
-    Route::new(Verb::Get, path, id, handler)
+pub(super) const fn get(path: &'static str, id: &'static str, needs: Needs, handler: &'static dyn Handler) -> Route {
+    Route::new(Verb::Get, path, id, needs, handler)
 }
 
 /// Creates or does something.
-pub(super) const fn post(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
-    Route::new(Verb::Post, path, id, handler)
+pub(super) const fn post(path: &'static str, id: &'static str, needs: Needs, handler: &'static dyn Handler) -> Route {
+    Route::new(Verb::Post, path, id, needs, handler)
 }
 
 /// Replaces.
-pub(super) const fn put(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
-    Route::new(Verb::Put, path, id, handler)
+pub(super) const fn put(path: &'static str, id: &'static str, needs: Needs, handler: &'static dyn Handler) -> Route {
+    Route::new(Verb::Put, path, id, needs, handler)
 }
 
 /// Changes the named fields.
-pub(super) const fn patch(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
-    Route::new(Verb::Patch, path, id, handler)
+pub(super) const fn patch(path: &'static str, id: &'static str, needs: Needs, handler: &'static dyn Handler) -> Route {
+    Route::new(Verb::Patch, path, id, needs, handler)
 }
 
 /// Deletes.
-pub(super) const fn delete(path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Route {
-    Route::new(Verb::Delete, path, id, handler)
+pub(super) const fn delete(path: &'static str, id: &'static str, needs: Needs, handler: &'static dyn Handler) -> Route {
+    Route::new(Verb::Delete, path, id, needs, handler)
 }
 
 impl Route {
-    const fn new(verb: Verb, path: &'static str, id: &'static str, handler: &'static dyn Handler) -> Self {
+    const fn new(
+        verb: Verb,
+        path: &'static str,
+        id: &'static str,
+        needs: Needs,
+        handler: &'static dyn Handler,
+    ) -> Self {
         Self {
             verb,
             path,
             id,
             says: "",
+            needs,
             key: Key::AsHeader,
+            knows_who: false,
             query: &[],
             takes: None,
             gives: Answer { status: 200, says: "", body: None, example: "" },
@@ -179,6 +235,11 @@ impl Route {
     /// The key that it requires, if not the one in the header.
     pub(super) const fn key(self, key: Key) -> Self {
         Self { key, ..self }
+    }
+
+    /// It is open to everybody, but tells apart who asks.
+    pub(super) const fn knows_who(self) -> Self {
+        Self { knows_who: true, ..self }
     }
 
     /// The parameters that it knows.

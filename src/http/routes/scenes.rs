@@ -12,7 +12,7 @@ use super::super::reply;
 use super::super::request::Request;
 use super::desk;
 use super::documents::body;
-use super::{Etag, Route, delete, get, patch, post, put, rgb};
+use super::{Etag, Needs, Route, delete, get, patch, post, put, rgb};
 use crate::intake::IncomingCommand;
 use crate::kit::clock;
 use crate::library::{EditedScene, SceneError, View};
@@ -22,44 +22,44 @@ const JSON: &str = "application/json";
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
-    get("/scenes", "listScenes", &list)
+    get("/scenes", "listScenes", Needs::VIEW, &list)
         .says("The scenes of the active project.")
         .gives::<Vec<Scene>>(200, "All of them; `ETag` names the list's content.")
         .like(LIST)
         .etag(Etag::Cached),
-    put("/scenes", "replaceScenes", &replace)
+    put("/scenes", "replaceScenes", Needs::EDIT, &replace)
         .says("Replaces the scenes of the active project: a list of at most 8 MiB. `If-Match` here and below names the list's content.")
         .takes::<Vec<Scene>>()
         .gives::<Vec<Scene>>(200, "What is stored.")
         .like(LIST)
         .etag(Etag::Expected)
         .refuses(FULL),
-    post("/scenes", "addScene", &add)
+    post("/scenes", "addScene", Needs::EDIT, &add)
         .says("Adds a scene: without `channelValues` it captures the light before master and blackout, fades at their ends.")
         .takes::<NewScene>()
         .gives::<Scene>(201, "The scene; `ETag` is the list's.")
         .like(SCENE)
         .etag(Etag::Expected)
         .refuses(FULL),
-    patch("/scenes/{id}", "changeScene", &change)
+    patch("/scenes/{id}", "changeScene", Needs::EDIT, &change)
         .says("Changes the named fields; `null` removes one, `position` moves the scene in the list.")
         .takes::<SceneFields>()
         .gives::<Scene>(200, "The scene; `ETag` is the list's.")
         .like(SCENE)
         .etag(Etag::Expected)
         .refuses(FULL),
-    delete("/scenes/{id}", "deleteScene", &remove)
+    delete("/scenes/{id}", "deleteScene", Needs::EDIT, &remove)
         .says("Deletes a scene. The light stays as it is.")
         .gives::<Vec<Scene>>(200, "The remaining scenes.")
         .etag(Etag::Expected)
         .refuses(DAMAGED),
-    post("/scenes/{id}/capture", "captureScene", &capture)
+    post("/scenes/{id}/capture", "captureScene", Needs::EDIT, &capture)
         .says("Captures the light into an existing scene, fades at their ends. Its name and the rest stay.")
         .gives::<Scene>(200, "The scene; `ETag` is the list's.")
         .like(SCENE)
         .etag(Etag::Expected)
         .refuses(FULL),
-    post("/scenes/{id}/recall", "recallScene", &recall)
+    post("/scenes/{id}/recall", "recallScene", Needs::OPERATE.or_panel().or_device(), &recall)
         .says("Recalls a scene, over `fadeMs` or the scene's own time.")
         .may_take::<RecallOrder>()
         .gives::<DeskView>(200, "The desk after it.")

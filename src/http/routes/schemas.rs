@@ -10,18 +10,18 @@ use super::super::problem::Problem;
 use super::super::request::Request;
 use super::super::{App, openapi, reply, schemas};
 use super::route::object;
-use super::{Etag, Route, get};
+use super::{Etag, Needs, Route, get};
 
 /// Media type of a schema (draft-bhutton-json-schema-01, section 14).
 const MEDIA: &str = "application/schema+json";
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
-    get("/schemas/{name}.json", "getSchema", &read)
+    get("/schemas/{name}.json", "getSchema", Needs::OPEN, &read)
         .says("A JSON Schema of what is sent over MQTT, WebSocket and REST.")
         .gives_as(MEDIA, object, 200, "The schema, draft 2020-12.")
         .etag(Etag::Cached),
-    get("/openapi.json", "getOpenapi", &openapi)
+    get("/openapi.json", "getOpenapi", Needs::VIEW, &openapi)
         .says("This document.")
         .gives_as("application/json", object, 200, "OpenAPI 3.1.")
         .etag(Etag::Cached),

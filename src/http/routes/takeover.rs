@@ -9,17 +9,17 @@ use super::super::App;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
-use super::{Route, get, post};
+use super::{Needs, Route, get, post};
 use crate::library::View;
 use crate::library::predecessor::Takeover;
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
-    get("/takeover", "getTakeover", &read)
+    get("/takeover", "getTakeover", Needs::VIEW, &read)
         .says("What of the predecessor's files could not be imported.")
         .gives::<Takeover>(200, "Empty lists: everything was imported.")
         .refuses(FOREIGN),
-    post("/takeover/acknowledge", "acknowledgeTakeover", &acknowledge)
+    post("/takeover/acknowledge", "acknowledgeTakeover", Needs::EDIT, &acknowledge)
         .says(
             "Dismisses the list: what was left out is no longer listed, and files that are not JSON are not retried. \
              Files that the system refuses stay listed, and each start tries them.",

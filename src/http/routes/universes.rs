@@ -11,11 +11,11 @@ use super::super::App;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
-use super::{Route, get};
+use super::{Needs, Route, get};
 use crate::dmx::UniverseId;
 
 /// The row.
-pub(super) static ROWS: &[Route] = &[get("/universes/{u}/frame", "getFrame", &frame)
+pub(super) static ROWS: &[Route] = &[get("/universes/{u}/frame", "getFrame", Needs::VIEW, &frame)
     .says("The levels of a universe as now sent to the outputs; `u` is 0..63.")
     .gives::<UniverseFrame>(200, "All 512 levels.")];
 

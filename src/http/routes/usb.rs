@@ -13,18 +13,18 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
 use super::super::{App, NotOpened};
-use super::{Route, get, post};
+use super::{Needs, Route, get, post};
 use crate::kit::usb::{self, Device};
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
-    get("/usb/devices", "listUsbDevices", &devices)
+    get("/usb/devices", "listUsbDevices", Needs::VIEW, &devices)
         .says("The USB serial devices that are plugged in.")
         .gives::<Devices>(200, "By port."),
-    post("/usb/refresh", "refreshUsb", &refresh)
+    post("/usb/refresh", "refreshUsb", Needs::OPERATE, &refresh)
         .says("Searches for the USB output's widget now, and lists what is plugged in.")
         .gives::<Devices>(200, "By port."),
-    post("/usb/reconnect", "reconnectUsb", &reconnect)
+    post("/usb/reconnect", "reconnectUsb", Needs::OPERATE, &reconnect)
         .says("Closes and reopens the USB output's widget.")
         .gives::<Opened>(200, "It is open.")
         .refuses(&[(404, "There is no such device, or the output is switched off."), (502, "It cannot be opened.")]),

@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use dmxd::access::{Access, AccessDeps};
 use dmxd::broker::{self, Broker};
 use dmxd::config::Config;
 use dmxd::dmx::ProjectId;
@@ -86,14 +87,22 @@ fn stage() -> Stage {
             health: health.clone(),
         };
         let library = library::start(deps, &mut tasks).await;
-        let deps = intake::IntakeDeps { settings: &config.engine, engine: engine.handle.clone(), library };
-        let intake = Intake::new(deps, &mut tasks);
         let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
+        let deps = AccessDeps { settings: config.auth.clone(), store: opened.store.clone(), budget: budget.clone() };
+        let access = Access::open(deps).await.unwrap();
+        let deps = intake::IntakeDeps {
+            settings: &config.engine,
+            engine: engine.handle.clone(),
+            library,
+            access: access.clone(),
+        };
+        let intake = Intake::new(deps, &mut tasks);
         let listener = broker::bind(&config.mqtt).unwrap();
         let address = listener.local_addr().unwrap();
         let deps = broker::BrokerDeps {
             settings: config.mqtt,
             web_port: config.http.port,
+            access,
             intake,
             feed: engine.feed.clone(),
             store: opened.store,

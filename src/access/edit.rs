@@ -1,0 +1,419 @@
+//! Edits: one after the other, on the medium before they are answered.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use ulid::Ulid;
+
+use super::digest::{Digest, new_key};
+use super::identity::{Identity, Kind};
+use super::login::LoginError;
+use super::table::{MOST_PANELS, MOST_USERS, Panel, Secret, Table, User};
+use super::{Access, stored};
+use crate::kit::clock;
+use crate::wire::{LockOrder, NewSecret, PanelBlackout, PanelEdit, Role, UserEdit};
+
+/// The name of a first admin without one.
+const FIRST_ADMIN: &str = "admin";
+
+/// Why an edit was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// Nobody, or no panel, has this id.
+    #[error("there is no {0} {1}")]
+    NotFound(&'static str, String),
+    /// Two would have one name.
+    #[error("there is a user called {0} already")]
+    Taken(String),
+    /// Nobody could change users any more.
+    #[error("this is the last admin; make another one first")]
+    LastAdmin,
+    /// There are as many as there may be.
+    #[error("there is room for {0} {1}, and no more")]
+    TooMany(usize, &'static str),
+    /// The settings say so.
+    #[error("auth.mode = \"required\" locks this appliance; change it there")]
+    LockedBySettings,
+    /// The first admin needs the code, or the machine itself.
+    #[error(
+        "the first admin is made with the code that is in dmxd-status.txt on the card and in the log (or on the machine itself)"
+    )]
+    CodeNeeded,
+    /// An admin is needed, and there is one.
+    #[error("an admin must do that")]
+    AdminNeeded,
+    /// As for a login.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// The kernel gives no random bytes.
+    #[error("making a key: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// A user, as shown: never with a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "User", description = "Somebody who may do something here.")]
+pub struct UserView {
+    /// Its id.
+    pub id: String,
+    /// Its name; of a device also its client id.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// How it proves to be one: `pin`, `password` or `key`.
+    pub secret: &'static str,
+    /// When it was made, Unix milliseconds.
+    pub created_at: u64,
+    /// Open logins.
+    pub logins: usize,
+    /// Only where it was made just now: it is not shown again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// A panel, as shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Panel", description = "A page for guests, which does exactly what is named here.")]
+pub struct PanelView {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Ids of the scenes that it recalls.
+    pub looks: Vec<String>,
+    /// Ids of the cue lists that it plays.
+    pub cuelists: Vec<String>,
+    /// Whether it moves the grand master.
+    pub master: bool,
+    /// What it does with blackout.
+    pub blackout: PanelBlackout,
+    /// When it was made, Unix milliseconds.
+    pub created_at: u64,
+    /// Its address, only where it was made just now: it is not shown again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// A login that is open from now on.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewLogin {
+    /// What to present from now on.
+    pub token: String,
+    /// Whose it is.
+    pub identity: Identity,
+}
+
+impl User {
+    pub(super) fn view(&self, key: Option<String>) -> UserView {
+        UserView {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            role: self.role,
+            secret: self.secret.word(),
+            created_at: self.created_at,
+            logins: self.tokens.len(),
+            key,
+        }
+    }
+}
+
+impl Panel {
+    fn view(&self, url: Option<String>) -> PanelView {
+        PanelView {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            looks: self.looks.iter().map(ToString::to_string).collect(),
+            cuelists: self.cuelists.clone(),
+            master: self.master,
+            blackout: self.blackout,
+            created_at: self.created_at,
+            url,
+        }
+    }
+}
+
+fn no_user(id: &str) -> AccessError {
+    AccessError::NotFound("user", id.to_owned())
+}
+
+fn no_panel(id: &str) -> AccessError {
+    AccessError::NotFound("panel", id.to_owned())
+}
+
+impl Access {
+    /// Every user, by name.
+    #[must_use]
+    pub fn users(&self) -> Vec<UserView> {
+        let mut users: Vec<_> = self.table().users.values().map(|user| user.view(None)).collect();
+        users.sort_by_cached_key(|user| user.name.to_lowercase());
+        users
+    }
+
+    /// Makes a user; the answer has the key, if one was made.
+    ///
+    /// # Errors
+    /// The name is taken, or there are too many.
+    pub async fn create_user(&self, edit: UserEdit, from: IpAddr) -> Result<UserView, AccessError> {
+        let _editing = self.0.editing.lock().await;
+        self.make_user(edit, from).await
+    }
+
+    /// By the one who edits.
+    async fn make_user(&self, edit: UserEdit, from: IpAddr) -> Result<UserView, AccessError> {
+        let table = self.table();
+        if table.users.len() >= MOST_USERS {
+            return Err(AccessError::TooMany(MOST_USERS, "users"));
+        }
+        let name = edit.name.unwrap_or_else(|| FIRST_ADMIN.to_owned());
+        if table.user_named(&name).is_some() {
+            return Err(AccessError::Taken(name));
+        }
+        let (secret, key) = self.secret(edit.secret.unwrap_or(NewSecret::Generated), from).await?;
+        let user = User {
+            id: Ulid::generate().to_string(),
+            name,
+            role: edit.role.unwrap_or(Role::View),
+            secret,
+            created_at: clock::now_ms(),
+            changes: 0,
+            tokens: Vec::new(),
+            addresses: Vec::new(),
+        };
+        self.0.store.keep(stored::user(&user)).await;
+        self.put(user.clone());
+        Ok(user.view(key))
+    }
+
+    async fn secret(&self, secret: NewSecret, from: IpAddr) -> Result<(Secret, Option<String>), AccessError> {
+        Ok(match secret {
+            NewSecret::Pin(pin) => (Secret::Pin(self.keep_password(pin, from).await?), None),
+            NewSecret::Password(word) => (Secret::Password(self.keep_password(word, from).await?), None),
+            NewSecret::Generated => {
+                let key = new_key()?;
+                (Secret::Key(Digest::of(key.as_bytes())), Some(key))
+            }
+        })
+    }
+
+    /// Changes the named fields of a user, and ends what it has open if that is concerned.
+    ///
+    /// # Errors
+    /// There is none, the name is taken, or it is the last admin.
+    pub async fn edit_user(&self, id: &str, edit: UserEdit, from: IpAddr) -> Result<UserView, AccessError> {
+        let _editing = self.0.editing.lock().await;
+        let table = self.table();
+        let mut user = table.users.get(id).cloned().ok_or_else(|| no_user(id))?;
+        let UserEdit { name, role, secret } = edit;
+        if let Some(name) = name {
+            if table.user_named(&name).is_some_and(|other| other.id != id) {
+                return Err(AccessError::Taken(name));
+            }
+            user.changes += u32::from(user.name != name);
+            user.name = name;
+        }
+        if let Some(role) = role {
+            if user.role == Role::Admin && role != Role::Admin && table.admins() == 1 {
+                return Err(AccessError::LastAdmin);
+            }
+            user.changes += u32::from(user.role != role);
+            user.role = role;
+        }
+        let mut made = None;
+        if let Some(secret) = secret {
+            (user.secret, made) = self.secret(secret, from).await?;
+            user.changes += 1;
+            user.tokens.clear(); // whoever had the old secret has them too
+            user.addresses.clear();
+        }
+        self.0.store.keep(stored::user(&user)).await;
+        self.put(user.clone());
+        Ok(user.view(made))
+    }
+
+    /// Deletes a user, and ends what it has open.
+    ///
+    /// # Errors
+    /// There is none, or it is the last admin.
+    pub async fn delete_user(&self, id: &str) -> Result<(), AccessError> {
+        let _editing = self.0.editing.lock().await;
+        let table = self.table();
+        let user = table.users.get(id).ok_or_else(|| no_user(id))?;
+        if user.role == Role::Admin && table.admins() == 1 {
+            return Err(AccessError::LastAdmin);
+        }
+        self.0.store.keep(stored::no_user(id)).await;
+        self.change(|table| drop(table.remove_user(id)));
+        Ok(())
+    }
+
+    fn change(&self, with: impl FnOnce(&mut Table)) {
+        self.0.table.send_modify(|table| with(Arc::make_mut(table)));
+    }
+
+    /// Opens a login of a user, who is known by a name and a secret.
+    ///
+    /// # Errors
+    /// The user is gone, or there are no random bytes.
+    pub async fn open_login(&self, identity: &Identity, from: IpAddr) -> Result<NewLogin, AccessError> {
+        let Kind::User(id, ..) = identity.kind() else { return Err(no_user(identity.name())) };
+        let _editing = self.0.editing.lock().await;
+        let mut user = self.table().users.get(id).cloned().ok_or_else(|| no_user(id))?;
+        let token = new_key()?;
+        user.logged_in(Digest::of(token.as_bytes()));
+        user.came_from(from);
+        self.0.store.keep(stored::user(&user)).await;
+        let identity = user.identity(Some(Digest::of(token.as_bytes())));
+        self.put(user);
+        Ok(NewLogin { token, identity })
+    }
+
+    /// Opens a login of a user that was made just now.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn login_of(&self, id: &str, from: IpAddr) -> Result<NewLogin, AccessError> {
+        let identity = self.table().users.get(id).map(|user| user.identity(None)).ok_or_else(|| no_user(id))?;
+        self.open_login(&identity, from).await
+    }
+
+    /// Ends the login by which somebody is here; whether it was one.
+    pub async fn logout(&self, identity: &Identity) -> bool {
+        let Kind::User(id, _, Some(token)) = identity.kind() else { return false };
+        let _editing = self.0.editing.lock().await;
+        let Some(mut user) = self.table().users.get(id).cloned() else { return false };
+        user.tokens.retain(|open| open != token);
+        self.0.store.keep(stored::user(&user)).await;
+        self.put(user);
+        true
+    }
+
+    /// Locks the appliance; makes the first admin where there is none. `here`: the order came from the machine itself.
+    ///
+    /// # Errors
+    /// The code is wrong, or an admin must do that.
+    pub async fn lock(
+        &self,
+        order: LockOrder,
+        by: &Identity,
+        (from, here): (IpAddr, bool),
+    ) -> Result<Option<UserView>, AccessError> {
+        let _editing = self.0.editing.lock().await;
+        let is_admin = *by.kind() != Kind::Anonymous && by.rights().cover(Role::Admin);
+        let mut made = None;
+        if !self.has_admin() {
+            let code = order.code.as_deref();
+            if !is_admin && !here && !code.map_or(Ok(false), |code| self.is_first_code(code, from))? {
+                return Err(AccessError::CodeNeeded);
+            }
+            made = Some(self.make_user(order.admin, from).await?);
+        } else if !is_admin {
+            return Err(AccessError::AdminNeeded);
+        }
+        self.set_lock(true).await;
+        Ok(made)
+    }
+
+    /// Opens the appliance to everybody on its network.
+    ///
+    /// # Errors
+    /// The settings lock it.
+    pub async fn unlock(&self) -> Result<(), AccessError> {
+        let _editing = self.0.editing.lock().await;
+        if self.is_locked_by_settings() {
+            return Err(AccessError::LockedBySettings);
+        }
+        self.set_lock(false).await;
+        Ok(())
+    }
+
+    async fn set_lock(&self, locked: bool) {
+        let mut batch = crate::store::Batch::default();
+        stored::lock(&mut batch, locked);
+        self.0.store.keep(batch).await;
+        self.change(|table| table.locked = locked);
+    }
+
+    /// Every panel, oldest first.
+    #[must_use]
+    pub fn panels(&self) -> Vec<PanelView> {
+        self.table().panels.values().map(|panel| panel.view(None)).collect() // ids begin with the time
+    }
+
+    /// The panel of an identity, if it is one.
+    #[must_use]
+    pub fn panel_of(&self, identity: &Identity) -> Option<PanelView> {
+        let Kind::Panel(id, _) = identity.kind() else { return None };
+        self.table().panels.get(id).map(|panel| panel.view(None))
+    }
+
+    /// Makes a panel; the answer has its address.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub async fn create_panel(&self, edit: PanelEdit) -> Result<PanelView, AccessError> {
+        let _editing = self.0.editing.lock().await;
+        if self.table().panels.len() >= MOST_PANELS {
+            return Err(AccessError::TooMany(MOST_PANELS, "panels"));
+        }
+        let secret = new_key()?;
+        let panel = Panel {
+            id: Ulid::generate().to_string(),
+            name: edit.name.unwrap_or_default(),
+            looks: edit.looks.unwrap_or_default(),
+            cuelists: edit.cuelists.unwrap_or_default(),
+            master: edit.master.unwrap_or_default(),
+            blackout: edit.blackout.unwrap_or_default(),
+            secret: Digest::of(secret.as_bytes()),
+            created_at: clock::now_ms(),
+        };
+        self.0.store.keep(stored::panel(&panel)).await;
+        self.change(|table| table.put_panel(panel.clone()));
+        Ok(panel.view(Some(address(&secret))))
+    }
+
+    /// Changes the named fields of a panel; whoever has it open gets it anew.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn edit_panel(&self, id: &str, edit: PanelEdit) -> Result<PanelView, AccessError> {
+        let _editing = self.0.editing.lock().await;
+        let mut panel = self.table().panels.get(id).cloned().ok_or_else(|| no_panel(id))?;
+        let PanelEdit { name, looks, cuelists, master, blackout, renew } = edit;
+        let mut url = None;
+        if renew {
+            let secret = new_key()?;
+            panel.secret = Digest::of(secret.as_bytes());
+            url = Some(address(&secret));
+        }
+        panel.name = name.unwrap_or(panel.name);
+        panel.looks = looks.unwrap_or(panel.looks);
+        panel.cuelists = cuelists.unwrap_or(panel.cuelists);
+        panel.master = master.unwrap_or(panel.master);
+        panel.blackout = blackout.unwrap_or(panel.blackout);
+        self.0.store.keep(stored::panel(&panel)).await;
+        self.change(|table| table.put_panel(panel.clone()));
+        Ok(panel.view(url))
+    }
+
+    /// Deletes a panel; its page ends.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn delete_panel(&self, id: &str) -> Result<(), AccessError> {
+        let _editing = self.0.editing.lock().await;
+        if !self.table().panels.contains_key(id) {
+            return Err(no_panel(id));
+        }
+        self.0.store.keep(stored::no_panel(id)).await;
+        self.change(|table| drop(table.remove_panel(id)));
+        Ok(())
+    }
+}
+
+fn address(secret: &str) -> String {
+    format!("/panel/{secret}")
+}

@@ -1,0 +1,135 @@
+//! Names and secrets: who presents the right ones is that user.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::task::JoinError;
+use tokio::time::Instant;
+
+use super::digest::Digest;
+use super::identity::Identity;
+use super::password::{BYTES, NoPassword, Password};
+use super::table::{Secret, User};
+use super::{Access, stored};
+use crate::kit::budget::{Full, Kind};
+
+/// Why a name and secret let nobody in.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// One of them is wrong.
+    #[error("wrong name or secret")]
+    Wrong,
+    /// Too many were wrong: none is looked at for so long.
+    #[error("too many wrong attempts with this name; try again in {} minutes, or from a device that has logged in before", minutes(.0))]
+    TooMany(Duration),
+    /// Another one is being worked out.
+    #[error("another login is being checked; try again in a second")]
+    Busy,
+    /// There is no memory for it.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// A fault of ours.
+    #[error(transparent)]
+    Internal(#[from] NoPassword),
+    /// A fault of ours.
+    #[error("working out a password: {0}")]
+    Task(#[from] JoinError),
+}
+
+fn minutes(wait: &Duration) -> u64 {
+    wait.as_secs().div_ceil(60).max(1)
+}
+
+impl Access {
+    /// Who presents a name and a PIN, password, key or token. Keys and tokens are never slowed.
+    ///
+    /// # Errors
+    /// Why it is nobody.
+    pub async fn login(&self, name: &str, secret: &[u8], from: IpAddr) -> Result<Identity, LoginError> {
+        let user = self.table().user_named(name).cloned();
+        let Some(user) = user else { return Err(LoginError::Wrong) };
+        let digest = Digest::of(secret);
+        let password = match &user.secret {
+            Secret::Key(key) if *key == digest => return Ok(user.identity(None)),
+            _ if user.tokens.contains(&digest) => return Ok(user.identity(Some(digest))),
+            Secret::Key(_) => return Err(LoginError::Wrong), // 128 bits need no brake
+            Secret::Pin(password) | Secret::Password(password) => password.clone(),
+        };
+        let known = user.addresses.contains(&from);
+        if self.looks_right(&user.id, password, secret, (from, known)).await? {
+            if !known {
+                self.remember_address(&user.id, from).await;
+            }
+            return Ok(user.identity(None));
+        }
+        Err(LoginError::Wrong)
+    }
+
+    /// Whether a secret is right, as far as the brakes let it be looked at.
+    async fn looks_right(
+        &self,
+        name: &str,
+        password: Password,
+        secret: &[u8],
+        (from, known): (IpAddr, bool),
+    ) -> Result<bool, LoginError> {
+        let leave = self.0.brakes.lock().ask(name, from, known, Instant::now()).map_err(LoginError::TooMany)?;
+        let looked = self.work_out(password, secret.to_vec(), from, known).await;
+        if !matches!(looked, Ok(false)) {
+            self.0.brakes.lock().give_back(leave);
+        }
+        looked
+    }
+
+    async fn work_out(
+        &self,
+        password: Password,
+        secret: Vec<u8>,
+        from: IpAddr,
+        known: bool,
+    ) -> Result<bool, LoginError> {
+        let _stranger = if known { None } else { Some(self.0.strangers.try_acquire().map_err(|_| LoginError::Busy)?) };
+        let _lane = self.0.lane.acquire().await.map_err(|_| LoginError::Busy)?; // Err: never, it is not closed
+        let _share = self.0.budget.draw(Kind::Bodies, from, BYTES)?;
+        Ok(tokio::task::spawn_blocking(move || password.is(&secret)).await??)
+    }
+
+    /// A new secret as it is kept.
+    ///
+    /// # Errors
+    /// No memory, or no random bytes.
+    pub(super) async fn keep_password(&self, secret: String, from: IpAddr) -> Result<Password, LoginError> {
+        let _lane = self.0.lane.acquire().await.map_err(|_| LoginError::Busy)?; // Err: never, it is not closed
+        let _share = self.0.budget.draw(Kind::Bodies, from, BYTES)?;
+        Ok(tokio::task::spawn_blocking(move || Password::new(secret.as_bytes())).await??)
+    }
+
+    /// Whether this is the code that makes the first admin; guesses are braked like those of a name.
+    ///
+    /// # Errors
+    /// Too many were wrong.
+    pub(super) fn is_first_code(&self, code: &str, from: IpAddr) -> Result<bool, LoginError> {
+        let Some(right) = self.first_code() else { return Ok(false) };
+        let mut brakes = self.0.brakes.lock();
+        let leave = brakes.ask("", from, false, Instant::now()).map_err(LoginError::TooMany)?;
+        let code = code.trim().to_lowercase();
+        let is_right = subtle::ConstantTimeEq::ct_eq(code.as_bytes(), right.as_bytes()).into();
+        if is_right {
+            brakes.give_back(leave);
+        }
+        Ok(is_right)
+    }
+
+    async fn remember_address(&self, id: &str, from: IpAddr) {
+        let _editing = self.0.editing.lock().await;
+        let Some(mut user) = self.table().users.get(id).cloned() else { return };
+        if user.came_from(from) {
+            self.0.store.write(stored::user(&user)).await;
+            self.put(user);
+        }
+    }
+
+    pub(super) fn put(&self, user: User) {
+        self.0.table.send_modify(|table| std::sync::Arc::make_mut(table).put_user(user));
+    }
+}

@@ -1,0 +1,194 @@
+//! Who may do what: users, keys, panels and devices are identities, each with rights; every door asks here.
+//!
+//! One table says who there is. Everybody reads it without waiting; edits are made one after the other, are on the medium
+//! before they are answered, and end what an identity has open when it is not the same any more.
+
+mod audit;
+mod brakes;
+mod digest;
+mod edit;
+mod identity;
+mod login;
+mod password;
+mod rights;
+mod stored;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+
+use crate::config::{self, AuthMode};
+use crate::kit::budget::Budget;
+use crate::store::Store;
+use crate::wire::Role;
+
+pub use audit::{Entry as AuditEntry, MOST as MOST_AUDITED};
+pub use digest::Digest;
+pub use edit::{AccessError, NewLogin, PanelView, UserView};
+pub use identity::{Identity, Kind};
+pub use login::LoginError;
+pub use rights::{Deed, PanelRights, Rights};
+
+use audit::Audit;
+use brakes::Brakes;
+use table::Table;
+
+/// Who may do what. Clones share it.
+#[derive(Clone)]
+pub struct Access(Arc<Inner>);
+
+struct Inner {
+    settings: config::Auth,
+    table: watch::Sender<Arc<Table>>,
+    /// Held by the one who edits.
+    editing: tokio::sync::Mutex<()>,
+    store: Store,
+    budget: Budget,
+    brakes: Mutex<Brakes>,
+    /// One PIN or password is worked out at a time.
+    lane: Semaphore,
+    /// One stranger at a time waits for that: who is known from before never waits behind a crowd.
+    strangers: Semaphore,
+    /// Makes the first admin.
+    code: String,
+    audit: Audit,
+}
+
+/// What it needs of the house.
+pub struct AccessDeps {
+    /// `[auth]`
+    pub settings: config::Auth,
+    /// Where users are kept.
+    pub store: Store,
+    /// What working out a password is charged to.
+    pub budget: Budget,
+}
+
+impl Access {
+    /// Reads what is stored.
+    ///
+    /// # Errors
+    /// The kernel gives no random bytes.
+    pub async fn open(deps: AccessDeps) -> Result<Self, std::io::Error> {
+        let AccessDeps { settings, store, budget } = deps;
+        let table = stored::table(&store);
+        let code = match stored::code(&store) {
+            Some(code) => code,
+            None => {
+                let code = digest::new_code().map_err(std::io::Error::other)?;
+                store.write(stored::new_code(&code)).await;
+                code
+            }
+        };
+        let access = Self(Arc::new(Inner {
+            settings,
+            table: watch::Sender::new(Arc::new(table)),
+            editing: tokio::sync::Mutex::default(),
+            audit: Audit::open(store.clone()),
+            store,
+            budget,
+            brakes: Mutex::default(),
+            lane: Semaphore::new(1),
+            strangers: Semaphore::new(1),
+            code,
+        }));
+        if let Some(code) = access.first_code() {
+            tracing::info!(code, "first_admin_code");
+        }
+        Ok(access)
+    }
+
+    fn table(&self) -> Arc<Table> {
+        self.0.table.borrow().clone()
+    }
+
+    /// Whether who is not known is refused: by the settings, or because somebody has locked the appliance.
+    #[must_use]
+    pub fn mode(&self) -> AuthMode {
+        if self.0.table.borrow().locked { AuthMode::Required } else { self.0.settings.mode }
+    }
+
+    /// Whether the settings alone refuse strangers, so that the app cannot open the appliance.
+    #[must_use]
+    pub fn is_locked_by_settings(&self) -> bool {
+        self.0.settings.mode == AuthMode::Required
+    }
+
+    /// Whether there is an admin among the users.
+    #[must_use]
+    pub fn has_admin(&self) -> bool {
+        self.0.table.borrow().admins() > 0
+    }
+
+    /// The code that makes the first admin, as long as there is none and no key.
+    #[must_use]
+    pub fn first_code(&self) -> Option<&str> {
+        (!self.has_admin() && self.0.settings.keys.is_empty()).then_some(self.0.code.as_str())
+    }
+
+    /// Who has a key, token or panel's secret; never slowed. Every key of the settings is compared, so that the time does
+    /// not reveal which one was right.
+    #[must_use]
+    pub fn bearer(&self, secret: &[u8]) -> Option<Identity> {
+        let keys = &self.0.settings.keys;
+        if !secret.is_empty() && keys.iter().fold(false, |hit, known| known.matches(secret) | hit) {
+            return Some(Identity::key(secret));
+        }
+        self.0.table.borrow().holder(Digest::of(secret))
+    }
+
+    /// Who has shown nothing.
+    #[must_use]
+    pub fn anonymous(&self) -> Identity {
+        Identity::anonymous(match self.mode() {
+            AuthMode::Audit => Rights::Role(Role::Admin),
+            AuthMode::Required => self.0.settings.anonymous.into(),
+        })
+    }
+
+    /// Who has shown something that nobody has.
+    #[must_use]
+    pub fn nobody(&self) -> Identity {
+        Identity::anonymous(Rights::None)
+    }
+
+    /// Whether somebody is still what they were when they were let in.
+    #[must_use]
+    pub fn holds(&self, identity: &Identity) -> bool {
+        match identity.kind() {
+            Kind::Anonymous => *identity == self.anonymous(),
+            Kind::House | Kind::Key | Kind::User(..) | Kind::Panel(..) => self.0.table.borrow().still(identity),
+        }
+    }
+
+    /// Ends when an identity is not what it was any more. Cancel-safe.
+    pub async fn ended(&self, identity: &Identity) {
+        let mut changes = self.0.table.subscribe();
+        while self.holds(identity) {
+            if changes.changed().await.is_err() {
+                return std::future::pending().await; // the house is closing
+            }
+        }
+    }
+
+    /// Notes a deed in the log of deeds.
+    pub fn did(&self, who: &Identity, what: &str, from: Option<IpAddr>) {
+        self.0.audit.note(who.name(), what, from, false);
+    }
+
+    /// Notes a refusal there.
+    pub fn refused(&self, who: &str, what: &str, from: Option<IpAddr>) {
+        self.0.audit.note(who, what, from, true);
+    }
+
+    /// The last deeds, newest first.
+    #[must_use]
+    pub fn audit(&self, limit: usize) -> Vec<AuditEntry> {
+        self.0.audit.last(limit)
+    }
+}

@@ -1,0 +1,68 @@
+//! Panels: pages for guests, which do exactly what they have.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use warp::http::StatusCode;
+use warp::reply::Response;
+
+use super::super::App;
+use super::super::problem::Problem;
+use super::super::reply;
+use super::super::request::{Request, SMALL};
+use super::{Needs, Route, delete, get, patch, post};
+use crate::access::PanelView;
+use crate::wire::{NewPanel, PanelEdit};
+
+/// The rows.
+pub(super) static ROWS: &[Route] = &[
+    get("/panels", "listPanels", Needs::EDIT, &list)
+        .says("Every panel, without its address.")
+        .gives::<Panels>(200, "Oldest first."),
+    post("/panels", "createPanel", Needs::EDIT, &create)
+        .says("Makes a page for guests. Its address is its key: whoever has it can do exactly what the panel has.")
+        .takes::<NewPanel>()
+        .gives::<PanelView>(201, "The panel; `url` only here.")
+        .like(PANEL)
+        .refuses(&[(409, "There is no room for more.")]),
+    patch("/panels/{id}", "changePanel", Needs::EDIT, &change)
+        .says("Changes the named fields; `renew` gives it another address.")
+        .takes::<PanelEdit>()
+        .gives::<PanelView>(200, "The panel; `url` only if it is new.")
+        .like(PANEL),
+    delete("/panels/{id}", "deletePanel", Needs::EDIT, &remove)
+        .says("Deletes a panel; its page ends.")
+        .gives_nothing(204, "It is gone."),
+];
+
+const PANEL: &str = r#"{"id":"01JD0000000000000000000002","name":"Bar","looks":["scene-warm"],"cuelists":[],"master":false,"blackout":"on","createdAt":1767225600000}"#;
+
+/// All panels.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Panels", description = "Every panel.")]
+struct Panels {
+    /// Oldest first.
+    panels: Vec<PanelView>,
+}
+
+async fn list(app: Arc<App>, _: Request) -> Result<Response, Problem> {
+    reply::json(StatusCode::OK, &Panels { panels: app.access.panels() })
+}
+
+async fn create(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
+    let edit = PanelEdit::from_json(&request.bytes(SMALL).await?, true)?;
+    reply::json(StatusCode::CREATED, &app.access.create_panel(edit).await?)
+}
+
+async fn change(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
+    let edit = PanelEdit::from_json(&request.bytes(SMALL).await?, false)?;
+    reply::json(StatusCode::OK, &app.access.edit_panel(request.parameter(0), edit).await?)
+}
+
+async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    app.access.delete_panel(request.parameter(0)).await?;
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
+}
