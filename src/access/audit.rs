@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
+use super::entry::Entry;
 use super::stored;
 use crate::kit::clock;
 use crate::store::Store;
@@ -23,23 +22,6 @@ const REMEMBERED: usize = 100;
 
 /// Longest text, in characters.
 const CHARS: usize = 200;
-
-/// Something that somebody did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(title = "AuditEntry", description = "Something that somebody did, or was refused.")]
-pub struct Entry {
-    /// When, Unix milliseconds by the clock of the appliance, which may have been wrong.
-    pub ts: u64,
-    /// Who.
-    pub who: String,
-    /// What: a method and a path, or words.
-    pub what: String,
-    /// The client's address, if it came by the network.
-    #[serde(rename = "from")]
-    pub address: Option<String>,
-    /// Whether it was refused.
-    pub refused: bool,
-}
 
 /// The log.
 pub(super) struct Audit {

@@ -55,7 +55,7 @@ pub enum AccessError {
 /// A user, as shown: never with a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(title = "User", description = "Somebody who may do something here.")]
+#[schemars(rename = "User", title = "User", description = "Somebody who may do something here.")]
 pub struct UserView {
     /// Its id.
     pub id: String,
@@ -77,7 +77,11 @@ pub struct UserView {
 /// A panel, as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(title = "Panel", description = "A page for guests, which does exactly what is named here.")]
+#[schemars(
+    rename = "Panel",
+    title = "Panel",
+    description = "A page for guests, which does exactly what is named here."
+)]
 pub struct PanelView {
     /// Its id.
     pub id: String,

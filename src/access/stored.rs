@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::audit::Entry;
+use super::entry::Entry;
 use super::table::{Panel, Table, User};
 use crate::store::{Batch, Store, Tree};
 

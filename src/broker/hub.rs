@@ -130,7 +130,8 @@ fn held_by(budget: &Budget, who: &Who, bytes: usize) -> Held {
 impl Hub {
     /// Whoever has been let in.
     pub(super) fn anybody(&self) -> Identity {
-        Identity::new(KnownAs::Anonymous, "mqtt", Rights::Role(Role::Edit))
+        let named = if self.access.has_admin() { "somebody by MQTT" } else { "mqtt" };
+        Identity::new(KnownAs::Anonymous, named, Rights::Role(Role::Edit))
     }
 
     /// Starts with the retained messages of the last run.

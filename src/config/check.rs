@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::diagnostic::Diagnostic;
 use super::draft::{Draft, about};
 use super::table::settings;
-use super::{AuthMode, BackupProvider, Config, this_machine};
+use super::{BackupProvider, Config, this_machine};
 use crate::kit::usb::same_file;
 
 /// r, g, b: no more can be mapped.
@@ -28,12 +28,6 @@ const RULES: &[Rule] = &[
         broken: |c| c.mqtt.password.is_some() && c.mqtt.username.is_empty(),
         wrong: "a password without mqtt.username protects nothing",
         right: "set both or neither",
-    },
-    Rule {
-        keys: &["auth.mode", "auth.keys"],
-        broken: |c| c.auth.mode == AuthMode::Required && c.auth.keys.is_empty(),
-        wrong: "required without auth.keys lets nobody in",
-        right: "set at least one key, or audit",
     },
     Rule {
         keys: &["mqtt.port", "http.port", "mqtt.bind", "http.host"],

@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 use parking_lot::Mutex;
-use warp::http::header::{AUTHORIZATION, COOKIE, ORIGIN};
+use warp::http::header::{COOKIE, ORIGIN};
 use warp::http::{HeaderMap, HeaderValue};
 
 use super::origin::is_own;
-use super::request::{API_KEY, Request};
+use super::request::Request;
 use crate::access::{Access, Digest, Identity, Kind};
 use crate::config::AuthMode;
 
@@ -87,20 +87,6 @@ pub(super) fn shown(request: &Request) -> Shown {
     cookie(&request.headers).map_or(Shown::Nothing, Shown::Carried)
 }
 
-/// The key in a header.
-pub(super) fn key_in_header(headers: &HeaderMap) -> Option<&[u8]> {
-    let bearer = |value: &'_ HeaderValue| {
-        let (scheme, key) = value.as_bytes().split_at_checked(7)?;
-        scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.len())
-    };
-    if let Some(key) = headers.get(API_KEY) {
-        return Some(key.as_bytes());
-    }
-    let value = headers.get(AUTHORIZATION)?;
-    let length = bearer(value)?;
-    value.as_bytes().get(value.len() - length..).map(<[u8]>::trim_ascii)
-}
-
 /// The cookie counts only for our own page: a request of another one carries it as well, where browsers see the same site.
 fn cookie(headers: &HeaderMap) -> Option<Vec<u8>> {
     let own = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| is_own(origin, headers));
@@ -132,21 +118,6 @@ mod tests {
 
     fn headers(pairs: &[(warp::http::HeaderName, &'static str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
-    }
-
-    #[test]
-    fn a_key_comes_as_x_api_key_or_as_bearer() {
-        for (pairs, key) in [
-            (vec![(API_KEY, "a")], Some(&b"a"[..])),
-            (vec![(AUTHORIZATION, "Bearer a")], Some(b"a")),
-            (vec![(AUTHORIZATION, "bearer  a ")], Some(b"a")),
-            (vec![(AUTHORIZATION, "Basic a")], None),
-            (vec![(AUTHORIZATION, "Bear")], None),
-            (vec![(API_KEY, "a"), (AUTHORIZATION, "Bearer b")], Some(b"a")),
-            (vec![], None),
-        ] {
-            assert_eq!(key_in_header(&headers(&pairs)), key, "{pairs:?}");
-        }
     }
 
     #[test]

@@ -19,11 +19,11 @@ use warp::reply::Response;
 use warp::ws::Ws;
 
 use super::App;
-use super::auth::{self, is_known, key_in_header};
+use super::auth::{self, is_known};
 use super::origin::Origins;
 use super::peer::Peer;
 use super::problem::Problem;
-use super::request::{self, Request};
+use super::request::{self, Request, key_in_header};
 use super::routes::{self, Key, Route, RouteMatch};
 use crate::access::Identity;
 use crate::config;

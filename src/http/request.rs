@@ -11,12 +11,11 @@ use futures_util::{Stream, StreamExt};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
-use warp::http::header::{CONTENT_LENGTH, EXPECT, HeaderName, IF_MATCH, TRANSFER_ENCODING};
+use warp::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HeaderName, IF_MATCH, TRANSFER_ENCODING};
 use warp::http::{HeaderMap, Method, StatusCode, Version};
 use warp::hyper::body::{Buf, Bytes};
 use warp::ws::Ws;
 
-use super::auth::key_in_header;
 use super::peer::Peer;
 use super::problem::Problem;
 use crate::access::Identity;
@@ -25,7 +24,10 @@ use crate::library::Expected;
 use crate::wire::JsonScan;
 
 /// The header with the key.
-pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The scheme of a key in `Authorization` (RFC 6750, 2.1).
+const BEARER: &[u8] = b"Bearer ";
 
 /// The largest body, as in CONTRACT.
 pub(super) const MAX_BODY: usize = 64 * 1024;
@@ -294,6 +296,15 @@ fn too_large(most: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {most} bytes"))
 }
 
+/// The key in a header.
+pub(super) fn key_in_header(headers: &HeaderMap) -> Option<&[u8]> {
+    if let Some(key) = headers.get(API_KEY) {
+        return Some(key.as_bytes());
+    }
+    let (scheme, key) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(BEARER.len())?;
+    scheme.eq_ignore_ascii_case(BEARER).then(|| key.trim_ascii())
+}
+
 /// A segment of a path, percent-decoded; unchanged if the result is not text.
 pub(super) fn decoded(segment: &str) -> String {
     String::from_utf8(decode(segment)).unwrap_or_else(|_| segment.to_owned())
@@ -322,6 +333,30 @@ fn decode(text: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_comes_as_x_api_key_or_as_bearer() {
+        for (pairs, key) in [
+            (vec![(API_KEY, "a")], Some(&b"a"[..])),
+            (vec![(AUTHORIZATION, "Bearer a")], Some(b"a")),
+            (vec![(AUTHORIZATION, "bearer  a ")], Some(b"a")),
+            (vec![(AUTHORIZATION, "Basic a")], None),
+            (vec![(AUTHORIZATION, "Bear")], None),
+            (vec![(API_KEY, "a"), (AUTHORIZATION, "Bearer b")], Some(b"a")),
+            (vec![], None),
+        ] {
+            assert_eq!(
+                key_in_header(
+                    &pairs
+                        .iter()
+                        .map(|(name, value)| (name.clone(), warp::http::HeaderValue::from_static(value)))
+                        .collect()
+                ),
+                key,
+                "{pairs:?}"
+            );
+        }
+    }
 
     #[test]
     fn a_query_value_is_percent_decoded_and_a_lone_percent_kept() {

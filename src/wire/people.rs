@@ -1,7 +1,7 @@
 //! Bodies about people: users, login, panels, the lock.
 
 use super::Refusal;
-use super::fields::{Body, Field, Kind, described};
+use super::fields::{Body, Field, Form, Kind, described};
 use super::refusal::{FieldError, Reason};
 use super::role::Role;
 use crate::dmx::{SCENE_ID_CHARS, SceneId};
@@ -103,15 +103,31 @@ described!(
     PanelEdit: EDIT_PANEL
 );
 
-const NAME: Field = Field::new(
-    "name",
-    Kind::Text(1, PERSON_CHARS),
-    "Unique; a device's is also its MQTT client id and its place under v1/devices/.",
-);
+/// Fit for a topic, a log line and a screen.
+const A_NAME: Kind = Kind::Form(&Form {
+    chars: (1, PERSON_CHARS),
+    pattern: r"^[^\s+#/\u0000-\u001f\u007f-\u009f](.*[^\s+#/\u0000-\u001f\u007f-\u009f])?$",
+    fits: |name| {
+        let plain = name.trim() == name && !name.chars().any(|c| c.is_control() || "+#/".contains(c));
+        if plain {
+            Ok(())
+        } else {
+            Err("must not begin or end with a space, nor hold +, #, / or control characters".into())
+        }
+    },
+});
+
+const DIGITS: Kind = Kind::Form(&Form {
+    chars: PIN,
+    pattern: "^[0-9]+$",
+    fits: |pin| if pin.bytes().all(|digit| digit.is_ascii_digit()) { Ok(()) } else { Err("must be digits".into()) },
+});
+
+const NAME: Field =
+    Field::new("name", A_NAME, "Unique; a device's is also its MQTT client id and its place under v1/devices/.");
 const ROLE: Field =
     Field::new("role", Kind::Words(&["view", "operate", "edit", "admin", "device"]), "What they may do.");
-const A_PIN: Field =
-    Field::new("pin", Kind::Text(PIN.0, PIN.1), "6 to 12 digits. One of pin, password, generate.").optional();
+const A_PIN: Field = Field::new("pin", DIGITS, "6 to 12 digits. One of pin, password, generate.").optional();
 const A_PASSWORD: Field = Field::new("password", Kind::Text(PASSWORD.0, PASSWORD.1), "Instead of a PIN.").optional();
 const GENERATE: Field =
     Field::new("generate", Kind::Flag, "Makes a key of 128 bits, which is in this answer and never shown again.")
@@ -201,16 +217,6 @@ fn fault(path: &str, msg: &str) -> Refusal {
     Refusal { errors, ..Refusal::whole(Reason::ValidationFailed, "") }
 }
 
-/// Fit for a topic, a log line and a screen.
-fn check_name(name: &str) -> Result<(), Refusal> {
-    let plain = name.trim() == name && !name.chars().any(|c| c.is_control() || "+#/".contains(c));
-    if plain {
-        Ok(())
-    } else {
-        Err(fault("/name", "must not begin or end with a space, nor hold +, #, / or control characters"))
-    }
-}
-
 impl UserEdit {
     /// Reads a body of `POST /users` (`new`) or `PATCH /users/{id}`.
     ///
@@ -227,11 +233,7 @@ impl UserEdit {
 
     fn of(body: &super::Object<'_>) -> Result<Self, Refusal> {
         let name = body.string("name");
-        name.as_deref().map_or(Ok(()), check_name)?;
         let pin = body.string("pin");
-        if pin.as_ref().is_some_and(|pin| !pin.bytes().all(|digit| digit.is_ascii_digit())) {
-            return Err(fault("/pin", "must be digits"));
-        }
         let generated = body.flag("generate").unwrap_or_default();
         let secrets = [
             pin.map(NewSecret::Pin),

@@ -12,6 +12,7 @@
 )]
 #![allow(unreachable_pub, reason = "nothing leaves this crate")]
 
+mod access;
 mod appliance_files;
 mod backup_vaults;
 mod backups;

@@ -3,7 +3,7 @@
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::super::routes::{Answer, Etag, Key, Query, Route, Verb};
+use super::super::routes::{Answer, Etag, Key, Needs, Query, Route, Verb};
 use super::super::schemas;
 use super::refusals::refusals;
 use crate::wire::ID_PATTERN;
@@ -27,6 +27,11 @@ pub(super) fn operation(resource: &str, route: &Route, generator: &mut SchemaGen
         ("security".to_owned(), security(route)),
         ("responses".to_owned(), responses.into()),
     ]);
+    if let Some(role) = route.needs.role {
+        let Needs { or_panel, or_device, known, .. } = route.needs;
+        let needs = json!({"role": role, "orPanel": or_panel, "orDevice": or_device, "known": known});
+        operation.insert("x-needs".to_owned(), needs);
+    }
     if let Some(takes) = route.takes {
         let content = json!({"schema": (takes.shape)(generator)});
         let body = json!({"required": !takes.optional, "content": {"application/json": content}});

@@ -15,9 +15,9 @@ use super::super::reply;
 use super::super::request::{Request, SMALL};
 use super::route::refused;
 use super::{Needs, Query, Route, delete, get, patch, post};
-use crate::access::{AccessError, AuditEntry, Identity, Kind, LoginError, MOST_AUDITED, PanelView, Rights, UserView};
+use crate::access::{AccessError, AuditEntry, Identity, Kind, LoginError, MOST_AUDITED, Rights, UserView};
 use crate::config::AuthMode;
-use crate::wire::{LockOrder, LoginOrder, NewUser, Role, UserEdit};
+use crate::wire::{LockOrder, LoginOrder, NewUser, PanelBlackout, Role, UserEdit};
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
@@ -76,7 +76,8 @@ pub(super) static ROWS: &[Route] = &[
     get("/audit", "getAudit", Needs::ADMIN.known(), &audit)
         .says("Who did what, from where, when: logins, refusals, edits, settings, blackout; not levels.")
         .query(&[Query { name: "limit", says: "How many at most: 1 to 1000; 100 if absent.", values: &[] }])
-        .gives::<AuditList>(200, "Newest first."),
+        .gives::<AuditList>(200, "Newest first.")
+        .refuses(&[(422, "`limit` is no integer from 1 to 1000.")]),
 ];
 
 const TOO_MANY: (u16, &str) = (429, "Too many wrong secrets; `Retry-After` says how long none is looked at.");
@@ -108,8 +109,12 @@ struct Me {
 /// What a panel shows.
 #[derive(Serialize, JsonSchema)]
 struct PanelPage {
-    #[serde(flatten)]
-    panel: PanelView,
+    /// Its name.
+    name: String,
+    /// Whether it moves the grand master.
+    master: bool,
+    /// What it does with blackout.
+    blackout: PanelBlackout,
     /// Its scenes in their order, with their names; without those that are gone.
     scenes: Vec<PanelScene>,
 }
@@ -189,7 +194,7 @@ fn panel(app: &App, who: &Identity) -> Option<PanelPage> {
     let view = app.library.view();
     let looks = panel.looks.iter().filter_map(|id| view.looks().iter().find(|look| look.id.as_str() == id));
     let scenes = looks.map(|look| PanelScene { id: look.id.to_string(), name: look.name.clone() }).collect();
-    Some(PanelPage { panel, scenes })
+    Some(PanelPage { name: panel.name, master: panel.master, blackout: panel.blackout, scenes })
 }
 
 async fn login(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {

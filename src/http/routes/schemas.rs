@@ -17,7 +17,7 @@ const MEDIA: &str = "application/schema+json";
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
-    get("/schemas/{name}.json", "getSchema", Needs::OPEN, &read)
+    get("/schemas/{name}.json", "getSchema", Needs::VIEW, &read)
         .says("A JSON Schema of what is sent over MQTT, WebSocket and REST.")
         .gives_as(MEDIA, object, 200, "The schema, draft 2020-12.")
         .etag(Etag::Cached),

@@ -1,0 +1,70 @@
+//! What is told is lasting: users, panels and deeds survive kills, and a damaged database locks nobody out nor lets anybody in.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::{ADMIN, ask, locked, login, panel, user, user_with_pin};
+
+#[tokio::test]
+async fn what_was_answered_survives_a_kill() {
+    let mut appliance = locked().start().await;
+    let mut keys = Vec::new();
+    for round in 0..4 {
+        let (_, key) = user(&appliance, &format!("user {round}"), "operate").await;
+        let (_, secret) = panel(&appliance, json!({"name": format!("panel {round}"), "master": true})).await;
+        user_with_pin(&appliance, &format!("pin {round}"), "view", "123456").await;
+        keys.push((key, secret));
+        appliance = appliance.kill9().await.start().await;
+        let web = appliance.web();
+        for (at, (key, secret)) in keys.iter().enumerate() {
+            let name = ask(&web, Some(key), Method::GET, "/me", None).await.json()["name"].clone();
+            assert_eq!(name, format!("user {at}"));
+            let name = ask(&web, Some(secret), Method::GET, "/me", None).await.json()["panel"]["name"].clone();
+            assert_eq!(name, format!("panel {at}"));
+            assert_eq!(login(&web, &format!("pin {at}"), "123456").await.status, 200);
+        }
+    }
+    let users = ask(&appliance.web(), Some(ADMIN), Method::GET, "/users", None).await.json();
+    assert_eq!(users["users"].as_array().unwrap().len(), 8);
+    for path in walk(&appliance.data()) {
+        let bytes = std::fs::read(&path).unwrap();
+        for (key, secret) in &keys {
+            for text in [key, secret] {
+                assert!(
+                    !bytes.windows(text.len()).any(|part| part == text.as_bytes()),
+                    "{} in {}",
+                    text,
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test]
+async fn of_deeds_the_last_thousand_are_kept() {
+    let appliance = locked().start().await;
+    let web = appliance.web();
+    for n in 0..1_020 {
+        let on = json!({"on": n % 2 == 0});
+        assert_eq!(ask(&web, Some(ADMIN), Method::POST, "/blackout", Some(&on)).await.status, 200);
+    }
+    let appliance = appliance.restart().await;
+    let web = appliance.web();
+    let deeds = async |limit: &str| {
+        let path = format!("/audit?limit={limit}");
+        ask(&web, Some(ADMIN), Method::GET, &path, None).await
+    };
+    let all = deeds("1000").await.json()["entries"].as_array().unwrap().clone();
+    assert_eq!(all.len(), 1_000);
+    assert!(all[0]["what"] == "blackout off" && all[1]["what"] == "blackout on", "{:?}", &all[..2]);
+    assert!(all[0]["who"].as_str().unwrap().starts_with("key ") && all[0]["from"] == "127.0.0.1");
+    for limit in ["0", "1001", "x"] {
+        deeds(limit).await.problem(422);
+    }
+}
