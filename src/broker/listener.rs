@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::coop::unconstrained;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, timeout};
 use ulid::Ulid;
 
@@ -22,6 +22,7 @@ use super::guests::Newcomer;
 use super::hub::{Hub, Phase, reached};
 use super::inbox::{Inbox, Stream};
 use super::mistaken::{self, First};
+use super::order::{accept, those_here};
 use super::register::Arrival;
 use super::session::{self, Refused};
 use super::traffic::Metered;
@@ -42,6 +43,9 @@ const UNCONFIRMED: Duration = Duration::from_secs(20);
 /// Longest client id, in bytes: ten times what every server must allow ([MQTT-3.1.3-5]), and short enough for a log line.
 const LONGEST_ID: usize = 256;
 
+/// So many bytes of a socket are read without a turn for the others; nearly every CONNECT is shorter.
+const AT_ONCE: usize = 4 * 1024;
+
 /// How long those who came by mistake may take to read so.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -56,7 +60,7 @@ pub(super) async fn serve(
     mut clients: JoinSet<()>,
 ) {
     let mut waiting = WaitingRoom::default();
-    // This task polls them all, in the order of what has come: of two connections of one client the older is in first.
+    // This task polls them all, so that of two connections of one client the older is in first (`order`).
     let mut newcomers = FuturesUnordered::new();
     let mut phase = hub.phase.subscribe();
     let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
@@ -65,11 +69,13 @@ pub(super) async fn serve(
         tokio::select! {
             () = reached(&mut phase, Phase::Quiet) => break,
             () = until(full_until) => {}
-            Some((number, came)) = newcomers.next() => {
-                waiting.leave(number);
-                let_in(&hub, came, &mut clients);
+            all = those_here(&mut newcomers) => {
+                for (number, came) in all {
+                    waiting.leave(number);
+                    let_in(&hub, came, &mut clients);
+                }
             }
-            accepted = listener.accept(), if full_until.is_none() => match accepted {
+            accepted = accept(&listener), if full_until.is_none() => match accepted {
                 Ok((socket, peer)) => {
                     backoff.reset();
                     let place = waiting.enter(hub.settings.max_pending, Instant::now());
@@ -89,8 +95,10 @@ pub(super) async fn serve(
         }
     }
     drop((listener, guests));
-    while let Some((_, came)) = newcomers.next().await {
-        let_in(&hub, came, &mut clients);
+    while !newcomers.is_empty() {
+        for (_, came) in those_here(&mut newcomers).await {
+            let_in(&hub, came, &mut clients);
+        }
     }
     let () = reached(&mut phase, Phase::Closing).await; // Err: the hub is gone, which ends it too
     let all = async {
@@ -143,15 +151,19 @@ async fn until_connect(hub: Arc<Hub>, newcomer: Newcomer, mut place: Place) -> (
     let mut read = Inbox::new(hub.budget.share(Kind::Packets, who.clone()).until(&ending));
     let patience = Duration::from_secs(hub.settings.connect_timeout_seconds);
     let mut phase = hub.phase.subscribe();
-    let came = tokio::select! {
-        biased; // a CONNECT that has arrived counts before the order to leave
-        came = timeout(patience, first_packet(&hub, (&mut stream, here), &mut read)) => {
-            came.unwrap_or_else(|_| Err(NotIn::silent("no CONNECT in time (mqtt.connect_timeout_seconds)")))
+    let coming = async {
+        tokio::select! {
+            biased; // a CONNECT that has arrived counts before the order to leave
+            came = timeout(patience, first_packet(&hub, (&mut stream, here), &mut read)) => {
+                came.unwrap_or_else(|_| Err(NotIn::silent("no CONNECT in time (mqtt.connect_timeout_seconds)")))
+            }
+            _ = &mut place.shown_out => Err(NotIn::Gone("made room for others (mqtt.max_pending)")),
+            why = ending.told() => Err(NotIn::Silent(why.to_owned().into())),
+            () = reached(&mut phase, Phase::Quiet) => Err(NotIn::Gone("stopping")),
         }
-        _ = &mut place.shown_out => Err(NotIn::Gone("made room for others (mqtt.max_pending)")),
-        why = ending.told() => Err(NotIn::Silent(why.to_owned().into())),
-        () = reached(&mut phase, Phase::Quiet) => Err(NotIn::Gone("stopping")),
     };
+    // Those that tokio puts off, when a hundred have bytes at once, it wakes in the reverse order.
+    let came = if here.is_some() { unconstrained(coming).await } else { coming.await };
     let peer = peer.to_string();
     let came = match came {
         Ok((connect, is_named)) => {
@@ -314,6 +326,9 @@ fn check(hub: &Hub, connect: &Connect) -> Result<(), NotIn> {
 
 /// Reads on.
 async fn more(stream: &mut dyn Stream, read: &mut Inbox) -> Result<(), NotIn> {
+    if read.bytes.len() > AT_ONCE {
+        yield_now().await;
+    }
     match stream.read_buf(&mut read.bytes).await {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             Err(NotIn::Silent(error.to_string().into())) // of a WebSocket
@@ -347,6 +362,7 @@ async fn whom_we_expect(hub: &Hub, (stream, here): (&mut dyn Stream, IpAddr), re
         stream.shutdown().await?;
         while stream.read_buf(&mut read.bytes).await? > 0 {
             read.bytes.clear();
+            yield_now().await;
         }
         Ok::<_, io::Error>(())
     };

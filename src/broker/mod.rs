@@ -22,6 +22,7 @@ mod losses;
 mod mailbox;
 mod message;
 mod mistaken;
+mod order;
 mod outlet;
 mod owed;
 mod passed;
