@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::coop::unconstrained;
 use tokio::task::{JoinSet, yield_now};
@@ -23,6 +23,7 @@ use super::hub::{Hub, Phase, reached};
 use super::inbox::{Inbox, Stream};
 use super::mistaken::{self, First};
 use super::order::{accept, those_here};
+use super::port::Ports;
 use super::register::Arrival;
 use super::session::{self, Refused};
 use super::traffic::Metered;
@@ -32,6 +33,7 @@ use crate::kit::budget::{Kind, Who};
 use crate::kit::clock;
 use crate::kit::deadline::until;
 use crate::kit::listen::canonical;
+use crate::tls::Acceptor;
 
 /// The kernel notices dead peers (a lamp without power): first probe, interval, number of probes.
 const KEEP_ALIVE: TcpKeepalive =
@@ -56,7 +58,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// whose clients are away.
 pub(super) async fn serve(
     hub: Arc<Hub>,
-    (listener, mut guests): (TcpListener, mpsc::Receiver<Newcomer>),
+    (ports, mut guests): (Ports, mpsc::Receiver<Newcomer>),
     mut clients: JoinSet<()>,
 ) {
     let mut waiting = WaitingRoom::default();
@@ -75,11 +77,11 @@ pub(super) async fn serve(
                     let_in(&hub, came, &mut clients);
                 }
             }
-            accepted = accept(&listener), if full_until.is_none() => match accepted {
-                Ok((socket, peer)) => {
+            accepted = accept(&ports), if full_until.is_none() => match accepted {
+                Ok((socket, peer, tls)) => {
                     backoff.reset();
                     let place = waiting.enter(hub.settings.max_pending, Instant::now());
-                    newcomers.push(until_connect(hub.clone(), from_port(&hub, socket, peer), place));
+                    newcomers.push(until_connect(hub.clone(), from_port(&hub, socket, peer, tls.as_ref()), place));
                 }
                 // out of descriptors, most likely: the pause lets some go
                 Err(error) => {
@@ -94,7 +96,7 @@ pub(super) async fn serve(
             Some(ended) = clients.join_next() => report(ended),
         }
     }
-    drop((listener, guests));
+    drop((ports, guests));
     while !newcomers.is_empty() {
         for (_, came) in those_here(&mut newcomers).await {
             let_in(&hub, came, &mut clients);
@@ -130,17 +132,17 @@ struct Turned {
 }
 
 /// A socket of our own port. One that is gone shows when it is read.
-fn from_port(hub: &Hub, socket: TcpStream, peer: SocketAddr) -> Newcomer {
+fn from_port(hub: &Hub, socket: TcpStream, peer: SocketAddr, tls: Option<&Acceptor>) -> Newcomer {
     if let Err(error) = prepare(&socket) {
         tracing::debug!(%error, %peer, "mqtt_socket_options");
     }
     let here = socket.local_addr().ok().map(|here| here.ip());
-    Newcomer {
-        stream: Box::new(Metered::new(socket, &hub.traffic)),
-        peer: canonical(peer),
-        here,
-        ending: Arc::default(),
-    }
+    let stream: Box<dyn Stream> = match tls {
+        None => Box::new(Metered::new(socket, &hub.traffic)),
+        // In a task of its own, since the listener's task polls all newcomers. The time until CONNECT runs meanwhile.
+        Some(tls) => Box::new(Metered::new(tls.accept_apart(socket), &hub.traffic)),
+    };
+    Newcomer { stream, peer: canonical(peer), here, ending: Arc::default() }
 }
 
 /// One socket until its CONNECT; gives the number of its place with it.
@@ -331,7 +333,7 @@ async fn more(stream: &mut dyn Stream, read: &mut Inbox) -> Result<(), NotIn> {
     }
     match stream.read_buf(&mut read.bytes).await {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            Err(NotIn::Silent(error.to_string().into())) // of a WebSocket
+            Err(NotIn::Silent(error.to_string().into())) // of a WebSocket or TLS
         }
         Ok(0) | Err(_) => Err(NotIn::Gone("gone before CONNECT")),
         Ok(_) => read.settle().map_err(|full| NotIn::Silent(full.to_string().into())),

@@ -10,14 +10,17 @@ use std::task::Poll;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+
+use super::port::Ports;
+use crate::tls::Acceptor;
 
 /// The next socket; it is read when the kernel tells that there is something to read. Since tokio 1.54 (its #8435) an accepted
 /// socket counts as readable at once: it would be read before an older one that was looked at too early, whose bytes have come
 /// since and are about to be told. Registering it again takes that back.
-pub(super) async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (socket, peer) = listener.accept().await?;
-    Ok((TcpStream::from_std(socket.into_std()?)?, peer))
+pub(super) async fn accept(ports: &Ports) -> io::Result<(TcpStream, SocketAddr, Option<Acceptor>)> {
+    let (socket, peer, tls) = ports.accept().await?;
+    Ok((TcpStream::from_std(socket.into_std()?)?, peer, tls))
 }
 
 /// Waits for newcomers; gives all that are through, by their numbers. A new one is polled at once, and may be found ready before
@@ -44,6 +47,7 @@ mod tests {
 
     use futures_util::FutureExt;
     use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -52,7 +56,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.write_all(b"CONNECT").unwrap();
-        let (mut socket, _) = accept(&listener).await.unwrap();
+        let ports = Ports::default().and(listener, None);
+        let (mut socket, ..) = accept(&ports).await.unwrap();
         let mut bytes = [0; 7];
         let early = socket.try_read(&mut bytes).map_err(|error| error.kind());
         assert_eq!(early, Err(ErrorKind::WouldBlock), "the driver had no turn since");
