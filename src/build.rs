@@ -1,4 +1,5 @@
-//! Puts the tablet app into the program: every file of `src/pwa` that the app serves, as it is and compressed.
+//! Puts the tablet app into the program: every file of `src/pwa` that the app serves, as it is and compressed; and the day of
+//! the build, before which no right clock is.
 //!
 //! A script of our own, since crates that embed folders miss a new file until something else changes, or compress only
 //! while they serve; brotli at its best takes seconds per megabyte, many on a Pi.
@@ -12,12 +13,15 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use brotli::enc::BrotliEncoderParams;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    println!("cargo::rustc-env=DMXD_BUILT={}", day_of_build());
     println!("cargo::rerun-if-changed=src/pwa"); // the whole folder: files may be added and removed, too
     let root = fs::canonicalize("src/pwa")?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
@@ -38,6 +42,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     fs::write(out.join("app_files.rs"), table + "]\n")?;
     Ok(())
+}
+
+/// The day before the build, in seconds since 1970: a clock may be in another zone of time. `SOURCE_DATE_EPOCH` makes builds
+/// repeatable (reproducible-builds.org).
+fn day_of_build() -> u64 {
+    const DAY: u64 = 86_400;
+    let said = env::var("SOURCE_DATE_EPOCH").ok().and_then(|said| said.parse().ok());
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    // nothing with TLS was built before 2026
+    said.unwrap_or_else(now).max(1_767_225_600 + DAY) / DAY * DAY - DAY
 }
 
 /// Every served file below a folder: its address, and its path from the root.

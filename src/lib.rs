@@ -16,4 +16,5 @@ pub mod metrics;
 pub mod output;
 pub mod setup;
 pub mod store;
+pub mod tls;
 pub mod wire;

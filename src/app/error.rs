@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::store::StoreError;
-use crate::{backup, broker, http};
+use crate::{backup, broker, http, tls};
 
 /// Why the appliance did not run, or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,9 @@ pub(super) enum AppError {
     /// The broker.
     #[error(transparent)]
     Broker(#[from] broker::StartError),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] tls::Fault),
     /// The system.
     #[error("{doing}: {source}")]
     System {

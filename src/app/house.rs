@@ -1,18 +1,16 @@
 //! The wiring: everything is built in order and closed in reverse.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-
+use super::doors::{At, Doors};
 use super::error::AppError;
 use super::memory::{Memory, late};
 use super::signals::Signals;
-use super::{addresses, banner, mdns};
+use super::{addresses, banner, mdns, secure};
 use crate::access::{Access, AccessDeps};
 use crate::backup::{self, Backups};
 use crate::broker::{self, Broker};
@@ -46,6 +44,7 @@ struct House {
     backups: Backups,
     intake: Intake,
     scheduler: Tasks,
+    certificates: Tasks,
     web: Tasks,
     web_stop: Stopper,
 }
@@ -78,31 +77,6 @@ pub(super) async fn run(loaded: Loaded, metrics: Metrics, setup_report: Option<&
     }
 }
 
-/// The sockets that listen.
-struct Doors {
-    web: Vec<http::Listener>,
-    web_at: SocketAddr,
-    mqtt: TcpListener,
-    mqtt_at: SocketAddr,
-    /// All of them, by name.
-    listening: Vec<(&'static str, SocketAddr)>,
-}
-
-impl Doors {
-    fn open(config: &Config, health: &Health) -> Result<Self, AppError> {
-        let unknown = |source| AppError::System { doing: "asking for a door's port", source };
-        let (web, mqtt) = (http::bind(&config.http)?, broker::bind(&config.mqtt)?);
-        let web_at = web.local_addr().map_err(unknown)?;
-        let mqtt_at = mqtt.local_addr().map_err(unknown)?;
-        let (mut web, mut listening) = (vec![web], vec![("http", web_at), ("mqtt", mqtt_at)]);
-        if let Some(also) = http::bind_also(&config.http, health) {
-            listening.push(("http_also", also.local_addr().map_err(unknown)?));
-            web.push(also);
-        }
-        Ok(Self { web, web_at, mqtt, mqtt_at, listening })
-    }
-}
-
 /// Where the light goes, and where it comes from.
 fn ports(config: &Config, feed: &Feed, intake: &Intake, health: &Health, metrics: &Metrics) -> (Outputs, Input) {
     let (feed, health) = (feed.clone(), health.clone());
@@ -119,11 +93,11 @@ fn ports(config: &Config, feed: &Feed, intake: &Intake, health: &Health, metrics
 }
 
 /// Logs where it listens, and tells a person who started it by hand.
-fn announce(listening: &[(&'static str, SocketAddr)], data_dir: &Path) {
-    for (door, address) in listening {
+fn announce(at: &At, data_dir: &Path) {
+    for (door, address) in &at.listening {
         tracing::info!(door, %address, "listening");
     }
-    banner::show(listening, data_dir);
+    banner::show(&at.listening, data_dir);
 }
 
 /// Asks for the name of this machine, as the web needs it.
@@ -173,9 +147,13 @@ impl House {
         };
         let mut scheduler = Tasks::default();
         let intake = Intake::new(deps, &mut scheduler);
+        let (mut certificates, name) = (Tasks::default(), mdns::Name::default());
+        let tls = secure::start(&config, &name, (&health, &metrics), &mut certificates).await?;
+        let (web_port, https_port) = (doors.web_port(), doors.https_port());
+        let doors = doors.with(tls.as_ref(), config.tls.only);
         let deps = broker::BrokerDeps {
             settings: mqtt,
-            web_port: doors.web_at.port(),
+            web_port,
             access: access.clone(),
             intake: intake.clone(),
             feed: engine.feed.clone(),
@@ -187,7 +165,7 @@ impl House {
         let broker = broker::start(doors.mqtt, deps).await?;
         let (outputs, input) = ports(&config, &engine.feed, &intake, &health, &metrics);
         let (web_stop, stop) = stop::channel();
-        let (web_at, mqtt_at) = (doors.web_at, doors.mqtt_at);
+        let at = doors.at.clone();
         let deps = http::HttpDeps {
             settings: web,
             access,
@@ -204,13 +182,14 @@ impl House {
             library,
             backups: backups.handle.clone(),
             settings_file,
-            addresses: Arc::new(move || addresses::for_others(web_at, mqtt_at, &addresses::own())),
-            name: naming(mdns::Name::default()),
+            addresses: Arc::new(move || addresses::for_others(&at, &addresses::own())),
+            name: naming(name),
+            trust: secure::trust(tls.as_ref(), (web_port, https_port)),
         };
         let mut tasks = Tasks::default();
         tasks.spawn("the web server", http::serve(doors.web, deps, stop));
-        announce(&doors.listening, &storage.data_dir);
-        Ok(Self { memory, broker, outputs, input, backups, intake, scheduler, web: tasks, web_stop })
+        announce(&doors.at, &storage.data_dir);
+        Ok(Self { memory, broker, outputs, input, backups, intake, scheduler, certificates, web: tasks, web_stop })
     }
 
     /// Ends when a part that must run for ever does, and names it. Feeds systemd's watchdog meanwhile.
@@ -234,6 +213,7 @@ impl House {
             part = self.input.ended() => part,
             part = self.backups.ended() => part,
             part = self.scheduler.ended() => part,
+            part = self.certificates.ended() => part,
             part = self.web.ended() => part,
             () = heartbeat => "the heartbeat",
         }
@@ -241,7 +221,8 @@ impl House {
 
     /// Doors stop reading, the engine is drained, the last words are sent, the store is closed.
     async fn close(self) {
-        let Self { memory, broker, outputs, input, backups, intake, scheduler, web, web_stop } = self;
+        let Self { memory, broker, outputs, input, backups, intake, scheduler, certificates, web, web_stop } = self;
+        drop(certificates);
         web_stop.stop();
         broker.quiet().await;
         intake.close();

@@ -3,6 +3,7 @@
 mod addresses;
 pub mod args;
 mod banner;
+mod doors;
 mod error;
 mod house;
 mod limits;
@@ -12,6 +13,7 @@ mod manual;
 mod mdns;
 mod memory;
 mod offline;
+mod secure;
 mod signals;
 
 use std::ffi::OsString;

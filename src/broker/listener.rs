@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::coop::unconstrained;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, timeout};
 use ulid::Ulid;
 
@@ -22,6 +22,8 @@ use super::guests::Newcomer;
 use super::hub::{Hub, Phase, reached};
 use super::inbox::{Inbox, Stream};
 use super::mistaken::{self, First};
+use super::order::{accept, those_here};
+use super::port::Ports;
 use super::register::Arrival;
 use super::session::{self, Refused};
 use super::traffic::Metered;
@@ -31,6 +33,7 @@ use crate::kit::budget::{Kind, Who};
 use crate::kit::clock;
 use crate::kit::deadline::until;
 use crate::kit::listen::canonical;
+use crate::tls::Acceptor;
 
 /// The kernel notices dead peers (a lamp without power): first probe, interval, number of probes.
 const KEEP_ALIVE: TcpKeepalive =
@@ -42,6 +45,9 @@ const UNCONFIRMED: Duration = Duration::from_secs(20);
 /// Longest client id, in bytes: ten times what every server must allow ([MQTT-3.1.3-5]), and short enough for a log line.
 const LONGEST_ID: usize = 256;
 
+/// So many bytes of a socket are read without a turn for the others; nearly every CONNECT is shorter.
+const AT_ONCE: usize = 4 * 1024;
+
 /// How long those who came by mistake may take to read so.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -52,11 +58,11 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// whose clients are away.
 pub(super) async fn serve(
     hub: Arc<Hub>,
-    (listener, mut guests): (TcpListener, mpsc::Receiver<Newcomer>),
+    (ports, mut guests): (Ports, mpsc::Receiver<Newcomer>),
     mut clients: JoinSet<()>,
 ) {
     let mut waiting = WaitingRoom::default();
-    // This task polls them all, in the order of what has come: of two connections of one client the older is in first.
+    // This task polls them all, so that of two connections of one client the older is in first (`order`).
     let mut newcomers = FuturesUnordered::new();
     let mut phase = hub.phase.subscribe();
     let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
@@ -65,15 +71,17 @@ pub(super) async fn serve(
         tokio::select! {
             () = reached(&mut phase, Phase::Quiet) => break,
             () = until(full_until) => {}
-            Some((number, came)) = newcomers.next() => {
-                waiting.leave(number);
-                let_in(&hub, came, &mut clients);
+            all = those_here(&mut newcomers) => {
+                for (number, came) in all {
+                    waiting.leave(number);
+                    let_in(&hub, came, &mut clients);
+                }
             }
-            accepted = listener.accept(), if full_until.is_none() => match accepted {
-                Ok((socket, peer)) => {
+            accepted = accept(&ports), if full_until.is_none() => match accepted {
+                Ok((socket, peer, tls)) => {
                     backoff.reset();
                     let place = waiting.enter(hub.settings.max_pending, Instant::now());
-                    newcomers.push(until_connect(hub.clone(), from_port(&hub, socket, peer), place));
+                    newcomers.push(until_connect(hub.clone(), from_port(&hub, socket, peer, tls.as_ref()), place));
                 }
                 // out of descriptors, most likely: the pause lets some go
                 Err(error) => {
@@ -88,9 +96,11 @@ pub(super) async fn serve(
             Some(ended) = clients.join_next() => report(ended),
         }
     }
-    drop((listener, guests));
-    while let Some((_, came)) = newcomers.next().await {
-        let_in(&hub, came, &mut clients);
+    drop((ports, guests));
+    while !newcomers.is_empty() {
+        for (_, came) in those_here(&mut newcomers).await {
+            let_in(&hub, came, &mut clients);
+        }
     }
     let () = reached(&mut phase, Phase::Closing).await; // Err: the hub is gone, which ends it too
     let all = async {
@@ -122,17 +132,17 @@ struct Turned {
 }
 
 /// A socket of our own port. One that is gone shows when it is read.
-fn from_port(hub: &Hub, socket: TcpStream, peer: SocketAddr) -> Newcomer {
+fn from_port(hub: &Hub, socket: TcpStream, peer: SocketAddr, tls: Option<&Acceptor>) -> Newcomer {
     if let Err(error) = prepare(&socket) {
         tracing::debug!(%error, %peer, "mqtt_socket_options");
     }
     let here = socket.local_addr().ok().map(|here| here.ip());
-    Newcomer {
-        stream: Box::new(Metered::new(socket, &hub.traffic)),
-        peer: canonical(peer),
-        here,
-        ending: Arc::default(),
-    }
+    let stream: Box<dyn Stream> = match tls {
+        None => Box::new(Metered::new(socket, &hub.traffic)),
+        // In a task of its own, since the listener's task polls all newcomers. The time until CONNECT runs meanwhile.
+        Some(tls) => Box::new(Metered::new(tls.accept_apart(socket), &hub.traffic)),
+    };
+    Newcomer { stream, peer: canonical(peer), here, ending: Arc::default() }
 }
 
 /// One socket until its CONNECT; gives the number of its place with it.
@@ -143,15 +153,19 @@ async fn until_connect(hub: Arc<Hub>, newcomer: Newcomer, mut place: Place) -> (
     let mut read = Inbox::new(hub.budget.share(Kind::Packets, who.clone()).until(&ending));
     let patience = Duration::from_secs(hub.settings.connect_timeout_seconds);
     let mut phase = hub.phase.subscribe();
-    let came = tokio::select! {
-        biased; // a CONNECT that has arrived counts before the order to leave
-        came = timeout(patience, first_packet(&hub, (&mut stream, here), &mut read)) => {
-            came.unwrap_or_else(|_| Err(NotIn::silent("no CONNECT in time (mqtt.connect_timeout_seconds)")))
+    let coming = async {
+        tokio::select! {
+            biased; // a CONNECT that has arrived counts before the order to leave
+            came = timeout(patience, first_packet(&hub, (&mut stream, here), &mut read)) => {
+                came.unwrap_or_else(|_| Err(NotIn::silent("no CONNECT in time (mqtt.connect_timeout_seconds)")))
+            }
+            _ = &mut place.shown_out => Err(NotIn::Gone("made room for others (mqtt.max_pending)")),
+            why = ending.told() => Err(NotIn::Silent(why.to_owned().into())),
+            () = reached(&mut phase, Phase::Quiet) => Err(NotIn::Gone("stopping")),
         }
-        _ = &mut place.shown_out => Err(NotIn::Gone("made room for others (mqtt.max_pending)")),
-        why = ending.told() => Err(NotIn::Silent(why.to_owned().into())),
-        () = reached(&mut phase, Phase::Quiet) => Err(NotIn::Gone("stopping")),
     };
+    // Those that tokio puts off, when a hundred have bytes at once, it wakes in the reverse order.
+    let came = if here.is_some() { unconstrained(coming).await } else { coming.await };
     let peer = peer.to_string();
     let came = match came {
         Ok((connect, is_named)) => {
@@ -314,9 +328,12 @@ fn check(hub: &Hub, connect: &Connect) -> Result<(), NotIn> {
 
 /// Reads on.
 async fn more(stream: &mut dyn Stream, read: &mut Inbox) -> Result<(), NotIn> {
+    if read.bytes.len() > AT_ONCE {
+        yield_now().await;
+    }
     match stream.read_buf(&mut read.bytes).await {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            Err(NotIn::Silent(error.to_string().into())) // of a WebSocket
+            Err(NotIn::Silent(error.to_string().into())) // of a WebSocket or TLS
         }
         Ok(0) | Err(_) => Err(NotIn::Gone("gone before CONNECT")),
         Ok(_) => read.settle().map_err(|full| NotIn::Silent(full.to_string().into())),
@@ -347,6 +364,7 @@ async fn whom_we_expect(hub: &Hub, (stream, here): (&mut dyn Stream, IpAddr), re
         stream.shutdown().await?;
         while stream.read_buf(&mut read.bytes).await? > 0 {
             read.bytes.clear();
+            yield_now().await;
         }
         Ok::<_, io::Error>(())
     };

@@ -22,10 +22,12 @@ mod losses;
 mod mailbox;
 mod message;
 mod mistaken;
+mod order;
 mod outlet;
 mod owed;
 mod passed;
 mod policy;
+mod port;
 mod presence;
 mod properties;
 mod refused;
@@ -73,6 +75,7 @@ use crate::store::Store;
 use crate::wire;
 
 pub use self::guests::Guests;
+pub use self::port::Ports;
 
 /// How long listener and sessions may take to end.
 const FAREWELL: Duration = Duration::from_millis(600);
@@ -137,7 +140,15 @@ fn remedy(error: &io::Error) -> &'static str {
 /// # Errors
 /// With address and remedy.
 pub fn bind(settings: &config::Mqtt) -> Result<TcpListener, BindError> {
-    let address = SocketAddr::new(settings.bind, settings.port);
+    bind_at(settings, settings.port)
+}
+
+/// Binds another port at the same address.
+///
+/// # Errors
+/// With address and remedy.
+pub fn bind_at(settings: &config::Mqtt, port: u16) -> Result<TcpListener, BindError> {
+    let address = SocketAddr::new(settings.bind, port);
     listen(address, None).map_err(|source| BindError { address, source })
 }
 
@@ -145,7 +156,7 @@ pub fn bind(settings: &config::Mqtt) -> Result<TcpListener, BindError> {
 ///
 /// # Errors
 /// The router does not start.
-pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, StartError> {
+pub async fn start(ports: Ports, deps: BrokerDeps) -> Result<Broker, StartError> {
     let (feed, topics) = (deps.feed.clone(), Topics::new(&deps.settings.topic_prefix));
     let (hub, taps) = open(deps, &topics).await?;
     let taps = tap::open(&hub, 0, taps);
@@ -163,7 +174,7 @@ pub async fn start(listener: TcpListener, deps: BrokerDeps) -> Result<Broker, St
     tasks.spawn("$SYS", sys::run(hub.clone(), figures));
     tasks.spawn("sweeper", sweeper::run(hub.clone()));
     let (guests, coming) = Guests::open(&hub.traffic);
-    tasks.spawn("mqtt listener", listener::serve(hub.clone(), (listener, coming), away));
+    tasks.spawn("mqtt listener", listener::serve(hub.clone(), (ports, coming), away));
     Ok(Broker { hub, topics, announcer, guests, tasks })
 }
 

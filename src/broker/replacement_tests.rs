@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::policy::Topics;
-use super::{Broker, BrokerDeps, bind, open, restore, start};
+use super::{Broker, BrokerDeps, Ports, bind, open, restore, start};
 use crate::access::{Access, AccessDeps};
 use crate::config::Config;
 use crate::dmx::ProjectId;
@@ -96,7 +96,7 @@ impl Stage {
         let (health, metrics) = (deps.health.clone(), deps.metrics.clone());
         let listener = bind(&deps.settings).unwrap();
         let address = listener.local_addr().unwrap();
-        let broker = start(listener, deps).await.unwrap();
+        let broker = start(Ports::default().and(listener, None), deps).await.unwrap();
         let begun = Instant::now();
         while metrics.broker.topics.get() == 0 {
             assert!(begun.elapsed() < PATIENCE, "the guardian watches");

@@ -54,6 +54,24 @@ const RULES: &[Rule] = &[
         right: "give it its own, or leave it empty",
     },
     Rule {
+        keys: &["tls.port", "tls.mqtt_port", "http.port", "http.also_port", "mqtt.port"],
+        broken: |c| c.tls.enabled && collide(c),
+        wrong: "an encrypted door has the port of another one",
+        right: "give each its own",
+    },
+    Rule {
+        keys: &["tls.cert", "tls.key"],
+        broken: |c| c.tls.cert.is_some() != c.tls.key.is_some(),
+        wrong: "only one of tls.cert and tls.key is set",
+        right: "set both, or neither for an authority of the appliance's own",
+    },
+    Rule {
+        keys: &["tls.only", "tls.enabled"],
+        broken: |c| c.tls.only && !c.tls.enabled,
+        wrong: "tls.only without tls.enabled would leave no door",
+        right: "set both, or neither",
+    },
+    Rule {
         keys: &["backup.s3_bucket", "backup.provider", "backup.enabled"],
         broken: |c| c.backup.enabled && c.backup.provider == BackupProvider::S3 && c.backup.s3_bucket.is_empty(),
         wrong: "backups go to S3, but no bucket is named",
@@ -154,6 +172,15 @@ impl Rule {
         };
         (clear && (self.broken)(&draft.config)).then(fault)
     }
+}
+
+/// Whether an encrypted door would collide with another one; 0 is any free port.
+fn collide(c: &Config) -> bool {
+    let also = c.http.also_port.unwrap_or_default();
+    let (web, mqtt) = ((c.http.host, c.tls.port), (c.mqtt.bind, c.tls.mqtt_port));
+    let plain = [(c.http.host, c.http.port), (c.http.host, also), (c.mqtt.bind, c.mqtt.port)];
+    let same = |a: (IpAddr, u16), b: (IpAddr, u16)| a.1 != 0 && a.1 == b.1 && overlap(a.0, b.0);
+    same(web, mqtt) || plain.into_iter().any(|plain| same(plain, web) || same(plain, mqtt))
 }
 
 /// Whether two listeners on one port would collide.

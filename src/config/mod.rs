@@ -54,6 +54,8 @@ pub struct Config {
     pub limits: Shares,
     /// `[auth]`
     pub auth: Auth,
+    /// `[tls]`
+    pub tls: Tls,
     /// `[log]`
     pub log: Log,
     /// `[output]`
@@ -293,6 +295,29 @@ pub enum AuthMode {
     Audit,
     /// A wrong or missing key is 401.
     Required,
+}
+
+/// Encrypted doors.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Whether they open.
+    pub enabled: bool,
+    /// Port of https; 0 = any free one.
+    pub port: u16,
+    /// Port of MQTT over TLS; 0 = any free one.
+    pub mqtt_port: u16,
+    /// Whether plain MQTT stays closed, and the plain web port only leads to https.
+    pub only: bool,
+    /// The user's certificate with those that vouch for it; `None` = the appliance's own authority.
+    pub cert: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { enabled: false, port: 8443, mqtt_port: 8883, only: false, cert: None, key: None }
+    }
 }
 
 /// The log on stdout.

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::diagnostic::Diagnostic;
 use super::form;
 use super::value::{Limits, Value, ValueError};
-use super::{Auth, Backup, Config, Engine, Http, Input, Log, Mqtt, Ola, Output, Projects, Shares, Storage, Usb};
+use super::{Auth, Backup, Config, Engine, Http, Input, Log, Mqtt, Ola, Output, Projects, Shares, Storage, Tls, Usb};
 use crate::dmx::UNIVERSES;
 use Limits::{Any, Range, Text};
 
@@ -195,6 +195,15 @@ sections! {
         mode: ["DMX_AUTH_MODE"], Any, "audit = nobody is refused; required = a user, a key or a panel is needed. Locking the appliance in the app is the same as required.";
         keys: ["DMX_AUTH_KEYS"], Text(form::API_KEY), "Accepted keys; who has one is an admin.";
         anonymous: ["DMX_AUTH_ANONYMOUS"], Any, "What who is not known may do when it is locked: none, view or operate.";
+    }
+
+    [tls] Tls "Encrypted doors: https and MQTT over TLS, beside the plain ones." {
+        enabled: ["DMX_TLS_ENABLED"], Any, "Whether they open. http.host and mqtt.bind say at which addresses.";
+        port: ["DMX_TLS_PORT"], Range(0, 65_535), "Port of https; 0 = any free one, named in the log line `listening`.";
+        mqtt_port: ["DMX_TLS_MQTT_PORT"], Range(0, 65_535), "Port of MQTT over TLS; 0 = any free one.";
+        only: ["DMX_TLS_ONLY"], Any, "Whether plain MQTT stays closed and the plain web port only leads to https; /healthz, /readyz and /trust stay there.";
+        cert: ["DMX_TLS_CERT"], Any, "Your certificate with those that vouch for it, a PEM file; empty = dmxd makes its own authority, and /trust says how a tablet trusts it.";
+        key: ["DMX_TLS_KEY"], Any, "Its key, a PEM file without password.";
     }
 
     [log] Log "The log on stdout." {

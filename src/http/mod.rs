@@ -22,6 +22,7 @@ mod schemas;
 mod server;
 #[cfg(test)]
 mod testing;
+mod to_https;
 #[cfg(test)]
 mod ws_tests;
 
@@ -42,10 +43,11 @@ use crate::kit::health::Health;
 use crate::kit::stop::Stop;
 use crate::library::Library;
 use crate::metrics::Metrics;
+use crate::tls::Trust;
 use crate::wire::{Device, PortStatus, Presence};
 
 pub use mqtt::{MqttDoor, MqttGuest, MqttStream};
-pub use server::{BindError, Listener, bind, bind_also, serve};
+pub use server::{BindError, Listener, bind, bind_also, bind_at, serve};
 
 /// What the web door needs from the rest of the house.
 pub struct HttpDeps {
@@ -83,6 +85,8 @@ pub struct HttpDeps {
     pub addresses: Arc<dyn Fn() -> Addresses + Send + Sync>,
     /// The name of this machine on its network, if it has one.
     pub name: Arc<dyn Fn() -> Naming + Send + Sync>,
+    /// Who vouches for our certificate now.
+    pub trust: Arc<dyn Fn() -> Trust + Send + Sync>,
 }
 
 /// Where people write settings.
@@ -175,6 +179,7 @@ struct App {
     settings_file: SettingsFile,
     addresses: Arc<dyn Fn() -> Addresses + Send + Sync>,
     name: Arc<dyn Fn() -> Naming + Send + Sync>,
+    trust: Arc<dyn Fn() -> Trust + Send + Sync>,
     /// Held while working on a large document: once parsed, 8 MiB may take ten times that.
     imports: Semaphore,
     hub: live::Hub,
@@ -211,6 +216,7 @@ impl App {
             settings_file: deps.settings_file,
             addresses: deps.addresses,
             name: deps.name,
+            trust: deps.trust,
             imports: Semaphore::new(1),
             stop,
         })

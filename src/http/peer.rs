@@ -13,6 +13,8 @@ use crate::kit::budget::{Ending, Full, Share};
 pub(super) struct Peer {
     pub(super) addr: SocketAddr,
     place: Arc<Place>,
+    /// Whether nobody on the way can read along: the connection is under TLS.
+    pub(super) is_secure: bool,
     /// Closes when the last connection is gone.
     _open: mpsc::Sender<()>,
 }
@@ -28,12 +30,12 @@ pub(super) struct Place {
 
 impl Peer {
     pub(super) fn new(addr: SocketAddr, place: Place, open: mpsc::Sender<()>) -> Self {
-        Self { addr, place: Arc::new(place), _open: open }
+        Self { addr, place: Arc::new(place), is_secure: false, _open: open }
     }
 
-    /// Whether it came by TLS.
-    pub(super) fn is_secure(&self) -> bool {
-        false
+    /// The same under TLS.
+    pub(super) fn secured(self) -> Self {
+        Self { is_secure: true, ..self }
     }
 
     /// Keeps the place, for one who is not of the web any more: its end does not wait for that.

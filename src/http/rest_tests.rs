@@ -305,6 +305,6 @@ async fn more_connections_than_allowed_are_told_so_and_probes_are_answered() {
 async fn a_port_in_use_is_one_message_with_a_remedy() {
     let web = Web::start().await;
     let settings = crate::config::Http { host: web.addr.ip(), port: web.addr.port(), ..Default::default() };
-    let message = super::bind(&settings).unwrap_err().to_string();
+    let message = super::bind(&settings).err().unwrap().to_string();
     assert!(message.contains(&web.addr.to_string()) && message.contains("DMX_PORT"), "{message}");
 }

@@ -1,9 +1,9 @@
-//! The accept loop: sockets, limits, time-outs and the graceful end. Knows no routes.
+//! The accept loop: sockets, limits, time-outs and the graceful end. Knows no routes. Plain and encrypted ports are one door.
 //!
 //! It uses hyper's own HTTP/1 connection, not hyper-util's `auto`, which first waits without any time limit for bytes that
 //! tell the version: a silent socket would hold a place for ever.
 
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -11,12 +11,15 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -24,6 +27,7 @@ use tokio::time::{sleep, timeout};
 
 use super::dispatch::{self, WebFilter};
 use super::peer::{Peer, Place};
+use super::to_https::ToHttps;
 use super::{App, HttpDeps};
 use crate::config;
 use crate::kit::backoff::Backoff;
@@ -32,6 +36,7 @@ use crate::kit::health::Health;
 use crate::kit::listen::{canonical, listen};
 use crate::kit::log_limiter::LogLimiter;
 use crate::kit::stop::Stop;
+use crate::tls::{Acceptor, Secured};
 
 /// Send buffer of each connection. A stalled WebSocket client was noticed after 136 messages of a broadcast with 64 KiB, and
 /// after 2,830 with the kernel's default.
@@ -44,6 +49,12 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 /// The same while only probes are answered.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long the first byte of a handshake may take.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
+
+/// The first byte of TLS: a record of a handshake (RFC 8446, 5.1).
+const HANDSHAKE: u8 = 0x16;
+
 /// How long sent bytes may stay unacknowledged until the far end counts as gone (tcp(7), TCP_USER_TIMEOUT). Also ends a client
 /// that asks and never reads.
 const DEAD_AFTER: Duration = Duration::from_secs(20);
@@ -55,8 +66,21 @@ const PROBE_AFTER: Duration = Duration::from_secs(60);
 const DRAIN: Duration = Duration::from_millis(500);
 
 /// A socket that listens.
-#[derive(Debug)]
-pub struct Listener(TcpListener);
+pub struct Listener {
+    socket: TcpListener,
+    kind: PortKind,
+}
+
+/// What is spoken at a port.
+#[derive(Clone)]
+enum PortKind {
+    /// HTTP.
+    Plain,
+    /// HTTP, and everything but probes and the page about trust is sent on to https.
+    Leading(ToHttps),
+    /// HTTP under TLS; who speaks plainly there is sent on to https.
+    Secure(Acceptor, ToHttps),
+}
 
 /// Why the web door does not open.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +105,19 @@ impl Listener {
     /// # Errors
     /// The kernel no longer knows.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.socket.local_addr()
+    }
+
+    /// Makes it a port of https.
+    #[must_use]
+    pub fn secured(self, acceptor: Acceptor, port: u16) -> Self {
+        Self { kind: PortKind::Secure(acceptor, ToHttps::new(port)), ..self }
+    }
+
+    /// Makes it a plain port that leads to the one of https.
+    #[must_use]
+    pub fn leading_to(self, port: u16) -> Self {
+        Self { kind: PortKind::Leading(ToHttps::new(port)), ..self }
     }
 }
 
@@ -90,7 +126,15 @@ impl Listener {
 /// # Errors
 /// With address and remedy.
 pub fn bind(settings: &config::Http) -> Result<Listener, BindError> {
-    open(SocketAddr::new(settings.host, settings.port))
+    bind_at(settings, settings.port)
+}
+
+/// Opens another port at the same address.
+///
+/// # Errors
+/// With address and remedy.
+pub fn bind_at(settings: &config::Http, port: u16) -> Result<Listener, BindError> {
+    open(SocketAddr::new(settings.host, port))
 }
 
 /// Opens the socket of `http.also_port`, if one is set. It is a convenience (port 80 in a browser's address), so failing
@@ -109,7 +153,8 @@ pub fn bind_also(settings: &config::Http, health: &Health) -> Option<Listener> {
 }
 
 fn open(addr: SocketAddr) -> Result<Listener, BindError> {
-    listen(addr, Some(SEND_BUFFER)).map(Listener).map_err(|source| BindError { addr, source })
+    let opened = listen(addr, Some(SEND_BUFFER)).map_err(|source| BindError { addr, source })?;
+    Ok(Listener { socket: opened, kind: PortKind::Plain })
 }
 
 /// Serves until the stop, then finishes open requests within a second. All listeners are one door.
@@ -123,13 +168,14 @@ pub(super) async fn run(listeners: Vec<Listener>, app: Arc<App>) {
     let (open, mut all_closed) = mpsc::channel(1);
     let mut door = Door::new(listeners, app.budget.clone(), open);
     let mut tasks = JoinSet::new();
+    let said = Said::default();
     tasks.spawn(app.hub.relay(stop.clone()));
     loop {
         tokio::select! {
             () = stop.requested() => break,
             Some(ended) = tasks.join_next() => report(ended),
-            (socket, peer) = door.accept() => {
-                tasks.spawn(converse(socket, peer, filter.clone(), stop.clone()));
+            (socket, peer, kind) = door.accept() => {
+                tasks.spawn(begin(socket, peer, kind, (filter.clone(), stop.clone(), said.clone())));
             }
         }
     }
@@ -146,15 +192,71 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// One connection to its end: HTTP/1 with upgrades, with the peer in every request's extensions.
-async fn converse(socket: TcpStream, peer: Peer, filter: WebFilter, mut stop: Stop) {
+/// Limits log lines about those who speak something else than their port.
+type Said = Arc<Mutex<LogLimiter>>;
+
+/// One connection to its end, of a port of any kind.
+async fn begin(socket: TcpStream, peer: Peer, kind: PortKind, (filter, mut stop, said): (WebFilter, Stop, Said)) {
+    let (acceptor, to_https) = match kind {
+        PortKind::Plain => return converse(socket, (peer, None), (filter, stop, said)).await,
+        PortKind::Leading(to_https) => return converse(socket, (peer, Some(to_https)), (filter, stop, said)).await,
+        PortKind::Secure(acceptor, to_https) => (acceptor, to_https),
+    };
+    let ending = peer.ending().clone();
+    let shaken = tokio::select! {
+        shaken = handshake(socket, &acceptor) => shaken,
+        _ = ending.told() => return,
+        () = stop.requested() => return,
+    };
+    match shaken {
+        Ok(Shaken::Secure(stream)) => converse(stream, (peer.secured(), None), (filter, stop, said)).await,
+        Ok(Shaken::Plain(socket)) => {
+            tell(&said, &peer, "plain HTTP at the port of https: it is sent on to https");
+            converse(socket, (peer, Some(to_https.strictly())), (filter, stop, said)).await;
+        }
+        Err(error) => tell(&said, &peer, &error.to_string()),
+    }
+}
+
+/// What came at the port of https.
+enum Shaken {
+    Secure(Secured),
+    /// No handshake: nothing of it was read.
+    Plain(TcpStream),
+}
+
+async fn handshake(socket: TcpStream, acceptor: &Acceptor) -> io::Result<Shaken> {
+    let mut first = [0];
+    let came = timeout(FIRST_BYTE, socket.peek(&mut first)).await;
+    if came.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "not a byte in time"))?? == 1 && first != [HANDSHAKE] {
+        return Ok(Shaken::Plain(socket));
+    }
+    acceptor.accept(socket).await.map(Shaken::Secure)
+}
+
+fn tell(said: &Said, peer: &Peer, why: &str) {
+    if let Some(more) = said.lock().due() {
+        tracing::info!(peer = %peer.addr, why, more, "http_refused");
+    }
+}
+
+/// The same once it is known what is spoken: HTTP/1 with upgrades, with the peer in every request's extensions.
+async fn converse(
+    socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    (peer, to_https): (Peer, Option<ToHttps>),
+    (filter, mut stop, said): (WebFilter, Stop, Said),
+) {
+    let asked = peer.clone();
     let service = TowerToHyperService::new(warp::service(filter));
     let (from, ending, probes_only) = (peer.addr, peer.ending().clone(), peer.probes_only().is_some());
     let with_peer = service_fn(move |mut request: hyper::Request<Incoming>| {
+        if let Some(answer) = to_https.and_then(|to_https| to_https.answer(&request)) {
+            return Either::Left(ready(Ok(answer)));
+        }
         let version = request.version();
-        request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(asked.clone());
         request.extensions_mut().insert(version);
-        service.call(request)
+        Either::Right(service.call(request))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -171,8 +273,13 @@ async fn converse(socket: TcpStream, peer: Peer, filter: WebFilter, mut stop: St
             connection.await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, peer = %from, "http_connection");
+    match ended {
+        // what hyper has read of it is gone, so this is the likeliest
+        Err(error) if error.is_parse() && !peer.is_secure => {
+            tell(&said, &peer, "no HTTP; a client that speaks TLS belongs to the port of https (tls.port)");
+        }
+        Err(error) => tracing::debug!(%error, peer = %from, "http_connection"),
+        Ok(()) => {}
     }
 }
 
@@ -194,10 +301,10 @@ impl Door {
 
     /// The next connection that has a place. When there is none, a probe may still ask; others are told so, and those for
     /// whom even that is too much are closed. Cancel-safe.
-    async fn accept(&mut self) -> (TcpStream, Peer) {
+    async fn accept(&mut self) -> (TcpStream, Peer, PortKind) {
         loop {
             match self.any().await {
-                Ok((socket, addr)) => {
+                Ok((socket, addr, kind)) => {
                     self.backoff.reset();
                     let addr = canonical(addr);
                     match self.place(addr.ip()) {
@@ -205,7 +312,7 @@ impl Door {
                             if let Err(error) = tune(&socket) {
                                 tracing::debug!(%error, peer = %addr, "http_socket_options");
                             }
-                            return (socket, Peer::new(addr, place, self.open.clone()));
+                            return (socket, Peer::new(addr, place, self.open.clone()), kind);
                         }
                         Err(full) => {
                             if let Some(more) = self.limiter.due() {
@@ -240,10 +347,14 @@ impl Door {
     }
 
     /// The next connection of any listener; all are watched. Cancel-safe: nothing is taken before it is returned.
-    async fn any(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn any(&self) -> io::Result<(TcpStream, SocketAddr, PortKind)> {
         poll_fn(|context| {
-            let mut accepted = self.listeners.iter().map(|listener| listener.0.poll_accept(context));
-            accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
+            for listener in &self.listeners {
+                if let Poll::Ready(accepted) = listener.socket.poll_accept(context) {
+                    return Poll::Ready(accepted.map(|(socket, addr)| (socket, addr, listener.kind.clone())));
+                }
+            }
+            Poll::Pending
         })
         .await
     }

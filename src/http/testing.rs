@@ -115,6 +115,7 @@ impl Web {
             addresses: Arc::new(|| Addresses { web: vec!["http://192.0.2.7/".into()], mqtt: Vec::new() }),
             settings_file: SettingsFile::Here("/etc/dmxd/appliance.toml".into()),
             name: Arc::new(|| Box::pin(async { Some("dmx-2.local".to_owned()) })),
+            trust: Arc::new(crate::tls::Trust::default),
         };
         let (stopper, stop) = stop::channel();
         let app = App::new(deps, stop);

@@ -25,6 +25,8 @@ pub struct Metrics {
     pub backup: Backup,
     /// `dmx_memory_…`
     pub memory: Memory,
+    /// `dmx_tls_…`
+    pub tls: Tls,
     /// `dmx_log_dropped_total`
     pub log_dropped: IntCounter,
 }
@@ -151,6 +153,15 @@ group! {
 }
 
 group! {
+    /// The encrypted doors.
+    Tls {
+        handshakes: IntCounter("dmx_tls_handshakes_total", "TLS handshakes that succeeded."),
+        failed: IntCounter("dmx_tls_handshakes_failed_total", "TLS handshakes that failed: no TLS, no trust in our certificate, or too slow."),
+        ends: IntGauge("dmx_tls_certificate_not_after_timestamp_seconds", "Unix time at which the present certificate ends; 0 = there is none."),
+    }
+}
+
+group! {
     /// Backups of projects.
     Backup {
         made: IntCounter("dmx_backup_made_total", "Backups made, read back and verified."),
@@ -211,6 +222,7 @@ impl Metrics {
             input: Input::register(&registry)?,
             backup: Backup::register(&registry)?,
             memory: Memory::register(&registry)?,
+            tls: Tls::register(&registry)?,
             log_dropped: Kind::register(
                 &registry,
                 "dmx_log_dropped_total",

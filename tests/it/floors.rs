@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 8] = [
     &["dmx"],
     &["wire"],
-    &["config", "kit", "metrics"],
+    &["config", "kit", "metrics", "tls"],
     &["store"],
     &["engine"],
     &["access", "library", "intake", "backup"],

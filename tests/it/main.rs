@@ -42,6 +42,7 @@ mod projects;
 mod setup;
 mod stop;
 mod storage;
+mod tls;
 mod websocket;
 
 /// The long runs: the same checks as `life`, `storage` and `power`, many times.

@@ -220,13 +220,28 @@ impl Wire {
                 }
                 if scratch.is_empty() {
                     self.out = BytesMut::new(); // nothing is kept for an idle client
-                    return Poll::Ready(());
+                    return self.poll_flush(cx);
                 }
                 if scratch.capacity() > 4 * CHUNK {
                     *scratch = BytesMut::new();
                 }
             }
         })
+    }
+}
+
+impl Wire {
+    /// Under TLS a write that was taken may still wait there for the socket.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match Pin::new(&mut self.half).poll_flush(cx) {
+            Poll::Ready(Ok(())) => self.stuck_since = None,
+            Poll::Ready(Err(error)) => self.broken = Some(error),
+            Poll::Pending => {
+                self.stuck_since.get_or_insert_with(Instant::now);
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
     }
 }
 

@@ -19,6 +19,7 @@ mod route;
 mod scenes;
 mod schemas;
 mod takeover;
+mod trust;
 mod ui;
 mod universes;
 mod usb;
@@ -68,7 +69,16 @@ static RESOURCES: &[Resource] = &[
     Resource {
         name: "appliance",
         says: "What runs here, its state, and its descriptions.",
-        rows: &[about::ROWS, probes::ROWS, metrics::ROWS, schemas::ROWS, takeover::ROWS, live::ROWS, mqtt::ROWS],
+        rows: &[
+            about::ROWS,
+            probes::ROWS,
+            metrics::ROWS,
+            schemas::ROWS,
+            takeover::ROWS,
+            trust::ROWS,
+            live::ROWS,
+            mqtt::ROWS,
+        ],
     },
     Resource { name: "app", says: "The tablet app.", rows: &[ui::ROWS] },
 ];

@@ -207,7 +207,7 @@ async fn login(app: Arc<App>, mut request: Request) -> Result<Response, Problem>
     tracing::info!(user = login.identity.name(), %from, "login");
     let answer = LoggedIn { token: login.token.clone(), role: login.identity.role(), expires: None };
     let mut response = reply::json(StatusCode::OK, &answer)?;
-    response.headers_mut().insert(SET_COOKIE, set_cookie(Some(&login.token), request.peer.is_secure()));
+    response.headers_mut().insert(SET_COOKIE, set_cookie(Some(&login.token), request.peer.is_secure));
     Ok(response)
 }
 
@@ -216,7 +216,7 @@ async fn logout(app: Arc<App>, request: Request) -> Result<Response, Problem> {
         app.access.did(&request.who, "logout", Some(request.peer.addr.ip()));
     }
     let mut response = nothing();
-    response.headers_mut().insert(SET_COOKIE, set_cookie(None, request.peer.is_secure()));
+    response.headers_mut().insert(SET_COOKIE, set_cookie(None, request.peer.is_secure));
     Ok(response)
 }
 
@@ -262,7 +262,7 @@ async fn lock(app: Arc<App>, mut request: Request) -> Result<Response, Problem> 
     let token = login.map(|login| login.token);
     let mut response = reply::json(StatusCode::OK, &Locked { admin: made, token: token.clone() })?;
     if let Some(token) = token {
-        response.headers_mut().insert(SET_COOKIE, set_cookie(Some(&token), request.peer.is_secure()));
+        response.headers_mut().insert(SET_COOKIE, set_cookie(Some(&token), request.peer.is_secure));
     }
     Ok(response)
 }

@@ -145,7 +145,8 @@ impl Appliance {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("the appliance ended at its start: {status}\n{}\n{}", stderr.tail(40), log.tail(40));
             }
-            Some((door(&log, "mqtt")?, door(&log, "http")?))
+            // with tls.only MQTT has no plain door
+            Some((door(&log, "mqtt").or_else(|| door(&log, "mqtts"))?, door(&log, "http")?))
         });
         let (mqtt, http) = doors.await;
         Self { home: Some(home), child, readers: vec![log_reader, stderr_reader], log, stderr, mqtt, http }
@@ -154,6 +155,11 @@ impl Appliance {
     /// A client of REST.
     pub fn web(&self) -> Web {
         Web::new(self.http)
+    }
+
+    /// Where another door listens.
+    pub async fn door(&self, name: &str) -> SocketAddr {
+        eventually(name, async || door(&self.log, name)).await
     }
 
     /// The data folder.

@@ -155,6 +155,14 @@ pub fn mqtt_js(url: &str, version: u8) -> Stranger {
     Stranger::start(command)
 }
 
+/// The same, with an authority that it trusts.
+pub fn mqtt_js_trusting(url: &str, version: u8, authority: &Path) -> Stranger {
+    let mut command = Command::new(installed().join("node/node_modules/.bin/node"));
+    command.arg(scripts().join("mqttjs.mjs")).arg(installed().join("node")).args([url, &version.to_string()]);
+    command.env("NODE_EXTRA_CA_CERTS", authority);
+    Stranger::start(command)
+}
+
 /// Node-RED with two flows, in a version of the protocol.
 pub fn node_red(address: SocketAddr, version: u8, from: &str, to: &str) -> Stranger {
     let mut command = Command::new(installed().join("node/node_modules/.bin/node"));

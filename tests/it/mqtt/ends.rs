@@ -82,6 +82,35 @@ async fn of_two_connections_of_one_client_the_older_goes_first() {
     assert_eq!(heard(&appliance, &mut witness).await, expected);
 }
 
+/// As after a power cut: all of them are in the kernel before the first is looked at.
+#[tokio::test]
+async fn of_many_connections_at_once_each_clients_older_goes_first() {
+    const CLIENTS: usize = 120; // two sockets each, of 256 that may wait
+    let appliance = Appliance::start().await;
+    let mut witness = witness(&appliance).await;
+    appliance.freeze().await;
+    let mut links = Vec::new();
+    for part in ["one", "two"] {
+        for client in 0..CLIENTS {
+            let mut link = Link::open(appliance.mqtt).await;
+            let connect = Connect::new(&format!("esp-{client}")).encode();
+            let said = say("said", format!("{client} {part}").as_bytes(), false);
+            link.send(&[connect, said, encode::DISCONNECT.into()].concat()).await;
+            links.push(link);
+        }
+    }
+    appliance.signal(Signal::CONT);
+    for mut link in links {
+        link.closed().await;
+    }
+    let heard = heard(&appliance, &mut witness).await;
+    let of = |client: usize| {
+        heard.iter().filter_map(move |said| said.strip_prefix(&format!("{client} ")).map(str::to_owned))
+    };
+    let swapped: Vec<_> = (0..CLIENTS).filter(|client| !of(*client).eq(["one", "two"])).collect();
+    assert!(swapped.is_empty(), "{swapped:?}");
+}
+
 #[tokio::test]
 async fn what_was_said_before_a_reset_is_heard_although_answers_reach_nobody() {
     const MESSAGES: u16 = 50; // more would not fit into the kernel, and a reset discards the rest
