@@ -5,6 +5,7 @@ mod files;
 mod plan;
 mod render;
 mod report;
+mod trust;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use clap::Args;
 use self::plan::{FILE, Inputs, Plan};
 pub(crate) use self::report::read_out;
 use self::report::{Kind, Note};
-use crate::config;
+use crate::{config, tls};
 
 /// The status file on the boot partition.
 const STATUS: &str = "dmxd-status.txt";
@@ -65,6 +66,10 @@ pub fn run(base: Option<&Path>, variables: &[(OsString, OsString)], places: &Pla
     }
     let durable = keep(&mut plan, places, &kept_in);
     put_in_force(&mut plan, places);
+    if let Some(encrypted) = plan.encrypted.take() {
+        let host = plan.host.clone().unwrap_or_else(tls::host_name);
+        plan.status += &encrypted.told(&host);
+    }
     if let Some(text) = plan.file.take().filter(|_| durable)
         && let Err(error) = files::replace_on_boot(&places.boot, FILE, &text)
     {

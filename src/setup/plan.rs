@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::render::{self, Written};
 use super::report::{Kind, Note};
+use super::trust::Encrypted;
 use crate::config::{self, ConfigError, Edition, IMPORTED, Piece, Prepared};
 
 /// The file that people edit.
@@ -33,6 +34,8 @@ pub(super) struct Plan {
     pub(super) status: String,
     /// The host name, if one is set.
     pub(super) host: Option<String>,
+    /// What the status says of encrypted doors.
+    pub(super) encrypted: Option<Encrypted>,
 }
 
 /// Decides. `check` checks a text, under the given path, against everything else that is in force.
@@ -81,6 +84,7 @@ impl Plan {
             machine.wifi.name = config::Ssid::default(); // never an open network of the same name
         }
         self.etc = render::all(&config::appliance_part(text), &machine);
+        self.encrypted = Encrypted::of(&prepared.loaded.config);
         self.host = Some(machine.host.name).filter(|name| !name.is_empty());
     }
 

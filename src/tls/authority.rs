@@ -98,6 +98,12 @@ impl Authority {
         Ok(Self { issuer, der, window, zones, title })
     }
 
+    /// What people read in a list of authorities.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
     /// SHA-256 of the certificate, as browsers and systems show it: `AB:CD:…`.
     #[must_use]
     pub fn fingerprint(&self) -> String {

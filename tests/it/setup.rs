@@ -86,6 +86,31 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
+fn the_card_shows_the_fingerprint_that_the_appliance_will_have() {
+    let card = Card::new().with("[host]\nname = \"hall\"\n[tls]\nenabled = true\n");
+    let data = card.path("dmxd-data");
+    fs::write(card.path("etc/dmxd/appliance.toml"), format!("[storage]\ndata_dir = {data:?}\n")).unwrap();
+    assert_eq!(card.start(), []);
+    let status = card.read("boot/dmxd-status.txt");
+    assert!(status.contains("https://hall.local:8443/") && status.contains("from the next one"), "{status}");
+    assert!(!data.exists(), "made by root, it would be closed to the appliance");
+    fs::create_dir(&data).unwrap();
+    assert_eq!(card.start(), []);
+    let status = card.read("boot/dmxd-status.txt");
+    let made = Command::new("openssl")
+        .args(["x509", "-noout", "-fingerprint", "-sha256", "-in"])
+        .arg(data.join("tls/authority.pem"))
+        .output()
+        .unwrap();
+    let made = String::from_utf8(made.stdout).unwrap();
+    let fingerprint = made.trim().split_once('=').unwrap().1;
+    assert!(status.contains(fingerprint) && status.contains("dmxd hall "), "{status}");
+    assert!(!status.contains("PRIVATE"), "{status}");
+    card.start();
+    assert_eq!(card.read("boot/dmxd-status.txt"), status, "the same at each further start");
+}
+
+#[test]
 fn a_good_file_is_in_force_and_its_secrets_leave_the_card() {
     let card = Card::new().with(GOOD);
     assert_eq!(card.start(), []);

@@ -11,7 +11,11 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
 use super::route::text;
+<<<<<<< HEAD
 use super::{Needs, Query, Route, get};
+=======
+use super::{Key, Query, Route, get, refused};
+>>>>>>> main
 use crate::tls::{Trust, TrustSource};
 
 /// The rows. They are answered plainly even when everything else is not: a tablet without trust has no other way.
@@ -24,8 +28,14 @@ pub(super) static ROWS: &[Route] =
                 says: "Its language; otherwise as `Accept-Language` says.",
                 values: &["en", "cs"],
             }])
+<<<<<<< HEAD
             .gives_as("text/html", text, 200, "The page."),
         get("/trust/ca.crt", "getTrustCertificate", Needs::OPEN, &certificate)
+=======
+            .gives_as("text/html", text, 200, "The page.")
+            .refuses(&[(422, "There is no page in that language.")]),
+        get("/trust/ca.crt", "getTrustCertificate", &certificate)
+>>>>>>> main
             .says("The certificate of the appliance's own authority (PEM).")
             .gives_as("application/x-x509-ca-cert", text, 200, "The certificate.")
             .refuses(NONE),
@@ -48,7 +58,7 @@ const NONE: &[(u16, &str)] =
     &[(404, "There is no such authority: TLS is off, or the owner's own certificate is used.")];
 
 /// Nothing from elsewhere, and the one question whether https works here. CSP has no form for an IPv6 address.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' https:; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' https:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 async fn page(app: Arc<App>, request: Request) -> Result<Response, Problem> {
@@ -56,7 +66,8 @@ async fn page(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let asked = request.asked().find(|(name, _)| name == "lang").and_then(|(_, value)| value);
     let template = match asked {
         Some("cs") => CZECH,
-        Some(_) => ENGLISH,
+        Some("en") => ENGLISH,
+        Some(_) => return Err(refused("lang", "must be en or cs")),
         None if prefers_czech(&request.headers) => CZECH,
         None => ENGLISH,
     };

@@ -38,6 +38,7 @@ export class Appliance {
   #said = "";
   port = 0;
   mqttPort = 0;
+  httpsPort = 0;
 
   /**
    * @param {Record<string, string>} variables settings, as `DMX_` variables
@@ -70,8 +71,9 @@ export class Appliance {
         open.add(door);
         const port = Number(address.split(":").at(-1));
         if (door === "http") this.port = port;
-        else this.mqttPort = port;
-        if (open.size === 2) opened(undefined);
+        if (door === "mqtt") this.mqttPort = port;
+        if (door === "https") this.httpsPort = port;
+        if (open.size === (this.#variables.DMX_TLS_ENABLED ? 4 : 2)) opened(undefined);
       });
     });
     return this;
