@@ -11,11 +11,7 @@ use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
 use super::route::text;
-<<<<<<< HEAD
-use super::{Needs, Query, Route, get};
-=======
-use super::{Key, Query, Route, get, refused};
->>>>>>> main
+use super::{Needs, Query, Route, get, refused};
 use crate::tls::{Trust, TrustSource};
 
 /// The rows. They are answered plainly even when everything else is not: a tablet without trust has no other way.
@@ -28,14 +24,9 @@ pub(super) static ROWS: &[Route] =
                 says: "Its language; otherwise as `Accept-Language` says.",
                 values: &["en", "cs"],
             }])
-<<<<<<< HEAD
-            .gives_as("text/html", text, 200, "The page."),
-        get("/trust/ca.crt", "getTrustCertificate", Needs::OPEN, &certificate)
-=======
             .gives_as("text/html", text, 200, "The page.")
             .refuses(&[(422, "There is no page in that language.")]),
-        get("/trust/ca.crt", "getTrustCertificate", &certificate)
->>>>>>> main
+        get("/trust/ca.crt", "getTrustCertificate", Needs::OPEN, &certificate)
             .says("The certificate of the appliance's own authority (PEM).")
             .gives_as("application/x-x509-ca-cert", text, 200, "The certificate.")
             .refuses(NONE),
