@@ -254,7 +254,7 @@ impl Access {
         Ok(())
     }
 
-    fn change(&self, with: impl FnOnce(&mut Table)) {
+    pub(super) fn change(&self, with: impl FnOnce(&mut Table)) {
         self.0.table.send_modify(|table| with(Arc::make_mut(table)));
     }
 
@@ -339,6 +339,7 @@ impl Access {
         stored::lock(&mut batch, locked);
         self.0.store.keep(batch).await;
         self.change(|table| table.locked = locked);
+        self.say_locked();
     }
 
     /// Every panel, oldest first.

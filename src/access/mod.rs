@@ -10,7 +10,9 @@ mod edit;
 mod entry;
 mod identity;
 mod login;
+mod owner;
 mod password;
+mod places;
 mod rights;
 mod stored;
 mod table;
@@ -18,7 +20,8 @@ mod table;
 mod tests;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
@@ -34,6 +37,7 @@ pub use edit::{AccessError, NewLogin, PanelView, UserView};
 pub use entry::Entry as AuditEntry;
 pub use identity::{Identity, Kind};
 pub use login::LoginError;
+pub use places::{ask_for_reset, first_code, was_locked};
 pub use rights::{Deed, PanelRights, Rights};
 
 use audit::Audit;
@@ -57,7 +61,8 @@ struct Inner {
     /// One stranger at a time waits for that: who is known from before never waits behind a crowd.
     strangers: Semaphore,
     /// Makes the first admin.
-    code: String,
+    code: OnceLock<String>,
+    data_dir: PathBuf,
     audit: Audit,
 }
 
@@ -65,6 +70,10 @@ struct Inner {
 pub struct AccessDeps {
     /// `[auth]`
     pub settings: config::Auth,
+    /// `[owner]`
+    pub owner: config::Owner,
+    /// Where marks for `dmxd setup` are.
+    pub data_dir: PathBuf,
     /// Where users are kept.
     pub store: Store,
     /// What working out a password is charged to.
@@ -72,21 +81,10 @@ pub struct AccessDeps {
 }
 
 impl Access {
-    /// Reads what is stored.
-    ///
-    /// # Errors
-    /// The kernel gives no random bytes.
-    pub async fn open(deps: AccessDeps) -> Result<Self, std::io::Error> {
-        let AccessDeps { settings, store, budget } = deps;
+    /// Reads what is stored. Whatever the card takes no more, or the settings ask for in vain, is no reason not to start.
+    pub async fn open(deps: AccessDeps) -> Self {
+        let AccessDeps { settings, owner, data_dir, store, budget } = deps;
         let table = stored::table(&store);
-        let code = match stored::code(&store) {
-            Some(code) => code,
-            None => {
-                let code = digest::new_code().map_err(std::io::Error::other)?;
-                store.write(stored::new_code(&code)).await;
-                code
-            }
-        };
         let access = Self(Arc::new(Inner {
             settings,
             table: watch::Sender::new(Arc::new(table)),
@@ -97,12 +95,25 @@ impl Access {
             brakes: Mutex::default(),
             lane: Semaphore::new(1),
             strangers: Semaphore::new(1),
-            code,
+            code: OnceLock::new(),
+            data_dir,
         }));
+        if let Err(error) = access.heed_reset().await {
+            tracing::error!(%error, "users_reset");
+        }
+        if let Err(error) = access.heed_owner(&owner).await {
+            tracing::error!(%error, "owner_not_made");
+        }
+        let kept = places::first_code(&access.0.data_dir);
+        let code = kept.inspect_err(|error| tracing::warn!(%error, "first_code")).or_else(|_| digest::new_code());
+        if let Ok(code) = code {
+            let _ = access.0.code.set(code); // Err: never, nobody else does
+        }
+        access.say_locked();
         if let Some(code) = access.first_code() {
             tracing::info!(code, "first_admin_code");
         }
-        Ok(access)
+        access
     }
 
     fn table(&self) -> Arc<Table> {
@@ -130,7 +141,15 @@ impl Access {
     /// The code that makes the first admin, as long as there is none and no key.
     #[must_use]
     pub fn first_code(&self) -> Option<&str> {
-        (!self.has_admin() && self.0.settings.keys.is_empty()).then_some(self.0.code.as_str())
+        let code = self.0.code.get().map(String::as_str);
+        code.filter(|_| !self.has_admin() && self.0.settings.keys.is_empty())
+    }
+
+    /// Tells `dmxd setup`, which writes it on the card at the next start.
+    fn say_locked(&self) {
+        if let Err(error) = places::say_locked(&self.0.data_dir, self.mode() == AuthMode::Required) {
+            tracing::warn!(%error, "lock_mark");
+        }
     }
 
     /// Who has a key, token or panel's secret; never slowed. Every key of the settings is compared, so that the time does

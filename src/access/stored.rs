@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
+use super::password::Password;
 use super::table::{Panel, Table, User};
 use crate::store::{Batch, Store, Tree};
 
@@ -13,7 +14,7 @@ use crate::store::{Batch, Store, Tree};
 const FORMAT: u8 = 1;
 
 const LOCK: &str = "lock";
-const CODE: &str = "code";
+const OWNER: &str = "owner";
 
 /// A value with its format number.
 #[derive(Serialize)]
@@ -29,8 +30,8 @@ struct Lock {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Code {
-    code: String,
+struct Owner {
+    mark: Password,
 }
 
 fn put<T: Serialize>(batch: &mut Batch, key: impl Into<Vec<u8>>, value: &T) {
@@ -56,8 +57,12 @@ pub(super) fn user(user: &User) -> Batch {
 
 pub(super) fn no_user(id: &str) -> Batch {
     let mut batch = Batch::default();
-    batch.delete(Tree::Access, format!("user/{id}"));
+    remove_user(&mut batch, id);
     batch
+}
+
+pub(super) fn remove_user(batch: &mut Batch, id: &str) {
+    batch.delete(Tree::Access, format!("user/{id}"));
 }
 
 pub(super) fn panel(panel: &Panel) -> Batch {
@@ -76,14 +81,17 @@ pub(super) fn lock(batch: &mut Batch, locked: bool) {
     put(batch, LOCK, &Lock { locked });
 }
 
-pub(super) fn code(store: &Store) -> Option<String> {
-    store.value::<Code>(Tree::Access, CODE.as_bytes(), FORMAT).map(|code| code.code)
+/// The name and PIN of the settings that were made a user, worked out.
+pub(super) fn owner(store: &Store) -> Option<Password> {
+    store.value::<Owner>(Tree::Access, OWNER.as_bytes(), FORMAT).map(|owner| owner.mark)
 }
 
-pub(super) fn new_code(code: &str) -> Batch {
-    let mut batch = Batch::default();
-    put(&mut batch, CODE, &Code { code: code.to_owned() });
-    batch
+pub(super) fn put_owner(batch: &mut Batch, mark: &Password) {
+    put(batch, OWNER, &Owner { mark: mark.clone() });
+}
+
+pub(super) fn remove_owner(batch: &mut Batch) {
+    batch.delete(Tree::Access, OWNER);
 }
 
 fn number(key: &[u8]) -> Option<u64> {

@@ -63,6 +63,13 @@ enum Job {
     Setup(Places),
 }
 
+/// What can be done about users on the box itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum UsersJob {
+    /// Forget every admin and open the appliance at its next start; other users, lamps and panels stay
+    Reset,
+}
+
 /// A job without doors, for a box that does not start.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Offline {
@@ -83,6 +90,12 @@ pub enum Offline {
         /// Accept a backup of another project
         #[arg(long)]
         force: bool,
+    },
+    /// Users of the appliance, for who has lost every way in
+    Users {
+        /// What to do
+        #[command(subcommand)]
+        job: UsersJob,
     },
     /// Check that backups can be restored; changes nothing, and dmxd may be running
     Verify {

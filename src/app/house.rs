@@ -129,9 +129,14 @@ impl House {
         let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
         let (memory, library) = Memory::open(&config, &health, &metrics).await?;
         let (engine, store) = (&memory.engine, &memory.store);
-        let deps = AccessDeps { settings: auth, store: store.clone(), budget: budget.clone() };
-        let access =
-            Access::open(deps).await.map_err(|source| AppError::System { doing: "reading who may do what", source })?;
+        let deps = AccessDeps {
+            settings: auth,
+            owner: config.owner.clone(),
+            data_dir: storage.data_dir.clone(),
+            store: store.clone(),
+            budget: budget.clone(),
+        };
+        let access = Access::open(deps).await;
         let backups = backup::start(backup::BackupDeps {
             settings: config.backup.clone(),
             data_dir: storage.data_dir.clone(),

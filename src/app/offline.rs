@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{self, Path};
 use std::sync::Arc;
 
-use super::args::{Offline, What};
+use super::args::{Offline, UsersJob, What};
 use super::error::AppError;
 use super::memory::Memory;
+use crate::access;
 use crate::backup::{self, BackupErrorKind, Backups, Vaults, Version};
 use crate::config::{Backup, BackupProvider, Config};
 use crate::dmx::ProjectId;
@@ -60,6 +61,14 @@ pub(super) async fn run(config: Config, metrics: Metrics, job: Offline) -> Resul
                 ))
             })
             .await
+        }
+        Offline::Users { job: UsersJob::Reset } => {
+            let folder = data_folder(&config)?;
+            let doing = "asking the appliance to forget its admins";
+            access::ask_for_reset(folder).map_err(|source| AppError::System { doing, source })?;
+            let text = "Admins are forgotten, and the appliance opens, when dmxd starts next: start it, or systemctl restart dmxd.\n\
+                        dmxd-status.txt and the log have the code that makes the first admin.\n";
+            Ok(JobReport { text: text.to_owned(), problems: Vec::new(), good: true })
         }
         Offline::Verify { what, project } => {
             let by_file = !what.is_empty() && what.iter().all(|what| what.file().is_some());

@@ -121,6 +121,26 @@ pub(crate) const API_KEY: Form = Form {
     fits: |text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()),
 };
 
+/// Name of a user.
+pub(crate) const PERSON: Form = Form {
+    name: "a name",
+    right: "use 1 to 64 characters without +, # and /, and without a space at either end",
+    fits: |text| {
+        let plain = text.trim() == text && !text.chars().any(|c| c.is_control() || "+#/".contains(c));
+        plain && (1..=64).contains(&text.chars().count())
+    },
+};
+
+/// PIN or password of a user.
+pub(crate) const PIN: Form = Form {
+    name: "a PIN or password",
+    right: "use 6 to 12 digits, or 8 to 128 characters",
+    fits: |text| {
+        let (characters, digits) = (text.chars().count(), text.bytes().all(|b| b.is_ascii_digit()));
+        (8..=128).contains(&characters) || (digits && (6..=12).contains(&characters))
+    },
+};
+
 /// Key of a backup: an age identity, a passphrase or a Fernet key.
 pub(crate) const BACKUP_KEY: Form = Form {
     name: "a backup key",
@@ -235,6 +255,12 @@ mod tests {
                 &fernet.replace('-', "+"),
             ],
         );
+    }
+
+    #[test]
+    fn a_pin_is_digits_or_long_and_a_name_fits_into_a_topic() {
+        sort(PIN, &["123456", "abcdefgh"], &["", "12345", "abcdefg"]);
+        sort(PERSON, &["Anna", "lamp 1"], &["", " a", "a/b", "+", "#"]);
     }
 
     #[test]

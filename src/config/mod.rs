@@ -54,6 +54,8 @@ pub struct Config {
     pub limits: Shares,
     /// `[auth]`
     pub auth: Auth,
+    /// `[owner]`
+    pub owner: Owner,
     /// `[tls]`
     pub tls: Tls,
     /// `[log]`
@@ -273,6 +275,21 @@ pub struct Auth {
     pub keys: Vec<Secret>,
     /// What who is not known may do in `required` mode.
     pub anonymous: Anonymous,
+}
+
+/// Who owns the appliance.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Its name.
+    pub name: String,
+    /// With a PIN or password it is an admin, and the appliance is locked.
+    pub pin: Option<Secret>,
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self { name: "owner".into(), pin: None }
+    }
 }
 
 /// What who is not known may do.

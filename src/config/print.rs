@@ -45,7 +45,11 @@ pub fn machine_template() -> String {
             let _ = write!(out, "# {}\n#{} = {}\n", setting.doc, setting.name(), setting.to_toml(&nothing));
         }
     }
-    out + "\n# Any setting of the appliance below its section (docs/settings.md lists them), for example:\n\
+    out + "\n# Who owns this appliance. With a PIN it is locked before the first light: only who is known may use it.\n\
+           [owner]\n# Name to log in with.\n#name = \"owner\"\n\
+           # PIN of 6 to 12 digits, or a password of 8 to 128 characters. Taken out of this file once it is stored; a new one is the\n\
+           # way back in for who has lost every other.\n#pin = \"\"\n\
+           \n# Any setting of the appliance below its section (docs/settings.md lists them), for example:\n\
            #[usb]\n#enabled = true\n#[mqtt]\n#username = \"lamps\"\n#password = \"…\"\n"
 }
 

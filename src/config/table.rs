@@ -6,7 +6,9 @@ use toml::de::DeValue;
 use super::diagnostic::Diagnostic;
 use super::form;
 use super::value::{Limits, Value, ValueError};
-use super::{Auth, Backup, Config, Engine, Http, Input, Log, Mqtt, Ola, Output, Projects, Shares, Storage, Tls, Usb};
+use super::{
+    Auth, Backup, Config, Engine, Http, Input, Log, Mqtt, Ola, Output, Owner, Projects, Shares, Storage, Tls, Usb,
+};
 use crate::dmx::UNIVERSES;
 use Limits::{Any, Range, Text};
 
@@ -195,6 +197,11 @@ sections! {
         mode: ["DMX_AUTH_MODE"], Any, "audit = nobody is refused; required = a user, a key or a panel is needed. Locking the appliance in the app is the same as required.";
         keys: ["DMX_AUTH_KEYS"], Text(form::API_KEY), "Accepted keys; who has one is an admin.";
         anonymous: ["DMX_AUTH_ANONYMOUS"], Any, "What who is not known may do when it is locked: none, view or operate.";
+    }
+
+    [owner] Owner "Who owns this appliance. A changed one is made an admin at the next start, and locks it." {
+        name: ["DMX_OWNER_NAME"], Text(form::PERSON), "Name to log in with.";
+        pin: ["DMX_OWNER_PIN"], Text(form::PIN), "PIN of 6 to 12 digits, or a password of 8 to 128 characters; empty = nobody is made.";
     }
 
     [tls] Tls "Encrypted doors: https and MQTT over TLS, beside the plain ones." {

@@ -85,8 +85,14 @@ impl Web {
         let addr = listener.local_addr().unwrap();
         let serves = broker.clone();
         let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
-        let deps = AccessDeps { settings: config.auth.clone(), store: opened.store.clone(), budget: budget.clone() };
-        let access = Access::open(deps).await.unwrap();
+        let deps = AccessDeps {
+            settings: config.auth.clone(),
+            owner: config.owner.clone(),
+            data_dir: data.path().into(),
+            store: opened.store.clone(),
+            budget: budget.clone(),
+        };
+        let access = Access::open(deps).await;
         let deps = intake::IntakeDeps {
             settings: &config.engine,
             engine: engine.handle.clone(),

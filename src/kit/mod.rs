@@ -11,6 +11,7 @@ pub mod listen;
 pub mod log_limiter;
 pub mod rate;
 pub mod secret;
+pub mod shelf;
 pub mod stop;
 pub mod systemd;
 pub mod tasks;

@@ -2,6 +2,7 @@
 //! what cannot be read or written is reported and left as it is.
 
 mod files;
+mod lock;
 mod plan;
 mod render;
 mod report;
@@ -66,6 +67,9 @@ pub fn run(base: Option<&Path>, variables: &[(OsString, OsString)], places: &Pla
     }
     let durable = keep(&mut plan, places, &kept_in);
     put_in_force(&mut plan, places);
+    if let Some(lock) = plan.lock.take() {
+        plan.status += &lock.told();
+    }
     if let Some(encrypted) = plan.encrypted.take() {
         let host = plan.host.clone().unwrap_or_else(tls::host_name);
         plan.status += &encrypted.told(&host);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::lock::Lock;
 use super::render::{self, Written};
 use super::report::{Kind, Note};
 use super::trust::Encrypted;
@@ -34,6 +35,8 @@ pub(super) struct Plan {
     pub(super) status: String,
     /// The host name, if one is set.
     pub(super) host: Option<String>,
+    /// What it says of the lock.
+    pub(super) lock: Option<Lock>,
     /// What the status says of encrypted doors.
     pub(super) encrypted: Option<Encrypted>,
 }
@@ -85,6 +88,7 @@ impl Plan {
         }
         self.etc = render::all(&config::appliance_part(text), &machine);
         self.encrypted = Encrypted::of(&prepared.loaded.config);
+        self.lock = Some(Lock::of(&prepared.loaded.config));
         self.host = Some(machine.host.name).filter(|name| !name.is_empty());
     }
 
@@ -224,7 +228,7 @@ mod tests {
             ),
             ("[network]\naddress = \"10.0.0.1\"\n", "dmxd.toml:2: network.address: "),
             ("[ssh]\nenabled = true\n", "dmxd.toml:2: ssh.enabled: "),
-            ("[auth]\nmode = \"required\"\n", "dmxd.toml:2: auth.mode: "),
+            ("[owner]\npin = \"12345\"\n", "dmxd.toml:2: owner.pin: "),
             ("hello", "dmxd.toml:1: "),
         ] {
             let plan = planned(Some(wrong), Some(GOOD));

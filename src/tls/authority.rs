@@ -1,6 +1,7 @@
 //! The local certificate authority: made once, kept in one file, and never shown. It may vouch for this network only: its
 //! certificate names the zones and nets, critically, so that whoever steals the key cannot be a bank.
 
+use crate::kit::shelf;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,6 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::names::{self, NETS};
 use super::shape::{self, set_dates};
-use super::shelf;
 use super::window::{DAY, Window};
 
 /// Its file in the data folder: key and certificate together, so that none is ever without the other.

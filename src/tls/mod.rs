@@ -11,7 +11,6 @@ mod names;
 mod own;
 mod resolver;
 mod shape;
-mod shelf;
 mod trust;
 mod window;
 

@@ -110,6 +110,34 @@ fn the_card_shows_the_fingerprint_that_the_appliance_will_have() {
     assert_eq!(card.read("boot/dmxd-status.txt"), status, "the same at each further start");
 }
 
+/// The owner's way: the card says that it is open and how to lock it; a PIN on the card locks it, and leaves the card.
+#[test]
+fn the_card_says_open_or_locked_and_an_owners_pin_leaves_it() {
+    let card = Card::new().with("[host]\nname = \"hall\"\n");
+    let data = card.path("dmxd-data");
+    fs::create_dir(&data).unwrap();
+    fs::write(card.path("etc/dmxd/appliance.toml"), format!("[storage]\ndata_dir = {data:?}\n")).unwrap();
+    assert_eq!(card.start(), []);
+    let status = card.read("boot/dmxd-status.txt");
+    let code = fs::read_to_string(data.join("access/first-code")).unwrap();
+    assert!(status.contains("Open to everyone on this network") && status.contains(&code), "{status}");
+    assert_eq!(mode(&data.join("access/first-code")), 0o600);
+
+    let card = card.with("[host]\nname = \"hall\"\n[owner]\nname = \"Anna\"\npin = \"294817\"\n");
+    assert_eq!(card.start(), []);
+    let status = card.read("boot/dmxd-status.txt");
+    assert!(status.contains("Locked") && !status.contains("Open to everyone"), "{status}");
+    assert!(card.read("boot/dmxd.toml").contains("pin = \"<imported>\"") && !status.contains("294817"));
+    assert!(card.read("etc/dmxd/appliance.d/50-setup.toml").contains("294817"), "for the appliance alone");
+
+    let card = card.with("[owner]\npin = \"12345\"\n");
+    let problems = card.start();
+    assert!(
+        problems.iter().any(|(code, message)| code == "SETUP_FAULT" && message.contains("owner.pin")),
+        "{problems:?}"
+    );
+}
+
 #[test]
 fn a_good_file_is_in_force_and_its_secrets_leave_the_card() {
     let card = Card::new().with(GOOD);

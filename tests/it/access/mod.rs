@@ -6,6 +6,7 @@ mod lock;
 mod login;
 mod panels;
 mod routes;
+mod ways;
 
 use reqwest::Method;
 use serde_json::{Value, json};

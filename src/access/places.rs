@@ -1,0 +1,107 @@
+//! What `dmxd setup` and `dmxd users reset` share with the running appliance: files of the data folder.
+
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use super::digest;
+use crate::kit::shelf;
+
+fn place(data_dir: &Path, name: &str) -> PathBuf {
+    data_dir.join("access").join(name)
+}
+
+fn keep(path: &Path, text: &str) -> io::Result<()> {
+    shelf::keep(path, |mut file| file.write_all(text.as_bytes()))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The code that makes the first admin; made by whoever asks first, the import from the card or the appliance.
+///
+/// # Errors
+/// As the system reports.
+pub fn first_code(data_dir: &Path) -> io::Result<String> {
+    let path = place(data_dir, "first-code");
+    match std::fs::read_to_string(&path) {
+        Ok(code) if !code.trim().is_empty() => Ok(code.trim().to_owned()),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => {
+            let code = digest::new_code().map_err(io::Error::other)?;
+            keep(&path, &code)?;
+            Ok(code)
+        }
+    }
+}
+
+/// Forgets the code.
+pub(super) fn forget_code(data_dir: &Path) -> io::Result<()> {
+    remove(&place(data_dir, "first-code"))
+}
+
+/// Whether the appliance was locked when it last said so. It only informs: the store decides.
+#[must_use]
+pub fn was_locked(data_dir: &Path) -> bool {
+    place(data_dir, "locked").exists()
+}
+
+/// Says whether it is locked.
+pub(super) fn say_locked(data_dir: &Path, locked: bool) -> io::Result<()> {
+    let path = place(data_dir, "locked");
+    match (locked, path.exists()) {
+        (true, false) => keep(&path, ""),
+        (false, true) => remove(&path),
+        _ => Ok(()),
+    }
+}
+
+/// Has the next start forget every admin.
+///
+/// # Errors
+/// As the system reports.
+pub fn ask_for_reset(data_dir: &Path) -> io::Result<()> {
+    keep(&place(data_dir, "reset"), "")
+}
+
+/// Whether that was asked for.
+pub(super) fn is_reset_asked_for(data_dir: &Path) -> bool {
+    place(data_dir, "reset").exists()
+}
+
+/// It is done.
+pub(super) fn reset_done(data_dir: &Path) -> io::Result<()> {
+    remove(&place(data_dir, "reset"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_code_stays_until_it_is_forgotten_and_is_its_owners_alone() {
+        let data = tempfile::tempdir().unwrap();
+        let code = first_code(data.path()).unwrap();
+        assert_eq!(first_code(data.path()).unwrap(), code);
+        let mode = std::fs::metadata(place(data.path(), "first-code")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        forget_code(data.path()).unwrap();
+        assert_ne!(first_code(data.path()).unwrap(), code);
+    }
+
+    #[test]
+    fn marks_come_and_go() {
+        let data = tempfile::tempdir().unwrap();
+        assert!(!was_locked(data.path()) && !is_reset_asked_for(data.path()));
+        say_locked(data.path(), true).unwrap();
+        ask_for_reset(data.path()).unwrap();
+        assert!(was_locked(data.path()) && is_reset_asked_for(data.path()));
+        say_locked(data.path(), false).unwrap();
+        reset_done(data.path()).unwrap();
+        assert!(!was_locked(data.path()) && !is_reset_asked_for(data.path()));
+    }
+}
