@@ -81,6 +81,7 @@ function about(signal) {
   const version = h("p", { class: "quiet" });
   const name = h("p", { class: "quiet" });
   const codes = h("div", { class: "codes" });
+  const trust = h("p");
   const show = (/** @type {string[]} */ addresses) => {
     const others = addresses.filter((address) => !LOOPBACK.test(address)).slice(0, 4);
     codes.replaceChildren(...others.map((address) =>
@@ -94,6 +95,7 @@ function about(signal) {
     if (!about || signal.aborted) return;
     version.textContent = t("settings.version", { version: about.version });
     name.textContent = about.name ? t("settings.mdns", { name: about.name }) : "";
+    if (about.addresses.some((address) => address.startsWith("https:"))) trust.replaceChildren(h("a", { href: "/trust" }, t("settings.trust")));
     // this page's own address first: it certainly works
     show([...new Set([own, ...about.addresses])]);
   };
@@ -101,7 +103,7 @@ function about(signal) {
   // A link sends no header, so the key is in the address.
   const token = desk.key ? `?${new URLSearchParams({ token: desk.key })}` : "";
   const link = (/** @type {string} */ path, /** @type {string} */ words) => h("li", null, h("a", { href: path + token }, words));
-  return h("div", { class: "wide" }, section(t("settings.about"), version, name, h("h3", null, t("settings.addresses")), codes,
+  return h("div", { class: "wide" }, section(t("settings.about"), version, name, h("h3", null, t("settings.addresses")), codes, trust,
     h("h3", null, t("settings.documents")),
     h("ul", { class: "plain links" }, link("/openapi.json", t("settings.openapi")), link("/metrics", t("settings.metrics")), link("/readyz", t("settings.readyz")))));
 }
