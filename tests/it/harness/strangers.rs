@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -66,12 +65,6 @@ impl Stranger {
     pub async fn leave(mut self) -> Vec<String> {
         drop(self.child.stdin.take());
         self.succeed().await
-    }
-
-    /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id().expect("it is still there")).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
     /// Writes lines to its stdin.

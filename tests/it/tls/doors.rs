@@ -2,12 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Secure, describe, home, run, text, under};
-use crate::harness::{Home, command, eventually, mosquitto_sub, patiently};
+use crate::harness::{Home, command, eventually, patiently};
 
 #[tokio::test]
 async fn the_certificate_is_for_this_machine_and_its_authority_for_this_network_only() {
@@ -237,27 +236,4 @@ async fn encrypted_only_means_that_nothing_else_is_answered_plainly() {
             .all(|url| url.as_str().unwrap().starts_with("https:") || url.as_str().unwrap().starts_with("mqtts:")),
         "{about}"
     );
-}
-
-#[tokio::test]
-async fn a_subscriber_that_stood_still_gets_the_last_byte_once_it_reads_again() {
-    let secure = Secure::start(home()).await;
-    let broker =
-        ["-h", "localhost", "-p", &secure.mqtts.port().to_string(), "--cafile", secure.ca()].map(str::to_owned);
-    let listener =
-        mosquitto_sub(secure.mqtts, &["--cafile", secure.ca(), "--insecure", "-t", "news", "-q", "0", "-C", "1000"]);
-    let subscribed = async || (secure.appliance.web().metric("dmx_broker_subscriptions").await >= 1.0).then_some(());
-    eventually("the subscription", subscribed).await;
-    listener.signal(Signal::STOP);
-    // as many as the socket's buffers do not hold: the rest waits inside TLS and in the session
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("lines");
-    let lines: Vec<_> = (0..1000).map(|n| format!("{n}:{}", "x".repeat(1000 + n % 700))).collect();
-    std::fs::write(&file, lines.join("\n")).unwrap();
-    let script = format!("mosquitto_pub {} -t news -q 1 -l <{}", broker.join(" "), file.display());
-    assert!(run("sh", &["-c", &script]).await.status.success());
-    listener.signal(Signal::CONT);
-    let heard = listener.succeed().await; // nothing else is sent that could push the last bytes out
-    let numbers: Vec<_> = heard.iter().map(|line| line.split(':').next().unwrap().parse::<usize>().unwrap()).collect();
-    assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
 }
