@@ -175,7 +175,15 @@ pub(super) async fn run(listeners: Vec<Listener>, app: Arc<App>) {
             () = stop.requested() => break,
             Some(ended) = tasks.join_next() => report(ended),
             (socket, peer, kind) = door.accept() => {
-                tasks.spawn(begin(socket, peer, kind, (filter.clone(), stop.clone(), said.clone())));
+                let common = (filter.clone(), stop.clone(), said.clone());
+                match kind {
+                    PortKind::Plain => tasks.spawn(converse(socket, (peer, None), common)),
+                    PortKind::Leading(to_https) => tasks.spawn(converse(socket, (peer, Some(to_https)), common)),
+                    // a plain connection has no room for the state of a secure one
+                    PortKind::Secure(acceptor, to_https) => {
+                        tasks.spawn(shake_hands(socket, peer, (acceptor, to_https), common))
+                    }
+                };
             }
         }
     }
@@ -195,13 +203,13 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 /// Limits log lines about those who speak something else than their port.
 type Said = Arc<Mutex<LogLimiter>>;
 
-/// One connection to its end, of a port of any kind.
-async fn begin(socket: TcpStream, peer: Peer, kind: PortKind, (filter, mut stop, said): (WebFilter, Stop, Said)) {
-    let (acceptor, to_https) = match kind {
-        PortKind::Plain => return converse(socket, (peer, None), (filter, stop, said)).await,
-        PortKind::Leading(to_https) => return converse(socket, (peer, Some(to_https)), (filter, stop, said)).await,
-        PortKind::Secure(acceptor, to_https) => (acceptor, to_https),
-    };
+/// One connection to the port of https, to its end.
+async fn shake_hands(
+    socket: TcpStream,
+    peer: Peer,
+    (acceptor, to_https): (Acceptor, ToHttps),
+    (filter, mut stop, said): (WebFilter, Stop, Said),
+) {
     let ending = peer.ending().clone();
     let shaken = tokio::select! {
         shaken = handshake(socket, &acceptor) => shaken,
@@ -214,6 +222,8 @@ async fn begin(socket: TcpStream, peer: Peer, kind: PortKind, (filter, mut stop,
             tell(&said, &peer, "plain HTTP at the port of https: it is sent on to https");
             converse(socket, (peer, Some(to_https.strictly())), (filter, stop, said)).await;
         }
+        // a watchdog that only looks whether the port is open
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
         Err(error) => tell(&said, &peer, &error.to_string()),
     }
 }
@@ -240,7 +250,8 @@ fn tell(said: &Said, peer: &Peer, why: &str) {
     }
 }
 
-/// The same once it is known what is spoken: HTTP/1 with upgrades, with the peer in every request's extensions.
+/// One connection of which it is known what is spoken, to its end: HTTP/1 with upgrades, with the peer in every request's
+/// extensions.
 async fn converse(
     socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     (peer, to_https): (Peer, Option<ToHttps>),

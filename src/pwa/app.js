@@ -10,12 +10,18 @@ import { DmxBar } from "./elements/dmx-bar.js";
 import { DmxChip } from "./elements/dmx-chip.js";
 import { icon } from "./elements/icons.js";
 import { Notices } from "./elements/notices.js";
-import { keyAsk } from "./elements/key-ask.js";
+import { loginAsk } from "./elements/login.js";
 import { lookForNew } from "./install.js";
+import { rights } from "./rights.js";
 import { keepAwake } from "./wake.js";
+import { lastName } from "./who.js";
 import { devices } from "./views/devices.js";
 import { live } from "./views/live.js";
+import { lock } from "./views/lock.js";
+import { login } from "./views/login.js";
 import { looks } from "./views/looks.js";
+import { panels } from "./views/panels.js";
+import { people } from "./views/people.js";
 import { settings } from "./views/settings.js";
 import { shows } from "./views/shows.js";
 
@@ -23,6 +29,8 @@ import { shows } from "./views/shows.js";
 
 /** @typedef {(signal: AbortSignal) => HTMLElement} View Listens and paints until the signal. */
 const VIEWS = /** @type {const} */ ({ live, looks, shows, devices, settings });
+/** Views that Settings leads to. */
+const BELOW = /** @type {const} */ ({ people, panels, lock, login });
 /** @typedef {keyof typeof VIEWS} ViewName */
 const NAMES = /** @type {ViewName[]} */ (Object.keys(VIEWS));
 
@@ -47,7 +55,7 @@ start();
 
 async function start() {
   const brought = keyFromAddress();
-  if (brought && !desk.key) prefs.write("key", brought); // the link's first attempt uses it
+  if (brought && !isKnown()) prefs.write("key", brought); // the link's first attempt uses it
   applyTheme();
   desk.start(); // while the words load
   await loadWords();
@@ -65,12 +73,18 @@ async function start() {
   void lookForNew(offer);
 }
 
+/** Whether this tablet has something that may work: a key, or a login, which only its cookie knows. */
+function isKnown() {
+  return desk.key !== "" || lastName() !== "";
+}
+
 /**
- * A link with `#token=…` brings a key; it does not stay in the address.
+ * A link with `#key=…` (or, as earlier, `#token=…`) brings a key; it does not stay in the address.
  * @returns {string} Empty if there was none.
  */
 function keyFromAddress() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+  const asked = new URLSearchParams(location.hash.slice(1));
+  const token = asked.get("key") ?? asked.get("token") ?? "";
   if (token) history.replaceState(null, "", location.pathname);
   return token;
 }
@@ -78,16 +92,19 @@ function keyFromAddress() {
 /** A key from a link never replaces one that works, unless it works too. @param {string} token */
 async function offerKey(token) {
   if (!token || token === desk.key) return;
-  if (!desk.key) {
+  if (!isKnown()) {
     desk.key = token;
+    void desk.loadMe();
     return;
   }
   offered = token;
   const known = await opens(token);
   if (known === null || offered !== token) return; // it waits for the link, or another link came after it
   offered = "";
-  if (known) desk.key = token;
-  else desk.notify(t("key.link"));
+  if (known) {
+    desk.key = token;
+    void desk.loadMe();
+  } else desk.notify(t("key.link"));
 }
 
 /** @param {() => void} apply */
@@ -131,7 +148,7 @@ function frame() {
   document.body.replaceChildren(
     h("a", { class: "skip", href: "#view", onclick: skip }, t("nav.skip")),
     h("header", { class: "top" }, h("nav", { "aria-label": t("nav.label") }, NAMES.map(tab)), project, notices, update, chip, spoken),
-    keyAsk(framing.signal), away(main, framing.signal), main, new DmxBar());
+    loginAsk(framing.signal), away(main, framing.signal), rights(framing.signal), main, new DmxBar());
   desk.paint(() => {
     const { standing } = desk;
     chip.paint(standing);
@@ -156,14 +173,15 @@ function skip(event) {
 
 function show() {
   const asked = location.hash.replace(/^#\//, "");
-  const name = NAMES.find((known) => known === asked) ?? "live";
+  const below = /** @type {(keyof typeof BELOW)[]} */ (Object.keys(BELOW)).find((known) => known === asked);
+  const name = below ? "settings" : (NAMES.find((known) => known === asked) ?? "live");
   showing.abort();
   showing = new AbortController();
-  main.replaceChildren(VIEWS[name](showing.signal));
-  mark(main, "data-view", name);
+  main.replaceChildren((below ? BELOW[below] : VIEWS[name])(showing.signal));
+  mark(main, "data-view", below ?? name);
   desk.changed(); // without a link its controls cannot work
   main.scrollTop = 0;
-  document.title = `${t(`nav.${name}`)} · dmxd`;
+  document.title = `${t(`nav.${below ?? name}`)} · dmxd`;
   for (const link of document.querySelectorAll("header a")) {
     mark(link, "aria-current", link.getAttribute("data-view") === name ? "page" : null);
   }

@@ -7,8 +7,8 @@ import { desk } from "./desk.js";
 
 const ORDERS = ["button", ".button", 'input[type="checkbox"]', 'input[type="radio"]', 'input[type="file"]'].map((one) => `${one}:not([data-here])`).join();
 
-/** Settings are this device's own. */
-const OURS = "settings";
+/** Settings are this device's own; and nobody can log in with a button that does nothing. */
+const OURS = ["settings", "login"];
 
 /**
  * @param {HTMLElement} main The view.
@@ -21,13 +21,13 @@ export function away(main, signal) {
     if (!(event.target instanceof Element) || !event.target.closest("[data-away]")) return;
     event.preventDefault();
     event.stopPropagation();
-    desk.notify(t("notice.nolink"));
+    desk.notify(t(desk.standing.kind === "key" ? "notice.login" : "notice.nolink"));
   }, { capture: true, signal });
   desk.paint(() => {
     const { kind } = desk.standing;
     const view = main.getAttribute("data-view");
-    words.hidden = kind !== "lost" || view === OURS || view === "live";
-    const lost = (kind === "lost" || kind === "key") && view !== OURS;
+    words.hidden = kind !== "lost" || OURS.includes(view ?? "") || view === "live";
+    const lost = (kind === "lost" || kind === "key") && !OURS.includes(view ?? "");
     for (const control of main.querySelectorAll(lost ? ORDERS : "[data-away]")) {
       mark(control, "data-away", lost ? "" : null);
       if (!(control instanceof HTMLLabelElement)) mark(control, "aria-disabled", lost ? "true" : null);

@@ -2,6 +2,7 @@
 
 import * as api from "./core/api.js";
 import { Link } from "./core/link.js";
+import { allowed } from "./core/may.js";
 import * as prefs from "./core/prefs.js";
 import { LATE_MS, Sender } from "./core/sender.js";
 import { empty, fold, level, opened } from "./core/state.js";
@@ -9,7 +10,8 @@ import { Touch } from "./core/touch.js";
 import { ulid } from "./core/ulid.js";
 import { knows, t } from "./core/words.js";
 
-/** @import { About, Message, Projects, Rgb, Scene } from "./core/types.js" */
+/** @import { What } from "./core/may.js" */
+/** @import { About, Me, Message, Projects, Rgb, Scene } from "./core/types.js" */
 /** @import { Fields, Group, Once } from "./core/sender.js" */
 /** @import { Phase } from "./core/touch.js" */
 
@@ -18,6 +20,9 @@ const SCENES_EVERY_MS = 15_000;
 
 /** A key that REST refuses makes the link ask again, but not with each call of a polling view. */
 const KEY_AGAIN_MS = 5000;
+
+/** While nobody here is known, the appliance is asked this often whether that has changed: it may have been opened. */
+const ME_EVERY_MS = 5000;
 
 /** @type {readonly Scene[]} */
 const NONE = [];
@@ -32,6 +37,8 @@ class Desk {
   projects = undefined;
   /** The appliance's last `/about`. @type {About | null} */
   appliance = null;
+  /** Who this is to the appliance, by its last word; null while unknown. @type {Me | null} */
+  me = null;
   /** Names the content of the list of projects. */
   projectsTag = "";
   /** Names the content of the list of looks. */
@@ -46,6 +53,11 @@ class Desk {
   #frame = 0;
   #scenesAt = -Infinity;
   #refusedAt = -Infinity;
+  #meAt = -Infinity;
+  /** Whether the appliance had refused this page when the link was looked at last. */
+  #shut = false;
+  /** When the link was tried again because of what `/me` said. */
+  #letInAt = -Infinity;
   /** @type {(words: string, detail?: string) => void} Tells people something; the app sets it. */
   notify = () => {};
   /** A connection has come up, and everything is known again. */
@@ -87,6 +99,7 @@ class Desk {
   start() {
     api.authorise(() => this.key, () => this.#keyRefused());
     this.#link.connect();
+    void this.loadMe();
     setInterval(() => this.#tick(), 1000);
     for (const event of ["visibilitychange", "pageshow"]) {
       addEventListener(event, () => document.visibilityState === "visible" && this.#link.wake());
@@ -175,6 +188,11 @@ class Desk {
     this.#link.retry();
   }
 
+  /** Whether this person may do something here. @param {What} what */
+  may(what) {
+    return allowed(this.me, what);
+  }
+
   // What it orders
 
   /**
@@ -219,6 +237,7 @@ class Desk {
   }
 
   async stopFades() {
+    if (this.#watches()) return;
     if (!this.usable) return this.#unusable();
     await this.ask(api.json("POST", "/fades/stop", { patience: LATE_MS })); // what takes longer is cancelled
   }
@@ -258,6 +277,20 @@ class Desk {
     await this.loadScenes();
     // The answer, not the list: another tablet may have changed that meanwhile.
     return { look: answer?.id === shown.id ? answer : (find() ?? shown), done: true };
+  }
+
+  /** Asks who this is. If the appliance would let it in by now, the link comes back. */
+  async loadMe() {
+    this.#meAt = now();
+    const me = await this.ask(/** @type {Promise<Me>} */ (api.json("GET", "/me")), null);
+    if (!me) return;
+    this.me = me;
+    const again = now() - this.#letInAt > ME_EVERY_MS; // something between us may take the cookie away: no storm
+    if (this.standing.kind === "key" && (this.may("watch") || me.kind === "panel") && again) {
+      this.#letInAt = now();
+      this.#link.retry();
+    }
+    this.changed();
   }
 
   /**
@@ -349,7 +382,10 @@ class Desk {
     if ("ack" in message) this.#sender.answered(message.ack ?? "", message.accepted ? null : (message.reason ?? "INTERNAL"));
     else if (message.type === "err" && message.cmdId) this.#sender.answered(message.cmdId, String(message.code));
     if (this.model.generation !== generation) void this.#loadAll();
-    if (greeting && !this.model.greeting) this.onBack();
+    if (greeting && !this.model.greeting) {
+      void this.loadMe(); // another role, or the appliance has been locked or opened
+      this.onBack();
+    }
     const scene = this.model.desk?.scene;
     if (scene && scene !== desk?.scene && !this.looks?.some(({ id }) => id === scene)) void this.loadScenes();
     if (message.type !== "pong") this.changed();
@@ -365,6 +401,7 @@ class Desk {
    * @param {Phase} phase
    */
   #move(group, fields, phase) {
+    if (this.#watches(phase === "drag" || phase === "end")) return;
     const last = phase === "end";
     if (phase === "drop") each(group, fields, (key) => this.#touch.letGo(key, now()));
     else if (last && !this.usable) each(group, fields, (key) => this.#touch.drop(key)); // none of it is on its way
@@ -379,9 +416,18 @@ class Desk {
 
   /** @param {Once} message */
   #once(message) {
+    if (this.#watches()) return false;
     const gone = this.usable && this.#sender.once(message);
     if (!gone) this.#unusable();
     return gone;
+  }
+
+  /** Whether this person may only watch; says so. */
+  #watches(aloud = true) {
+    if (this.may("light") || !this.may("watch")) return false;
+    if (aloud) this.notify(t("may.watch"));
+    this.changed();
+    return true;
   }
 
   #unusable() {
@@ -409,6 +455,9 @@ class Desk {
       this.#sender.giveUp();
       this.#sweep(Infinity);
     }
+    const asked = this.standing.kind === "key";
+    if (asked && !this.#shut) void this.loadMe();
+    this.#shut = asked;
     this.changed();
   }
 
@@ -422,6 +471,7 @@ class Desk {
   #tick() {
     this.#link.tick();
     this.#sweep(now());
+    if (this.standing.kind === "key" && now() - this.#meAt > ME_EVERY_MS) void this.loadMe();
     const seen = document.visibilityState === "visible";
     if (seen && this.usable && now() - this.#scenesAt > SCENES_EVERY_MS) void this.loadScenes();
   }
@@ -456,6 +506,7 @@ function differs(now, shown, body) {
  */
 export function why(error) {
   if (!(error instanceof api.Refused) || error.status === 0) return t("failed.nolink");
+  if (error.needs) return t("failed.needs", { needs: t(`role.${error.needs}`), role: t(`role.${desk.me?.role ?? "none"}`) });
   const key = `failed.${error.status}`;
   return t(knows(key) ? key : "failed.fault");
 }
@@ -467,7 +518,7 @@ const SAID = [0, 401, 412, 413];
  * The appliance's own English beyond that, which is shown apart; may be empty.
  * @param {unknown} error
  */
-export const detail = (error) => (error instanceof api.Refused && !SAID.includes(error.status) ? error.message : "");
+export const detail = (error) => (error instanceof api.Refused && !SAID.includes(error.status) && !error.needs ? error.message : "");
 
 /** The name until somebody sets one: the kind of device, and two letters that tell two tablets apart. */
 function firstName() {

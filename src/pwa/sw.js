@@ -15,7 +15,7 @@ worker.addEventListener("fetch", (event) => {
   const path = new URL(url);
   if (method !== "GET" || path.origin !== worker.location.origin) return;
   if (mode === "navigate" && path.pathname === "/") event.respondWith(fromShell("/", event.request));
-  else if (/^\/(core|css|elements|icons|lang|views)\/|^\/\w+\.(js|webmanifest)$/.test(path.pathname)) {
+  else if (/^\/(core|css|elements|icons|lang|views)\/|^\/\w+\.(js|webmanifest)$/.test(path.pathname) && !/\/panel\.\w+$/.test(path.pathname)) {
     event.respondWith(fromShell(path.pathname, event.request));
   }
 });
@@ -24,7 +24,8 @@ worker.addEventListener("fetch", (event) => {
 async function fill() {
   const files = await filesOfThis();
   const cache = await caches.open(CACHE);
-  const names = new Set(["/", ...files.filter((name) => name !== "/index.html" && name !== "/sw.js")]);
+  // guests' panels come from the appliance each time, and their addresses are kept nowhere
+  const names = new Set(["/", ...files.filter((name) => !["/index.html", "/sw.js"].includes(name) && !/\/panel\.\w+$/.test(name))]);
   await cache.addAll([...names].map((name) => new Request(name, { cache: "reload" })));
   await filesOfThis().catch(async (error) => {
     await caches.delete(CACHE);

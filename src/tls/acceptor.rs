@@ -1,5 +1,6 @@
 //! The handshake, and the stream behind it. Its cost and its time are those of the connection's own task.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,11 +9,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{AlertDescription, Error, InvalidMessage, ServerConfig};
+use tokio_rustls::rustls::{AlertDescription, Error, InvalidMessage, ServerConfig, server};
 use tokio_rustls::server::TlsStream;
 
 use super::resolver::{Current, Resolver};
@@ -28,7 +30,9 @@ const UNSENT: usize = 16 * 1024;
 /// Makes connections secure. Clones share everything.
 #[derive(Clone)]
 pub struct Acceptor {
-    acceptor: TlsAcceptor,
+    config: Arc<ServerConfig>,
+    /// Whose turn it is to compute: one at a time, so that a flood of handshakes leaves the other cores to the light.
+    turns: Arc<Semaphore>,
     metrics: metrics::Tls,
 }
 
@@ -40,7 +44,7 @@ impl Acceptor {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Resolver(current)));
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Ok(Self { acceptor: Arc::new(config).into(), metrics })
+        Ok(Self { config: Arc::new(config), turns: Arc::new(Semaphore::new(1)), metrics })
     }
 
     /// Makes a connection secure; 10 s at most.
@@ -48,7 +52,7 @@ impl Acceptor {
     /// # Errors
     /// In words for a log: what came, and what to do.
     pub async fn accept(&self, socket: TcpStream) -> io::Result<Secured> {
-        let shaken = timeout(PATIENCE, self.acceptor.accept(socket)).await;
+        let shaken = timeout(PATIENCE, self.shake(socket)).await;
         let shaken =
             shaken.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no TLS handshake in time")));
         match shaken {
@@ -61,6 +65,19 @@ impl Acceptor {
                 self.metrics.failed.inc();
                 Err(in_words(error))
             }
+        }
+    }
+
+    async fn shake(&self, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let hello = LazyConfigAcceptor::new(server::Acceptor::default(), socket).await?;
+        let turn = self.turns.acquire().await; // Err: nobody closes it
+        // Keys and signature are computed here; what follows waits for the client, and costs little.
+        let mut rest = hello.into_stream(self.config.clone());
+        let begun = poll_fn(|cx| Poll::Ready(Pin::new(&mut rest).poll(cx))).await;
+        drop(turn);
+        match begun {
+            Poll::Ready(shaken) => shaken,
+            Poll::Pending => rest.await,
         }
     }
 

@@ -21,6 +21,8 @@ mod mqtt;
 mod outputs;
 #[path = "server.rs"]
 mod server;
+#[path = "tls.rs"]
+mod tls;
 
 use std::io;
 use std::sync::mpsc;
@@ -37,12 +39,13 @@ const STATE: &str = "v1/demo/rgb/state";
 type Part = (&'static str, fn() -> io::Result<()>);
 
 fn main() -> io::Result<()> {
-    let parts: [Part; 5] = [
+    let parts: [Part; 6] = [
         ("heart", heart),
         ("broker", broker::measure),
         ("outputs", outputs::measure),
         ("backups", backups::measure),
         ("looks", looks::measure),
+        ("tls", tls::measure),
     ];
     let named: Vec<String> =
         std::env::args().filter(|argument| parts.iter().any(|(name, _)| argument == name)).collect();

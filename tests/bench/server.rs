@@ -1,5 +1,6 @@
 //! The servers under measurement: dmxd as it is shipped, Mosquitto as Debian ships it. Killed by pid at the end.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,9 @@ pub(crate) struct Dmxd {
     pub(crate) process: Process,
     pub(crate) mqtt: u16,
     pub(crate) http: u16,
+    /// 0 without TLS, and the next as well.
+    pub(crate) https: u16,
+    pub(crate) mqtts: u16,
 }
 
 impl Dmxd {
@@ -86,25 +90,28 @@ impl Dmxd {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut lines = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
-        let (mut doors, mut mqtt, mut http, mut line) = (0, 0, 0, String::new());
-        while doors < 2 {
+        let wanted = if settings.contains(&("DMX_TLS_ENABLED", "true")) { 4 } else { 2 };
+        let (mut doors, mut line) = (BTreeMap::new(), String::new());
+        while doors.len() < wanted {
             line.clear();
             if lines.read_line(&mut line)? == 0 {
                 return Err(io::Error::other("dmxd ended before its doors were open"));
             }
             if line.contains("\"listening\"") {
-                doors += 1;
-                let address = line.split("\"address\":\"").nth(1).and_then(|rest| rest.split('"').next());
+                let named = |name: &str| line.split(&format!("\"{name}\":\"")).nth(1)?.split('"').next();
+                let address = named("address");
                 let port =
                     address.and_then(|a| a.rsplit(':').next()?.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
-                *(if line.contains("\"mqtt\"") { &mut mqtt } else { &mut http }) = port;
+                doors.insert(named("door").unwrap_or_default().to_owned(), port);
             }
         }
         std::thread::spawn(move || {
             let mut sink = [0; 64 * 1024];
             while lines.get_mut().read(&mut sink).is_ok_and(|n| n > 0) {}
         });
-        Ok(Self { process: Process(child), mqtt, http })
+        let port = |door: &str| doors.get(door).copied().unwrap_or_default();
+        let (mqtt, http, https, mqtts) = (port("mqtt"), port("http"), port("https"), port("mqtts"));
+        Ok(Self { process: Process(child), mqtt, http, https, mqtts })
     }
 
     /// SIGTERM, and waits.

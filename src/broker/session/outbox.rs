@@ -821,6 +821,26 @@ mod tests {
         assert_eq!(member.take_dropped().values().sum::<u64>(), LAST - numbers.len() as u64);
     }
 
+    /// `BufWriter` keeps small writes to itself, as TLS does while the socket takes nothing.
+    #[tokio::test]
+    async fn what_a_layer_below_took_is_pushed_on_also_when_the_socket_was_full_meanwhile() {
+        let metrics = Metrics::new().unwrap().broker;
+        let member = Member::new(1, Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&metrics));
+        member.add_exact(&Filter::new("t/x").unwrap(), Wanted::plain(QoS::AtMostOnce), 0);
+        let (near, mut far) = tokio::io::duplex(4);
+        let (_, half) = tokio::io::split(Box::new(tokio::io::BufWriter::new(near)) as Box<dyn Stream>);
+        member.connect(half, Dialect::default(), Arc::default(), BytesMut::new());
+        let message = Message::ours("t/x", b"0123456789", QoS::AtMostOnce, false);
+        if member.put(&Arc::new(Passed::new(1, &message, false, Vec::new())), QoS::AtMostOnce) {
+            member.flush();
+        }
+        assert!(member.stuck_since().is_some(), "its task has to go on");
+        let mut bytes = [0; 17];
+        let (read, ()) = tokio::join!(tokio::io::AsyncReadExt::read_exact(&mut far, &mut bytes), member.written());
+        assert_eq!((read.unwrap(), &bytes[7..]), (17, &b"0123456789"[..]));
+        assert!(member.stuck_since().is_none());
+    }
+
     /// A message that went to the router before a SUBSCRIBE comes back after one that was given directly since.
     #[test]
     fn what_is_newer_waits_while_older_messages_are_on_another_way() {

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use warp::http::StatusCode;
+use warp::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use warp::http::{HeaderValue, StatusCode};
 use warp::reply::Response;
 
 use super::super::App;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
+use super::route::text;
 use super::{Needs, Route, delete, get, patch, post};
-use crate::access::PanelView;
+use crate::access::{Kind, PanelView};
 use crate::wire::{NewPanel, PanelEdit};
 
 /// The rows.
@@ -34,7 +36,14 @@ pub(super) static ROWS: &[Route] = &[
     delete("/panels/{id}", "deletePanel", Needs::EDIT, &remove)
         .says("Deletes a panel; its page ends.")
         .gives_nothing(204, "It is gone."),
+    get("/panel/{secret}", "getPanelPage", Needs::OPEN, &page)
+        .says("The page of a panel, for guests. Nothing keeps it, and nothing logs its address.")
+        .gives_as("text/html", text, 200, "The page.")
+        .refuses(&[(404, "The address is no longer valid; a page says so.")]),
 ];
+
+/// The page, of the app's files.
+const PAGE: &str = "/panel.html";
 
 const PANEL: &str = r#"{"id":"01JD0000000000000000000002","name":"Bar","looks":["scene-warm"],"cuelists":[],"master":false,"blackout":"on","createdAt":1767225600000}"#;
 
@@ -64,5 +73,18 @@ async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     app.access.delete_panel(request.parameter(0)).await?;
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
+}
+
+async fn page(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
+    let known = app.access.bearer(request.parameter(0).as_bytes());
+    let is_panel = known.is_some_and(|who| matches!(who.kind(), Kind::Panel(..)));
+    request.headers.remove(IF_NONE_MATCH);
+    let mut response = app.assets.answer(PAGE, &request.headers).await?;
+    if !is_panel {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response.headers_mut().remove(ETAG);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

@@ -1,6 +1,6 @@
 // REST, with the key, and refusals as data.
 
-/** @import { About } from "./types.js" */
+/** @import { About, Role } from "./types.js" */
 
 /** The answer to a call that failed. `status` 0: the appliance is out of reach. */
 export class Refused extends Error {
@@ -8,11 +8,14 @@ export class Refused extends Error {
    * @param {number} status
    * @param {string} detail
    * @param {{ path: string, msg: string }[]} [errors]
+   * @param {{ needs?: Role, after?: number }} [more] `needs`: the role that is missing; `after`: how many seconds to wait.
    */
-  constructor(status, detail, errors = []) {
+  constructor(status, detail, errors = [], { needs, after } = {}) {
     super(detail);
     this.status = status;
     this.errors = errors;
+    this.needs = needs;
+    this.after = after;
   }
 }
 
@@ -20,8 +23,8 @@ export class Refused extends Error {
 const PATIENCE_MS = 10_000;
 
 /**
- * @typedef {{ body?: unknown, raw?: string, match?: string, known?: string, signal?: AbortSignal, patience?: number }} How
- * `match`: the tag of the document to edit; `known`: of the one known already.
+ * @typedef {{ body?: unknown, raw?: string, match?: string, known?: string, signal?: AbortSignal, patience?: number, own?: boolean }} How
+ * `match`: the tag of the document to edit; `known`: of the one known already; `own`: a 401 is about what is in the body.
  */
 
 /** @type {() => string} */
@@ -66,7 +69,7 @@ export async function opens(other) {
  * @param {How} [how]
  * @returns {Promise<Response>}
  */
-export async function call(method, path, { body, raw, match, known, signal, patience = PATIENCE_MS } = {}) {
+export async function call(method, path, { body, raw, match, known, signal, patience = PATIENCE_MS, own = false } = {}) {
   const headers = new Headers();
   if (key()) headers.set("x-api-key", key());
   if (match) headers.set("if-match", match);
@@ -88,7 +91,7 @@ export async function call(method, path, { body, raw, match, known, signal, pati
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
   }
-  if (response.status === 401) onRefusedKey();
+  if (response.status === 401 && !own) onRefusedKey();
   return response;
 }
 
@@ -124,6 +127,21 @@ export async function tagged(method, path, how = {}) {
  */
 async function value(response, also) {
   if (response.ok || also?.includes(response.status)) return response.json();
+  throw await refused(response);
+}
+
+/**
+ * An answer without a body.
+ * @param {Response} response
+ */
+export async function done(response) {
+  if (!response.ok) throw await refused(response);
+  return true;
+}
+
+/** @param {Response} response */
+async function refused(response) {
   const problem = await response.json().catch(() => ({}));
-  throw new Refused(response.status, problem.detail ?? problem.title ?? String(response.status), problem.errors);
+  const after = Number(response.headers.get("retry-after")) || undefined;
+  return new Refused(response.status, problem.detail ?? problem.title ?? String(response.status), problem.errors, { needs: problem.needs, after });
 }

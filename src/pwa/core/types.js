@@ -36,6 +36,16 @@
  * @typedef {{ ready: boolean, mqttConnected: boolean, queueDepth: number, problems: { code: string, message: string }[] }} Ready
  * @typedef {{ added: string[], changed: string[], removed: string[] }} ListChanges
  * @typedef {{ dryRun: boolean, channels: number, changes: Record<string, ListChanges>, universesLeftOut?: number[] }} RestoreDryRun
+ *
+ * @typedef {"view" | "operate" | "edit" | "admin" | "device"} Role
+ * @typedef {{ id: string, name: string }} PanelScene
+ * @typedef {"none" | "on" | "both"} PanelBlackout
+ * @typedef {{ id: string, name: string, looks: string[], cuelists: string[], master: boolean, blackout: PanelBlackout, createdAt: number, url?: string }} Panel
+ * @typedef {{ name: string, kind: "anonymous" | "key" | "user" | "panel", role: Role | null, mode: "audit" | "required", lockedBySettings: boolean,
+ *   hasAdmin: boolean, panel?: { name: string, master: boolean, blackout: PanelBlackout, scenes: PanelScene[] } }} Me
+ * @typedef {{ id: string, name: string, role: Role, secret: string, createdAt: number, logins: number, key?: string }} User
+ * @typedef {{ admin: User | null, token: string | null }} Locked
+ * @typedef {{ ts: number, who: string, what: string, from: string | null, refused: boolean }} Deed
  */
 
 export {};

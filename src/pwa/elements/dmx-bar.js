@@ -28,7 +28,8 @@ export class DmxBar extends HTMLElement {
       const dark = desk.blackout;
       mark(button, "aria-pressed", String(dark));
       say(word, t("blackout.word"));
-      say(hint, ["lost", "key"].includes(desk.standing.kind) ? t("blackout.lost") : dark ? t("blackout.back") : "");
+      const { kind } = desk.standing;
+      say(hint, kind === "lost" || kind === "key" ? t(`blackout.${kind}`) : dark && desk.may("light") ? t("blackout.back") : "");
     }, this.#gone.signal);
   }
 

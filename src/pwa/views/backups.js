@@ -90,7 +90,7 @@ function form(base, watch) {
     label.value = "";
     go.disabled = false;
   };
-  return h("form", { class: "fields", onsubmit: make }, field(t("backups.label"), label), go);
+  return h("form", { class: "fields", "data-needs": "backups", onsubmit: make }, field(t("backups.label"), label), go);
 }
 
 /**
@@ -114,7 +114,7 @@ function row(version, base, watch) {
   const when = moment(version.createdAt);
   const facts = [size(version.size), t(`backups.${version.provider}`), t(version.encrypted ? "backups.sealed" : "backups.open")];
   const asking = h("div", { class: "editor", hidden: true });
-  const open = h("button", { type: "button", "aria-expanded": "false", "aria-label": t("backups.restore.label", { when }), onclick: ask }, t("backups.restore"));
+  const open = h("button", { type: "button", "aria-expanded": "false", "data-needs": "restore", "aria-label": t("backups.restore.label", { when }), onclick: ask }, t("backups.restore"));
   function close() {
     asking.hidden = true;
     mark(open, "aria-expanded", "false");

@@ -5,6 +5,8 @@ import { h, keep, mark, say } from "../core/dom.js";
 import { age, count, knows, t } from "../core/words.js";
 import { desk, why } from "../desk.js";
 import { icon } from "../elements/icons.js";
+import { openLine } from "./access.js";
+import { addLamp } from "./add-lamp.js";
 import { poll, section, sure, switchOn } from "./parts.js";
 
 /** @import { Client, Device, Port, Ready, Refused, UsbDevice } from "../core/types.js" */
@@ -98,11 +100,11 @@ export function devices(signal) {
     if (opened) desk.notify(t("devices.usb.opened", { port: opened.port }));
   };
   return h("div", { class: "page columns" }, h("h1", { class: "unseen" }, t("nav.devices")),
-    h("div", { class: "wide" }, section(t("devices.problems"), failed, problems)),
+    h("div", { class: "wide" }, section(t("devices.problems"), failed, problems, openLine(signal))),
     section(t("devices.outputs"), noPorts, ports, off,
-      h("div", { class: "row usb" }, h("h3", null, t("devices.usb")), h("button", { type: "button", onclick: refresh }, icon("refresh"), t("devices.usb.refresh")),
-        h("button", { type: "button", onclick: reconnect }, t("devices.usb.reconnect"))), usb),
-    section(t("devices.lamps"), noLamps, lamps),
+      h("div", { class: "row usb" }, h("h3", null, t("devices.usb")), h("button", { type: "button", "data-needs": "usb", onclick: refresh }, icon("refresh"), t("devices.usb.refresh")),
+        h("button", { type: "button", "data-needs": "usb", onclick: reconnect }, t("devices.usb.reconnect"))), usb),
+    section(t("devices.lamps"), noLamps, lamps, addLamp(signal)),
     turnedAway,
     h("details", { class: "panel wide" }, h("summary", null, h("h2", null, t("devices.clients"))), noClients, clients));
 }
@@ -144,7 +146,7 @@ function makeProblem({ code, message }) {
 
 /** Acknowledges what a predecessor's files lack; the problem goes with the next look, or shows what is left of it. */
 function acknowledgement() {
-  const button = h("button", { type: "button", onclick: async () => {
+  const button = h("button", { type: "button", "data-needs": "projects", onclick: async () => {
     button.disabled = true;
     await desk.ask(api.json("POST", "/takeover/acknowledge"));
     button.disabled = false;
@@ -155,7 +157,7 @@ function acknowledgement() {
 /** Accepts the medium that backups go to now. */
 function acceptance() {
   const accept = () => desk.ask(api.json("POST", `/projects/${encodeURIComponent(desk.projects?.activeId ?? "default")}/backups/medium`, { patience: 15_000 }));
-  return sure(t("problem.medium"), t("problem.medium.sure"), () => void accept());
+  return sure(t("problem.medium"), t("problem.medium.sure"), () => void accept(), { "data-needs": "restore" });
 }
 
 const makeCard = () => h("article", { class: "card" }, h("h3", null), h("p", { class: "state" }), h("p", { class: "quiet" }), h("p", { class: "quiet" }), h("p", { class: "quiet detail", lang: "en" }));

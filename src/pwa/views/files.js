@@ -14,14 +14,14 @@ const KNOWN = /** @type {const} */ ({ 400: "unread", 413: "large", 422: "strange
 /** @param {() => void} then Called after an import: what was there may be a backup now. */
 export function files(then) {
   const plan = h("div", { class: "stack" });
-  const chooser = h("input", { type: "file", accept: ".json,application/json", class: "unseen", id: "import", onchange: async () => {
+  const chooser = h("input", { "data-needs": "projects", type: "file", accept: ".json,application/json", class: "unseen", id: "import", onchange: async () => {
     const file = chooser.files?.[0];
     chooser.value = "";
     if (file) await consider(await file.text(), plan, then);
   } });
   return section(t("files.title"), h("p", { class: "quiet" }, t("files.about")),
     h("div", { class: "row" }, h("button", { type: "button", onclick: exportShow }, t("files.export")),
-      chooser, h("label", { for: "import", class: "button" }, t("files.import"))), plan);
+      chooser, h("label", { for: "import", class: "button", "data-needs": "projects" }, t("files.import"))), plan);
 }
 
 async function exportShow() {

@@ -42,7 +42,7 @@ function captureForm() {
     name.value = "";
     void desk.loadScenes();
   };
-  return h("form", { class: "panel capture", onsubmit: submit },
+  return h("form", { class: "panel capture", "data-needs": "looks", onsubmit: submit },
     h("h2", null, t("looks.capture.title")),
     h("div", { class: "fields" }, field(t("looks.capture.name"), name), field(t("looks.fade"), fade),
       h("button", { type: "submit", class: "main" }, t("looks.capture"))));
@@ -60,7 +60,7 @@ function taken(name, id) {
 /** @param {Scene} scene */
 function row({ id }) {
   const details = h("div", { class: "editor", hidden: true });
-  const edit = h("button", { type: "button", class: "square", "aria-expanded": "false", onclick: toggle }, icon("settings"));
+  const edit = h("button", { type: "button", class: "square", "aria-expanded": "false", "data-needs": "looks", onclick: toggle }, icon("settings"));
   const element = h("li", { class: "item" },
     h("span", { class: "swatch" }),
     h("div", { class: "what" }, h("div", null, h("strong", null), " ", h("span", { class: "on" }, t("looks.effective"))), h("span", { class: "quiet meta" })),

@@ -3,6 +3,8 @@
 import { h, reveal } from "../core/dom.js";
 import { count, knows, t } from "../core/words.js";
 import { desk } from "../desk.js";
+import { icon } from "../elements/icons.js";
+import { copyButton } from "../elements/secret.js";
 
 /** @import { Child } from "../core/dom.js" */
 /** @import { ListChanges } from "../core/types.js" */
@@ -37,14 +39,9 @@ export function section(title, ...children) {
 export function switchOn(name) {
   const head = `[${name}]`;
   const lines = h("pre", null, `${head}\n${LINES[name]}`);
-  const copy = () => {
-    getSelection()?.selectAllChildren(lines);
-    // pages on plain http have no navigator.clipboard; if this fails too, the lines are selected
-    if (document.execCommand("copy")) desk.notify(t("setting.copied"));
-  };
   return h("div", { class: "stack" },
     h("p", null, t(desk.appliance?.settings.onCard ? "setting.on.card" : "setting.on.file", { file: desk.settingsFile })), lines,
-    h("div", { class: "row" }, h("button", { type: "button", "data-here": true, onclick: copy }, t("setting.copy")), h("small", { class: "quiet" }, t("setting.section", { head }))));
+    h("div", { class: "row" }, copyButton(lines), h("small", { class: "quiet" }, t("setting.section", { head }))));
 }
 
 /**
@@ -156,4 +153,29 @@ export function poll(run, everyMs, signal) {
     usable = desk.usable;
     if (back && !running) void turn();
   }, signal);
+}
+
+/** The way back to Settings, from the views that it leads to. */
+export const back = () => h("a", { class: "back", href: "#/settings" }, icon("left"), t("nav.settings"));
+
+/**
+ * Several answers, of which one is taken.
+ * @param {string} name
+ * @param {string} title
+ * @param {[string, string][]} answers
+ * @param {string} taken
+ * @param {() => void} [changed]
+ */
+export function choice(name, title, answers, taken, changed = () => {}) {
+  const group = `${name}${controls++}`;
+  const element = h("fieldset", { class: "choices" }, h("legend", null, title), answers.map(([value, words]) =>
+    h("label", null, h("input", { type: "radio", name: group, value, checked: value === taken, "data-here": true, onchange: changed }), words)));
+  const value = () => element.querySelector("input:checked")?.getAttribute("value") ?? taken;
+  return { element, value };
+}
+
+/** A new PIN, readable: it is told to somebody. */
+export function pinField() {
+  const input = h("input", { inputmode: "numeric", pattern: "[0-9]{6,12}", minlength: 6, maxlength: 12, autocomplete: "off", title: t("pin.hint") });
+  return { input, parent: field(t("pin.new"), input, t("pin.hint")) };
 }

@@ -27,7 +27,7 @@ export function projectList(show, signal) {
     template.replaceChildren(h("option", { value: "" }, t("shows.new.empty")),
       ...projects.map(({ id, name }) => h("option", { value: id }, t("shows.new.copy", { name }))));
   }, signal);
-  return section(t("shows.title"), list, h("details", null, h("summary", null, t("shows.new")), newProject(template)));
+  return section(t("shows.title"), list, h("details", { "data-needs": "projects" }, h("summary", null, t("shows.new")), newProject(template)));
 }
 
 /** @param {HTMLSelectElement} template */
@@ -56,8 +56,8 @@ function row({ id, name }, show) {
   return h("li", { class: "item" },
     h("div", { class: "what" }, h("div", null, h("strong", null), " ", h("span", { class: "on" }, t("shows.active"))), h("span", { class: "quiet meta" })),
     h("div", { class: "row" }, h("button", { type: "button", "aria-label": t("shows.about.label", { name }), "data-here": true, onclick: () => show(id) }, t("shows.about")),
-    sure(t("shows.select"), t("shows.select.sure"), () => then(api.json("POST", `${path(id)}/select`)), { "aria-label": t("shows.select.label", { name }) }),
-    sure(t("shows.delete"), t("shows.delete.sure"), () => then(api.json("DELETE", path(id))), { "aria-label": t("shows.delete.label", { name }) })));
+    sure(t("shows.select"), t("shows.select.sure"), () => then(api.json("POST", `${path(id)}/select`)), { "aria-label": t("shows.select.label", { name }), "data-needs": "projects" }),
+    sure(t("shows.delete"), t("shows.delete.sure"), () => then(api.json("DELETE", path(id))), { "aria-label": t("shows.delete.label", { name }), "data-needs": "projects" })));
 }
 
 /**
@@ -130,5 +130,5 @@ export function projectForm(id, signal) {
   }, signal);
   return section(t("shows.details", { name: project?.name ?? "" }), h("form", { class: "stack", onsubmit: save },
     field(t("shows.name"), name), h("div", { class: "fields" }, field(t("shows.venue"), venue), field(t("shows.date"), date)),
-    field(t("shows.notes"), notes), h("button", { type: "submit" }, t("shows.save"))));
+    field(t("shows.notes"), notes), h("button", { type: "submit", "data-needs": "projects" }, t("shows.save"))));
 }

@@ -1,21 +1,20 @@
 // Settings of this device, not of the appliance; and where to find the appliance.
 
+import { reachable } from "../core/addresses.js";
 import { h } from "../core/dom.js";
 import * as prefs from "../core/prefs.js";
 import { LANGUAGES, inUse, t } from "../core/words.js";
 import { desk } from "../desk.js";
 import { qrCode } from "../elements/qr.js";
 import { mayKeepAwake } from "../wake.js";
+import { access } from "./access.js";
 import { field, section } from "./parts.js";
-
-/** Addresses that do not work from another machine. */
-const LOOPBACK = /\/\/(localhost|127\.|\[::1)/;
 
 const THEMES = ["dark", "red", "light"];
 
 /** @param {AbortSignal} signal */
 export function settings(signal) {
-  return h("div", { class: "page columns" }, h("h1", { class: "unseen" }, t("nav.settings")), look(), device(), about(signal));
+  return h("div", { class: "page columns" }, h("h1", { class: "unseen" }, t("nav.settings")), access(signal), look(), device(), about(signal));
 }
 
 const applied = () => document.dispatchEvent(new Event("settings"));
@@ -81,27 +80,28 @@ function about(signal) {
   const version = h("p", { class: "quiet" });
   const name = h("p", { class: "quiet" });
   const codes = h("div", { class: "codes" });
+  const trust = h("p");
   const show = (/** @type {string[]} */ addresses) => {
-    const others = addresses.filter((address) => !LOOPBACK.test(address)).slice(0, 4);
+    const others = reachable(own, addresses).slice(0, 4);
     codes.replaceChildren(...others.map((address) =>
       h("figure", null, qrCode(address, t("settings.qr", { address })), h("figcaption", null, address))));
     if (others.length === 0) codes.replaceChildren(h("p", null, t("settings.address.here", { address: own })));
   };
   const own = `${location.origin}/`;
-  show([own]);
+  show([]);
   const load = async () => {
     const about = await desk.about(signal);
     if (!about || signal.aborted) return;
     version.textContent = t("settings.version", { version: about.version });
     name.textContent = about.name ? t("settings.mdns", { name: about.name }) : "";
-    // this page's own address first: it certainly works
-    show([...new Set([own, ...about.addresses])]);
+    if (about.addresses.some((address) => address.startsWith("https:"))) trust.replaceChildren(h("a", { href: "/trust" }, t("settings.trust")));
+    show(about.addresses);
   };
   void load();
   // A link sends no header, so the key is in the address.
   const token = desk.key ? `?${new URLSearchParams({ token: desk.key })}` : "";
   const link = (/** @type {string} */ path, /** @type {string} */ words) => h("li", null, h("a", { href: path + token }, words));
-  return h("div", { class: "wide" }, section(t("settings.about"), version, name, h("h3", null, t("settings.addresses")), codes,
+  return h("div", { class: "wide" }, section(t("settings.about"), version, name, h("h3", null, t("settings.addresses")), codes, trust,
     h("h3", null, t("settings.documents")),
     h("ul", { class: "plain links" }, link("/openapi.json", t("settings.openapi")), link("/metrics", t("settings.metrics")), link("/readyz", t("settings.readyz")))));
 }

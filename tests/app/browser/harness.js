@@ -104,6 +104,11 @@ export class Appliance {
     return this.#said;
   }
 
+  /** Its data folder. */
+  get data() {
+    return join(this.#folder, "data");
+  }
+
   /** The address of a page. @param {string} host */
   url(host = "127.0.0.1") {
     return `http://${host}:${this.port}/`;

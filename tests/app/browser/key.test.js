@@ -15,11 +15,12 @@ after(async () => {
 
 test("a wrong key is asked for again, the right one is kept", () =>
   visit(browser, { appliance, host: PLAIN, expects: /status of 401/ }, async (page) => {
-    const field = page.getByLabel("This appliance requires a key");
+    const field = page.getByLabel("Key", { exact: true });
+    await page.getByText("Use a key instead").click();
     for (const key of ["wrong", "right"]) {
       await field.fill(key);
-      await page.getByRole("button", { name: "Connect", exact: true }).click();
-      if (key === "wrong") await page.getByText("Wrong key.").waitFor();
+      await page.getByRole("button", { name: "Use this key" }).click();
+      if (key === "wrong") await page.getByText("This key does not work here").waitFor();
     }
     await live(page);
     await page.reload();
@@ -27,12 +28,12 @@ test("a wrong key is asked for again, the right one is kept", () =>
     assert.ok(!(await field.isVisible()), "not asked twice");
   }));
 
-for (const [when, path] of [["first", "#token=right"], ["later", ""]]) {
-  test(`a link may bring the key, ${when}, and does not show it`, () =>
+for (const [when, path] of [["first", "#token=right"], ["first", "#key=right"], ["later", ""]]) {
+  test(`a link may bring the key, ${when}, and does not show it: ${path || "typed"}`, () =>
     visit(browser, { appliance, host: PLAIN, path, expects: /status of 401/ }, async (page) => {
       if (path === "") {
-        await page.getByLabel("This appliance requires a key").waitFor();
-        await page.evaluate(() => (location.hash = "#token=right"));
+        await page.getByRole("heading", { name: "Log in to this box" }).waitFor();
+        await page.evaluate(() => (location.hash = "#key=right"));
       }
       await live(page);
       assert.ok(!page.url().includes("right"), page.url());

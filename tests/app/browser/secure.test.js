@@ -2,7 +2,9 @@
 // a secure page only, and the page about trust. No flag makes it overlook anything.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:https";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -10,7 +12,7 @@ import { Appliance, PATIENCE_MS, barriers, listen, live, lost, strangers } from 
 
 const { chromium } = strangers("playwright-core");
 const NAME = `${hostname().split(".")[0]}.local`.toLowerCase();
-const rules = `MAP ${NAME} 127.0.0.1, EXCLUDE localhost, EXCLUDE 127.0.0.1, MAP * ~NOTFOUND`;
+const rules = `MAP ${NAME} 127.0.0.1, MAP bank.example 127.0.0.1, MAP other.local 127.0.0.1, EXCLUDE localhost, EXCLUDE 127.0.0.1, MAP * ~NOTFOUND`;
 
 let appliance;
 const folder = mkdtempSync(join(tmpdir(), "dmxd-secure-"));
@@ -123,5 +125,34 @@ test("the page about trust says yes where it is trusted, and its QR code leads t
     assert.equal(page.url().split("#")[0], secure());
   } finally {
     await context.close();
+  }
+});
+
+/** A server whose certificate is signed with the authority's key. */
+async function forged(name) {
+  const at = (file) => join(folder, `${name}.${file}`);
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", at("key"), "-subj", "/CN=x", "-out", at("csr")];
+  const openssl = (...args) => execFileSync("openssl", args, { stdio: "pipe" });
+  openssl("req", ...key);
+  writeFileSync(at("ext"), `subjectAltName=DNS:${name}\nextendedKeyUsage=serverAuth\n`);
+  const stolen = join(appliance.data, "tls/authority.pem");
+  openssl("x509", "-req", "-in", at("csr"), "-CA", stolen, "-CAkey", stolen, "-CAcreateserial", "-CAserial", at("serial"),
+    "-days", "30", "-extfile", at("ext"), "-out", at("crt"));
+  const server = createServer({ key: readFileSync(at("key")), cert: readFileSync(at("crt")) }, (_, answer) => answer.end("forged"));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  return server;
+}
+
+test("whoever steals the authority's key can pretend to be another box, and no bank", async () => {
+  const servers = [await forged("other.local"), await forged("bank.example")];
+  const context = await open("robbed", { trusts: true });
+  try {
+    const [box, bank] = servers.map((server) => server.address().port);
+    const page = await context.newPage();
+    assert.equal((await page.goto(`https://other.local:${box}/`)).status(), 200, "the theft itself works");
+    await assert.rejects((await context.newPage()).goto(`https://bank.example:${bank}/`), /ERR_CERT_INVALID/);
+  } finally {
+    await context.close();
+    for (const server of servers) server.close();
   }
 });

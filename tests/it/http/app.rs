@@ -84,7 +84,7 @@ async fn each_file_of_the_app_is_asked_again_by_etag_and_kept_among_its_own() {
 /// The type that tells a browser what to do with a file.
 fn media(file: &str) -> &'static str {
     match file.rsplit('.').next().unwrap() {
-        "/" => "text/html; charset=utf-8",
+        "/" | "html" => "text/html; charset=utf-8",
         "js" => "text/javascript; charset=utf-8",
         "css" => "text/css; charset=utf-8",
         "json" => "application/json",

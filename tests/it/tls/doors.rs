@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Secure, describe, home, run, text, under};
-use crate::harness::{Home, command, eventually, mosquitto_sub, patiently};
+use crate::harness::{Home, command, eventually, patiently};
 
 #[tokio::test]
 async fn the_certificate_is_for_this_machine_and_its_authority_for_this_network_only() {
@@ -43,6 +43,40 @@ async fn the_certificate_is_for_this_machine_and_its_authority_for_this_network_
         assert!(said.contains("Verify return code: 0 (ok)"), "{checks}: {said}");
     }
     assert!(secure.handshake("-verify_hostname example.com").await.contains("hostname mismatch"));
+}
+
+#[tokio::test]
+async fn whoever_steals_the_authoritys_key_is_no_bank() {
+    let secure = Secure::start(home()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let stolen = secure.appliance.data().join("tls/authority.pem");
+    let script = format!(
+        "set -e; cd {}; openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out csr.pem -subj /CN=$1
+         printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' \"$2\" >ext
+         openssl x509 -req -in csr.pem -CA {stolen:?} -CAkey {stolen:?} -CAcreateserial -CAserial serial -days 30 -extfile ext -out leaf.pem
+         openssl verify -CAfile {stolen:?} leaf.pem",
+        folder.path().display()
+    );
+    let verified = async |names: &str| {
+        let output = run("sh", &["-c", &script, "sh", "x", names]).await;
+        (output.status.success(), text(&output.stderr))
+    };
+    assert!(verified("DNS:other.local").await.0, "the theft itself works");
+    for names in ["DNS:bank.example", "IP:203.0.113.5", "DNS:other.local,DNS:bank.example", "IP:100.64.0.1"] {
+        let (good, said) = verified(names).await;
+        assert!(!good && said.contains("permitted subtree violation"), "{names}: {said}");
+    }
+    let below = format!(
+        "set -e; cd {}; printf 'basicConstraints=critical,CA:true\n' >ext
+         openssl x509 -req -in csr.pem -CA {stolen:?} -CAkey {stolen:?} -CAserial serial -days 30 -extfile ext -out below.pem
+         openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k2.pem -out csr2.pem -subj /CN=y
+         printf 'subjectAltName=DNS:other.local\n' >ext
+         openssl x509 -req -in csr2.pem -CA below.pem -CAkey key.pem -CAcreateserial -days 30 -extfile ext -out leaf2.pem
+         openssl verify -CAfile {stolen:?} -untrusted below.pem leaf2.pem",
+        folder.path().display()
+    );
+    let output = run("sh", &["-c", &below]).await;
+    assert!(text(&output.stderr).contains("path length constraint exceeded"), "{output:?}");
 }
 
 #[tokio::test]
@@ -202,29 +236,4 @@ async fn encrypted_only_means_that_nothing_else_is_answered_plainly() {
             .all(|url| url.as_str().unwrap().starts_with("https:") || url.as_str().unwrap().starts_with("mqtts:")),
         "{about}"
     );
-}
-
-#[tokio::test]
-async fn what_a_slow_subscriber_misses_under_tls_it_is_told_when_it_reads_again() {
-    let secure = Secure::start(home()).await;
-    let port = secure.mqtts.port().to_string();
-    let listener =
-        mosquitto_sub(secure.mqtts, &["--cafile", secure.ca(), "--insecure", "-t", "news", "-q", "1", "-C", "300"]);
-    let mut publisher = Vec::new();
-    eventually("the subscription", async || {
-        (secure.appliance.web().metric("dmx_broker_subscriptions").await >= 1.0).then_some(())
-    })
-    .await;
-    for n in 0..300 {
-        publisher.push(format!("{n}:{}", "x".repeat(8000)));
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("lines");
-    std::fs::write(&file, publisher.join("\n")).unwrap();
-    let script =
-        format!("mosquitto_pub -h localhost -p {port} --cafile {} -t news -q 1 -l <{}", secure.ca(), file.display());
-    assert!(run("sh", &["-c", &script]).await.status.success());
-    let heard = listener.succeed().await;
-    let numbers: Vec<_> = heard.iter().map(|line| line.split(':').next().unwrap().parse::<u32>().unwrap()).collect();
-    assert_eq!(numbers, (0..300).collect::<Vec<_>>());
 }
