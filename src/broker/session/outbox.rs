@@ -871,7 +871,8 @@ mod tests {
     #[tokio::test]
     async fn what_a_layer_below_took_is_pushed_on_also_when_the_socket_was_full_meanwhile() {
         let metrics = Metrics::new().unwrap().broker;
-        let member = Member::new(1, Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&metrics));
+        let member =
+            Member::new((1, Arc::default()), Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&metrics));
         member.add_exact(&Filter::new("t/x").unwrap(), Wanted::plain(QoS::AtMostOnce), 0);
         let (near, mut far) = tokio::io::duplex(4);
         let (_, half) = tokio::io::split(Box::new(tokio::io::BufWriter::new(near)) as Box<dyn Stream>);
