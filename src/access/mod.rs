@@ -66,6 +66,18 @@ struct Inner {
     audit: Audit,
 }
 
+/// Hears of changes of who may do what.
+pub struct Changes(watch::Receiver<Arc<Table>>);
+
+impl Changes {
+    /// Ends with the next change, of several with the last. Cancel-safe.
+    pub async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await // the house is closing
+        }
+    }
+}
+
 /// What it needs of the house.
 pub struct AccessDeps {
     /// `[auth]`
@@ -185,6 +197,24 @@ impl Access {
             Kind::Anonymous => *identity == self.anonymous(),
             Kind::House | Kind::Key | Kind::User(..) | Kind::Panel(..) => self.0.table.borrow().still(identity),
         }
+    }
+
+    /// A user as it is now, by id.
+    #[must_use]
+    pub fn user(&self, id: &str) -> Option<Identity> {
+        self.0.table.borrow().users.get(id).map(|user| user.identity(None))
+    }
+
+    /// Whether this is exactly the name of a device.
+    #[must_use]
+    pub fn is_device(&self, name: &str) -> bool {
+        self.0.table.borrow().user_named(name).is_some_and(|user| user.role == Role::Device && user.name == name)
+    }
+
+    /// Hears of every change of who may do what.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        Changes(self.0.table.subscribe())
     }
 
     /// Ends when an identity is not what it was any more. Cancel-safe.

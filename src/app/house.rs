@@ -35,6 +35,9 @@ const LAST_REQUESTS: Duration = Duration::from_millis(600);
 /// How long the engine may be silent before systemd is no longer told that all is well.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// Problem in `/readyz` for a login or key of the settings that can be guessed.
+const WEAK_KEY: &str = "WEAK_KEY";
+
 /// The appliance, all doors open.
 struct House {
     memory: Memory,
@@ -123,6 +126,9 @@ impl House {
         let health = Health::default();
         // First: a port in use is the commonest fault, and must not touch the data.
         let doors = Doors::open(&config, &health)?;
+        for (setting, why) in config.weak_keys() {
+            health.raise_for(WEAK_KEY, setting, why);
+        }
         setup_report.into_iter().for_each(|path| setup::read_out(path, &health));
         // only the image starts dmxd with it
         let settings_file = if setup_report.is_some() { SettingsFile::OnCard } else { SettingsFile::Here(file) };

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::codec::{Publish, Reason};
 use super::commands::Commands;
 use super::crowds::Crowds;
+use super::doorman::Doorman;
 use super::hearing::Hearing;
 use super::lasting::{self, Lasting};
 use super::losses::Losses;
@@ -32,14 +33,12 @@ use super::subscribers::MOST_DEAD_BYTES;
 use super::topic::Filter;
 use super::traffic::Traffic;
 use super::wanted::Wanted;
-use crate::access::{Access, Identity, Kind as KnownAs, Rights};
 use crate::config;
 use crate::kit::budget::{Budget, Full, Kind, Who};
 use crate::kit::health::Health;
 use crate::kit::log_limiter::LogLimiters;
 use crate::metrics;
 use crate::store::{Batch, Store, Tree};
-use crate::wire::Role;
 
 /// Problem in `/readyz` while there is no router.
 const ROUTER: &str = "ROUTER_REPLACED";
@@ -75,7 +74,7 @@ pub(super) struct Hub {
     pub(super) commands: Commands,
     pub(super) settings: config::Mqtt,
     pub(super) web_port: u16,
-    pub(super) access: Access,
+    pub(super) doorman: Doorman,
     pub(super) metrics: metrics::Broker,
     pub(super) traffic: Arc<Traffic>,
     pub(super) phase: watch::Sender<Phase>,
@@ -114,7 +113,7 @@ pub(super) struct HubDeps {
     pub(super) commands: Commands,
     pub(super) settings: config::Mqtt,
     pub(super) web_port: u16,
-    pub(super) access: Access,
+    pub(super) doorman: Doorman,
     pub(super) metrics: metrics::Broker,
     pub(super) budget: Budget,
     pub(super) health: Health,
@@ -128,16 +127,21 @@ fn held_by(budget: &Budget, who: &Who, bytes: usize) -> Held {
 }
 
 impl Hub {
-    /// Whoever has been let in.
-    pub(super) fn anybody(&self) -> Identity {
-        let named = if self.access.has_admin() { "somebody by MQTT" } else { "mqtt" };
-        Identity::new(KnownAs::Anonymous, named, Rights::Role(Role::Edit))
-    }
-
     /// Starts with the retained messages of the last run.
     pub(super) fn new(deps: HubDeps) -> Arc<Self> {
-        let HubDeps { router, publisher, policy, commands, settings, web_port, access, metrics, budget, health, store } =
-            deps;
+        let HubDeps {
+            router,
+            publisher,
+            policy,
+            commands,
+            settings,
+            web_port,
+            doorman,
+            metrics,
+            budget,
+            health,
+            store,
+        } = deps;
         let mut retained = RetainedMessages::default();
         for (topic, stored) in store.scan(Tree::Retained, b"") {
             // a topic that has since become dmxd's own (by another prefix) is no longer a client's
@@ -160,7 +164,7 @@ impl Hub {
             laggards: Laggards::new(&metrics),
             settings,
             web_port,
-            access,
+            doorman,
             metrics,
             traffic: Arc::default(),
             phase: watch::Sender::new(Phase::Open),

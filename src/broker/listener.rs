@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 use ulid::Ulid;
 
 use super::codec::{self, Connect, Malformed, Packet, Reason, Version, Welcome};
+use super::doorman::NotYou;
 use super::guests::Newcomer;
 use super::hub::{Hub, Phase, reached};
 use super::inbox::{Inbox, Stream};
@@ -28,6 +29,7 @@ use super::register::Arrival;
 use super::session::{self, Refused};
 use super::traffic::Metered;
 use super::waiting_room::{Place, WaitingRoom};
+use crate::access::Identity;
 use crate::kit::backoff::Backoff;
 use crate::kit::budget::{Kind, Who};
 use crate::kit::clock;
@@ -156,7 +158,7 @@ async fn until_connect(hub: Arc<Hub>, newcomer: Newcomer, mut place: Place) -> (
     let coming = async {
         tokio::select! {
             biased; // a CONNECT that has arrived counts before the order to leave
-            came = timeout(patience, first_packet(&hub, (&mut stream, here), &mut read)) => {
+            came = timeout(patience, first_packet(&hub, (&mut stream, here, peer.ip()), &mut read)) => {
                 came.unwrap_or_else(|_| Err(NotIn::silent("no CONNECT in time (mqtt.connect_timeout_seconds)")))
             }
             _ = &mut place.shown_out => Err(NotIn::Gone("made room for others (mqtt.max_pending)")),
@@ -168,9 +170,22 @@ async fn until_connect(hub: Arc<Hub>, newcomer: Newcomer, mut place: Place) -> (
     let came = if here.is_some() { unconstrained(coming).await } else { coming.await };
     let peer = peer.to_string();
     let came = match came {
-        Ok((connect, is_named)) => {
+        Ok((connect, is_named, identity)) => {
             let (known, seat, will) = (hub.presence.knows(&connect), None, None);
-            Ok(Box::new(Arrival { stream, read, connect, is_named, peer, who, known, ending, ear, seat, will }))
+            Ok(Box::new(Arrival {
+                stream,
+                read,
+                connect,
+                is_named,
+                peer,
+                who,
+                identity,
+                known,
+                ending,
+                ear,
+                seat,
+                will,
+            }))
         }
         Err(why) => Err(Turned { stream, peer, why }),
     };
@@ -184,9 +199,9 @@ fn let_in(hub: &Arc<Hub>, came: Came, clients: &mut JoinSet<()>) {
             session.map(|session| clients.spawn(session));
             return;
         }
-        Ok(Err(Refused { arrival, why })) => {
+        Ok(Err(Refused { arrival, reason, why })) => {
             let Arrival { stream, peer, connect, .. } = arrival.unpacked();
-            let (to, client, reason) = (To::from(&*connect), connect.client_id, Reason::Unavailable);
+            let (to, client) = (To::from(&*connect), connect.client_id);
             Turned { stream, peer, why: NotIn::Told { to, client, reason, why } }
         }
         Err(turned) => turned,
@@ -249,18 +264,18 @@ impl NotIn {
         Self::Silent(why.into())
     }
 
-    fn told(connect: &Connect, reason: Reason, why: &'static str) -> Self {
+    fn told(connect: &Connect, reason: Reason, why: impl Into<Cow<'static, str>>) -> Self {
         let client = Some(&connect.client_id).filter(|id| id.len() <= LONGEST_ID).cloned().unwrap_or_default();
         Self::Told { to: connect.into(), client, reason, why: why.into() }
     }
 }
 
-/// A valid CONNECT, and whether its client id was made here.
+/// A valid CONNECT, whether its client id was made here, and who it is.
 async fn first_packet(
     hub: &Hub,
-    (stream, here): (&mut dyn Stream, Option<IpAddr>),
+    (stream, here, peer): (&mut dyn Stream, Option<IpAddr>, IpAddr),
     read: &mut Inbox,
-) -> Result<(Box<Connect>, bool), NotIn> {
+) -> Result<(Box<Connect>, bool, Identity), NotIn> {
     if let Some(here) = here {
         whom_we_expect(hub, (stream, here), read).await?;
     }
@@ -285,26 +300,28 @@ async fn first_packet(
     };
     let Packet::Connect(mut connect) = packet else { return Err(NotIn::silent("the first packet is not CONNECT")) };
     let is_named = connect.client_id.is_empty();
-    check(hub, &connect)?;
+    let identity = check(hub, &connect, peer).await?;
     if is_named {
         connect.client_id = format!("auto-{}", Ulid::generate());
     }
-    Ok((connect, is_named))
+    Ok((connect, is_named, identity))
 }
 
-/// Whether a client may come in, as far as its CONNECT shows.
-fn check(hub: &Hub, connect: &Connect) -> Result<(), NotIn> {
+/// Who a client is, if it may come in as far as its CONNECT shows.
+async fn check(hub: &Hub, connect: &Connect, peer: IpAddr) -> Result<Identity, NotIn> {
     if connect.auth_method.is_some() {
         return Err(NotIn::told(connect, Reason::BadAuthMethod, "enhanced authentication is not offered"));
     }
-    hub.policy.connect(connect).map_err(|reason| {
-        let none = reason == Reason::NotAuthorized;
-        NotIn::told(
-            connect,
-            reason,
-            if none { "no user name, and one is needed" } else { "wrong user name or password" },
-        )
-    })?;
+    let not_you = |NotYou { reason, why }| NotIn::told(connect, reason, why);
+    let identity = hub.doorman.identify(connect, peer).await.map_err(not_you)?;
+    check_form(connect)?;
+    let id = &connect.client_id;
+    let may = hub.doorman.may_be(&identity, id).and_then(|()| hub.doorman.may_will(&identity, connect, id));
+    may.map_err(not_you).map(|()| identity)
+}
+
+/// Whether what it says can be.
+fn check_form(connect: &Connect) -> Result<(), NotIn> {
     if connect.will.as_ref().is_some_and(|will| !codec::matches_format(&will.carried, &will.payload)) {
         return Err(NotIn::told(
             connect,

@@ -5,9 +5,12 @@
 
 mod announcer;
 mod answers;
+mod bell;
 pub mod codec;
 mod commands;
+mod covering;
 mod crowds;
+mod doorman;
 mod fairness;
 mod guardian;
 mod guests;
@@ -36,6 +39,8 @@ mod register;
 mod replacement_tests;
 mod restore;
 mod retained;
+mod reviewer;
+mod rights;
 mod router;
 mod session;
 mod shares;
@@ -59,6 +64,7 @@ use tokio::sync::watch;
 
 use self::announcer::Announcer;
 use self::commands::Commands;
+use self::doorman::Doorman;
 use self::hub::{Hub, Phase};
 use self::policy::{House, Topics};
 use self::router::Tap;
@@ -158,6 +164,7 @@ pub fn bind_at(settings: &config::Mqtt, port: u16) -> Result<TcpListener, BindEr
 /// The router does not start.
 pub async fn start(ports: Ports, deps: BrokerDeps) -> Result<Broker, StartError> {
     let (feed, topics) = (deps.feed.clone(), Topics::new(&deps.settings.topic_prefix));
+    let changes = deps.access.changes();
     let (hub, taps) = open(deps, &topics).await?;
     let taps = tap::open(&hub, 0, taps);
     let mut tasks = Tasks::default();
@@ -173,6 +180,7 @@ pub async fn start(ports: Ports, deps: BrokerDeps) -> Result<Broker, StartError>
     tasks.spawn("presence", presence::run(hub.clone()));
     tasks.spawn("$SYS", sys::run(hub.clone(), figures));
     tasks.spawn("sweeper", sweeper::run(hub.clone()));
+    tasks.spawn("mqtt rights", reviewer::run(hub.clone(), changes));
     let (guests, coming) = Guests::open(&hub.traffic);
     tasks.spawn("mqtt listener", listener::serve(hub.clone(), (ports, coming), away));
     Ok(Broker { hub, topics, announcer, guests, tasks })
@@ -182,15 +190,15 @@ pub async fn start(ports: Ports, deps: BrokerDeps) -> Result<Broker, StartError>
 async fn open(deps: BrokerDeps, topics: &Topics) -> Result<(Arc<Hub>, Vec<Tap>), StartError> {
     let BrokerDeps { settings, web_port, access, intake, store, budget, health, metrics, .. } = deps;
     let (router, publisher, taps) = guardian::start(0).await.map_err(|error| StartError(error.to_string()))?;
-    let policy = House::new(topics.clone(), &settings.username, settings.password.as_ref());
+    let doorman = Doorman::new(access, &settings, topics.clone());
     let hub = Hub::new(hub::HubDeps {
         router,
         publisher,
-        policy: Box::new(policy),
+        policy: Box::new(House { topics: topics.clone() }),
         commands: Commands::new(intake, topics.clone()),
         settings,
         web_port,
-        access,
+        doorman,
         metrics: metrics.broker,
         budget,
         health,

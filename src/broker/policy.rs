@@ -2,9 +2,6 @@
 
 use bytes::Bytes;
 
-use super::codec::{Connect, Reason};
-use crate::kit::secret::Secret;
-
 /// Where commands come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CommandTopic {
@@ -23,17 +20,14 @@ pub(super) enum Publishing {
     Allowed,
     /// Hand the command to the engine, then treat it as any broker would, but never retain it.
     Command(CommandTopic),
-    /// Acknowledged and dropped.
+    /// Acknowledged and dropped: it is dmxd's alone.
     Denied,
+    /// The same: it is not this client's.
+    Forbidden,
 }
 
 /// The rules for the broker.
 pub(super) trait Policy: Send + Sync + 'static {
-    /// Whether a client may connect.
-    ///
-    /// # Errors
-    /// Why not.
-    fn connect(&self, connect: &Connect) -> Result<(), Reason>;
     /// What to do with a message on this topic.
     fn publish(&self, topic: &str) -> Publishing;
     /// Whether dmxd has this topic's present value at hand, so that nobody needs a queue of its past ones.
@@ -51,12 +45,17 @@ pub(super) const ACK: &str = "dmx/ack";
 /// A `state.update` for each change; dmxd's own.
 pub(super) const UPDATES: &str = "dmx/state";
 
+/// What the topics of devices begin with.
+pub(super) const DEVICES: &str = "v1/devices/";
+
 /// Where a bridge of Mosquitto's says whether it is connected, as it may there.
 pub(super) const CONNECTION: &str = "$SYS/broker/connection/";
 
 /// dmxd's topics under the configured prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Topics {
+    /// `mqtt.topic_prefix`
+    pub(super) prefix: String,
     /// Commands of clients.
     pub(super) cmd: String,
     /// Blackout on and off.
@@ -74,6 +73,7 @@ impl Topics {
     #[must_use]
     pub(super) fn new(prefix: &str) -> Self {
         Self {
+            prefix: prefix.to_owned(),
             cmd: format!("{prefix}/rgb/cmd"),
             blackout: format!("{prefix}/blackout/cmd"),
             state: format!("{prefix}/rgb/state"),
@@ -81,21 +81,16 @@ impl Topics {
             server: "v1/devices/server/state".into(),
         }
     }
+
+    /// Where commands come in.
+    pub(super) fn commands(&self) -> impl Iterator<Item = &str> {
+        [self.cmd.as_str(), &self.blackout, UNIFIED].into_iter()
+    }
 }
 
 /// The rules of this house.
 pub(super) struct House {
-    topics: Topics,
-    login: Option<(String, Secret)>,
-}
-
-impl House {
-    /// With a login set, every client must present it; without one, any login is accepted.
-    #[must_use]
-    pub(super) fn new(topics: Topics, username: &str, password: Option<&Secret>) -> Self {
-        let password = password.cloned().unwrap_or_else(|| Secret::new(""));
-        Self { topics, login: (!username.is_empty()).then(|| (username.to_owned(), password)) }
-    }
+    pub(super) topics: Topics,
 }
 
 impl House {
@@ -106,15 +101,6 @@ impl House {
 }
 
 impl Policy for House {
-    fn connect(&self, connect: &Connect) -> Result<(), Reason> {
-        let Some((username, password)) = &self.login else { return Ok(()) };
-        match (&connect.username, &connect.password) {
-            (None, _) => Err(Reason::NotAuthorized),
-            (Some(name), given) if name == username && password.matches(given.as_deref().unwrap_or_default()) => Ok(()),
-            _ => Err(Reason::BadLogin),
-        }
-    }
-
     fn publish(&self, topic: &str) -> Publishing {
         if topic == self.topics.cmd {
             Publishing::Command(CommandTopic::Rgb)

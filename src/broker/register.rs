@@ -9,11 +9,14 @@ use parking_lot::Mutex;
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::bell::Bell;
 use super::codec::Connect;
+use super::doorman::{may_have, owner_of};
 use super::hearing::Ear;
 use super::inbox::{Inbox, Stream};
 use super::mailbox::{self, Receiver, Sender};
 use super::wills;
+use crate::access::Identity;
 use crate::kit::budget::{Budget, Ending, Kind, Share, Who};
 
 /// Newcomers with one client id that may wait; a further one is refused.
@@ -62,6 +65,18 @@ pub(super) struct Presence {
     place: Mutex<Share>,
     /// Told when the place goes to another one.
     ending: Arc<Ending>,
+    holder: Mutex<Holder>,
+    /// Calls its task.
+    pub(super) bell: Arc<Bell>,
+}
+
+/// Whose a session is.
+#[derive(Default)]
+struct Holder {
+    /// Whose it stays while its client is away.
+    owner: Option<Arc<str>>,
+    /// Who its client was when it was let in; `None`: it has not been looked at yet.
+    identity: Option<Identity>,
 }
 
 impl Presence {
@@ -85,12 +100,23 @@ impl Presence {
         self.place.lock().who().clone()
     }
 
+    /// Whose it is; `None`: nobody's.
+    pub(super) fn owner(&self) -> Option<Arc<str>> {
+        self.holder.lock().owner.clone()
+    }
+
+    /// This is who its client is, or who its owner is now.
+    pub(super) fn held_by(&self, identity: Identity) {
+        self.holder.lock().identity = Some(identity);
+    }
+
     fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
     }
 
     /// Its client has come, and will be connected.
-    fn came(&self, who: &Who) {
+    fn came(&self, who: &Who, owner: Option<Arc<str>>) {
+        self.holder.lock().owner = owner;
         self.place.lock().moves_to(who);
         self.set(true);
     }
@@ -117,6 +143,8 @@ pub(super) struct Arrival {
     pub(super) is_named: bool,
     pub(super) peer: String,
     pub(super) who: Who,
+    /// Who its login says it is.
+    pub(super) identity: Identity,
     /// Whether presence knows a device of this client.
     pub(super) known: bool,
     /// Told when the connection has to make room for another one.
@@ -155,6 +183,8 @@ pub(super) enum Entered {
     Handed,
     /// To a new one, which the caller becomes.
     New(Box<(Entry, Box<Arrival>)>),
+    /// Nowhere: the session of its client id is somebody else's.
+    NotYours(Box<Arrival>),
     /// Nowhere, and why.
     Refused(Box<Arrival>, Cow<'static, str>),
 }
@@ -177,6 +207,10 @@ impl Register {
         let mut inner = self.inner.lock();
         let id = arrival.connect.client_id.clone();
         let there = inner.by_id.get(&id).map(|door| door.presence.clone());
+        let owner = owner_of(&arrival.identity);
+        if there.as_ref().is_some_and(|there| !may_have(&id, there.owner().as_deref(), &arrival.identity)) {
+            return Entered::NotYours(arrival); // before anything of it is touched
+        }
         if inner.by_id.get(&id).is_some_and(|door| door.mailbox.is_none()) {
             return Entered::Refused(arrival, "the session of this client id is being ended".into());
         }
@@ -212,7 +246,7 @@ impl Register {
             match mailbox.try_send(arrival) {
                 Ok(()) => {
                     presence.will.store(will, Ordering::Relaxed);
-                    presence.came(&who); // from here on it is not evicted
+                    presence.came(&who, owner); // from here on it is not evicted
                     return Entered::Handed;
                 }
                 Err(TrySendError::Full(mut back)) => {
@@ -237,13 +271,14 @@ impl Register {
             }
         }
         let (connected, will) = (AtomicBool::new(true), AtomicUsize::new(will));
-        let presence = Presence { connected, known, will, place: Mutex::new(place), ending };
+        let (holder, bell) = (Mutex::new(Holder { owner, identity: None }), Arc::default());
+        let presence = Presence { connected, known, will, place: Mutex::new(place), ending, holder, bell };
         Entered::New(Box::new((self.add(&mut inner, id, presence), arrival)))
     }
 
     /// The entry of a session of an earlier run whose client is away; `None` if there is no room for it. Nobody knows where
     /// its client was, so it counts for no address until the client is back.
-    pub(super) fn restore(&self, id: &str, is_device: bool) -> Option<Entry> {
+    pub(super) fn restore(&self, id: &str, is_device: bool, owner: Option<Arc<str>>) -> Option<Entry> {
         let mut inner = self.inner.lock();
         if self.budget.is_full(Kind::Sessions) || inner.by_id.contains_key(id) {
             return None;
@@ -252,7 +287,8 @@ impl Register {
         let mut place = self.budget.share(Kind::Sessions, Who::default().known_by(known.clone())).until(&ending);
         place.hold(1);
         let (connected, will) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let presence = Presence { connected, known, will, place: Mutex::new(place), ending };
+        let (holder, bell) = (Mutex::new(Holder { owner, identity: None }), Arc::default());
+        let presence = Presence { connected, known, will, place: Mutex::new(place), ending, holder, bell };
         presence.set(false);
         Some(self.add(&mut inner, id.to_owned(), presence))
     }
@@ -261,6 +297,16 @@ impl Register {
     pub(super) fn know(&self, is_device: impl Fn(&str) -> bool) {
         let inner = self.inner.lock();
         inner.by_id.iter().filter(|(id, _)| is_device(id)).for_each(|(_, door)| door.presence.know());
+    }
+
+    /// Calls those whose client, or owner, is not what it was any more.
+    pub(super) fn review(&self, still: impl Fn(&Identity, &str) -> bool) {
+        let inner = self.inner.lock();
+        for (id, door) in &inner.by_id {
+            if door.presence.holder.lock().identity.as_ref().is_some_and(|identity| !still(identity, id)) {
+                door.presence.bell.dismiss();
+            }
+        }
     }
 
     /// Whether there is a session of this id.
@@ -292,6 +338,14 @@ impl Register {
 }
 
 impl Entry {
+    /// The session is not kept and its client is leaving: from here on it is nobody's, unless a client has come meanwhile.
+    pub(super) fn disown(&self) {
+        let _inner = self.inner.lock();
+        if self.mailbox.is_empty() {
+            self.presence.holder.lock().owner = None;
+        }
+    }
+
     /// The connection has ended; a client that has come meanwhile keeps the session from being evicted.
     pub(super) fn client_left(&self) {
         let _inner = self.inner.lock();
@@ -339,9 +393,11 @@ mod tests {
     use tokio::sync::mpsc::error::TryRecvError;
 
     use super::*;
+    use crate::access::Rights;
     use crate::broker::codec::{Connect, Publish, QoS};
     use crate::broker::hearing::Hearing;
     use crate::metrics::Metrics;
+    use crate::wire::Role;
 
     fn arrival(id: &str) -> Box<Arrival> {
         let (stream, _) = tokio::io::duplex(1);
@@ -349,13 +405,15 @@ mod tests {
         let (read, peer, ending) = (Inbox::default(), String::new(), Arc::default());
         let (stream, who, ear) = (Box::new(stream), Who::default(), Hearing::default().open());
         let (is_named, known, seat, will) = (false, false, None, None);
-        Box::new(Arrival { stream, read, connect, is_named, peer, who, known, ending, ear, seat, will })
+        let identity = Identity::anonymous(Rights::Role(Role::Admin));
+        Box::new(Arrival { stream, read, connect, is_named, peer, who, identity, known, ending, ear, seat, will })
     }
 
     fn new(entered: Entered) -> Entry {
         match entered {
             Entered::New(new) => new.0,
             Entered::Handed => panic!("handed"),
+            Entered::NotYours(_) => panic!("not yours"),
             Entered::Refused(_, why) => panic!("{why}"),
         }
     }
@@ -369,7 +427,7 @@ mod tests {
         assert!(matches!(away.mailbox.try_recv(), Err(TryRecvError::Disconnected)));
         here.presence.set(false);
         assert!(matches!(register.enter(arrival("away")), Entered::Refused(_, why) if why.contains("being ended")));
-        assert!(register.restore("third", false).is_none(), "`here` has the only place");
+        assert!(register.restore("third", false, None).is_none(), "`here` has the only place");
         drop(away);
         drop(new(register.enter(arrival("away"))));
         assert_eq!(metrics.broker.sessions_evicted.get(), 2);

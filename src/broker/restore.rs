@@ -32,6 +32,11 @@ pub(super) async fn sessions(hub: &Arc<Hub>, patience: Duration) -> JoinSet<()> 
             handshakes: left.handshakes.remove(&number).unwrap_or_default(),
             trimmed: trimmed.contains_key(&number),
         };
+        if hub.doorman.owner(record.owner.as_deref()).is_err() {
+            tracing::info!(clientId = id, "session_ended: its user is no more");
+            session::purge(hub, &id, number).await;
+            continue;
+        }
         match session::restore(hub.clone(), record, of_it, wills.get(&id).copied()).await {
             Some((session, asked)) => {
                 tasks.spawn(session);

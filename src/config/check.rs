@@ -7,6 +7,7 @@ use super::diagnostic::Diagnostic;
 use super::draft::{Draft, about};
 use super::table::settings;
 use super::{BackupProvider, Config, this_machine};
+use crate::kit::secret::Secret;
 use crate::kit::usb::same_file;
 
 /// r, g, b: no more can be mapped.
@@ -147,6 +148,58 @@ const ODD: &[Rule] = &[
     },
 ];
 
+/// Fewer characters of a key can be guessed (CONTRACT, section 13).
+const STRONG: usize = 16;
+
+/// Not faults, for the show goes on: but whoever guesses them does what their owner may.
+const WEAK: &[Rule] = &[
+    Rule {
+        keys: &["mqtt.username"],
+        broken: |c| is_login(c) && c.mqtt.password.is_none(),
+        wrong: "the login has no password, so whoever knows the name is let in",
+        right: "set mqtt.password to 16 characters or more",
+    },
+    Rule {
+        keys: &["mqtt.password"],
+        broken: |c| is_login(c) && c.mqtt.password.as_ref().is_some_and(is_weak),
+        wrong: "the password is shorter than 16 characters and can be guessed",
+        right: "use 16 characters or more, and the same in every client",
+    },
+    Rule {
+        keys: &["auth.keys"],
+        broken: |c| c.auth.keys.iter().any(is_weak),
+        wrong: "a key is shorter than 16 characters and can be guessed",
+        right: "use 16 characters or more, or make users in the app, whose keys are strong",
+    },
+];
+
+fn is_weak(secret: &Secret) -> bool {
+    secret.reveal().chars().count() < STRONG
+}
+
+/// Whether `mqtt.username` is the login of our own broker.
+fn is_login(c: &Config) -> bool {
+    !c.mqtt.username.is_empty() && this_machine::is(&c.mqtt.host)
+}
+
+impl Diagnostic {
+    /// Whether it is about a login or key that can be guessed.
+    #[must_use]
+    pub fn is_of_a_weak_key(&self) -> bool {
+        WEAK.iter().any(|rule| rule.wrong == self.wrong)
+    }
+}
+
+impl Config {
+    /// What is said of logins and keys that can be guessed, by setting; empty: nothing.
+    #[must_use]
+    pub fn weak_keys(&self) -> Vec<(&'static str, String)> {
+        let said = |key: &&'static str, rule: &Rule| (*key, format!("{key}: {}; {}", rule.wrong, rule.right));
+        let broken = WEAK.iter().filter(|rule| (rule.broken)(self));
+        broken.filter_map(|rule| rule.keys.first().map(|key| said(key, rule))).collect()
+    }
+}
+
 /// Whether both the USB output and the input run on named ports.
 fn both_named(c: &Config) -> bool {
     c.usb_runs() && c.input.enabled && !c.input.port.is_empty()
@@ -156,7 +209,7 @@ fn both_named(c: &Config) -> bool {
 pub(crate) fn check(draft: &mut Draft) {
     draft.config.input.channels = draft.config.input.channels.min(INPUT_CHANNELS);
     let faults: Vec<_> = RULES.iter().chain(NOT_YET).filter_map(|rule| rule.hold_against(draft)).collect();
-    let warnings: Vec<_> = ODD.iter().filter_map(|rule| rule.hold_against(draft)).collect();
+    let warnings: Vec<_> = ODD.iter().chain(WEAK).filter_map(|rule| rule.hold_against(draft)).collect();
     draft.faults.extend(faults);
     draft.warnings.extend(warnings);
 }

@@ -1,7 +1,7 @@
 //! Choices: one of a few words, in any case.
 
 use super::value::{Limits, Parse, ValueError, quoted, shown};
-use super::{Anonymous, AuthMode, BackupProvider, LogLevel, OutputMode, Park};
+use super::{Anonymous, AuthMode, BackupProvider, LogLevel, MqttAnonymous, OutputMode, Park};
 
 /// One of a few words, in any case.
 pub(crate) trait Choice: Copy + PartialEq + 'static {
@@ -35,6 +35,12 @@ impl Choice for Anonymous {
     const WORDS: &'static [(&'static str, Self)] =
         &[("none", Self::None), ("view", Self::View), ("operate", Self::Operate)];
     const RIGHT: &'static str = "none, view or operate";
+}
+
+impl Choice for MqttAnonymous {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("", Self::ByMode), ("all", Self::All), ("devices", Self::Devices), ("none", Self::None)];
+    const RIGHT: &'static str = "all, devices or none, or leave it empty";
 }
 
 impl Choice for LogLevel {

@@ -3,6 +3,7 @@
 //! One struct per `[section]`, one row per setting in the table. Everything is checked before anything starts, and all
 //! faults are reported at once.
 
+mod acl;
 mod check;
 mod choices;
 mod diagnostic;
@@ -132,6 +133,10 @@ pub struct Mqtt {
     pub username: String,
     /// Its password.
     pub password: Option<Secret>,
+    /// What clients without a login may do.
+    pub anonymous: MqttAnonymous,
+    /// Further rights on topics.
+    pub acl: Vec<AclLine>,
     /// Most connected clients; a further one gets CONNACK code 3.
     pub max_connections: usize,
     /// Most sockets that have not sent CONNECT yet.
@@ -172,6 +177,8 @@ impl Default for Mqtt {
             topic_prefix: "v1/demo".into(),
             username: String::new(),
             password: None,
+            anonymous: MqttAnonymous::ByMode,
+            acl: Vec::new(),
             max_connections: 1000,
             max_pending: 256,
             connect_timeout_seconds: 10,
@@ -302,6 +309,42 @@ pub enum Anonymous {
     View,
     /// Move light.
     Operate,
+}
+
+/// What MQTT clients without a login may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum MqttAnonymous {
+    /// All in `audit` mode, nothing in `required` mode or where `mqtt.username` is set.
+    #[default]
+    ByMode,
+    /// Everything that is not dmxd's alone.
+    All,
+    /// What a lamp or button needs, under its client id.
+    Devices,
+    /// They are not let in.
+    None,
+}
+
+/// A line of `mqtt.acl`: `<user or *> read|write|deny <filter>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AclLine {
+    /// Whom it is about; `None`: everybody.
+    pub user: Option<String>,
+    /// What it says.
+    pub verb: AclVerb,
+    /// Topics; `%u` stands for the user's name, `%c` for the client id.
+    pub filter: String,
+}
+
+/// What a line of `mqtt.acl` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AclVerb {
+    /// May subscribe and receive.
+    Read,
+    /// May publish.
+    Write,
+    /// May do neither, whatever else says.
+    Deny,
 }
 
 /// Whether keys are asked for.

@@ -158,6 +158,8 @@ sections! {
         topic_prefix: ["DMX_TOPIC_PREFIX"], Text(form::TOPIC_PREFIX), "Prefix of /rgb/cmd, /rgb/state and the like.";
         username: ["DMX_MQTT_USERNAME"], Any, "Login that clients must present; empty = any. With another broker: our login there.";
         password: ["DMX_MQTT_PASSWORD"], Any, "Password of that login.";
+        anonymous: ["DMX_MQTT_ANONYMOUS"], Any, "What clients without a login may do: all, devices (what a lamp needs, under its client id) or none (they are not let in). Empty = all in audit mode; none in required mode, or when username is set.";
+        acl: ["DMX_MQTT_ACL"], Any, "Further rights on topics, [\"anna write stage/#\", \"* deny diary/%u/#\"] for example: a user or *, then read, write or deny, then a filter; %u is the user, %c the client id; deny wins.";
         max_connections: ["DMX_MQTT_MAX_CONNECTIONS"], Range(1, 65_535), "Most clients connected at one time; a further one is refused.";
         max_pending: ["DMX_MQTT_MAX_PENDING"], Range(1, 65_535), "Most sockets that have not sent CONNECT yet.";
         connect_timeout_seconds: ["DMX_MQTT_CONNECT_TIMEOUT_SECONDS"], Range(1, LONGEST), "Seconds a socket may take to send CONNECT.";

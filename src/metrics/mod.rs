@@ -96,7 +96,7 @@ group! {
         received: IntCounter("dmx_broker_messages_received_total", "PUBLISH packets taken from clients."),
         sent: IntCounter("dmx_broker_messages_sent_total", "PUBLISH packets handed to clients."),
         dropped: IntCounter("dmx_broker_messages_dropped_total", "Messages lost to a full queue or log of a slow client."),
-        denied: IntCounter("dmx_broker_publishes_denied_total", "Publishes to topics that are dmxd's alone."),
+        denied: IntCounter("dmx_broker_publishes_denied_total", "Publishes to topics that are dmxd's alone, or that the client has no right to."),
         rejected: IntCounter("dmx_broker_commands_rejected_total", "Commands answered on the rejected topic."),
         retained_commands: IntCounter("dmx_broker_retained_commands_total", "Commands that were published with retain = 1."),
         refused: IntCounter("dmx_broker_connections_refused_total", "Connections closed before they became a session."),

@@ -50,7 +50,9 @@ pub(super) fn plan(found: &Inputs<'_>, check: impl Fn(&Path, &str, Edition) -> R
             match check(Path::new(FILE), &whole, Edition::New) {
                 Ok(prepared) => {
                     plan.notes.extend(lost.iter().map(|key| Note::setup(lost_secret(key))));
-                    plan.notes.extend(prepared.loaded.warnings.iter().map(Note::setup));
+                    // weak keys are a problem of their own
+                    let told = prepared.loaded.warnings.iter().filter(|warning| !warning.is_of_a_weak_key());
+                    plan.notes.extend(told.map(Note::setup));
                     plan.file = without_secrets(text);
                     plan.put_in_force(&whole, &prepared, &lost);
                     plan.keep = (found.kept != Some(whole.as_str())).then_some(whole);

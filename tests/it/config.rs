@@ -128,7 +128,8 @@ fn what_print_config_prints_is_a_configuration_that_prints_the_same_values() {
     fs::write(folder.path().join("printed.toml"), &first).unwrap();
     let output = dmxd(folder.path(), &["--print-config", "--config", "printed.toml"], "");
     let (second, complaints) = said(&output);
-    assert_eq!((complaints.as_str(), output.status.code()), ("", Some(0)));
+    let about_the_password = |line: &str| line.contains("mqtt.username: the login has no password");
+    assert!(complaints.lines().all(about_the_password) && output.status.code() == Some(0), "{complaints}");
     let values = |printed: &str| -> Vec<String> {
         let lines =
             printed.lines().filter_map(|line| line.rsplit_once(" # ").map(|(value, _)| value.trim().to_owned()));

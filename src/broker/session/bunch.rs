@@ -76,8 +76,12 @@ mod tests {
     use crate::metrics::Metrics;
 
     fn connected() -> (Member, DuplexStream) {
-        let member =
-            Member::new(1, Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&Metrics::new().unwrap().broker));
+        let member = Member::new(
+            (1, std::sync::Arc::default()),
+            Outbound::new(10, Queued::of_tests()),
+            10,
+            &Laggards::new(&Metrics::new().unwrap().broker),
+        );
         member.add_exact(&Filter::new("t").unwrap(), Wanted::plain(QoS::AtMostOnce), 0);
         let (near, far) = duplex(1 << 10);
         let half = split(Box::new(near) as Box<dyn Stream>).1;

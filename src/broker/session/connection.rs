@@ -48,6 +48,8 @@ pub(super) enum End {
     Full(Full),
     /// Its place went to another one.
     MadeRoom(String),
+    /// Its client is not what it was when it was let in.
+    Dismissed,
     Stalled,
     Lagging,
     Router(RouterGone),
@@ -69,6 +71,7 @@ impl End {
             Self::KeepAlive => Some(Reason::KeepAlive),
             Self::Protocol(error) => Some(error.reason()),
             Self::Full(_) | Self::MadeRoom(_) | Self::Lagging => Some(Reason::QuotaExceeded),
+            Self::Dismissed => Some(Reason::NotAuthorized),
             Self::Stalled | Self::Router(_) => Some(Reason::Unspecified),
         }
     }
@@ -102,6 +105,9 @@ impl fmt::Display for End {
             Self::Protocol(error) => write!(f, "protocol: {error}"),
             Self::Full(full) => full.fmt(f),
             Self::MadeRoom(why) => f.write_str(why),
+            Self::Dismissed => f.write_str(
+                "its rights have changed: its user was changed or deleted or has logged out, or the appliance was locked",
+            ),
             Self::Lagging => f.write_str("too slow for what it has subscribed to"),
             Self::Stalled => write!(f, "took or answered nothing for {WRITE_TIMEOUT:?}"),
             Self::Router(error) => error.fmt(f),

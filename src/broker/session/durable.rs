@@ -50,6 +50,9 @@ pub(super) struct StoredSession {
     /// Seconds that it is kept without its client; `None`: as long as any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expiry: Option<u32>,
+    /// Whose it is; `None`: nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
     /// Filter and QoS, in the first two formats.
     #[serde(default, skip_serializing)]
     filters: Vec<(String, u8)>,
@@ -57,9 +60,18 @@ pub(super) struct StoredSession {
 
 impl StoredSession {
     /// `expiry`: seconds that it is kept without its client, `u32::MAX` for ever.
-    pub(super) fn new(number: u32, connected: bool, device: bool, expiry: u32) -> Self {
-        let expiry = (expiry != u32::MAX).then_some(expiry);
-        Self { v: SESSION_FORMAT, number, connected, since: clock::now_ms(), device, expiry, filters: Vec::new() }
+    pub(super) fn new(number: u32, connected: bool, device: bool, expiry: u32, owner: Option<&str>) -> Self {
+        let (expiry, owner) = ((expiry != u32::MAX).then_some(expiry), owner.map(str::to_owned));
+        Self {
+            v: SESSION_FORMAT,
+            number,
+            connected,
+            since: clock::now_ms(),
+            device,
+            expiry,
+            owner,
+            filters: Vec::new(),
+        }
     }
 }
 
@@ -75,6 +87,8 @@ pub(in crate::broker) struct Record {
     /// It is stored in an earlier format.
     pub(super) is_old: bool,
     pub(in crate::broker) is_device: bool,
+    /// Whose it is.
+    pub(in crate::broker) owner: Option<String>,
 }
 
 impl Record {
@@ -95,9 +109,9 @@ pub(in crate::broker) fn records(store: &Store) -> (Vec<Record>, bool) {
         let known = !stored.connected && stored.since >= CLOCK_WAS_SET && now >= stored.since;
         let away = known.then(|| Duration::from_millis(now - stored.since));
         let filters = stored.filters.into_iter().filter_map(filter).chain(filters(store, &id)).collect();
-        let StoredSession { v, number, device, expiry, .. } = stored;
+        let StoredSession { v, number, device, expiry, owner, .. } = stored;
         let expiry = expiry.unwrap_or(u32::MAX);
-        Some(Record { id, number, filters, expiry, away, is_old: v < SESSION_FORMAT, is_device: device })
+        Some(Record { id, number, filters, expiry, away, is_old: v < SESSION_FORMAT, is_device: device, owner })
     };
     let stored = store.scan(Tree::Sessions, b"");
     let count = stored.len();
@@ -248,7 +262,7 @@ mod tests {
         let first = r#"{"v":1,"filters":[["x/#",1]],"connected":false,"since":0}"#;
         let second = r#"{"v":2,"number":7,"filters":[["x/#",1]],"connected":false,"since":0}"#;
         for (id, v) in [("a", 3), ("b", 4)] {
-            let session = StoredSession { v, ..StoredSession::new(7, false, true, u32::MAX) };
+            let session = StoredSession { v, ..StoredSession::new(7, false, true, u32::MAX, Some("01J")) };
             batch.put(Tree::Sessions, id, serde_json::to_vec(&session).unwrap());
             let filter = |text| Filter::new(text).unwrap();
             subscribed(&mut batch, id, &filter("y/+"), Wanted::plain(QoS::AtLeastOnce));

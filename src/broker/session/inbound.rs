@@ -10,11 +10,13 @@ use tokio::sync::oneshot;
 
 use super::aliases::Aliases;
 use super::durable;
+use crate::access::Identity;
 use crate::broker::codec::{self, Ack, Connect, Limits, Publish, QoS, Reason, Version};
 use crate::broker::commands::{Outcome, PendingCommand};
 use crate::broker::hub::{Hub, Message};
 use crate::broker::policy::{CommandTopic, Publishing};
 use crate::broker::properties;
+use crate::broker::rights::Grant;
 use crate::kit::budget::Who;
 use crate::kit::log_limiter::LogLimiter;
 use crate::store::Batch;
@@ -106,6 +108,10 @@ pub(super) struct Inbound {
     keeper: Option<String>,
     /// Who the client is.
     pub(super) who: Who,
+    /// Who its login says it is; `None`: an earlier run's client, whose will this is.
+    identity: Option<Identity>,
+    /// What it may do; `None`: everything.
+    grant: Option<Arc<Grant>>,
     /// Number of its session: what the client says has it, too.
     from: u64,
     version: Version,
@@ -139,6 +145,26 @@ impl Inbound {
         self.aliases = Aliases::default();
     }
 
+    /// Somebody may do this from now on.
+    pub(super) fn admit(&mut self, identity: Identity, grant: Option<Arc<Grant>>) {
+        (self.identity, self.grant) = (Some(identity), grant);
+    }
+
+    /// Only its will is still to come, which was allowed when it came: what is a command counts as this one's.
+    pub(super) fn leave_to(&mut self, identity: Identity) {
+        self.identity = Some(identity);
+    }
+
+    /// What follows is a will, which was allowed when it came, or is over; gives what to put back then.
+    pub(super) fn with_grant(&mut self, grant: Option<Arc<Grant>>) -> Option<Arc<Grant>> {
+        std::mem::replace(&mut self.grant, grant)
+    }
+
+    /// What the client may do; `None`: everything.
+    pub(super) fn grant(&self) -> Option<&Grant> {
+        self.grant.as_deref()
+    }
+
     /// Whether handshakes survive the process, and for which client.
     pub(super) fn keep(&mut self, keeper: Option<String>) {
         self.keeper = keeper;
@@ -167,7 +193,11 @@ impl Inbound {
             }
             return;
         }
-        let publishing = hub.policy.publish(&publish.topic);
+        let publishing = match hub.policy.publish(&publish.topic) {
+            own @ Publishing::Denied => own,
+            _ if self.grant.as_ref().is_some_and(|grant| !grant.may_write(&publish.topic)) => Publishing::Forbidden,
+            free => free,
+        };
         let is_fit = codec::matches_format(&publish.carried, &publish.payload);
         if publishing == Publishing::Allowed && is_fit {
             self.is_device |= hub.presence.published(client, &publish);
@@ -180,7 +210,11 @@ impl Inbound {
             hub.store.room().await; // it may have to be stored
         }
         let mut step = match publishing {
-            Publishing::Denied => Step { message: None, ..self.deny(hub, client, publish) },
+            Publishing::Denied => Step { message: None, ..self.deny(hub, client, publish, "this topic is dmxd's own") },
+            Publishing::Forbidden => {
+                let why = "this client may not publish here (its role, or mqtt.acl)";
+                Step { message: None, ..self.deny(hub, client, publish, why) }
+            }
             Publishing::Allowed if !is_fit => Step { message: None, ..self.unfit(client, publish) },
             Publishing::Command(topic) => {
                 // boxed: how a command goes takes more room than all else that a session waits for
@@ -288,7 +322,8 @@ impl Inbound {
             publish.retain = false;
             self.tell(client, &publish.topic, "command_retained: applied once, not kept; use retain = 0");
         }
-        match hub.commands.take(topic, (client, hub.anybody()), &publish.payload).await {
+        let identity = self.identity.clone().unwrap_or_else(|| hub.doorman.left());
+        match hub.commands.take(topic, (client, identity), &publish.payload).await {
             Ok(taken) => Ok(Wait::Command(taken)),
             Err(refusal) => {
                 let why = in_words(&refusal);
@@ -311,12 +346,12 @@ impl Inbound {
     }
 
     /// Before MQTT 5 a message cannot be refused: it is acknowledged, counted, logged and dropped.
-    fn deny(&mut self, hub: &Hub, client: &str, publish: Publish) -> Step {
+    fn deny(&mut self, hub: &Hub, client: &str, publish: Publish, why: &str) -> Step {
         hub.metrics.denied.inc();
         hub.presence.denied(client);
-        self.tell(client, &publish.topic, "publish_denied: this topic is dmxd's own");
+        self.tell(client, &publish.topic, &format!("publish_denied: {why}"));
         let mut step = Step::new(Wait::Nothing, publish);
-        step.refuse(Reason::NotAuthorized, "this topic is dmxd's own".to_owned(), true);
+        step.refuse(Reason::NotAuthorized, why.to_owned(), true);
         step
     }
 

@@ -87,7 +87,9 @@ impl Session {
     }
 
     fn note(&self, batch: &mut Batch, connected: bool) {
-        let stored = StoredSession::new(self.outbox.number(), connected, self.entry.presence.is_known(), self.expiry);
+        let (number, known) = (self.outbox.number(), self.entry.presence.is_known());
+        let owner = self.entry.presence.owner();
+        let stored = StoredSession::new(number, connected, known, self.expiry, owner.as_deref());
         batch.put(Tree::Sessions, self.id.as_bytes(), serde_json::to_vec(&stored).unwrap_or_default()); // plain fields
     }
 

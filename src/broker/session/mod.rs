@@ -17,6 +17,7 @@ mod queued;
 mod replaying;
 mod replays;
 mod rest;
+mod review;
 mod serve;
 mod subscriptions;
 mod will;
@@ -73,6 +74,7 @@ const SUGGESTED_KEEP_ALIVE: u16 = 60;
 /// Why a client got no session; hands its arrival back.
 pub(super) struct Refused {
     pub(super) arrival: Box<Arrival>,
+    pub(super) reason: Reason,
     pub(super) why: Cow<'static, str>,
 }
 
@@ -83,7 +85,11 @@ pub(super) fn enter(
 ) -> Result<Option<impl Future<Output = ()> + Send + use<>>, Refused> {
     let (entry, arrival) = match hub.register.enter(arrival) {
         Entered::Handed => return Ok(None),
-        Entered::Refused(arrival, why) => return Err(Refused { arrival, why }),
+        Entered::Refused(arrival, why) => return Err(Refused { arrival, reason: Reason::Unavailable, why }),
+        Entered::NotYours(arrival) => {
+            let why = "this client id is in use by somebody else".into();
+            return Err(Refused { arrival, reason: Reason::BadClientId, why });
+        }
         Entered::New(new) => *new,
     };
     let session = Box::new(Session::new(hub.clone(), arrival.connect.client_id.clone(), entry));
@@ -98,8 +104,9 @@ pub(super) async fn restore(
     left: Left,
     will: Option<wills::Left>,
 ) -> Option<(impl Future<Output = ()> + Send, Vec<oneshot::Receiver<u64>>)> {
-    let entry = hub.register.restore(&record.id, record.is_device)?;
+    let entry = hub.register.restore(&record.id, record.is_device, record.owner.as_deref().map(Into::into))?;
     let mut session = Box::new(Session::new(hub, record.id.clone(), entry));
+    let _ = session.review(); // Err: asked before
     let answers = session.recall(record, left).await;
     session.take_in_will(will);
     Some((session.run(None), answers))
@@ -111,7 +118,7 @@ pub(super) fn restore_will(
     id: &str,
     will: wills::Left,
 ) -> Option<impl Future<Output = ()> + Send + use<>> {
-    let entry = hub.register.restore(id, false)?;
+    let entry = hub.register.restore(id, false, None)?;
     let mut session = Box::new(Session::new(hub, id.to_owned(), entry));
     session.take_in_will(Some(will));
     Some(session.run(None))
@@ -174,7 +181,12 @@ impl Session {
             Voice::new(hub.settings.client_messages_per_second, hub.settings.client_bytes_per_second, Instant::now());
         Self {
             id,
-            outbox: Member::new(number, outbound, hub.settings.max_subscriptions, hub.laggards()),
+            outbox: Member::new(
+                (number, entry.presence.bell.clone()),
+                outbound,
+                hub.settings.max_subscriptions,
+                hub.laggards(),
+            ),
             held_since: None,
             said: String::new(),
             lagging: None,
@@ -234,8 +246,9 @@ impl Session {
 
     /// Serves a connection to its end; gives the client that took over, if that is why it ended.
     async fn connected(&mut self, arrival: Box<Arrival>) -> Option<Box<Arrival>> {
-        let Arrival { stream, read, mut connect, peer, who, ending, ear, seat, will, is_named, .. } =
+        let Arrival { stream, read, mut connect, peer, who, identity, ending, ear, seat, will, is_named, .. } =
             arrival.unpacked();
+        self.admit(identity);
         self.room.moves_to(&who);
         let visit = Visit::begin(&self.hub, &connect, &peer);
         let present = Box::pin(self.resume(&connect, who, will)).await;
@@ -264,6 +277,10 @@ impl Session {
         if due.is_some() {
             will = None;
         }
+        let is_dismissed = self.outbox.is_dismissed();
+        if is_dismissed {
+            self.inbound.leave_to(self.hub.doorman.nobody()); // its will may say that it is gone, and command nothing
+        }
         // What comes once does not take room in every task.
         Box::pin(self.finish(&mut connection, will)).await;
         Box::pin(visit.end(end.to_string(), (last, self.relays), end.next())).await;
@@ -272,8 +289,14 @@ impl Session {
         if self.will.is_delayed() {
             wills::note_end(&self.hub.store, &mut over, &self.id);
         }
+        if is_dismissed && !goes_on {
+            self.look_again().await;
+        }
         self.save(false, over).await;
         write_now(); // others have its last words before it sees that it is gone
+        if !self.kept && !goes_on {
+            self.entry.disown(); // who sees it gone may have its client id
+        }
         say_why(way_out, &connection, &end);
         drop((connection, seat));
         let next = self.newcomer.take();
@@ -291,7 +314,9 @@ impl Session {
         self.entry.presence.set(true);
         let is_over = Instant::now() >= self.expires; // and its task had no turn yet
         let present = self.kept && !connect.clean && !evicted && !is_over;
-        if !present {
+        if present {
+            Box::pin(self.leave_shares()).await;
+        } else {
             if self.will.is_delayed() {
                 self.fire_will().await; // its session ends before its delay does (MQTT 5, section 3.1.3.2.2)
             }
@@ -375,6 +400,12 @@ impl Session {
             let expires = self.outbox.outbound(Outbound::drop_expired);
             self.count_dropped();
             self.forget_arrived().await;
+            if self.outbox.is_dismissed() {
+                self.look_again().await;
+                if !self.kept && !self.will.is_due() {
+                    return None;
+                }
+            }
             tokio::select! {
                 arrival = self.entry.mailbox.recv() => match arrival {
                     Some(arrival) => return Some(arrival),
@@ -412,9 +443,11 @@ impl Session {
 
     /// The client has not come back.
     async fn fire_will(&mut self) {
+        let grant = self.inbound.with_grant(None);
         let is_left = !self.will.is_delayed();
         self.will = Will::default();
         say(&self.hub, &self.id, &mut self.inbound, is_left).await;
+        self.inbound.with_grant(grant);
     }
 
     /// The session is not kept any longer; a will that waits for its client is fired.
@@ -464,6 +497,9 @@ impl Session {
         self.relays |= wanted.iter().any(|(_, options)| options.no_local && options.retain_as_published);
         let allowed = wanted.into_iter().map(|(text, options)| {
             let filter = Filter::new(&text).ok_or(Reason::BadFilter)?;
+            if self.inbound.grant().is_some_and(|grant| !grant.may_subscribe(&filter)) {
+                return Err(Reason::NotAuthorized);
+            }
             let new = !self.hub.has_filter(&self.outbox, &filter);
             let more = if new { subscriptions::cost(filter.as_str()) } else { 0 };
             let room = self.room.grow_by(more).map_err(|error| full = Some(error));
@@ -527,6 +563,9 @@ impl Session {
         let why = match full {
             _ if refused == 0 => return,
             Some(full) => full.to_string(),
+            None if granted.contains(&Err(Reason::NotAuthorized)) => {
+                "a filter that this client may not have (its role, or mqtt.acl)".to_owned()
+            }
             None if granted.iter().any(is_denied) => "no filter, or one that is not offered".to_owned(),
             None => "too many filters (mqtt.max_subscriptions)".to_owned(),
         };

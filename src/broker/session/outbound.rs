@@ -486,6 +486,24 @@ impl Outbound {
         topics
     }
 
+    /// Lets go what of these topics waits, or may be sent again: its client may not have it any more. Handshakes that only
+    /// wait for their end continue.
+    pub(super) fn forget_all(&mut self, is_meant: impl Fn(&[u8]) -> bool) {
+        let (gone, queue) = std::mem::take(&mut self.queue).into_iter().partition::<Vec<_>, _>(|l| is_meant(l.topic()));
+        self.queue = queue.into();
+        for letter in &gone {
+            gives_back(&mut self.queued, letter);
+            self.lost(letter);
+        }
+        let is_gone = |flying: &InFlight| flying.awaited != Awaited::Completed && is_meant(flying.letter.topic());
+        while let Some(at) = self.in_flight.iter().position(is_gone)
+            && let Some(flying) = self.in_flight.remove(at)
+        {
+            self.end(&flying);
+        }
+        self.count();
+    }
+
     pub(super) fn clear(&mut self) {
         let flying = self.in_flight.drain(..).map(|flying| flying.letter);
         flying.chain(self.queue.drain(..)).for_each(|letter| {

@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::{AsyncWrite, WriteHalf};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
@@ -24,6 +24,7 @@ use super::dialect::Dialect;
 use super::letter::{By, Letter};
 use super::outbound::{Left, Outbound};
 use super::subscriptions::{Incoming, Subscriptions};
+use crate::broker::bell::Bell;
 use crate::broker::codec::QoS;
 use crate::broker::inbox::Stream;
 use crate::broker::lasting::{self, Recipient, Unsaved};
@@ -31,6 +32,7 @@ use crate::broker::levels::WildcardId;
 use crate::broker::passed::Passed;
 use crate::broker::presence::Meter;
 use crate::broker::properties;
+use crate::broker::rights::Grant;
 use crate::broker::shares::Readiness;
 use crate::broker::topic::Filter;
 use crate::broker::wanted::Wanted;
@@ -148,6 +150,8 @@ struct Inner {
     /// More waits than may, or than the budget has.
     overflows: bool,
     full: Option<Full>,
+    /// What its client may be given; `None`: everything.
+    grant: Option<Arc<Grant>>,
 }
 
 pub(in crate::broker) struct Outbox {
@@ -156,8 +160,8 @@ pub(in crate::broker) struct Outbox {
     source: u64,
     /// Number of the session where messages are stored; 0: it is not kept.
     number: AtomicU32,
-    /// For the session's task: there is something to do that others do not.
-    news: Notify,
+    /// Calls the session's task: there is something to do that others do not.
+    bell: Arc<Bell>,
     lags: AtomicBool,
     laggards: Arc<Laggards>,
 }
@@ -246,6 +250,11 @@ impl Wire {
 }
 
 impl Inner {
+    /// Whether the client may be given a message of this topic.
+    fn may_read(&self, topic: &[u8]) -> bool {
+        self.grant.as_ref().is_none_or(|grant| std::str::from_utf8(topic).is_ok_and(|topic| grant.may_read(topic)))
+    }
+
     /// Writes what may go now, while the socket takes it.
     fn pump(&mut self, metrics: &metrics::Broker, cx: &mut Context<'_>) -> Poll<()> {
         let Some(wire) = self.wire.as_mut().filter(|wire| wire.broken.is_none()) else { return Poll::Ready(()) };
@@ -312,7 +321,12 @@ impl Member {
     }
 
     /// For the session of this number (`source`), with at most so many `filters`.
-    pub(super) fn new(source: u64, outbound: Outbound, filters: usize, laggards: &Arc<Laggards>) -> Self {
+    pub(super) fn new(
+        (source, bell): (u64, Arc<Bell>),
+        outbound: Outbound,
+        filters: usize,
+        laggards: &Arc<Laggards>,
+    ) -> Self {
         let inner = Inner {
             outbound,
             subscriptions: Subscriptions::new(filters),
@@ -324,12 +338,13 @@ impl Member {
             listed: false,
             overflows: false,
             full: None,
+            grant: None,
         };
         Self(Arc::new(Outbox {
             inner: Mutex::new(inner),
             source,
             number: AtomicU32::new(0),
-            news: Notify::new(),
+            bell,
             lags: AtomicBool::new(false),
             laggards: laggards.clone(),
         }))
@@ -403,6 +418,9 @@ impl Outbox {
             return None;
         }
         let inner = self.inner.lock();
+        if !inner.may_read(&passed.topic) {
+            return None;
+        }
         let qos = granted(&inner.subscriptions)?.min(passed.qos);
         // while one connection takes over from another, what comes is held
         let is_away = inner.wire.is_none() && inner.held.is_none();
@@ -450,6 +468,9 @@ impl Outbox {
     }
 
     fn take(&self, inner: &mut Inner, passed: &Arc<Passed>, terms: Terms) -> bool {
+        if !inner.may_read(&passed.topic) {
+            return false;
+        }
         if let Some(held) = inner.held.as_mut().filter(|held| passed.number > held.after) {
             held.push(passed, terms);
             self.look(inner);
@@ -459,7 +480,7 @@ impl Outbox {
         // One that takes nothing any more is as good as gone.
         let Some(wire) = inner.wire.as_ref().filter(|_| !inner.overflows) else {
             if inner.keep(passed, terms, (self.number() != 0, own)) {
-                self.news.notify_one();
+                self.bell.ring();
             }
             return false;
         };
@@ -470,7 +491,7 @@ impl Outbox {
         let letter = Letter::shared(passed, terms.qos, self.number() != 0 && terms.is_stored).by(terms.by).own(own);
         if let Err(full) = inner.outbound.push_shared(letter) {
             (inner.overflows, inner.full) = (true, Some(full));
-            self.news.notify_one();
+            self.bell.ring();
         }
         self.look(inner);
         writes
@@ -485,14 +506,35 @@ impl Outbox {
         if (connected && !as_before) || (!connected && lags) {
             self.lags.store(!lags, Ordering::Relaxed);
             self.laggards.count(!lags);
-            self.news.notify_one();
+            self.bell.ring();
         }
         if inner.waits() > MOST_BYTES {
             inner.make_room();
             if connected && !std::mem::replace(&mut inner.overflows, true) {
-                self.news.notify_one();
+                self.bell.ring();
             }
         }
+    }
+
+    /// From now on the client is given no more than this; `None`: everything. What waits and is no more for it is
+    /// forgotten.
+    pub(super) fn restrict(&self, grant: Option<Arc<Grant>>) {
+        let inner = &mut *self.inner.lock();
+        inner.grant = grant.filter(|grant| !grant.reads_all());
+        let Some(grant) = &inner.grant else { return };
+        let may_not = |topic: &[u8]| !std::str::from_utf8(topic).is_ok_and(|topic| grant.may_read(topic));
+        inner.missed.retain(|topic| !may_not(topic));
+        inner.outbound.forget_all(may_not);
+    }
+
+    /// The shared filters that a client may not have.
+    pub(super) fn shares_beyond(&self, grant: &Grant) -> Vec<String> {
+        self.inner.lock().subscriptions.shares_where(|filter| !grant.may_subscribe(filter))
+    }
+
+    /// Whether the client is not what it was when it was let in.
+    pub(super) fn is_dismissed(&self) -> bool {
+        self.bell.is_dismissed()
     }
 
     /// Whether so much waits for the client that others should slow down.
@@ -509,7 +551,7 @@ impl Outbox {
             let _ = pin!(unconstrained(write)).poll(&mut Context::from_waker(Waker::noop()));
             self.look(inner);
             if inner.needs_its_task() {
-                self.news.notify_one();
+                self.bell.ring();
             }
         }
     }
@@ -622,7 +664,7 @@ impl Outbox {
 
     /// What others do not do is to be done. Cancel-safe.
     pub(super) async fn news(&self) {
-        self.news.notified().await;
+        self.bell.rung().await;
     }
 
     /// The client is there, and is spoken to like this.
@@ -640,6 +682,9 @@ impl Outbox {
         let inner = &mut *self.inner.lock();
         for topic in std::mem::take(&mut inner.missed) {
             let Ok(name) = std::str::from_utf8(&topic) else { continue };
+            if !inner.may_read(&topic) {
+                continue;
+            }
             if let (Some((payload, qos)), Some(wanted)) = (now(name), inner.subscriptions.qos_of(name)) {
                 inner.given.push((topic.clone(), number));
                 inner.outbound.push(Letter::new(topic, payload, wanted.min(qos), false).published_retained());
@@ -791,7 +836,8 @@ mod tests {
     async fn a_queue_that_overflows_loses_the_oldest_and_none_from_the_middle() {
         const LAST: u64 = 160;
         let metrics = Metrics::new().unwrap().broker;
-        let member = Member::new(1, Outbound::new(1_000, Queued::of_tests()), 10, &Laggards::new(&metrics));
+        let member =
+            Member::new((1, Arc::default()), Outbound::new(1_000, Queued::of_tests()), 10, &Laggards::new(&metrics));
         member.keep(1);
         member.add_exact(&Filter::new("t/x").unwrap(), Wanted::plain(QoS::AtLeastOnce), 0);
         let (near, _far) = tokio::io::duplex(1);
@@ -825,7 +871,8 @@ mod tests {
     #[tokio::test]
     async fn what_a_layer_below_took_is_pushed_on_also_when_the_socket_was_full_meanwhile() {
         let metrics = Metrics::new().unwrap().broker;
-        let member = Member::new(1, Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&metrics));
+        let member =
+            Member::new((1, Arc::default()), Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&metrics));
         member.add_exact(&Filter::new("t/x").unwrap(), Wanted::plain(QoS::AtMostOnce), 0);
         let (near, mut far) = tokio::io::duplex(4);
         let (_, half) = tokio::io::split(Box::new(tokio::io::BufWriter::new(near)) as Box<dyn Stream>);
@@ -846,7 +893,8 @@ mod tests {
     fn what_is_newer_waits_while_older_messages_are_on_another_way() {
         let metrics = Metrics::new().unwrap().broker;
         let filter = |text| Filter::new(text).unwrap();
-        let member = Member::new(1, Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&metrics));
+        let member =
+            Member::new((1, Arc::default()), Outbound::new(10, Queued::of_tests()), 10, &Laggards::new(&metrics));
         member.add_wildcard(2, &filter("t/+"), Wanted::plain(QoS::AtLeastOnce), 0);
         assert_eq!(member.add_exact(&filter("t/x"), Wanted::plain(QoS::AtLeastOnce), 5), Some(true));
         member.hold(5);

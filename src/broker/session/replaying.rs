@@ -26,13 +26,15 @@ impl Session {
             && let Some(next) = replay.next.clone()
         {
             let by = By::One(self.outbox.wanted(&replay.filter).map_or(0, |wanted| wanted.id));
+            let grant = self.inbound.grant();
             // A message that is set now must not come before an older one.
             self.hub.between_messages(|retained, _| {
                 let from = next.as_ref().map(String::as_str);
                 let (page, more) = retained.page_from(&replay.filter, replay.since, from);
                 replay.next = more.map(Bound::Excluded);
                 self.outbox.outbound(|outbound| {
-                    for (topic, message) in page {
+                    let may_read = |topic: &str| grant.is_none_or(|grant| grant.may_read(topic));
+                    for (topic, message) in page.into_iter().filter(|(topic, _)| may_read(topic)) {
                         let qos = replay.qos.min(message.qos);
                         let letter = Letter::new(Bytes::from(topic), message.payload, qos, true);
                         outbound.push(letter.with(message.extra).by(by));

@@ -84,6 +84,10 @@ impl Session {
 
     /// Takes what has come, writes what is there, and waits for more; gives the end.
     async fn turn(&mut self, connection: &mut Connection, serving: &mut Serving) -> Option<End> {
+        if self.outbox.is_dismissed() {
+            self.outbox.flush();
+            return Some(End::Dismissed); // what had arrived is nobody's who may say it
+        }
         let open = *serving.phase.borrow_and_update();
         let begun = Instant::now();
         let dying = serving.is_ending();

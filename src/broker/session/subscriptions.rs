@@ -142,6 +142,12 @@ impl Subscriptions {
         false
     }
 
+    /// The shared filters of which this is true.
+    pub(super) fn shares_where(&self, is_meant: impl Fn(&Filter) -> bool) -> Vec<String> {
+        let meant = |text: &&String| Filter::new(text).is_none_or(|filter| is_meant(&filter));
+        self.shared.keys().filter(meant).cloned().collect()
+    }
+
     /// Takes shared filters out: those named, or all.
     pub(super) fn take_shared(&mut self, filters: Option<&[String]>) -> Vec<String> {
         let gone: Vec<_> = match filters {

@@ -46,7 +46,7 @@ pub use fake_ola::{FakeOla, Mood, Posted, Shows};
 pub use fault_proxy::{FaultProxy, Weather};
 pub use five::{
     Connect5, Message5, Packet5, Property, Value, ack as ack5, disconnect as disconnect5, find, property,
-    subscribe as subscribe5,
+    subscribe as subscribe5, why,
 };
 pub use frames::{MqttSocket, WayByWeb, mqtt_socket};
 pub use impostor::Impostor;

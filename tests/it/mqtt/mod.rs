@@ -1,5 +1,6 @@
 //! The embedded broker as MQTT clients see it (CONTRACT sections 2 and 10).
 
+mod access;
 mod bridges;
 mod commands;
 mod connect;

@@ -1,0 +1,243 @@
+//! Each cell of the table of rights in docs/wire.md: topic × verb × role.
+
+use std::collections::BTreeSet;
+
+use super::{KEY, Made, boss, locked, make};
+use crate::harness::{Appliance, Connect5, Home, Link5, Message5, command, fresh_id};
+
+/// Rows of the table: topics, who reads, who publishes.
+fn table() -> Vec<(Vec<String>, String, String)> {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/wire.md")).unwrap();
+    let part = page.split_once("## Rights over MQTT").unwrap().1.split_once("\n## ").unwrap().0;
+    let rows = part.lines().filter(|line| line.starts_with("| ")).skip(2);
+    let row = |line: &str| {
+        let cells: Vec<_> = line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
+        let topics = cells[0].split(", ").map(|topic| match topic.trim_matches('`') {
+            "v1/devices/<client id>/…" => "v1/devices/lamp/state".to_owned(),
+            "v1/devices/<another>/…" => "v1/devices/other/state".to_owned(),
+            "$SYS/…" => "$SYS/broker/uptime".to_owned(),
+            "every other topic" => "home/door".to_owned(),
+            topic => topic.replace("<prefix>", "v1/demo"),
+        });
+        (topics.collect(), cells[1].clone(), cells[2].clone())
+    };
+    let rows: Vec<_> = rows.map(row).collect();
+    assert_eq!(rows.len(), 6, "{rows:?}");
+    rows
+}
+
+/// Whether a cell of the table names a role, or one before it.
+fn has(cell: &str, role: &str) -> bool {
+    let order = ["view", "operate", "edit", "admin"];
+    let named: Vec<_> = cell.split(", ").collect();
+    match order.iter().position(|known| *known == role) {
+        Some(at) => order[..=at].iter().any(|known| named.contains(known)),
+        None => named.contains(&role),
+    }
+}
+
+/// Somebody with a role; without a login for `devices`.
+struct Actor {
+    role: &'static str,
+    made: Option<Made>,
+}
+
+impl Actor {
+    /// Its client; a device has only one client id.
+    fn connect(&self, client: &str) -> Connect5 {
+        match &self.made {
+            Some(made) => made.five(if self.role == "device" { "lamp" } else { client }),
+            None => Connect5::new("lamp"),
+        }
+    }
+}
+
+async fn actors(appliance: &Appliance) -> Vec<Actor> {
+    let mut all = Vec::new();
+    for role in ["view", "operate", "edit", "admin"] {
+        all.push(Actor { role, made: Some(make(appliance, role, role).await) });
+    }
+    all
+}
+
+/// The appliance with an actor of each role. A device takes the client id `lamp` from everybody else, so it is apart.
+async fn stages() -> Vec<(Appliance, Vec<Actor>)> {
+    let chain = locked().start().await;
+    let in_chain = actors(&chain).await;
+    let device = locked().start().await;
+    let lamp = Actor { role: "device", made: Some(make(&device, "lamp", "device").await) };
+    let open = locked().set("DMX_MQTT_ANONYMOUS", "devices").start().await;
+    let unnamed = Actor { role: "device", made: None };
+    vec![(chain, in_chain), (device, vec![lamp]), (open, vec![unnamed])]
+}
+
+/// What is said on a topic so that it is valid there.
+fn payload(topic: &str) -> String {
+    match topic {
+        "v1/demo/rgb/cmd" => command([1, 2, 3]).to_string(),
+        "v1/demo/blackout/cmd" => r#"{"on":false}"#.into(),
+        "dmx/command" => {
+            format!(r#"{{"type":"dmx.set","id":"{}","universe":1,"channel":7,"value":9}}"#, fresh_id())
+        }
+        _ => "forged".into(),
+    }
+}
+
+#[tokio::test]
+async fn a_role_publishes_what_the_table_says_live_retained_and_as_a_will() {
+    for (appliance, actors) in stages().await {
+        let mut listener = boss(&appliance).await;
+        listener.subscribe_all(&[("#", 1), ("$SYS/#", 1)], &[]).await;
+        for actor in &actors {
+            let mut link = Link5::join(appliance.mqtt, &actor.connect("lamp")).await;
+            for (topics, _, publish) in table() {
+                for topic in topics {
+                    let (who, may) = (actor.role, has(&publish, actor.role));
+                    let text = payload(&topic);
+                    listener.messages().await;
+                    for message in [Message5::new(&topic, &text), Message5::new(&topic, &text).retained()] {
+                        let (code, why) = link.publish(&message).await;
+                        assert_eq!(code >= 0x80, !may, "{who} publishes {topic}: {code:#x} {why:?}");
+                        assert!(may || (code == 0x87 && why.is_some()), "{who} {topic}: {code:#x} {why:?}");
+                    }
+                    link.publish(&Message5::new(&topic, &text).qos(0)).await;
+                    assert_eq!(link.publish(&Message5::new(&topic, &text).qos(2)).await.0 < 0x80, may, "{who} {topic}");
+                    let heard = listener.messages().await;
+                    let count = heard.iter().filter(|message| message.topic == topic && message.text() == text).count();
+                    assert_eq!(count, if may { 4 } else { 0 }, "{who} {topic}: {heard:?}");
+                    let mut late = Link5::join(appliance.mqtt, &Connect5::new("late").login("any", KEY)).await;
+                    late.subscribe(&topic, 1).await;
+                    let kept = late.messages().await.iter().any(|message| message.text() == text);
+                    assert_eq!(kept, may && !topic.ends_with("cmd") && topic != "dmx/command", "{who} {topic}");
+                    late.leave().await;
+                    if may {
+                        link.publish(&Message5::new(&topic, "").retained()).await;
+                    }
+                }
+            }
+            link.leave().await;
+            for (topics, _, publish) in table() {
+                for topic in topics {
+                    listener.messages().await;
+                    let (text, may) = (payload(&topic), has(&publish, actor.role));
+                    let will = actor.connect("lamp").will(Message5::new(&topic, &text));
+                    let (link, welcome) = Link5::connect(appliance.mqtt, &will).await;
+                    if welcome.code == 0 {
+                        link.leave_with(4, &[]).await;
+                    }
+                    assert!(welcome.code == 0 || (!may && welcome.code == 0x87), "{} {topic}: {welcome:?}", actor.role);
+                    let heard = listener.messages().await;
+                    let is_heard = heard.iter().any(|message| message.topic == topic && message.text() == text);
+                    assert_eq!(is_heard, may, "{} has a will on {topic}: {heard:?}", actor.role);
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_role_is_given_what_the_table_says_live_retained_and_by_exact_filters() {
+    for (appliance, actors) in stages().await {
+        for actor in &actors {
+            let mut boss = boss(&appliance).await;
+            let may = |topic: &str| {
+                table().iter().any(|(topics, read, _)| topics.iter().any(|t| t == topic) && has(read, actor.role))
+            };
+            let all: Vec<String> = table().into_iter().flat_map(|(topics, ..)| topics).collect();
+            let mut exact = Link5::join(appliance.mqtt, &actor.connect("exact")).await;
+            for topic in &all {
+                let code = exact.subscribe(topic, 1).await;
+                assert_eq!(code, if may(topic) { 1 } else { 0x87 }, "{} subscribes to {topic}", actor.role);
+                let shared = exact.subscribe(&format!("$share/g/{topic}"), 1).await;
+                assert_eq!(shared < 0x80, may(topic), "{} shares {topic}", actor.role);
+            }
+            let all_of_it = exact.subscribe("$share/g/#", 1).await;
+            assert_eq!(all_of_it < 0x80, actor.role != "device", "{}", actor.role);
+            assert_eq!(exact.subscribe("$SYS/#", 0).await < 0x80, actor.role != "device");
+            exact.leave().await;
+
+            let mut link = Link5::join(appliance.mqtt, &actor.connect("wild")).await;
+            assert_eq!(link.subscribe("#", 1).await, 1, "{}", actor.role);
+            link.messages().await;
+            say_all(&mut boss).await;
+            let marker = if actor.role == "device" { "v1/devices/lamp/marker" } else { "marker" };
+            boss.say(marker, "").await;
+            let mut heard = BTreeSet::new();
+            loop {
+                let topic = link.message_beside_acks().await.topic;
+                if topic == marker {
+                    break;
+                }
+                heard.insert(topic);
+            }
+            let expected: BTreeSet<_> = all.iter().filter(|t| may(t) && !t.starts_with('$')).cloned().collect();
+            // the presence of the server does not change while it runs
+            heard.insert("v1/devices/server/state".into());
+            assert_eq!(heard, expected, "live, to {}", actor.role);
+            link.leave().await;
+
+            let mut late = Link5::join(appliance.mqtt, &actor.connect("late")).await;
+            late.subscribe("#", 1).await;
+            let kept: BTreeSet<_> = late.messages().await.into_iter().map(|message| message.topic).collect();
+            let retained = ["v1/demo/rgb/state", "v1/devices/server/state", "v1/devices/lamp/state"];
+            let mut expected: BTreeSet<String> = retained.map(str::to_owned).into();
+            if actor.role != "device" {
+                expected.extend(["v1/devices/other/state".to_owned(), "home/door".to_owned()]);
+            }
+            assert_eq!(kept, expected, "retained, to {}", actor.role);
+            late.leave().await;
+            boss.leave().await;
+        }
+    }
+}
+
+/// Something on every topic, and something retained on those that are anybody's.
+async fn say_all(boss: &mut Link5) {
+    for (topics, _, publish) in table() {
+        for topic in topics.iter().filter(|_| publish != "only dmxd") {
+            boss.publish(&Message5::new(topic, &payload(topic)).retained()).await;
+        }
+    }
+    boss.publish(&Message5::new("v1/demo/rgb/cmd", "no command")).await;
+}
+
+#[tokio::test]
+async fn an_earlier_version_is_acknowledged_what_it_may_not_say_and_told_0x80() {
+    use crate::harness::{Connect, Link};
+    let appliance = locked().start().await;
+    let lamp = make(&appliance, "lamp", "device").await;
+    let mut listener = boss(&appliance).await;
+    listener.subscribe("#", 1).await;
+    listener.messages().await;
+    let before = metric(&appliance).await;
+    // MQTT 3.1 has no code for a refusal, so the grant is QoS 0, and nothing comes
+    for (connect, refused) in [(Connect::new("lamp"), 0x80), (Connect::new("lamp").v3(), 0)] {
+        let mut link = Link::join(appliance.mqtt, &connect.login("lamp", &lamp.key)).await;
+        for qos in 0..=2 {
+            link.publish_at("v1/devices/other/state", b"forged", qos, true).await;
+        }
+        assert_eq!(link.subscribe_all(&[("home/door", 1), ("#", 1), ("home/#", 2)]).await, [refused, 1, refused]);
+        link.leave().await;
+    }
+    assert_eq!(metric(&appliance).await - before, 6.0, "counted");
+    assert!(listener.messages().await.iter().all(|message| message.text() != "forged"));
+    let told = |line: &serde_json::Value| line.to_string().contains("publish_denied") && line["clientId"] == "lamp";
+    appliance.log.wait("a line that names the client", told).await;
+}
+
+async fn metric(appliance: &Appliance) -> f64 {
+    let web = appliance.web();
+    let answer = web.send(web.request(reqwest::Method::GET, "/metrics").header("x-api-key", KEY)).await;
+    let line = answer.text.lines().find_map(|line| line.strip_prefix("dmx_broker_publishes_denied_total "));
+    line.expect("the metric").parse().unwrap()
+}
+
+#[tokio::test]
+async fn in_audit_mode_nothing_is_asked() {
+    let appliance = Home::new().start().await;
+    let mut link = Link5::join(appliance.mqtt, &Connect5::new("x").login("any", "thing")).await;
+    assert_eq!(link.subscribe_all(&[("#", 1), ("$share/g/#", 1), ("$SYS/#", 0)], &[]).await, [1, 1, 0]);
+    for topic in ["v1/devices/other/state", "home/door", "v1/demo/rgb/cmd"] {
+        assert!(link.publish(&Message5::new(topic, &payload(topic))).await.0 < 0x80, "{topic}");
+    }
+}
