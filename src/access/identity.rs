@@ -13,7 +13,7 @@ pub struct Identity(Arc<Inner>);
 #[derive(Debug, PartialEq, Eq)]
 struct Inner {
     kind: Kind,
-    name: String,
+    name: Arc<str>,
     rights: Rights,
 }
 
@@ -35,7 +35,7 @@ pub enum Kind {
 impl Identity {
     /// Somebody.
     #[must_use]
-    pub fn new(kind: Kind, name: impl Into<String>, rights: Rights) -> Self {
+    pub fn new(kind: Kind, name: impl Into<Arc<str>>, rights: Rights) -> Self {
         Self(Arc::new(Inner { kind, name: name.into(), rights }))
     }
 
@@ -67,6 +67,12 @@ impl Identity {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// Its name, unless nobody is known.
+    #[must_use]
+    pub fn known_as(&self) -> Option<Arc<str>> {
+        (*self.kind() != Kind::Anonymous).then(|| self.0.name.clone())
     }
 
     /// What it may do.

@@ -28,6 +28,8 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::config::{self, AuthMode};
 use crate::kit::budget::Budget;
+use crate::kit::health::Health;
+use crate::kit::log_limiter::LogLimiters;
 use crate::store::Store;
 use crate::wire::Role;
 
@@ -37,7 +39,7 @@ pub use edit::{AccessError, NewLogin, PanelView, UserView};
 pub use entry::Entry as AuditEntry;
 pub use identity::{Identity, Kind};
 pub use login::LoginError;
-pub use places::{ask_for_reset, first_code, was_locked};
+pub use places::{LockedBy, ask_for_reset, first_code, was_locked};
 pub use rights::{Deed, PanelRights, Rights};
 
 use audit::Audit;
@@ -64,6 +66,8 @@ struct Inner {
     code: OnceLock<String>,
     data_dir: PathBuf,
     audit: Audit,
+    /// Limits log lines about refusals, by address.
+    refusals: Mutex<LogLimiters>,
 }
 
 /// Hears of changes of who may do what.
@@ -90,18 +94,33 @@ pub struct AccessDeps {
     pub store: Store,
     /// What working out a password is charged to.
     pub budget: Budget,
+    /// What `GET /readyz` reports.
+    pub health: Health,
 }
 
 impl Access {
     /// Reads what is stored. Whatever the card takes no more, or the settings ask for in vain, is no reason not to start.
     pub async fn open(deps: AccessDeps) -> Self {
-        let AccessDeps { settings, owner, data_dir, store, budget } = deps;
-        let table = stored::table(&store);
+        let AccessDeps { settings, owner, data_dir, store, budget, health } = deps;
+        let mut table = stored::table(&store);
+        // Lost with the database, it must not leave the appliance open to those who were locked out.
+        let is_lost = || {
+            let lost = places::was_locked(&data_dir) == Some(LockedBy::People);
+            if lost {
+                let message = "who may do what is lost with the database: the appliance stays locked; make a new first admin with \
+                               the code in dmxd-status.txt or the log, or restore a backup of the appliance";
+                health.raise("USERS_LOST", message);
+                tracing::error!("users_lost");
+            }
+            lost
+        };
+        table.locked = stored::is_locked(&store).unwrap_or_else(is_lost);
         let access = Self(Arc::new(Inner {
             settings,
             table: watch::Sender::new(Arc::new(table)),
             editing: tokio::sync::Mutex::default(),
             audit: Audit::open(store.clone()),
+            refusals: Mutex::default(),
             store,
             budget,
             brakes: Mutex::default(),
@@ -159,7 +178,12 @@ impl Access {
 
     /// Tells `dmxd setup`, which writes it on the card at the next start.
     fn say_locked(&self) {
-        if let Err(error) = places::say_locked(&self.0.data_dir, self.mode() == AuthMode::Required) {
+        let by = match (self.0.table.borrow().locked, self.0.settings.mode) {
+            (true, _) => Some(LockedBy::People),
+            (false, AuthMode::Required) => Some(LockedBy::Settings),
+            (false, AuthMode::Audit) => None,
+        };
+        if let Err(error) = places::say_locked(&self.0.data_dir, by) {
             tracing::warn!(%error, "lock_mark");
         }
     }
@@ -234,6 +258,10 @@ impl Access {
 
     /// Notes a refusal there.
     pub fn refused(&self, who: &str, what: &str, from: Option<IpAddr>) {
+        let address = from.map(|from| from.to_string());
+        if let Some(more) = self.0.refusals.lock().due(address.as_deref().unwrap_or_default()) {
+            tracing::warn!(who, what, from = address, more, "refused");
+        }
         self.0.audit.note(who, what, from, true);
     }
 

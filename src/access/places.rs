@@ -43,19 +43,32 @@ pub(super) fn forget_code(data_dir: &Path) -> io::Result<()> {
     remove(&place(data_dir, "first-code"))
 }
 
-/// Whether the appliance was locked when it last said so. It only informs: the store decides.
-#[must_use]
-pub fn was_locked(data_dir: &Path) -> bool {
-    place(data_dir, "locked").exists()
+/// What locks the appliance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockedBy {
+    /// `auth.mode`.
+    Settings,
+    /// Somebody in the app, or an owner: the store knows.
+    People,
 }
 
+/// Whether the appliance was locked when it last said so, and by what.
+#[must_use]
+pub fn was_locked(data_dir: &Path) -> Option<LockedBy> {
+    let by = std::fs::read_to_string(place(data_dir, "locked")).ok()?;
+    Some(if by == PEOPLE { LockedBy::People } else { LockedBy::Settings })
+}
+
+const PEOPLE: &str = "people";
+
 /// Says whether it is locked.
-pub(super) fn say_locked(data_dir: &Path, locked: bool) -> io::Result<()> {
+pub(super) fn say_locked(data_dir: &Path, by: Option<LockedBy>) -> io::Result<()> {
     let path = place(data_dir, "locked");
-    match (locked, path.exists()) {
-        (true, false) => keep(&path, ""),
-        (false, true) => remove(&path),
-        _ => Ok(()),
+    match by {
+        by if by == was_locked(data_dir) => Ok(()),
+        None => remove(&path),
+        Some(LockedBy::People) => keep(&path, PEOPLE),
+        Some(LockedBy::Settings) => keep(&path, "settings"),
     }
 }
 
@@ -96,12 +109,13 @@ mod tests {
     #[test]
     fn marks_come_and_go() {
         let data = tempfile::tempdir().unwrap();
-        assert!(!was_locked(data.path()) && !is_reset_asked_for(data.path()));
-        say_locked(data.path(), true).unwrap();
+        assert!(was_locked(data.path()).is_none() && !is_reset_asked_for(data.path()));
+        say_locked(data.path(), Some(LockedBy::Settings)).unwrap();
+        say_locked(data.path(), Some(LockedBy::People)).unwrap();
         ask_for_reset(data.path()).unwrap();
-        assert!(was_locked(data.path()) && is_reset_asked_for(data.path()));
-        say_locked(data.path(), false).unwrap();
+        assert!(was_locked(data.path()) == Some(LockedBy::People) && is_reset_asked_for(data.path()));
+        say_locked(data.path(), None).unwrap();
         reset_done(data.path()).unwrap();
-        assert!(!was_locked(data.path()) && !is_reset_asked_for(data.path()));
+        assert!(was_locked(data.path()).is_none() && !is_reset_asked_for(data.path()));
     }
 }

@@ -44,9 +44,14 @@ fn all<T: DeserializeOwned>(store: &Store, prefix: &str) -> Vec<T> {
     found.filter_map(|(key, value)| store.parse(Tree::Access, &key, &value, FORMAT)).collect()
 }
 
+/// Users and panels.
 pub(super) fn table(store: &Store) -> Table {
-    let lock: Option<Lock> = store.value(Tree::Access, LOCK.as_bytes(), FORMAT);
-    Table::new(all(store, "user/"), all(store, "panel/"), lock.is_some_and(|lock| lock.locked))
+    Table::new(all(store, "user/"), all(store, "panel/"))
+}
+
+/// Whether it is locked; `None`: nobody has ever said, or that is lost.
+pub(super) fn is_locked(store: &Store) -> Option<bool> {
+    store.value::<Lock>(Tree::Access, LOCK.as_bytes(), FORMAT).map(|lock| lock.locked)
 }
 
 pub(super) fn user(user: &User) -> Batch {

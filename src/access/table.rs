@@ -138,8 +138,8 @@ enum Holder {
 }
 
 impl Table {
-    pub(super) fn new(users: Vec<User>, panels: Vec<Panel>, locked: bool) -> Self {
-        let mut table = Self { locked, ..Self::default() };
+    pub(super) fn new(users: Vec<User>, panels: Vec<Panel>) -> Self {
+        let mut table = Self::default();
         users.into_iter().for_each(|user| table.put_user(user));
         panels.into_iter().for_each(|panel| table.put_panel(panel));
         table
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn whoever_is_gone_or_changed_is_not_what_they_were() {
-        let mut table = Table::new(vec![user("1", "Anna", Role::Edit)], Vec::new(), true);
+        let mut table = Table::new(vec![user("1", "Anna", Role::Edit)], Vec::new());
         let by_key = table.holder(Digest::of(b"1")).unwrap();
         let mut anna = table.users["1"].clone();
         anna.logged_in(Digest::of(b"token"));
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_new_key_ends_the_old_one_and_a_new_name_the_old_name() {
-        let mut table = Table::new(vec![user("1", "Anna", Role::Edit)], Vec::new(), false);
+        let mut table = Table::new(vec![user("1", "Anna", Role::Edit)], Vec::new());
         table.put_user(User {
             name: "Eva".into(),
             secret: Secret::Key(Digest::of(b"new")),
@@ -276,7 +276,7 @@ mod tests {
             secret: Digest::of(b"bar"),
             created_at: 1,
         };
-        let mut table = Table::new(Vec::new(), vec![panel.clone()], false);
+        let mut table = Table::new(Vec::new(), vec![panel.clone()]);
         let bar = table.holder(Digest::of(b"bar")).unwrap();
         assert!(table.still(&bar));
         table.put_panel(Panel { master: true, ..panel.clone() });

@@ -141,6 +141,7 @@ impl House {
             data_dir: storage.data_dir.clone(),
             store: store.clone(),
             budget: budget.clone(),
+            health: health.clone(),
         };
         let access = Access::open(deps).await;
         let backups = backup::start(backup::BackupDeps {

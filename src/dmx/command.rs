@@ -1,6 +1,7 @@
 //! A command: a request to change light.
 
 use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CommandId, Easing, Levels, Look, Patch, ProjectId, SceneId, Source, UniverseId};
@@ -10,8 +11,10 @@ use super::{CommandId, Easing, Levels, Look, Patch, ProjectId, SceneId, Source, 
 pub struct Command {
     /// Its id: the same command has the same one, whatever door it comes through and however often.
     pub id: CommandId,
-    /// Who sent it.
+    /// Who sent it, as the sender says.
     pub source: Source,
+    /// Who that is, if the door knows; for the log alone.
+    pub by: Option<Arc<str>>,
     /// What it does.
     pub act: Act,
 }
@@ -59,7 +62,7 @@ impl Command {
     /// Levels of one universe, at once.
     #[must_use]
     pub fn set(id: CommandId, source: Source, patch: Patch) -> Self {
-        Self { id, source, act: Act::Set(patch) }
+        Self { id, source, by: None, act: Act::Set(patch) }
     }
 
     /// The levels it sets or moves: at most one patch per universe.
@@ -128,7 +131,7 @@ mod tests {
         let levels = vec![patch(lamp, vec![(one, 5), (two, 6)]), patch(other, vec![(one, 7)])];
         let (scene, project) = ("a".parse().unwrap(), ProjectId::default_project());
         let act = Act::Recall { scene, project, levels, whole: true, over: Duration::ZERO };
-        let whole = Command { id: ulid::Ulid::nil().into(), source: Source::init(), act };
+        let whole = Command { id: ulid::Ulid::nil().into(), source: Source::init(), by: None, act };
         let in_effect = |command: &Command| {
             let mut state = State::default();
             state.apply(command, Now::default());

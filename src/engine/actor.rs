@@ -287,7 +287,8 @@ impl Actor {
                 let _ = reply.send(Outcome::Applied { seq }); // Err: the door no longer waits
             });
             let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-            tracing::info!(seq, cmdId = %command.id, src = %command.source, latencyUs = latency_us, "command_applied");
+            let (src, by) = (&command.source, command.by.as_deref());
+            tracing::info!(seq, cmdId = %command.id, %src, by, latencyUs = latency_us, "command_applied");
         };
         self.store.commit(batch, release).await;
     }

@@ -91,6 +91,7 @@ impl Web {
             data_dir: data.path().into(),
             store: opened.store.clone(),
             budget: budget.clone(),
+            health: health.clone(),
         };
         let access = Access::open(deps).await;
         let deps = intake::IntakeDeps {

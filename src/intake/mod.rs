@@ -167,6 +167,7 @@ impl Intake {
     async fn lamp(&self, (command, ts): (Command, Option<u64>), sender: &Sender) -> Result<PendingOutcome, Refusal> {
         let id = command.id.to_string();
         self.in_time(ts, sender).map_err(of(&id))?;
+        let command = Command { by: sender.who.known_as(), ..command };
         let submission = self.0.scheduler.take(command, ts, &sender.client, None).await?;
         Ok(PendingOutcome::new(id, Wait::Engine(submission)))
     }
@@ -193,7 +194,8 @@ impl Intake {
             Order::Levels { patch, over, easing } => {
                 self.may(&Deed::Light, sender)?;
                 let budget = Budget::Universe(patch.universe);
-                self.paced(Command { id, source, act: Act::levels(patch, over, easing) }, ts, budget, sender).await
+                self.paced(Command { id, source, by: None, act: Act::levels(patch, over, easing) }, ts, budget, sender)
+                    .await
             }
             Order::Recall { name, over } => {
                 let view = self.0.library.view();
@@ -205,7 +207,7 @@ impl Intake {
                     return Err(of_name("is a scene without channels"));
                 }
                 let act = recall(&view, look, over);
-                self.paced(Command { id, source, act }, ts, Budget::Scenes, sender).await
+                self.paced(Command { id, source, by: None, act }, ts, Budget::Scenes, sender).await
             }
             Order::Save { name, levels } => {
                 self.may(&Deed::SaveScene, sender)?;
@@ -237,7 +239,7 @@ impl Intake {
         let id: CommandId = ulid::Ulid::generate().into();
         let written = id.to_string();
         let act = recall(&view, look, over);
-        let wait = self.paced(Command { id, source, act }, None, Budget::Scenes, sender).await?;
+        let wait = self.paced(Command { id, source, by: None, act }, None, Budget::Scenes, sender).await?;
         Ok(PendingOutcome::new(written, wait))
     }
 
@@ -247,6 +249,7 @@ impl Intake {
 
     /// Hands on a command that has a budget.
     async fn paced(&self, command: Command, ts: Option<u64>, of: Budget, sender: &Sender) -> Result<Wait, Refusal> {
+        let command = Command { by: sender.who.known_as(), ..command };
         Ok(Wait::Engine(self.0.scheduler.take(command, ts, &sender.client, Some(of)).await?))
     }
 

@@ -337,7 +337,7 @@ impl Librarian {
         self.touch(&mut after.catalogue, &mut batch);
         // One command, one change: also of the scene in effect.
         let act = Act::Save(scene.look(self.deps.universes));
-        let submission = self.deps.engine.submit_with(Command { id, source, act }, batch);
+        let submission = self.deps.engine.submit_with(Command { id, source, by: None, act }, batch);
         let outcome = match timeout(PATIENCE, submission).await {
             Ok(mut submission) => submission.outcome().await,
             Err(_) => Outcome::Full,

@@ -24,7 +24,7 @@ impl Lock {
         // made by root, the folder would be closed to the appliance
         let code = self.data_dir.is_dir().then(|| access::first_code(&self.data_dir).ok()).flatten();
         let code = code.map_or_else(|| "stands here from the next start on".to_owned(), |code| format!("is {code}"));
-        if self.by_settings || access::was_locked(&self.data_dir) {
+        if self.by_settings || access::was_locked(&self.data_dir).is_some() {
             return format!(
                 "\nLocked: users, keys and panels decide who may do what (app, Settings, People). Where there is no admin yet, \
                  the code that makes the first one {code}\n"

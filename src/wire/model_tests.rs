@@ -194,7 +194,7 @@ fn command(n: usize, patch: Patch, ms: u64, easing: Easing, scene: bool) -> Comm
     } else {
         Act::levels(patch, over, easing)
     };
-    Command { id: id.into(), source: "t".parse().unwrap(), act }
+    Command { id: id.into(), source: "t".parse().unwrap(), by: None, act }
 }
 
 /// What a client knows that only receives deltas.

@@ -47,6 +47,32 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test]
+async fn a_lost_database_leaves_a_locked_appliance_locked_and_the_code_gets_in() {
+    let appliance = crate::harness::Appliance::start().await;
+    let answer = appliance.web().post("/lock", json!({"name": "Anna", "generate": true}).to_string()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let (_, home) = appliance.terminate().await;
+    for entry in std::fs::read_dir(home.data()).unwrap().flatten() {
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() && entry.file_name() != "access" => std::fs::remove_dir_all(entry.path()).unwrap(),
+            kind if kind.is_file() => std::fs::remove_file(entry.path()).unwrap(),
+            _ => {}
+        }
+    }
+    let appliance = home.start().await;
+    let web = appliance.web();
+    assert!(web.problems().await.contains(&"USERS_LOST".to_owned()));
+    web.get("/rgb").await.problem(401);
+    let code = std::fs::read_to_string(appliance.data().join("access/first-code")).unwrap();
+    let wrong = json!({"code": "00000000", "generate": true});
+    let right = json!({"code": code, "generate": true});
+    // from the machine itself it needs no code, so the wrong one does not matter there
+    assert_eq!(web.post("/lock", wrong.to_string()).await.status, 200);
+    web.post("/lock", right.to_string()).await.problem(403);
+    assert_eq!(web.get("/me").await.json()["hasAdmin"], true);
+}
+
+#[tokio::test]
 async fn of_deeds_the_last_thousand_are_kept() {
     let appliance = locked().start().await;
     let web = appliance.web();
