@@ -83,7 +83,7 @@ function newcomer(load) {
     await load();
     if (user.key) reveal(made);
   };
-  return h("form", { class: "stack", onsubmit: add }, h("div", { class: "fields top" }, field(t("people.name"), name), role.element), how.element, pin.parent,
+  return h("form", { class: "stack", onsubmit: add }, h("div", { class: "fields even" }, field(t("people.name"), name), role.element), how.element, pin.parent,
     h("button", { type: "submit", class: "main" }, t("people.add")), made);
 }
 
@@ -135,8 +135,8 @@ function editor({ id, name, role }, load) {
     if (await desk.ask(api.call("DELETE", path).then(api.done), t("people.removed", { name }), { 409: t("people.last") })) await load();
   };
   return [
-    device ? null : h("div", { class: "fields top" }, roles.element, h("button", { type: "button", onclick: () => change({ role: roles.control.value }, t("people.changed", { name })) }, t("people.role.set"))),
-    device ? null : h("form", { class: "fields top", onsubmit: (/** @type {SubmitEvent} */ event) => {
+    device ? null : h("div", { class: "fields even" }, roles.element, h("button", { type: "button", onclick: () => change({ role: roles.control.value }, t("people.changed", { name })) }, t("people.role.set"))),
+    device ? null : h("form", { class: "fields even", onsubmit: (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();
       void change({ pin: pin.input.value.trim() }, t("people.renewed", { name }));
     } }, pin.parent, h("button", { type: "submit" }, t("pin.set"))),

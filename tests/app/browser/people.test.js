@@ -91,7 +91,7 @@ test("the last admin stays, and the app says why", () =>
     await page.getByRole("button", { name: "Change Anna" }).click();
     await page.getByRole("button", { name: "Remove" }).click();
     await page.getByRole("button", { name: "Really remove?" }).click();
-    await page.getByText("this is the last admin").waitFor();
+    await page.getByText("make somebody else an admin first").waitFor();
     assert.ok((await users()).some(({ name }) => name === "Anna"));
   }));
 

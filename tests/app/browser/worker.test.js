@@ -29,7 +29,7 @@ test("the shell is kept as /assets.json lists it, and starts without the applian
       await live(page);
       await activated(page);
       const { files } = await appliance.rest("/assets.json");
-      assert.deepEqual(await kept(page), files.toSorted());
+      assert.deepEqual(await kept(page), files.filter((file) => !/\/panel\.\w+$/.test(file)).toSorted()); // guests' panels come from the appliance each time
 
       await appliance.stop();
       await page.reload();

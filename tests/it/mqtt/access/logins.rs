@@ -4,7 +4,9 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{KEY, admin, locked, make};
-use crate::harness::{Appliance, Connect, Connect5, Home, Link, Link5, Message5, WayByWeb, why};
+use crate::harness::{
+    Appliance, Connect, Connect5, Home, Link, Link5, Message5, WayByWeb, mosquitto_pub, mosquitto_sub, why,
+};
 
 /// The codes of CONNACK for both versions.
 async fn codes(appliance: &Appliance, client: &str, login: Option<(&str, &str)>) -> (u8, u8) {
@@ -129,4 +131,19 @@ async fn mqtt_over_websocket_asks_for_the_same_login() {
     ] {
         assert_eq!(Link::connect(way.address, &connect).await.1, expected, "{connect:?}");
     }
+}
+
+#[tokio::test]
+async fn mosquittos_clients_log_in_with_a_devices_key() {
+    let appliance = locked().start().await;
+    let lamp = make(&appliance, "lamp", "device").await;
+    let who = ["-i", "lamp", "-u", "lamp", "-P", lamp.key.as_str()];
+    let own = ["-q", "1", "-r", "-t", "v1/devices/lamp/state", "-m", r#"{"online":true}"#];
+    mosquitto_pub(appliance.mqtt, &[&who[..], &own].concat()).succeed().await;
+    let other = ["-q", "1", "-r", "-t", "v1/devices/other/state", "-m", "forged"];
+    mosquitto_pub(appliance.mqtt, &[&who[..], &other].concat()).succeed().await; // 3.1.1 is acknowledged
+    let heard = ["-q", "1", "-t", "v1/devices/+/state", "-C", "2", "-W", "20", "-F", "%t"];
+    let mut topics = mosquitto_sub(appliance.mqtt, &[&who[..], &heard].concat()).succeed().await;
+    topics.sort();
+    assert_eq!(topics, ["v1/devices/lamp/state", "v1/devices/server/state"]);
 }
