@@ -102,7 +102,7 @@ async fn respond(app: &Arc<App>, mut request: Request, found: RouteMatch) -> Res
         return Err(Problem::new(StatusCode::BAD_REQUEST, "an HTTP/1.1 request must have exactly one Host header"));
     }
     let key = key_in_header(&request.headers);
-    if !app.hosts.know(&request.headers).await && !key.is_some_and(|key| app.access.bearer(key).is_some()) {
+    if !app.hosts.know(&request.headers).await && key.is_none_or(|key| app.access.bearer(key).is_none()) {
         return app.hosts.refuse(&request.headers, request.peer.addr.ip());
     }
     if request.method == Method::OPTIONS {
@@ -124,7 +124,7 @@ async fn respond(app: &Arc<App>, mut request: Request, found: RouteMatch) -> Res
     if (!reads || route.key.opens_socket()) && !app.origins.allow(&request.headers) {
         return Err(foreign());
     }
-    if route.key == Key::AsHeader {
+    if route.key == Key::Header {
         request.who = identify(app, &request, route)?;
     }
     route.check_query(&request, reads)?;

@@ -66,12 +66,12 @@ fn example(text: &str) -> Value {
 fn security(route: &Route) -> Value {
     match route.key {
         _ if route.needs.role.is_none() => json!([]),
-        Key::AsLogin => json!([]),
-        Key::AsHeader if route.verb == Verb::Get => {
+        Key::Login => json!([]),
+        Key::Header if route.verb == Verb::Get => {
             json!([{}, {"apiKey": []}, {"bearer": []}, {"cookie": []}, {"token": []}])
         }
-        Key::AsHeader => json!([{}, {"apiKey": []}, {"bearer": []}, {"cookie": []}]),
-        Key::AsToken => json!([{}, {"token": []}]),
+        Key::Header => json!([{}, {"apiKey": []}, {"bearer": []}, {"cookie": []}]),
+        Key::Token => json!([{}, {"token": []}]),
     }
 }
 

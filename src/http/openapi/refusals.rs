@@ -39,7 +39,7 @@ fn follows(route: &Route, status: u16) -> bool {
     let (reads, takes) = (route.verb == Verb::Get, route.takes.is_some());
     match status {
         400 | 421 | 500 => true,
-        401 => route.needs.role.is_some() && route.key == Key::AsHeader,
+        401 => route.needs.role.is_some() && route.key == Key::Header,
         403 => !reads || route.key.opens_socket() || route.needs.role.is_some(),
         404 => route.path.contains('{'),
         408 | 413 => takes,

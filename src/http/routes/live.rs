@@ -22,7 +22,7 @@ const NEEDS: Needs = Needs::VIEW.or_panel().or_device();
 /// The row.
 pub(super) static ROWS: &[Route] = &[get("/ws", "openWebsocket", NEEDS, &open)
     .says("Opens the WebSocket: every change of light, and commands.")
-    .key(Key::AsToken)
+    .key(Key::Token)
     .query(&[Query {
         name: "session",
         says: "The page that the connection belongs to: an older connection of the same name is closed (1000), and what it sent and was \

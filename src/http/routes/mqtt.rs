@@ -21,7 +21,7 @@ pub(super) static ROWS: &[Route] = &[get("/mqtt", "openMqtt", Needs::OPEN, &open
         "Opens MQTT over WebSocket: the same broker as on the MQTT port, sub-protocol `mqtt`, binary frames. It asks for the \
          login of the MQTT port, not for a key.",
     )
-    .key(Key::AsLogin)
+    .key(Key::Login)
     .gives_nothing(101, "MQTT may begin.")
     .refuses(&[
         (400, "The client does not offer the sub-protocol `mqtt`."),

@@ -100,18 +100,18 @@ impl Needs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Key {
     /// `x-api-key`, `Authorization: Bearer` or the cookie; for reading also `?token=`, since a link sends no header.
-    AsHeader,
-    /// `?token=`, because a browser's WebSocket cannot send headers. Its Origin is checked for the same reason: no
+    Header,
+    /// `?token=` or the cookie, because a browser's WebSocket cannot send headers. Its Origin is checked for the same reason: no
     /// preflight protects it.
-    AsToken,
+    Token,
     /// None of ours: the login in MQTT's own CONNECT counts. Its Origin is checked as well.
-    AsLogin,
+    Login,
 }
 
 impl Key {
     /// Whether it opens a WebSocket, for which a browser asks no leave.
     pub(in super::super) fn opens_socket(self) -> bool {
-        matches!(self, Self::AsToken | Self::AsLogin)
+        matches!(self, Self::Token | Self::Login)
     }
 }
 
@@ -215,7 +215,7 @@ impl Route {
             id,
             says: "",
             needs,
-            key: Key::AsHeader,
+            key: Key::Header,
             knows_who: false,
             query: &[],
             takes: None,

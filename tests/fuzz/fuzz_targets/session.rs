@@ -117,7 +117,7 @@ fn stage() -> Stage {
             health,
             metrics,
         };
-        let broker = broker::start(listener, deps).await.unwrap();
+        let broker = broker::start(broker::Ports::default().and(listener, None), deps).await.unwrap();
         (address, (broker, engine, tasks, data))
     });
     Stage { runtime, address, _house: house }
