@@ -3,7 +3,7 @@
 //! 30 an hour and name, from all addresses together; beyond that only addresses that the name has logged in from before are
 //! looked at, each of them 30 times an hour as well. So a stranger's guesses never keep anybody out of their own tablet.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ enum Line {
 
 /// The times of what is being looked at, or was wrong.
 #[derive(Debug, Default)]
-pub(super) struct Brakes(HashMap<Line, VecDeque<Instant>>);
+pub(super) struct Brakes(HashMap<Line, VecDeque<Instant>>, HashSet<String>);
 
 /// Leave to look at one secret; it counts as wrong until it is given back.
 #[derive(Debug)]
@@ -50,6 +50,16 @@ impl Brakes {
                 Ok(Leave(line, now))
             }
         }
+    }
+
+    /// Whether none of this name is being looked at; from now on one is.
+    pub(super) fn begin(&mut self, name: &str) -> bool {
+        self.1.insert(name.to_owned())
+    }
+
+    /// None is any more.
+    pub(super) fn end(&mut self, name: &str) {
+        self.1.remove(name);
     }
 
     /// It was right, or was not looked at after all.

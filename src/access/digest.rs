@@ -54,14 +54,14 @@ pub(super) fn new_key() -> Result<String, getrandom::Error> {
     random::<16>().map(|bytes| hex(&bytes))
 }
 
-/// A code that people type off a screen: 40 bits, without letters that look like digits.
+/// A code that people type off a screen: 50 bits, without letters that look like digits.
 ///
 /// # Errors
 /// The kernel gives no random bytes.
 pub(super) fn new_code() -> Result<String, getrandom::Error> {
     const LETTERS: &[u8; 32] = b"23456789abcdefghjkmnpqrstuvwxyz7";
     let letter = |byte: u8| LETTERS.get(usize::from(byte % 32)).map_or('7', |letter| char::from(*letter));
-    random::<8>().map(|bytes| bytes.into_iter().map(letter).collect())
+    random::<10>().map(|bytes| bytes.into_iter().map(letter).collect())
 }
 
 pub(super) fn hex<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
@@ -95,7 +95,7 @@ mod tests {
         let codes: std::collections::HashSet<_> = (0..1000).map(|_| new_code().unwrap()).collect();
         assert!(
             codes.len() == 1000
-                && codes.iter().all(|code| code.len() == 8 && !code.contains(['0', 'o', '1', 'l', 'i']))
+                && codes.iter().all(|code| code.len() == 10 && !code.contains(['0', 'o', '1', 'l', 'i']))
         );
     }
 }

@@ -95,6 +95,8 @@ pub struct PanelView {
     pub master: bool,
     /// What it does with blackout.
     pub blackout: PanelBlackout,
+    /// Made by who was not known: it works only while the appliance is open, until somebody who is known changes it.
+    pub only_while_open: bool,
     /// When it was made, Unix milliseconds.
     pub created_at: u64,
     /// Its address, only where it was made just now: it is not shown again.
@@ -134,10 +136,18 @@ impl Panel {
             cuelists: self.cuelists.clone(),
             master: self.master,
             blackout: self.blackout,
+            only_while_open: self.of_stranger,
             created_at: self.created_at,
             url,
         }
     }
+}
+
+/// In the log of deeds these names stand for somebody else.
+fn is_reserved(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["anonymous", "console", "mqtt"].contains(&name.as_str())
+        || ["panel ", "key ", "unknown "].iter().any(|one| name.starts_with(one))
 }
 
 fn no_user(id: &str) -> AccessError {
@@ -157,26 +167,36 @@ impl Access {
         users
     }
 
+    /// Whether a user has this name.
+    #[must_use]
+    pub fn has_user(&self, name: &str) -> bool {
+        self.0.table.borrow().user_named(name).is_some()
+    }
+
     /// Makes a user; the answer has the key, if one was made.
     ///
     /// # Errors
     /// The name is taken, or there are too many.
     pub async fn create_user(&self, edit: UserEdit, from: IpAddr) -> Result<UserView, AccessError> {
+        let secret = self.secret(edit.secret.clone().unwrap_or(NewSecret::Generated), from).await?;
         let _editing = self.0.editing.lock().await;
-        self.make_user(edit, from).await
+        self.make_user(edit, secret).await
     }
 
     /// By the one who edits.
-    async fn make_user(&self, edit: UserEdit, from: IpAddr) -> Result<UserView, AccessError> {
+    async fn make_user(
+        &self,
+        edit: UserEdit,
+        (secret, key): (Secret, Option<String>),
+    ) -> Result<UserView, AccessError> {
         let table = self.table();
         if table.users.len() >= MOST_USERS {
             return Err(AccessError::TooMany(MOST_USERS, "users"));
         }
         let name = edit.name.unwrap_or_else(|| FIRST_ADMIN.to_owned());
-        if table.user_named(&name).is_some() {
+        if table.user_named(&name).is_some() || is_reserved(&name) {
             return Err(AccessError::Taken(name));
         }
-        let (secret, key) = self.secret(edit.secret.unwrap_or(NewSecret::Generated), from).await?;
         let user = User {
             id: Ulid::generate().to_string(),
             name,
@@ -208,12 +228,17 @@ impl Access {
     /// # Errors
     /// There is none, the name is taken, or it is the last admin.
     pub async fn edit_user(&self, id: &str, edit: UserEdit, from: IpAddr) -> Result<UserView, AccessError> {
+        let UserEdit { name, role, secret } = edit;
+        // worked out before, or every other edit would wait for it
+        let secret = match secret {
+            Some(secret) => Some(self.secret(secret, from).await?),
+            None => None,
+        };
         let _editing = self.0.editing.lock().await;
         let table = self.table();
         let mut user = table.users.get(id).cloned().ok_or_else(|| no_user(id))?;
-        let UserEdit { name, role, secret } = edit;
         if let Some(name) = name {
-            if table.user_named(&name).is_some_and(|other| other.id != id) {
+            if table.user_named(&name).is_some_and(|other| other.id != id) || is_reserved(&name) {
                 return Err(AccessError::Taken(name));
             }
             user.changes += u32::from(user.name != name);
@@ -228,7 +253,7 @@ impl Access {
         }
         let mut made = None;
         if let Some(secret) = secret {
-            (user.secret, made) = self.secret(secret, from).await?;
+            (user.secret, made) = secret;
             user.changes += 1;
             user.tokens.clear(); // whoever had the old secret has them too
             user.addresses.clear();
@@ -263,11 +288,14 @@ impl Access {
     /// # Errors
     /// The user is gone, or there are no random bytes.
     pub async fn open_login(&self, identity: &Identity, from: IpAddr) -> Result<NewLogin, AccessError> {
-        let Kind::User(id, ..) = identity.kind() else { return Err(no_user(identity.name())) };
+        let Kind::User(id, changes, _) = identity.kind() else { return Err(no_user(identity.name())) };
         let _editing = self.0.editing.lock().await;
         let mut user = self.table().users.get(id).cloned().ok_or_else(|| no_user(id))?;
+        if user.changes != *changes {
+            return Err(LoginError::Wrong.into()); // the secret was the right one until a moment ago
+        }
         let token = new_key()?;
-        user.logged_in(Digest::of(token.as_bytes()));
+        user.logged_in(Digest::of(token.as_bytes()), from);
         user.came_from(from);
         self.0.store.keep(stored::user(&user)).await;
         let identity = user.identity(Some(Digest::of(token.as_bytes())));
@@ -289,7 +317,7 @@ impl Access {
         let Kind::User(id, _, Some(token)) = identity.kind() else { return false };
         let _editing = self.0.editing.lock().await;
         let Some(mut user) = self.table().users.get(id).cloned() else { return false };
-        user.tokens.retain(|open| open != token);
+        user.tokens.retain(|open| open.digest != *token);
         self.0.store.keep(stored::user(&user)).await;
         self.put(user);
         true
@@ -305,15 +333,20 @@ impl Access {
         by: &Identity,
         (from, here): (IpAddr, bool),
     ) -> Result<Option<UserView>, AccessError> {
+        let secret = match (self.has_admin(), &order.admin.secret) {
+            (true, _) => None,
+            (false, secret) => Some(self.secret(secret.clone().unwrap_or(NewSecret::Generated), from).await?),
+        };
         let _editing = self.0.editing.lock().await;
         let is_admin = *by.kind() != Kind::Anonymous && by.rights().cover(Role::Admin);
         let mut made = None;
         if !self.has_admin() {
             let code = order.code.as_deref();
-            if !is_admin && !here && !code.map_or(Ok(false), |code| self.is_first_code(code, from))? {
+            if !is_admin && !here && !code.is_some_and(|code| self.is_first_code(code)) {
                 return Err(AccessError::CodeNeeded);
             }
-            made = Some(self.make_user(order.admin, from).await?);
+            let secret = secret.ok_or(AccessError::AdminNeeded)?; // the last admin went meanwhile: once more
+            made = Some(self.make_user(order.admin, secret).await?);
         } else if !is_admin {
             return Err(AccessError::AdminNeeded);
         }
@@ -339,7 +372,9 @@ impl Access {
         stored::lock(&mut batch, locked);
         self.0.store.keep(batch).await;
         self.change(|table| table.locked = locked);
-        self.say_locked();
+        let access = self.clone();
+        let said = tokio::task::spawn_blocking(move || access.say_locked());
+        let _ = said.await; // Err: the house is closing
     }
 
     /// Every panel, oldest first.
@@ -355,11 +390,19 @@ impl Access {
         self.table().panels.get(id).map(|panel| panel.view(None))
     }
 
+    /// One panel.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn panel(&self, id: &str) -> Result<PanelView, AccessError> {
+        self.table().panels.get(id).map(|panel| panel.view(None)).ok_or_else(|| no_panel(id))
+    }
+
     /// Makes a panel; the answer has its address.
     ///
     /// # Errors
     /// There are too many.
-    pub async fn create_panel(&self, edit: PanelEdit) -> Result<PanelView, AccessError> {
+    pub async fn create_panel(&self, edit: PanelEdit, by: &Identity) -> Result<PanelView, AccessError> {
         let _editing = self.0.editing.lock().await;
         if self.table().panels.len() >= MOST_PANELS {
             return Err(AccessError::TooMany(MOST_PANELS, "panels"));
@@ -373,6 +416,7 @@ impl Access {
             master: edit.master.unwrap_or_default(),
             blackout: edit.blackout.unwrap_or_default(),
             secret: Digest::of(secret.as_bytes()),
+            of_stranger: *by.kind() == Kind::Anonymous,
             created_at: clock::now_ms(),
         };
         self.0.store.keep(stored::panel(&panel)).await;
@@ -384,7 +428,7 @@ impl Access {
     ///
     /// # Errors
     /// There is none.
-    pub async fn edit_panel(&self, id: &str, edit: PanelEdit) -> Result<PanelView, AccessError> {
+    pub async fn edit_panel(&self, id: &str, edit: PanelEdit, by: &Identity) -> Result<PanelView, AccessError> {
         let _editing = self.0.editing.lock().await;
         let mut panel = self.table().panels.get(id).cloned().ok_or_else(|| no_panel(id))?;
         let PanelEdit { name, looks, cuelists, master, blackout, renew } = edit;
@@ -399,6 +443,7 @@ impl Access {
         panel.cuelists = cuelists.unwrap_or(panel.cuelists);
         panel.master = master.unwrap_or(panel.master);
         panel.blackout = blackout.unwrap_or(panel.blackout);
+        panel.of_stranger = *by.kind() == Kind::Anonymous;
         self.0.store.keep(stored::panel(&panel)).await;
         self.change(|table| table.put_panel(panel.clone()));
         Ok(panel.view(url))

@@ -40,6 +40,15 @@ fn minutes(wait: &Duration) -> u64 {
     wait.as_secs().div_ceil(60).max(1)
 }
 
+/// A secret of a user that is being worked out; its end is noted whatever happens.
+struct Turn<'a>(&'a Access, &'a str);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.0.brakes.lock().end(self.1);
+    }
+}
+
 impl Access {
     /// Who presents a name and a PIN, password, key or token. Keys and tokens are never slowed.
     ///
@@ -51,14 +60,14 @@ impl Access {
         let digest = Digest::of(secret);
         let password = match &user.secret {
             Secret::Key(key) if *key == digest => return Ok(user.identity(None)),
-            _ if user.tokens.contains(&digest) => return Ok(user.identity(Some(digest))),
+            _ if user.has_token(digest) => return Ok(user.identity(Some(digest))),
             Secret::Key(_) => return Err(LoginError::Wrong), // 128 bits need no brake
             Secret::Pin(password) | Secret::Password(password) => password.clone(),
         };
         let known = user.addresses.contains(&from);
         if self.looks_right(&user.id, password, secret, (from, known)).await? {
             if !known {
-                self.remember_address(&user.id, from).await;
+                self.remember_address(&user, from).await;
             }
             return Ok(user.identity(None));
         }
@@ -74,7 +83,17 @@ impl Access {
         (from, known): (IpAddr, bool),
     ) -> Result<bool, LoginError> {
         let leave = self.0.brakes.lock().ask(name, from, known, Instant::now()).map_err(LoginError::TooMany)?;
-        let looked = self.work_out(password, secret.to_vec(), from, known).await;
+        let looked = match self.0.brakes.lock().begin(name) {
+            true => None,
+            false => Some(Err(LoginError::Busy)), // right secrets are not braked: one at a time is enough
+        };
+        let looked = match looked {
+            Some(busy) => busy,
+            None => {
+                let _turn = Turn(self, name);
+                self.work_out(password, secret.to_vec(), from, known).await
+            }
+        };
         if !matches!(looked, Ok(false)) {
             self.0.brakes.lock().give_back(leave);
         }
@@ -104,26 +123,17 @@ impl Access {
         Ok(tokio::task::spawn_blocking(move || Password::new(secret.as_bytes())).await??)
     }
 
-    /// Whether this is the code that makes the first admin; guesses are braked like those of a name.
-    ///
-    /// # Errors
-    /// Too many were wrong.
-    pub(super) fn is_first_code(&self, code: &str, from: IpAddr) -> Result<bool, LoginError> {
-        let Some(right) = self.first_code() else { return Ok(false) };
-        let mut brakes = self.0.brakes.lock();
-        let leave = brakes.ask("", from, false, Instant::now()).map_err(LoginError::TooMany)?;
+    /// Whether this is the code that makes the first admin. It has 50 bits: guesses need no brake, which strangers could use to
+    /// keep the owner out.
+    pub(super) fn is_first_code(&self, code: &str) -> bool {
         let code = code.trim().to_lowercase();
-        let is_right = subtle::ConstantTimeEq::ct_eq(code.as_bytes(), right.as_bytes()).into();
-        if is_right {
-            brakes.give_back(leave);
-        }
-        Ok(is_right)
+        self.first_code().is_some_and(|right| subtle::ConstantTimeEq::ct_eq(code.as_bytes(), right.as_bytes()).into())
     }
 
-    async fn remember_address(&self, id: &str, from: IpAddr) {
+    async fn remember_address(&self, known: &User, from: IpAddr) {
         let _editing = self.0.editing.lock().await;
-        let Some(mut user) = self.table().users.get(id).cloned() else { return };
-        if user.came_from(from) {
+        let Some(mut user) = self.table().users.get(&known.id).cloned() else { return };
+        if user.changes == known.changes && user.came_from(from) {
             self.0.store.write(stored::user(&user)).await;
             self.put(user);
         }

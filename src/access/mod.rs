@@ -196,7 +196,8 @@ impl Access {
         if !secret.is_empty() && keys.iter().fold(false, |hit, known| known.matches(secret) | hit) {
             return Some(Identity::key(secret));
         }
-        self.0.table.borrow().holder(Digest::of(secret))
+        let is_open = self.mode() == AuthMode::Audit;
+        self.0.table.borrow().holder(Digest::of(secret), is_open)
     }
 
     /// Who has shown nothing.
@@ -219,7 +220,10 @@ impl Access {
     pub fn holds(&self, identity: &Identity) -> bool {
         match identity.kind() {
             Kind::Anonymous => *identity == self.anonymous(),
-            Kind::House | Kind::Key | Kind::User(..) | Kind::Panel(..) => self.0.table.borrow().still(identity),
+            Kind::House | Kind::Key | Kind::User(..) | Kind::Panel(..) => {
+                let is_open = self.mode() == AuthMode::Audit;
+                self.0.table.borrow().still(identity, is_open)
+            }
         }
     }
 

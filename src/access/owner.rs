@@ -22,7 +22,6 @@ impl Access {
         let mut batch = Batch::default();
         let admins: Vec<_> = self.table().users.values().filter(|user| user.role == Role::Admin).cloned().collect();
         admins.iter().for_each(|admin| stored::remove_user(&mut batch, &admin.id));
-        stored::remove_owner(&mut batch);
         stored::lock(&mut batch, false);
         self.0.store.keep(batch).await;
         self.change(|table| {
@@ -30,7 +29,6 @@ impl Access {
             admins.iter().for_each(|admin| drop(table.remove_user(&admin.id)));
         });
         tracing::warn!(admins = admins.len(), "users_reset");
-        places::forget_code(data_dir)?;
         places::reset_done(data_dir)
     }
 

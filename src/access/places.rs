@@ -39,7 +39,7 @@ pub fn first_code(data_dir: &Path) -> io::Result<String> {
 }
 
 /// Forgets the code.
-pub(super) fn forget_code(data_dir: &Path) -> io::Result<()> {
+fn forget_code(data_dir: &Path) -> io::Result<()> {
     remove(&place(data_dir, "first-code"))
 }
 
@@ -72,11 +72,13 @@ pub(super) fn say_locked(data_dir: &Path, by: Option<LockedBy>) -> io::Result<()
     }
 }
 
-/// Has the next start forget every admin.
+/// Has the next start forget every admin. The card is written before that, so it is to have a new code and no lock by now.
 ///
 /// # Errors
 /// As the system reports.
 pub fn ask_for_reset(data_dir: &Path) -> io::Result<()> {
+    forget_code(data_dir)?;
+    say_locked(data_dir, None)?;
     keep(&place(data_dir, "reset"), "")
 }
 

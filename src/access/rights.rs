@@ -84,8 +84,11 @@ impl Rights {
         let role = deed.role();
         let may = match self {
             Self::None => false,
-            // a button may do whatever moves light: that is what it is for
-            Self::Role(Role::Device) => role == Role::Operate,
+            // a button sets light, calls looks and makes dark; the whole house is not a lamp's
+            Self::Role(Role::Device) => match deed {
+                Deed::Light | Deed::Recall(_) | Deed::Blackout(_) => true,
+                Deed::Master | Deed::StopFades | Deed::SaveScene => false,
+            },
             Self::Role(mine) => mine.covers(role),
             Self::Panel(panel) => match deed {
                 Deed::Recall(scene) => panel.looks.contains(*scene),
@@ -147,10 +150,13 @@ mod tests {
                 (Rights::Role(Role::Operate), true),
                 (Rights::Role(Role::Edit), true),
                 (Rights::Role(Role::Admin), true),
-                (Rights::Role(Role::Device), true),
             ] {
                 assert_eq!(rights.may(deed), if may { Ok(()) } else { Err(Role::Operate) }, "{deed:?} {rights:?}");
             }
+        }
+        for deed in &deeds {
+            let may = !matches!(deed, Deed::Master | Deed::StopFades);
+            assert_eq!(Rights::Role(Role::Device).may(deed).is_ok(), may, "{deed:?}");
         }
         for (role, may) in [(Role::Operate, false), (Role::Edit, true), (Role::Device, false)] {
             assert_eq!(Rights::Role(role).may(&Deed::SaveScene).is_ok(), may, "{role}");

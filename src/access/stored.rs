@@ -1,7 +1,5 @@
 //! Users, panels, the lock and the log of deeds in the store.
 
-use std::collections::VecDeque;
-
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -95,20 +93,14 @@ pub(super) fn put_owner(batch: &mut Batch, mark: &Password) {
     put(batch, OWNER, &Owner { mark: mark.clone() });
 }
 
-pub(super) fn remove_owner(batch: &mut Batch) {
-    batch.delete(Tree::Access, OWNER);
-}
-
 fn number(key: &[u8]) -> Option<u64> {
     std::str::from_utf8(key).ok()?.strip_prefix("deed/")?.parse().ok()
 }
 
-/// The log, oldest first, and the number of the next entry.
-pub(super) fn entries(store: &Store) -> (VecDeque<Entry>, u64) {
-    let found = store.scan(Tree::Access, b"deed/");
-    let next = found.last().and_then(|(key, _)| number(key)).map_or(0, |last| last + 1);
-    let entries = found.iter().filter_map(|(key, value)| store.parse(Tree::Access, key, value, FORMAT)).collect();
-    (entries, next)
+/// The log by number, oldest first.
+pub(super) fn entries(store: &Store) -> Vec<(u64, Entry)> {
+    let found = store.scan(Tree::Access, b"deed/").into_iter();
+    found.filter_map(|(key, value)| Some((number(&key)?, store.parse(Tree::Access, &key, &value, FORMAT)?))).collect()
 }
 
 /// Keys are in the order of their numbers. `last` is the one that has to go.

@@ -19,8 +19,9 @@ pub(super) const MOST_USERS: usize = 500;
 /// Most panels.
 pub(super) const MOST_PANELS: usize = 100;
 
-/// Most logins of one user that are open at a time; the oldest goes.
-pub(super) const MOST_TOKENS: usize = 20;
+/// Most logins of one user that are open at a time. Beyond that the oldest of the address that has most of them goes: many share
+/// one user, and none of them is to put the others out.
+pub(super) const MOST_TOKENS: usize = 100;
 
 /// Addresses that are remembered for a user.
 const MOST_ADDRESSES: usize = 16;
@@ -39,10 +40,18 @@ pub(super) struct User {
     pub(super) changes: u32,
     /// Logins that are open, oldest first.
     #[serde(default)]
-    pub(super) tokens: Vec<Digest>,
+    pub(super) tokens: Vec<Token>,
     /// Addresses that it has logged in from, oldest first.
     #[serde(default)]
     pub(super) addresses: Vec<IpAddr>,
+}
+
+/// An open login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Token {
+    pub(super) digest: Digest,
+    /// Where it was opened.
+    pub(super) from: IpAddr,
 }
 
 /// How a user proves to be one.
@@ -78,10 +87,19 @@ impl User {
     }
 
     /// Notes an open login.
-    pub(super) fn logged_in(&mut self, token: Digest) {
-        self.tokens.push(token);
-        let extra = self.tokens.len().saturating_sub(MOST_TOKENS);
-        self.tokens.drain(..extra);
+    pub(super) fn logged_in(&mut self, digest: Digest, from: IpAddr) {
+        self.tokens.push(Token { digest, from });
+        if self.tokens.len() > MOST_TOKENS {
+            let many = |from| self.tokens.iter().filter(|token| token.from == from).count();
+            let most = self.tokens.iter().map(|token| many(token.from)).max();
+            let oldest = self.tokens.iter().position(|token| Some(many(token.from)) == most);
+            oldest.map(|oldest| self.tokens.remove(oldest));
+        }
+    }
+
+    /// Whether this login is open.
+    pub(super) fn has_token(&self, digest: Digest) -> bool {
+        self.tokens.iter().any(|token| token.digest == digest)
     }
 
     /// Who it is, by one of its tokens, or by its own secret.
@@ -103,6 +121,9 @@ pub(super) struct Panel {
     pub(super) master: bool,
     pub(super) blackout: PanelBlackout,
     pub(super) secret: Digest,
+    /// Made by who was not known: a guest of an open evening must not be left with a key to a locked house.
+    #[serde(default)]
+    pub(super) of_stranger: bool,
     pub(super) created_at: u64,
 }
 
@@ -152,7 +173,7 @@ impl Table {
             self.by_digest.insert(key, Holder::User(user.id.clone()));
         }
         for token in &user.tokens {
-            self.by_digest.insert(*token, Holder::Token(user.id.clone()));
+            self.by_digest.insert(token.digest, Holder::Token(user.id.clone()));
         }
         self.by_name.insert(folded(&user.name), user.id.clone());
         self.users.insert(user.id.clone(), user);
@@ -182,24 +203,32 @@ impl Table {
         self.users.get(self.by_name.get(&folded(name))?)
     }
 
-    /// Who has a key, token or panel's secret.
-    pub(super) fn holder(&self, digest: Digest) -> Option<Identity> {
+    /// Whether a panel works.
+    fn serves(panel: &Panel, is_open: bool) -> bool {
+        is_open || !panel.of_stranger
+    }
+
+    /// Who has a key, token or panel's secret. `is_open`: whether the appliance is.
+    pub(super) fn holder(&self, digest: Digest, is_open: bool) -> Option<Identity> {
         match self.by_digest.get(&digest)? {
             Holder::User(id) => self.users.get(id).map(|user| user.identity(None)),
             Holder::Token(id) => self.users.get(id).map(|user| user.identity(Some(digest))),
-            Holder::Panel(id) => self.panels.get(id).map(Panel::identity),
+            Holder::Panel(id) => self.panels.get(id).filter(|panel| Self::serves(panel, is_open)).map(Panel::identity),
         }
     }
 
     /// Whether a user or panel is still what it was when it was let in.
-    pub(super) fn still(&self, identity: &Identity) -> bool {
+    pub(super) fn still(&self, identity: &Identity, is_open: bool) -> bool {
         match identity.kind() {
             Kind::Anonymous | Kind::House | Kind::Key => true,
             Kind::User(id, changes, token) => self
                 .users
                 .get(id)
-                .is_some_and(|user| user.changes == *changes && token.is_none_or(|token| user.tokens.contains(&token))),
-            Kind::Panel(id, _) => self.panels.get(id).is_some_and(|panel| panel.identity() == *identity),
+                .is_some_and(|user| user.changes == *changes && token.is_none_or(|token| user.has_token(token))),
+            Kind::Panel(id, _) => {
+                let served = |panel: &&Panel| Self::serves(panel, is_open) && panel.identity() == *identity;
+                self.panels.get(id).filter(served).is_some()
+            }
         }
     }
 
@@ -233,22 +262,28 @@ mod tests {
     #[test]
     fn whoever_is_gone_or_changed_is_not_what_they_were() {
         let mut table = Table::new(vec![user("1", "Anna", Role::Edit)], Vec::new());
-        let by_key = table.holder(Digest::of(b"1")).unwrap();
+        let by_key = table.holder(Digest::of(b"1"), true).unwrap();
         let mut anna = table.users["1"].clone();
-        anna.logged_in(Digest::of(b"token"));
+        anna.logged_in(Digest::of(b"token"), [10, 0, 0, 1].into());
         table.put_user(anna.clone());
-        let by_token = table.holder(Digest::of(b"token")).unwrap();
-        assert!(table.still(&by_key) && table.still(&by_token));
+        let by_token = table.holder(Digest::of(b"token"), true).unwrap();
+        assert!(table.still(&by_key, true) && table.still(&by_token, true));
         anna.tokens.clear();
         table.put_user(anna.clone());
-        assert!(table.still(&by_key) && !table.still(&by_token) && table.holder(Digest::of(b"token")).is_none());
+        assert!(
+            table.still(&by_key, true)
+                && !table.still(&by_token, true)
+                && table.holder(Digest::of(b"token"), true).is_none()
+        );
         table.put_user(User { role: Role::View, changes: 1, ..anna.clone() });
-        assert!(!table.still(&by_key));
+        assert!(!table.still(&by_key, true));
         table.put_user(anna);
-        assert!(table.still(&by_key));
+        assert!(table.still(&by_key, true));
         table.remove_user("1");
         assert!(
-            !table.still(&by_key) && table.holder(Digest::of(b"1")).is_none() && table.user_named("anna").is_none()
+            !table.still(&by_key, true)
+                && table.holder(Digest::of(b"1"), true).is_none()
+                && table.user_named("anna").is_none()
         );
     }
 
@@ -260,7 +295,7 @@ mod tests {
             secret: Secret::Key(Digest::of(b"new")),
             ..table.users["1"].clone()
         });
-        assert!(table.holder(Digest::of(b"1")).is_none() && table.holder(Digest::of(b"new")).is_some());
+        assert!(table.holder(Digest::of(b"1"), true).is_none() && table.holder(Digest::of(b"new"), true).is_some());
         assert!(table.user_named("ANNA").is_none() && table.user_named("eva").is_some());
     }
 
@@ -274,25 +309,34 @@ mod tests {
             master: false,
             blackout: PanelBlackout::On,
             secret: Digest::of(b"bar"),
+            of_stranger: false,
             created_at: 1,
         };
         let mut table = Table::new(Vec::new(), vec![panel.clone()]);
-        let bar = table.holder(Digest::of(b"bar")).unwrap();
-        assert!(table.still(&bar));
+        let bar = table.holder(Digest::of(b"bar"), true).unwrap();
+        assert!(table.still(&bar, true));
+        table.put_panel(Panel { of_stranger: true, ..panel.clone() });
+        assert!(
+            table.still(&bar, true) && !table.still(&bar, false) && table.holder(Digest::of(b"bar"), false).is_none()
+        );
         table.put_panel(Panel { master: true, ..panel.clone() });
-        assert!(!table.still(&bar));
+        assert!(!table.still(&bar, true));
         table.put_panel(Panel { secret: Digest::of(b"new"), ..panel });
-        assert!(!table.still(&bar) && table.holder(Digest::of(b"bar")).is_none());
+        assert!(!table.still(&bar, true) && table.holder(Digest::of(b"bar"), true).is_none());
     }
 
     #[test]
-    fn of_logins_and_addresses_the_newest_are_kept() {
+    fn of_logins_and_addresses_the_newest_are_kept_and_nobody_puts_others_out() {
         let mut anna = user("1", "Anna", Role::View);
+        anna.logged_in(Digest::of(b"another tablet"), [10, 0, 0, 2].into());
         for n in 0..=u8::MAX {
-            anna.logged_in(Digest::of(&[n]));
+            anna.logged_in(Digest::of(&[n]), [10, 0, 0, 1].into());
             assert!(anna.came_from([10, 0, 0, n].into()) && !anna.came_from([10, 0, 0, n].into()));
         }
-        assert!(anna.tokens.len() == MOST_TOKENS && anna.tokens.contains(&Digest::of(&[255])));
+        assert!(
+            anna.tokens.len() == MOST_TOKENS && anna.has_token(Digest::of(&[255])) && !anna.has_token(Digest::of(&[0]))
+        );
+        assert!(anna.has_token(Digest::of(b"another tablet")));
         assert!(anna.addresses.len() == MOST_ADDRESSES && anna.addresses.contains(&[10, 0, 0, 255].into()));
     }
 }

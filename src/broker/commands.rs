@@ -1,5 +1,7 @@
 //! The command topics: out of the stream into the intake.
 
+use std::net::IpAddr;
+
 use super::policy::{CommandTopic, Topics};
 use crate::access::Identity;
 use crate::intake::{self, Client, Done, IncomingCommand, Intake, Sender};
@@ -59,7 +61,7 @@ impl Commands {
     pub(super) async fn take(
         &self,
         topic: CommandTopic,
-        (client, who): (&str, Identity),
+        (client, who, from): (&str, Identity, Option<IpAddr>),
         payload: &[u8],
     ) -> Result<PendingCommand, Refusal> {
         let asked = match topic {
@@ -67,7 +69,7 @@ impl Commands {
             CommandTopic::Blackout => IncomingCommand::Blackout(payload),
             CommandTopic::Unified => IncomingCommand::Unified(payload),
         };
-        let taken = self.intake.take(asked, &Sender::new(Client::Mqtt(client.into()), who)).await?;
+        let taken = self.intake.take(asked, &Sender::new(Client::Mqtt(client.into()), who).from(from)).await?;
         Ok(PendingCommand { taken, topic })
     }
 }

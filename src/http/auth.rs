@@ -12,6 +12,7 @@ use super::origin::is_own;
 use super::request::Request;
 use crate::access::{Access, Digest, Identity, Kind};
 use crate::config::AuthMode;
+use crate::kit::log_limiter::LogLimiters;
 
 /// Pairs of key and address that were logged; beyond that the least recent is logged again.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
@@ -41,11 +42,13 @@ pub(super) struct Gate {
     access: Access,
     /// What was logged before. It only limits the log, so a lock is enough.
     seen: Mutex<LruCache<(IpAddr, String), ()>>,
+    /// Limits the log by address.
+    limits: Mutex<LogLimiters>,
 }
 
 impl Gate {
     pub(super) fn new(access: Access) -> Self {
-        Self { access, seen: Mutex::new(LruCache::new(REMEMBERED)) }
+        Self { access, seen: Mutex::new(LruCache::new(REMEMBERED)), limits: Mutex::default() }
     }
 
     /// Who asks. A wrong key is nobody's once the appliance is locked, and never a stranger's; a cookie that is no longer
@@ -71,10 +74,11 @@ impl Gate {
         if self.seen.lock().put((peer, fingerprint.clone()), ()).is_some() {
             return;
         }
+        let Some(more) = self.limits.lock().due(&peer.to_string()) else { return };
         if passes {
-            tracing::info!(%fingerprint, %peer, known, "api_key_seen");
+            tracing::info!(%fingerprint, %peer, known, more, "api_key_seen");
         } else {
-            tracing::warn!(%fingerprint, %peer, "api_key_refused");
+            tracing::warn!(%fingerprint, %peer, more, "api_key_refused");
         }
     }
 }

@@ -56,6 +56,7 @@ pub(super) fn filter(app: &Arc<App>) -> WebFilter {
                 app.clone(),
                 Request {
                     who: app.access.anonymous(),
+                    access: None,
                     budget,
                     method,
                     path,
@@ -126,6 +127,7 @@ async fn respond(app: &Arc<App>, mut request: Request, found: RouteMatch) -> Res
     }
     if route.key == Key::Header {
         request.who = identify(app, &request, route)?;
+        request.access = route.needs.role.map(|_| app.access.clone());
     }
     route.check_query(&request, reads)?;
     request.parameters = parameters.iter().map(|value| request::decoded(value)).collect();

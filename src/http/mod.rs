@@ -5,6 +5,7 @@
 
 mod assets;
 mod auth;
+mod desk_view;
 mod dispatch;
 mod hosts;
 mod live;

@@ -18,7 +18,7 @@ use warp::ws::Ws;
 
 use super::peer::Peer;
 use super::problem::Problem;
-use crate::access::Identity;
+use crate::access::{Access, Identity};
 use crate::kit::budget::{Budget, Full, Kind, Share};
 use crate::library::Expected;
 use crate::wire::JsonScan;
@@ -79,6 +79,8 @@ pub(super) struct Request {
     pub(super) upgrades: Option<OnUpgrade>,
     /// Who asks.
     pub(super) who: Identity,
+    /// Asked again when a body has come, which takes its time; `None`: nobody in particular is needed.
+    pub(super) access: Option<Access>,
     /// Present if the request opens a WebSocket.
     pub(super) upgrade: Option<Ws>,
     pub(super) body: Body,
@@ -202,12 +204,20 @@ impl Request {
             whole.reserve(announced)?;
         }
         match timeout(limit.patience, collect(&self.body, most, whole)).await {
-            Ok(read) => read,
+            Ok(read) => self.still_may().and(read),
             Err(_) => Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
                 format!("the body took longer than {} s", limit.patience.as_secs()),
             )),
         }
+    }
+
+    /// Who asked may have been shown out while the body came.
+    fn still_may(&self) -> Result<(), Problem> {
+        if self.access.as_ref().is_none_or(|access| access.holds(&self.who)) {
+            return Ok(());
+        }
+        Err(Problem::new(StatusCode::UNAUTHORIZED, "the login has ended, or its role has changed, while this was sent"))
     }
 
     /// The whole small body: JSON with each key given once.

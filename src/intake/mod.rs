@@ -256,13 +256,13 @@ impl Intake {
     /// Refuses what the sender has no right to.
     fn may(&self, deed: &Deed<'_>, sender: &Sender) -> Result<(), Refusal> {
         sender.who.rights().may(deed).map_err(|role| {
-            self.0.access.refused(sender.who.name(), &format!("{deed:?}"), sender.client.address());
+            self.0.access.refused(sender.who.name(), &format!("{deed:?}"), sender.from);
             Refusal::whole(Reason::Forbidden(role), format!("that needs the role {role}"))
         })
     }
 
     fn note(&self, what: &str, sender: &Sender) {
-        self.0.access.did(&sender.who, what, sender.client.address());
+        self.0.access.did(&sender.who, what, sender.from);
     }
 
     /// Refuses a command that was held up: the sender has seen it fail, and may have changed their mind.

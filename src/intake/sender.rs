@@ -53,6 +53,8 @@ pub struct Sender {
     pub client: Client,
     /// Who that is.
     pub who: Identity,
+    /// Where it comes from, if it is by the network.
+    pub from: Option<IpAddr>,
     /// How far the sender's clock is behind `Intake::now_ms`, if its pings show that.
     pub behind_ms: Option<i64>,
 }
@@ -61,6 +63,13 @@ impl Sender {
     /// A sender without a clock.
     #[must_use]
     pub fn new(client: Client, who: Identity) -> Self {
-        Self { client, who, behind_ms: None }
+        let from = client.address();
+        Self { client, who, from, behind_ms: None }
+    }
+
+    /// The same from this address.
+    #[must_use]
+    pub fn from(self, from: Option<IpAddr>) -> Self {
+        Self { from, ..self }
     }
 }

@@ -11,12 +11,15 @@ pub(super) struct Lock {
     data_dir: PathBuf,
     /// By these settings it will be.
     by_settings: bool,
+    /// There is a key in the settings, which is the way in then.
+    has_key: bool,
 }
 
 impl Lock {
     pub(super) fn of(config: &Config) -> Self {
         let by_settings = config.auth.mode == AuthMode::Required || config.owner.pin.is_some();
-        Self { data_dir: config.storage.data_dir.clone(), by_settings }
+        let has_key = !config.auth.keys.is_empty();
+        Self { data_dir: config.storage.data_dir.clone(), by_settings, has_key }
     }
 
     /// Lines for the status.
@@ -24,6 +27,7 @@ impl Lock {
         // made by root, the folder would be closed to the appliance
         let code = self.data_dir.is_dir().then(|| access::first_code(&self.data_dir).ok()).flatten();
         let code = code.map_or_else(|| "stands here from the next start on".to_owned(), |code| format!("is {code}"));
+        let code = if self.has_key { "is not needed by who has a key of auth.keys".to_owned() } else { code };
         if self.by_settings || access::was_locked(&self.data_dir).is_some() {
             return format!(
                 "\nLocked: users, keys and panels decide who may do what (app, Settings, People). Where there is no admin yet, \

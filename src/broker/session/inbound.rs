@@ -323,7 +323,7 @@ impl Inbound {
             self.tell(client, &publish.topic, "command_retained: applied once, not kept; use retain = 0");
         }
         let identity = self.identity.clone().unwrap_or_else(|| hub.doorman.left());
-        match hub.commands.take(topic, (client, identity), &publish.payload).await {
+        match hub.commands.take(topic, (client, identity, self.who.address()), &publish.payload).await {
             Ok(taken) => Ok(Wait::Command(taken)),
             Err(refusal) => {
                 let why = in_words(&refusal);

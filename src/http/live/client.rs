@@ -180,8 +180,8 @@ impl Client {
         self.news = news;
         self.told = state.seq;
         self.send(answers.known()).await?;
-        if let Rights::Panel(panel) = self.who.rights() {
-            let desk = wire::desk_of_panel(&state, panel);
+        if let rights @ Rights::Panel(_) = self.who.rights() {
+            let desk = wire::desk_for(&state, rights);
             return self.send(vec![desk]).await;
         }
         // one by one: 64 full universes are more than a slow radio takes in the time of one message
@@ -214,8 +214,8 @@ impl Client {
         }
         let mut messages = answers.known();
         let desk = batch.iter().rev().find_map(|news| news.desk.clone());
-        if let Rights::Panel(panel) = self.who.rights() {
-            messages.extend(desk.map(|_| wire::desk_of_panel(&self.hub.state(), panel)));
+        if let rights @ Rights::Panel(_) = self.who.rights() {
+            messages.extend(desk.map(|_| wire::desk_for(&self.hub.state(), rights)));
         } else {
             for news in &batch {
                 messages.extend(news.messages.iter().cloned()); // clones share the bytes
@@ -308,7 +308,7 @@ impl Client {
 
     fn sender(&self) -> Sender {
         let client = intake::Client::Socket(self.number, self.peer.addr.ip());
-        Sender { client, who: self.who.clone(), behind_ms: self.clock.behind_ms() }
+        Sender { behind_ms: self.clock.behind_ms(), ..Sender::new(client, self.who.clone()) }
     }
 
     /// Hands in what moves the desk: at once, past all waiting commands; the broadcast is the answer.

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use warp::ws::Message;
 
-use crate::access::PanelRights;
+use super::super::desk_view::desk_view;
+use crate::access::Rights;
 use crate::dmx::{Change, Rgb, State};
 use crate::kit::clock;
 use crate::wire::{Ack, DeskView, Device, FieldError, Object, Reason, Refusal, StateUpdate, Unified};
@@ -71,12 +72,9 @@ pub(super) fn snapshot(state: &State) -> Vec<Message> {
     std::iter::once(lamp(state)).chain(updates).chain([desk(state)]).collect()
 }
 
-/// The desk as a panel sees it: of the scenes only its own.
-pub(super) fn desk_of_panel(state: &State, panel: &PanelRights) -> Message {
-    let mut view = DeskView::from(state);
-    view.scene = view.scene.filter(|scene| panel.looks.iter().any(|look| look.as_str() == scene.as_str()));
-    view.fades.clear();
-    text(&Outgoing::Desk(&view))
+/// The desk as somebody sees it who does not see everything.
+pub(super) fn desk_for(state: &State, rights: &Rights) -> Message {
+    text(&Outgoing::Desk(&desk_view(state, rights)))
 }
 
 /// One change: `state` if it concerns the lamp, and what it changed.

@@ -10,10 +10,12 @@ use warp::http::{HeaderValue, StatusCode};
 use warp::reply::Response;
 
 use super::super::App;
+use super::super::desk_view::desk_view;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
 use super::{Etag, Needs, Query, Route, get, post, rgb};
+use crate::access::Identity;
 use crate::dmx::{Frame, State};
 use crate::intake::{self, Done, IncomingCommand, Sender};
 use crate::kit::clock;
@@ -152,18 +154,19 @@ async fn stop_fades(app: Arc<App>, request: Request) -> Result<Response, Problem
 
 /// Hands in what moves the desk; gives the desk after it.
 async fn control(app: &App, command: IncomingCommand<'_>, sender: Sender) -> Result<Response, Problem> {
+    let who = sender.who.clone();
     match rgb::done(app, command, sender).await?.0 {
-        Done::Desk(state) => desk(&state),
-        Done::Applied { .. } | Done::Duplicate => desk(&app.hub.state()),
+        Done::Desk(state) => desk(&state, &who),
+        Done::Applied { .. } | Done::Duplicate => desk(&app.hub.state(), &who),
     }
 }
 
-pub(super) fn desk(state: &State) -> Result<Response, Problem> {
-    reply::json(StatusCode::OK, &DeskView::from(state))
+pub(super) fn desk(state: &State, who: &Identity) -> Result<Response, Problem> {
+    reply::json(StatusCode::OK, &desk_view(state, who.rights()))
 }
 
-async fn read(app: Arc<App>, _: Request) -> Result<Response, Problem> {
-    desk(&app.hub.state())
+async fn read(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    desk(&app.hub.state(), &request.who)
 }
 
 async fn fades(app: Arc<App>, _: Request) -> Result<Response, Problem> {

@@ -45,6 +45,9 @@ async fn open(app: Arc<App>, mut request: Request) -> Result<Response, Problem> 
     }
     let who = app.gate.identify(&auth::shown(&request), request.peer.addr.ip());
     let who = who.ok().filter(|who| NEEDS.allow(who).is_ok());
+    if who.is_none() {
+        app.access.refused("unknown", "GET /ws", Some(request.peer.addr.ip()));
+    }
     let peer = request.peer;
     let from = peer.addr.ip();
     let mut place = app.budget.share(Kind::OpenSockets, from).until(peer.ending());

@@ -28,6 +28,10 @@ pub(super) static ROWS: &[Route] = &[
         .gives::<PanelView>(201, "The panel; `url` only here.")
         .like(PANEL)
         .refuses(&[(409, "There is no room for more.")]),
+    get("/panels/{id}", "getPanel", Needs::EDIT, &one)
+        .says("A panel, without its address.")
+        .gives::<PanelView>(200, "The panel.")
+        .like(PANEL),
     patch("/panels/{id}", "changePanel", Needs::EDIT, &change)
         .says("Changes the named fields; `renew` gives it another address.")
         .takes::<PanelEdit>()
@@ -45,7 +49,7 @@ pub(super) static ROWS: &[Route] = &[
 /// The page, of the app's files.
 const PAGE: &str = "/panel.html";
 
-const PANEL: &str = r#"{"id":"01JD0000000000000000000002","name":"Bar","looks":["scene-warm"],"cuelists":[],"master":false,"blackout":"on","createdAt":1767225600000}"#;
+const PANEL: &str = r#"{"id":"01JD0000000000000000000002","name":"Bar","looks":["scene-warm"],"cuelists":[],"master":false,"blackout":"on","onlyWhileOpen":false,"createdAt":1767225600000}"#;
 
 /// All panels.
 #[derive(Serialize, JsonSchema)]
@@ -59,14 +63,18 @@ async fn list(app: Arc<App>, _: Request) -> Result<Response, Problem> {
     reply::json(StatusCode::OK, &Panels { panels: app.access.panels() })
 }
 
+async fn one(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    reply::json(StatusCode::OK, &app.access.panel(request.parameter(0))?)
+}
+
 async fn create(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let edit = PanelEdit::from_json(&request.bytes(SMALL).await?, true)?;
-    reply::json(StatusCode::CREATED, &app.access.create_panel(edit).await?)
+    reply::json(StatusCode::CREATED, &app.access.create_panel(edit, &request.who).await?)
 }
 
 async fn change(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let edit = PanelEdit::from_json(&request.bytes(SMALL).await?, false)?;
-    reply::json(StatusCode::OK, &app.access.edit_panel(request.parameter(0), edit).await?)
+    reply::json(StatusCode::OK, &app.access.edit_panel(request.parameter(0), edit, &request.who).await?)
 }
 
 async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {

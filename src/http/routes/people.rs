@@ -1,15 +1,18 @@
 //! Who may do what: users, login, the lock, the log of deeds.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use warp::http::StatusCode;
-use warp::http::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
+use warp::http::header::{FORWARDED, HOST, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER, SET_COOKIE, VIA};
 use warp::reply::Response;
 
 use super::super::App;
 use super::super::auth::set_cookie;
+use super::super::hosts::name_of;
+use super::super::origin::is_own;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
@@ -201,7 +204,9 @@ async fn login(app: Arc<App>, mut request: Request) -> Result<Response, Problem>
     let LoginOrder { name, secret } = LoginOrder::from_json(&request.bytes(SMALL).await?)?;
     let from = request.peer.addr.ip();
     let known = app.access.login(&name, secret.as_bytes(), from).await;
-    let identity = known.inspect_err(|_| app.access.refused(&name, "login", Some(from)))?;
+    // who mistypes may have typed a password there
+    let typed = if app.access.has_user(&name) { name.as_str() } else { "unknown name" };
+    let identity = known.inspect_err(|_| app.access.refused(typed, "login", Some(from)))?;
     let login = app.access.open_login(&identity, from).await?;
     app.access.did(&login.identity, "login", Some(from));
     tracing::info!(user = login.identity.name(), %from, "login");
@@ -250,7 +255,7 @@ async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
 async fn lock(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let order = LockOrder::from_json(&request.bytes(SMALL).await?)?;
     let from = request.peer.addr.ip();
-    let made = app.access.lock(order, &request.who, (from, from.is_loopback())).await;
+    let made = app.access.lock(order, &request.who, (from, is_here(&request))).await;
     let made = made.inspect_err(|_| app.access.refused(request.who.name(), "lock", Some(from)))?;
     let login = match &made {
         Some(admin) => Some(app.access.login_of(&admin.id, from).await?),
@@ -265,6 +270,20 @@ async fn lock(app: Arc<App>, mut request: Request) -> Result<Response, Problem> 
         response.headers_mut().insert(SET_COOKIE, set_cookie(Some(&token), request.peer.is_secure));
     }
     Ok(response)
+}
+
+/// Whether a person on the machine itself asks: no page of others, and no proxy, behind which everybody is.
+fn is_here(request: &Request) -> bool {
+    let text = |name: HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(HOST).map(name_of);
+    let named =
+        host.is_none_or(|host| host == "localhost" || host.parse::<IpAddr>().is_ok_and(|host| host.is_loopback()));
+    let forwarded = [FORWARDED, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip"), VIA];
+    let own = text(ORIGIN).is_none_or(|origin| is_own(origin, &request.headers));
+    request.peer.addr.ip().is_loopback()
+        && named
+        && own
+        && !forwarded.into_iter().any(|name| request.headers.contains_key(name))
 }
 
 async fn unlock(app: Arc<App>, request: Request) -> Result<Response, Problem> {

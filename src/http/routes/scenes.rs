@@ -127,9 +127,9 @@ async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
 
 async fn recall(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let order = RecallOrder::from_json(&request.json().await?)?;
-    let (id, sender) = (request.id(0, "scene")?, rgb::sender(&request));
+    let (id, sender, who) = (request.id(0, "scene")?, rgb::sender(&request), request.who.clone());
     rgb::done(&app, IncomingCommand::Recall(id, order.over()), sender).await?;
-    desk::desk(&app.hub.state())
+    desk::desk(&app.hub.state(), &who)
 }
 
 impl From<SceneError> for Problem {

@@ -52,6 +52,12 @@ impl fmt::Display for Who {
 }
 
 impl Who {
+    /// Its address, if it is known.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// The same, which is a device as long as this says so.
     #[must_use]
     pub fn known_by(self, known: Arc<AtomicBool>) -> Self {

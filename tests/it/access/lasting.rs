@@ -1,4 +1,4 @@
-//! What is told is lasting: users, panels and deeds survive kills, and a damaged database locks nobody out nor lets anybody in.
+//! What is told is lasting: users, panels and deeds survive kills, and a lost database lets nobody in.
 
 use reqwest::Method;
 use serde_json::json;
@@ -73,23 +73,29 @@ async fn a_lost_database_leaves_a_locked_appliance_locked_and_the_code_gets_in()
 }
 
 #[tokio::test]
-async fn of_deeds_the_last_thousand_are_kept() {
+async fn of_deeds_the_last_eight_hundred_are_kept_and_a_flood_of_refusals_takes_none_away() {
     let appliance = locked().start().await;
     let web = appliance.web();
-    for n in 0..1_020 {
+    let scenes: Vec<_> =
+        (0..820).map(|n| json!({"id": format!("s{n}"), "name": format!("S {n}"), "channelValues": {}})).collect();
+    assert_eq!(ask(&web, Some(ADMIN), Method::PUT, "/scenes", Some(&json!(scenes))).await.status, 200);
+    for n in 0..820 {
+        assert_eq!(ask(&web, Some(ADMIN), Method::DELETE, &format!("/scenes/s{n}"), None).await.status, 200);
+    }
+    for n in 0..300 {
+        web.get(&format!("/universes/{n}/frame")).await.problem(401);
         let on = json!({"on": n % 2 == 0});
         assert_eq!(ask(&web, Some(ADMIN), Method::POST, "/blackout", Some(&on)).await.status, 200);
     }
     let appliance = appliance.restart().await;
     let web = appliance.web();
-    let deeds = async |limit: &str| {
-        let path = format!("/audit?limit={limit}");
-        ask(&web, Some(ADMIN), Method::GET, &path, None).await
-    };
+    let deeds = async |limit: &str| ask(&web, Some(ADMIN), Method::GET, &format!("/audit?limit={limit}"), None).await;
     let all = deeds("1000").await.json()["entries"].as_array().unwrap().clone();
-    assert_eq!(all.len(), 1_000);
-    assert!(all[0]["what"] == "blackout off" && all[1]["what"] == "blackout on", "{:?}", &all[..2]);
-    assert!(all[0]["who"].as_str().unwrap().starts_with("key ") && all[0]["from"] == "127.0.0.1");
+    let (refused, done): (Vec<_>, Vec<_>) = all.iter().partition(|deed| deed["refused"] == true);
+    assert_eq!((refused.len(), done.len()), (100, 800), "of a minute's refusals the first hundred");
+    assert_eq!(done.iter().filter(|deed| deed["what"].as_str().unwrap().starts_with("blackout")).count(), 2);
+    assert!(done.iter().all(|deed| deed["who"].as_str().unwrap().starts_with("key ") && deed["from"] == "127.0.0.1"));
+    assert_eq!(deeds("3").await.json()["entries"].as_array().unwrap().len(), 3);
     for limit in ["0", "1001", "x"] {
         deeds(limit).await.problem(422);
     }

@@ -67,3 +67,46 @@ async fn anonymous_may_do_what_the_settings_say() {
         web.post("/scenes", json!({"name": "A", "channelValues": {}}).to_string()).await.problem(401);
     }
 }
+
+/// A kiosk's browser on the machine itself opens pages of others, and behind a proxy everybody is on the machine itself.
+#[tokio::test]
+async fn on_the_machine_itself_pages_and_proxies_need_the_code() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    let ask = |name: &'static str, value: &'static str| {
+        web.send(web.request(Method::POST, "/lock").header(name, value).body("{}"))
+    };
+    for (name, value) in [
+        ("origin", "http://192.168.1.66"),
+        ("x-forwarded-for", "192.168.1.66"),
+        ("forwarded", "for=192.168.1.66"),
+        ("host", "dmx.local"),
+    ] {
+        ask(name, value).await.problem(401);
+    }
+    assert_eq!(web.get("/me").await.json()["hasAdmin"], false);
+    let code = std::fs::read_to_string(appliance.data().join("access/first-code")).unwrap();
+    let body = json!({"code": code.to_uppercase(), "generate": true}).to_string();
+    let by_code = web.request(Method::POST, "/lock").header("host", "dmx.local").body(body);
+    assert_eq!(web.send(by_code).await.status, 200);
+}
+
+/// What a guest made in an open evening is no key to a locked house, until somebody who is known says so.
+#[tokio::test]
+async fn a_strangers_panel_works_only_while_it_is_open() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    let panel = web.post("/panels", json!({"name": "Mine", "blackout": "both"}).to_string()).await.json();
+    let secret = panel["url"].as_str().unwrap().strip_prefix("/panel/").unwrap().to_owned();
+    let dark =
+        async || super::ask(&web, Some(&secret), Method::POST, "/blackout", Some(&json!({"on": true}))).await.status;
+    assert_eq!(dark().await, 200);
+    let token =
+        web.post("/lock", json!({"generate": true}).to_string()).await.json()["token"].as_str().unwrap().to_owned();
+    assert_eq!(dark().await, 401);
+    let path = format!("/panels/{}", panel["id"].as_str().unwrap());
+    let shown = super::ask(&web, Some(&token), Method::GET, &path, None).await.json();
+    assert_eq!(shown["onlyWhileOpen"], true);
+    assert_eq!(super::ask(&web, Some(&token), Method::PATCH, &path, Some(&json!({}))).await.status, 200);
+    assert_eq!(dark().await, 200);
+}

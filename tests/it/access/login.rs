@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{ADMIN, ask, locked, login, user, user_with_pin};
 use crate::harness::{Appliance, Ending, WsWatcher, command};
@@ -141,4 +142,55 @@ async fn the_last_admin_stays_and_names_are_taken_once() {
     let users = ask(&web, Some(ADMIN), Method::GET, "/users", None).await;
     assert!(!users.text.contains("hash") && !users.text.contains("\"key\":\""), "{users:?}");
     assert_eq!(users.json()["users"].as_array().unwrap().len(), 1);
+}
+
+/// Whoever is deleted while a body is on its way has sent it in vain.
+#[tokio::test]
+async fn what_somebody_sends_is_not_done_once_they_are_deleted() {
+    let appliance = locked().start().await;
+    let (id, key) = user(&appliance, "Fired", "admin").await;
+    user(&appliance, "Anna", "admin").await;
+    let body = json!({"name": "Back", "role": "admin", "generate": true}).to_string();
+    let mut socket = tokio::net::TcpStream::connect(appliance.http).await.unwrap();
+    let head = format!(
+        "POST /users HTTP/1.1\r\nhost: {}\r\nx-api-key: {key}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        appliance.http,
+        body.len()
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(&body.as_bytes()[..5]).await.unwrap();
+    let web = appliance.web();
+    // its first bytes have been looked at once another request of the same key has been answered
+    assert_eq!(ask(&web, Some(&key), Method::GET, "/me", None).await.status, 200);
+    assert_eq!(ask(&web, Some(ADMIN), Method::DELETE, &format!("/users/{id}"), None).await.status, 204);
+    socket.write_all(&body.as_bytes()[5..]).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    let users = ask(&web, Some(ADMIN), Method::GET, "/users", None).await.text;
+    assert!(!users.contains("Back"), "{users}");
+}
+
+#[tokio::test]
+async fn many_who_share_a_user_do_not_put_each_other_out() {
+    let appliance = locked().start().await;
+    let web = appliance.web();
+    let (_, key) = user(&appliance, "Desk", "operate").await;
+    let first = login(&web, "Desk", &key).await.json()["token"].as_str().unwrap().to_owned();
+    for _ in 0..50 {
+        assert_eq!(login(&web, "Desk", &key).await.status, 200);
+    }
+    assert_eq!(ask(&web, Some(&first), Method::GET, "/rgb", None).await.status, 200);
+}
+
+#[tokio::test]
+async fn nobody_is_called_like_those_who_stand_in_the_log() {
+    let appliance = locked().start().await;
+    for name in ["anonymous", "Panel Bar", "key 1a2b3c4d", "unknown name", "MQTT"] {
+        let body = json!({"name": name, "role": "view", "generate": true});
+        ask(&appliance.web(), Some(ADMIN), Method::POST, "/users", Some(&body)).await.problem(409);
+    }
+    login(&appliance.web(), "my password by mistake", "x").await.problem(401);
+    let deeds = ask(&appliance.web(), Some(ADMIN), Method::GET, "/audit", None).await.text;
+    assert!(deeds.contains("unknown name") && !deeds.contains("by mistake"), "{deeds}");
 }

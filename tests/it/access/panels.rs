@@ -70,6 +70,9 @@ async fn a_panels_websocket_carries_its_desk_alone() {
     let picture = socket.picture();
     assert!(picture.order.iter().all(|kind| kind == "desk"), "{:?}", picture.order);
     assert!(picture.desks.iter().all(|desk| desk["scene"] != "cold"), "{:?}", picture.desks);
+    recall("cold").await;
+    let desk = ask(&appliance.web(), Some(&bar), Method::GET, "/desk", None).await.json();
+    assert!(desk["scene"].is_null() && desk["fades"] == json!([]), "{desk}");
     let me = ask(&appliance.web(), Some(&bar), Method::GET, "/me", None).await.json();
     assert_eq!(me["panel"]["scenes"], json!([{"id": "warm", "name": "Warm"}]));
     assert_eq!((&me["kind"], &me["role"]), (&json!("panel"), &json!(null)));

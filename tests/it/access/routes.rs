@@ -130,3 +130,54 @@ async fn without_a_role_readyz_gives_codes_alone() {
         "{bare:?}"
     );
 }
+
+/// What each WebSocket message asks for, and who may: `device` is a button, `panel` one with everything but a look.
+#[tokio::test]
+async fn each_websocket_message_is_open_to_those_roles_alone() {
+    let appliance = locked().start().await;
+    super::scene(&appliance, "warm", "Warm").await;
+    let everybody = everybody(&appliance).await;
+    let unified = |kind: &str, rest: Value| {
+        let mut message = json!({"type": kind, "id": ulid::Ulid::generate().to_string()});
+        message.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        message
+    };
+    let light = ["operate", "edit", "admin", "device"].as_slice();
+    let mut cells = 0;
+    for (who, key) in everybody.iter().filter(|(_, key)| key.is_some()) {
+        let path = format!("/ws?token={}", key.as_deref().unwrap());
+        let patch = json!([{"ch": 1, "val": 1}]);
+        for (message, may) in [
+            (
+                json!({"type": "set", "cmdId": ulid::Ulid::generate().to_string(), "src": "t", "r": 1, "g": 2, "b": 3}),
+                light,
+            ),
+            (unified("dmx.set", json!({"universe": 0, "channel": 9, "value": 9})), light),
+            (unified("dmx.patch", json!({"universe": 0, "patch": patch})), light),
+            (unified("dmx.fade", json!({"universe": 0, "patch": patch, "durationMs": 1, "easing": "linear"})), light),
+            (unified("scene.recall", json!({"name": "Warm"})), light),
+            (unified("scene.save", json!({"name": "Warm", "snapshot": {"1": 2}})), &["edit", "admin"]),
+            (json!({"type": "blackout", "on": true}), &["operate", "edit", "admin", "device", "panel"]),
+            (json!({"type": "blackout", "on": false}), &["operate", "edit", "admin", "device", "panel"]),
+            (json!({"type": "master", "level": 7}), &["operate", "edit", "admin", "panel"]),
+            (json!({"type": "ping", "ts": 1}), &["view", "operate", "edit", "admin", "device", "panel"]),
+        ] {
+            let socket = crate::harness::WsWatcher::connect(appliance.http, &path, &[]).await.expect("a WebSocket");
+            socket.send(&message).await;
+            socket.send(&json!({"type": "ping", "ts": 2})).await;
+            let pong =
+                |picture: &crate::harness::Picture| picture.others.iter().any(|other| other["ts"] == 2).then_some(());
+            socket.wait("the second pong", pong).await;
+            let answered = socket.wait("an answer or none to come", |picture| {
+                let acked =
+                    message.get("id").is_none() || picture.others.iter().any(|other| other["ack"] == message["id"]);
+                acked.then(|| picture.others.clone())
+            });
+            let refused =
+                answered.await.iter().any(|other| other["code"] == "FORBIDDEN" || other["reason"] == "FORBIDDEN");
+            assert_eq!(!refused, may.contains(who), "{message} as {who}");
+            cells += 1;
+        }
+    }
+    assert_eq!(cells, 60);
+}

@@ -59,6 +59,23 @@ async fn an_owner_in_the_settings_locks_before_the_first_light_and_a_changed_one
     assert!(!log.contains("a new password") && !log.contains("294817"));
 }
 
+/// The owner of the settings is not made again by a reset: they may have forgotten that very PIN.
+#[tokio::test]
+async fn a_reset_opens_also_where_an_owner_stands_in_the_settings() {
+    let appliance = Home::new().set("DMX_OWNER_PIN", "294817").start().await;
+    let code = std::fs::read_to_string(appliance.data().join("access/first-code")).unwrap();
+    let (_, home) = appliance.terminate().await;
+    assert_eq!(home.run(&["users", "reset"]).await.code, Some(0));
+    assert!(
+        !home.data().join("access/first-code").exists(),
+        "the card is written before the start, and gets a new one"
+    );
+    let appliance = home.start().await;
+    let me = appliance.web().get("/me").await.json();
+    assert_eq!((&me["mode"], &me["hasAdmin"]), (&json!("audit"), &json!(false)));
+    assert_ne!(std::fs::read_to_string(appliance.data().join("access/first-code")).unwrap(), code);
+}
+
 #[tokio::test]
 async fn a_data_folder_that_takes_no_file_is_no_reason_not_to_start() {
     let home = Home::new();
