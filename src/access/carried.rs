@@ -104,6 +104,7 @@ impl Access {
         self.0.store.keep(stored::replaced(&now, &table)).await;
         let taken = TakenOver { users: table.users.len(), panels: table.panels.len(), locked: table.locked };
         self.0.table.send_replace(table.into());
+        self.say_locked();
         Ok(taken)
     }
 }

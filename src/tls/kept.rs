@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::authority::{Authority, FILE, Fault};
-use crate::kit::shelf;
 use crate::kit::secret::Secret;
+use crate::kit::shelf;
 
 /// The file. Clones share it.
 #[derive(Clone)]
