@@ -138,6 +138,9 @@ async fn the_certificate_follows_and_nothing_that_waits_ends_by_it() {
     sender.publish(&Message5::new("a/1", "waits").qos(1).with(property::message_expiry(3_600_u32))).await;
     assert_eq!(tell(&web, now() + 5 * 365 * DAY).await, 200);
     eventually("a certificate for the new date", async || (ends().await > first).then_some(())).await;
+    // what waits is read from the store by the next start, whose time is the told one
+    let appliance = appliance.kill9().await.start().await;
+    assert_eq!(says(&clock(&appliance.web()).await), (false, "person"));
     let (mut kept, is_there) = Link5::resume(appliance.mqtt, &Connect5::kept("lamp", 3_600)).await;
     assert!(is_there);
     assert_eq!(kept.message().await.text(), "waits");
