@@ -16,5 +16,6 @@ pub mod metrics;
 pub mod output;
 pub mod setup;
 pub mod store;
+pub mod time;
 pub mod tls;
 pub mod wire;

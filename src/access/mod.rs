@@ -5,6 +5,7 @@
 
 mod audit;
 mod brakes;
+mod carried;
 mod digest;
 mod edit;
 mod entry;
@@ -34,6 +35,7 @@ use crate::store::Store;
 use crate::wire::Role;
 
 pub use audit::MOST as MOST_AUDITED;
+pub use carried::{Carried, NotCarried, TakenOver};
 pub use digest::Digest;
 pub use edit::{AccessError, NewLogin, PanelView, UserView};
 pub use entry::Entry as AuditEntry;

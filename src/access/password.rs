@@ -54,6 +54,11 @@ impl Password {
         Ok(Self { cost: COST, salt: hex(&salt), hash: hex(&work_out(COST, &salt, secret)?) })
     }
 
+    /// Whether a login with it takes no more than one with those made here.
+    pub(super) fn is_workable(&self) -> bool {
+        self.cost.m <= COST.m && self.cost.t <= COST.t && self.cost.p <= COST.p
+    }
+
     /// Takes a moment of a processor.
     pub(super) fn is(&self, secret: &[u8]) -> Result<bool, NoPassword> {
         let salt = unhex(&self.salt).ok_or_else(|| NoPassword("its salt is damaged".into()))?;

@@ -80,6 +80,21 @@ pub(super) fn no_panel(id: &str) -> Batch {
     batch
 }
 
+/// Everything of one table in the place of another's; the code and the log of deeds stay.
+pub(super) fn replaced(old: &Table, new: &Table) -> Batch {
+    let mut batch = Batch::default();
+    for id in old.users.keys().filter(|id| !new.users.contains_key(*id)) {
+        batch.delete(Tree::Access, format!("user/{id}"));
+    }
+    for id in old.panels.keys().filter(|id| !new.panels.contains_key(*id)) {
+        batch.delete(Tree::Access, format!("panel/{id}"));
+    }
+    new.users.values().for_each(|user| put(&mut batch, format!("user/{}", user.id), user));
+    new.panels.values().for_each(|panel| put(&mut batch, format!("panel/{}", panel.id), panel));
+    lock(&mut batch, new.locked);
+    batch
+}
+
 pub(super) fn lock(batch: &mut Batch, locked: bool) {
     put(batch, LOCK, &Lock { locked });
 }

@@ -27,6 +27,8 @@ use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
 use crate::output::{self, OutputErrorKind, Outputs};
 use crate::setup;
+use crate::time::Time;
+use crate::tls::KeptAuthority;
 
 /// How long open web requests may take at the stop. With the commands' 600 ms, the outputs' 1.6 s and the store's last sync
 /// the whole stop stays below 4 s, whoever is slow.
@@ -48,6 +50,7 @@ struct House {
     intake: Intake,
     scheduler: Tasks,
     certificates: Tasks,
+    time: Time,
     web: Tasks,
     web_stop: Stopper,
 }
@@ -131,10 +134,14 @@ impl House {
         }
         setup_report.into_iter().for_each(|path| setup::read_out(path, &health));
         // only the image starts dmxd with it
-        let settings_file = if setup_report.is_some() { SettingsFile::OnCard } else { SettingsFile::Here(file) };
+        let settings_file = match setup_report {
+            Some(_) => SettingsFile::OnCard(file.with_extension("d").join(setup::SETTINGS)),
+            None => SettingsFile::Here(file),
+        };
         let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
         let (memory, library) = Memory::open(&config, &health, &metrics).await?;
         let (engine, store) = (&memory.engine, &memory.store);
+        let time = Time::open(store.clone());
         let deps = AccessDeps {
             settings: auth,
             owner: config.owner.clone(),
@@ -160,7 +167,9 @@ impl House {
         let mut scheduler = Tasks::default();
         let intake = Intake::new(deps, &mut scheduler);
         let (mut certificates, name) = (Tasks::default(), mdns::Name::default());
-        let tls = secure::start(&config, &name, (&health, &metrics), &mut certificates).await?;
+        certificates.spawn("clock", time.clone().look_after());
+        let authority = KeptAuthority::of(&storage.data_dir);
+        let tls = secure::start(&config, &name, &authority, (&health, &metrics), &mut certificates).await?;
         let (web_port, https_port) = (doors.web_port(), doors.https_port());
         let doors = doors.with(tls.as_ref(), config.tls.only);
         let deps = broker::BrokerDeps {
@@ -193,6 +202,8 @@ impl House {
             ports: Ports { outputs: outputs.statuses(), inputs: vec![input.status()], usb: Arc::new(outputs.usb()) },
             library,
             backups: backups.handle.clone(),
+            time: time.clone(),
+            authority,
             settings_file,
             addresses: Arc::new(move || addresses::for_others(&at, &addresses::own())),
             name: naming(name),
@@ -201,7 +212,19 @@ impl House {
         let mut tasks = Tasks::default();
         tasks.spawn("the web server", http::serve(doors.web, deps, stop));
         announce(&doors.at, &storage.data_dir);
-        Ok(Self { memory, broker, outputs, input, backups, intake, scheduler, certificates, web: tasks, web_stop })
+        Ok(Self {
+            memory,
+            broker,
+            outputs,
+            input,
+            backups,
+            intake,
+            scheduler,
+            certificates,
+            time,
+            web: tasks,
+            web_stop,
+        })
     }
 
     /// Ends when a part that must run for ever does, and names it. Feeds systemd's watchdog meanwhile.
@@ -233,8 +256,10 @@ impl House {
 
     /// Doors stop reading, the engine is drained, the last words are sent, the store is closed.
     async fn close(self) {
-        let Self { memory, broker, outputs, input, backups, intake, scheduler, certificates, web, web_stop } = self;
+        let Self { memory, broker, outputs, input, backups, intake, scheduler, certificates, time, web, web_stop } =
+            self;
         drop(certificates);
+        time.close().await;
         web_stop.stop();
         broker.quiet().await;
         intake.close();

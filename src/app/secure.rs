@@ -9,12 +9,13 @@ use crate::kit::clock;
 use crate::kit::health::Health;
 use crate::kit::tasks::Tasks;
 use crate::metrics::Metrics;
-use crate::tls::{self, Machine, Tls, TlsDeps, Trust, TrustSource};
+use crate::tls::{self, KeptAuthority, Machine, Tls, TlsDeps, Trust, TrustSource};
 
 /// Starts TLS, if it is on.
 pub(super) async fn start(
     config: &Config,
     name: &mdns::Name,
+    kept: &KeptAuthority,
     (health, metrics): (&Health, &Metrics),
     tasks: &mut Tasks,
 ) -> Result<Option<Tls>, AppError> {
@@ -32,9 +33,10 @@ pub(super) async fn start(
     let deps = TlsDeps {
         settings: config.tls.clone(),
         data_dir: config.storage.data_dir.clone(),
+        kept: kept.clone(),
         naming: Arc::new(naming),
         clock: Arc::new(|| clock::now_ms() / 1000),
-        built: tls::BUILT,
+        built: clock::BUILT,
         health: health.clone(),
         metrics: metrics.tls.clone(),
     };

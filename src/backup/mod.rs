@@ -3,6 +3,7 @@
 //! A backup counts once its stored bytes were read back, opened and validated. Nothing here changes light: a restore hands
 //! its project to the library ([`Shows::adopt`]) as a whole.
 
+mod appliance;
 mod bundle;
 mod container;
 mod error;
@@ -38,6 +39,7 @@ use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
 use crate::metrics;
 
+pub use appliance::{ApplianceBackup, NotOpened, PASSPHRASE, Passphrase, SEALING_BYTES};
 pub use error::{BackupError, BackupErrorKind};
 pub use handle::Handle;
 pub use shows::{NotTaken, Shows};

@@ -52,11 +52,7 @@ impl Keys {
         Some(match self.current.as_ref()? {
             Key::Fernet(key) => Ok(key.encrypt_at_time(plain, now_s).into_bytes()),
             Key::Age(identity) => sealed_for(&identity.to_public(), plain),
-            Key::Passphrase(phrase) => {
-                let mut recipient = age::scrypt::Recipient::new(phrase.clone());
-                recipient.set_work_factor(WORK);
-                sealed_for(&recipient, plain)
-            }
+            Key::Passphrase(phrase) => sealed_by(phrase.clone(), plain),
         })
     }
 
@@ -139,6 +135,40 @@ impl Key {
             Self::Age(_) | Self::Passphrase(_) | Self::Fernet(_) => None,
         }
     }
+}
+
+/// Encrypts with a passphrase that a person has just given.
+pub(super) fn seal_with(passphrase: &str, plain: &[u8]) -> io::Result<Vec<u8>> {
+    sealed_by(passphrase.to_owned().into(), plain)
+}
+
+/// Why a passphrase opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shut {
+    /// It is another one, or the file was not sealed here with one.
+    Another,
+    /// Bytes are missing or wrong.
+    Damaged,
+}
+
+/// Decrypts what [`seal_with`] made, verified to its end. What would take more work than that is not tried.
+pub(super) fn open_with(passphrase: &str, stored: &[u8]) -> Result<Vec<u8>, Shut> {
+    let sealed = age::Decryptor::new_buffered(stored).map_err(|_| Shut::Damaged)?;
+    let mut identity = age::scrypt::Identity::new(passphrase.to_owned().into());
+    identity.set_max_work_factor(WORK);
+    match sealed.decrypt(std::iter::once(&identity as &dyn age::Identity)) {
+        Ok(reader) => read_to_the_end(reader).map_err(|_| Shut::Damaged),
+        Err(age::DecryptError::InvalidMac | age::DecryptError::InvalidHeader | age::DecryptError::Io(_)) => {
+            Err(Shut::Damaged)
+        }
+        Err(_) => Err(Shut::Another),
+    }
+}
+
+fn sealed_by(phrase: SecretString, plain: &[u8]) -> io::Result<Vec<u8>> {
+    let mut recipient = age::scrypt::Recipient::new(phrase);
+    recipient.set_work_factor(WORK);
+    sealed_for(&recipient, plain)
 }
 
 /// A Fernet key whose 43rd character has no bits beyond the 256th, which Python ignores and the crate does not.

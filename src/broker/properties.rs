@@ -74,7 +74,7 @@ pub(super) fn begin(format: u8, extra: &Extra, flags: u8) -> Vec<u8> {
     if let Some(expires) = expires {
         let left = seconds_left(expires, Instant::now());
         put_number(&mut value, left.into());
-        put_number(&mut value, clock::now_ms() + u64::from(left) * 1000);
+        put_number(&mut value, clock::system_ms() + u64::from(left) * 1000);
     }
     put_bytes(&mut value, extra.as_ref().map_or(&[][..], |properties| properties.carried.bytes()));
     value
@@ -91,7 +91,7 @@ pub(super) fn open<'a>(
         return Some((None, 0, store.behind_format(tree, key, value, format)?));
     }
     let rest = store.behind_format(tree, key, value, format + 1)?;
-    let read = decode(rest, clock::now_ms());
+    let read = decode(rest, clock::system_ms());
     if read.is_none() {
         store.damaged(tree, key, "cannot be read");
     }
@@ -136,7 +136,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_goes_on_over_the_end_of_the_process_by_the_clock_as_far_as_that_can_be_believed() {
-        let now = clock::now_ms();
+        let now = clock::system_ms();
         let value = begin(1, &extra(Some(100), b""), 0);
         let left = |value: &[u8], now_ms| {
             let (extra, ..) = decode(&value[1..], now_ms).unwrap();

@@ -109,7 +109,7 @@ pub(super) fn note_end(store: &Store, batch: &mut Batch, client: &str) {
         && let Some(flags) = value.get_mut(FLAGS_5).filter(|flags| **flags & GONE == 0)
     {
         *flags |= GONE;
-        value.splice(FLAGS_5 + 1..FLAGS_5 + 1, clock::now_ms().to_be_bytes());
+        value.splice(FLAGS_5 + 1..FLAGS_5 + 1, clock::system_ms().to_be_bytes());
         batch.put(Tree::Letters, key(client), value);
     }
 }
@@ -128,7 +128,7 @@ pub(super) fn pending(store: &Store) -> Vec<Pending> {
             None => patience(keep_alive) + delay,
             // a clock that was not set, or went back, says nothing
             Some(since) if since < CLOCK_WAS_SET => delay,
-            Some(since) => delay.saturating_sub(Duration::from_millis(clock::now_ms().saturating_sub(since))),
+            Some(since) => delay.saturating_sub(Duration::from_millis(clock::system_ms().saturating_sub(since))),
         };
         Some(Pending { client, left: Left { patience, gone: gone.is_some(), bytes: will.size() } })
     };

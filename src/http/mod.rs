@@ -28,7 +28,7 @@ mod to_https;
 mod ws_tests;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -44,7 +44,8 @@ use crate::kit::health::Health;
 use crate::kit::stop::Stop;
 use crate::library::Library;
 use crate::metrics::Metrics;
-use crate::tls::Trust;
+use crate::time::Time;
+use crate::tls::{KeptAuthority, Trust};
 use crate::wire::{Device, PortStatus, Presence};
 
 pub use mqtt::{MqttDoor, MqttGuest, MqttStream};
@@ -80,6 +81,10 @@ pub struct HttpDeps {
     pub library: Library,
     /// Their backups.
     pub backups: backup::Handle,
+    /// The appliance's own authority.
+    pub authority: KeptAuthority,
+    /// What time it is.
+    pub time: Time,
     /// Where people write settings.
     pub settings_file: SettingsFile,
     /// The addresses at which other machines reach this one now.
@@ -93,8 +98,8 @@ pub struct HttpDeps {
 /// Where people write settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingsFile {
-    /// `dmxd.toml` on the card's boot partition, which `dmxd setup` reads at each start.
-    OnCard,
+    /// `dmxd.toml` on the card's boot partition, which `dmxd setup` reads at each start, and has put here.
+    OnCard(PathBuf),
     /// A file of this machine, read when dmxd starts.
     Here(PathBuf),
 }
@@ -103,8 +108,17 @@ impl SettingsFile {
     /// Its name on the card, else its path.
     fn name(&self) -> String {
         match self {
-            Self::OnCard => "dmxd.toml".to_owned(),
+            Self::OnCard(_) => "dmxd.toml".to_owned(),
             Self::Here(path) => path.display().to_string(),
+        }
+    }
+}
+
+impl SettingsFile {
+    /// Where its text is.
+    fn path(&self) -> &Path {
+        match self {
+            Self::OnCard(path) | Self::Here(path) => path,
         }
     }
 }
@@ -177,12 +191,16 @@ struct App {
     ports: Ports,
     library: Library,
     backups: backup::Handle,
+    time: Time,
+    authority: KeptAuthority,
     settings_file: SettingsFile,
     addresses: Arc<dyn Fn() -> Addresses + Send + Sync>,
     name: Arc<dyn Fn() -> Naming + Send + Sync>,
     trust: Arc<dyn Fn() -> Trust + Send + Sync>,
     /// Held while working on a large document: once parsed, 8 MiB may take ten times that.
     imports: Semaphore,
+    /// Held while the appliance's own backup is sealed or opened.
+    sealing: Arc<Semaphore>,
     hub: live::Hub,
     stop: Stop,
 }
@@ -214,11 +232,14 @@ impl App {
             ports: deps.ports,
             library: deps.library,
             backups: deps.backups,
+            time: deps.time,
+            authority: deps.authority,
             settings_file: deps.settings_file,
             addresses: deps.addresses,
             name: deps.name,
             trust: deps.trust,
             imports: Semaphore::new(1),
+            sealing: Arc::new(Semaphore::new(1)),
             stop,
         })
     }

@@ -119,6 +119,8 @@ impl Web {
             ports: ports(),
             library,
             backups: backup::Handle::off(),
+            authority: crate::tls::KeptAuthority::of(data.path()),
+            time: crate::time::Time::open(opened.store.clone()),
             addresses: Arc::new(|| Addresses { web: vec!["http://192.0.2.7/".into()], mqtt: Vec::new() }),
             settings_file: SettingsFile::Here("/etc/dmxd/appliance.toml".into()),
             name: Arc::new(|| Box::pin(async { Some("dmx-2.local".to_owned()) })),

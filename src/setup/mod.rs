@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use self::plan::{FILE, Inputs, Plan};
+pub(crate) use self::render::APPLIANCE as SETTINGS;
 pub(crate) use self::report::read_out;
 use self::report::{Kind, Note};
 use crate::{config, tls};

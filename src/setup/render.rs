@@ -16,7 +16,7 @@ pub(super) struct Written {
 }
 
 /// Settings of the appliance; they come after the image's own in the order of names.
-pub(super) const APPLIANCE: &str = "50-setup.toml";
+pub(crate) const APPLIANCE: &str = "50-setup.toml";
 
 const FOR_ALL: u32 = 0o644;
 /// Root and the group of the folder.

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::tls::{self, Authority};
+use crate::kit::clock::BUILT;
+use crate::tls::Authority;
 
 /// Where encrypted doors will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,5 +45,5 @@ impl Encrypted {
 
 fn authority(data_dir: &Path, host: &str) -> Option<Authority> {
     // made by root, the folder would be closed to the appliance
-    data_dir.is_dir().then(|| Authority::open(data_dir, host, tls::BUILT).ok()).flatten()
+    data_dir.is_dir().then(|| Authority::open(data_dir, host, BUILT).ok()).flatten()
 }

@@ -21,7 +21,7 @@ use super::shape::{self, set_dates};
 use super::window::{DAY, Window};
 
 /// Its file in the data folder: key and certificate together, so that none is ever without the other.
-const FILE: &str = "tls/authority.pem";
+pub(super) const FILE: &str = "tls/authority.pem";
 
 /// How long it is valid, from the day of the build: longer than any card lasts.
 const LIFE: u64 = 23 * 365 * DAY;
@@ -84,7 +84,7 @@ impl Authority {
         Self::read(&text).map_err(|why| Fault::Damaged(path.to_owned(), why))
     }
 
-    fn read(text: &str) -> Result<Self, String> {
+    pub(super) fn read(text: &str) -> Result<Self, String> {
         let key = KeyPair::from_pem(text).map_err(|error| format!("no key: {error}"))?;
         let der =
             CertificateDer::from_pem_slice(text.as_bytes()).map_err(|error| format!("no certificate: {error}"))?;

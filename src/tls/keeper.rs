@@ -13,6 +13,7 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 
 use super::acceptor::Acceptor;
 use super::authority::{Authority, Fault};
+use super::kept::KeptAuthority;
 use super::leaf::{self, Leaf};
 use super::names::{Machine, Names};
 use super::own::{Content, OwnFiles, OwnLeaf};
@@ -41,6 +42,8 @@ pub struct TlsDeps {
     pub settings: config::Tls,
     /// Where the authority is kept.
     pub data_dir: PathBuf,
+    /// The same, for whoever puts another one there.
+    pub kept: KeptAuthority,
     /// The machine as it is now.
     pub naming: Naming,
     /// The date.
@@ -82,11 +85,16 @@ pub async fn start(deps: TlsDeps, tasks: &mut Tasks) -> Result<Tls, Fault> {
     // HTTP/1.1 is all that is spoken behind it; what MQTT clients offer, if anything, does not matter
     let web = Acceptor::new(changes.clone(), &["http/1.1"], deps.metrics.clone())?;
     let mqtt = Acceptor::new(changes, &[], deps.metrics.clone())?;
+    let mut replaced = deps.kept.replaced();
     let mut keeper = Keeper { deps: Arc::new(deps), held: Held::default(), current, trust };
     keeper.look().await;
     tasks.spawn("certificates", async move {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                // Err: never, the keeper has a sender itself
+                _ = replaced.changed() => keeper.held = Held::default(),
+            }
             keeper.look().await;
         }
     });

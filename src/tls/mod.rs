@@ -6,6 +6,7 @@
 mod acceptor;
 mod authority;
 mod keeper;
+mod kept;
 mod leaf;
 mod names;
 mod own;
@@ -14,14 +15,9 @@ mod shape;
 mod trust;
 mod window;
 
-/// The day before the build, in seconds since 1970. No right clock shows less.
-pub const BUILT: u64 = match u64::from_str_radix(env!("DMXD_BUILT"), 10) {
-    Ok(built) => built,
-    Err(_) => 0,
-};
-
 pub use acceptor::{Acceptor, Secured};
 pub use authority::{Authority, Fault};
 pub use keeper::{Clock, Naming, Tls, TlsDeps, start};
+pub use kept::KeptAuthority;
 pub use names::{Machine, host_name};
 pub use trust::{Trust, TrustSource};

@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod body_tests;
+mod clock;
 mod command;
 mod controls;
 mod desk;
@@ -29,6 +30,7 @@ mod show;
 mod snapshot;
 mod unified;
 
+pub use clock::{CLOCK_ENDS, ClockOrder};
 pub use command::{RgbCommand, lamp_command, set_message};
 pub use controls::{BlackoutOrder, MasterOrder};
 pub use desk::{DeskView, FadeView};

@@ -66,7 +66,7 @@ impl StoredSession {
             v: SESSION_FORMAT,
             number,
             connected,
-            since: clock::now_ms(),
+            since: clock::system_ms(),
             device,
             expiry,
             owner,
@@ -99,7 +99,7 @@ impl Record {
 
 /// Every session that the store holds, and whether all could be read.
 pub(in crate::broker) fn records(store: &Store) -> (Vec<Record>, bool) {
-    let now = clock::now_ms();
+    let now = clock::system_ms();
     let read = |(key, value): (Vec<u8>, Vec<u8>)| {
         let format = serde_json::from_slice(&value).map_or(SESSION_FORMAT, |StoredSession { v, .. }| v);
         let stored: StoredSession = store.parse(Tree::Sessions, &key, &value, format.clamp(1, SESSION_FORMAT))?;

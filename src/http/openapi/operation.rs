@@ -3,7 +3,7 @@
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::super::routes::{Answer, Etag, Key, Needs, Query, Route, Verb};
+use super::super::routes::{Answer, Etag, Header, Key, Needs, Query, Route, Verb};
 use super::super::schemas;
 use super::refusals::refusals;
 use crate::wire::ID_PATTERN;
@@ -34,7 +34,7 @@ pub(super) fn operation(resource: &str, route: &Route, generator: &mut SchemaGen
     }
     if let Some(takes) = route.takes {
         let content = json!({"schema": (takes.shape)(generator)});
-        let body = json!({"required": !takes.optional, "content": {"application/json": content}});
+        let body = json!({"required": !takes.optional, "content": {takes.media: content}});
         operation.insert("requestBody".to_owned(), body);
     }
     let parameters = parameters(route);
@@ -85,7 +85,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     let in_header = in_header.map(|(name, says)| {
         json!({"name": name, "in": "header", "required": false, "description": says, "schema": {"type": "string"}})
     });
-    in_path.chain(route.query.iter().map(query)).chain(in_header).collect()
+    in_path.chain(route.query.iter().map(query)).chain(route.header.map(required)).chain(in_header).collect()
 }
 
 fn query(query: &Query) -> Value {
@@ -94,6 +94,11 @@ fn query(query: &Query) -> Value {
         None => json!({"type": "string", "minLength": 1, "maxLength": 64}),
     };
     json!({"name": query.name, "in": "query", "required": false, "description": query.says, "schema": schema})
+}
+
+fn required(header: &Header) -> Value {
+    let schema = json!({"type": "string", "pattern": header.pattern});
+    json!({"name": header.name, "in": "header", "required": true, "description": header.says, "schema": schema})
 }
 
 /// The description of a `{…}`.

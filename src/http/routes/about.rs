@@ -64,7 +64,10 @@ async fn read(app: Arc<App>, request: Request) -> Result<Response, Problem> {
         version: env!("CARGO_PKG_VERSION"),
         projects: app.library.several(),
         backups: app.backups.is_on(),
-        settings: Settings { file: app.settings_file.name(), on_card: app.settings_file == SettingsFile::OnCard },
+        settings: Settings {
+            file: app.settings_file.name(),
+            on_card: matches!(app.settings_file, SettingsFile::OnCard(_)),
+        },
         name: (app.name)().await,
         addresses: addresses.web,
         mqtt: addresses.mqtt,

@@ -2,7 +2,9 @@
 //! is a new file beside this one and its rows here.
 
 mod about;
+mod appliance;
 mod backups;
+mod clock;
 mod desk;
 mod devices;
 mod documents;
@@ -26,7 +28,7 @@ mod usb;
 
 use warp::http::Method;
 
-pub(super) use route::{Answer, Etag, Key, Needs, Query, Route, Verb};
+pub(super) use route::{Answer, Etag, Header, Key, Needs, Query, Route, Verb};
 use route::{delete, get, patch, post, put, refused};
 
 /// Rows that belong together.
@@ -71,6 +73,8 @@ static RESOURCES: &[Resource] = &[
         says: "What runs here, its state, and its descriptions.",
         rows: &[
             about::ROWS,
+            appliance::ROWS,
+            clock::ROWS,
             probes::ROWS,
             metrics::ROWS,
             schemas::ROWS,

@@ -15,6 +15,9 @@ use super::super::request::Request;
 use crate::access::{Identity, Kind, Rights};
 use crate::wire::{FieldError, Reason, Refusal, Role};
 
+/// Media type of almost every body.
+const JSON: &str = "application/json";
+
 /// One thing that a client may ask for.
 pub(in super::super) struct Route {
     pub(in super::super) verb: Verb,
@@ -29,6 +32,8 @@ pub(in super::super) struct Route {
     /// Open to everybody, but it tells apart who asks.
     pub(in super::super) knows_who: bool,
     pub(in super::super) query: &'static [Query],
+    /// A header that it requires.
+    pub(in super::super) header: Option<&'static Header>,
     pub(in super::super) takes: Option<Takes>,
     /// The answer on success.
     pub(in super::super) gives: Answer,
@@ -136,9 +141,18 @@ pub(in super::super) struct Query {
     pub(in super::super) values: &'static [&'static str],
 }
 
-/// A JSON body.
+/// A header that a row requires.
+pub(in super::super) struct Header {
+    pub(in super::super) name: &'static str,
+    pub(in super::super) says: &'static str,
+    /// Its form.
+    pub(in super::super) pattern: &'static str,
+}
+
+/// A body.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Takes {
+    pub(in super::super) media: &'static str,
     pub(in super::super) shape: Shape,
     /// Whether it may be empty.
     pub(in super::super) optional: bool,
@@ -218,6 +232,7 @@ impl Route {
             key: Key::Header,
             knows_who: false,
             query: &[],
+            header: None,
             takes: None,
             gives: Answer { status: 200, says: "", body: None, example: "" },
             or_gives: None,
@@ -247,19 +262,29 @@ impl Route {
         Self { query, ..self }
     }
 
+    /// The header that it requires.
+    pub(super) const fn header(self, header: &'static Header) -> Self {
+        Self { header: Some(header), ..self }
+    }
+
     /// A JSON body.
     pub(super) const fn takes<T: JsonSchema>(self) -> Self {
-        Self { takes: Some(Takes { shape: shape::<T>, optional: false }), ..self }
+        Self { takes: Some(Takes { media: JSON, shape: shape::<T>, optional: false }), ..self }
+    }
+
+    /// A body of bytes.
+    pub(super) const fn takes_bytes(self, media: &'static str) -> Self {
+        Self { takes: Some(Takes { media, shape: octets, optional: false }), ..self }
     }
 
     /// A JSON body that may be empty.
     pub(super) const fn may_take<T: JsonSchema>(self) -> Self {
-        Self { takes: Some(Takes { shape: shape::<T>, optional: true }), ..self }
+        Self { takes: Some(Takes { media: JSON, shape: shape::<T>, optional: true }), ..self }
     }
 
     /// Its answer: JSON.
     pub(super) const fn gives<T: JsonSchema>(self, status: u16, says: &'static str) -> Self {
-        self.gives_as("application/json", shape::<T>, status, says)
+        self.gives_as(JSON, shape::<T>, status, says)
     }
 
     /// Its answer of any media type.
@@ -279,7 +304,7 @@ impl Route {
 
     /// Another answer: JSON.
     pub(super) const fn or_gives<T: JsonSchema>(self, status: u16, says: &'static str) -> Self {
-        let body = Some(("application/json", shape::<T> as Shape));
+        let body = Some((JSON, shape::<T> as Shape));
         Self { or_gives: Some(Answer { status, says, body, example: "" }), ..self }
     }
 

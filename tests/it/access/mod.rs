@@ -1,6 +1,8 @@
 //! Who may do what, on the real binary: every route for every role, what a login opens and an end ends, panels, the brakes,
 //! the log of deeds, and the way from an open appliance to a locked one.
 
+mod appliance;
+mod clock;
 mod lasting;
 mod lock;
 mod login;
