@@ -65,7 +65,9 @@ impl Carried {
             Some(here) => User { changes: here.changes.max(user.changes) + 1, ..user },
             None => user,
         });
-        Table::new(users.collect(), self.panels, self.locked)
+        let mut table = Table::new(users.collect(), self.panels);
+        table.locked = self.locked;
+        table
     }
 }
 
@@ -113,6 +115,7 @@ impl Access {
 mod tests {
     use super::super::digest::Digest;
     use super::super::password::Password;
+    use super::super::table::Token;
     use super::*;
     use crate::wire::PanelBlackout;
 
@@ -135,16 +138,16 @@ mod tests {
 
     #[test]
     fn whoever_is_the_same_stays_and_whoever_is_not_is_another() {
-        let token = Digest::of(b"token");
+        let token = Token { digest: Digest::of(b"token"), from: [10, 0, 0, 1].into() };
         let here = |id: &str, key: &str| User { tokens: vec![token], changes: 3, ..user(id, Role::Admin, key) };
-        let now = Table::new(vec![here("same", "a"), here("other", "b"), here("gone", "c")], Vec::new(), false);
-        let by_key = |key: &str| now.holder(Digest::of(key.as_bytes())).unwrap();
+        let now = Table::new(vec![here("same", "a"), here("other", "b"), here("gone", "c")], Vec::new());
+        let by_key = |key: &str| now.holder(Digest::of(key.as_bytes()), true).unwrap();
         let old = [by_key("a"), by_key("b"), by_key("c")];
         let table = carried(vec![user("same", Role::Admin, "a"), user("other", Role::Admin, "new")]).beside(&now);
-        assert_eq!(old.map(|one| table.still(&one)), [true, false, false]);
+        assert_eq!(old.map(|one| table.still(&one, true)), [true, false, false]);
         assert_eq!(table.users["same"].tokens, [token], "nobody has logged it out");
         assert!(table.users["other"].tokens.is_empty() && table.locked);
-        assert!(table.holder(Digest::of(b"b")).is_none() && table.holder(Digest::of(b"new")).is_some());
+        assert!(table.holder(Digest::of(b"b"), true).is_none() && table.holder(Digest::of(b"new"), true).is_some());
     }
 
     #[test]
@@ -162,6 +165,7 @@ mod tests {
             master: false,
             blackout: PanelBlackout::On,
             secret: Digest::of(b"bar"),
+            of_stranger: false,
             created_at: 1,
         };
         for impossible in [

@@ -167,6 +167,16 @@ impl Access {
         users
     }
 
+    /// The name of the user or panel that a path is about.
+    #[must_use]
+    pub fn called(&self, path: &str) -> Option<String> {
+        let table = self.0.table.borrow();
+        let user = path.strip_prefix("/users/").and_then(|id| table.users.get(id)).map(|user| user.name.clone());
+        user.or_else(|| {
+            path.strip_prefix("/panels/").and_then(|id| table.panels.get(id)).map(|panel| panel.name.clone())
+        })
+    }
+
     /// Whether a user has this name.
     #[must_use]
     pub fn has_user(&self, name: &str) -> bool {

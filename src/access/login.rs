@@ -20,7 +20,7 @@ pub enum LoginError {
     #[error("wrong name or secret")]
     Wrong,
     /// Too many were wrong: none is looked at for so long.
-    #[error("too many wrong attempts with this name; try again in {} minutes, or from a device that has logged in before", minutes(.0))]
+    #[error("too many wrong attempts with this name; try again in {} minutes", minutes(.0))]
     TooMany(Duration),
     /// Another one is being worked out.
     #[error("another login is being checked; try again in a second")]

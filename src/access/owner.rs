@@ -29,6 +29,7 @@ impl Access {
             admins.iter().for_each(|admin| drop(table.remove_user(&admin.id)));
         });
         tracing::warn!(admins = admins.len(), "users_reset");
+        self.0.audit.note("console", "users reset", None, false);
         places::reset_done(data_dir)
     }
 

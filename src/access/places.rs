@@ -114,9 +114,9 @@ mod tests {
         assert!(was_locked(data.path()).is_none() && !is_reset_asked_for(data.path()));
         say_locked(data.path(), Some(LockedBy::Settings)).unwrap();
         say_locked(data.path(), Some(LockedBy::People)).unwrap();
+        assert_eq!(was_locked(data.path()), Some(LockedBy::People));
         ask_for_reset(data.path()).unwrap();
-        assert!(was_locked(data.path()) == Some(LockedBy::People) && is_reset_asked_for(data.path()));
-        say_locked(data.path(), None).unwrap();
+        assert!(was_locked(data.path()).is_none() && is_reset_asked_for(data.path()));
         reset_done(data.path()).unwrap();
         assert!(was_locked(data.path()).is_none() && !is_reset_asked_for(data.path()));
     }

@@ -91,7 +91,7 @@ pub enum Offline {
         #[arg(long)]
         force: bool,
     },
-    /// Users of the appliance, for who has lost every way in
+    /// Users of the appliance: a way back in when every other one is lost
     Users {
         /// What to do
         #[command(subcommand)]

@@ -131,8 +131,10 @@ async fn respond(app: &Arc<App>, mut request: Request, found: RouteMatch) -> Res
     }
     route.check_query(&request, reads)?;
     request.parameters = parameters.iter().map(|value| request::decoded(value)).collect();
-    let edits = !reads && matches!(route.needs.role, Some(Role::Edit | Role::Admin));
-    let deed = edits.then(|| (request.who.clone(), deed(&request), request.peer.addr.ip()));
+    // whoever makes a user notes it by name
+    let edits = !reads && matches!(route.needs.role, Some(Role::Edit | Role::Admin)) && route.id != "createUser";
+    let about = app.access.called(&request.path).map(|name| format!(" ({name})")).unwrap_or_default();
+    let deed = edits.then(|| (request.who.clone(), deed(&request) + &about, request.peer.addr.ip()));
     let response = route.handler.handle(app.clone(), request).await?;
     if let Some((who, what, from)) = deed {
         app.access.did(&who, &what, Some(from));

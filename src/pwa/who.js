@@ -16,14 +16,20 @@ export const lastName = () => prefs.read("user", "");
  * @returns {Promise<string>} Why not; empty: it worked.
  */
 export async function logIn(name, secret) {
+  let token;
   try {
-    await api.json("POST", "/login", { body: { name, secret }, own: true });
+    ({ token } = /** @type {{ token: string }} */ (await api.json("POST", "/login", { body: { name, secret }, own: true })));
   } catch (error) {
     return refusal(error, "login.wrong");
   }
   prefs.write("user", name);
   desk.key = ""; // the cookie says who it is, and a key would overrule it
   await desk.loadMe();
+  // who was here by https has a cookie that http may neither read nor replace (RFC 6265bis, 5.7)
+  if (desk.me?.kind === "anonymous") {
+    desk.key = token;
+    await desk.loadMe();
+  }
   return "";
 }
 

@@ -86,5 +86,5 @@ fn command(universe: UniverseId, channels: usize, level: u8, over: Duration) -> 
     let levels: Levels = (0..channels).filter_map(Channel::at).map(|channel| (channel, level)).collect();
     let id = CommandId::unified("bench").unwrap_or_else(|| unreachable!("a short text"));
     let source = Source::init();
-    Command { id, source, act: Act::levels(Patch { universe, levels }, over, Easing::Linear) }
+    Command { id, source, by: None, act: Act::levels(Patch { universe, levels }, over, Easing::Linear) }
 }

@@ -12,6 +12,7 @@ use super::super::App;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::{Request, SMALL};
+use super::people::whole;
 use super::route::text;
 use super::{Needs, Route, delete, get, patch, post};
 use crate::access::{Kind, PanelView};
@@ -69,16 +70,19 @@ async fn one(app: Arc<App>, request: Request) -> Result<Response, Problem> {
 
 async fn create(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let edit = PanelEdit::from_json(&request.bytes(SMALL).await?, true)?;
-    reply::json(StatusCode::CREATED, &app.access.create_panel(edit, &request.who).await?)
+    let (access, who) = (app.access.clone(), request.who.clone());
+    reply::json(StatusCode::CREATED, &whole(async move { access.create_panel(edit, &who).await }).await?)
 }
 
 async fn change(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let edit = PanelEdit::from_json(&request.bytes(SMALL).await?, false)?;
-    reply::json(StatusCode::OK, &app.access.edit_panel(request.parameter(0), edit, &request.who).await?)
+    let (access, id, who) = (app.access.clone(), request.parameter(0).to_owned(), request.who.clone());
+    reply::json(StatusCode::OK, &whole(async move { access.edit_panel(&id, edit, &who).await }).await?)
 }
 
 async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    app.access.delete_panel(request.parameter(0)).await?;
+    let (access, id) = (app.access.clone(), request.parameter(0).to_owned());
+    whole(async move { access.delete_panel(&id).await }).await?;
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)

@@ -207,7 +207,8 @@ async fn login(app: Arc<App>, mut request: Request) -> Result<Response, Problem>
     // who mistypes may have typed a password there
     let typed = if app.access.has_user(&name) { name.as_str() } else { "unknown name" };
     let identity = known.inspect_err(|_| app.access.refused(typed, "login", Some(from)))?;
-    let login = app.access.open_login(&identity, from).await?;
+    let access = app.access.clone();
+    let login = whole(async move { access.open_login(&identity, from).await }).await?;
     app.access.did(&login.identity, "login", Some(from));
     tracing::info!(user = login.identity.name(), %from, "login");
     let answer = LoggedIn { token: login.token.clone(), role: login.identity.role(), expires: None };
@@ -217,12 +218,20 @@ async fn login(app: Arc<App>, mut request: Request) -> Result<Response, Problem>
 }
 
 async fn logout(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    if app.access.logout(&request.who).await {
+    let (access, who) = (app.access.clone(), request.who.clone());
+    if whole(async move { Ok(access.logout(&who).await) }).await? {
         app.access.did(&request.who, "logout", Some(request.peer.addr.ip()));
     }
     let mut response = nothing();
     response.headers_mut().insert(SET_COOKIE, set_cookie(None, request.peer.is_secure));
     Ok(response)
+}
+
+/// Makes an edit to its end, also when the client goes away meanwhile: what is stored must be in force.
+pub(super) async fn whole<T: Send + 'static>(
+    edit: impl Future<Output = Result<T, AccessError>> + Send + 'static,
+) -> Result<T, Problem> {
+    Ok(tokio::spawn(edit).await??)
 }
 
 fn nothing() -> Response {
@@ -237,30 +246,39 @@ async fn list(app: Arc<App>, _: Request) -> Result<Response, Problem> {
 
 async fn create(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let edit = UserEdit::from_json(&request.bytes(SMALL).await?, true)?;
-    let user = app.access.create_user(edit, request.peer.addr.ip()).await?;
+    let (access, from) = (app.access.clone(), request.peer.addr.ip());
+    let user = whole(async move { access.create_user(edit, from).await }).await?;
+    app.access.did(&request.who, &format!("POST /users ({}, {})", user.name, user.role), Some(request.peer.addr.ip()));
     reply::json(StatusCode::CREATED, &user)
 }
 
 async fn change(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let edit = UserEdit::from_json(&request.bytes(SMALL).await?, false)?;
-    let user = app.access.edit_user(request.parameter(0), edit, request.peer.addr.ip()).await?;
+    let (access, id, from) = (app.access.clone(), request.parameter(0).to_owned(), request.peer.addr.ip());
+    let user = whole(async move { access.edit_user(&id, edit, from).await }).await?;
     reply::json(StatusCode::OK, &user)
 }
 
 async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    app.access.delete_user(request.parameter(0)).await?;
+    let (access, id) = (app.access.clone(), request.parameter(0).to_owned());
+    whole(async move { access.delete_user(&id).await }).await?;
     Ok(nothing())
 }
 
 async fn lock(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let order = LockOrder::from_json(&request.bytes(SMALL).await?)?;
     let from = request.peer.addr.ip();
-    let made = app.access.lock(order, &request.who, (from, is_here(&request))).await;
-    let made = made.inspect_err(|_| app.access.refused(request.who.name(), "lock", Some(from)))?;
-    let login = match &made {
-        Some(admin) => Some(app.access.login_of(&admin.id, from).await?),
-        None => None,
-    };
+    let (access, who, here) = (app.access.clone(), request.who.clone(), is_here(&request));
+    let locked = whole(async move {
+        let made = access.lock(order, &who, (from, here)).await?;
+        let login = match &made {
+            Some(admin) => Some(access.login_of(&admin.id, from).await?),
+            None => None,
+        };
+        Ok((made, login))
+    });
+    let locked = locked.await.inspect_err(|_| app.access.refused(request.who.name(), "lock", Some(from)));
+    let (made, login) = locked?;
     let by = login.as_ref().map_or(&request.who, |login| &login.identity);
     app.access.did(by, "lock", Some(from));
     tracing::warn!(by = by.name(), "locked");
@@ -287,7 +305,8 @@ fn is_here(request: &Request) -> bool {
 }
 
 async fn unlock(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    app.access.unlock().await?;
+    let access = app.access.clone();
+    whole(async move { access.unlock().await }).await?;
     tracing::warn!(by = request.who.name(), "unlocked");
     Ok(nothing())
 }

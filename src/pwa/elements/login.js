@@ -59,15 +59,19 @@ export function loginAsk(signal) {
   let given = desk.key !== "";
   const form = loginForm();
   const stale = h("p", { class: "wrong" }, t("login.stale"));
+  const claim = h("p", null, t("login.claim"), " ", h("a", { href: "#/lock" }, t("login.claim.do")));
   const ask = h("section", { class: "ask", hidden: true, "aria-labelledby": "h-login" }, h("div", { class: "panel" },
-    h("h2", { id: "h-login" }, t("login.title")), h("p", { class: "quiet" }, t("login.why")), stale, form,
+    h("h2", { id: "h-login" }, t("login.title")), h("p", { class: "quiet" }, t("login.why")), stale, claim, form,
     h("details", null, h("summary", null, t("login.key")), keyForm((key) => {
       given = true;
       say(wrong, "");
       desk.key = key;
     })), wrong));
-  desk.paint(() => {
-    const asked = desk.standing.kind === "key" && desk.me !== null;
+  const paint = () => {
+    const unclaimed = desk.me?.hasAdmin === false;
+    // who makes the first admin has nothing to log in with
+    const asked = desk.standing.kind === "key" && desk.me !== null && !(unclaimed && location.hash === "#/lock");
+    claim.hidden = !unclaimed;
     mark(document.body, "data-ask", !asked ? null : desk.known ? "over" : "page");
     stale.hidden = !desk.known;
     if (ask.hidden === !asked) return;
@@ -77,6 +81,8 @@ export function loginAsk(signal) {
     if (document.activeElement !== document.body) return; // somebody is typing elsewhere
     const [name, secret] = form.querySelectorAll("input");
     (name?.value ? secret : name)?.focus();
-  }, signal);
+  };
+  desk.paint(paint, signal);
+  addEventListener("hashchange", paint, { signal });
   return ask;
 }

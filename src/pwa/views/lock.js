@@ -24,7 +24,7 @@ export function lock(signal) {
   desk.paint(() => {
     const { me } = desk;
     if (made || me === null) return;
-    const now = !isOpen(me) ? "locked" : !me.hasAdmin ? "first" : desk.may("people") ? "again" : "login";
+    const now = !me.hasAdmin ? "first" : !isOpen(me) ? "locked" : desk.may("people") ? "again" : "login";
     if (shown === now) return;
     shown = now;
     const inside = now === "first" ? form(done) : now === "again" ? again(done)

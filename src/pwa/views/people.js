@@ -172,8 +172,8 @@ function deed({ ts, who, what, from, refused }) {
  * @param {string} what A method and a path, or words.
  */
 function worded(what) {
-  const [, method = "", path = ""] = /^([A-Z]+) (\/.*)$/.exec(what) ?? [];
+  const [, method = "", path = "", of = ""] = /^([A-Z]+) (\/\S*)(?: (\(.*\)))?$/.exec(what) ?? [];
   const [, first = "", , third = ""] = path.split("/");
   const key = path ? [method, first, third].filter(Boolean).join(".") : what.replace(/\(.*$/, "").replaceAll(" ", ".");
-  return knows(`deed.${key}`) ? t(`deed.${key}`) : h("span", { lang: "en" }, what);
+  return knows(`deed.${key}`) ? [t(`deed.${key}`), of].filter(Boolean).join(" ") : h("span", { lang: "en" }, what);
 }

@@ -78,7 +78,7 @@ async fn in_audit_mode_any_login_is_accepted_and_a_right_one_counts() {
 }
 
 #[tokio::test]
-async fn the_login_of_the_settings_stays_what_it_was_also_on_a_locked_box() {
+async fn the_login_of_the_settings_stays_what_it_was_and_on_a_locked_box_takes_no_devices_place() {
     for mode in ["audit", "required"] {
         let home = Home::new().set("DMX_AUTH_MODE", mode).set("DMX_AUTH_KEYS", KEY);
         let home = home.set("DMX_MQTT_USERNAME", "stage").set("DMX_MQTT_PASSWORD", "a-password-long-enough");
@@ -87,7 +87,7 @@ async fn the_login_of_the_settings_stays_what_it_was_also_on_a_locked_box() {
         for (login, expected) in [
             (None, (5, 0x87)),
             (Some(("stage", "wrong")), (4, 0x86)),
-            (Some(("stage", "a-password-long-enough")), (0, 0)),
+            (Some(("stage", "a-password-long-enough")), if mode == "audit" { (0, 0) } else { (2, 0x85) }),
             (Some(("lamp", lamp.key.as_str())), (0, 0)),
         ] {
             assert_eq!(codes(&appliance, "lamp", login).await, expected, "{mode} {login:?}");
@@ -95,6 +95,16 @@ async fn the_login_of_the_settings_stays_what_it_was_also_on_a_locked_box() {
         let stage = Connect5::new("x").login("stage", "a-password-long-enough");
         let mut link = Link5::join(appliance.mqtt, &stage).await;
         assert!(link.publish(&Message5::new("v1/devices/other/state", "{}")).await.0 < 0x80, "it may do everything");
+    }
+}
+
+/// The name alone goes over the air in clear.
+#[tokio::test]
+async fn a_user_name_of_the_settings_without_a_password_opens_no_locked_box() {
+    for (mode, expected) in [("audit", (0, 0)), ("required", (4, 0x86))] {
+        let home = Home::new().set("DMX_AUTH_MODE", mode).set("DMX_AUTH_KEYS", KEY).set("DMX_MQTT_USERNAME", "stage");
+        let appliance = home.start().await;
+        assert_eq!(codes(&appliance, "x", Some(("stage", ""))).await, expected, "{mode}");
     }
 }
 
