@@ -59,10 +59,19 @@ pub(super) fn new_key() -> Result<String, getrandom::Error> {
 /// # Errors
 /// The kernel gives no random bytes.
 pub(super) fn new_code() -> Result<String, getrandom::Error> {
-    const LETTERS: &[u8; 32] = b"23456789abcdefghjkmnpqrstuvwxyz7";
     let letter = |byte: u8| LETTERS.get(usize::from(byte % 32)).map_or('7', |letter| char::from(*letter));
-    random::<10>().map(|bytes| bytes.into_iter().map(letter).collect())
+    random::<CODE>().map(|bytes| bytes.into_iter().map(letter).collect())
 }
+
+/// Whether a text has the form of such a code.
+pub(super) fn is_code(text: &str) -> bool {
+    text.len() == CODE && text.bytes().all(|letter| LETTERS.contains(&letter))
+}
+
+const LETTERS: &[u8; 32] = b"23456789abcdefghjkmnpqrstuvwxyz7";
+
+/// Letters of a code.
+const CODE: usize = 10;
 
 pub(super) fn hex<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
     bytes.into_iter().map(|byte| format!("{byte:02x}")).collect()

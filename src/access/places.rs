@@ -27,15 +27,17 @@ fn remove(path: &Path) -> io::Result<()> {
 /// As the system reports.
 pub fn first_code(data_dir: &Path) -> io::Result<String> {
     let path = place(data_dir, "first-code");
-    match std::fs::read_to_string(&path) {
-        Ok(code) if !code.trim().is_empty() => Ok(code.trim().to_owned()),
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => {
-            let code = digest::new_code().map_err(io::Error::other)?;
-            keep(&path, &code)?;
-            Ok(code)
-        }
+    let kept = std::fs::read(&path).map(|bytes| String::from_utf8(bytes).ok().filter(|code| digest::is_code(code)));
+    match kept {
+        Ok(Some(code)) => return Ok(code),
+        // whoever guesses what a damaged card makes of it must not get in
+        Ok(None) => tracing::warn!(path = %path.display(), "first_code_damaged"),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
     }
+    let code = digest::new_code().map_err(io::Error::other)?;
+    keep(&path, &code)?;
+    Ok(code)
 }
 
 /// Forgets the code.
@@ -106,6 +108,10 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         forget_code(data.path()).unwrap();
         assert_ne!(first_code(data.path()).unwrap(), code);
+        for damaged in [&b""[..], &[0; 10], b"\xff\xfe", b"short", b"0000000000"] {
+            std::fs::write(place(data.path(), "first-code"), damaged).unwrap();
+            assert!(digest::is_code(&first_code(data.path()).unwrap()), "{damaged:?}");
+        }
     }
 
     #[test]

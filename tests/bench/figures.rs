@@ -7,6 +7,8 @@
     reason = "a measurement that goes wrong shall stop"
 )]
 
+#[path = "access.rs"]
+mod access;
 #[path = "backups.rs"]
 mod backups;
 #[path = "broker.rs"]
@@ -39,13 +41,14 @@ const STATE: &str = "v1/demo/rgb/state";
 type Part = (&'static str, fn() -> io::Result<()>);
 
 fn main() -> io::Result<()> {
-    let parts: [Part; 6] = [
+    let parts: [Part; 7] = [
         ("heart", heart),
         ("broker", broker::measure),
         ("outputs", outputs::measure),
         ("backups", backups::measure),
         ("looks", looks::measure),
         ("tls", tls::measure),
+        ("access", access::measure),
     ];
     let named: Vec<String> =
         std::env::args().filter(|argument| parts.iter().any(|(name, _)| argument == name)).collect();

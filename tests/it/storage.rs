@@ -112,7 +112,8 @@ pub async fn assert_lives(home: Home, stopped: &Stopped, damage: Damage, file: &
     let state = web.state().await;
     println!("{place}: seq {} problems {problems:?}", state["seq"]);
     assert_eq!(rgb_of(&state), rgb_of(&stopped.state), "{place}: the light");
-    if damage.is_total() {
+    // the code of the first admin is no part of the store: it is made anew, and that loses nothing
+    if damage.is_total() && !file.starts_with("access") {
         assert!(reported, "{place}: nothing is said about it");
     }
     let (seq, before) = (state["seq"].as_u64().unwrap(), stopped.state["seq"].as_u64().unwrap());

@@ -63,7 +63,7 @@ const again = (done) => sending(done, () => ({}));
  */
 function sending(done, body, ...fields) {
   const wrong = h("p", { class: "wrong", role: "alert" });
-  const go = h("button", { type: "submit", class: "main" }, t("lock.do"));
+  const go = h("button", { type: "submit", class: "main", "data-here": true }, t("lock.do")); // also while nobody is let in
   return h("form", { class: "stack", onsubmit: async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     say(wrong, "");
