@@ -15,7 +15,7 @@ const FORMAT: u64 = 1;
 /// Fewest and most characters of a passphrase.
 pub const PASSPHRASE: (usize, usize) = (12, 256);
 
-/// Memory that sealing and opening take: scrypt at the work factor of [`super::seal`], 128 bytes × 8 × 2¹⁵ (RFC 7914, 2).
+/// Memory that sealing and opening take: scrypt at the work factor of `seal`, 128 bytes × 8 × 2¹⁵ (RFC 7914, 2).
 pub const SEALING_BYTES: usize = 32 << 20;
 
 /// What opens a backup.
