@@ -7,18 +7,19 @@ mod audit;
 mod brakes;
 mod carried;
 mod digest;
-mod edit;
 mod entry;
+mod error;
 mod identity;
+mod lock;
 mod login;
 mod owner;
+mod panels;
 mod password;
 mod places;
 mod rights;
 mod stored;
 mod table;
-#[cfg(test)]
-mod tests;
+mod users;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -37,12 +38,14 @@ use crate::wire::Role;
 pub use audit::MOST as MOST_AUDITED;
 pub use carried::{Carried, NotCarried, TakenOver};
 pub use digest::Digest;
-pub use edit::{AccessError, NewLogin, PanelView, UserView};
 pub use entry::Entry as AuditEntry;
+pub use error::AccessError;
 pub use identity::{Identity, Kind};
 pub use login::LoginError;
+pub use panels::PanelView;
 pub use places::{LockedBy, ask_for_reset, first_code, was_locked};
 pub use rights::{Deed, PanelRights, Rights};
+pub use users::{NewLogin, UserView};
 
 use audit::Audit;
 use brakes::Brakes;

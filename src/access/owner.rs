@@ -3,7 +3,7 @@
 use std::io;
 
 use super::digest::Digest;
-use super::edit::AccessError;
+use super::error::AccessError;
 use super::password::Password;
 use super::table::{Secret, User};
 use super::{Access, places, stored};

@@ -7,6 +7,12 @@ import { desk, why } from "./desk.js";
 
 /** @import { Locked } from "./core/types.js" */
 
+/** A wait that short, in seconds, is for the turn of others. */
+const BUSY_S = 1;
+
+/** How often to ask again then. */
+const TURNS = 20;
+
 /** Who logged in here last: the name is offered again. */
 export const lastName = () => prefs.read("user", "");
 
@@ -17,10 +23,15 @@ export const lastName = () => prefs.read("user", "");
  */
 export async function logIn(name, secret) {
   let token;
-  try {
-    ({ token } = /** @type {{ token: string }} */ (await api.json("POST", "/login", { body: { name, secret }, own: true })));
-  } catch (error) {
-    return refusal(error, "login.wrong");
+  for (let turn = 1; token === undefined; turn++) {
+    try {
+      ({ token } = /** @type {{ token: string }} */ (await api.json("POST", "/login", { body: { name, secret }, own: true })));
+    } catch (error) {
+      // the box looks at one secret of a name at a time: with many tablets of one user it takes a turn or two
+      const busy = error instanceof api.Refused && error.status === 429 && (error.after ?? 0) <= BUSY_S;
+      if (!busy || turn > TURNS) return refusal(error, "login.wrong");
+      await new Promise((go) => setTimeout(go, 1000 * Math.random()));
+    }
   }
   prefs.write("user", name);
   desk.key = ""; // the cookie says who it is, and a key would overrule it

@@ -8,6 +8,7 @@ import { desk } from "../desk.js";
 import { qrCode } from "../elements/qr.js";
 import { mayKeepAwake } from "../wake.js";
 import { access } from "./access.js";
+import { clock } from "./clock.js";
 import { field, section } from "./parts.js";
 
 const THEMES = ["dark", "red", "light"];
@@ -101,7 +102,7 @@ function about(signal) {
   // A link sends no header, so the key is in the address.
   const token = desk.key ? `?${new URLSearchParams({ token: desk.key })}` : "";
   const link = (/** @type {string} */ path, /** @type {string} */ words) => h("li", null, h("a", { href: path + token }, words));
-  return h("div", { class: "wide" }, section(t("settings.about"), version, name, h("h3", null, t("settings.addresses")), codes, trust,
+  return h("div", { class: "wide" }, section(t("settings.about"), version, name, clock(signal), h("h3", null, t("settings.addresses")), codes, trust,
     h("h3", null, t("settings.documents")),
     h("ul", { class: "plain links" }, link("/openapi.json", t("settings.openapi")), link("/metrics", t("settings.metrics")), link("/readyz", t("settings.readyz")))));
 }

@@ -153,3 +153,15 @@ test("who is left without the cookie is logged in all the same", alone({}, async
     await live(page);
   });
 }));
+
+test("many who share a user log in at one moment, and each gets in", alone({}, async (appliance) => {
+  await appliance.rest("/lock", { body: { name: "Anna", pin: "294817" } });
+  await visit(browser, { appliance, host: PLAIN, expects: /status of (401|429)/ }, async (page) => {
+    let busy = 3;
+    await page.route("**/login", (route) => (busy-- > 0 ? route.fulfill({ status: 429, headers: { "retry-after": "1" }, contentType: "application/problem+json", body: "{}" }) : route.continue()));
+    await page.getByLabel("Name", { exact: true }).fill("Anna");
+    await page.getByLabel("PIN or password").fill("294817");
+    await page.getByRole("button", { name: "Log in", exact: true }).click();
+    await live(page);
+  });
+}));

@@ -75,3 +75,19 @@ test("a name by which others found it is one that they can open", () =>
   visit(browser, { appliance, host: PLAIN, path: "#/settings" }, async (page) => {
     await eventually("its code", () => page.locator("figcaption").allTextContents(), (list) => list.join() === appliance.url(PLAIN));
   }));
+
+test("a box that does not know the time is told it by the tablet", () =>
+  visit(browser, { appliance, host: PLAIN }, async (page) => {
+    await live(page);
+    await page.route("**/clock", (route) => (route.request().method() === "GET" ? route.fulfill({ json: { now: 0, sure: false, source: "unknown" } }) : route.continue()));
+    await page.locator('nav a[href="#/settings"]').click();
+    await page.getByText("This box does not know the time.").waitFor();
+    assert.deepEqual(await barriers(page), []);
+    await page.unroute("**/clock");
+    await page.getByRole("button", { name: "Set it from this device" }).click();
+    await page.getByText("Time set.").waitFor();
+    await page.getByText("This box does not know the time.").waitFor({ state: "hidden" });
+    const told = await appliance.rest("/clock");
+    assert.equal(told.source, "person");
+    assert.ok(Math.abs(told.now - Date.now()) < 10_000, String(told.now));
+  }));

@@ -1,4 +1,4 @@
-//! Edits: one after the other, on the medium before they are answered.
+//! Users and their logins: edits are made one after the other, and are on the medium before they are answered.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,49 +8,16 @@ use serde::Serialize;
 use ulid::Ulid;
 
 use super::digest::{Digest, new_key};
+use super::error::AccessError;
 use super::identity::{Identity, Kind};
 use super::login::LoginError;
-use super::table::{MOST_PANELS, MOST_USERS, Panel, Secret, Table, User};
+use super::table::{MOST_USERS, Secret, Table, User};
 use super::{Access, stored};
 use crate::kit::clock;
-use crate::wire::{LockOrder, NewSecret, PanelBlackout, PanelEdit, Role, UserEdit};
+use crate::wire::{NewSecret, Role, UserEdit};
 
 /// The name of a first admin without one.
 const FIRST_ADMIN: &str = "admin";
-
-/// Why an edit was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum AccessError {
-    /// Nobody, or no panel, has this id.
-    #[error("there is no {0} {1}")]
-    NotFound(&'static str, String),
-    /// Two would have one name.
-    #[error("there is a user called {0} already")]
-    Taken(String),
-    /// Nobody could change users any more.
-    #[error("this is the last admin; make another one first")]
-    LastAdmin,
-    /// There are as many as there may be.
-    #[error("there is room for {0} {1}, and no more")]
-    TooMany(usize, &'static str),
-    /// The settings say so.
-    #[error("auth.mode = \"required\" locks this appliance; change it there")]
-    LockedBySettings,
-    /// The first admin needs the code, or the machine itself.
-    #[error(
-        "the first admin is made with the code that is in dmxd-status.txt on the card and in the log (or on the machine itself)"
-    )]
-    CodeNeeded,
-    /// An admin is needed, and there is one.
-    #[error("an admin must do that")]
-    AdminNeeded,
-    /// As for a login.
-    #[error(transparent)]
-    Login(#[from] LoginError),
-    /// The kernel gives no random bytes.
-    #[error("making a key: {0}")]
-    Random(#[from] getrandom::Error),
-}
 
 /// A user, as shown: never with a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -72,36 +39,6 @@ pub struct UserView {
     /// Only where it was made just now: it is not shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-}
-
-/// A panel, as shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(
-    rename = "Panel",
-    title = "Panel",
-    description = "A page for guests, which does exactly what is named here."
-)]
-pub struct PanelView {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Ids of the scenes that it recalls.
-    pub looks: Vec<String>,
-    /// Ids of the cue lists that it plays.
-    pub cuelists: Vec<String>,
-    /// Whether it moves the grand master.
-    pub master: bool,
-    /// What it does with blackout.
-    pub blackout: PanelBlackout,
-    /// Made by who was not known: it works only while the appliance is open, until somebody who is known changes it.
-    pub only_while_open: bool,
-    /// When it was made, Unix milliseconds.
-    pub created_at: u64,
-    /// Its address, only where it was made just now: it is not shown again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
 }
 
 /// A login that is open from now on.
@@ -127,22 +64,6 @@ impl User {
     }
 }
 
-impl Panel {
-    fn view(&self, url: Option<String>) -> PanelView {
-        PanelView {
-            id: self.id.clone(),
-            name: self.name.clone(),
-            looks: self.looks.iter().map(ToString::to_string).collect(),
-            cuelists: self.cuelists.clone(),
-            master: self.master,
-            blackout: self.blackout,
-            only_while_open: self.of_stranger,
-            created_at: self.created_at,
-            url,
-        }
-    }
-}
-
 /// In the log of deeds these names stand for somebody else.
 fn is_reserved(name: &str) -> bool {
     let name = name.to_lowercase();
@@ -152,10 +73,6 @@ fn is_reserved(name: &str) -> bool {
 
 fn no_user(id: &str) -> AccessError {
     AccessError::NotFound("user", id.to_owned())
-}
-
-fn no_panel(id: &str) -> AccessError {
-    AccessError::NotFound("panel", id.to_owned())
 }
 
 impl Access {
@@ -194,7 +111,7 @@ impl Access {
     }
 
     /// By the one who edits.
-    async fn make_user(
+    pub(super) async fn make_user(
         &self,
         edit: UserEdit,
         (secret, key): (Secret, Option<String>),
@@ -222,7 +139,11 @@ impl Access {
         Ok(user.view(key))
     }
 
-    async fn secret(&self, secret: NewSecret, from: IpAddr) -> Result<(Secret, Option<String>), AccessError> {
+    pub(super) async fn secret(
+        &self,
+        secret: NewSecret,
+        from: IpAddr,
+    ) -> Result<(Secret, Option<String>), AccessError> {
         Ok(match secret {
             NewSecret::Pin(pin) => (Secret::Pin(self.keep_password(pin, from).await?), None),
             NewSecret::Password(word) => (Secret::Password(self.keep_password(word, from).await?), None),
@@ -332,148 +253,4 @@ impl Access {
         self.put(user);
         true
     }
-
-    /// Locks the appliance; makes the first admin where there is none. `here`: the order came from the machine itself.
-    ///
-    /// # Errors
-    /// The code is wrong, or an admin must do that.
-    pub async fn lock(
-        &self,
-        order: LockOrder,
-        by: &Identity,
-        (from, here): (IpAddr, bool),
-    ) -> Result<Option<UserView>, AccessError> {
-        let secret = match (self.has_admin(), &order.admin.secret) {
-            (true, _) => None,
-            (false, secret) => Some(self.secret(secret.clone().unwrap_or(NewSecret::Generated), from).await?),
-        };
-        let _editing = self.0.editing.lock().await;
-        let is_admin = *by.kind() != Kind::Anonymous && by.rights().cover(Role::Admin);
-        let mut made = None;
-        if !self.has_admin() {
-            let code = order.code.as_deref();
-            if !is_admin && !here && !code.is_some_and(|code| self.is_first_code(code)) {
-                return Err(AccessError::CodeNeeded);
-            }
-            let secret = secret.ok_or(AccessError::AdminNeeded)?; // the last admin went meanwhile: once more
-            made = Some(self.make_user(order.admin, secret).await?);
-        } else if !is_admin {
-            return Err(AccessError::AdminNeeded);
-        }
-        self.set_lock(true).await;
-        Ok(made)
-    }
-
-    /// Opens the appliance to everybody on its network.
-    ///
-    /// # Errors
-    /// The settings lock it.
-    pub async fn unlock(&self) -> Result<(), AccessError> {
-        let _editing = self.0.editing.lock().await;
-        if self.is_locked_by_settings() {
-            return Err(AccessError::LockedBySettings);
-        }
-        self.set_lock(false).await;
-        Ok(())
-    }
-
-    async fn set_lock(&self, locked: bool) {
-        let mut batch = crate::store::Batch::default();
-        stored::lock(&mut batch, locked);
-        self.0.store.keep(batch).await;
-        self.change(|table| table.locked = locked);
-        let access = self.clone();
-        let said = tokio::task::spawn_blocking(move || access.say_locked());
-        let _ = said.await; // Err: the house is closing
-    }
-
-    /// Every panel, oldest first.
-    #[must_use]
-    pub fn panels(&self) -> Vec<PanelView> {
-        self.table().panels.values().map(|panel| panel.view(None)).collect() // ids begin with the time
-    }
-
-    /// The panel of an identity, if it is one.
-    #[must_use]
-    pub fn panel_of(&self, identity: &Identity) -> Option<PanelView> {
-        let Kind::Panel(id, _) = identity.kind() else { return None };
-        self.table().panels.get(id).map(|panel| panel.view(None))
-    }
-
-    /// One panel.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn panel(&self, id: &str) -> Result<PanelView, AccessError> {
-        self.table().panels.get(id).map(|panel| panel.view(None)).ok_or_else(|| no_panel(id))
-    }
-
-    /// Makes a panel; the answer has its address.
-    ///
-    /// # Errors
-    /// There are too many.
-    pub async fn create_panel(&self, edit: PanelEdit, by: &Identity) -> Result<PanelView, AccessError> {
-        let _editing = self.0.editing.lock().await;
-        if self.table().panels.len() >= MOST_PANELS {
-            return Err(AccessError::TooMany(MOST_PANELS, "panels"));
-        }
-        let secret = new_key()?;
-        let panel = Panel {
-            id: Ulid::generate().to_string(),
-            name: edit.name.unwrap_or_default(),
-            looks: edit.looks.unwrap_or_default(),
-            cuelists: edit.cuelists.unwrap_or_default(),
-            master: edit.master.unwrap_or_default(),
-            blackout: edit.blackout.unwrap_or_default(),
-            secret: Digest::of(secret.as_bytes()),
-            of_stranger: *by.kind() == Kind::Anonymous,
-            created_at: clock::now_ms(),
-        };
-        self.0.store.keep(stored::panel(&panel)).await;
-        self.change(|table| table.put_panel(panel.clone()));
-        Ok(panel.view(Some(address(&secret))))
-    }
-
-    /// Changes the named fields of a panel; whoever has it open gets it anew.
-    ///
-    /// # Errors
-    /// There is none.
-    pub async fn edit_panel(&self, id: &str, edit: PanelEdit, by: &Identity) -> Result<PanelView, AccessError> {
-        let _editing = self.0.editing.lock().await;
-        let mut panel = self.table().panels.get(id).cloned().ok_or_else(|| no_panel(id))?;
-        let PanelEdit { name, looks, cuelists, master, blackout, renew } = edit;
-        let mut url = None;
-        if renew {
-            let secret = new_key()?;
-            panel.secret = Digest::of(secret.as_bytes());
-            url = Some(address(&secret));
-        }
-        panel.name = name.unwrap_or(panel.name);
-        panel.looks = looks.unwrap_or(panel.looks);
-        panel.cuelists = cuelists.unwrap_or(panel.cuelists);
-        panel.master = master.unwrap_or(panel.master);
-        panel.blackout = blackout.unwrap_or(panel.blackout);
-        panel.of_stranger = *by.kind() == Kind::Anonymous;
-        self.0.store.keep(stored::panel(&panel)).await;
-        self.change(|table| table.put_panel(panel.clone()));
-        Ok(panel.view(url))
-    }
-
-    /// Deletes a panel; its page ends.
-    ///
-    /// # Errors
-    /// There is none.
-    pub async fn delete_panel(&self, id: &str) -> Result<(), AccessError> {
-        let _editing = self.0.editing.lock().await;
-        if !self.table().panels.contains_key(id) {
-            return Err(no_panel(id));
-        }
-        self.0.store.keep(stored::no_panel(id)).await;
-        self.change(|table| drop(table.remove_panel(id)));
-        Ok(())
-    }
-}
-
-fn address(secret: &str) -> String {
-    format!("/panel/{secret}")
 }
