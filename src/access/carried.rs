@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::table::{MOST_PANELS, MOST_USERS, Panel, Secret, Table, User};
-use super::{Access, stored};
+use super::{Access, USERS_LOST, stored};
 use crate::wire::Role;
 
 /// Everything that is carried; as it is written into a backup, so its shape changes with the format of that only.
@@ -106,7 +106,8 @@ impl Access {
         self.0.store.keep(stored::replaced(&now, &table)).await;
         let taken = TakenOver { users: table.users.len(), panels: table.panels.len(), locked: table.locked };
         self.0.table.send_replace(table.into());
-        self.say_locked();
+        self.0.health.clear(USERS_LOST);
+        self.tell_setup().await;
         Ok(taken)
     }
 }

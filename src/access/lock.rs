@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::error::AccessError;
 use super::identity::{Identity, Kind};
 use super::users::UserView;
-use super::{Access, stored};
+use super::{Access, USERS_LOST, stored};
 use crate::wire::{LockOrder, NewSecret, Role};
 
 impl Access {
@@ -19,25 +19,33 @@ impl Access {
         by: &Identity,
         (from, here): (IpAddr, bool),
     ) -> Result<Option<UserView>, AccessError> {
+        // before a secret is worked out, which takes its time: a stranger is not worth that
+        self.may_lock(&order, by, here)?;
         let secret = match (self.has_admin(), &order.admin.secret) {
             (true, _) => None,
             (false, secret) => Some(self.secret(secret.clone().unwrap_or(NewSecret::Generated), from).await?),
         };
         let _editing = self.0.editing.lock().await;
-        let is_admin = *by.kind() != Kind::Anonymous && by.rights().cover(Role::Admin);
+        self.may_lock(&order, by, here)?; // another one may have been first
         let mut made = None;
         if !self.has_admin() {
-            let code = order.code.as_deref();
-            if !is_admin && !here && !code.is_some_and(|code| self.is_first_code(code)) {
-                return Err(AccessError::CodeNeeded);
-            }
             let secret = secret.ok_or(AccessError::AdminNeeded)?; // the last admin went meanwhile: once more
             made = Some(self.make_user(order.admin, secret).await?);
-        } else if !is_admin {
-            return Err(AccessError::AdminNeeded);
+            self.0.health.clear(USERS_LOST);
         }
         self.set_lock(true).await;
         Ok(made)
+    }
+
+    fn may_lock(&self, order: &LockOrder, by: &Identity, here: bool) -> Result<(), AccessError> {
+        if *by.kind() != Kind::Anonymous && by.rights().cover(Role::Admin) {
+            return Ok(());
+        }
+        if self.has_admin() {
+            return Err(AccessError::AdminNeeded);
+        }
+        let knows_code = order.code.as_deref().is_some_and(|code| self.is_first_code(code));
+        if here || knows_code { Ok(()) } else { Err(AccessError::CodeNeeded) }
     }
 
     /// Opens the appliance to everybody on its network.
@@ -58,6 +66,11 @@ impl Access {
         stored::lock(&mut batch, locked);
         self.0.store.keep(batch).await;
         self.change(|table| table.locked = locked);
+        self.tell_setup().await;
+    }
+
+    /// Tells `dmxd setup` whether it is locked: a file, so not on a worker's time.
+    pub(super) async fn tell_setup(&self) {
         let access = self.clone();
         let said = tokio::task::spawn_blocking(move || access.say_locked());
         let _ = said.await; // Err: the house is closing

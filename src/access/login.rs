@@ -43,6 +43,14 @@ fn minutes(wait: &Duration) -> u64 {
 /// A secret of a user that is being worked out; its end is noted whatever happens.
 struct Turn<'a>(&'a Access, &'a str);
 
+impl<'a> Turn<'a> {
+    /// `None`: one of this user is under way. Right secrets are not braked, so one at a time is enough.
+    fn take(access: &'a Access, user: &'a str) -> Option<Self> {
+        let is_free = access.0.brakes.lock().begin(user);
+        is_free.then(|| Self(access, user)) // made only then: its drop gives the place back
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.0.0.brakes.lock().end(self.1);
@@ -65,7 +73,11 @@ impl Access {
             Secret::Pin(password) | Secret::Password(password) => password.clone(),
         };
         let known = user.addresses.contains(&from);
-        if self.looks_right(&user.id, password, secret, (from, known)).await? {
+        // A task of its own: whoever hangs up meanwhile gives nothing back before it is done, or a thousand who do would have
+        // a thousand worked out at a time.
+        let (access, id, secret) = (self.clone(), user.id.clone(), secret.to_vec());
+        let looked = tokio::spawn(async move { access.looks_right(&id, password, secret, (from, known)).await });
+        if looked.await?? {
             if !known {
                 self.remember_address(&user, from).await;
             }
@@ -77,22 +89,15 @@ impl Access {
     /// Whether a secret is right, as far as the brakes let it be looked at.
     async fn looks_right(
         &self,
-        name: &str,
+        user: &str,
         password: Password,
-        secret: &[u8],
+        secret: Vec<u8>,
         (from, known): (IpAddr, bool),
     ) -> Result<bool, LoginError> {
-        let leave = self.0.brakes.lock().ask(name, from, known, Instant::now()).map_err(LoginError::TooMany)?;
-        let looked = match self.0.brakes.lock().begin(name) {
-            true => None,
-            false => Some(Err(LoginError::Busy)), // right secrets are not braked: one at a time is enough
-        };
-        let looked = match looked {
-            Some(busy) => busy,
-            None => {
-                let _turn = Turn(self, name);
-                self.work_out(password, secret.to_vec(), from, known).await
-            }
+        let leave = self.0.brakes.lock().ask(user, from, known, Instant::now()).map_err(LoginError::TooMany)?;
+        let looked = match Turn::take(self, user) {
+            Some(_turn) => self.work_out(password, secret, from, known).await,
+            None => Err(LoginError::Busy),
         };
         if !matches!(looked, Ok(false)) {
             self.0.brakes.lock().give_back(leave);
@@ -141,5 +146,52 @@ impl Access {
 
     pub(super) fn put(&self, user: User) {
         self.0.table.send_modify(|table| std::sync::Arc::make_mut(table).put_user(user));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::access::AccessDeps;
+    use crate::config::Config;
+    use crate::kit::budget::Budget;
+    use crate::kit::health::Health;
+    use crate::metrics::Metrics;
+    use crate::store::Store;
+    use crate::wire::UserEdit;
+
+    const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    async fn access(data: &tempfile::TempDir) -> Access {
+        let mut config = Config::default();
+        config.storage.data_dir = data.path().into();
+        let (metrics, health) = (Metrics::new().unwrap(), Health::default());
+        let store = Store::open(&config.storage, &health, &metrics).unwrap().store;
+        let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
+        let access = Access::open(AccessDeps::of(&config, &store, &budget, &health)).await;
+        for (name, pin) in [("Anna", "294817"), ("Eva", "111222")] {
+            let user = format!(r#"{{"name":"{name}","role":"view","pin":"{pin}"}}"#);
+            access.create_user(UserEdit::from_json(user.as_bytes(), true).unwrap(), FROM).await.unwrap();
+        }
+        access
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_gives_no_place_back_before_the_work_is_done() {
+        let data = tempfile::tempdir().unwrap();
+        let access = access(&data).await;
+        access.login("Eva", b"111222", FROM).await.unwrap(); // known from here on
+        assert!(access.login("Anna", b"000000", FROM).now_or_never().is_none(), "hangs up at once");
+        while access.0.lane.available_permits() > 0 {
+            tokio::task::yield_now().await; // its work begins all the same
+        }
+        assert!(
+            matches!(access.login("Anna", b"294817", FROM).await, Err(LoginError::Busy)),
+            "one of a user at a time"
+        );
+        access.login("Eva", b"111222", FROM).await.unwrap(); // waits for its turn
+        access.login("Anna", b"294817", FROM).await.unwrap();
     }
 }

@@ -51,6 +51,9 @@ use audit::Audit;
 use brakes::Brakes;
 use table::Table;
 
+/// Problem: users are lost with the database, until there is an admin again.
+const USERS_LOST: &str = "USERS_LOST";
+
 /// Who may do what. Clones share it.
 #[derive(Clone)]
 pub struct Access(Arc<Inner>);
@@ -62,6 +65,7 @@ struct Inner {
     editing: tokio::sync::Mutex<()>,
     store: Store,
     budget: Budget,
+    health: Health,
     brakes: Mutex<Brakes>,
     /// One PIN or password is worked out at a time.
     lane: Semaphore,
@@ -103,6 +107,21 @@ pub struct AccessDeps {
     pub health: Health,
 }
 
+impl AccessDeps {
+    /// By these settings.
+    #[must_use]
+    pub fn of(config: &config::Config, store: &Store, budget: &Budget, health: &Health) -> Self {
+        Self {
+            settings: config.auth.clone(),
+            owner: config.owner.clone(),
+            data_dir: config.storage.data_dir.clone(),
+            store: store.clone(),
+            budget: budget.clone(),
+            health: health.clone(),
+        }
+    }
+}
+
 impl Access {
     /// Reads what is stored. Whatever the card takes no more, or the settings ask for in vain, is no reason not to start.
     pub async fn open(deps: AccessDeps) -> Self {
@@ -114,7 +133,7 @@ impl Access {
             if lost {
                 let message = "who may do what is lost with the database: the appliance stays locked; make a new first admin with \
                                the code in dmxd-status.txt or the log, or restore a backup of the appliance";
-                health.raise("USERS_LOST", message);
+                health.raise(USERS_LOST, message);
                 tracing::error!("users_lost");
             }
             lost
@@ -128,6 +147,7 @@ impl Access {
             refusals: Mutex::default(),
             store,
             budget,
+            health,
             brakes: Mutex::default(),
             lane: Semaphore::new(1),
             strangers: Semaphore::new(1),

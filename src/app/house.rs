@@ -125,7 +125,7 @@ fn mqtt_door(guests: broker::Guests) -> http::MqttDoor {
 impl House {
     async fn open(loaded: Loaded, metrics: Metrics, setup_report: Option<&Path>) -> Result<Self, AppError> {
         let Loaded { config, file, .. } = loaded;
-        let Config { http: web, mqtt, storage, auth, .. } = config.clone();
+        let Config { http: web, mqtt, storage, .. } = config.clone();
         let health = Health::default();
         // First: a port in use is the commonest fault, and must not touch the data.
         let doors = Doors::open(&config, &health)?;
@@ -142,14 +142,7 @@ impl House {
         let (memory, library) = Memory::open(&config, &health, &metrics).await?;
         let (engine, store) = (&memory.engine, &memory.store);
         let time = Time::open(store.clone());
-        let deps = AccessDeps {
-            settings: auth,
-            owner: config.owner.clone(),
-            data_dir: storage.data_dir.clone(),
-            store: store.clone(),
-            budget: budget.clone(),
-            health: health.clone(),
-        };
+        let deps = AccessDeps::of(&config, store, &budget, &health);
         let access = Access::open(deps).await;
         let backups = backup::start(backup::BackupDeps {
             settings: config.backup.clone(),

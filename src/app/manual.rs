@@ -46,8 +46,14 @@ fn pages() -> Vec<(String, Vec<u8>)> {
     let mut command = Args::command().disable_help_subcommand(true);
     command.build();
     let mut pages = vec![("dmxd.1".to_owned(), whole(&command))];
+    add(&command, "dmxd", &mut pages);
+    pages
+}
+
+/// A page for each subcommand, and for each of theirs.
+fn add(command: &clap::Command, above: &str, pages: &mut Vec<(String, Vec<u8>)>) {
     for job in command.get_subcommands() {
-        let name = format!("dmxd-{}", job.get_name());
+        let name = format!("{above}-{}", job.get_name());
         // its name on the page is that of the file, as with git
         let page = Man::new(job.clone().display_name(name.clone()).disable_version_flag(true))
             .title(name.clone())
@@ -56,8 +62,8 @@ fn pages() -> Vec<(String, Vec<u8>)> {
         let mut text = Vec::new();
         page.render(&mut text).unwrap();
         pages.push((format!("{name}.1"), text));
+        add(job, &name, pages);
     }
-    pages
 }
 
 fn whole(command: &clap::Command) -> Vec<u8> {

@@ -14,7 +14,7 @@ use warp::reply::Response;
 use super::{Addresses, App, Devices, HttpDeps, NotOpened, Ports, SettingsFile, UsbOutput, bind, server};
 use crate::access::{Access, AccessDeps};
 use crate::backup;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::dmx::ProjectId;
 use crate::engine::{self, Engine};
 use crate::intake::{self, Intake};
@@ -56,8 +56,8 @@ impl Web {
         change(&mut config);
         let data = tempfile::tempdir().unwrap();
         let (metrics, health) = (Metrics::new().unwrap(), Health::default());
-        let storage = config::Storage { data_dir: data.path().into(), ..config.storage };
-        let opened = Store::open(&storage, &health, &metrics).unwrap();
+        config.storage.data_dir = data.path().into();
+        let opened = Store::open(&config.storage, &health, &metrics).unwrap();
         let engine = engine::start(
             &config.engine,
             opened.store.clone(),
@@ -85,14 +85,7 @@ impl Web {
         let addr = listener.local_addr().unwrap();
         let serves = broker.clone();
         let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
-        let deps = AccessDeps {
-            settings: config.auth.clone(),
-            owner: config.owner.clone(),
-            data_dir: data.path().into(),
-            store: opened.store.clone(),
-            budget: budget.clone(),
-            health: health.clone(),
-        };
+        let deps = AccessDeps::of(&config, &opened.store, &budget, &health);
         let access = Access::open(deps).await;
         let deps = intake::IntakeDeps {
             settings: &config.engine,

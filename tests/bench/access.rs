@@ -29,8 +29,7 @@ pub(crate) fn measure() -> io::Result<()> {
         let (metrics, health) = (Metrics::new().expect("metrics"), Health::default());
         let store = Store::open(&config.storage, &health, &metrics).expect("a store").store;
         let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
-        let data_dir = config.storage.data_dir.clone();
-        let deps = AccessDeps { settings: config.auth, owner: config.owner, data_dir, store, budget, health };
+        let deps = AccessDeps::of(&config, &store, &budget, &health);
         let access = Access::open(deps).await;
         let user = |body: String| UserEdit::from_json(body.as_bytes(), true).expect("a user");
         let mut key = String::new();

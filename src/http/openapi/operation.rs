@@ -111,6 +111,13 @@ fn place(path: &str, name: &str) -> Value {
             let any = json!({"type": "string", "minLength": 1, "maxLength": 128});
             ("Id of the scene.", any, json!("scene-warm"))
         }
+        "id" if path.starts_with("/users") => ("Id of the user.", id, json!("01JD0000000000000000000001")),
+        "id" if path.starts_with("/panels") => ("Id of the panel.", id, json!("01JD0000000000000000000002")),
+        "secret" => (
+            "What the panel's address ends with.",
+            json!({"type": "string", "minLength": 1}),
+            json!("5f1d7a84db00d2fca7a1c2dd6cbd40f1"),
+        ),
         "id" => ("Id of the project.", id, json!("default")),
         "name" => {
             let names: Vec<_> = schemas::ALL.iter().map(|schema| schema.name).collect();

@@ -88,14 +88,7 @@ fn stage() -> Stage {
         };
         let library = library::start(deps, &mut tasks).await;
         let budget = Budget::new(&config, health.clone(), metrics.memory.clone());
-        let deps = AccessDeps {
-            settings: config.auth.clone(),
-            owner: config.owner.clone(),
-            data_dir: data.path().into(),
-            store: opened.store.clone(),
-            budget: budget.clone(),
-            health: health.clone(),
-        };
+        let deps = AccessDeps::of(&config, &opened.store, &budget, &health);
         let access = Access::open(deps).await;
         let deps = intake::IntakeDeps {
             settings: &config.engine,

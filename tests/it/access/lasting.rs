@@ -70,6 +70,7 @@ async fn a_lost_database_leaves_a_locked_appliance_locked_and_the_code_gets_in()
     assert_eq!(web.post("/lock", wrong.to_string()).await.status, 200);
     web.post("/lock", right.to_string()).await.problem(403);
     assert_eq!(web.get("/me").await.json()["hasAdmin"], true);
+    assert!(!web.problems().await.contains(&"USERS_LOST".to_owned()), "there is an admin again");
 }
 
 #[tokio::test]
