@@ -361,19 +361,21 @@ impl Keeper {
             }
             // a dead disk has raised its own problem
             Err(KeeperError::Journal) => {}
-            Err(error) => {
-                self.core.lock().checkpoint_now = true; // the problem stays no longer than necessary
-                let message = format!(
-                    "the database could not be written ({error}); the journal keeps every change meanwhile and grows: \
-                     check the card and the free space of {}",
-                    self.core.dir.display()
-                );
-                if self.core.health.raise(NOT_WRITTEN, message) {
-                    tracing::error!(%error, "database_not_written");
-                }
-            }
+            Err(error) => self.report_not_written(error),
         }
         result
+    }
+
+    fn report_not_written(&self, error: &KeeperError) {
+        self.core.lock().checkpoint_now = true; // the problem stays no longer than necessary
+        let message = format!(
+            "the database could not be written ({error}); the journal keeps every change meanwhile and grows: check the \
+             card and the free space of {}",
+            self.core.dir.display()
+        );
+        if self.core.health.raise(NOT_WRITTEN, message) {
+            tracing::error!(%error, "database_not_written");
+        }
     }
 
     fn try_checkpoint(&mut self) -> Result<(), KeeperError> {
@@ -518,7 +520,7 @@ impl Keeper {
         }
         // before the journal, so that a journal without a database always means damage; the light can do without it
         if let Err(error) = self.database() {
-            tracing::debug!(%error, "database_not_opened");
+            self.report_not_written(&error); // before the other problem ends
         }
         let (_, generation) = self.next_generation(Mode::Ram)?;
         self.restock_at = Some(Instant::now() + LOOK); // it may have been spent

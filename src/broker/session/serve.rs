@@ -282,7 +282,11 @@ impl Session {
                     let known = self.outbox.outbound(|outbound| outbound.completed(pkid));
                     self.answers(known);
                 }
-                Packet::PingReq => codec::pingresp(out),
+                Packet::PingReq => {
+                    self.say(out).await; // what is there for the client comes before the answer
+                    Box::pin(self.write()).await;
+                    codec::pingresp(out);
+                }
                 Packet::Disconnect { will, session_expiry } => return Err(self.goodbye(will, session_expiry)),
                 // [MQTT-3.1.0-2]
                 Packet::Connect(_) => return Err(self.broken(Malformed::Protocol("a second CONNECT"))),
