@@ -7,6 +7,7 @@ pub mod broker;
 pub mod config;
 pub mod dmx;
 pub mod engine;
+pub mod fixtures;
 pub mod http;
 pub mod input;
 pub mod intake;

@@ -39,6 +39,11 @@ impl ChannelSet {
         self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine |= theirs);
     }
 
+    /// Removes all channels of another set.
+    pub fn remove_all(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine &= !theirs);
+    }
+
     /// The channels in order.
     pub fn iter(&self) -> impl Iterator<Item = Channel> + '_ {
         (0..CHANNELS).filter_map(Channel::at).filter(|&channel| self.has(channel))

@@ -6,10 +6,14 @@ mod channels;
 mod command;
 mod desk;
 mod fade;
+mod fixture;
+mod fixture_type;
 mod frame;
 mod ids;
+mod kind;
 mod look;
 mod rgb;
+mod rig;
 mod state;
 mod text_id;
 
@@ -17,9 +21,16 @@ pub use channels::{ChannelSet, Levels, NotChannels};
 pub use command::{Act, Command};
 pub use desk::{Desk, InEffect, Intensity, KeptDesk};
 pub use fade::{Channels, Easing, Fade, KeptFade, LONGEST_FADE};
+pub use fixture::{Fixture, Parameter, WIDEST, full};
+pub use fixture_type::{FixtureType, Mode};
 pub use frame::{Frame, Patch};
 pub use ids::{CHANNELS, Channel, UNIVERSES, UniverseId};
+pub use kind::Kind;
 pub use look::Look;
 pub use rgb::Rgb;
+pub use rig::Rig;
 pub use state::{Change, Now, Publish, State, What};
-pub use text_id::{CommandId, ID_CHARS, NotAnId, ProjectId, SCENE_ID_CHARS, SOURCE_CHARS, SceneId, Source, VersionId};
+pub use text_id::{
+    CommandId, FixtureId, ID_CHARS, NotAnId, ProjectId, SCENE_ID_CHARS, SOURCE_CHARS, SceneId, Source, TypeId,
+    VersionId,
+};

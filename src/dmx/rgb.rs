@@ -1,9 +1,11 @@
 //! The colour of the RGB lamp.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Channel, Levels};
 
 /// Red, green, blue, each 0..=255.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rgb {
     /// Red, channel 1.
     pub r: u8,

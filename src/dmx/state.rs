@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::desk::{Desk, Intensity, KeptDesk};
 use super::fade::{Channels, Course, Fade, Fades, KeptFade, Targets};
-use super::{Act, Channel, ChannelSet, Command, Frame, Levels, Patch, Rgb, SceneId, Source, UniverseId};
+use super::{Act, Channel, ChannelSet, Command, Frame, Levels, Patch, Rgb, Rig, SceneId, Source, UniverseId};
 
 /// Every level of every known universe, what stands over them, and which change made them so.
 ///
@@ -22,6 +22,7 @@ pub struct State {
     universes: BTreeMap<UniverseId, Arc<Frame>>,
     fades: Fades,
     desk: Desk,
+    rig: Rig,
 }
 
 /// The time of a step.
@@ -95,7 +96,7 @@ impl State {
         frames: impl IntoIterator<Item = (UniverseId, Frame)>,
     ) -> Self {
         let desk = Desk::new(KeptDesk::default(), Intensity::default());
-        Self { seq, ts, updated_by, universes: universes(frames), fades: Fades::default(), desk }
+        Self { seq, ts, updated_by, universes: universes(frames), fades: Fades::default(), desk, rig: Rig::default() }
     }
 
     /// The same without universes from this one on.
@@ -319,6 +320,21 @@ impl State {
     pub fn end_scene(&mut self, scene: &SceneId, now: Now) -> Option<Change> {
         self.desk.scene.take_if(|effect| effect.scene == *scene)?;
         Some(self.changed(What::Levels(Vec::new()), Publish::No, true, now.ms))
+    }
+
+    /// The fixtures that are patched.
+    #[must_use]
+    pub fn rig(&self) -> &Rig {
+        &self.rig
+    }
+
+    /// Takes another patch: what master and blackout touch may be something else now. Levels stay; nothing when it is the same.
+    pub fn take_rig(&mut self, rig: Rig, now: Now) -> Option<Change> {
+        if rig == self.rig {
+            return None;
+        }
+        self.rig = rig;
+        Some(self.changed(What::Levels(Vec::new()), Publish::No, false, now.ms))
     }
 
     fn desk_changed(&mut self, lamp_before: Rgb, now: Now) -> Change {

@@ -73,6 +73,15 @@ text_id!(
     SceneId, scene => NotASceneId
 );
 
+text_id!(
+    /// Id of a fixture or of a group of them, unique in the patch: 1..=128 characters.
+    FixtureId, scene => NotAFixtureId
+);
+text_id!(
+    /// Id of a fixture type: as that of a project.
+    TypeId, safe => NotAnId
+);
+
 /// Longest id of a unified command, in characters.
 pub const ID_CHARS: usize = 64;
 
@@ -110,6 +119,11 @@ pub struct NotAnId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a text of 1 to {SCENE_ID_CHARS} characters")]
 pub struct NotASceneId;
+
+/// Why a text is not an id of a fixture or a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a text of 1 to {SCENE_ID_CHARS} characters")]
+pub struct NotAFixtureId;
 
 fn ulid(text: &str) -> Option<Arc<str>> {
     let upper = text.to_ascii_uppercase();

@@ -200,6 +200,7 @@ impl Actor {
             Control::Master(level) => Some(self.state.set_master(*level, now)),
             Control::Blackout { on, over } => Some(self.state.black_out(*on, *over, now)),
             Control::EndScene(scene) => self.state.end_scene(scene, now),
+            Control::Patch(rig) => self.state.take_rig(rig.clone(), now),
             Control::StopFades => self.state.stop_fades(now).map(|(change, levels)| {
                 for (universe, levels) in &levels {
                     memory::keep_levels(&mut batch, &self.project, *universe, levels);
@@ -367,6 +368,7 @@ fn note(seq: u64, control: &Control) {
         }
         Control::StopFades => tracing::info!(seq, control = "fades.stop", "desk_changed"),
         Control::EndScene(scene) => tracing::info!(seq, control = "scene.end", %scene, "desk_changed"),
+        Control::Patch(rig) => tracing::info!(seq, fixtures = rig.fixtures().len(), "patch_changed"),
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Outcome;
 use super::queue::{Pushed, Queue, Queued};
-use crate::dmx::{Command, Frame, ProjectId, SceneId, State, UniverseId};
+use crate::dmx::{Command, Frame, ProjectId, Rig, SceneId, State, UniverseId};
 use crate::metrics;
 use crate::store::Batch;
 
@@ -172,6 +172,8 @@ pub enum Control {
     StopFades,
     /// Takes this scene out of effect.
     EndScene(SceneId),
+    /// The fixtures of the active project.
+    Patch(Rig),
 }
 
 /// Other light as a whole. Taken before the commands that wait.

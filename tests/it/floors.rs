@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 8] = [
     &["config", "kit", "metrics", "tls"],
     &["store"],
     &["engine"],
-    &["access", "library", "intake", "backup", "time"],
+    &["access", "fixtures", "library", "intake", "backup", "time"],
     &["broker", "http", "output", "input", "setup", "pwa"],
     &["app"],
 ];
