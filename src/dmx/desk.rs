@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fade::{Channels, Course};
+use super::fade::{Channels, Course, bytes, value};
+use super::rig::Layout;
 use super::{Channel, ChannelSet, Easing, Frame, SceneId, UniverseId};
 
 /// How much light is left without blackout: all of it.
 const FULL: u16 = u16::MAX;
 
-/// Which channels carry intensity, by universe, and so follow master and blackout. In a universe that is not listed, all
-/// do. The lamp always does.
+/// Which channels carry intensity, by universe, and so follow master and blackout. In a universe that is not listed, the
+/// patch says which, and all do that are not patched. The lamp always does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Intensity(Arc<BTreeMap<UniverseId, ChannelSet>>);
 
@@ -28,8 +29,9 @@ impl Intensity {
         Self(Arc::new(by_universe))
     }
 
-    fn of(&self, universe: UniverseId) -> &ChannelSet {
-        self.0.get(&universe).unwrap_or(&ChannelSet::ALL)
+    /// What was listed counts; else what is patched there says it.
+    fn of<'a>(&'a self, universe: UniverseId, layout: Option<&'a Layout>) -> &'a ChannelSet {
+        self.0.get(&universe).or(layout.map(|layout| &layout.dims)).unwrap_or(&ChannelSet::ALL)
     }
 }
 
@@ -126,19 +128,32 @@ impl Desk {
 
     /// A level under master and blackout.
     pub(super) fn dimmed(&self, level: u8) -> u8 {
+        u8::try_from(self.part(level.into())).unwrap_or(u8::MAX) // at most `level`
+    }
+
+    /// A value of at most 24 bits under master and blackout.
+    fn part(&self, value: u32) -> u32 {
         const WHOLE: u64 = u8::MAX as u64 * FULL as u64;
-        let part = u64::from(level) * u64::from(self.master) * u64::from(self.left);
-        u8::try_from((part + WHOLE / 2) / WHOLE).unwrap_or(u8::MAX) // at most `level`
+        let part = u64::from(value) * u64::from(self.master) * u64::from(self.left);
+        u32::try_from((part + WHOLE / 2) / WHOLE).unwrap_or(u32::MAX) // at most `value`
     }
 
     /// A frame under master and blackout.
-    pub(super) fn light(&self, universe: UniverseId, levels: &Frame) -> Frame {
-        let intensity = self.intensity.of(universe);
+    pub(super) fn light(&self, universe: UniverseId, levels: &Frame, layout: Option<&Layout>) -> Frame {
+        let intensity = self.intensity.of(universe, layout);
         let dimmed: [u8; 256] = std::array::from_fn(|level| self.dimmed(u8::try_from(level).unwrap_or(u8::MAX)));
-        levels.map(|channel, level| match dimmed.get(usize::from(level)) {
+        let mut light = levels.map(|channel, level| match dimmed.get(usize::from(level)) {
             Some(&dimmed) if intensity.has(channel) => dimmed,
             _ => level,
-        })
+        });
+        for wide in layout.into_iter().flat_map(|layout| &layout.wides) {
+            if wide.iter().all(|&channel| intensity.has(channel)) {
+                let whole = self.part(value(wide.iter().map(|&channel| levels.get(channel))));
+                let parts: Vec<_> = wide.iter().copied().zip(bytes(whole, wide.len())).collect();
+                light.set(&parts);
+            }
+        }
+        light
     }
 
     /// Puts another scene in effect, or none.
@@ -190,7 +205,8 @@ mod tests {
         let intensity = Intensity::only([(UniverseId::LAMP, "10".parse().unwrap()), (one, "1-2".parse().unwrap())]);
         let desk = Desk::new(KeptDesk { blackout: true, ..KeptDesk::default() }, intensity);
         let full = Frame::from([255; 512]);
-        let lit = |universe| desk.light(universe, &full).lit().map(|(channel, _)| channel.number()).collect::<Vec<_>>();
+        let lit =
+            |universe| desk.light(universe, &full, None).lit().map(|(channel, _)| channel.number()).collect::<Vec<_>>();
         assert_eq!(lit(UniverseId::LAMP)[..7], [4, 5, 6, 7, 8, 9, 11]);
         assert_eq!(lit(one)[0], 3);
         assert!(lit(two).is_empty());

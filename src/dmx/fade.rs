@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::rig::Wide;
 use super::{Channel, ChannelSet, CommandId, Source, UniverseId};
 
 /// The longest fade: a sunrise may take a day.
@@ -112,6 +113,43 @@ impl Moving {
     }
 }
 
+/// Channels that carry one value together, on their way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct WideMoving {
+    universe: UniverseId,
+    channels: Wide,
+    /// In their own bits.
+    from: u32,
+    to: u32,
+}
+
+impl WideMoving {
+    /// The levels to show, coarse first.
+    fn levels(&self, progress: f64) -> impl Iterator<Item = (Channel, u8)> {
+        let (from, to) = (f64::from(self.from), f64::from(self.to));
+        // as above: towards the start, and between two 24-bit values the cast loses nothing
+        self.split((from + ((to - from) * progress).trunc()) as u32)
+    }
+
+    fn split(&self, value: u32) -> impl Iterator<Item = (Channel, u8)> {
+        self.channels.iter().copied().zip(bytes(value, self.channels.len()))
+    }
+
+    fn has_any(&self, of: &Channels) -> bool {
+        of.get(&self.universe).is_some_and(|set| self.channels.iter().any(|&channel| set.has(channel)))
+    }
+}
+
+/// A value as this many levels, coarse first.
+pub(super) fn bytes(value: u32, channels: usize) -> impl Iterator<Item = u8> {
+    value.to_be_bytes().into_iter().skip(4_usize.saturating_sub(channels))
+}
+
+/// The value of levels, coarse first.
+pub(super) fn value(levels: impl IntoIterator<Item = u8>) -> u32 {
+    levels.into_iter().fold(0, |value, level| value << 8 | u32::from(level))
+}
+
 /// An 8-bit level in 16 bits.
 fn fine(level: u8) -> u16 {
     u16::from(level) * FINE
@@ -142,12 +180,17 @@ pub struct KeptFade {
     easing: Easing,
     /// Universe, channel, from (16 bits), shown, to.
     channels: Vec<(u8, u16, u16, u8, u8)>,
+    /// Universe, channels (coarse first), from and to in their own bits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    wide: Vec<(u8, Vec<u16>, u32, u32)>,
 }
 
 impl KeptFade {
     fn of(fade: &Fade) -> Self {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let channel = |m: &Moving| (m.universe.index(), m.channel.number(), m.from, m.seen, m.to);
+        let numbers = |channels: &Wide| channels.iter().map(|channel| channel.number()).collect();
+        let wide = |m: &WideMoving| (m.universe.index(), numbers(&m.channels), m.from, m.to);
         Self {
             id: fade.id.to_string(),
             by: fade.source.as_str().to_owned(),
@@ -156,6 +199,7 @@ impl KeptFade {
             over: ms(fade.course.over),
             easing: fade.course.easing,
             channels: fade.moving.iter().map(channel).collect(),
+            wide: fade.wide.iter().map(wide).collect(),
         }
     }
 
@@ -170,6 +214,11 @@ impl KeptFade {
         for (universe, channel, from, seen, to) in self.channels {
             let (universe, channel) = (UniverseId::new(universe)?, Channel::new(channel)?);
             fade.moving.push(Moving { universe, channel, from, seen, to });
+        }
+        for (universe, channels, from, to) in self.wide {
+            let channels: Option<Vec<Channel>> = channels.into_iter().map(Channel::new).collect();
+            let (universe, channels) = (UniverseId::new(universe)?, channels?.into());
+            fade.wide.push(WideMoving { universe, channels, from, to });
         }
         Some(fade)
     }
@@ -186,6 +235,7 @@ pub struct Fade {
     pub started_at: u64,
     pub(super) course: Course,
     moving: Vec<Moving>,
+    wide: Vec<WideMoving>,
 }
 
 /// A channel taken out of its fade.
@@ -238,6 +288,8 @@ impl Fades {
         let mut fades = Self::default();
         for mut fade in kept.into_iter().filter_map(KeptFade::fade).filter(|fade| !fade.course.is_over(at)) {
             fade.moving.retain(|moving| to(moving.universe, moving.channel) == Some(moving.to));
+            fade.wide
+                .retain(|wide| wide.split(wide.to).all(|(channel, level)| to(wide.universe, channel) == Some(level)));
             fades.begin(fade);
         }
         fades
@@ -249,6 +301,9 @@ impl Fades {
         for moving in self.iter().flat_map(|fade| &fade.moving) {
             targets.entry(moving.universe).or_default().insert(moving.channel, moving.to);
         }
+        for wide in self.iter().flat_map(|fade| &fade.wide) {
+            targets.entry(wide.universe).or_default().extend(wide.split(wide.to));
+        }
         targets
     }
 
@@ -259,13 +314,16 @@ impl Fades {
             return released;
         }
         let taken = |moving: &Moving| channels.get(&moving.universe).is_some_and(|set| set.has(moving.channel));
-        if !self.iter().any(|fade| fade.moving.iter().any(taken)) {
+        let concerned =
+            |fade: &Fade| fade.moving.iter().any(taken) || fade.wide.iter().any(|wide| wide.has_any(channels));
+        if !self.iter().any(concerned) {
             return released;
         }
         let fades = Arc::make_mut(&mut self.0);
-        for fade in fades.iter_mut().filter(|fade| fade.moving.iter().any(taken)) {
+        for fade in fades.iter_mut().filter(|fade| concerned(fade)) {
             let fade = Arc::make_mut(fade);
             let progress = fade.course.progress(at);
+            fade.split(channels, progress);
             fade.moving.retain(|moving| {
                 if taken(moving) {
                     let now = Released { fine: moving.fine(progress), to: moving.to };
@@ -274,13 +332,13 @@ impl Fades {
                 !taken(moving)
             });
         }
-        fades.retain(|fade| !fade.moving.is_empty());
+        fades.retain(|fade| !fade.is_empty());
         released
     }
 
     /// Begins a fade, if anything is to move.
     pub(super) fn begin(&mut self, fade: Fade) {
-        if !fade.moving.is_empty() {
+        if !fade.is_empty() {
             Arc::make_mut(&mut self.0).push(Arc::new(fade));
         }
     }
@@ -295,6 +353,10 @@ impl Fades {
                 if level != seen(moving.universe, moving.channel) {
                     moved.push((moving.universe, moving.channel, level));
                 }
+            }
+            for wide in &fade.wide {
+                let levels = wide.levels(progress).filter(|&(channel, level)| level != seen(wide.universe, channel));
+                moved.extend(levels.map(|(channel, level)| (wide.universe, channel, level)));
             }
         }
         if self.iter().any(|fade| fade.course.is_over(at)) {
@@ -316,7 +378,7 @@ impl Fades {
 
 impl Fade {
     pub(super) fn new(id: CommandId, source: Source, started_at: u64, course: Course) -> Self {
-        Self { id, source, started_at, course, moving: Vec::new() }
+        Self { id, source, started_at, course, moving: Vec::new(), wide: Vec::new() }
     }
 
     /// Adds a channel that now shows `seen` (`released`: its exact place, if it was moving).
@@ -332,6 +394,30 @@ impl Fade {
             let from = released.map_or(fine(seen), |released| released.fine);
             self.moving.push(Moving { universe, channel, from, seen, to });
         }
+    }
+
+    /// Adds channels that carry one value together, which goes from one to another.
+    pub(super) fn take_wide(&mut self, universe: UniverseId, channels: &Wide, from: u32, to: u32) {
+        if from != to {
+            self.wide.push(WideMoving { universe, channels: channels.clone(), from, to });
+        }
+    }
+
+    /// Values of which a channel goes its own way come apart: each of their channels moves for itself, from where it is.
+    fn split(&mut self, channels: &Channels, progress: f64) {
+        let (apart, whole) = std::mem::take(&mut self.wide).into_iter().partition(|wide| wide.has_any(channels));
+        self.wide = whole;
+        let apart: Vec<WideMoving> = apart;
+        for wide in apart {
+            let ends = wide.split(wide.from).zip(wide.split(wide.to)).zip(wide.levels(progress));
+            for (((channel, from), (_, to)), (_, seen)) in ends {
+                self.moving.push(Moving { universe: wide.universe, channel, from: fine(from), seen, to });
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.moving.is_empty() && self.wide.is_empty()
     }
 
     /// Its time.
@@ -353,18 +439,24 @@ impl Fade {
         for moving in &self.moving {
             channels.entry(moving.universe).or_insert(ChannelSet::NONE).add(moving.channel);
         }
+        for wide in &self.wide {
+            let set = channels.entry(wide.universe).or_insert(ChannelSet::NONE);
+            wide.channels.iter().for_each(|&channel| set.add(channel));
+        }
         channels
     }
 
     /// Whether a channel of the lamp is among them.
     pub(super) fn moves_lamp(&self) -> bool {
-        self.moving.iter().any(|moving| moving.universe == UniverseId::LAMP && Channel::LAMP.contains(&moving.channel))
+        let of_lamp = |universe, channel: &Channel| universe == UniverseId::LAMP && Channel::LAMP.contains(channel);
+        self.moving.iter().any(|moving| of_lamp(moving.universe, &moving.channel))
+            || self.wide.iter().any(|wide| wide.channels.iter().any(|channel| of_lamp(wide.universe, channel)))
     }
 
-    /// How many fades run.
+    /// How many channels it moves.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.moving.len()
+        self.moving.len() + self.wide.iter().map(|wide| wide.channels.len()).sum::<usize>()
     }
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Channel, FixtureId, Kind, Rgb, UniverseId};
+use super::colour::{part_of_full, shown, spread};
+use super::fade::{bytes, value};
+use super::{Channel, FixtureId, Frame, Kind, Levels, Patch, Rgb, UniverseId};
 
 /// The most channels that carry one parameter: 24 bits.
 pub const WIDEST: usize = 3;
@@ -90,5 +92,63 @@ impl Fixture {
     #[must_use]
     pub fn has(&self, kind: Kind) -> bool {
         self.parameters.iter().any(|parameter| parameter.kind == kind)
+    }
+
+    /// The levels that give a parameter this value, in its own bits.
+    pub fn levels_of<'a>(&'a self, parameter: &'a Parameter, of: u32) -> impl Iterator<Item = (Channel, u8)> + 'a {
+        self.channels_of(parameter).zip(bytes(of, parameter.places.len()))
+    }
+
+    /// The value of a parameter in this light, in its own bits.
+    #[must_use]
+    pub fn value_in(&self, parameter: &Parameter, light: &Frame) -> u32 {
+        value(self.channels_of(parameter).map(|channel| light.get(channel)))
+    }
+
+    /// The levels that give it this colour. Intensity stays as it is.
+    #[must_use]
+    pub fn coloured(&self, colour: Rgb) -> Levels {
+        let values = spread(&self.parameters, colour).into_iter();
+        let of = values.filter_map(|(n, value)| Some((self.parameters.get(n)?, value)));
+        of.flat_map(|(parameter, value)| self.levels_of(parameter, value)).collect()
+    }
+
+    /// The levels that give its parameters of a kind this part of full, 0..=1.
+    pub fn set(&self, kind: Kind, part: f64) -> impl Iterator<Item = (Channel, u8)> {
+        let of_kind = self.parameters.iter().filter(move |parameter| parameter.kind == kind);
+        of_kind.flat_map(move |parameter| self.levels_of(parameter, part_of_full(parameter, part)))
+    }
+
+    /// What its parameters are in this light: each kind's part of full, 0..=1. Of several of a kind the first counts.
+    pub fn parts(&self, light: &Frame) -> Vec<(Kind, f64)> {
+        let mut parts: Vec<(Kind, f64)> = Vec::new();
+        for parameter in self.parameters.iter() {
+            if !parts.iter().any(|(kind, _)| *kind == parameter.kind) {
+                let part = f64::from(self.value_in(parameter, light)) / f64::from(parameter.full());
+                parts.push((parameter.kind, part));
+            }
+        }
+        parts
+    }
+
+    /// The colour that it has in this light, without its intensity; `None` if it has none.
+    #[must_use]
+    pub fn colour(&self, light: &Frame) -> Option<Rgb> {
+        shown(&self.parameters, |n| self.parameters.get(n).map_or(0, |parameter| self.value_in(parameter, light)))
+    }
+
+    /// Full light, for somebody who looks for it: intensity and white; where it points stays. One of which nothing is known has
+    /// all its channels at full.
+    pub(super) fn lit(&self) -> Patch {
+        let mut levels: Levels = self.set(Kind::Intensity, 1.0).collect();
+        levels.extend(self.coloured(Rgb { r: 255, g: 255, b: 255 }));
+        if levels.is_empty() {
+            levels.extend((0..self.channels).filter_map(|place| Some((self.channel(place)?, 255))));
+        } else {
+            let opens =
+                self.parameters.iter().filter(|parameter| matches!(parameter.kind, Kind::Shutter | Kind::Strobe));
+            levels.extend(opens.flat_map(|parameter| self.levels_of(parameter, parameter.default)));
+        }
+        Patch { universe: self.universe, levels }
     }
 }

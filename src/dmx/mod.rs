@@ -3,11 +3,13 @@
 //! Floor 0: std, serde (for what is stored) and ulid only. No JSON, no I/O, no clock, no tokio; time is an argument.
 
 mod channels;
+mod colour;
 mod command;
 mod desk;
 mod fade;
 mod fixture;
 mod fixture_type;
+mod flash;
 mod frame;
 mod ids;
 mod kind;
@@ -23,6 +25,7 @@ pub use desk::{Desk, InEffect, Intensity, KeptDesk};
 pub use fade::{Channels, Easing, Fade, KeptFade, LONGEST_FADE};
 pub use fixture::{Fixture, Parameter, WIDEST, full};
 pub use fixture_type::{FixtureType, Mode};
+pub use flash::FLASH;
 pub use frame::{Frame, Patch};
 pub use ids::{CHANNELS, Channel, UNIVERSES, UniverseId};
 pub use kind::Kind;

@@ -87,7 +87,6 @@ impl Rig {
         Patch { universe: of.universe, levels: channels.filter_map(rest).collect() }
     }
 
-    #[expect(dead_code, reason = "the light takes it next")]
     pub(super) fn layout(&self, universe: UniverseId) -> Option<&Layout> {
         self.0.layouts.get(&universe)
     }

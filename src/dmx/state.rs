@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::desk::{Desk, Intensity, KeptDesk};
-use super::fade::{Channels, Course, Fade, Fades, KeptFade, Targets};
-use super::{Act, Channel, ChannelSet, Command, Frame, Levels, Patch, Rgb, Rig, SceneId, Source, UniverseId};
+use super::fade::{Channels, Course, Fade, Fades, KeptFade, Targets, value};
+use super::flash::Flashes;
+use super::{
+    Act, Channel, ChannelSet, Command, FixtureId, Frame, Levels, Patch, Rgb, Rig, SceneId, Source, UniverseId,
+};
 
 /// Every level of every known universe, what stands over them, and which change made them so.
 ///
@@ -23,6 +26,7 @@ pub struct State {
     fades: Fades,
     desk: Desk,
     rig: Rig,
+    flashes: Flashes,
 }
 
 /// The time of a step.
@@ -96,7 +100,16 @@ impl State {
         frames: impl IntoIterator<Item = (UniverseId, Frame)>,
     ) -> Self {
         let desk = Desk::new(KeptDesk::default(), Intensity::default());
-        Self { seq, ts, updated_by, universes: universes(frames), fades: Fades::default(), desk, rig: Rig::default() }
+        Self {
+            seq,
+            ts,
+            updated_by,
+            universes: universes(frames),
+            fades: Fades::default(),
+            desk,
+            rig: Rig::default(),
+            flashes: Flashes::default(),
+        }
     }
 
     /// The same without universes from this one on.
@@ -177,16 +190,22 @@ impl State {
             let delta = if over.is_zero() {
                 Arc::make_mut(frame).set(&patch.levels)
             } else {
-                for &(channel, to) in &patch.levels {
-                    fade.take(
-                        patch.universe,
-                        channel,
-                        frame.get(channel),
-                        released.get(&(patch.universe, channel)),
-                        to,
-                    );
+                let layout = self.rig.layout(patch.universe);
+                let jumps = |&(channel, _): &(Channel, u8)| layout.is_some_and(|layout| layout.snaps.has(channel));
+                let (jumps, goes): (Levels, Vec<_>) = patch.levels.iter().copied().partition(jumps);
+                let mut goes: BTreeMap<Channel, u8> = goes.into_iter().collect();
+                for wide in layout.into_iter().flat_map(|layout| &layout.wides) {
+                    let to: Option<Vec<u8>> = wide.iter().map(|channel| goes.get(channel).copied()).collect();
+                    let Some(to) = to else { continue };
+                    let from = wide.iter().map(|&channel| frame.get(channel));
+                    fade.take_wide(patch.universe, wide, value(from), value(to));
+                    goes.retain(|channel, _| !wide.contains(channel));
                 }
-                Levels::new()
+                for (channel, to) in goes {
+                    let released = released.get(&(patch.universe, channel));
+                    fade.take(patch.universe, channel, frame.get(channel), released, to);
+                }
+                Arc::make_mut(frame).set(&jumps)
             };
             deltas.push((patch.universe, delta));
         }
@@ -235,7 +254,7 @@ impl State {
         let moved = self.fades.step(now.at, seen);
         let desk = fades != self.fades.len();
         let light = self.lamp_light();
-        let dimmed = self.desk.step(now.at);
+        let dimmed = self.desk.step(now.at) | self.flashes.step(now.at);
         if moved.is_empty() && !dimmed && !desk {
             return None;
         }
@@ -273,7 +292,7 @@ impl State {
     /// Whether anything moves.
     #[must_use]
     pub fn is_moving(&self) -> bool {
-        !self.fades.is_empty() || self.desk.is_moving()
+        !self.fades.is_empty() || self.desk.is_moving() || !self.flashes.is_empty()
     }
 
     fn lamp_is_on_its_way(&self) -> bool {
@@ -328,13 +347,24 @@ impl State {
         &self.rig
     }
 
-    /// Takes another patch: what master and blackout touch may be something else now. Levels stay; nothing when it is the same.
-    pub fn take_rig(&mut self, rig: Rig, now: Now) -> Option<Change> {
-        if rig == self.rig {
-            return None;
+    /// Takes another patch; true if it is another one. What master and blackout touch may be something else then, which is no change of
+    /// the state: levels, desk and lamp are as they were.
+    pub fn take_rig(&mut self, rig: Rig) -> bool {
+        let differs = rig != self.rig;
+        if differs {
+            self.rig = rig;
+            self.flashes.clear();
         }
-        self.rig = rig;
-        Some(self.changed(What::Levels(Vec::new()), Publish::No, false, now.ms))
+        differs
+    }
+
+    /// Shows a fixture to somebody who looks for it, for a while; nothing when there is none.
+    pub fn flash(&mut self, fixture: &FixtureId, now: Now) -> Option<Change> {
+        let levels = self.rig.fixture(fixture)?.lit();
+        let before = self.lamp_light();
+        self.flashes.begin(fixture.clone(), levels, now.at);
+        let lamp = if self.lamp_light() == before { Publish::No } else { Publish::Now };
+        Some(self.changed(What::Levels(Vec::new()), lamp, false, now.ms))
     }
 
     fn desk_changed(&mut self, lamp_before: Rgb, now: Now) -> Change {
@@ -354,6 +384,7 @@ impl State {
         let gone = self.universes.keys().filter(|id| !after.contains_key(id)).copied().collect();
         self.universes = after;
         self.fades = Fades::default();
+        self.flashes.clear();
         self.desk.recall(None, Channels::new());
         if let Some(by) = updated_by {
             self.updated_by = by;
@@ -378,13 +409,23 @@ impl State {
         self.universes.get(&universe).map(|frame| &**frame)
     }
 
-    /// One universe as the outputs send it: its levels under master and blackout; dark if nobody has commanded it yet.
+    /// One universe as the outputs send it: its levels under flashes, master and blackout; dark if nobody has commanded it yet.
     #[must_use]
     pub fn light(&self, universe: UniverseId) -> Arc<Frame> {
-        match self.universes.get(&universe) {
+        let levels = self.under_flashes(universe);
+        match levels {
             None => Arc::new(Frame::DARK),
-            Some(levels) if self.desk.is_open() => levels.clone(),
-            Some(levels) => Arc::new(self.desk.light(universe, levels)),
+            Some(levels) if self.desk.is_open() => levels,
+            Some(levels) => Arc::new(self.desk.light(universe, &levels, self.rig.layout(universe))),
+        }
+    }
+
+    /// The levels of a universe under what flashes there.
+    fn under_flashes(&self, universe: UniverseId) -> Option<Arc<Frame>> {
+        let levels = self.universes.get(&universe);
+        match self.flashes.over(universe, levels.map_or(&Frame::DARK, |frame| frame)) {
+            Some(flashing) => Some(Arc::new(flashing)),
+            None => levels.cloned(),
         }
     }
 
@@ -394,10 +435,10 @@ impl State {
         self.frame(UniverseId::LAMP).map(Frame::rgb).unwrap_or_default()
     }
 
-    /// The lamp's light: its levels under master and blackout.
+    /// The lamp's light: its levels under flashes, master and blackout, whatever is patched there.
     #[must_use]
     pub fn lamp_light(&self) -> Rgb {
-        let Rgb { r, g, b } = self.lamp();
+        let Rgb { r, g, b } = self.under_flashes(UniverseId::LAMP).map(|frame| frame.rgb()).unwrap_or_default();
         let [r, g, b] = [r, g, b].map(|level| self.desk.dimmed(level));
         Rgb { r, g, b }
     }

@@ -12,7 +12,7 @@ use super::inbox::{Control, Entry, Handle, Inbox, Switch, To};
 use super::memory::StoredLight;
 use super::{Outcome, memory};
 use crate::config;
-use crate::dmx::{Act, Change, Frame, Intensity, KeptDesk, Now, ProjectId, State, UniverseId};
+use crate::dmx::{Act, Change, Frame, Intensity, KeptDesk, Now, ProjectId, Rig, State, UniverseId};
 use crate::kit::clock;
 use crate::kit::deadline::until;
 use crate::metrics::{self, Metrics};
@@ -195,12 +195,16 @@ impl Actor {
     /// Moves the desk.
     async fn control(&mut self, (control, reply): Ordered) {
         let now = self.time();
+        if let Control::Patch(rig) = control {
+            return self.take_rig(rig, reply).await;
+        }
         let mut batch = Batch::default();
         let change = match &control {
             Control::Master(level) => Some(self.state.set_master(*level, now)),
             Control::Blackout { on, over } => Some(self.state.black_out(*on, *over, now)),
             Control::EndScene(scene) => self.state.end_scene(scene, now),
-            Control::Patch(rig) => self.state.take_rig(rig.clone(), now),
+            Control::Patch(_) => None, // above
+            Control::Flash(fixture) => self.state.flash(fixture, now),
             Control::StopFades => self.state.stop_fades(now).map(|(change, levels)| {
                 for (universe, levels) in &levels {
                     memory::keep_levels(&mut batch, &self.project, *universe, levels);
@@ -214,6 +218,19 @@ impl Actor {
         };
         note(change.seq, &control);
         self.keep_and_tell(batch, change, |state| drop(reply.send(state))).await; // Err: as above
+    }
+
+    /// Takes another patch, behind what was changed under the one before. Readers of the newest state see its light.
+    async fn take_rig(&mut self, rig: Rig, reply: oneshot::Sender<Arc<State>>) {
+        if self.state.take_rig(rig) {
+            tracing::info!(fixtures = self.state.rig().fixtures().len(), "patch_taken");
+        }
+        let (feed, state) = (self.feed.clone(), Arc::new(self.state.clone()));
+        let release = move || {
+            feed.refresh(state.clone());
+            let _ = reply.send(state); // Err: nobody waits for it any more
+        };
+        self.store.commit(Batch::default(), release).await;
     }
 
     /// Stores a change that no command made, and publishes it once it is written.
@@ -368,7 +385,8 @@ fn note(seq: u64, control: &Control) {
         }
         Control::StopFades => tracing::info!(seq, control = "fades.stop", "desk_changed"),
         Control::EndScene(scene) => tracing::info!(seq, control = "scene.end", %scene, "desk_changed"),
-        Control::Patch(rig) => tracing::info!(seq, fixtures = rig.fixtures().len(), "patch_changed"),
+        Control::Patch(_) => {}
+        Control::Flash(fixture) => tracing::info!(seq, control = "flash", %fixture, "desk_changed"),
     }
 }
 

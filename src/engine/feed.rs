@@ -76,6 +76,11 @@ impl Feed {
         self.first.set(Box::new(listener)).is_ok()
     }
 
+    /// The same state under another patch: no change, but its light may be another.
+    pub(super) fn refresh(&self, state: Arc<State>) {
+        self.latest.send_replace(Latest { state, at: Instant::now() });
+    }
+
     /// Called in order of `seq`, after the write. `answer` acknowledges the command once the state is visible, and before
     /// anybody hears of the change.
     pub(super) fn publish(&self, change: Change, state: Arc<State>, answer: impl FnOnce()) {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Outcome;
 use super::queue::{Pushed, Queue, Queued};
-use crate::dmx::{Command, Frame, ProjectId, Rig, SceneId, State, UniverseId};
+use crate::dmx::{Command, FixtureId, Frame, ProjectId, Rig, SceneId, State, UniverseId};
 use crate::metrics;
 use crate::store::Batch;
 
@@ -174,6 +174,8 @@ pub enum Control {
     EndScene(SceneId),
     /// The fixtures of the active project.
     Patch(Rig),
+    /// Shows a fixture to somebody who looks for it.
+    Flash(FixtureId),
 }
 
 /// Other light as a whole. Taken before the commands that wait.
