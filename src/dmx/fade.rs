@@ -307,8 +307,13 @@ impl Fades {
         targets
     }
 
-    /// Takes channels out of their fades.
-    pub(super) fn release(&mut self, channels: &Channels, at: Duration) -> BTreeMap<(UniverseId, Channel), Released> {
+    /// Takes channels out of their fades. `seen` gives the level shown.
+    pub(super) fn release(
+        &mut self,
+        channels: &Channels,
+        at: Duration,
+        seen: impl Fn(UniverseId, Channel) -> u8,
+    ) -> BTreeMap<(UniverseId, Channel), Released> {
         let mut released = BTreeMap::new();
         if self.0.is_empty() {
             return released;
@@ -323,7 +328,7 @@ impl Fades {
         for fade in fades.iter_mut().filter(|fade| concerned(fade)) {
             let fade = Arc::make_mut(fade);
             let progress = fade.course.progress(at);
-            fade.split(channels, progress);
+            released.extend(fade.split(channels, &seen));
             fade.moving.retain(|moving| {
                 if taken(moving) {
                     let now = Released { fine: moving.fine(progress), to: moving.to };
@@ -403,17 +408,31 @@ impl Fade {
         }
     }
 
-    /// Values of which a channel goes its own way come apart: each of their channels moves for itself, from where it is.
-    fn split(&mut self, channels: &Channels, progress: f64) {
+    /// Values of which a channel is taken come apart; gives what is taken. Each other channel of theirs goes on for itself. `seen`
+    /// gives the level shown.
+    fn split(
+        &mut self,
+        channels: &Channels,
+        seen: impl Fn(UniverseId, Channel) -> u8,
+    ) -> Vec<((UniverseId, Channel), Released)> {
+        let mut released = Vec::new();
         let (apart, whole) = std::mem::take(&mut self.wide).into_iter().partition(|wide| wide.has_any(channels));
         self.wide = whole;
         let apart: Vec<WideMoving> = apart;
         for wide in apart {
-            let ends = wide.split(wide.from).zip(wide.split(wide.to)).zip(wide.levels(progress));
-            for (((channel, from), (_, to)), (_, seen)) in ends {
-                self.moving.push(Moving { universe: wide.universe, channel, from: fine(from), seen, to });
+            let universe = wide.universe;
+            for (n, ((channel, from), (_, to))) in wide.split(wide.from).zip(wide.split(wide.to)).enumerate() {
+                let seen = seen(universe, channel);
+                if channels.get(&universe).is_some_and(|set| set.has(channel)) {
+                    released.push(((universe, channel), Released { fine: fine(seen), to }));
+                } else if seen != to {
+                    // the coarse level is still on its way; finer ones were anywhere
+                    let from = fine(if n == 0 { from } else { seen });
+                    self.moving.push(Moving { universe, channel, from, seen, to });
+                }
             }
         }
+        released
     }
 
     fn is_empty(&self) -> bool {

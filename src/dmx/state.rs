@@ -180,7 +180,9 @@ impl State {
         if !keeps_scene {
             self.desk.recall(None, Channels::new());
         }
-        let released = self.fades.release(&channels, now.at);
+        let universes = &self.universes;
+        let seen = |universe, channel| universes.get(&universe).map_or(0, |frame| frame.get(channel));
+        let released = self.fades.release(&channels, now.at, seen);
         let (over, easing) = command.way();
         let course = Course { start: now.at, over, easing };
         let mut fade = Fade::new(command.id.clone(), command.source.clone(), now.ms, course);

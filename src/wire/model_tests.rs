@@ -1,4 +1,4 @@
-//! The state against a small model: one record per channel, computed anew at each step by the formulas of CONTRACT.
+//! The state against a small model: one record per channel, computed anew at each step by the formulas of CONTRACT and LIGHT.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,11 +7,12 @@ use proptest::prelude::*;
 
 use super::StateUpdate;
 use crate::dmx::{
-    Act, Change, Channel, Command, Easing, Frame, Intensity, KeptDesk, Now, Patch, ProjectId, Publish, Source, State,
-    UniverseId,
+    Act, Change, Channel, Command, Easing, Fixture, Frame, Intensity, KeptDesk, Kind, Now, Parameter, Patch, ProjectId,
+    Publish, Rig, Source, State, UniverseId,
 };
 
-/// Universes and channels that scripts use: few, so that they collide. In universe 1 only channels 1 and 2 carry intensity.
+/// Universes and channels that scripts use: few, so that they collide. In universe 1 only channels 1 and 2 carry intensity. In
+/// universe 2 a fixture with intensity of 16 bits, a shutter and pan of 16 bits has channels 1 to 5.
 const UNIVERSES: u8 = 3;
 const CHANNELS: u16 = 6;
 
@@ -37,7 +38,7 @@ enum Step {
 
 fn script() -> impl Strategy<Value = Vec<Step>> {
     let levels =
-        || prop::collection::btree_map(1..=CHANNELS, any::<u8>(), 1..4).prop_map(|all| all.into_iter().collect());
+        || prop::collection::btree_map(1..=CHANNELS, any::<u8>(), 1..6).prop_map(|all| all.into_iter().collect());
     let ms = || prop_oneof![Just(0), 1u64..60, 60u64..3_000];
     let easing = prop::sample::select(vec![Easing::Linear, Easing::SCurve, Easing::Expo]);
     let step = prop_oneof![
@@ -66,7 +67,9 @@ impl Way {
         if now >= start + over {
             return to;
         }
-        let t = (now - start) as f64 / over as f64;
+        // in seconds, as a quotient of other units may round to another side of a step
+        let [since, over] = [now - start, over].map(|us| Duration::from_micros(us).as_secs_f64());
+        let t = since / over;
         let done = match easing {
             Easing::Linear => t,
             Easing::SCurve => t.powi(2) * (3.0 - 2.0 * t),
@@ -84,8 +87,47 @@ struct Slot {
     way: Option<(Way, u8)>,
 }
 
+/// Two channels on their way as one value of 16 bits.
+#[derive(Clone, Copy)]
+struct Pair(u16, u16, Way);
+
+const PATCHED: u8 = 2;
+const PAIRS: [(u16, u16); 2] = [(1, 2), (4, 5)];
+const SHUTTER: u16 = 3;
+
+impl Pair {
+    /// Its channels with their levels at a time.
+    fn levels(&self, now: u64) -> [(u16, u8); 2] {
+        let [high, low] = (self.2.at(now) as u16).to_be_bytes();
+        [(self.0, high), (self.1, low)]
+    }
+
+    /// Its channels with the levels at both ends.
+    fn ends(&self) -> [(u16, u8, u8); 2] {
+        let [from, to] = [self.2.0, self.2.1].map(|end| (end as u16).to_be_bytes());
+        [(self.0, from[0], to[0]), (self.1, from[1], to[1])]
+    }
+}
+
+/// The patch of universe 2.
+fn rig() -> Rig {
+    let wide = |kind, coarse: u16| Parameter { places: vec![coarse, coarse + 1], ..Parameter::plain(kind, coarse) };
+    let parameters = [wide(Kind::Intensity, 0), Parameter::plain(Kind::Shutter, SHUTTER - 1), wide(Kind::Pan, 3)];
+    Rig::new(vec![Fixture {
+        id: "head".parse().unwrap(),
+        name: "Head".into(),
+        universe: UniverseId::new(PATCHED).unwrap(),
+        first: Channel::new(1).unwrap(),
+        channels: 5,
+        parameters: parameters.into(),
+        groups: Vec::new(),
+        topic: None,
+    }])
+}
+
 struct Model {
     slots: BTreeMap<(u8, u16), Slot>,
+    pairs: Vec<Pair>,
     master: u8,
     blackout: bool,
     left: f64,
@@ -100,6 +142,10 @@ impl Model {
     }
 
     fn target(&self, at: (u8, u16)) -> u8 {
+        let pair = self.pairs.iter().flat_map(Pair::ends).find(|(channel, ..)| (PATCHED, *channel) == at);
+        if let Some((.., to)) = pair {
+            return to;
+        }
         let slot = self.slots.get(&at).copied().unwrap_or_default();
         slot.way.map_or(slot.seen, |(Way(_, to, ..), _)| (to / 257.0) as u8)
     }
@@ -116,7 +162,9 @@ impl Model {
                 self.scene = None;
             }
         }
-        for &(channel, to) in levels {
+        let together = self.pair_up(universe, levels, ms, easing, now);
+        for &(channel, to) in levels.iter().filter(|(channel, _)| !together.contains(channel)) {
+            let ms = if (universe, channel) == (PATCHED, SHUTTER) { 0 } else { ms };
             let slot = self.slot(universe, channel);
             let from = slot.way.map_or(f64::from(slot.seen) * 257.0, |(way, _)| way.at(now));
             slot.way = None;
@@ -128,8 +176,50 @@ impl Model {
         }
     }
 
+    /// Takes these channels out of pairs, and makes pairs of those that go together; gives them.
+    fn pair_up(&mut self, universe: u8, levels: &[(u16, u8)], ms: u64, easing: Easing, now: u64) -> Vec<u16> {
+        let mut together = Vec::new();
+        if universe != PATCHED {
+            return together;
+        }
+        let named = |channel: u16| levels.iter().find(|(named, _)| *named == channel).map(|(_, to)| *to);
+        for pair in std::mem::take(&mut self.pairs) {
+            if named(pair.0).or(named(pair.1)).is_none() {
+                self.pairs.push(pair);
+                continue;
+            }
+            let Way(.., start, over, easing) = pair.2;
+            for (channel, from, to) in pair.ends() {
+                let seen = self.slot(universe, channel).seen;
+                let from = f64::from(if channel == pair.0 { from } else { seen }) * 257.0;
+                // one that is named begins where it is, another one goes on
+                self.slot(universe, channel).way = match named(channel) {
+                    Some(_) => Some((Way(f64::from(seen) * 257.0, f64::from(seen) * 257.0, now, 0, easing), seen)),
+                    None => (seen != to).then_some((Way(from, f64::from(to) * 257.0, start, over, easing), seen)),
+                };
+            }
+        }
+        for (coarse, fine) in PAIRS.into_iter().filter(|_| ms > 0) {
+            let (Some(high), Some(low)) = (named(coarse), named(fine)) else { continue };
+            together.extend([coarse, fine]);
+            let [from, to] = [[coarse, fine].map(|channel| self.slot(universe, channel).seen), [high, low]]
+                .map(|[high, low]| f64::from(high) * 256.0 + f64::from(low));
+            [coarse, fine].into_iter().for_each(|channel| self.slot(universe, channel).way = None);
+            if from != to {
+                self.pairs.push(Pair(coarse, fine, Way(from, to, now, ms * 1000, easing)));
+            }
+        }
+        together
+    }
+
     fn pass(&mut self, now: u64) {
         let mut moved = false;
+        for pair in self.pairs.clone() {
+            for (channel, level) in pair.levels(now) {
+                moved |= std::mem::replace(&mut self.slot(PATCHED, channel).seen, level) != level;
+            }
+        }
+        self.pairs.retain(|Pair(_, _, way)| now < way.2 + way.3);
         for slot in self.slots.values_mut() {
             let Some((way, began)) = slot.way else { continue };
             let level = way.at(now) / 257.0;
@@ -161,7 +251,8 @@ impl Model {
     }
 
     fn stop(&mut self) {
-        let stopped: Vec<_> = self.slots.iter().filter(|(_, slot)| slot.way.is_some()).map(|(&at, _)| at).collect();
+        let mut stopped: Vec<_> = self.slots.iter().filter(|(_, slot)| slot.way.is_some()).map(|(&at, _)| at).collect();
+        stopped.extend(self.pairs.drain(..).flat_map(|Pair(coarse, fine, _)| [(PATCHED, coarse), (PATCHED, fine)]));
         if stopped.is_empty() {
             return;
         }
@@ -174,8 +265,16 @@ impl Model {
 
     fn light(&self, universe: u8, channel: u16) -> u8 {
         let level = self.slots.get(&(universe, channel)).map_or(0, |slot| slot.seen);
-        if universe == 1 && channel > 2 {
-            return level;
+        let seen = |channel| self.slots.get(&(universe, channel)).map_or(0, |slot: &Slot| slot.seen);
+        match (universe, channel) {
+            (1, 3..) | (PATCHED, 3..=5) => return level,
+            (PATCHED, 1 | 2) => {
+                let value = f64::from(seen(1)) * 256.0 + f64::from(seen(2));
+                let [high, low] =
+                    ((value * f64::from(self.master) / 255.0 * self.left / 65_535.0).round() as u16).to_be_bytes();
+                return if channel == 1 { high } else { low };
+            }
+            _ => {}
         }
         (f64::from(level) * f64::from(self.master) / 255.0 * self.left / 65_535.0).round() as u8
     }
@@ -215,8 +314,9 @@ proptest! {
         let one = UniverseId::new(1).unwrap();
         let intensity = Intensity::only([(one, "1-2".parse().unwrap())]);
         let mut state = State::restore(0, 0, Source::init(), []).under(KeptDesk::default(), intensity);
+        state.take_rig(rig());
         let mut model = Model {
-            slots: BTreeMap::new(), master: 255, blackout: false, left: 65_535.0, way: None, scene: None, seq: 0,
+            slots: BTreeMap::new(), pairs: Vec::new(), master: 255, blackout: false, left: 65_535.0, way: None, scene: None, seq: 0,
         };
         let (mut tick, mut picture) = (0u64, BTreeMap::new());
         // Commands come between two steps of the grid.
@@ -243,7 +343,7 @@ proptest! {
                     state.stop_fades(time(now)).into_iter().map(|(change, _)| change).collect()
                 }
                 Step::Replace(levels) => {
-                    model.slots.clear();
+                    (model.slots.clear(), model.pairs.clear());
                     model.seq += 1;
                     model.scene = None;
                     for &(channel, level) in &levels {
@@ -272,7 +372,7 @@ proptest! {
             prop_assert_eq!(state.desk().kept().master, model.master);
             prop_assert_eq!(state.desk().kept().blackout, model.blackout);
             prop_assert_eq!(state.desk().kept().scene.is_some(), model.scene.is_some());
-            prop_assert_eq!(state.is_moving(), model.way.is_some() || model.slots.values().any(|slot| slot.way.is_some()));
+            prop_assert_eq!(state.is_moving(), model.way.is_some() || !model.pairs.is_empty() || model.slots.values().any(|slot| slot.way.is_some()));
             for universe in 0..UNIVERSES {
                 let id = UniverseId::new(universe).unwrap();
                 let light = state.light(id);
