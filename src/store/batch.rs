@@ -27,6 +27,8 @@ pub enum Tree {
     Deliveries,
     /// Users, panels, the lock, and the log of who did what (JSON).
     Access,
+    /// Fixture types that people have brought (JSON); each is a document.
+    Types,
 }
 
 impl Tree {
@@ -41,6 +43,7 @@ impl Tree {
             Self::Sessions => "the sessions",
             Self::Letters | Self::Messages | Self::Deliveries => "the waiting messages",
             Self::Access => "the users and panels",
+            Self::Types => "the fixture types",
         }
     }
 
@@ -58,6 +61,7 @@ impl Tree {
             Self::Messages => 9,
             Self::Deliveries => 10,
             Self::Access => 11,
+            Self::Types => 12,
         }
     }
 
@@ -74,6 +78,7 @@ impl Tree {
             Self::Messages,
             Self::Deliveries,
             Self::Access,
+            Self::Types,
         ];
         all.into_iter().find(|tree| tree.tag() == tag)
     }
@@ -90,7 +95,8 @@ impl Tree {
             | Self::Letters
             | Self::Messages
             | Self::Deliveries
-            | Self::Access => false,
+            | Self::Access
+            | Self::Types => false,
         }
     }
 }
