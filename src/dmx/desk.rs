@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fade::{Channels, Course, bytes, value};
+use super::fade::{Channels, Course};
 use super::rig::Layout;
+use super::wide::{bytes, value};
 use super::{Channel, ChannelSet, Easing, Frame, SceneId, UniverseId};
 
 /// How much light is left without blackout: all of it.

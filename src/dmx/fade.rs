@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::rig::Wide;
+use super::wide::{Wide, bytes};
 use super::{Channel, ChannelSet, CommandId, Source, UniverseId};
 
 /// The longest fade: a sunrise may take a day.
@@ -138,16 +138,6 @@ impl WideMoving {
     fn has_any(&self, of: &Channels) -> bool {
         of.get(&self.universe).is_some_and(|set| self.channels.iter().any(|&channel| set.has(channel)))
     }
-}
-
-/// A value as this many levels, coarse first.
-pub(super) fn bytes(value: u32, channels: usize) -> impl Iterator<Item = u8> {
-    value.to_be_bytes().into_iter().skip(4_usize.saturating_sub(channels))
-}
-
-/// The value of levels, coarse first.
-pub(super) fn value(levels: impl IntoIterator<Item = u8>) -> u32 {
-    levels.into_iter().fold(0, |value, level| value << 8 | u32::from(level))
 }
 
 /// An 8-bit level in 16 bits.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::colour::{part_of_full, shown, spread};
-use super::fade::{bytes, value};
+use super::wide::{bytes, value};
 use super::{Channel, FixtureId, Frame, Kind, Levels, Patch, Rgb, UniverseId};
 
 /// The most channels that carry one parameter: 24 bits.

@@ -18,6 +18,7 @@ mod rgb;
 mod rig;
 mod state;
 mod text_id;
+mod wide;
 
 pub use channels::{ChannelSet, Levels, NotChannels};
 pub use command::{Act, Command};

@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::wide::Wide;
 use super::{Channel, ChannelSet, Fixture, FixtureId, Kind, Patch, UniverseId};
-
-/// Channels that carry one value together, coarse first: two or three.
-pub(super) type Wide = Arc<[Channel]>;
 
 /// What one universe's channels do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::desk::{Desk, Intensity, KeptDesk};
-use super::fade::{Channels, Course, Fade, Fades, KeptFade, Targets, value};
+use super::fade::{Channels, Course, Fade, Fades, KeptFade, Targets};
 use super::flash::Flashes;
+use super::wide::value;
 use super::{
     Act, Channel, ChannelSet, Command, FixtureId, Frame, Levels, Patch, Rgb, Rig, SceneId, Source, UniverseId,
 };
