@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::error::AppError;
 use crate::config::{self, Config};
 use crate::engine::{self, Engine};
+use crate::fixtures::Types;
 use crate::kit::health::Health;
 use crate::kit::tasks::Tasks;
 use crate::library::{self, Library, predecessor};
@@ -45,15 +46,21 @@ impl Memory {
         store.forget_unfinished().await;
         predecessor::import(&store, folders(projects, &storage.data_dir), several, ids(engine), health).await;
         let project = library::active_at_start(&store, several);
-        let universes = engine.universes;
-        let engine = engine::start(engine, store.clone(), seq_jump, project, metrics).await;
+        let types = {
+            let store = store.clone();
+            tokio::task::spawn_blocking(move || Types::open(&store)).await
+        };
+        let types = types.unwrap_or_else(|_| Types::built_in()); // it panicked, which is in the log
+        let reading = library::Reading { universes: engine.universes, types };
+        let rig = library::rig_at_start(&store, &project, &reading).await;
+        let engine = engine::start(engine, store.clone(), seq_jump, project, rig, metrics).await;
         let mut shelves = Tasks::default();
         let deps = library::LibraryDeps {
             several,
             store: store.clone(),
             engine: engine.handle.clone(),
             feed: engine.feed.clone(),
-            universes,
+            reading,
             health: health.clone(),
         };
         let library = library::start(deps, &mut shelves).await;

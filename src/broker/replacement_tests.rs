@@ -15,8 +15,9 @@ use super::policy::Topics;
 use super::{Broker, BrokerDeps, Ports, bind, open, restore, start};
 use crate::access::{Access, AccessDeps};
 use crate::config::Config;
-use crate::dmx::ProjectId;
+use crate::dmx::{ProjectId, Rig};
 use crate::engine::{self, Engine};
+use crate::fixtures::Types;
 use crate::intake::{self, Intake};
 use crate::kit::budget::Budget;
 use crate::kit::health::Health;
@@ -54,13 +55,13 @@ impl Ground {
         config.storage.data_dir = data.path().into();
         let opened = Store::open(&config.storage, &health, &metrics).unwrap();
         let project = ProjectId::default_project();
-        let engine = engine::start(&config.engine, opened.store.clone(), 0, project, &metrics).await;
+        let engine = engine::start(&config.engine, opened.store.clone(), 0, project, Rig::default(), &metrics).await;
         let deps = library::LibraryDeps {
             several: false,
             store: opened.store.clone(),
             engine: engine.handle.clone(),
             feed: engine.feed.clone(),
-            universes: config.engine.universes,
+            reading: library::Reading { universes: config.engine.universes, types: Types::built_in() },
             health: health.clone(),
         };
         let mut tasks = Tasks::default();

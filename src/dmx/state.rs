@@ -135,6 +135,12 @@ impl State {
         Self { desk: Desk::new(desk, intensity), ..self }
     }
 
+    /// The same over other fixtures.
+    #[must_use]
+    pub fn rigged(self, rig: Rig) -> Self {
+        Self { rig, ..self }
+    }
+
     /// The same with fades that were running at `at`: levels are where they were then, not where they were going.
     #[must_use]
     pub fn resuming(mut self, kept: Vec<KeptFade>, at: Duration) -> Self {
@@ -375,17 +381,19 @@ impl State {
         self.changed(What::Levels(Vec::new()), lamp, true, now.ms)
     }
 
-    /// Takes other light as a whole, and who last commanded it (`None`: as before). `seq` goes on; fades end, master and
-    /// blackout stay.
+    /// Takes other light as a whole, the fixtures under it, and who last commanded it (`None`: as before). `seq` goes on;
+    /// fades end, master and blackout stay.
     pub fn replace(
         &mut self,
         frames: impl IntoIterator<Item = (UniverseId, Frame)>,
         updated_by: Option<Source>,
+        rig: Rig,
         now: Now,
     ) -> Change {
         let after = universes(frames);
         let gone = self.universes.keys().filter(|id| !after.contains_key(id)).copied().collect();
         self.universes = after;
+        self.rig = rig;
         self.fades = Fades::default();
         self.flashes.clear();
         self.desk.recall(None, Channels::new());
@@ -522,7 +530,7 @@ mod tests {
         let mut state = State::default();
         state.apply(&command(3, vec![(Channel::new(1).unwrap(), 9)]), now(5));
         let [one, three] = [1, 3].map(|index| UniverseId::new(index).unwrap());
-        let change = state.replace([(one, Frame::DARK)], None, now(6));
+        let change = state.replace([(one, Frame::DARK)], None, Rig::default(), now(6));
         let what = What::Whole { gone: vec![three] };
         assert_eq!(change, Change { seq: 2, ts: 6, what, lamp: Publish::Now, desk: true });
         assert_eq!(state.universes().map(|(id, _)| id).collect::<Vec<_>>(), [UniverseId::LAMP, one]);

@@ -64,6 +64,7 @@ pub async fn start(
     store: Store,
     seq_jump: u64,
     project: ProjectId,
+    rig: Rig,
     metrics: &Metrics,
 ) -> Engine {
     // Light of another dmxd's is taken anew. Whatever was moving is at its end now, which nobody was told. After a power cut
@@ -73,7 +74,7 @@ pub async fn start(
     let desk = memory::desk(&store, &project);
     let state = memory::state(&store, &project, seq_jump + arrived).within(settings.universes).under(desk, intensity);
     let (fades, clock) = memory::fades(&store, &project).filter(|_| seq_jump > 0).unwrap_or_default();
-    let state = state.resuming(fades, clock);
+    let state = state.resuming(fades, clock).rigged(rig);
     // A first start publishes the same at the next one. While the database cannot be read, nobody knows.
     let first = !memory::is_known(&store, &project) && store.is_whole();
     if first || seq_jump + arrived > 0 {
@@ -313,12 +314,12 @@ impl Actor {
 
     /// Takes another project or other light as a whole, together with what the sender wants stored with it.
     async fn switch(&mut self, switch: Switch) {
-        let Switch { project, to, mut batch, first, reply } = switch;
+        let Switch { project, to, rig, mut batch, first, reply } = switch;
         let change = match to {
             To::Stored => {
                 let StoredLight { updated_by, mut frames } = memory::stored(&self.store, &project);
                 self.leave_out_unknown(&mut frames);
-                let change = self.state.replace(frames, Some(updated_by), self.time());
+                let change = self.state.replace(frames, Some(updated_by), rig, self.time());
                 memory::forget_foreign(&self.store, &mut batch, &project);
                 memory::keep_light(&mut batch, &project, &self.state, Duration::ZERO);
                 memory::keep_active(&mut batch, &project);
@@ -329,7 +330,7 @@ impl Actor {
             To::Frames(_) if project != self.project => return, // no answer: that project is not active
             To::Frames(mut frames) => {
                 self.leave_out_unknown(&mut frames);
-                let change = self.state.replace(frames, None, self.time());
+                let change = self.state.replace(frames, None, rig, self.time());
                 memory::keep_instead(&self.store, &mut batch, &project, &self.state, self.universes);
                 change
             }
@@ -401,9 +402,15 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let storage = config::Storage { data_dir: dir.path().into(), ..config::Storage::default() };
         let opened = Store::open(&storage, &Health::default(), &metrics).unwrap();
-        let mut engine =
-            start(&config::Engine::default(), opened.store, opened.seq_jump, ProjectId::default_project(), &metrics)
-                .await;
+        let mut engine = start(
+            &config::Engine::default(),
+            opened.store,
+            opened.seq_jump,
+            ProjectId::default_project(),
+            Rig::default(),
+            &metrics,
+        )
+        .await;
         engine.task.as_ref().unwrap().abort();
         engine.ended().await;
         engine.drain().await;

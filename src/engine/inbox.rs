@@ -182,6 +182,8 @@ pub enum Control {
 pub(super) struct Switch {
     pub(super) project: ProjectId,
     pub(super) to: To,
+    /// The fixtures under which that light is.
+    pub(super) rig: Rig,
     /// Stored with it, in one batch.
     pub(super) batch: Batch,
     /// Runs once it is written and before anybody is told: whoever hears of the change finds what belongs to it.
@@ -253,26 +255,40 @@ impl Handle {
     }
 
     /// Makes a project the active one, and stores `batch` in the same step; gives the `seq` of that change, `None` while
-    /// stopping. `first` runs right before anybody is told of the change.
-    pub async fn select(&self, project: ProjectId, batch: Batch, first: impl FnOnce() + Send + 'static) -> Option<u64> {
-        self.switch(project, To::Stored, batch, Box::new(first)).await
+    /// stopping. `rig` are its fixtures; `first` runs right before anybody is told of the change.
+    pub async fn select(
+        &self,
+        project: ProjectId,
+        rig: Rig,
+        batch: Batch,
+        first: impl FnOnce() + Send + 'static,
+    ) -> Option<u64> {
+        self.switch(project, To::Stored, rig, batch, Box::new(first)).await
     }
 
     /// Takes other levels for a project, and stores `batch` in the same step; gives the `seq` of that change, `None` if the
-    /// project is not active, and while stopping. `first` as in [`Handle::select`].
+    /// project is not active, and while stopping. `rig` and `first` as in [`Handle::select`].
     pub async fn replace(
         &self,
         project: ProjectId,
         frames: Vec<(UniverseId, Frame)>,
+        rig: Rig,
         batch: Batch,
         first: impl FnOnce() + Send + 'static,
     ) -> Option<u64> {
-        self.switch(project, To::Frames(frames), batch, Box::new(first)).await
+        self.switch(project, To::Frames(frames), rig, batch, Box::new(first)).await
     }
 
-    async fn switch(&self, project: ProjectId, to: To, batch: Batch, first: Box<dyn FnOnce() + Send>) -> Option<u64> {
+    async fn switch(
+        &self,
+        project: ProjectId,
+        to: To,
+        rig: Rig,
+        batch: Batch,
+        first: Box<dyn FnOnce() + Send>,
+    ) -> Option<u64> {
         let (reply, done) = oneshot::channel();
-        self.switch.send(Switch { project, to, batch, first, reply }).await.ok()?;
+        self.switch.send(Switch { project, to, rig, batch, first, reply }).await.ok()?;
         done.await.ok()
     }
 

@@ -15,8 +15,9 @@ use super::{Addresses, App, Devices, HttpDeps, NotOpened, Ports, SettingsFile, U
 use crate::access::{Access, AccessDeps};
 use crate::backup;
 use crate::config::Config;
-use crate::dmx::ProjectId;
+use crate::dmx::{ProjectId, Rig};
 use crate::engine::{self, Engine};
+use crate::fixtures::Types;
 use crate::intake::{self, Intake};
 use crate::kit::budget::Budget;
 use crate::kit::health::Health;
@@ -63,6 +64,7 @@ impl Web {
             opened.store.clone(),
             opened.seq_jump,
             ProjectId::default_project(),
+            Rig::default(),
             &metrics,
         )
         .await;
@@ -73,7 +75,7 @@ impl Web {
                 store: opened.store.clone(),
                 engine: engine.handle.clone(),
                 feed: engine.feed.clone(),
-                universes: config.engine.universes,
+                reading: library::Reading { universes: config.engine.universes, types: Types::built_in() },
                 health: health.clone(),
             },
             &mut tasks,

@@ -14,6 +14,7 @@ use super::catalogue::{Catalogue, FORMAT, is_foreign, keep, name_of};
 use super::documents::{self, Documents, Pending, json};
 use super::error::{EditError, SceneError};
 use super::expected::Expected;
+use super::patch::Reading;
 use super::predecessor::Takeover;
 use super::tag::Tag;
 use super::view::{Document, EditedScene, Imported, View, looks};
@@ -35,8 +36,8 @@ pub struct LibraryDeps {
     pub engine: engine::Handle,
     /// Where light is read.
     pub feed: Feed,
-    /// Universes that may be commanded: those from 0 on.
-    pub universes: u8,
+    /// What shows are read with.
+    pub reading: Reading,
     /// Reports files of a predecessor that could not be imported.
     pub health: Health,
 }
@@ -132,12 +133,14 @@ impl Librarian {
         let view = read(&deps, active.clone(), 0).await;
         let stale = view.is_err() || !deps.store.is_whole();
         let view = view.unwrap_or_else(|_| View::empty(active));
+        deps.engine.control(Control::Patch(view.rig().clone())).await; // the same, unless the start could not read it
         let (view, read) = watch::channel(Arc::new(view));
         (Self { deps, view, stale }, read)
     }
 
     /// Runs until the library is closed and no job is left.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut stop: Stop) {
+        let mut types = self.deps.reading.types.subscribe();
         loop {
             let job = tokio::select! {
                 job = requests.recv() => job,
@@ -147,6 +150,10 @@ impl Librarian {
                 }
                 () = sleep(LOOK), if self.stale => {
                     self.read_again().await;
+                    continue;
+                }
+                Ok(()) = types.changed() => {
+                    self.types_changed().await;
                     continue;
                 }
             };
@@ -187,9 +194,29 @@ impl Librarian {
         if self.stale && self.deps.store.is_whole() {
             let now = self.view();
             if let Ok(view) = read(&self.deps, now.catalogue.active.clone(), now.edition + 1).await {
+                self.tell_patch(&now, &view).await;
                 self.publish(view);
                 self.stale = !self.deps.store.is_whole(); // it may have failed while it was read
             }
+        }
+    }
+
+    /// Reads the show anew: fixtures of a type that was not known may do something now.
+    async fn types_changed(&self) {
+        let before = self.view();
+        let mut after = (*before).clone();
+        after.read_as_light(&self.deps.reading).await;
+        if after.patch != before.patch {
+            self.tell_patch(&before, &after).await;
+            self.publish(after);
+        }
+    }
+
+    /// Tells the engine of another patch. Before the view is published: whoever reads looks of the new patch finds the light
+    /// under it.
+    async fn tell_patch(&self, before: &View, after: &View) {
+        if after.rig() != before.rig() {
+            self.deps.engine.control(Control::Patch(after.rig().clone())).await; // None: the appliance is stopping
         }
     }
 
@@ -282,9 +309,10 @@ impl Librarian {
             after.switched = Some(Instant::now());
         }
         after.catalogue.active = project.id.clone();
-        after.take(stored, self.deps.universes).await;
+        after.take(stored, &self.deps.reading).await;
+        let rig = after.rig().clone();
         let (view, publish) = self.to_publish(after);
-        self.deps.engine.select(project.id, batch, publish).await.ok_or(EditError::Stopping)?;
+        self.deps.engine.select(project.id, rig, batch, publish).await.ok_or(EditError::Stopping)?;
         self.deps.store.sync().await;
         Ok(view)
     }
@@ -336,7 +364,7 @@ impl Librarian {
         let (mut batch, mut after) = self.prepare(Some(&scenes), None).await?;
         self.touch(&mut after.catalogue, &mut batch);
         // One command, one change: also of the scene in effect.
-        let act = Act::Save(scene.look(self.deps.universes));
+        let act = Act::Save(scene.look(&view.patch));
         let submission = self.deps.engine.submit_with(Command { id, source, by: None, act }, batch);
         let outcome = match timeout(PATIENCE, submission).await {
             Ok(mut submission) => submission.outcome().await,
@@ -400,14 +428,16 @@ impl Librarian {
     /// The documents of the active project have changed.
     async fn documents_replaced(&self, mut after: View, scenes: Option<Vec<u8>>, show: Option<Vec<u8>>) -> Arc<View> {
         after.damaged &= scenes.is_none() || show.is_none();
-        after.show = show.map_or(after.show, Bytes::from);
-        if let Some(scenes) = scenes {
-            let scenes = Bytes::from(scenes);
-            after.looks = looks(scenes.clone(), self.deps.universes).await;
-            after.scenes = scenes;
+        after.scenes = scenes.map_or(after.scenes, Bytes::from);
+        if let Some(show) = show {
+            after.show = show.into();
+            after.read_as_light(&self.deps.reading).await;
+        } else {
+            after.looks = looks(after.scenes.clone(), after.patch.clone()).await;
         }
         after.tag().await;
         after.edition += 1;
+        self.tell_patch(&self.view(), &after).await;
         let view = self.publish(after);
         self.end_scene_unless_kept(&view).await;
         view
@@ -439,9 +469,10 @@ impl Librarian {
         documents::replace(&self.deps.store, &mut batch, project, pending);
         self.touch(&mut after.catalogue, &mut batch);
         let frames = levels.into_iter().collect();
-        after.take(stored, self.deps.universes).await;
+        after.take(stored, &self.deps.reading).await;
+        let rig = after.rig().clone();
         let (_, publish) = self.to_publish(after);
-        self.deps.engine.replace(project.clone(), frames, batch, publish).await.ok_or(EditError::Stopping)?;
+        self.deps.engine.replace(project.clone(), frames, rig, batch, publish).await.ok_or(EditError::Stopping)?;
         self.deps.store.sync().await;
         Ok(())
     }
@@ -451,7 +482,7 @@ impl Librarian {
         let project = self.known(id)?;
         let (state, mut view) = (self.state_of(id), (*self.view()).clone());
         if *id != view.catalogue.active {
-            view.take(documents::read(&self.deps.store, id).await?, self.deps.universes).await;
+            view.take(documents::read(&self.deps.store, id).await?, &self.deps.reading).await;
         }
         let edition = view.edition;
         let work =
@@ -488,7 +519,7 @@ impl Librarian {
 
     fn state_of(&self, project: &ProjectId) -> State {
         if *project == self.view().catalogue.active {
-            let hidden = engine::hidden(&self.deps.store, project, self.deps.universes);
+            let hidden = engine::hidden(&self.deps.store, project, self.deps.reading.universes);
             self.deps.feed.state().settled().beside(hidden)
         } else {
             engine::state(&self.deps.store, project, 0)
@@ -520,7 +551,7 @@ impl Librarian {
 
 /// Reads what the store holds.
 async fn read(deps: &LibraryDeps, active: ProjectId, edition: u64) -> Result<View, EditError> {
-    let (store, universes) = (&deps.store, deps.universes);
+    let store = &deps.store;
     let stored = documents::read_anyway(store, &active).await?;
     let kept = store.scan(Tree::Projects, b"").into_iter();
     let mut projects: Vec<Project> =
@@ -540,6 +571,6 @@ async fn read(deps: &LibraryDeps, active: ProjectId, edition: u64) -> Result<Vie
     let takeover = Takeover::kept(store).ok().map(|kept| Arc::new(kept.unwrap_or_default()));
     let catalogue = Catalogue::new(active.clone(), projects);
     let mut view = View { catalogue, takeover, edition, ..View::empty(active) };
-    view.take(stored, universes).await;
+    view.take(stored, &deps.reading).await;
     Ok(view)
 }

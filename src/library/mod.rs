@@ -8,6 +8,7 @@ mod documents;
 mod error;
 mod expected;
 mod librarian;
+mod patch;
 pub mod predecessor;
 mod tag;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dmx::{CommandId, ProjectId, Source};
+use crate::fixtures::Types;
 use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
 use crate::wire::{ImportMode, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
@@ -27,6 +29,7 @@ pub use catalogue::Catalogue;
 pub use error::{EditError, SceneError};
 pub use expected::Expected;
 pub use librarian::{LibraryDeps, active_at_start};
+pub use patch::{Reading, rig_at_start};
 pub use tag::Tag;
 pub use view::{Document, EditedScene, Imported, View};
 
@@ -39,7 +42,7 @@ const MAX_WAITING: usize = 16;
 #[derive(Clone)]
 pub struct Library {
     several: bool,
-    universes: u8,
+    reading: Reading,
     view: watch::Receiver<Arc<View>>,
     requests: mpsc::Sender<Request>,
     stopper: Arc<Stopper>,
@@ -49,11 +52,11 @@ pub struct Library {
 /// Starts the librarian in `tasks`; it ends when the library is closed, or with its last clone.
 pub async fn start(deps: LibraryDeps, tasks: &mut Tasks) -> Library {
     let (requests, received) = mpsc::channel(MAX_WAITING);
-    let (several, universes) = (deps.several, deps.universes);
+    let (several, reading) = (deps.several, deps.reading.clone());
     let (librarian, view) = Librarian::open(deps).await;
     let (stopper, stop) = stop::channel();
     tasks.spawn("librarian", librarian.run(received, stop));
-    Library { several, universes, view, requests, stopper: Arc::new(stopper), expected: Expected::Anything }
+    Library { several, reading, view, requests, stopper: Arc::new(stopper), expected: Expected::Anything }
 }
 
 impl Library {
@@ -71,7 +74,13 @@ impl Library {
     /// Universes that may be commanded: those from 0 on.
     #[must_use]
     pub fn universes(&self) -> u8 {
-        self.universes
+        self.reading.universes
+    }
+
+    /// The fixture types that shows are read with.
+    #[must_use]
+    pub fn types(&self) -> &Types {
+        &self.reading.types
     }
 
     /// The present view.

@@ -11,6 +11,7 @@ use super::*;
 use crate::config;
 use crate::dmx::{Command, Patch, Rgb, Source};
 use crate::engine::{self, Engine, Outcome};
+use crate::fixtures::Types;
 use crate::kit::health::Health;
 use crate::metrics::Metrics;
 use crate::store::{Batch, Store, Tree};
@@ -41,10 +42,11 @@ impl House {
         let ids = Ids { ttl: Duration::from_secs(900), most: 100 };
         predecessor::import(&store, folders, several, ids, &health).await;
         let project = active_at_start(&store, several);
-        let engine = engine::start(&config::Engine::default(), store.clone(), 0, project, &metrics).await;
+        let reading = Reading { universes: 64, types: Types::built_in() };
+        let rig = rig_at_start(&store, &project, &reading).await;
+        let engine = engine::start(&config::Engine::default(), store.clone(), 0, project, rig, &metrics).await;
         let (handle, feed) = (engine.handle.clone(), engine.feed.clone());
-        let deps =
-            LibraryDeps { several, store: store.clone(), engine: handle, feed, universes: 64, health: health.clone() };
+        let deps = LibraryDeps { several, store: store.clone(), engine: handle, feed, reading, health: health.clone() };
         let mut tasks = Tasks::default();
         let library = start(deps, &mut tasks).await;
         Self { store, engine, library, health, tasks }

@@ -10,12 +10,13 @@ use tokio::task::spawn_blocking;
 use super::catalogue::{Catalogue, name_of};
 use super::documents::{self, Documents};
 use super::error::EditError;
+use super::patch::Reading;
 use super::predecessor::Takeover;
 use super::tag::Tag;
-use crate::dmx::{Look, ProjectId};
+use crate::dmx::{Look, ProjectId, Rig};
 use crate::engine::Outcome;
 use crate::kit::clock;
-use crate::wire::{ListChanges, Project, Scene, ShowFile, scenes};
+use crate::wire::{ListChanges, Project, Scene, ShowFile, ShowPatch, scenes};
 
 /// What readers see: the projects, and the documents of the active one.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct View {
     pub edition: u64,
     /// When another project became the active one in this run.
     pub(super) switched: Option<Instant>,
+    /// Its patch.
+    pub patch: Arc<ShowPatch>,
     /// The scenes as light.
     pub(super) looks: Arc<Vec<Look>>,
 }
@@ -64,6 +67,12 @@ impl View {
     #[must_use]
     pub fn switched_within(&self, time: Duration) -> bool {
         self.switched.is_some_and(|at| at.elapsed() < time)
+    }
+
+    /// The fixtures that have a place.
+    #[must_use]
+    pub fn rig(&self) -> &Rig {
+        self.patch.rig()
     }
 
     /// The scenes as light, in order.
@@ -93,16 +102,23 @@ impl View {
             takeover: Some(Arc::default()),
             edition: 0,
             switched: None,
+            patch: Arc::default(),
             looks: Arc::default(),
         }
     }
 
     /// The same with other documents.
-    pub(super) async fn take(&mut self, stored: Documents, universes: u8) {
+    pub(super) async fn take(&mut self, stored: Documents, reading: &Reading) {
         (self.scenes, self.show, self.damaged) = (stored.scenes.into(), stored.show.into(), stored.damaged);
-        self.looks = looks(self.scenes.clone(), universes).await;
+        self.read_as_light(reading).await;
         self.tag().await;
         self.edition += 1;
+    }
+
+    /// Reads scenes and show as light.
+    pub(super) async fn read_as_light(&mut self, reading: &Reading) {
+        self.patch = reading.patch(self.show.clone()).await;
+        self.looks = looks(self.scenes.clone(), self.patch.clone()).await;
     }
 
     /// Tags for its documents. The project is part of them: the same list in another project is another document.
@@ -120,8 +136,8 @@ impl View {
 }
 
 /// Scenes as light; none if they cannot be read.
-pub(super) async fn looks(bytes: Bytes, universes: u8) -> Arc<Vec<Look>> {
-    let work = move || scenes(&bytes, 0).unwrap_or_default().iter().map(|scene| scene.look(universes)).collect();
+pub(super) async fn looks(bytes: Bytes, patch: Arc<ShowPatch>) -> Arc<Vec<Look>> {
+    let work = move || scenes(&bytes, 0).unwrap_or_default().iter().map(|scene| scene.look(&patch)).collect();
     Arc::new(spawn_blocking(work).await.unwrap_or_default())
 }
 

@@ -351,7 +351,8 @@ proptest! {
                     }
                     let mut frame = Frame::DARK;
                     frame.set(&patch(0, &levels).levels);
-                    vec![state.replace([(UniverseId::LAMP, frame)], None, time(now))]
+                    let rig = state.rig().clone();
+                    vec![state.replace([(UniverseId::LAMP, frame)], None, rig, time(now))]
                 }
                 Step::Pass(steps) => {
                     let mut changes = Vec::new();

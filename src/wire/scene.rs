@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::document::{self, TEXT_CHARS};
 use super::fields::{Body, FADE_MS, Field, Kind, LEVEL, TEXT, TIME, UNIVERSE, described};
+use super::patch::ShowPatch;
 use super::refusal::{Faults, Reason, Refusal, pointer};
 use crate::dmx::{Channel, Look, Patch, SCENE_ID_CHARS, SceneId, UniverseId};
 
@@ -40,7 +41,8 @@ pub(super) const NAME: Field = Field::new("name", Kind::Text(1, TEXT_CHARS), "It
 pub(super) const CHANNEL_VALUES: Field = Field::new(
     "channelValues",
     Kind::Map(&LEVEL),
-    "Levels, 0..=255, by key: `7` is channel 7 of universe 0, `2/7` channel 7 of universe 2; other keys are kept.",
+    "Levels, 0..=255, by key: the id of a fixture's channel, `7` for channel 7 of universe 0, `2/7` for channel 7 of universe \
+     2; other keys are kept.",
 );
 pub(super) const TIMESTAMP: Field =
     Field::new("timestamp", TIME, "Unix milliseconds; filled in when absent.").nullable();
@@ -79,19 +81,24 @@ impl Scene {
         &self.fields
     }
 
-    /// The effect of a recall. Keys that are not channels, and universes beyond `universes`, are not light.
+    /// The effect of a recall. Keys that name no channel, and universes that may not be commanded, are not light.
     #[must_use]
-    pub fn look(&self, universes: u8) -> Look {
-        let known = |id: UniverseId| id.index() < universes;
+    pub fn look(&self, of: &ShowPatch) -> Look {
         let whole = self.fields.get("universes").and_then(Value::as_array).into_iter().flatten();
-        let whole: BTreeSet<UniverseId> = whole.filter_map(universe).filter(|&id| known(id)).collect();
+        let known = |id: &UniverseId| id.index() < of.universes();
+        let whole: BTreeSet<UniverseId> = whole.filter_map(universe).filter(known).collect();
         let mut levels: BTreeMap<UniverseId, BTreeMap<Channel, u8>> = BTreeMap::new();
+        // A whole look takes what it does not name to 0; a head does not turn to its end stop for it.
+        for &universe in &whole {
+            let mut resting = of.rests(universe).peekable();
+            if resting.peek().is_some() {
+                levels.entry(universe).or_default().extend(resting);
+            }
+        }
         let values = self.fields.get("channelValues").and_then(Value::as_object).into_iter().flatten();
         for (key, value) in values {
             let level = value.as_u64().and_then(|level| u8::try_from(level).ok());
-            if let (Some((universe, channel)), Some(level)) = (channel(key), level)
-                && known(universe)
-            {
+            if let (Some((universe, channel)), Some(level)) = (of.channel(key), level) {
                 levels.entry(universe).or_default().insert(channel, level);
             }
         }
@@ -104,20 +111,6 @@ impl Scene {
             whole: whole.into_iter().collect(),
             keyed: levels.into_iter().map(patch).collect(),
         }
-    }
-}
-
-/// The channel that a scene key names: `7` in universe 0, `2/7` in universe 2.
-fn channel(key: &str) -> Option<(UniverseId, Channel)> {
-    let (universe, channel) = key.split_once('/').unwrap_or(("0", key));
-    Some((UniverseId::new(universe.parse().ok()?)?, Channel::new(channel.parse().ok()?)?))
-}
-
-/// The key of a channel.
-pub(super) fn key(universe: UniverseId, channel: Channel) -> String {
-    match universe {
-        UniverseId::LAMP => channel.number().to_string(),
-        _ => format!("{universe}/{}", channel.number()),
     }
 }
 

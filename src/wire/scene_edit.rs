@@ -1,15 +1,18 @@
 //! Edits of single scenes: a new one, other fields, another place in the list, a deletion. Pure.
 
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::document::TEXT_CHARS;
 use super::fields::{Body, FADE_MS, Field, Form, Kind, described};
+use super::patch::ShowPatch;
 use super::refusal::Faults;
-use super::scene::{self, MAX_SCENES, key};
+use super::scene::{self, MAX_SCENES};
+use super::scene_key::key;
 use super::{FieldError, Reason, Refusal, Scene, document};
-use crate::dmx::{SceneId, State};
+use crate::dmx::{Channel, ChannelSet, Fixture, FixtureId, SCENE_ID_CHARS, SceneId, State, UniverseId};
 
 /// One edit of the list of scenes.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,11 +56,11 @@ pub enum NotEdited {
 }
 
 impl SceneEdit {
-    /// Reads a body of `POST /scenes`; `id` is for a scene without one. A scene without `channelValues` is captured from `state`.
+    /// Reads a body of `POST /scenes`; `id` is for a scene without one. A scene without `channelValues` is captured from `light`.
     ///
     /// # Errors
     /// Every fault of the body; nothing else happens.
-    pub fn add(body: &[u8], state: &State, id: &SceneId, now_ms: u64) -> Result<Self, Refusal> {
+    pub fn add(body: &[u8], light: Captured<'_>, id: &SceneId, now_ms: u64) -> Result<Self, Refusal> {
         let mut fields = document::object_within(body, document::SCENES_DEPTH)?;
         let mut faults = Faults::default();
         NEW.check::<&Value>(&&fields, "", &mut faults);
@@ -66,11 +69,15 @@ impl SceneEdit {
         }
         let absent = |name| fields.get(name).is_none_or(Value::is_null);
         let (no_id, no_levels) = (absent("id"), absent("channelValues"));
+        let only = light.only(fields.remove("only").as_ref(), &mut faults);
+        if only.is_some() && !no_levels {
+            faults.add("/only", "is for a capture: with channelValues there is none");
+        }
         if no_id {
             fields.insert("id".into(), id.as_str().into());
         }
         if no_levels {
-            capture(&mut fields, state);
+            fields.extend(light.capture(only));
         }
         let fields = faults.or_refuse(fields)?;
         let mut faults = Faults::default();
@@ -95,12 +102,18 @@ impl SceneEdit {
         faults.or_refuse(Self::Change { id, fields, position })
     }
 
-    /// Captures the light of `state` into an existing scene.
-    #[must_use]
-    pub fn capture(id: SceneId, state: &State) -> Self {
-        let mut fields = Map::new();
-        capture(&mut fields, state);
-        Self::Change { id, fields, position: None }
+    /// Reads a body of `POST /scenes/{id}/capture`, which may be empty: the light becomes that scene.
+    ///
+    /// # Errors
+    /// Every fault of the body; nothing else happens.
+    pub fn capture(id: SceneId, body: &[u8], light: Captured<'_>) -> Result<Self, Refusal> {
+        let (object, mut faults) = (CAPTURE.read_if_any(body)?, Faults::default());
+        let only = object.get("only").and_then(|only| serde_json::from_str::<Value>(only).ok());
+        let only = light.only(only.as_ref(), &mut faults);
+        faults.or_refuse(())?;
+        let mut fields = Map::from_iter([("universes".to_owned(), Value::Null)]); // of an earlier look
+        fields.extend(light.capture(only));
+        Ok(Self::Change { id, fields, position: None })
     }
 
     /// Edits the list; gives the scene as it is now or, if deleted, was.
@@ -161,14 +174,64 @@ impl SceneEdit {
     }
 }
 
-/// The light, before master and blackout, as a scene's levels: everything lit in the known universes, whose whole look it
-/// is. Fades count as finished: nobody wants a look from half-way.
-fn capture(fields: &mut Map<String, Value>, state: &State) {
-    let state = state.settled();
-    let universes: Vec<u8> = state.universes().map(|(id, _)| id.index()).collect();
-    let lit = state.universes().flat_map(|(id, frame)| frame.lit().map(move |(ch, level)| (key(id, ch), level.into())));
-    fields.insert("channelValues".into(), Value::Object(lit.collect()));
-    fields.insert("universes".into(), json!(universes));
+/// The light that a scene is captured from, before master and blackout, and what its channels are called.
+#[derive(Clone, Copy, Debug)]
+pub struct Captured<'a> {
+    /// The light. Fades count as finished: nobody wants a look from half-way.
+    pub state: &'a State,
+    /// The patch.
+    pub patch: &'a ShowPatch,
+}
+
+impl Captured<'_> {
+    /// The fixtures that a list of fixtures and groups names; `None`: there is no list.
+    fn only(&self, list: Option<&Value>, faults: &mut Faults) -> Option<HashSet<FixtureId>> {
+        let list = list?.as_array()?;
+        let mut only = HashSet::new();
+        for (n, target) in list.iter().enumerate() {
+            let fixtures = self.patch.rig().target(target.as_str().unwrap_or_default());
+            if fixtures.is_empty() {
+                faults.add(format!("/only/{n}"), "is no fixture that has a place, and no group of such");
+            }
+            only.extend(fixtures.iter().map(|fixture| fixture.id.clone()));
+        }
+        Some(only)
+    }
+
+    /// The fields of a scene: of some fixtures their channels; else every patched channel, whatever else is lit, and the
+    /// universes whose whole look it is.
+    fn capture(&self, only: Option<HashSet<FixtureId>>) -> Map<String, Value> {
+        let state = self.state.settled();
+        let mut levels = Map::new();
+        let mut patched: BTreeMap<UniverseId, ChannelSet> = BTreeMap::new();
+        for (fixture, keys) in self.patch.fixtures() {
+            if only.as_ref().is_some_and(|only| !only.contains(&fixture.id)) {
+                continue;
+            }
+            let frame = state.frame(fixture.universe);
+            let set = patched.entry(fixture.universe).or_insert(ChannelSet::NONE);
+            for (channel, key) in channels(fixture).zip(keys) {
+                set.add(channel);
+                levels.insert(key.to_string(), frame.map_or(0, |frame| frame.get(channel)).into());
+            }
+        }
+        let mut fields = Map::new();
+        if only.is_none() {
+            for (id, frame) in state.universes() {
+                let set = patched.get(&id).copied().unwrap_or(ChannelSet::NONE);
+                let bare = frame.lit().filter(|(channel, _)| !set.has(*channel));
+                levels.extend(bare.map(|(channel, level)| (key(id, channel), level.into())));
+            }
+            let universes: Vec<u8> = state.universes().map(|(id, _)| id.index()).collect();
+            fields.insert("universes".into(), json!(universes));
+        }
+        fields.insert("channelValues".into(), levels.into());
+        fields
+    }
+}
+
+fn channels(fixture: &Fixture) -> impl Iterator<Item = Channel> + '_ {
+    (0..fixture.channels).filter_map(|place| fixture.channel(place))
 }
 
 /// People and commands recall a look by its name, which finds the first. Lists and imports may repeat a name.
@@ -218,9 +281,30 @@ pub enum NewScene {}
 #[derive(Debug)]
 pub enum SceneFields {}
 
-described!(NewScene: NEW, SceneFields: FIELDS, RecallOrder: RECALL);
+/// The schema of a capture.
+#[derive(Debug)]
+pub enum CaptureOrder {}
 
-/// What its schema cannot say: no other scene has its name or id, and it has no `position`.
+described!(NewScene: NEW, SceneFields: FIELDS, CaptureOrder: CAPTURE, RecallOrder: RECALL);
+
+/// Which fixtures a capture takes.
+const ONLY: Field = Field::new(
+    "only",
+    Kind::List(&Kind::Text(1, SCENE_ID_CHARS), 1),
+    "Ids of fixtures and groups: only their channels are captured. Absent: all light.",
+)
+.nullable();
+
+/// What its schema cannot say: a fixture or group of `only` is in the patch.
+pub(super) const CAPTURE: Body = Body {
+    title: "CaptureOrder",
+    says: "Captures the light into a scene; the body may be empty.",
+    fields: &[ONLY],
+    open: false,
+    example: r#"{"only":["pars"]}"#,
+};
+
+/// What its schema cannot say: no other scene has its name or id, it has no `position`, and `only` beside `channelValues` is refused.
 pub(super) const NEW: Body = Body {
     title: "NewScene",
     says: "A new scene. Unknown fields are kept.",
@@ -234,6 +318,7 @@ pub(super) const NEW: Body = Body {
         scene::FAVORITE,
         scene::SCENE_FADE_MS,
         scene::UNIVERSES,
+        ONLY,
     ],
     open: true,
     example: r#"{"name":"Warm white","fadeMs":2000}"#,

@@ -39,6 +39,18 @@ pub struct ShowFile {
 
 described!(ShowFile: SHOW);
 
+impl Show {
+    /// Its fields.
+    pub(super) fn fields(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// One of its lists; empty if there is none.
+    pub(super) fn list(&self, name: &str) -> &[Value] {
+        self.0.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
 /// What its schema cannot say: an import refuses a file without any part of a show (with `anyOf`, generators lose the fields), and
 /// a list has a bound.
 pub(super) const SHOW: Body = Body {

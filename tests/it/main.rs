@@ -36,6 +36,7 @@ mod offline;
 mod ola;
 mod operations;
 mod outputs;
+mod patch;
 mod places;
 mod power;
 mod projects;

@@ -16,7 +16,9 @@ use super::{Etag, Needs, Route, delete, get, patch, post, put, rgb};
 use crate::intake::IncomingCommand;
 use crate::kit::clock;
 use crate::library::{EditedScene, SceneError, View};
-use crate::wire::{DeskView, NewScene, NotEdited, RecallOrder, Scene, SceneEdit, SceneFields, scenes};
+use crate::wire::{
+    CaptureOrder, Captured, DeskView, NewScene, NotEdited, RecallOrder, Scene, SceneEdit, SceneFields, scenes,
+};
 
 const JSON: &str = "application/json";
 
@@ -35,7 +37,8 @@ pub(super) static ROWS: &[Route] = &[
         .etag(Etag::Expected)
         .refuses(FULL),
     post("/scenes", "addScene", Needs::EDIT, &add)
-        .says("Adds a scene: without `channelValues` it captures the light before master and blackout, fades at their ends.")
+        .says("Adds a scene: without `channelValues` it captures the light before master and blackout, fades at their ends; with `only`, \
+               that of some fixtures alone.")
         .takes::<NewScene>()
         .gives::<Scene>(201, "The scene; `ETag` is the list's.")
         .like(SCENE)
@@ -54,7 +57,11 @@ pub(super) static ROWS: &[Route] = &[
         .etag(Etag::Expected)
         .refuses(DAMAGED),
     post("/scenes/{id}/capture", "captureScene", Needs::EDIT, &capture)
-        .says("Captures the light into an existing scene, fades at their ends. Its name and the rest stay.")
+        .says(
+            "Captures the light into an existing scene, fades at their ends; with `only`, that of some fixtures alone. Its name and \
+             the rest stay.",
+        )
+        .may_take::<CaptureOrder>()
         .gives::<Scene>(200, "The scene; `ETag` is the list's.")
         .like(SCENE)
         .etag(Etag::Expected)
@@ -102,7 +109,9 @@ fn one(status: StatusCode, edited: &EditedScene) -> Result<Response, Problem> {
 async fn add(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let library = app.library.expecting(request.expected());
     let (body, _turn) = body(&app, &mut request).await?;
-    let edit = SceneEdit::add(&body, &app.hub.state(), &ulid::Ulid::generate().into(), clock::now_ms())?;
+    let (state, view) = (app.hub.state(), library.view());
+    let light = Captured { state: &state, patch: &view.patch };
+    let edit = SceneEdit::add(&body, light, &ulid::Ulid::generate().into(), clock::now_ms())?;
     one(StatusCode::CREATED, &library.edit_scenes(edit).await?)
 }
 
@@ -113,9 +122,12 @@ async fn change(app: Arc<App>, mut request: Request) -> Result<Response, Problem
     one(StatusCode::OK, &library.edit_scenes(edit).await?)
 }
 
-async fn capture(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+async fn capture(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let library = app.library.expecting(request.expected());
-    let edit = SceneEdit::capture(request.id(0, "scene")?, &app.hub.state());
+    let body = request.json().await?;
+    let (state, view) = (app.hub.state(), library.view());
+    let light = Captured { state: &state, patch: &view.patch };
+    let edit = SceneEdit::capture(request.id(0, "scene")?, &body, light)?;
     one(StatusCode::OK, &library.edit_scenes(edit).await?)
 }
 

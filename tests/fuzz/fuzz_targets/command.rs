@@ -4,8 +4,8 @@
 
 use dmxd::dmx::{Source, State};
 use dmxd::wire::{
-    BlackoutOrder, MasterOrder, Order, PATCH_CHANNELS, RecallOrder, Refusal, SceneEdit, Unified, lamp_command,
-    set_message,
+    BlackoutOrder, Captured, MasterOrder, Order, PATCH_CHANNELS, RecallOrder, Refusal, SceneEdit, ShowPatch, Unified,
+    lamp_command, set_message,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -28,9 +28,11 @@ fuzz_target!(|body: &[u8]| {
         check(body, RecallOrder::from_json(body)); // an empty body is one
     }
     let mut scenes = Vec::new();
-    if let Some(edit) = check(body, SceneEdit::add(body, &State::default(), &"s".parse().unwrap(), 1)) {
+    let (state, patch) = (State::default(), ShowPatch::none(64));
+    let light = Captured { state: &state, patch: &patch };
+    if let Some(edit) = check(body, SceneEdit::add(body, light, &"s".parse().unwrap(), 1)) {
         let scene = edit.apply(&mut scenes, 2).expect("there is room");
-        let _ = scene.look(64);
+        let _ = scene.look(&patch);
         if let Some(edit) = check(body, SceneEdit::change(scene.id().clone(), body)) {
             let _ = edit.apply(&mut scenes, 3); // refused or done, the list is whole
             assert_eq!(scenes.len(), 1);

@@ -13,8 +13,9 @@ use std::time::Duration;
 use dmxd::access::{Access, AccessDeps};
 use dmxd::broker::{self, Broker};
 use dmxd::config::Config;
-use dmxd::dmx::ProjectId;
+use dmxd::dmx::{ProjectId, Rig};
 use dmxd::engine::{self, Engine};
+use dmxd::fixtures::Types;
 use dmxd::intake::{self, Intake};
 use dmxd::kit::budget::Budget;
 use dmxd::kit::health::Health;
@@ -76,14 +77,14 @@ fn stage() -> Stage {
         config.storage.data_dir = data.path().into();
         let opened = Store::open(&config.storage, &health, &metrics).unwrap();
         let project = ProjectId::default_project();
-        let engine = engine::start(&config.engine, opened.store.clone(), 0, project, &metrics).await;
+        let engine = engine::start(&config.engine, opened.store.clone(), 0, project, Rig::default(), &metrics).await;
         let mut tasks = Tasks::default();
         let deps = library::LibraryDeps {
             several: false,
             store: opened.store.clone(),
             engine: engine.handle.clone(),
             feed: engine.feed.clone(),
-            universes: config.engine.universes,
+            reading: library::Reading { universes: config.engine.universes, types: Types::built_in() },
             health: health.clone(),
         };
         let library = library::start(deps, &mut tasks).await;
