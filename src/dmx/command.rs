@@ -33,6 +33,17 @@ pub enum Act {
         /// The curve on the way.
         easing: Easing,
     },
+    /// Moves fixtures.
+    Fixtures {
+        /// The project in whose patch they were looked up; in another project the command does nothing.
+        project: ProjectId,
+        /// Their levels, one patch per universe.
+        to: Vec<Patch>,
+        /// How long the levels take to get there; zero: at once.
+        over: Duration,
+        /// The curve on the way.
+        easing: Easing,
+    },
     /// Makes a scene light.
     Recall {
         /// Which scene.
@@ -70,7 +81,7 @@ impl Command {
     pub fn patches(&self) -> &[Patch] {
         match &self.act {
             Act::Set(patch) | Act::Fade { to: patch, .. } => slice::from_ref(patch),
-            Act::Recall { levels, .. } => levels,
+            Act::Recall { levels, .. } | Act::Fixtures { to: levels, .. } => levels,
             Act::Save(_) => &[],
         }
     }
@@ -78,7 +89,7 @@ impl Command {
     /// How long the levels take to get there, and the curve on the way.
     pub(super) fn way(&self) -> (Duration, Easing) {
         match self.act {
-            Act::Fade { over, easing, .. } => (over, easing),
+            Act::Fade { over, easing, .. } | Act::Fixtures { over, easing, .. } => (over, easing),
             Act::Recall { over, .. } => (over, Easing::Linear),
             Act::Set(_) | Act::Save(_) => (Duration::ZERO, Easing::Linear),
         }
@@ -100,7 +111,23 @@ impl Command {
                 });
                 levels.is_empty()
             }
+            Act::Fixtures { to, .. } => {
+                to.retain_mut(|patch| {
+                    trim(patch.universe, &mut patch.levels);
+                    !patch.levels.is_empty()
+                });
+                to.is_empty()
+            }
             Act::Save(_) => false,
+        }
+    }
+
+    /// The project for which it was made, if it means nothing in another.
+    #[must_use]
+    pub fn project(&self) -> Option<&ProjectId> {
+        match &self.act {
+            Act::Recall { project, .. } | Act::Fixtures { project, .. } => Some(project),
+            Act::Set(_) | Act::Fade { .. } | Act::Save(_) => None,
         }
     }
 
@@ -114,7 +141,7 @@ impl Command {
     /// Whether this is one step of a finger on a tablet, which a newer one may replace. A scene, saved or recalled, is not.
     #[must_use]
     pub fn is_ui_drag(&self) -> bool {
-        self.source.is_ui() && matches!(self.act, Act::Set(_) | Act::Fade { .. })
+        self.source.is_ui() && matches!(self.act, Act::Set(_) | Act::Fade { .. } | Act::Fixtures { .. })
     }
 }
 

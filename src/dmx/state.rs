@@ -181,7 +181,7 @@ impl State {
                 self.desk.recall(Some(scene.clone()), channels.clone());
                 true
             }
-            Act::Set(_) | Act::Fade { .. } | Act::Recall { .. } => self.keeps_scene(patches),
+            Act::Set(_) | Act::Fade { .. } | Act::Fixtures { .. } | Act::Recall { .. } => self.keeps_scene(patches),
             Act::Save(look) => !self.is_in_effect(&look.id) || self.is_at(&look.patches()),
         };
         if !keeps_scene {

@@ -12,7 +12,7 @@ use super::inbox::{Control, Entry, Handle, Inbox, Switch, To};
 use super::memory::StoredLight;
 use super::{Outcome, memory};
 use crate::config;
-use crate::dmx::{Act, Change, Frame, Intensity, KeptDesk, Now, ProjectId, Rig, State, UniverseId};
+use crate::dmx::{Change, Frame, Intensity, KeptDesk, Now, ProjectId, Rig, State, UniverseId};
 use crate::kit::clock;
 use crate::kit::deadline::until;
 use crate::metrics::{self, Metrics};
@@ -284,7 +284,7 @@ impl Actor {
             let _ = reply.send(Outcome::Overtaken); // Err: the door no longer waits
             return;
         }
-        if matches!(&command.act, Act::Recall { project, .. } if *project != self.project) {
+        if command.project().is_some_and(|project| *project != self.project) {
             let _ = reply.send(Outcome::OtherProject); // Err: the door no longer waits
             return;
         }

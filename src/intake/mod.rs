@@ -20,12 +20,13 @@ pub use sender::{Client, Sender};
 
 use crate::access::{Access, Deed};
 use crate::config;
-use crate::dmx::{Act, Command, CommandId, Look, Patch, SceneId, Source};
+use crate::dmx::{Act, Command, CommandId, Look, Patch, SceneId, Source, Unmet};
 use crate::engine::{Control, Handle};
 use crate::kit::tasks::Tasks;
 use crate::library::{Library, View};
 use crate::wire::{
-    BlackoutOrder, MasterOrder, Object, Order, Reason, Refusal, SceneEdit, Unified, lamp_command, set_message,
+    BlackoutOrder, FieldError, MasterOrder, Object, Order, Reason, Refusal, SceneEdit, Unified, lamp_command,
+    set_message,
 };
 use outcome::{Wait, of_name};
 use pace::{Budget, too_fast};
@@ -197,6 +198,15 @@ impl Intake {
                 self.paced(Command { id, source, by: None, act: Act::levels(patch, over, easing) }, ts, budget, sender)
                     .await
             }
+            Order::Fixtures { targets, wanted, over, easing } => {
+                self.may(&Deed::Light, sender)?;
+                let view = self.0.library.view();
+                let to = crate::dmx::Rig::default()
+                    .levels(&targets, &wanted)
+                    .map_err(|unmet| of_fixtures(&targets, unmet))?;
+                let act = Act::Fixtures { project: view.catalogue.active.clone(), to, over, easing };
+                self.paced(Command { id, source, by: None, act }, ts, Budget::Fixtures, sender).await
+            }
             Order::Recall { name, over } => {
                 let view = self.0.library.view();
                 let look = view.look(&name).ok_or_else(|| of_name("is no scene of this project"));
@@ -280,6 +290,21 @@ impl Intake {
 /// Adds the id to a refusal.
 fn of(id: &str) -> impl Fn(Refusal) -> Refusal {
     move |refusal| Refusal { cmd_id: Some(id.to_owned()), ..refusal }
+}
+
+/// What of fixtures cannot be met, with its place in the body.
+fn of_fixtures(targets: &[String], unmet: Vec<Unmet>) -> Refusal {
+    let error = |unmet| match unmet {
+        Unmet::NoTarget(n) => {
+            let target = targets.get(n).map(String::as_str).unwrap_or_default();
+            (format!("/targets/{n}"), format!("{target:.80} is neither a fixture nor a group with fixtures"))
+        }
+        Unmet::NoKind(kind) => (format!("/values/{}", kind.word()), "is what none of these fixtures has".to_owned()),
+        Unmet::Nothing => ("/values".to_owned(), "must have at least one kind, or a color".to_owned()),
+        Unmet::NoColour => ("/values/color".to_owned(), "is what none of these fixtures has".to_owned()),
+    };
+    let errors = unmet.into_iter().map(error).map(|(path, msg)| FieldError { path, msg }).collect();
+    Refusal { reason: Reason::ValidationFailed, cmd_id: None, errors }
 }
 
 fn written_id(body: &[u8], name: &str) -> Option<String> {

@@ -34,6 +34,8 @@ pub(super) enum Budget {
     Universe(UniverseId),
     /// Scenes, recalled or saved.
     Scenes,
+    /// Fixtures, in whatever universes.
+    Fixtures,
 }
 
 /// Whose budget it is.

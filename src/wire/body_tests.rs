@@ -78,6 +78,9 @@ fn of(kind: Kind) -> BoxedStrategy<Value> {
             prop_oneof![8 => within, 1 => prop::sample::select(near)].boxed()
         }
         Kind::Clamped => prop_oneof![any::<i64>().prop_map(Value::from), any::<u64>().prop_map(Value::from)].boxed(),
+        Kind::Part => {
+            prop_oneof![90 => (0.0..=1.0).prop_map(Value::from), 9 => Just(json!(0)), 1 => Just(json!(1.5))].boxed()
+        }
         Kind::Text(least, most) => {
             let most = most.min(200);
             let some = || prop::collection::vec(any::<char>(), 0..6);

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::Refusal;
 use super::document::without_mark;
-use super::object::{Object, integer};
+use super::object::{Object, integer, part};
 use super::refusal::{Faults, pointer};
 use crate::dmx::{LONGEST_FADE, ProjectId, SOURCE_CHARS};
 
@@ -56,6 +56,8 @@ pub(super) enum Kind {
     Integer(i128, i128),
     /// An integer of 64 bits, clamped to 0..=255.
     Clamped,
+    /// A part of full: a number from 0 to 1.
+    Part,
     /// Number of characters: from, to.
     Text(usize, usize),
     /// A text of a form.
@@ -223,6 +225,7 @@ impl Kind {
             Self::Flag => value.json_type() == "boolean",
             Self::Integer(least, most) => value.integer().is_some_and(|number| (least..=most).contains(&number)),
             Self::Clamped => value.integer().is_some(),
+            Self::Part => value.part().is_some(),
             Self::Text(least, most) => value.text().is_some_and(|text| is_of(&text, least, most)),
             Self::Words(words) => value.text().is_some_and(|text| words.contains(&text.as_ref())),
             Self::Form(form) => {
@@ -265,6 +268,7 @@ impl Kind {
             }
             Self::Integer(least, most) => format!("must be an integer from {least} to {most}"),
             Self::Clamped => "must be an integer (it is clamped to 0..255)".to_owned(),
+            Self::Part => "must be a number from 0 to 1".to_owned(),
             Self::Text(_, usize::MAX) => "must be a text".to_owned(),
             Self::Text(least, most) => format!("must be a text of {least} to {most} characters"),
             Self::Words([word]) => format!("must be \"{word}\""),
@@ -290,6 +294,7 @@ impl Kind {
             Self::Flag => json_schema!({"type": "boolean"}),
             Self::Integer(least, most) => json_schema!({"type": "integer", "minimum": least, "maximum": most}),
             Self::Clamped => json_schema!({"type": "integer", "minimum": i64::MIN, "maximum": u64::MAX}),
+            Self::Part => json_schema!({"type": "number", "minimum": 0, "maximum": 1}),
             Self::Text(least, most) => of_length(least, most),
             Self::Form(form) => {
                 let mut schema = of_length(form.chars.0, form.chars.1);
@@ -347,6 +352,8 @@ pub(super) trait Json<'a>: Copy {
     fn json_type(self) -> &'static str;
     fn text(self) -> Option<Cow<'a, str>>;
     fn integer(self) -> Option<i128>;
+    /// A number from 0 to 1.
+    fn part(self) -> Option<f64>;
     fn items(self) -> Option<impl Iterator<Item = Self>>;
     fn object(self) -> Option<Self::Object>;
     fn get(object: &Self::Object, name: &str) -> Option<Self>;
@@ -373,6 +380,10 @@ impl<'a> Json<'a> for &'a Value {
 
     fn integer(self) -> Option<i128> {
         self.as_i64().map(i128::from).or_else(|| self.as_u64().map(i128::from))
+    }
+
+    fn part(self) -> Option<f64> {
+        self.as_f64().filter(|part| (0.0..=1.0).contains(part))
     }
 
     fn items(self) -> Option<impl Iterator<Item = Self>> {
@@ -412,6 +423,10 @@ impl<'a> Json<'a> for &'a str {
 
     fn integer(self) -> Option<i128> {
         integer(self)
+    }
+
+    fn part(self) -> Option<f64> {
+        part(self)
     }
 
     fn items(self) -> Option<impl Iterator<Item = Self>> {

@@ -65,6 +65,11 @@ impl<'a> Object<'a> {
         self.get(name).and_then(integer).and_then(|number| u8::try_from(number.clamp(0, 255)).ok())
     }
 
+    /// The value of a name if it is a number from 0 to 1.
+    pub(super) fn part(&self, name: &str) -> Option<f64> {
+        self.get(name).and_then(part)
+    }
+
     /// The value of a name if it is true or false.
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
         self.get(name).and_then(|raw| raw.parse().ok())
@@ -107,4 +112,9 @@ const ECHOED_ID_CHARS: usize = dmx::ID_CHARS;
 /// An integer that fits 64 bits, signed or not; nothing with a fraction or an exponent.
 pub(super) fn integer(raw: &str) -> Option<i128> {
     raw.parse::<i64>().map(i128::from).or_else(|_| raw.parse::<u64>().map(i128::from)).ok()
+}
+
+/// A number from 0 to 1.
+pub(super) fn part(raw: &str) -> Option<f64> {
+    serde_json::from_str::<f64>(raw).ok().filter(|part| (0.0..=1.0).contains(part))
 }

@@ -7,11 +7,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::document::TEXT_CHARS;
-use super::fields::{Body, CHANNEL, CLOCK, FADE_MS, Field, Json, Kind, LEVEL, SRC, UNIVERSE};
+use super::fields::{Body, CHANNEL, CLOCK, FADE_MS, Field, Form, Json, Kind, LEVEL, SRC, UNIVERSE};
 use super::object::{CMD_SCHEMA, Object, integer};
 use super::refusal::Faults;
 use super::{FieldError, Reason, Refusal, easing};
-use crate::dmx::{Channel, CommandId, Easing, Levels, Patch, Source, UniverseId};
+use crate::dmx::{self, Channel, CommandId, Easing, Levels, Patch, Rgb, SCENE_ID_CHARS, Source, UniverseId, Wanted};
 
 /// Different channels of one patch (CONTRACT, section 5).
 pub const PATCH_CHANNELS: usize = 64;
@@ -20,7 +20,7 @@ pub const PATCH_CHANNELS: usize = 64;
 const NOT_SUPPORTED: [&str; 2] = ["effect.apply", "motor.move"];
 
 /// A unified command, checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Unified {
     /// The id as it was written, for the ack.
     pub written_id: String,
@@ -35,12 +35,23 @@ pub struct Unified {
 }
 
 /// The effect of a unified command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Order {
     /// Levels, at once or by a fade.
     Levels {
         /// The levels.
         patch: Patch,
+        /// Zero: at once.
+        over: Duration,
+        /// The curve.
+        easing: Easing,
+    },
+    /// Moves fixtures and groups.
+    Fixtures {
+        /// Their ids.
+        targets: Vec<String>,
+        /// What of them.
+        wanted: Wanted,
         /// Zero: at once.
         over: Duration,
         /// The curve.
@@ -63,12 +74,12 @@ pub enum Order {
 }
 
 impl Order {
-    /// The universe it commands; scenes have none.
+    /// The universe it commands; scenes and fixtures have none.
     #[must_use]
     pub fn universe(&self) -> Option<UniverseId> {
         match self {
             Self::Levels { patch, .. } => Some(patch.universe),
-            Self::Save { .. } | Self::Recall { .. } => None,
+            Self::Fixtures { .. } | Self::Save { .. } | Self::Recall { .. } => None,
         }
     }
 }
@@ -86,14 +97,20 @@ impl JsonSchema for Unified {
 
 /// All unified commands. What their schemas cannot say: universes from the setting `engine.universes` on are refused,
 /// and more than 64 different channels in a patch.
-pub(super) const KINDS: [(&str, &Body); 5] =
-    [("dmx.set", &SET), ("dmx.patch", &PATCH), ("dmx.fade", &FADE), ("scene.save", &SAVE), ("scene.recall", &RECALL)];
+pub(super) const KINDS: [(&str, &Body); 6] = [
+    ("dmx.set", &SET),
+    ("dmx.patch", &PATCH),
+    ("dmx.fade", &FADE),
+    ("fixture.set", &FIXTURE),
+    ("scene.save", &SAVE),
+    ("scene.recall", &RECALL),
+];
 
 /// Fields of every command.
 const ANY: Body = Body {
     title: "dmx.command",
     says: "",
-    fields: &[ID, SOURCE, TS, kind(&["dmx.set", "dmx.patch", "dmx.fade", "scene.save", "scene.recall"])],
+    fields: &[ID, SOURCE, TS, kind(&["dmx.set", "dmx.patch", "dmx.fade", "fixture.set", "scene.save", "scene.recall"])],
     open: true,
     example: "{}",
 };
@@ -138,6 +155,62 @@ const FADE: Body = Body {
     open: false,
     example: r#"{"type":"dmx.fade","id":"tour-3","universe":0,"patch":[{"ch":7,"val":0}],"durationMs":2000}"#,
 };
+
+/// What its schema cannot say: more than so many targets are refused, and so are one that is not patched, a kind that no target
+/// has, and values without any.
+const FIXTURE: Body = Body {
+    title: "FixtureSet",
+    says: "Moves fixtures and groups of them, at once or over a time.",
+    fields: &[
+        kind(&["fixture.set"]),
+        ID,
+        SOURCE,
+        TS,
+        Field::new("targets", Kind::List(&Kind::Text(1, SCENE_ID_CHARS), 1), "Ids of fixtures and groups."),
+        Field::new("values", Kind::Body(&VALUES), "What of them; a fixture without a kind leaves it to the others."),
+        Field::new("durationMs", FADE_MS, "The time, milliseconds; absent: at once.").optional(),
+        Field::new("easing", easing::KIND, easing::SAYS).optional(),
+    ],
+    open: false,
+    example: r##"{"type":"fixture.set","id":"tour-6","targets":["fx-par"],"values":{"intensity":1,"color":"#ff0000"}}"##,
+};
+
+/// Most targets of one command.
+const MOST_TARGETS: usize = 2_000;
+
+const VALUES: Body = Body {
+    title: "FixtureValues",
+    says: "Kinds with their part of full, and a colour.",
+    fields: &VALUE_FIELDS,
+    open: false,
+    example: r##"{"intensity":0.5,"color":"#ff0000"}"##,
+};
+
+/// A kind each, and the colour.
+const VALUE_FIELDS: [Field; dmx::Kind::WORDS.len() + 1] = {
+    let colour =
+        Field::new("color", COLOUR, "Spread over the emitters that each fixture has; kinds beside it count more.");
+    let mut fields = [colour.optional(); dmx::Kind::WORDS.len() + 1];
+    let mut n = 0;
+    while n < dmx::Kind::WORDS.len() {
+        fields[n] = Field::new(dmx::Kind::WORDS[n].0, Kind::Part, "Part of full, laid on all bits.").optional();
+        n += 1;
+    }
+    fields
+};
+
+/// A colour as web pages write it.
+const COLOUR: Kind = Kind::Form(&Form {
+    chars: (7, 7),
+    pattern: "^#[0-9a-fA-F]{6}$",
+    fits: |text| colour(text).map(drop).ok_or_else(|| "must be a colour such as #ff8000".to_owned()),
+});
+
+fn colour(text: &str) -> Option<Rgb> {
+    let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii())?;
+    let part = |at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok().filter(|_| !digits.contains('+'));
+    Some(Rgb { r: part(0)?, g: part(2)?, b: part(4)? })
+}
 
 const SAVE: Body = Body {
     title: "SceneSave",
@@ -265,6 +338,9 @@ impl Unified {
             faults.add("/patch", format!("must have at most {PATCH_CHANNELS} different channels"));
             return Err(refuse(Reason::PatchTooLarge, faults.into_errors()));
         }
+        if kind == "fixture.set" {
+            check_targets(&object, &mut faults);
+        }
         let id = object.string("id").as_deref().and_then(CommandId::unified);
         let source = object.string("src").map_or_else(|| Some(door.clone()), |source| source.parse().ok());
         match (id, source, order(&kind, &object, levels)) {
@@ -277,9 +353,21 @@ impl Unified {
     }
 }
 
+/// What the table does not say.
+fn check_targets(body: &Object<'_>, faults: &mut Faults) {
+    if body.get("targets").and_then(Json::items).is_some_and(|mut targets| targets.nth(MOST_TARGETS).is_some()) {
+        faults.add("/targets", format!("must have at most {MOST_TARGETS} of them"));
+    }
+}
+
 /// What a body says that has passed its table; `None` otherwise.
 fn order(kind: &str, body: &Object<'_>, levels: Levels) -> Option<Order> {
     let duration = |name| body.number(name).map(Duration::from_millis);
+    let curve = || {
+        let word = body.string("easing");
+        let easing = Easing::WORDS.into_iter().find(|(name, _)| Some(*name) == word.as_deref());
+        easing.map(|(_, easing)| easing).unwrap_or_default()
+    };
     let patch = |levels| {
         let universe = body.number("universe").and_then(|index| u8::try_from(index).ok()).and_then(UniverseId::new)?;
         Some(Patch { universe, levels })
@@ -290,18 +378,25 @@ fn order(kind: &str, body: &Object<'_>, levels: Levels) -> Option<Order> {
             let patch = patch(vec![(channel, body.level("value")?)])?;
             Some(Order::Levels { patch, over: Duration::ZERO, easing: Easing::Linear })
         }
+        "fixture.set" => {
+            let targets = body.get("targets").and_then(Json::items)?;
+            let targets = targets.filter_map(Json::text).map(Cow::into_owned).collect();
+            let values = Object::parse(body.get("values")?.as_bytes()).ok()?;
+            let parts = dmx::Kind::WORDS.iter().filter_map(|(word, kind)| Some((*kind, values.part(word)?)));
+            let wanted = Wanted { colour: values.string("color").as_deref().and_then(colour), parts: parts.collect() };
+            Some(Order::Fixtures { targets, wanted, over: duration("durationMs").unwrap_or_default(), easing: curve() })
+        }
         "scene.save" => {
             let snapshot = Object::parse(body.get("snapshot")?.as_bytes()).ok()?;
             let levels = snapshot.entries().filter_map(|(key, _)| Some((key.to_owned(), snapshot.level(key)?)));
             Some(Order::Save { name: body.string("name")?, levels: levels.collect() })
         }
         "scene.recall" => Some(Order::Recall { name: body.string("name")?, over: duration("fadeMs") }),
-        _ => {
-            let word = body.string("easing");
-            let easing = Easing::WORDS.into_iter().find(|(name, _)| Some(*name) == word.as_deref());
-            let easing = easing.map(|(_, easing)| easing).unwrap_or_default();
-            Some(Order::Levels { patch: patch(levels)?, over: duration("durationMs").unwrap_or_default(), easing })
-        }
+        _ => Some(Order::Levels {
+            patch: patch(levels)?,
+            over: duration("durationMs").unwrap_or_default(),
+            easing: curve(),
+        }),
     }
 }
 
