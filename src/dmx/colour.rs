@@ -140,16 +140,19 @@ pub(super) fn shown(parameters: &[Parameter], value: impl Fn(usize) -> u32) -> O
         let found = parameters.iter().enumerate().find(|(_, parameter)| parameter.kind == kind);
         found.map_or(0.0, |(n, parameter)| f64::from(value(n)) / f64::from(parameter.full()))
     };
-    let mixed = |light: &dyn Fn(Kind) -> Parts| {
-        Kind::WORDS.iter().fold([0.0; 3], |sum: Parts, (_, kind)| {
-            let mut light = light(*kind).into_iter();
-            sum.map(|sum| sum + part(*kind) * light.next().unwrap_or(0.0))
+    let mixed = || {
+        // several whites share one part of a colour
+        let white = most(WHITES.map(part));
+        let others = Kind::WORDS.iter().map(|(_, kind)| *kind).filter(|kind| !WHITES.contains(kind));
+        others.fold([white; 3], |sum: Parts, kind| {
+            let mut light = light(kind).into_iter();
+            sum.map(|sum| sum + part(kind) * light.next().unwrap_or(0.0))
         })
     };
     let parts = if subtracts(parameters) {
         FLAGS.map(|flag| 1.0 - part(flag))
     } else if parameters.iter().any(|parameter| parameter.kind.mixes()) {
-        mixed(&light)
+        mixed()
     } else {
         return wheel(parameters, &value).or_else(|| {
             let cold = part(Kind::Cct);
@@ -165,7 +168,6 @@ fn light(kind: Kind) -> Parts {
         Kind::Red => [1.0, 0.0, 0.0],
         Kind::Green => [0.0, 1.0, 0.0],
         Kind::Blue => [0.0, 0.0, 1.0],
-        Kind::White | Kind::WarmWhite | Kind::ColdWhite => [1.0; 3],
         _ => MIXED.into_iter().find(|(known, _)| *known == kind).map_or([0.0; 3], |(_, light)| light),
     }
 }
@@ -179,4 +181,105 @@ fn wheel(parameters: &[Parameter], value: &impl Fn(usize) -> u32) -> Option<Rgb>
 fn rgb(parts: Parts) -> Rgb {
     let [r, g, b] = parts.map(|part| (part.clamp(0.0, 1.0) * 255.0).round() as u8);
     Rgb { r, g, b }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fixture(kinds: &[Kind], channels: u16) -> Vec<Parameter> {
+        let parameter = |(n, &kind): (u16, &Kind)| Parameter {
+            places: (n * channels..(n + 1) * channels).collect(),
+            ..Parameter::plain(kind, 0)
+        };
+        (0..).zip(kinds).map(parameter).collect()
+    }
+
+    /// Fixtures that can show every colour.
+    fn complete() -> impl Strategy<Value = Vec<Parameter>> {
+        use Kind::{
+            Amber, Blue, ColdWhite, Cyan, Green, Intensity, Lime, Magenta, Pan, Red, Uv, WarmWhite, White, Yellow,
+        };
+        let more = prop::sample::subsequence(
+            vec![White, WarmWhite, ColdWhite, Amber, Lime, Cyan, Magenta, Yellow, Uv, Intensity, Pan],
+            0..=8,
+        );
+        let additive = (more, Just([Red, Green, Blue])).prop_map(|(more, rgb)| [&more[..], &rgb].concat());
+        let subtractive = Just(vec![Intensity, Cyan, Magenta, Yellow]);
+        (prop_oneof![6 => additive, 1 => subtractive], 1..=3u16).prop_map(|(kinds, channels)| fixture(&kinds, channels))
+    }
+
+    fn colours() -> impl Strategy<Value = Rgb> {
+        let level = || prop_oneof![any::<u8>(), Just(0), Just(255)];
+        (level(), level(), level()).prop_map(|(r, g, b)| Rgb { r, g, b })
+    }
+
+    fn values(parameters: &[Parameter], colour: Rgb) -> impl Fn(usize) -> u32 {
+        let spread = spread(parameters, colour);
+        move |n| spread.iter().find(|(at, _)| *at == n).map_or(0, |(_, value)| *value)
+    }
+
+    /// The hue of a colour, in degrees; `None`: it is grey.
+    fn hue(colour: Rgb) -> Option<f64> {
+        let [r, g, b] = [colour.r, colour.g, colour.b].map(f64::from);
+        let (alpha, beta) = (r - (g + b) / 2.0, 3f64.sqrt() / 2.0 * (g - b));
+        (alpha.hypot(beta) > 12.0).then(|| beta.atan2(alpha).to_degrees())
+    }
+
+    proptest! {
+        #[test]
+        fn a_colour_comes_back_from_what_it_was_spread_over(parameters in complete(), colour in colours()) {
+            let back = shown(&parameters, values(&parameters, colour)).unwrap();
+            for (asked, shown) in [(colour.r, back.r), (colour.g, back.g), (colour.b, back.b)] {
+                prop_assert!(asked.abs_diff(shown) <= 2, "{:?} came back as {:?}", colour, back);
+            }
+            if let (Some(asked), Some(shown)) = (hue(colour), hue(back)) {
+                let away = (asked - shown).abs();
+                prop_assert!(away.min(360.0 - away) <= 12.0, "{:?} and {:?}: {} degrees", colour, back, away);
+            }
+        }
+
+        #[test]
+        fn black_is_dark_and_intensity_and_position_are_left_alone(parameters in complete()) {
+            let subtracts = subtracts(&parameters);
+            for (n, value) in spread(&parameters, Rgb::default()) {
+                prop_assert_eq!(value, if subtracts { parameters[n].full() } else { 0 });
+                prop_assert!(parameters[n].kind.mixes());
+            }
+        }
+
+        #[test]
+        fn full_white_lights_all_that_is_white(parameters in complete()) {
+            let white = Rgb { r: 255, g: 255, b: 255 };
+            let of = values(&parameters, white);
+            let whites = parameters.iter().enumerate().filter(|(_, parameter)| WHITES.contains(&parameter.kind));
+            for (n, parameter) in whites {
+                prop_assert_eq!(of(n), parameter.full());
+            }
+            prop_assert_eq!(shown(&parameters, &of), Some(white));
+        }
+    }
+
+    #[test]
+    fn each_fixture_comes_as_near_as_it_can() {
+        use Kind::{Amber, Blue, Cct, ColdWhite, ColorWheel, Green, Intensity, Red, WarmWhite, White};
+        let spread_over = |kinds: &[Kind], r, g, b| -> Vec<u32> {
+            let parameters = fixture(kinds, 1);
+            spread(&parameters, Rgb { r, g, b }).into_iter().map(|(_, value)| value).collect()
+        };
+        assert_eq!(spread_over(&[Red, Green, Blue, White], 255, 100, 55), [200, 45, 0, 55]);
+        assert_eq!(spread_over(&[Red, Green, Blue, Amber], 254, 200, 0), [0, 73, 0, 254]);
+        assert_eq!(spread_over(&[Red, Green, Blue, Amber], 255, 255, 255), [255, 255, 255, 0]);
+        assert_eq!(spread_over(&[WarmWhite, ColdWhite], 255, 255, 255), [255, 255]);
+        assert_eq!(spread_over(&[WarmWhite, ColdWhite], 255, 200, 51), [255, 51]);
+        assert_eq!(spread_over(&[Intensity, Cct], 255, 255, 255), [128]);
+        assert_eq!(spread_over(&[Intensity], 255, 0, 0), [0; 0], "a dimmer has no colour");
+        let colours = vec![(0, Rgb { r: 255, g: 255, b: 255 }), (20, Rgb { r: 255, g: 0, b: 0 })];
+        let wheel = Parameter { colors: colours, ..Parameter::plain(ColorWheel, 0) };
+        assert_eq!(spread(std::slice::from_ref(&wheel), Rgb { r: 90, g: 10, b: 10 }), [(0, 20)]);
+        assert_eq!(spread(std::slice::from_ref(&wheel), Rgb::default()), [], "dark, it stays where it is");
+        let mixed = [fixture(&[Red, Green, Blue], 1), vec![wheel]].concat();
+        assert_eq!(spread(&mixed, Rgb { r: 255, g: 0, b: 0 }).last(), Some(&(3, 0)), "open beside mixed colours");
+    }
 }

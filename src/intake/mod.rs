@@ -201,9 +201,7 @@ impl Intake {
             Order::Fixtures { targets, wanted, over, easing } => {
                 self.may(&Deed::Light, sender)?;
                 let view = self.0.library.view();
-                let to = crate::dmx::Rig::default()
-                    .levels(&targets, &wanted)
-                    .map_err(|unmet| of_fixtures(&targets, unmet))?;
+                let to = view.rig().levels(&targets, &wanted).map_err(|unmet| of_fixtures(&targets, unmet))?;
                 let act = Act::Fixtures { project: view.catalogue.active.clone(), to, over, easing };
                 self.paced(Command { id, source, by: None, act }, ts, Budget::Fixtures, sender).await
             }

@@ -1,5 +1,6 @@
 //! The patch: fixtures of a show, and the looks that name their channels (CONTRACT, section 11).
 
+mod light;
 mod shows;
 
 use reqwest::Method;
