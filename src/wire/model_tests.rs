@@ -343,7 +343,8 @@ proptest! {
                     state.stop_fades(time(now)).into_iter().map(|(change, _)| change).collect()
                 }
                 Step::Replace(levels) => {
-                    (model.slots.clear(), model.pairs.clear());
+                    model.slots.clear();
+                    model.pairs.clear();
                     model.seq += 1;
                     model.scene = None;
                     for &(channel, level) in &levels {

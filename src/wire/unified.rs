@@ -187,6 +187,7 @@ const VALUES: Body = Body {
 };
 
 /// A kind each, and the colour.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 const VALUE_FIELDS: [Field; dmx::Kind::WORDS.len() + 1] = {
     let colour =
         Field::new("color", COLOUR, "Spread over the emitters that each fixture has; kinds beside it count more.");
