@@ -12,6 +12,7 @@ mod device;
 mod document;
 mod easing;
 mod fields;
+mod fixture_type;
 mod json_scan;
 mod lamp;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use desk::{DeskView, FadeView};
 pub use device::{Device, Disconnect, MqttClient, Presence, RefusedClient};
 pub use document::{LeftOut, without_mark};
 pub use fields::ID_PATTERN;
+pub use fixture_type::{FixtureTypeLine, FixtureTypeView, Kelvin, ModeLine, ModeView, ParameterView, WheelColor};
 pub use json_scan::JsonScan;
 pub use lamp::{RgbState, STATE_SCHEMA};
 pub use news::{ChannelLevel, StateUpdate};

@@ -23,6 +23,7 @@ mod config;
 mod docs;
 mod doors;
 mod examples;
+mod fixture_types;
 mod floors;
 mod harness;
 mod hostile;

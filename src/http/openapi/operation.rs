@@ -113,6 +113,7 @@ fn place(path: &str, name: &str) -> Value {
         }
         "id" if path.starts_with("/users") => ("Id of the user.", id, json!("01JD0000000000000000000001")),
         "id" if path.starts_with("/panels") => ("Id of the panel.", id, json!("01JD0000000000000000000002")),
+        "id" if path.starts_with("/fixture-types") => ("Id of the fixture type.", id, json!("dimmer")),
         "secret" => (
             "What the panel's address ends with.",
             json!({"type": "string", "minLength": 1}),

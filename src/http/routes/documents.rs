@@ -131,7 +131,8 @@ fn exported(
 /// How long to wait for others who work on large documents.
 const TURN_PATIENCE: Duration = Duration::from_secs(30);
 
-async fn turn(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
+/// The turn to work on a large document.
+pub(super) async fn turn(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
     let turn = timeout(TURN_PATIENCE, app.imports.acquire()).await;
     turn.map_err(|_| Problem::unavailable("others are working on large documents; try again"))?
         .map_err(Problem::internal)

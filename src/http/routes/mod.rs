@@ -8,6 +8,7 @@ mod clock;
 mod desk;
 mod devices;
 mod documents;
+mod fixture_types;
 mod live;
 mod metrics;
 mod mqtt;
@@ -63,6 +64,7 @@ static RESOURCES: &[Resource] = &[
         says: "Where the light goes and comes from; devices and clients.",
         rows: &[devices::ROWS, outputs::ROWS, usb::ROWS],
     },
+    Resource { name: "fixtures", says: "What lamps of one make can do.", rows: &[fixture_types::ROWS] },
     Resource {
         name: "access",
         says: "Who may do what: users, login, panels, the lock.",

@@ -1,0 +1,1 @@
+//! GDTF files, held against `pygdtf`.

@@ -1,0 +1,1 @@
+//! Definitions that QLC+ brings: all of Debian's `qlcplus-data`.
