@@ -20,7 +20,7 @@ pub use sender::{Client, Sender};
 
 use crate::access::{Access, Deed};
 use crate::config;
-use crate::dmx::{Act, Command, CommandId, Look, Patch, SceneId, Source, Unmet};
+use crate::dmx::{Act, Command, CommandId, FixtureId, Look, Patch, SceneId, Source, Unmet};
 use crate::engine::{Control, Handle};
 use crate::kit::tasks::Tasks;
 use crate::library::{Library, View};
@@ -49,6 +49,8 @@ pub enum IncomingCommand<'a> {
     StopFades,
     /// The scene with this id becomes light; with its own time if none is given.
     Recall(SceneId, Option<Duration>),
+    /// The fixture with this id is shown to somebody who looks for it.
+    Flash(FixtureId),
     /// What a console has moved.
     Levels(Source, Patch),
 }
@@ -138,6 +140,10 @@ impl Intake {
                 Ok(self.control(Control::StopFades).await)
             }
             IncomingCommand::Recall(scene, over) => self.recall(&scene, over, sender).await,
+            IncomingCommand::Flash(fixture) => {
+                self.may(&Deed::Light, sender)?;
+                Ok(self.control(Control::Flash(fixture)).await)
+            }
             IncomingCommand::Levels(source, patch) => {
                 self.may(&Deed::Light, sender)?;
                 self.lamp((Command::set(ulid::Ulid::generate().into(), source, patch), None), sender).await

@@ -4,7 +4,7 @@ use tokio::task::JoinError;
 
 use super::tag::Tag;
 use crate::dmx::ProjectId;
-use crate::wire::NotEdited;
+use crate::wire::{NotEdited, NotPatched};
 
 /// Why an edit was refused. Nothing has changed then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +54,17 @@ pub enum SceneError {
     /// The scene itself is at fault.
     #[error(transparent)]
     Edit(#[from] NotEdited),
+    /// The library refused.
+    #[error(transparent)]
+    Library(#[from] EditError),
+}
+
+/// Why the patch was not edited.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatchError {
+    /// The edit itself is at fault.
+    #[error(transparent)]
+    Edit(#[from] NotPatched),
     /// The library refused.
     #[error(transparent)]
     Library(#[from] EditError),

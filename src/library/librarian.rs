@@ -12,19 +12,20 @@ use ulid::Ulid;
 
 use super::catalogue::{Catalogue, FORMAT, is_foreign, keep, name_of};
 use super::documents::{self, Documents, Pending, json};
-use super::error::{EditError, SceneError};
+use super::error::{EditError, PatchError, SceneError};
 use super::expected::Expected;
-use super::patch::Reading;
+use super::patch::{Known, Reading};
+use super::places;
 use super::predecessor::Takeover;
 use super::tag::Tag;
-use super::view::{Document, EditedScene, Imported, View, looks};
-use crate::dmx::{Act, Command, CommandId, ProjectId, Source, State};
+use super::view::{Document, EditedPatch, EditedScene, Imported, View, looks};
+use crate::dmx::{Act, Command, CommandId, ProjectId, Source, State, TypeId};
 use crate::engine::{self, Control, Feed, Outcome, PATIENCE};
 use crate::kit::clock;
 use crate::kit::health::Health;
 use crate::kit::stop::Stop;
 use crate::store::{Batch, Store, Tree};
-use crate::wire::{ImportMode, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
+use crate::wire::{ImportMode, PatchEdit, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
 
 /// What the library needs from the rest of the house.
 pub struct LibraryDeps {
@@ -44,6 +45,9 @@ pub struct LibraryDeps {
 
 /// Most projects: the light of each is written whole at the head of every journal, 512 bytes per universe.
 const MAX_PROJECTS: usize = 100;
+
+/// The `src` of commands that lay new fixtures at rest.
+const PATCH: &str = "patch";
 
 /// How often to check whether the database can be read again.
 const LOOK: Duration = Duration::from_secs(1);
@@ -78,6 +82,14 @@ pub(super) enum Job {
         edit: SceneEdit,
         command: Option<(CommandId, Source)>,
         reply: oneshot::Sender<Result<EditedScene, SceneError>>,
+    },
+    EditPatch {
+        edit: PatchEdit,
+        reply: oneshot::Sender<Result<EditedPatch, PatchError>>,
+    },
+    UseOfType {
+        id: TypeId,
+        reply: Reply<Option<String>>,
     },
     Import {
         file: ShowFile,
@@ -169,6 +181,8 @@ impl Librarian {
                 Job::EditScenes { edit, command, reply } => {
                     drop(reply.send(self.edit_scenes(edit, command, &expected).await));
                 }
+                Job::EditPatch { edit, reply } => drop(reply.send(self.edit_patch(edit, &expected).await)),
+                Job::UseOfType { id, reply } => drop(reply.send(self.use_of_type(&id).await)),
                 Job::Import { file, mode, dry, reply } => {
                     drop(reply.send(self.import(file, mode, dry, &expected).await))
                 }
@@ -377,6 +391,42 @@ impl Librarian {
         self.deps.store.sync().await;
         let view = self.documents_replaced(after, Some(scenes), None).await;
         Ok(EditedScene { scene, outcome, view })
+    }
+
+    /// Edits the patch. What is new and still dark is laid at rest: a head looks to the middle, a shutter is open.
+    async fn edit_patch(&self, edit: PatchEdit, expected: &Expected) -> Result<EditedPatch, PatchError> {
+        self.whole()?;
+        let before = self.view();
+        expected.meet([&before.patch_tag, &before.file_tag])?;
+        let reading = self.deps.reading.clone();
+        let work = move || {
+            let mut show = before.show_read()?;
+            let fixtures = edit.apply(&mut show, reading.universes, &Known(reading.types))?;
+            Ok::<_, PatchError>((fixtures, json(&show)))
+        };
+        let (fixtures, show) = spawn_blocking(work).await.map_err(EditError::from)??;
+        let view = self.put_documents(None, Some(show)).await?;
+        for patch in places::at_rest(&view, &fixtures, &self.deps.feed.state()) {
+            let source = PATCH.parse().unwrap_or_else(|_| Source::init());
+            let command = Command::set(Ulid::generate().into(), source, patch);
+            let outcome = self.deps.engine.submit_within(command, PATIENCE).await;
+            tracing::debug!(?outcome, "fixtures_laid_at_rest");
+        }
+        Ok(EditedPatch { fixtures, view })
+    }
+
+    async fn use_of_type(&self, id: &TypeId) -> Result<Option<String>, EditError> {
+        self.whole()?;
+        let view = self.view();
+        for project in &view.catalogue.projects {
+            let show = documents::read(&self.deps.store, &project.id).await?.show;
+            let id = id.clone();
+            let found = spawn_blocking(move || places::fixture_of_type(&show, &id)).await?;
+            if let Some(fixture) = found {
+                return Ok(Some(format!("{fixture} in the project {}", project.name)));
+            }
+        }
+        Ok(None)
     }
 
     async fn import(

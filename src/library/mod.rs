@@ -9,6 +9,7 @@ mod error;
 mod expected;
 mod librarian;
 mod patch;
+mod places;
 pub mod predecessor;
 mod tag;
 #[cfg(test)]
@@ -18,20 +19,21 @@ mod view;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
 
-use crate::dmx::{CommandId, ProjectId, Source};
+use crate::dmx::{Channel, CommandId, ProjectId, Source, TypeId, UniverseId};
 use crate::fixtures::Types;
 use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
-use crate::wire::{ImportMode, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
+use crate::wire::{ImportMode, PatchEdit, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
 
 pub use catalogue::Catalogue;
-pub use error::{EditError, SceneError};
+pub use error::{EditError, PatchError, SceneError};
 pub use expected::Expected;
 pub use librarian::{LibraryDeps, active_at_start};
 pub use patch::{Reading, rig_at_start};
 pub use tag::Tag;
-pub use view::{Document, EditedScene, Imported, View};
+pub use view::{Document, EditedPatch, EditedScene, Imported, View};
 
 use librarian::{Job, Librarian, Request};
 
@@ -153,6 +155,40 @@ impl Library {
         let job = Job::EditScenes { edit, command, reply };
         let _ = self.ask(job).await; // Err: the library stops, which the receiver learns
         done
+    }
+
+    /// Edits the patch of the active project. The edit meets the tag of the patch.
+    ///
+    /// # Errors
+    /// There is no such fixture, type or place, or a limit is reached.
+    pub async fn edit_patch(&self, edit: PatchEdit) -> Result<EditedPatch, PatchError> {
+        let (reply, done) = oneshot::channel();
+        self.ask(Job::EditPatch { edit, reply }).await?;
+        done.await.unwrap_or(Err(EditError::Stopping.into()))
+    }
+
+    /// The first place for so many fixtures of a type, one behind the other, from a universe on. Off the runtime.
+    ///
+    /// # Errors
+    /// There is no such type or mode, or no such place.
+    pub async fn free_place(
+        &self,
+        of: TypeId,
+        mode: Option<String>,
+        count: u64,
+        from: UniverseId,
+    ) -> Result<(UniverseId, Channel), PatchError> {
+        let (view, reading) = (self.view(), self.reading.clone());
+        let work = move || places::free(&view, &reading, (&of, mode.as_deref()), count, from);
+        spawn_blocking(work).await.map_err(EditError::from)?
+    }
+
+    /// A fixture of this type in any project, for people; `None`: it is not in use.
+    ///
+    /// # Errors
+    /// The database cannot be read now.
+    pub async fn use_of_type(&self, id: TypeId) -> Result<Option<String>, EditError> {
+        self.job(|reply| Job::UseOfType { id, reply }).await
     }
 
     /// Takes a show file into the active project; with `dry` it only reports what would change.

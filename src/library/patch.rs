@@ -6,10 +6,11 @@ use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
 use super::documents;
+use super::tag::Tag;
 use crate::dmx::{FixtureType, Parameter, ProjectId, Rig, TypeId};
 use crate::fixtures::{self, Types};
 use crate::store::Store;
-use crate::wire::{KnownTypes, ShowFile, ShowPatch, show_patch};
+use crate::wire::{KnownTypes, Show, ShowFile, ShowPatch, show_patch};
 
 /// What shows are read with.
 #[derive(Clone)]
@@ -23,23 +24,53 @@ pub struct Reading {
 /// The patch that a run begins with: the engine has it before any door opens.
 pub async fn rig_at_start(store: &Store, project: &ProjectId, reading: &Reading) -> Rig {
     match documents::read_anyway(store, project).await {
-        Ok(stored) => reading.patch(stored.show.into()).await.rig().clone(),
+        Ok(stored) => reading.patch(stored.show.into()).await.patch.rig().clone(),
         Err(_) => Rig::default(), // stopping already
+    }
+}
+
+/// A patch that was read, and what it was made of.
+#[derive(Clone, Debug)]
+pub(super) struct ReadPatch {
+    pub(super) patch: Arc<ShowPatch>,
+    /// Of what people edit.
+    pub(super) edited: Tag,
+    /// Of what else is shown of it: what fixtures do depends on their types.
+    pub(super) shown: Tag,
+}
+
+impl ReadPatch {
+    fn of(show: &Show, patch: ShowPatch) -> Self {
+        let mut known: Vec<*const Parameter> = Vec::new();
+        let mut does: Vec<&[Parameter]> = Vec::new();
+        for fixture in patch.rig().fixtures() {
+            // fixtures of one type share their parameters
+            if !known.contains(&fixture.parameters.as_ptr()) {
+                known.push(fixture.parameters.as_ptr());
+                does.push(&fixture.parameters);
+            }
+        }
+        let shown = Tag::of_json(&(does, patch.warnings()));
+        Self { edited: Tag::of([&show.patch_json()[..]]), shown, patch: Arc::new(patch) }
+    }
+
+    pub(super) fn none(universes: u8) -> Self {
+        Self::of(&Show::default(), ShowPatch::none(universes))
     }
 }
 
 impl Reading {
     /// The patch of a show; none if it cannot be read. Off the runtime: a large show takes a while.
-    pub(super) async fn patch(&self, show: Bytes) -> Arc<ShowPatch> {
+    pub(super) async fn patch(&self, show: Bytes) -> ReadPatch {
         let (universes, types) = (self.universes, Known(self.types.clone()));
         if show == documents::NO_SHOW {
-            return Arc::new(ShowPatch::none(universes));
+            return ReadPatch::none(universes);
         }
         let work = move || match ShowFile::from_json(&show, 0) {
-            Ok(file) => show_patch(&file.show, universes, &types),
-            Err(_) => ShowPatch::none(universes),
+            Ok(file) => ReadPatch::of(&file.show, show_patch(&file.show, universes, &types)),
+            Err(_) => ReadPatch::none(universes),
         };
-        Arc::new(spawn_blocking(work).await.unwrap_or_else(|_| ShowPatch::none(universes)))
+        spawn_blocking(work).await.unwrap_or_else(|_| ReadPatch::none(universes))
     }
 }
 

@@ -10,13 +10,13 @@ use tokio::task::spawn_blocking;
 use super::catalogue::{Catalogue, name_of};
 use super::documents::{self, Documents};
 use super::error::EditError;
-use super::patch::Reading;
+use super::patch::{ReadPatch, Reading};
 use super::predecessor::Takeover;
 use super::tag::Tag;
-use crate::dmx::{Look, ProjectId, Rig};
+use crate::dmx::{FixtureId, Look, ProjectId, Rig};
 use crate::engine::Outcome;
 use crate::kit::clock;
-use crate::wire::{ListChanges, Project, Scene, ShowFile, ShowPatch, scenes};
+use crate::wire::{ListChanges, Project, Scene, Show, ShowFile, ShowPatch, scenes};
 
 /// What readers see: the projects, and the documents of the active one.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct View {
     pub scenes_tag: Tag,
     /// The tag of scenes and show together.
     pub file_tag: Tag,
+    /// The tag of the patch, which is part of the show.
+    pub patch_tag: Tag,
     /// What of a predecessor's files was not imported; `None`: only another dmxd knows.
     pub takeover: Option<Arc<Takeover>>,
     /// Rises with each change of scenes, show or active project.
@@ -41,6 +43,8 @@ pub struct View {
     pub(super) switched: Option<Instant>,
     /// Its patch.
     pub patch: Arc<ShowPatch>,
+    /// Tags of that, without the project.
+    pub(super) patch_tags: (Tag, Tag),
     /// The scenes as light.
     pub(super) looks: Arc<Vec<Look>>,
 }
@@ -55,6 +59,17 @@ impl View {
             return Err(EditError::Damaged);
         }
         documents::file(&self.scenes, &self.show)
+    }
+
+    /// The show without the scenes. Takes a while for a large one.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn show_read(&self) -> Result<Show, EditError> {
+        if self.damaged {
+            return Err(EditError::Damaged);
+        }
+        Ok(documents::file(documents::NO_SCENES, &self.show)?.show)
     }
 
     /// Whether there are neither scenes nor a show.
@@ -92,6 +107,7 @@ impl View {
     pub(super) fn empty(active: ProjectId) -> Self {
         let project = Project::new(active.clone(), name_of(&active), clock::now_ms());
         let (scenes, show) = (Bytes::from_static(documents::NO_SCENES), Bytes::from_static(documents::NO_SHOW));
+        let none = ReadPatch::none(0);
         Self {
             catalogue: Catalogue::new(active, vec![project]),
             scenes,
@@ -102,7 +118,9 @@ impl View {
             takeover: Some(Arc::default()),
             edition: 0,
             switched: None,
-            patch: Arc::default(),
+            patch: none.patch,
+            patch_tag: none.edited.clone(),
+            patch_tags: (none.edited, none.shown),
             looks: Arc::default(),
         }
     }
@@ -117,7 +135,8 @@ impl View {
 
     /// Reads scenes and show as light.
     pub(super) async fn read_as_light(&mut self, reading: &Reading) {
-        self.patch = reading.patch(self.show.clone()).await;
+        let ReadPatch { patch, edited, shown } = reading.patch(self.show.clone()).await;
+        (self.patch, self.patch_tags) = (patch, (edited, shown));
         self.looks = looks(self.scenes.clone(), self.patch.clone()).await;
     }
 
@@ -132,6 +151,9 @@ impl View {
         if let Ok((scenes, file)) = spawn_blocking(tags).await {
             (self.scenes_tag, self.file_tag) = (scenes, file);
         }
+        let (edited, shown) = &self.patch_tags;
+        let of_project = Tag::of([self.catalogue.active.as_str().as_bytes(), edited.as_str().as_bytes()]);
+        self.patch_tag = of_project.beside(shown);
     }
 }
 
@@ -148,6 +170,15 @@ pub struct EditedScene {
     pub scene: Scene,
     /// The outcome of the command; `Applied` with the newest `seq` without one.
     pub outcome: Outcome,
+    /// The view after it.
+    pub view: Arc<View>,
+}
+
+/// A patch that was edited.
+#[derive(Clone, Debug)]
+pub struct EditedPatch {
+    /// Fixtures that are new or changed.
+    pub fixtures: Vec<FixtureId>,
     /// The view after it.
     pub view: Arc<View>,
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::command::{LAMP, SET as SET_MESSAGE};
 use super::controls::{BLACKOUT, MASTER};
 use super::fields::{Body, Field, Kind, Need};
+use super::patch::{FIXTURE, FIXTURES, GROUP};
 use super::project::{EDIT, NEW as NEW_PROJECT};
 use super::scene::SCENE;
 use super::scene_edit::{FIELDS, NEW as NEW_SCENE, RECALL as RECALL_ORDER};
@@ -53,6 +54,9 @@ fn bodies() -> Vec<(&'static Body, Reader)> {
         (&SCENE, |body| scenes(&[b"[", body, b"]"].concat(), 5).is_ok()),
         (&NEW_SCENE, reads_new_scene),
         (&FIELDS, |body| SceneEdit::change("a".parse().unwrap(), body).is_ok()),
+        (&FIXTURES, |body| PatchEdit::add(body).is_ok()),
+        (&FIXTURE, |body| PatchEdit::change("a".parse().unwrap(), body).is_ok()),
+        (&GROUP, |body| PatchEdit::groups(&[b"[", body, b"]"].concat()).is_ok()),
         (&SHOW, |body| ShowFile::from_json(body, 5).is_ok()),
     ];
     all.extend(KINDS.map(|(_, body)| (body, unified)));

@@ -46,7 +46,11 @@ pub use lamp::{RgbState, STATE_SCHEMA};
 pub use news::{ChannelLevel, StateUpdate};
 pub use object::CMD_SCHEMA;
 pub(crate) use object::Object;
-pub use patch::{KnownTypes, MAX_FIXTURES, PatchWarning, ShowPatch, show_patch};
+pub use patch::{
+    FixtureFields, GroupView, KnownTypes, LiveFixture, MAX_FIXTURES, NewFixtures, NewGroup, NotPatched, PatchEdit,
+    PatchUniverse, PatchView, PatchWarning, PatchedFixture, ShowPatch, fixtures_shown, free_place, groups,
+    live_fixture, show_patch,
+};
 pub use people::{LockOrder, LoginOrder, NewPanel, NewSecret, NewUser, PanelBlackout, PanelEdit, UserEdit};
 pub use port::PortStatus;
 pub use project::{NAME_CHARS, NewProject, Project, ProjectEdit};

@@ -8,8 +8,10 @@ use serde_json::{Map, Value};
 
 use super::document::{self, LeftOut};
 use super::fields::{Body, Field, Kind, described};
+use super::patch::keep_ours;
 use super::refusal::{Faults, Reason, Refusal, pointer};
 use super::scene::{MAX_SCENES, SCENE, Scene, list_of_scenes};
+use crate::dmx::TypeId;
 
 /// Lists of a show besides its scenes.
 const LISTS: [&str; 6] = ["universes", "fixtures", "effects", "stepperMotors", "servos", "midiMappings"];
@@ -48,6 +50,40 @@ impl Show {
     /// One of its lists; empty if there is none.
     pub(super) fn list(&self, name: &str) -> &[Value] {
         self.0.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Edits one of its lists; what was no list is an empty one.
+    pub(super) fn edit_list<T>(&mut self, name: &str, edit: impl FnOnce(&mut Vec<Value>) -> T) -> T {
+        let mut list = match self.0.remove(name) {
+            Some(Value::Array(list)) => list,
+            _ => Vec::new(),
+        };
+        let edited = edit(&mut list);
+        self.0.insert(name.to_owned(), Value::Array(list));
+        edited
+    }
+
+    /// Adds a universe, in the form that the others have.
+    pub(super) fn add_universe(&mut self, number: u16, universe: Value) {
+        match self.0.get_mut("universes") {
+            Some(Value::Object(by_number)) => drop(by_number.insert(number.to_string(), universe)),
+            _ => self.edit_list("universes", |list| list.push(universe)),
+        }
+    }
+
+    /// The name of a fixture of this type, if there is one.
+    #[must_use]
+    pub fn fixture_of_type(&self, id: &TypeId) -> Option<String> {
+        let text = |fixture: &Value, name: &str| fixture.get(name).and_then(Value::as_str).map(str::to_owned);
+        let found = self.list("fixtures").iter().find(|it| text(it, "type").as_deref() == Some(id.as_str()))?;
+        Some(text(found, "name").or_else(|| item_id(found)).unwrap_or_default())
+    }
+
+    /// The patch as JSON: what of the show an edit of the patch changes.
+    #[must_use]
+    pub fn patch_json(&self) -> Vec<u8> {
+        let parts = ["universes", "fixtures", "groups"].map(|name| self.0.get(name));
+        serde_json::to_vec(&parts).unwrap_or_default() // JSON values never fail to serialise
     }
 }
 
@@ -191,7 +227,8 @@ impl ShowFile {
 
     /// What the project holds after importing `self` over what it holds now.
     #[must_use]
-    pub fn over(self, now: &Self, mode: ImportMode) -> Self {
+    pub fn over(mut self, now: &Self, mode: ImportMode) -> Self {
+        keep_ours(&mut self.show.0, &now.show.0);
         if mode == ImportMode::Replace {
             return Self { scenes: self.scenes.or_else(|| now.scenes.clone()), show: self.show };
         }

@@ -14,6 +14,7 @@ mod metrics;
 mod mqtt;
 mod outputs;
 mod panels;
+mod patch;
 mod people;
 mod probes;
 mod projects;
@@ -48,6 +49,11 @@ static RESOURCES: &[Resource] = &[
         rows: &[rgb::ROWS, desk::ROWS, universes::ROWS],
     },
     Resource { name: "scenes", says: "Looks under a name, of the active project.", rows: &[scenes::ROWS] },
+    Resource {
+        name: "patch",
+        says: "Fixtures of the active project: what they are, where they are, and their groups.",
+        rows: &[patch::ROWS],
+    },
     Resource { name: "show", says: "Scenes and show of the active project as one file.", rows: &[documents::ROWS] },
     Resource {
         name: "projects",

@@ -19,7 +19,7 @@ const MAX_CHANNELS: usize = 2 * UNIVERSES * CHANNELS;
 const MAX_WARNINGS: usize = 100;
 
 /// The type of lamps that listen to MQTT.
-const ON_MQTT: &str = "mqtt-rgb";
+pub(super) const ON_MQTT: &str = "mqtt-rgb";
 
 /// What is known of fixture types.
 pub trait KnownTypes {

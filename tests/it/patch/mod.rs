@@ -1,5 +1,6 @@
 //! The patch: fixtures of a show, and the looks that name their channels (CONTRACT, section 11).
 
+mod edits;
 mod light;
 mod shows;
 
@@ -9,7 +10,6 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Web, fresh_id};
 
 /// A request with a method and a JSON body.
-#[expect(dead_code, reason = "for the routes")]
 async fn ask(web: &Web, method: Method, path: &str, body: &Value) -> Answer {
     web.send(web.request(method, path).header("content-type", "application/json").body(body.to_string())).await
 }
@@ -76,4 +76,20 @@ async fn set(web: &Web, universe: u8, levels: &[(u16, u8)]) {
     let body = json!({"type": "dmx.patch", "id": fresh_id(), "universe": universe, "patch": levels});
     let ack = body_of(&web.post("/command", body.to_string()).await, 200);
     assert_eq!(ack["accepted"], true, "{ack}");
+}
+
+/// `GET /patch`.
+async fn patch(web: &Web) -> Value {
+    body_of(&web.get("/patch").await, 200)
+}
+
+/// `POST /patch/fixtures` that must succeed: the new ones.
+async fn add(web: &Web, body: &Value) -> Vec<Value> {
+    let answer = web.post("/patch/fixtures", body.to_string()).await;
+    body_of(&answer, 201)["fixtures"].as_array().expect("fixtures").clone()
+}
+
+/// A field of each item.
+fn each(list: &[Value], name: &str) -> Vec<Value> {
+    list.iter().map(|item| item[name].clone()).collect()
 }
