@@ -215,6 +215,7 @@ impl App {
             hub: live::Hub::new(live::HubDeps {
                 feed: deps.feed,
                 devices: deps.devices.changes,
+                views: deps.library.views(),
                 intake: deps.intake.clone(),
                 budget: deps.budget.clone(),
                 metrics: deps.metrics.http.clone(),

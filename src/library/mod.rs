@@ -91,6 +91,12 @@ impl Library {
         self.view.borrow().clone()
     }
 
+    /// Receives each new view.
+    #[must_use]
+    pub fn views(&self) -> watch::Receiver<Arc<View>> {
+        self.view.clone()
+    }
+
     /// The same library for one edit of a document that must be what the client expects: else [`EditError::Outdated`].
     #[must_use]
     pub fn expecting(&self, expected: Expected) -> Self {

@@ -66,6 +66,7 @@ pub(super) struct Client {
     hub: Hub,
     news: broadcast::Receiver<Arc<News>>,
     devices: watch::Receiver<Message>,
+    patch: watch::Receiver<Message>,
     /// `seq` of the last change it received.
     told: u64,
     stop: Stop,
@@ -101,7 +102,7 @@ impl Client {
         hub.metrics.ws_clients.inc();
         let counted = Counted(hub.metrics.clone());
         let (news, _) = hub.join();
-        let devices = hub.devices();
+        let (devices, patch) = (hub.devices(), hub.patch());
         let number = hub.number();
         let place = hub.sessions.take(session, number);
         Self {
@@ -109,6 +110,7 @@ impl Client {
             hub,
             news,
             devices,
+            patch,
             told: 0,
             stop,
             peer,
@@ -156,6 +158,7 @@ impl Client {
                 why = self.peer.ending().told() => Err(CloseReason::MadeRoom(why.to_owned())),
                 news = self.news.recv() => self.tell(news, &mut answers).await,
                 Ok(()) = self.devices.changed() => self.tell_devices().await,
+                Ok(()) = self.patch.changed() => self.tell_patch().await,
                 answer = answers.next() => self.send(vec![answer]).await,
                 _ = ping.tick() => self.ping().await,
                 free = commands.reserve(), if place.is_none() => free.map(|free| place = Some(free)).map_err(|_| CloseReason::Gone),
@@ -227,6 +230,15 @@ impl Client {
             self.hub.metrics.ws_broadcast_seconds.observe(news.at.elapsed().as_secs_f64());
         }
         if missed { self.catch_up(answers).await } else { Ok(()) }
+    }
+
+    /// What it shows of fixtures is old now.
+    async fn tell_patch(&mut self) -> Result<(), CloseReason> {
+        let patch = self.patch.borrow_and_update().clone();
+        if !self.who.rights().cover(Role::View) {
+            return Ok(());
+        }
+        self.send(vec![patch]).await
     }
 
     async fn tell_devices(&mut self) -> Result<(), CloseReason> {

@@ -17,6 +17,7 @@ use crate::engine::{Feed, Update};
 use crate::intake::Intake;
 use crate::kit::budget::Budget;
 use crate::kit::stop::Stop;
+use crate::library::View;
 use crate::metrics;
 use crate::wire::Device;
 
@@ -43,6 +44,10 @@ pub(in super::super) struct Hub {
     devices: watch::Receiver<Arc<Vec<Device>>>,
     /// The same, ready to send: a client that lags gets only the newest.
     devices_text: watch::Sender<Message>,
+    /// What is patched and looked up now.
+    views: watch::Receiver<Arc<View>>,
+    /// Tag of the patch, ready to send.
+    patch_text: watch::Sender<Message>,
     pub(super) intake: Intake,
     pub(super) access: Access,
     /// Connections so far.
@@ -57,6 +62,7 @@ pub(in super::super) struct Hub {
 pub(in super::super) struct HubDeps {
     pub(in super::super) feed: Feed,
     pub(in super::super) devices: watch::Receiver<Arc<Vec<Device>>>,
+    pub(in super::super) views: watch::Receiver<Arc<View>>,
     pub(in super::super) intake: Intake,
     pub(in super::super) budget: Budget,
     pub(in super::super) metrics: metrics::Http,
@@ -65,10 +71,24 @@ pub(in super::super) struct HubDeps {
 
 impl Hub {
     pub(in super::super) fn new(deps: HubDeps) -> Self {
-        let HubDeps { feed, mut devices, intake, budget, metrics, access } = deps;
+        let HubDeps { feed, mut devices, mut views, intake, budget, metrics, access } = deps;
         let devices_text = watch::Sender::new(wire::devices(&devices.borrow_and_update()));
+        let patch_text = watch::Sender::new(wire::patch(&views.borrow_and_update().patch_tag));
         let (news, connections, sessions) = (broadcast::Sender::new(NEWS), Arc::default(), Sessions::default());
-        Self { feed, news, devices, devices_text, intake, access, connections, sessions, budget, metrics }
+        Self {
+            feed,
+            news,
+            devices,
+            devices_text,
+            views,
+            patch_text,
+            intake,
+            access,
+            connections,
+            sessions,
+            budget,
+            metrics,
+        }
     }
 
     /// A new number for a connection.
@@ -86,6 +106,7 @@ impl Hub {
         let (_, mut changes) = self.feed.subscribe();
         let news = self.news.clone();
         let (mut devices, devices_text) = (self.devices.clone(), self.devices_text.clone());
+        let (mut views, patch_text) = (self.views.clone(), self.patch_text.clone());
         async move {
             loop {
                 let change = tokio::select! {
@@ -93,6 +114,15 @@ impl Hub {
                     change = changes.recv() => change,
                     Ok(()) = devices.changed() => {
                         devices_text.send_replace(wire::devices(&devices.borrow_and_update()));
+                        continue;
+                    }
+                    Ok(()) = views.changed() => {
+                        let message = wire::patch(&views.borrow_and_update().patch_tag);
+                        patch_text.send_if_modified(|last| {
+                            let is_new = *last != message;
+                            *last = message;
+                            is_new
+                        });
                         continue;
                     }
                 };
@@ -104,6 +134,11 @@ impl Hub {
                 }
             }
         }
+    }
+
+    /// Receives the tag of the patch at each change.
+    pub(super) fn patch(&self) -> watch::Receiver<Message> {
+        self.patch_text.subscribe()
     }
 
     /// Receives the list of devices at each change.

@@ -8,6 +8,7 @@ use super::super::desk_view::desk_view;
 use crate::access::Rights;
 use crate::dmx::{Change, Rgb, State};
 use crate::kit::clock;
+use crate::library::Tag;
 use crate::wire::{Ack, DeskView, Device, FieldError, Object, Reason, Refusal, StateUpdate, Unified};
 
 /// Server to client.
@@ -20,6 +21,8 @@ enum Outgoing<'a> {
     Desk(&'a DeskView),
     #[serde(rename = "devices")]
     Devices { devices: &'a [Device] },
+    #[serde(rename = "patch")]
+    Patch { etag: &'a str },
     #[serde(rename = "pong")]
     Pong { ts: &'a RawValue },
     #[serde(rename = "err", rename_all = "camelCase")]
@@ -95,6 +98,11 @@ pub(super) fn changed_desk(change: &Change, state: &State) -> Option<Message> {
 /// Devices, as in `GET /devices`.
 pub(super) fn devices(devices: &[Device]) -> Message {
     text(&Outgoing::Devices { devices })
+}
+
+/// The patch is another one: its tag, as in `GET /patch`.
+pub(super) fn patch(tag: &Tag) -> Message {
+    text(&Outgoing::Patch { etag: tag.as_str() })
 }
 
 /// The answer to a ping.

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{add, ask, body_of, capture, each, frame, import, lit, patch, recall, set, show};
-use crate::harness::{Appliance, Web, eventually};
+use crate::harness::{Appliance, Web, WsWatcher, eventually};
 
 fn pars(count: u8, address: u16) -> Value {
     json!({"type": "par-7", "universe": 0, "address": address, "count": count, "name": "PAR"})
@@ -300,4 +300,20 @@ async fn what_cannot_be_placed_is_kept_and_named() {
     assert_eq!(lit(&web).await, json!({"0": {}, "1": {"20": 77}}));
     let mended = ask(&web, Method::PATCH, "/patch/fixtures/fx-par", &json!({"universe": 0})).await;
     assert_eq!(body_of(&mended, 200)["footprint"], json!([1, 3]));
+}
+
+#[tokio::test]
+async fn pages_hear_of_another_patch_and_of_no_other_edit() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    let tablet = WsWatcher::start(appliance.http).await;
+    let told = |seen: &crate::harness::Picture| {
+        let patches = seen.others.iter().filter(|message| message["type"] == "patch");
+        patches.map(|message| message["etag"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    capture(&web, &json!({"name": "Dark"})).await;
+    add(&web, &pars(1, 1)).await;
+    let tag = web.get("/patch").await.header("etag").to_owned();
+    let all = tablet.wait("the new patch", |seen| Some(told(seen)).filter(|told| told.last() == Some(&tag))).await;
+    assert_eq!(all.len(), 1, "a look is no patch: {all:?}");
 }
