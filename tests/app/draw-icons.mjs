@@ -1,10 +1,13 @@
 // Draws the PNG icons from src/pwa/icons/icon.svg. Run it when the SVG has changed, once tests/run has installed the peers:
 //   node tests/app/draw-icons.mjs
-// Each has 256 colours at most, which nobody sees and a slow radio feels: a third of the bytes.
+// Each has 16 colours, which nobody sees and a slow radio feels: a sixth of the bytes.
 // Masks and iOS round the corners themselves: their pictures have none, and the drawing is smaller there.
 import { readFileSync, writeFileSync } from "node:fs";
 import { crc32, deflateSync } from "node:zlib";
 import { launch } from "./browser/harness.js";
+
+/** Bits of a pixel. */
+const DEPTH = 4;
 
 const folder = new URL("../../src/pwa/icons/", import.meta.url);
 const drawing = readFileSync(new URL("icon.svg", folder), "utf8");
@@ -27,27 +30,34 @@ for (const [name, size, svg] of [["icon-192", 192, drawing], ["icon-512", 512, d
 }
 await browser.close();
 
-/** A PNG with a palette: the colours are rounded until there are few enough. @param {number[]} pixels @param {number} size */
+/** A PNG with a palette of the colours that most pixels have; edges take the nearest. @param {number[]} pixels @param {number} size */
 function png(pixels, size) {
-  for (let step = 1; ; step *= 2) {
-    const colours = new Map();
-    const rows = [];
-    for (let at = 0; at < pixels.length; at += 4) {
-      const [r, g, b, a] = pixels.slice(at, at + 4).map((value) => Math.min(255, Math.round(value / step) * step));
-      const colour = (a === 0 ? [0, 0, 0, 0] : [r, g, b, a]).join();
-      if (!colours.has(colour)) colours.set(colour, colours.size);
-      if ((at / 4) % size === 0) rows.push(0); // no filter: that is best for a palette
-      rows.push(colours.get(colour));
-    }
-    if (colours.size > 256) continue;
-    const palette = [...colours.keys()].map((colour) => colour.split(",").map(Number));
-    const head = Buffer.alloc(13);
-    head.writeUInt32BE(size, 0);
-    head.writeUInt32BE(size, 4);
-    head.set([8, 3], 8);
-    return Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), chunk("IHDR", head), chunk("PLTE", Buffer.from(palette.flatMap(([r, g, b]) => [r, g, b]))),
-      chunk("tRNS", Buffer.from(palette.map(([, , , a]) => a))), chunk("IDAT", deflateSync(Buffer.from(rows), { level: 9 })), chunk("IEND", Buffer.alloc(0))]);
+  const times = new Map();
+  const colours = [];
+  for (let at = 0; at < pixels.length; at += 4) {
+    const colour = (pixels[at + 3] === 0 ? [0, 0, 0, 0] : pixels.slice(at, at + 4)).join();
+    colours.push(colour);
+    times.set(colour, (times.get(colour) ?? 0) + 1);
   }
+  const far = (a, b) => Math.max(...a.map((value, n) => Math.abs(value - b[n])));
+  const common = [...times].sort(([, a], [, b]) => b - a).map(([colour]) => colour.split(",").map(Number));
+  const palette = [];
+  for (const colour of common) if (palette.length < 1 << DEPTH && palette.every((other) => far(colour, other) > 40)) palette.push(colour);
+  const nearest = new Map([...times.keys()].map((colour) => {
+    const own = colour.split(",").map(Number);
+    return [colour, palette.reduce((best, other, n) => (far(own, other) < far(own, palette[best]) ? n : best), 0)];
+  }));
+  const rows = [];
+  for (let at = 0; at < colours.length; at += 2) {
+    if (at % size === 0) rows.push(0); // no filter: that is best for a palette
+    rows.push((nearest.get(colours[at]) << DEPTH) | nearest.get(colours[at + 1]));
+  }
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(size, 0);
+  head.writeUInt32BE(size, 4);
+  head.set([DEPTH, 3], 8);
+  return Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), chunk("IHDR", head), chunk("PLTE", Buffer.from(palette.flatMap(([r, g, b]) => [r, g, b]))),
+    chunk("tRNS", Buffer.from(palette.map(([, , , a]) => a))), chunk("IDAT", deflateSync(Buffer.from(rows), { level: 9, memLevel: 9 })), chunk("IEND", Buffer.alloc(0))]);
 }
 
 /** @param {string} name @param {Buffer} data */

@@ -62,8 +62,15 @@ mod tests {
             fs::create_dir_all(home.path().join(folder)).unwrap();
         }
         let files = ["index.html", "app.js", "core/link.js", "lang.json"];
-        let others =
-            ["core/link.test.js", "tests/a.js", "node_modules/x/y.js", ".git/a.js", "notes.md", "jsconfig.json"];
+        let others = [
+            "core/link.test.js",
+            "tests/a.js",
+            "node_modules/x/y.js",
+            ".git/a.js",
+            "notes.md",
+            "jsconfig.json",
+            "types.js",
+        ];
         for file in files.into_iter().chain(others) {
             fs::write(root.join(file), file).unwrap();
         }

@@ -2,7 +2,7 @@
 //! and `http.ui_dir` follow the same rules.
 
 /// The address of a file, by its path from the app's folder with `/` between names; `None` if it is not served: tests,
-/// folders of tools and their settings.
+/// folders of tools and their settings, and types, which nothing runs.
 pub(super) fn address(path: &str) -> Option<String> {
     let mut names = path.split('/').peekable();
     let mut file = path;
@@ -19,7 +19,8 @@ pub(super) fn address(path: &str) -> Option<String> {
         }
         file = name;
     }
-    let is_tool = file.ends_with(".test.js") || matches!(file, "jsconfig.json" | "tsconfig.json" | "package.json");
+    let is_tool =
+        file.ends_with(".test.js") || matches!(file, "jsconfig.json" | "tsconfig.json" | "package.json" | "types.js");
     match path {
         "index.html" => Some("/".into()),
         _ if is_tool || media(file).is_none() => None,
