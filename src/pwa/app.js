@@ -21,6 +21,7 @@ import { lock } from "./views/lock.js";
 import { login } from "./views/login.js";
 import { looks } from "./views/looks.js";
 import { panels } from "./views/panels.js";
+import { patch } from "./views/patch.js";
 import { people } from "./views/people.js";
 import { settings } from "./views/settings.js";
 import { shows } from "./views/shows.js";
@@ -28,7 +29,7 @@ import { shows } from "./views/shows.js";
 /** @import { Language } from "./core/words.js" */
 
 /** @typedef {(signal: AbortSignal) => HTMLElement} View Listens and paints until the signal. */
-const VIEWS = /** @type {const} */ ({ live, looks, shows, devices, settings });
+const VIEWS = /** @type {const} */ ({ live, looks, patch, shows, devices, settings });
 /** Views that Settings leads to. */
 const BELOW = /** @type {const} */ ({ people, panels, lock, login });
 /** @typedef {keyof typeof VIEWS} ViewName */

@@ -4,7 +4,7 @@ import * as api from "./core/api.js";
 import { Link } from "./core/link.js";
 import { allowed } from "./core/may.js";
 import * as prefs from "./core/prefs.js";
-import { LATE_MS, Sender } from "./core/sender.js";
+import { LATE_MS, Sender, isFixtures } from "./core/sender.js";
 import { empty, fold, level, opened } from "./core/state.js";
 import { Touch } from "./core/touch.js";
 import { ulid } from "./core/ulid.js";
@@ -45,7 +45,7 @@ class Desk {
   #looksTag = "";
   /** Name of this page: a connection uses it to replace an older one. */
   #session = ulid();
-  #touch = new Touch();
+  #touch = new Touch((key, a, b) => a === b || (isFixtures(/** @type {Group} */ (key)) && alike(key, a, b)));
   #link;
   #sender;
   /** @type {Set<() => void>} */
@@ -62,6 +62,12 @@ class Desk {
   notify = () => {};
   /** A connection has come up, and everything is known again. */
   onBack = () => {};
+  /** What was fetched by REST may be of another project by now. */
+  onWhole = () => {};
+  /** Another patch is in force. */
+  onPatch = () => {};
+  /** What a value of fixtures is by the levels; the rig sets it. @type {(group: Group, name: string) => number} */
+  fixtureValue = () => 0;
 
   constructor() {
     this.#link = new Link({
@@ -159,6 +165,20 @@ class Desk {
     return { r: r ?? lamp.r, g: g ?? lamp.g, b: b ?? lamp.b };
   }
 
+  /**
+   * What a finger holds of a value of fixtures, else what it is by the levels.
+   * @param {Group} group
+   * @param {string} name
+   */
+  ofFixtures(group, name) {
+    return this.#touch.value(`${group}/${name}`, this.fixtureValue(group, name));
+  }
+
+  /** @param {Group} group @param {string} name */
+  ghostOfFixtures(group, name) {
+    return this.#touch.ghost(`${group}/${name}`);
+  }
+
   get master() {
     return this.#touch.value("master", this.model.desk?.master ?? 255);
   }
@@ -222,9 +242,19 @@ class Desk {
     this.#move("master", { level }, phase);
   }
 
+  /**
+   * Fixtures' values; the group is `f` and the JSON of who is meant.
+   * @param {Group} group
+   * @param {Fields} fields
+   * @param {Phase} phase
+   */
+  moveFixtures(group, fields, phase) {
+    this.#move(group, fields, phase);
+  }
+
   /** @param {boolean} on */
   setBlackout(on) {
-    if (!this.#once({ type: "blackout", on })) return;
+    if (!this.once({ type: "blackout", on })) return;
     this.#touch.hold("blackout", on ? 1 : 0, this.#truth("blackout"));
     this.#touch.sent("blackout", on ? 1 : 0);
     this.#touch.release("blackout", now());
@@ -233,7 +263,7 @@ class Desk {
 
   /** @param {string} id */
   recall(id) {
-    this.#once({ type: "scene.recall", id: ulid(), src: this.source, name: id });
+    this.once({ type: "scene.recall", id: ulid(), src: this.source, name: id });
   }
 
   async stopFades() {
@@ -382,6 +412,7 @@ class Desk {
     if ("ack" in message) this.#sender.answered(message.ack ?? "", message.accepted ? null : (message.reason ?? "INTERNAL"));
     else if (message.type === "err" && message.cmdId) this.#sender.answered(message.cmdId, String(message.code));
     if (this.model.generation !== generation) void this.#loadAll();
+    if (message.type === "patch") this.onPatch();
     if (greeting && !this.model.greeting) {
       void this.loadMe(); // another role, or the appliance has been locked or opened
       this.onBack();
@@ -392,6 +423,7 @@ class Desk {
   }
 
   async #loadAll() {
+    this.onWhole();
     await Promise.all([this.loadScenes(), this.loadProjects()]);
   }
 
@@ -414,8 +446,8 @@ class Desk {
     this.changed();
   }
 
-  /** @param {Once} message */
-  #once(message) {
+  /** A command without a drag; false: it is not on its way, and people were told. @param {Once} message */
+  once(message) {
     if (this.#watches()) return false;
     const gone = this.usable && this.#sender.once(message);
     if (!gone) this.#unusable();
@@ -439,6 +471,10 @@ class Desk {
   #truth(key) {
     if (key === "master") return this.model.desk?.master ?? 255;
     if (key === "blackout") return this.model.desk?.blackout ? 1 : 0;
+    if (isFixtures(/** @type {Group} */ (key))) {
+      const cut = key.lastIndexOf("/");
+      return this.fixtureValue(/** @type {Group} */ (key.slice(0, cut)), key.slice(cut + 1));
+    }
     const [universe, channel] = key.split("/").map(Number);
     return level(this.model, universe ?? 0, channel ?? 1);
   }
@@ -484,8 +520,26 @@ class Desk {
  * @param {(key: string, value: number) => void} run
  */
 function each(group, fields, run) {
+  if (isFixtures(group)) return Object.entries(fields).forEach(([name, value]) => run(`${group}/${name}`, value));
   const names = /** @type {Record<string, string>} */ ({ r: "0/1", g: "0/2", b: "0/3", level: "master" });
   for (const [name, value] of Object.entries(fields)) run(names[name] ?? `${group.slice(1)}/${name}`, value);
+}
+
+/** How far a fixture's colour may be from what was asked for, for each part: its emitters round it. */
+const SLACK = 12;
+
+/** The same for everything else, of 65535: what 8 bits may round away. */
+const STEP = 300;
+
+/**
+ * Whether one value of fixtures may be the echo of the other.
+ * @param {string} key
+ * @param {number} a
+ * @param {number} b
+ */
+function alike(key, a, b) {
+  if (!key.endsWith("/color")) return Math.abs(a - b) <= STEP;
+  return [16, 8, 0].every((shift) => Math.abs(((a >> shift) & 255) - ((b >> shift) & 255)) <= SLACK);
 }
 
 /**

@@ -7,7 +7,7 @@ import { t } from "./core/words.js";
 import { desk } from "./desk.js";
 
 /** Everything that moves light, in every view and in the bar. */
-const HANDS = "dmx-fader input, dmx-fader button, dmx-fades button, dmx-bar button, .hex, .recent button, .tile, .recall";
+const HANDS = "dmx-fader input, dmx-fader button, dmx-fades button, dmx-bar button, .hex, .recent button, .tile, .recall, .quick button, .undo, .flash";
 
 /**
  * @param {AbortSignal} signal

@@ -42,7 +42,7 @@ test("what the app hides is what the appliance's own table refuses", () => {
   const routes = new URL("../../src/http/routes/", import.meta.url).pathname;
   const rows = readdirSync(routes).map((name) => readFileSync(routes + name, "utf8")).join("\n");
   const needs = Object.fromEntries([...rows.matchAll(/(get|post|put|patch|delete)\("([^"]+)", "\w+", Needs::(\w+)/g)].map(([, verb, path, role]) => [`${verb} ${path}`, role.toLowerCase()]));
-  for (const [row, what] of [["post /rgb", "light"], ["post /usb/refresh", "usb"], ["patch /scenes/{id}", "looks"], ["put /projects/{id}", "projects"],
+  for (const [row, what] of [["post /rgb", "light"], ["post /usb/refresh", "usb"], ["patch /scenes/{id}", "looks"], ["put /patch/groups", "patch"], ["post /patch/fixtures", "patch"], ["put /projects/{id}", "projects"],
     ["post /projects/{id}/backups", "backups"], ["post /panels", "panels"], ["post /projects/{id}/restore", "restore"], ["post /users", "people"], ["post /users", "devices"], ["get /rgb", "watch"]]) {
     assert.ok(needs[row], row);
     assert.deepEqual(ROLES.filter((role) => may(role, what)), ROLES.slice(ROLES.indexOf(needs[row])), row);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GAP_MS, LATE_MS, Sender } from "../../src/pwa/core/sender.js";
+import { GAP_MS, LATE_MS, Sender, WIDE } from "../../src/pwa/core/sender.js";
 import { Clock } from "./clock.js";
 
 function desk() {
@@ -168,4 +168,22 @@ test("a last value that waits when the link is given up is told as lost, and doe
   sender.heard();
   clock.run(2000);
   assert.deepEqual([lost, out], [[["u0", { 5: 50 }, "LATE"]], []]);
+});
+
+test("fixtures share one pace, whoever is meant, and each of their values arrives as the wire wants it", () => {
+  const { clock, out, sender, answering } = desk();
+  answering(5);
+  const [dimmed, plain] = ['f["a","b"]', 'f["group"]'];
+  for (let n = 0; n <= 120; n++) {
+    sender.move(dimmed, { color: 0x00ff00 + n, intensity: WIDE }, n === 120);
+    sender.move(plain, { color: n }, n === 120);
+    clock.run(1000 / 120);
+  }
+  clock.run(100);
+  for (const [n, message] of out.entries()) assert.ok(n === 0 || message.at - out[n - 1].at >= GAP_MS - 0.001);
+  const of = (targets) => out.filter((message) => message.targets.join() === targets);
+  assert.ok(Math.abs(of("a,b").length - of("group").length) <= 2, "neither waits for the other");
+  const { type, src, values } = of("a,b").at(-1);
+  assert.deepEqual([type, src, values], ["fixture.set", "ui-test", { color: "#00ff78", intensity: 1 }]);
+  assert.deepEqual(of("group").at(-1).values, { color: "#000078" });
 });

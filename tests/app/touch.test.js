@@ -129,3 +129,20 @@ test("what the server took is not unsure, even when its echo was passed over", (
   assert.equal(touch.sweep(Infinity), false);
   assert.equal(touch.busy, false);
 });
+
+test("a value that a fixture rounds is an echo too, if it is near enough; another hand's is a ghost", () => {
+  const touch = new Touch((_, a, b) => Math.abs(a - b) <= 3);
+  const hear = (value) => touch.heard(() => value);
+  for (const value of [100, 140, 180]) {
+    touch.hold("k", value, 0);
+    touch.sent("k", value);
+  }
+  hear(141);
+  assert.equal(touch.ghost("k"), null, "rounded");
+  hear(50);
+  assert.equal(touch.ghost("k"), 50);
+  hear(178);
+  touch.release("k", 0);
+  hear(177);
+  assert.equal(touch.value("k", 177), 177, "the last one has come back");
+});

@@ -23,7 +23,7 @@ export class Refused extends Error {
 const PATIENCE_MS = 10_000;
 
 /**
- * @typedef {{ body?: unknown, raw?: string, match?: string, known?: string, signal?: AbortSignal, patience?: number, own?: boolean }} How
+ * @typedef {{ body?: unknown, raw?: string | Blob, match?: string, known?: string, signal?: AbortSignal, patience?: number, own?: boolean }} How
  * `match`: the tag of the document to edit; `known`: of the one known already; `own`: a 401 is about what is in the body.
  */
 
@@ -75,7 +75,7 @@ export async function call(method, path, { body, raw, match, known, signal, pati
   if (match) headers.set("if-match", match);
   if (known) headers.set("if-none-match", known);
   const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
-  if (payload !== undefined) headers.set("content-type", "application/json");
+  if (payload !== undefined) headers.set("content-type", raw instanceof Blob ? "application/octet-stream" : "application/json");
   // By hand: tablets of 2023 lack AbortSignal.any.
   const end = new AbortController();
   const abort = () => end.abort();

@@ -8,7 +8,7 @@ export const ROLES = /** @type {const} */ (["view", "operate", "edit", "admin"])
 
 /** The role that something needs. */
 const NEEDS = /** @type {const} */ ({
-  watch: "view", light: "operate", usb: "operate", looks: "edit", projects: "edit", backups: "edit", panels: "edit", devices: "admin", restore: "admin",
+  watch: "view", light: "operate", usb: "operate", looks: "edit", patch: "edit", projects: "edit", backups: "edit", panels: "edit", devices: "admin", restore: "admin",
   people: "admin",
 });
 

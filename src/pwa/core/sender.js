@@ -17,9 +17,13 @@ const AWAITED = 32;
 
 const NO_ROOM = ["RATE_LIMITED", "QUEUE_FULL"];
 
-/** @typedef {"lamp" | "master" | `u${number}`} Group Universes have one pace each: the server's limit is by universe. */
-/** @typedef {Record<string, number>} Fields Of the lamp r, g, b; of the master level; of a universe levels by channel. */
-/** @typedef {{ type: "blackout", on: boolean } | { type: "scene.recall", id: string, src: string, name: string }} Once Without a drag. */
+/** @typedef {"lamp" | "master" | `u${number}` | `f${string}`} Group Universes have one pace each: the server's limit is by universe. Of fixtures
+ *   it is the JSON of who is meant; all of them together have one pace. */
+/** @typedef {Record<string, number>} Fields Of the lamp r, g, b; of the master level; of a universe levels by channel; of fixtures 0..65535 by
+ *   kind, and `color`, 0xrrggbb. */
+/** @typedef {{ type: "blackout", on: boolean } | { type: "scene.recall", id: string, src: string, name: string }
+ *   | { type: "dmx.patch", id: string, src: string, universe: number, patch: { ch: number, val: number }[] }
+ *   | { type: "fixture.set", id: string, src: string, targets: string[], values: Record<string, number | string> }} Once Without a drag. */
 /** @typedef {{ fields: Fields, movedAt: number, last: boolean }} Waiting */
 
 /**
@@ -41,7 +45,7 @@ export class Sender {
   #waiting = new Map();
   /** When each field was moved last. @type {Map<string, number>} */
   #movedAt = new Map();
-  /** @type {Map<Group, number>} */
+  /** By lane. @type {Map<string, number>} */
   #sentAt = new Map();
   /** @type {Map<Group, number>} When to look at a group again. */
   #due = new Map();
@@ -138,14 +142,14 @@ export class Sender {
       this.#ways.lost(group, waiting.fields, "LATE");
       return;
     }
-    const pause = (this.#sentAt.get(group) ?? -Infinity) + GAP_MS - now;
+    const pause = (this.#sentAt.get(lane(group)) ?? -Infinity) + GAP_MS - now;
     if (pause > 0) return this.#wait(group, pause);
     const id = this.#ways.newId();
     if (this.#stalled() || !this.#ways.put(this.#message(group, waiting.fields, id))) {
       return this.#wait(group, waiting.movedAt + LATE_MS + 1 - now); // until there is a link, or it is too late
     }
     this.#waiting.delete(group);
-    this.#sentAt.set(group, now);
+    this.#sentAt.set(lane(group), now);
     this.#unanswered ??= now;
     if (waiting.last) this.#await(id, { group, fields: waiting.fields, movedAt: waiting.movedAt });
     this.#ways.sent(group, waiting.fields);
@@ -185,7 +189,27 @@ export class Sender {
     const src = this.#ways.source();
     if (group === "lamp") return { type: "set", cmdId: id, src, .../** @type {Rgb} */ (/** @type {unknown} */ (fields)) };
     if (group === "master") return { type: "master", level: fields.level };
+    if (isFixtures(group)) return { type: "fixture.set", id, src, targets: JSON.parse(group.slice(1)), values: values(fields) };
     const patch = Object.entries(fields).map(([ch, val]) => ({ ch: Number(ch), val }));
     return { type: "dmx.patch", id, src, universe: Number(group.slice(1)), patch };
   }
+}
+
+/** What a kind's whole way is, in fields. */
+export const WIDE = 65_535;
+
+/** @param {Group} group */
+export const isFixtures = (group) => group.startsWith("f");
+
+/** What shares a pace. @param {Group} group */
+const lane = (group) => (isFixtures(group) ? "f" : group);
+
+/**
+ * The values of a `fixture.set`.
+ * @param {Fields} fields
+ * @returns {Record<string, number | string>}
+ */
+export function values(fields) {
+  return Object.fromEntries(Object.entries(fields).map(([kind, value]) =>
+    [kind, kind === "color" ? `#${value.toString(16).padStart(6, "0")}` : value / WIDE]));
 }

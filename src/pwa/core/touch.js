@@ -22,6 +22,15 @@ const UNDERWAY = 64;
 export class Touch {
   /** @type {Map<string, Held>} */
   #held = new Map();
+  #alike;
+
+  /**
+   * @param {(key: string, a: number, b: number) => boolean} [alike] Whether one value may be the echo of the other: a fixture rounds a
+   *   colour to what its emitters have.
+   */
+  constructor(alike = (_, a, b) => a === b) {
+    this.#alike = alike;
+  }
 
   /**
    * A finger is on it.
@@ -89,7 +98,8 @@ export class Touch {
       const truth = truthOf(key);
       if (truth === held.truth && !(told(key) && truth === held.underway.at(-1))) continue;
       held.truth = truth;
-      const place = held.underway.indexOf(truth);
+      const exact = held.underway.indexOf(truth);
+      const place = exact < 0 ? held.underway.findLastIndex((sent) => this.#alike(key, sent, truth)) : exact;
       held.ghost = place < 0 ? truth : null;
       if (place >= 0) held.underway.splice(0, place + 1);
       if (held.releasedAt !== null && held.underway.length === 0) this.#held.delete(key);
@@ -130,7 +140,7 @@ export class Touch {
   /** @param {string} key */
   ghost(key) {
     const held = this.#held.get(key);
-    return held && held.ghost !== held.value ? held.ghost : null;
+    return held && held.ghost !== null && !this.#alike(key, held.ghost, held.value) ? held.ghost : null;
   }
 
   /** Whether any value is held or waits for its echo. */

@@ -15,7 +15,8 @@
  * @typedef {{ type: "pong", ts: number }} PongMessage
  * @typedef {{ type: "err", code: string | number, message?: string, cmdId?: string }} ErrMessage
  * @typedef {{ type?: undefined, ack: string | null, accepted: boolean, ts: number, reason?: string | null, duplicate?: boolean }} AckMessage
- * @typedef {StateMessage | UpdateMessage | DeskMessage | DevicesMessage | PongMessage | ErrMessage | AckMessage} Message
+ * @typedef {{ type: "patch", etag: string }} PatchMessage Another patch is in force.
+ * @typedef {StateMessage | UpdateMessage | DeskMessage | DevicesMessage | PatchMessage | PongMessage | ErrMessage | AckMessage} Message
  *
  * @typedef {{ id: string, name: string, channelValues: Record<string, number>, timestamp?: number | null, description?: string | null,
  *   tags?: string[] | null, favorite?: boolean | null, fadeMs?: number | null, universes?: number[] | null }} Scene
@@ -36,6 +37,19 @@
  * @typedef {{ ready: boolean, mqttConnected: boolean, queueDepth: number, problems: { code: string, message: string }[] }} Ready
  * @typedef {{ added: string[], changed: string[], removed: string[] }} ListChanges
  * @typedef {{ dryRun: boolean, channels: number, changes: Record<string, ListChanges>, universesLeftOut?: number[] }} RestoreDryRun
+ *
+ * @typedef {"intensity" | "red" | "green" | "blue" | "white" | "amber" | "uv" | "lime" | "cyan" | "magenta" | "yellow" | "warm_white" | "cold_white"
+ *   | "cct" | "pan" | "tilt" | "zoom" | "focus" | "iris" | "gobo" | "color_wheel" | "prism" | "shutter" | "strobe" | "speed" | "macro" | "other"} Kind
+ * @typedef {{ id: string, number?: number, name: string, kind: Kind, fine?: boolean }} FixtureChannel
+ * @typedef {{ id: string, name: string, universe: number, dmxAddress: number, footprint: [number, number], channels: FixtureChannel[],
+ *   type?: string, mode?: string, fixtureType?: string, groups?: string[], topic?: string }} Fixture
+ * @typedef {{ id: string, name: string }} Group
+ * @typedef {{ id: string, name?: string, number: number }} Universe
+ * @typedef {{ universes: Universe[], fixtures: Fixture[], groups: Group[] }} Patch Fixtures with a place.
+ * @typedef {Partial<Fixture> & { id: string, name: string }} Unplaced A fixture that the show's document gives no place.
+ * @typedef {{ universes: Universe[], fixtures: (Fixture | Unplaced)[], groups: Group[] }} PatchAnswer
+ * @typedef {{ name: string, channelCount: number, kinds: string[] }} FixtureMode
+ * @typedef {{ id: string, name: string, manufacturer?: string, modes: FixtureMode[], builtIn: boolean }} FixtureType
  *
  * @typedef {"view" | "operate" | "edit" | "admin" | "device"} Role
  * @typedef {{ id: string, name: string }} PanelScene

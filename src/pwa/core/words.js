@@ -23,6 +23,7 @@ let locale = "en";
 export function use(next, texts) {
   words = texts;
   language = next;
+  percents = null;
   plural = new Intl.PluralRules(next);
   locale = navigator.languages?.find((known) => known.startsWith(next)) ?? next;
 }
@@ -91,7 +92,11 @@ export function size(bytes) {
   return new Intl.NumberFormat(locale, { ...style, unit }).format(n);
 }
 
+/** Made once: a hundred tiles say their level in each frame of a fade. @type {Intl.NumberFormat | null} */
+let percents = null;
+
 /** @param {number} share 0..1 */
 export function percent(share) {
-  return new Intl.NumberFormat(locale, { style: "percent" }).format(share);
+  percents ??= new Intl.NumberFormat(locale, { style: "percent" });
+  return percents.format(share);
 }

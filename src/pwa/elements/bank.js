@@ -1,11 +1,15 @@
-// A bank of channel faders: as many as fit, of any universe, in pages or from any channel on.
+// A bank of channel faders: as many as fit, of any universe, in pages or from any channel on. A wide one has sixteen, in rows if
+// need be, and says above each what its channel does.
 
 import { h, keep, say } from "../core/dom.js";
+import { whoseChannel } from "../core/patch.js";
 import * as prefs from "../core/prefs.js";
 import { CHANNELS } from "../core/state.js";
 import { t } from "../core/words.js";
 import { desk } from "../desk.js";
+import { rig } from "../rig.js";
 import { DmxFader, fader } from "./dmx-fader.js";
+import { fixtureName, sayName } from "./fixture-name.js";
 import { icon } from "./icons.js";
 
 const UNIVERSES = 64;
@@ -14,10 +18,16 @@ const UNIVERSES = 64;
 const ROOM = 60;
 const PAGES = [16, 12, 10, 8, 6, 5, 4];
 
-/** @param {AbortSignal} signal */
-export function bank(signal) {
+/** The same of a wide one: how many stand side by side, and how many there are. */
+const WIDE_ROOM = 56;
+const ROWS = [[16, 16], [8, 16], [6, 12], [4, 8]];
+
+/** @param {AbortSignal} signal @param {boolean} [wide] */
+export function bank(signal, wide = false) {
   let universe = number(prefs.read("universe", "0"), 0, UNIVERSES - 1);
   let first = number(prefs.read("channel", "1"), 1, CHANNELS);
+  const [chosen] = wide ? rig.chosen : [];
+  if (chosen) [universe, first] = [chosen.universe, chosen.footprint[0]];
   let many = 8;
   /** Marked universes. @type {unknown} */
   let marked = null;
@@ -51,12 +61,16 @@ export function bank(signal) {
    * A fader under a finger stays with its own universe, wherever the bank goes.
    * @param {{ universe: number, channel: number }} what
    */
-  const make = (what) => fader(String(what.channel), t("bank.channel", { n: what.channel }), (value, phase) => desk.moveChannel(what.universe, what.channel, value, phase));
+  const make = (what) => fader(String(what.channel), t("bank.channel", { n: what.channel }), (value, phase) => rig.moveChannel(what.universe, what.channel, value, phase));
+  const cell = (/** @type {{ universe: number, channel: number }} */ what) => h("div", { class: "cell" }, h("strong", null), fixtureName(), make(what));
 
   const paint = () => {
     const channels = Array.from({ length: Math.min(many, CHANNELS - first + 1) }, (_, n) => ({ universe, channel: first + n }));
-    keep(faders, channels, (what) => `${what.universe}/${what.channel}`, make, (element, { channel }) => {
-      if (element instanceof DmxFader) element.paint(desk.known ? desk.level(universe, channel) : null, desk.ghost(universe, channel));
+    keep(faders, channels, (what) => `${what.universe}/${what.channel}`, wide ? cell : make, (element, { channel }) => {
+      const own = wide ? element.lastElementChild : element;
+      if (!(own instanceof DmxFader)) return;
+      own.paint(desk.known ? desk.level(universe, channel) : null, desk.ghost(universe, channel));
+      if (wide) name(element, own, universe, channel);
     });
     if (document.activeElement !== from) from.value = String(first);
     say(to, t("bank.to", { to: first + channels.length - 1 }));
@@ -71,17 +85,38 @@ export function bank(signal) {
   };
 
   const fit = new ResizeObserver(([entry]) => {
-    const room = (entry?.contentRect.width ?? 0) / ROOM;
-    many = PAGES.find((size) => size <= room) ?? 4;
+    const width = entry?.contentRect.width ?? 0;
+    if (wide) {
+      const [side = 4, all = 8] = ROWS.find(([columns = 0]) => columns * WIDE_ROOM <= width) ?? [];
+      many = all;
+      faders.style.setProperty("--columns", String(side));
+    } else many = PAGES.find((size) => size <= width / ROOM) ?? 4;
     go(universe, first);
   });
   fit.observe(faders);
   signal.addEventListener("abort", () => fit.disconnect(), { once: true });
 
-  const panel = h("div", { class: "bank" },
+  const panel = h("div", { class: wide ? "bank wide" : "bank" },
     h("div", { class: "which" }, h("h2", { id: "h-channels" }, t("live.channels")), chooser, h("div", { class: "pager" }, back, h("span", { class: "range" }, from, to), on)), faders);
   desk.paint(paint, signal);
   return panel;
+}
+
+/**
+ * What a channel does, above its fader.
+ * @param {HTMLElement} cell
+ * @param {DmxFader} element
+ * @param {number} universe
+ * @param {number} channel
+ */
+function name(cell, element, universe, channel) {
+  const whose = whoseChannel(rig.fixtures, universe, channel);
+  const [kind, of] = cell.children;
+  const words = whose ? t(`kind.${whose.kind}.name`) + (whose.fine ? " ·" : "") : "";
+  if (kind) say(kind, words || " ");
+  if (of) sayName(of, whose?.fixture.name ?? " ");
+  element.className = whose?.kind ?? "";
+  element.called(String(channel), [t("bank.channel", { n: channel }), words, whose?.fixture.name].filter(Boolean).join(", "));
 }
 
 /**

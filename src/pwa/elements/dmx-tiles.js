@@ -2,10 +2,11 @@
 
 import { css } from "../core/colour.js";
 import { h, keep, mark, say } from "../core/dom.js";
-import { dot, inOrder } from "../core/looks.js";
+import { dot, inOrder, marks } from "../core/looks.js";
 import { progress } from "../core/state.js";
 import { seconds, t } from "../core/words.js";
 import { desk } from "../desk.js";
+import { rig } from "../rig.js";
 import { icon } from "./icons.js";
 
 /** @import { Scene } from "../core/types.js" */
@@ -16,6 +17,8 @@ export class DmxTiles extends HTMLElement {
   #known = null;
   /** @type {readonly Scene[]} */
   #order = [];
+  /** @type {unknown} */
+  #patch = null;
   /** What was painted last: with 200 looks each frame of a fade matters. */
   #painted = "";
 
@@ -27,8 +30,9 @@ export class DmxTiles extends HTMLElement {
     const none = h("p", { class: "quiet", hidden: true }, t("tiles.none"));
     this.replaceChildren(list, none);
     desk.paint(() => {
-      if (this.#known !== desk.looks && desk.looks) {
+      if ((this.#known !== desk.looks || this.#patch !== rig.patch) && desk.looks) {
         this.#known = desk.looks;
+        this.#patch = rig.patch;
         this.#order = inOrder(desk.looks);
         keep(list, this.#order, (scene) => scene.id, make, paint);
         none.hidden = this.#order.length > 0;
@@ -75,6 +79,13 @@ function paint(tile, scene) {
  * @param {Scene} scene
  */
 export function paintSwatch(swatch, scene) {
+  const colours = marks(scene, rig.fixtures);
+  if (colours.length > 0) {
+    mark(swatch, "data-holds", "fixtures");
+    const share = 100 / colours.length;
+    swatch.style.setProperty("--colours", colours.map((rgb, n) => `${css(rgb)} ${n * share}% ${(n + 1) * share}%`).join(", "));
+    return;
+  }
   const { colour, level } = dot(scene);
   mark(swatch, "data-holds", [colour && "colour", level && "level"].filter(Boolean).join(" "));
   if (colour) swatch.style.setProperty("--colour", css(colour));

@@ -17,6 +17,12 @@ const PATHS = {
   play: "M8 5.5l10.5 6.5L8 18.5z",
   stop: "M7 7h10v10H7z",
   warn: "M12 4l9 16H3zM12 10v4.5M12 17.2v.3",
+  undo: "M9 5L4 10l5 5M4 10h10.5a4.75 4.75 0 0 1 0 9.500H11",
+  patch: "M4 5h16M8 5v3M16 5v3M6 8h4l1.500 5h-7zM14 8h4l1.500 5h-7zM8 16v3M16 16v3M4.500 17.500l-.7 1.500M12 16v2",
+  find: "M12 4v2M12 18v2M4 12h2M18 12h2M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 11.500v1",
+  plus: "M12 5v14M5 12h14",
+  minus: "M5 12h14",
+  close: "M6 6l12 12M18 6L6 18",
   refresh: "M19 8.5A8 8 0 1 0 20 13M19 4v5h-5",
 };
 

@@ -10,6 +10,9 @@ import { fader } from "../elements/dmx-fader.js";
 import { DmxFades } from "../elements/dmx-fades.js";
 import { DmxTiles } from "../elements/dmx-tiles.js";
 import { DmxWheel } from "../elements/dmx-wheel.js";
+import { rig } from "../rig.js";
+import { poll } from "./parts.js";
+import { stage } from "./stage.js";
 
 /** @import { Phase } from "../core/touch.js" */
 /** @import { Hsv, Rgb } from "../core/types.js" */
@@ -19,10 +22,31 @@ const RECENT = 8;
 /** A colour left alone for this long is worth remembering. */
 const LIKED_MS = 1500;
 
-/** @param {AbortSignal} signal */
+/** How often to look whether somebody has patched something elsewhere. */
+const PATCH_MS = 15_000;
+
+/** With fixtures it is about them; until there are any, about the one lamp. @param {AbortSignal} signal */
 export function live(signal) {
+  const place = h("div", { class: "through" });
+  let inner = new AbortController();
+  /** @type {boolean | undefined} */
+  let shown;
+  signal.addEventListener("abort", () => inner.abort(), { once: true });
+  desk.paint(() => {
+    if (shown === rig.patched) return;
+    shown = rig.patched;
+    inner.abort();
+    inner = new AbortController();
+    place.replaceChildren(h("h1", { class: "unseen" }, t("nav.live")), shown ? stage(inner.signal) : lamp(inner.signal));
+    desk.changed();
+  }, signal);
+  poll(() => rig.renew(), PATCH_MS, signal);
+  return place;
+}
+
+/** @param {AbortSignal} signal */
+function lamp(signal) {
   return h("div", { class: "live" },
-    h("h1", { class: "unseen" }, t("nav.live")),
     h("section", { class: "colour", "aria-labelledby": "h-colour" }, h("h2", { id: "h-colour", class: "unseen" }, t("live.colour")), ...colour(signal)),
     h("section", { class: "channels", "aria-labelledby": "h-channels" }, bank(signal)),
     h("section", { class: "looks", "aria-labelledby": "h-looks" }, h("div", { class: "head" }, h("h2", { id: "h-looks" }, t("live.looks")), new DmxFades()), new DmxTiles()));

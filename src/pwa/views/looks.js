@@ -7,6 +7,8 @@ import { count, seconds, t } from "../core/words.js";
 import { desk } from "../desk.js";
 import { paintSwatch } from "../elements/dmx-tiles.js";
 import { icon } from "../elements/icons.js";
+import { proposed } from "../elements/look-names.js";
+import { rig } from "../rig.js";
 import { beside, field, sure } from "./parts.js";
 
 /** @import { Scene } from "../core/types.js" */
@@ -17,10 +19,13 @@ export function looks(signal) {
   const none = h("p", { class: "quiet", hidden: true }, t("looks.none"));
   /** @type {readonly Scene[] | null} */
   let known = null;
+  /** @type {unknown} */
+  let patch = null;
   void desk.loadScenes();
   desk.paint(() => {
-    if (known !== desk.looks && desk.looks) {
+    if ((known !== desk.looks || patch !== rig.patch) && desk.looks) {
       known = desk.looks;
+      patch = rig.patch;
       keep(list, known, ({ id }) => id, row, paintRow);
       none.hidden = known.length > 0;
     }
@@ -28,24 +33,39 @@ export function looks(signal) {
       mark(element, "data-on", element.getAttribute("data-key") === desk.model.desk?.scene ? "" : null);
     }
   }, signal);
-  return h("div", { class: "page" }, h("h1", { class: "unseen" }, t("looks.title")), captureForm(), list, none);
+  return h("div", { class: "page" }, h("h1", { class: "unseen" }, t("looks.title")), captureForm(signal), list, none);
 }
 
-function captureForm() {
-  const name = h("input", { required: true, maxlength: 200, autocomplete: "off" });
+/** @param {AbortSignal} signal */
+function captureForm(signal) {
+  /** A proposed name goes with the light; a typed one stays. */
+  let own = false;
+  const name = h("input", { required: true, maxlength: 200, autocomplete: "off", oninput: () => (own = name.value !== ""), onfocus: () => own || name.select() });
   const fade = h("input", { type: "number", min: 0, max: 86400, step: 0.1, value: 2, inputmode: "decimal" });
+  const only = h("input", { type: "checkbox", "data-here": true, onchange: () => desk.changed() });
+  const part = h("label", { class: "check" }, only, h("span", null));
+  /** Whose light is captured; null: everybody's. */
+  const whose = () => (only.checked && rig.chosen.length > 0 ? rig.chosen : null);
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    const body = { name: name.value.trim(), fadeMs: Math.round(Number(fade.value) * 1000) };
+    const of = whose();
+    const body = { name: name.value.trim(), fadeMs: Math.round(Number(fade.value) * 1000), ...(of ? { only: of.map(({ id }) => id) } : {}) };
     if (taken(body.name)) return desk.notify(t("looks.taken", { name: body.name }));
     if (!(await desk.ask(api.json("POST", "/scenes", { body }), t("looks.captured", { name: body.name })))) return;
-    name.value = "";
-    void desk.loadScenes();
+    own = false;
+    await desk.loadScenes();
   };
+  desk.paint(() => {
+    part.hidden = rig.chosen.length === 0;
+    say(/** @type {Element} */ (part.lastElementChild), count("looks.only", rig.chosen.length));
+    if (own || document.activeElement === name || !desk.known || !desk.looks) return;
+    const words = proposed(whose() ?? undefined);
+    if (name.value !== words) name.value = words;
+  }, signal);
   return h("form", { class: "panel capture", "data-needs": "looks", onsubmit: submit },
     h("h2", null, t("looks.capture.title")),
     h("div", { class: "fields" }, field(t("looks.capture.name"), name), field(t("looks.fade"), fade),
-      h("button", { type: "submit", class: "main" }, t("looks.capture"))));
+      h("button", { type: "submit", class: "main" }, t("looks.capture"))), part);
 }
 
 /**

@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { finger, place } from "./finger.js";
 import { Appliance, PLAIN, launch, live, painted, settled, visit } from "./harness.js";
 
-const VIEWS = ["looks", "shows", "devices", "settings", "live"];
+const VIEWS = ["looks", "patch", "shows", "devices", "settings", "live"];
 const WARM_UP = 8;
 const ROUNDS = 20;
 

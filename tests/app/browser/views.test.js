@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Appliance, PLAIN, SIZES, barriers, eventually, launch, live, picture, settled, visit } from "./harness.js";
 
-const VIEWS = ["live", "looks", "shows", "devices", "settings"];
+const VIEWS = ["live", "looks", "patch", "shows", "devices", "settings"];
 
 let browser, appliance;
 before(async () => {

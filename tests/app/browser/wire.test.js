@@ -13,7 +13,7 @@ const { compile } = strangers("json-schema-to-typescript");
 
 /** The app's types that come over the wire, and their descriptions. */
 const REST = {
-  About: "About", BackupStatus: "Status", Client: "MqttClient", Device: "Device", ListChanges: "ListChanges", Port: "PortStatus", Project: "Project",
+  About: "About", FixtureType: "FixtureTypeLine", BackupStatus: "Status", Client: "MqttClient", Device: "Device", ListChanges: "ListChanges", Port: "PortStatus", Project: "Project",
   Projects: "Projects", Ready: "Ready", RestoreDryRun: "RestoreDryRun", Scene: "Scene", UsbDevice: "UsbDevice", Version: "Version",
 };
 const MESSAGES = { AckMessage: "dmx.ack", Desk: "desk", UpdateMessage: "state.update" };

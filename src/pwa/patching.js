@@ -1,0 +1,68 @@
+// Edits of the patch: one after the other, each followed by what the patch has become.
+
+import * as api from "./core/api.js";
+import { ulid } from "./core/ulid.js";
+import { desk } from "./desk.js";
+import { rig } from "./rig.js";
+
+/** @import { Group } from "./core/types.js" */
+
+/** @param {string} id */
+const path = (id) => `/patch/fixtures/${encodeURIComponent(id)}`;
+
+/**
+ * Changes a fixture; false: it is as it was.
+ * @param {string} id
+ * @param {object} body
+ * @param {string} [words]
+ */
+export async function change(id, body, words = "") {
+  const done = await desk.ask(api.json("PATCH", path(id), { body }), words);
+  await rig.load(true);
+  return done !== null;
+}
+
+/** @param {readonly string[]} ids */
+export async function remove(ids) {
+  for (const id of ids) if (!(await desk.ask(api.call("DELETE", path(id)).then(api.done)))) break;
+  await rig.load(true);
+}
+
+/** Makes a group; its id, or null if there is none. @param {string} name @param {readonly string[]} [fixtures] */
+export async function newGroup(name, fixtures = []) {
+  const id = `group-${ulid().toLowerCase()}`;
+  return (await groupsAre([...groups(), { id, name: freeName(name), fixtures }])) ? id : null;
+}
+
+/** @param {string} id @param {string} name */
+export function renameGroup(id, name) {
+  return groupsAre(groups().map((group) => (group.id === id ? { ...group, name } : group)));
+}
+
+/** @param {string} id */
+export function dropGroup(id) {
+  return groupsAre(groups().filter((group) => group.id !== id));
+}
+
+/** @param {string} group @param {readonly string[]} fixtures */
+export function setMembers(group, fixtures) {
+  return groupsAre(groups().map((one) => (one.id === group ? { ...one, fixtures } : one)));
+}
+
+const groups = () => rig.patch?.groups ?? [];
+
+/** Of those that name no fixtures the members stay. @param {(Group & { fixtures?: readonly string[] })[]} list */
+async function groupsAre(list) {
+  const done = await desk.ask(api.json("PUT", "/patch/groups", { body: list }));
+  await rig.load(true);
+  return done !== null;
+}
+
+/** @param {string} name */
+function freeName(name) {
+  const taken = new Set(groups().map((group) => group.name));
+  for (let n = 1; ; n++) {
+    const wanted = n === 1 ? name : `${name} ${n}`;
+    if (!taken.has(wanted)) return wanted;
+  }
+}
