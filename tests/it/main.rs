@@ -55,6 +55,10 @@ mod long;
 #[path = "../long/outputs.rs"]
 mod long_outputs;
 
+/// What QLC+ takes its own definitions for.
+#[path = "../long/fixtures.rs"]
+mod long_fixtures;
+
 #[path = "../long/broker.rs"]
 mod long_broker;
 /// The same for projects.

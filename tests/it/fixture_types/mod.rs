@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Appliance};
 
 /// Brings a file.
-async fn bring(appliance: &Appliance, file: Vec<u8>) -> Answer {
+pub async fn bring(appliance: &Appliance, file: Vec<u8>) -> Answer {
     let web = appliance.web();
     web.send(web.request(Method::POST, "/fixture-types").body(file)).await
 }

@@ -67,8 +67,9 @@ pub use shield::Shield;
 pub use shim::{Card, Shim};
 pub use small_card::SmallCard;
 pub use strangers::{
-    Stranger, aiomqtt, esphome, mosquitto_pub, mosquitto_rr, mosquitto_sub, mqtt_js, mqtt_js_trusting, node, node_red,
-    openapi_node, openapi_python_client, openapi_python_script, python, schemathesis, umqtt_board,
+    Stranger, aiomqtt, esphome, gdtf_files, mosquitto_pub, mosquitto_rr, mosquitto_sub, mqtt_js, mqtt_js_trusting,
+    node, node_red, openapi_node, openapi_python_client, openapi_python_script, python, qlcplus_channels,
+    qlcplus_definitions, schemathesis, umqtt_board,
 };
 pub use usb_bus::{UsbBus, UsbDevice};
 pub use web::{Answer, Web};

@@ -133,6 +133,23 @@ pub fn umqtt_board(address: SocketAddr, arguments: &[&str]) -> Stranger {
     python_in("venv", &[modules.to_str().unwrap()], "umqtt_board.py", address, arguments)
 }
 
+/// Writes GDTF files into a folder, and says what pygdtf reads in them.
+pub fn gdtf_files(folder: &Path) -> Stranger {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+    python_in("pygdtf", &[], "gdtf_files.py", nobody, &[folder.to_str().unwrap()])
+}
+
+/// Patches 50 definitions in QLC+, with a folder for its files, and says what it takes their channels for.
+pub fn qlcplus_channels(folder: &Path) -> Stranger {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+    python_in("venv", &[], "qlcplus_channels.py", nobody, &[folder.to_str().unwrap()])
+}
+
+/// The definitions of `qlcplus-data`, a folder for each maker.
+pub fn qlcplus_definitions() -> PathBuf {
+    installed().join("qlcplus-data/usr/share/qlcplus/fixtures")
+}
+
 fn python_in(venv: &str, first: &[&str], script: &str, address: SocketAddr, arguments: &[&str]) -> Stranger {
     let mut command = Command::new(installed().join(venv).join("bin/python"));
     command.args(["-u", "-B"]).arg(scripts().join(script)).args(first); // -B: scripts share modules, which leave no files
