@@ -423,7 +423,7 @@ impl Librarian {
             let id = id.clone();
             let found = spawn_blocking(move || places::fixture_of_type(&show, &id)).await?;
             if let Some(fixture) = found {
-                return Ok(Some(format!("{fixture} in the project {}", project.name)));
+                return Ok(Some(format!("fixture {fixture:?} of project {:?}", project.name)));
             }
         }
         Ok(None)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::task::spawn_blocking;
 use warp::http::StatusCode;
 use warp::reply::Response;
@@ -116,36 +116,9 @@ async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
 
 /// Which fixture has the type, of the first project that has one.
 async fn user(app: &App, id: &str) -> Result<Option<String>, Problem> {
-    let projects = app.library.view().catalogue.projects.clone();
-    for project in projects {
-        let _turn = turn(app).await?;
-        let Ok(document) = app.library.snapshot(project.id).await else { continue }; // it is gone, or cannot be read
-        let id = id.to_owned();
-        let found = spawn_blocking(move || has_type(&document.bytes, &id)).await?;
-        if let Some(name) = found {
-            return Ok(Some(format!("fixture {name:?} of project {:?} has it", project.name)));
-        }
-    }
-    Ok(None)
-}
-
-#[derive(Deserialize)]
-struct Snapshot {
-    show: Patched,
-}
-
-#[derive(Deserialize)]
-struct Patched {
-    #[serde(default)]
-    fixtures: Vec<serde_json::Value>,
-}
-
-fn has_type(snapshot: &[u8], id: &str) -> Option<String> {
-    let snapshot: Snapshot = serde_json::from_slice(snapshot).ok()?;
-    let fixture =
-        snapshot.show.fixtures.into_iter().find(|fixture| fixture.get("type").is_some_and(|kind| kind == id))?;
-    let named = |field| fixture.get(field).and_then(serde_json::Value::as_str).map(str::to_owned);
-    Some(named("name").or_else(|| named("id")).unwrap_or_default())
+    let Ok(id) = id.parse() else { return Ok(None) };
+    let _turn = turn(app).await?;
+    Ok(app.library.use_of_type(id).await?.map(|fixture| format!("{fixture} has it")))
 }
 
 impl From<NotKept> for Problem {

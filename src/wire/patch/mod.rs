@@ -11,6 +11,8 @@ mod naming;
 mod places;
 mod read;
 mod show_patch;
+#[cfg(test)]
+mod tests;
 mod universes;
 mod view;
 
