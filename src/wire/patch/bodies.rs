@@ -147,14 +147,8 @@ const LIVE: Body = Body {
     title: "LiveFixture",
     says: "A fixture, and what it does now, before master and blackout.",
     fields: &{
-        let mut fields = [VALUES; SHOWN.len() + 2];
-        let mut n = 0;
-        while n < SHOWN.len() {
-            fields[n] = SHOWN[n];
-            n += 1;
-        }
-        fields[n] = COLOR;
-        fields
+        let [id, name, of, universe, address, count, footprint, channels, kind, mode, groups, topic] = SHOWN;
+        [id, name, of, universe, address, count, footprint, channels, kind, mode, groups, topic, VALUES, COLOR]
     },
     open: true,
     example: r##"{"id":"par-1","name":"PAR 1","channels":[{"id":"par-1-0","name":"Red","kind":"red"}],"values":{"red":1.0},"color":"#ff0000"}"##,

@@ -24,8 +24,11 @@ impl Universes {
     }
 }
 
-/// Every universe as written, with id and number.
-pub(super) fn all(show: &Map<String, Value>) -> Vec<(String, Option<u16>, Option<&Map<String, Value>>)> {
+/// A universe as written, with id and number.
+type Written<'a> = (String, Option<u16>, Option<&'a Map<String, Value>>);
+
+/// Every universe.
+pub(super) fn all(show: &Map<String, Value>) -> Vec<Written<'_>> {
     match show.get("universes") {
         Some(Value::Array(list)) => list.iter().filter_map(of_list).collect(),
         Some(Value::Object(by_number)) => by_number.iter().map(of_object).collect(),
@@ -33,14 +36,14 @@ pub(super) fn all(show: &Map<String, Value>) -> Vec<(String, Option<u16>, Option
     }
 }
 
-fn of_list(universe: &Value) -> Option<(String, Option<u16>, Option<&Map<String, Value>>)> {
+fn of_list(universe: &Value) -> Option<Written<'_>> {
     let fields = universe.as_object()?;
     let number = fields.get("number").and_then(number);
     let id = fields.get("id").and_then(text).or_else(|| number.map(|number| number.to_string()))?;
     Some((id, number, Some(fields)))
 }
 
-fn of_object<'a>((key, universe): (&'a String, &'a Value)) -> (String, Option<u16>, Option<&'a Map<String, Value>>) {
+fn of_object<'a>((key, universe): (&'a String, &'a Value)) -> Written<'a> {
     let fields = universe.as_object();
     let given = |name: &str| fields.and_then(|fields| fields.get(name));
     let id = given("id").and_then(text).unwrap_or_else(|| key.clone());
