@@ -73,3 +73,14 @@ test("a type comes by file, and can be patched at once", () =>
     await page.getByRole("button", { name: "Add 1 fixture" }).click();
     await eventually("it is there", fixtures, (all) => all.length === 1 && all[0].channels.map(({ kind }) => kind).join() === "intensity,red,blue");
   }));
+
+test("what somebody else patches is there at once, on Live as well", () =>
+  visit(browser, { appliance, host: PLAIN }, async (page) => {
+    await live(page);
+    await settled(page);
+    assert.equal(await page.getByRole("slider", { name: "Lamp level" }).count(), 1, "until then Live is about the lamp");
+    const since = performance.now();
+    await appliance.rest("/patch/fixtures", { body: { type: "rgb", universe: 0, address: 1, count: 2, name: "Wash" } });
+    await page.locator(".fixture").nth(1).waitFor();
+    assert.ok(performance.now() - since < 10_000, "not only when the page looks again by itself");
+  }));
