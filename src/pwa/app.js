@@ -21,7 +21,7 @@ import { lock } from "./views/lock.js";
 import { login } from "./views/login.js";
 import { looks } from "./views/looks.js";
 import { panels } from "./views/panels.js";
-import { patch } from "./views/patch.js";
+import { later } from "./views/parts.js";
 import { people } from "./views/people.js";
 import { settings } from "./views/settings.js";
 import { shows } from "./views/shows.js";
@@ -29,6 +29,7 @@ import { shows } from "./views/shows.js";
 /** @import { Language } from "./core/words.js" */
 
 /** @typedef {(signal: AbortSignal) => HTMLElement} View Listens and paints until the signal. */
+const patch = later(async () => (await import("./views/patch.js")).patch);
 const VIEWS = /** @type {const} */ ({ live, looks, patch, shows, devices, settings });
 /** Views that Settings leads to. */
 const BELOW = /** @type {const} */ ({ people, panels, lock, login });

@@ -11,8 +11,7 @@ import { DmxFades } from "../elements/dmx-fades.js";
 import { DmxTiles } from "../elements/dmx-tiles.js";
 import { DmxWheel } from "../elements/dmx-wheel.js";
 import { rig } from "../rig.js";
-import { poll } from "./parts.js";
-import { stage } from "./stage.js";
+import { later, poll } from "./parts.js";
 
 /** @import { Phase } from "../core/touch.js" */
 /** @import { Hsv, Rgb } from "../core/types.js" */
@@ -24,6 +23,8 @@ const LIKED_MS = 1500;
 
 /** How often to look whether somebody has patched something elsewhere. */
 const PATCH_MS = 15_000;
+
+const stage = later(async () => (await import("./stage.js")).stage);
 
 /** With fixtures it is about them; until there are any, about the one lamp. @param {AbortSignal} signal */
 export function live(signal) {

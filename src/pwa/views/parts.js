@@ -179,3 +179,24 @@ export function pinField() {
   const input = h("input", { inputmode: "numeric", pattern: "[0-9]{6,12}", minlength: 6, maxlength: 12, autocomplete: "off", title: t("pin.hint") });
   return { input, parent: field(t("pin.new"), input, t("pin.hint")) };
 }
+
+/**
+ * A view that the first paint does not wait for. Its modules are fetched at once, with all others; they run when it is opened.
+ * @param {() => Promise<(signal: AbortSignal) => HTMLElement>} load
+ * @returns {(signal: AbortSignal) => HTMLElement}
+ */
+export function later(load) {
+  /** @type {((signal: AbortSignal) => HTMLElement) | null} */
+  let view = null;
+  return (signal) => {
+    if (view) return view(signal);
+    const place = h("div", { class: "through" });
+    load().then((loaded) => {
+      view = loaded;
+      if (signal.aborted) return;
+      place.append(view(signal));
+      desk.changed();
+    }, () => desk.notify(t("away.unread")));
+    return place;
+  };
+}
