@@ -32,7 +32,7 @@ pub(super) trait Policy: Send + Sync + 'static {
     fn publish(&self, topic: &str) -> Publishing;
     /// Whether dmxd has this topic's present value at hand, so that nobody needs a queue of its past ones.
     fn is_present_value(&self, topic: &str) -> bool;
-    /// All such topics.
+    /// Such topics that are there from the start.
     fn present_values(&self) -> Vec<Bytes>;
 }
 
@@ -62,6 +62,8 @@ pub(super) struct Topics {
     pub(super) blackout: String,
     /// The state; dmxd's own.
     pub(super) state: String,
+    /// What the topics of lamps begin with that are patched as fixtures; dmxd's own.
+    pub(super) lamps: String,
     /// Refused commands; dmxd's own.
     pub(super) rejected: String,
     /// Presence of this server; dmxd's own.
@@ -77,9 +79,16 @@ impl Topics {
             cmd: format!("{prefix}/rgb/cmd"),
             blackout: format!("{prefix}/blackout/cmd"),
             state: format!("{prefix}/rgb/state"),
+            lamps: format!("{prefix}/lamps/"),
             rejected: format!("{prefix}/rgb/rejected"),
             server: "v1/devices/server/state".into(),
         }
+    }
+
+    /// Where the light of a lamp that is patched as a fixture is; `None` for an id that is no level of a topic.
+    pub(super) fn lamp(&self, id: &str) -> Option<String> {
+        let is_level = !id.is_empty() && !id.contains(['/', '+', '#', '\0']);
+        is_level.then(|| format!("{}{id}/state", self.lamps))
     }
 
     /// Where commands come in.
@@ -120,6 +129,6 @@ impl Policy for House {
     }
 
     fn is_present_value(&self, topic: &str) -> bool {
-        topic == self.topics.state || topic == self.topics.server
+        topic == self.topics.state || topic == self.topics.server || topic.starts_with(&self.topics.lamps)
     }
 }

@@ -100,6 +100,16 @@ impl Fixture {
         shown(&self.parameters, |n| self.parameters.get(n).map_or(0, |parameter| self.value_in(parameter, light)))
     }
 
+    /// What people see of it in this light: its colour, as bright as its intensity says.
+    #[must_use]
+    pub fn glow(&self, light: &Frame) -> Rgb {
+        let parts = self.parts(light);
+        let intensity = parts.iter().find(|(kind, _)| *kind == Kind::Intensity).map_or(1.0, |(_, part)| *part);
+        let Rgb { r, g, b } = self.colour(light).unwrap_or(Rgb { r: 255, g: 255, b: 255 });
+        let [r, g, b] = [r, g, b].map(|level| (f64::from(level) * intensity).round() as u8);
+        Rgb { r, g, b }
+    }
+
     /// Full light, for somebody who looks for it: intensity and white; where it points stays. One of which nothing is known has
     /// all its channels at full.
     pub(super) fn lit(&self) -> Patch {

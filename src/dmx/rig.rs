@@ -48,6 +48,12 @@ impl Rig {
         Self(Arc::new(inner))
     }
 
+    /// Whether this is a clone of the other.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether nothing is patched.
     #[must_use]
     pub fn is_empty(&self) -> bool {

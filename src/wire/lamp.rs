@@ -44,7 +44,9 @@ impl RgbState {
         Self::of(state, state.lamp())
     }
 
-    fn of(state: &State, Rgb { r, g, b }: Rgb) -> Self {
+    /// A lamp's state.
+    #[must_use]
+    pub fn of(state: &State, Rgb { r, g, b }: Rgb) -> Self {
         let (seq, ts, updated_by) = (state.seq, state.ts, state.updated_by.to_string());
         Self { schema: STATE_SCHEMA, r, g, b, seq, updated_by, ts }
     }

@@ -1,6 +1,7 @@
 //! The patch: fixtures of a show, and the looks that name their channels (CONTRACT, section 11).
 
 mod edits;
+mod lamps;
 mod light;
 mod shows;
 
