@@ -188,6 +188,23 @@ async fn an_esp8266_lamp_shows_the_light_and_says_whether_it_is_there() {
 }
 
 #[tokio::test]
+async fn a_lamp_that_is_patched_has_a_colour_of_its_own() {
+    const PINS: [u8; 3] = [25, 26, 27];
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    web.accepted(&command([9, 80, 255])).await;
+    let lamp = json!({"type": "mqtt-rgb", "universe": 1, "address": 1, "name": "Bar", "topic": "lamp-1"});
+    let made = web.post("/patch/fixtures", lamp.to_string()).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let lamp = Sketch::compile_with("lamp", Chip::Esp32, &["OWN_COLOUR"]).switch_on(appliance.mqtt);
+    shows(&lamp, PINS, [0; 3]).await;
+    let target = made.json()["fixtures"][0]["id"].clone();
+    let order = json!({"type": "fixture.set", "id": "1", "targets": [target], "values": {"color": "#ff8000"}});
+    assert_eq!(web.post("/command", order.to_string()).await.json()["accepted"], true);
+    shows(&lamp, PINS, [255, 128, 0]).await;
+}
+
+#[tokio::test]
 async fn a_lamp_without_its_appliance_keeps_its_light_and_tries_again_after_growing_pauses() {
     const PINS: [u8; 3] = [25, 26, 27];
     let appliance = Appliance::start().await;

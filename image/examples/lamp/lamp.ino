@@ -17,7 +17,12 @@ const char *USER = nullptr;            // only if the appliance requires a login
 const char *PASSWORD = nullptr;
 #define ID "lamp-1"  // a different one for every device: two with the same name disconnect each other
 
-const char STATE[] = "v1/demo/rgb/state";
+// #define OWN_COLOUR  // once it is patched in the app as "RGB lamp on MQTT" with this ID as its topic
+#ifdef OWN_COLOUR
+const char STATE[] = "v1/demo/lamps/" ID "/state";
+#else
+const char STATE[] = "v1/demo/rgb/state";  // the light of all lamps that have none of their own
+#endif
 const char PRESENCE[] = "v1/devices/" ID "/state";
 const char ONLINE[] = "{\"online\":true}", OFFLINE[] = "{\"online\":false}";
 

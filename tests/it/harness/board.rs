@@ -24,6 +24,11 @@ pub struct Sketch {
 impl Sketch {
     /// Compiles `image/examples/<name>/<name>.ino`; a warning is an error.
     pub fn compile(name: &str, chip: Chip) -> Self {
+        Self::compile_with(name, chip, &[])
+    }
+
+    /// The same with more that is defined, as by a line that is no comment any more.
+    pub fn compile_with(name: &str, chip: Chip, defined: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let define = match chip {
@@ -32,6 +37,7 @@ impl Sketch {
         };
         let mut compiler = Command::new("c++");
         compiler.args(["-std=gnu++17", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined", define]);
+        compiler.args(defined.iter().map(|word| format!("-D{word}")));
         compiler.arg("-I").arg(root.join("tests/it/sketches")).args(["-include", "Arduino.h", "-x", "c++"]);
         compiler
             .arg(root.join(format!("image/examples/{name}/{name}.ino")))

@@ -1,6 +1,10 @@
 //! Each cell of the table of rights in docs/wire.md: topic × verb × role.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use reqwest::Method;
+use serde_json::json;
 
 use super::{KEY, Made, boss, locked, make};
 use crate::harness::{Appliance, Connect5, Home, Link5, Message5, command, fresh_id};
@@ -15,6 +19,8 @@ fn table() -> Vec<(Vec<String>, String, String)> {
         let topics = cells[0].split(", ").map(|topic| match topic.trim_matches('`') {
             "v1/devices/<client id>/…" => "v1/devices/lamp/state".to_owned(),
             "v1/devices/<another>/…" => "v1/devices/other/state".to_owned(),
+            "<prefix>/lamps/<client id>/…" => "v1/demo/lamps/lamp/state".to_owned(),
+            "<prefix>/lamps/<another>/…" => "v1/demo/lamps/other/state".to_owned(),
             "$SYS/…" => "$SYS/broker/uptime".to_owned(),
             "every other topic" => "home/door".to_owned(),
             topic => topic.replace("<prefix>", "v1/demo"),
@@ -22,7 +28,7 @@ fn table() -> Vec<(Vec<String>, String, String)> {
         (topics.collect(), cells[1].clone(), cells[2].clone())
     };
     let rows: Vec<_> = rows.map(row).collect();
-    assert_eq!(rows.len(), 6, "{rows:?}");
+    assert_eq!(rows.len(), 8, "{rows:?}");
     rows
 }
 
@@ -62,13 +68,29 @@ async fn actors(appliance: &Appliance) -> Vec<Actor> {
 
 /// The appliance with an actor of each role. A device takes the client id `lamp` from everybody else, so it is apart.
 async fn stages() -> Vec<(Appliance, Vec<Actor>)> {
-    let chain = locked().start().await;
+    let chain = with_lamps().await;
     let in_chain = actors(&chain).await;
-    let device = locked().start().await;
+    let device = with_lamps().await;
     let lamp = Actor { role: "device", made: Some(make(&device, "lamp", "device").await) };
-    let open = locked().set("DMX_MQTT_ANONYMOUS", "devices").start().await;
+    let open = lamps(locked().set("DMX_MQTT_ANONYMOUS", "devices").start().await).await;
     let unnamed = Actor { role: "device", made: None };
     vec![(chain, in_chain), (device, vec![lamp]), (open, vec![unnamed])]
+}
+
+async fn with_lamps() -> Appliance {
+    lamps(locked().start().await).await
+}
+
+/// The same with two lamps that are patched, at channels 8 to 10 of universe 1.
+async fn lamps(appliance: Appliance) -> Appliance {
+    let web = appliance.web();
+    for id in ["lamp", "other"] {
+        let body = json!({"type": "mqtt-rgb", "universe": 1, "address": 8, "topic": id}).to_string();
+        let asked = web.request(Method::POST, "/patch/fixtures").header("content-type", "application/json");
+        let made = web.send(asked.header("x-api-key", KEY).body(body)).await;
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+    appliance
 }
 
 /// What is said on a topic so that it is valid there.
@@ -179,10 +201,12 @@ async fn a_role_is_given_what_the_table_says_live_retained_and_by_exact_filters(
             let mut late = Link5::join(appliance.mqtt, &actor.connect("late")).await;
             late.subscribe("#", 1).await;
             let kept: BTreeSet<_> = late.messages().await.into_iter().map(|message| message.topic).collect();
-            let retained = ["v1/demo/rgb/state", "v1/devices/server/state", "v1/devices/lamp/state"];
+            let retained =
+                ["v1/demo/rgb/state", "v1/demo/lamps/lamp/state", "v1/devices/server/state", "v1/devices/lamp/state"];
             let mut expected: BTreeSet<String> = retained.map(str::to_owned).into();
             if actor.role != "device" {
-                expected.extend(["v1/devices/other/state".to_owned(), "home/door".to_owned()]);
+                let more = ["v1/demo/lamps/other/state", "v1/devices/other/state", "home/door"];
+                expected.extend(more.map(str::to_owned));
             }
             assert_eq!(kept, expected, "retained, to {}", actor.role);
             late.leave().await;
@@ -199,6 +223,16 @@ async fn say_all(boss: &mut Link5) {
         }
     }
     boss.publish(&Message5::new("v1/demo/rgb/cmd", "no command")).await;
+    static TIMES: AtomicU8 = AtomicU8::new(0);
+    let value = TIMES.fetch_add(1, Ordering::Relaxed) + 1;
+    let lit = json!({"type": "dmx.set", "id": fresh_id(), "universe": 1, "channel": 8, "value": value});
+    boss.subscribe("v1/demo/lamps/+/state", 1).await;
+    boss.messages().await;
+    boss.say("dmx/command", &lit.to_string()).await;
+    for _ in 0..2 {
+        boss.message_beside_acks().await; // lamps are told a moment later
+    }
+    boss.unsubscribe(&["v1/demo/lamps/+/state"]).await;
 }
 
 #[tokio::test]
