@@ -15,21 +15,22 @@ import { lookForNew } from "./install.js";
 import { rights } from "./rights.js";
 import { keepAwake } from "./wake.js";
 import { lastName } from "./who.js";
-import { devices } from "./views/devices.js";
 import { live } from "./views/live.js";
-import { lock } from "./views/lock.js";
 import { login } from "./views/login.js";
 import { looks } from "./views/looks.js";
-import { panels } from "./views/panels.js";
 import { later } from "./views/parts.js";
-import { people } from "./views/people.js";
 import { settings } from "./views/settings.js";
-import { shows } from "./views/shows.js";
 
 /** @import { Language } from "./core/words.js" */
 
 /** @typedef {(signal: AbortSignal) => HTMLElement} View Listens and paints until the signal. */
+// What nobody needs at once is read when it is opened; its file is here by then (index.html).
+const devices = later(async () => (await import("./views/devices.js")).devices);
+const lock = later(async () => (await import("./views/lock.js")).lock);
+const panels = later(async () => (await import("./views/panels.js")).panels);
 const patch = later(async () => (await import("./views/patch.js")).patch);
+const people = later(async () => (await import("./views/people.js")).people);
+const shows = later(async () => (await import("./views/shows.js")).shows);
 const VIEWS = /** @type {const} */ ({ live, looks, patch, shows, devices, settings });
 /** Views that Settings leads to. */
 const BELOW = /** @type {const} */ ({ people, panels, lock, login });
