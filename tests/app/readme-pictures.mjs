@@ -2,10 +2,16 @@
 import { spawn } from "node:child_process";
 import { Appliance, PLAIN, SIZES, eventually, launch, live, painted } from "./browser/harness.js";
 
+/** Looks of a rig of twelve PARs and two heads: what each group gets, the fade, whether it is a favourite. */
 const LOOKS = [
-  ["House lights", { 1: 255, 2: 200, 3: 120, 7: 255 }, 2000, true], ["Solo spot", { 5: 255 }, 0, true], ["Blue wash", { 1: 0, 2: 60, 3: 220, 4: 180, 5: 80 }, 30_000],
-  ["Sunrise", { 1: 255, 2: 120, 3: 40 }, 8000], ["Forest", { 1: 20, 2: 160, 3: 60 }, 2500], ["Storm", { 1: 70, 2: 80, 3: 160, "1/1": 90 }, 400],
-  ["Applause", { 1: 255, 2: 240, 3: 220 }, 1000], ["Audience", { 11: 120, 12: 120 }, 5000],
+  ["House lights", { front: "#ffc878", back: "#000000", heads: "#000000" }, 2000, true], ["Solo spot", { front: "#000000", back: "#101828", heads: "#fff0dc" }, 0, true],
+  ["Sunrise", { front: "#ff7828", back: "#c83c14", heads: "#ffb464" }, 8000], ["Forest", { front: "#1ea03c", back: "#0a5a28", heads: "#78c850" }, 2500],
+  ["Storm", { front: "#4650a0", back: "#141e5a", heads: "#b4c8ff" }, 400], ["Party", { front: "#ff00c8", back: "#0000ff", heads: "#00e1ff" }, 1000],
+  ["Applause", { front: "#fff0dc", back: "#ffc878", heads: "#ffffff" }, 1000], ["Blue wash", { front: "#003cdc", back: "#0078ff", heads: "#50a0ff" }, 30_000],
+];
+const RIG = [
+  { type: "par-7", universe: 0, address: 1, count: 6, name: "Front", groups: ["front"] }, { type: "par-7", universe: 0, address: 43, count: 6, name: "Back", groups: ["back"] },
+  { type: "moving-head", universe: 1, address: 1, count: 2, name: "Head", groups: ["heads"] },
 ];
 
 const appliance = await new Appliance({ DMX_PROJECTS_ENABLED: "true", DMX_USB_ENABLED: "true", DMX_USB_PORT: "/dev/serial/by-id/usb-ENTTEC_DMX_USB_PRO" }).start();
@@ -14,9 +20,19 @@ const lamps = ["lamp-left", "lamp-right", "button-door"].map((id) =>
   spawn("mosquitto_pub", ["-h", "127.0.0.1", "-p", String(appliance.mqttPort), "-i", id, "-r", "-q", "1", "-t", `v1/devices/${id}/state`, "-l"]));
 try {
   await appliance.rest("/projects/default", { method: "PUT", body: { name: "Spring play" } });
-  for (const [name, channelValues, fadeMs, favorite] of LOOKS) await appliance.rest("/scenes", { body: { name, channelValues, fadeMs, favorite } });
+  for (const fixtures of RIG) await appliance.rest("/patch/fixtures", { body: fixtures });
+  const groups = [["front", "Front"], ["back", "Back"], ["heads", "Heads"]].map(([id, name]) => ({ id, name }));
+  await appliance.rest("/patch/groups", { method: "PUT", body: groups });
+  for (const [name, colours, fadeMs, favorite] of LOOKS) {
+    for (const [group, color] of Object.entries(colours)) {
+      const values = { color, intensity: color === "#000000" ? 0 : 1 };
+      await appliance.rest("/command", { body: { type: "fixture.set", id: `${name} ${group}`, targets: [group], values } });
+    }
+    await appliance.rest("/scenes", { body: { name, fadeMs, favorite } });
+  }
+  const first = (await appliance.rest("/scenes")).find(({ name }) => name === "Party");
+  await appliance.rest(`/scenes/${first.id}/recall`, { body: { fadeMs: 0 } });
   for (const lamp of lamps) lamp.stdin.write('{"online":true}\n');
-  await appliance.light([255, 150, 60]);
   const [width, height] = SIZES[0];
   const context = await browser.newContext({ viewport: { width, height }, locale: "en-GB" });
   await context.addInitScript(() => localStorage.setItem("dmxd.recent", '["#ff7828","#003cdc","#14a03c"]'));
@@ -25,8 +41,8 @@ try {
 
   await page.goto(appliance.url(PLAIN));
   await live(page);
-  await page.locator("dmx-tiles").getByRole("button", { name: "Blue wash" }).click();
-  await eventually("the fade is half-way", async () => (await appliance.rest("/rgb")).b, (level) => level > 130);
+  await page.getByRole("button", { name: /^Front/ }).first().click();
+  await painted(page);
   await take("live");
 
   await eventually("the lamps", () => appliance.rest("/devices"), ({ devices }) => devices.length === lamps.length);
