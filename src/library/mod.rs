@@ -5,12 +5,16 @@
 
 mod catalogue;
 mod documents;
+mod edits;
 mod error;
 mod expected;
+mod jobs;
 mod librarian;
 mod patch;
 mod places;
 pub mod predecessor;
+mod projects;
+mod snapshots;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -35,7 +39,8 @@ pub use patch::{Reading, rig_at_start};
 pub use tag::Tag;
 pub use view::{Document, EditedPatch, EditedScene, Imported, View};
 
-use librarian::{Job, Librarian, Request};
+use jobs::{Job, Request};
+use librarian::Librarian;
 
 /// Jobs that may wait; beyond that, the caller waits.
 const MAX_WAITING: usize = 16;

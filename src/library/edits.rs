@@ -1,0 +1,182 @@
+//! Edits of what the active project has written down: scenes, patch, show.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use ulid::Ulid;
+
+use super::documents::{self, Documents, json};
+use super::error::{EditError, PatchError, SceneError};
+use super::expected::Expected;
+use super::librarian::Librarian;
+use super::patch::Known;
+use super::places;
+use super::view::{EditedPatch, EditedScene, Imported, View, looks};
+use crate::dmx::{Act, Command, CommandId, Source, TypeId};
+use crate::engine::{Control, Outcome, PATIENCE};
+use crate::kit::clock;
+use crate::store::Batch;
+use crate::wire::{ImportMode, PatchEdit, Scene, SceneEdit, ShowFile};
+
+/// The `src` of commands that lay new fixtures at rest.
+const PATCH: &str = "patch";
+
+impl Librarian {
+    pub(super) async fn put_scenes(&self, scenes: &[Scene], expected: &Expected) -> Result<Arc<View>, EditError> {
+        self.whole()?;
+        expected.meet([&self.view().scenes_tag])?;
+        self.put_documents(Some(json(&scenes)), None).await
+    }
+
+    /// Edits one scene; as a command, in one batch with its id.
+    pub(super) async fn edit_scenes(
+        &self,
+        edit: SceneEdit,
+        command: Option<(CommandId, Source)>,
+        expected: &Expected,
+    ) -> Result<EditedScene, SceneError> {
+        self.whole()?;
+        let view = self.view();
+        expected.meet([&view.scenes_tag])?;
+        let before = view.clone();
+        let work = move || {
+            let mut scenes = before.file()?.scenes.unwrap_or_default();
+            let scene = edit.apply(&mut scenes, clock::now_ms())?;
+            Ok::<_, SceneError>((scene, json(&scenes)))
+        };
+        let (scene, scenes) = spawn_blocking(work).await.map_err(EditError::from)??;
+        let Some((id, source)) = command else {
+            let view = self.put_documents(Some(scenes), None).await?;
+            return Ok(EditedScene { scene, outcome: Outcome::Applied { seq: self.deps.feed.state().seq }, view });
+        };
+        let (mut batch, mut after) = self.prepare(Some(&scenes), None).await?;
+        self.touch(&mut after.catalogue, &mut batch);
+        // One command, one change: also of the scene in effect.
+        let act = Act::Save(scene.look(&view.patch));
+        let submission = self.deps.engine.submit_with(Command { id, source, by: None, act }, batch);
+        let outcome = match timeout(PATIENCE, submission).await {
+            Ok(mut submission) => submission.outcome().await,
+            Err(_) => Outcome::Full,
+        };
+        if !matches!(outcome, Outcome::Applied { .. }) {
+            self.deps.store.forget_unfinished().await; // the scenes that were written ahead
+            return Ok(EditedScene { scene, outcome, view });
+        }
+        self.deps.store.sync().await;
+        let view = self.documents_replaced(after, Some(scenes), None).await;
+        Ok(EditedScene { scene, outcome, view })
+    }
+
+    /// Edits the patch. What is new and still dark is laid at rest: a head looks to the middle, a shutter is open.
+    pub(super) async fn edit_patch(&self, edit: PatchEdit, expected: &Expected) -> Result<EditedPatch, PatchError> {
+        self.whole()?;
+        let before = self.view();
+        expected.meet([&before.patch_tag, &before.file_tag])?;
+        let reading = self.deps.reading.clone();
+        let work = move || {
+            let mut show = before.show_read()?;
+            let fixtures = edit.apply(&mut show, reading.universes, &Known(reading.types))?;
+            Ok::<_, PatchError>((fixtures, json(&show)))
+        };
+        let (fixtures, show) = spawn_blocking(work).await.map_err(EditError::from)??;
+        let view = self.put_documents(None, Some(show)).await?;
+        for patch in places::at_rest(&view, &fixtures, &self.deps.feed.state()) {
+            let source = PATCH.parse().unwrap_or_else(|_| Source::init());
+            let command = Command::set(Ulid::generate().into(), source, patch);
+            let outcome = self.deps.engine.submit_within(command, PATIENCE).await;
+            tracing::debug!(?outcome, "fixtures_laid_at_rest");
+        }
+        Ok(EditedPatch { fixtures, view })
+    }
+
+    pub(super) async fn use_of_type(&self, id: &TypeId) -> Result<Option<String>, EditError> {
+        self.whole()?;
+        let view = self.view();
+        for project in &view.catalogue.projects {
+            let show = documents::read(&self.deps.store, &project.id).await?.show;
+            let id = id.clone();
+            let found = spawn_blocking(move || places::fixture_of_type(&show, &id)).await?;
+            if let Some(fixture) = found {
+                return Ok(Some(format!("fixture {fixture:?} of project {:?}", project.name)));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) async fn import(
+        &self,
+        file: ShowFile,
+        mode: ImportMode,
+        dry: bool,
+        expected: &Expected,
+    ) -> Result<Imported, EditError> {
+        let mut view = self.view();
+        expected.meet([&view.file_tag])?;
+        let now = view.clone();
+        let replaces_all = mode == ImportMode::Replace && file.scenes.is_some();
+        let work = move || {
+            // a damaged document can be replaced as a whole, but not edited
+            let now = if now.damaged && replaces_all && !dry { ShowFile::default() } else { now.file()? };
+            let file = file.over(&now, mode);
+            file.check().map_err(|refusal| EditError::TooMuch(refusal.to_string()))?;
+            let changes = if dry { file.changes(&now) } else { BTreeMap::new() };
+            let stored = Documents::of(file.scenes.as_deref().unwrap_or_default(), &file.show);
+            Ok::<_, EditError>((file, changes, stored))
+        };
+        let (file, changes, Documents { scenes, show, .. }) = spawn_blocking(work).await??;
+        if !dry {
+            view = self.put_documents(Some(scenes), Some(show)).await?;
+        }
+        Ok(Imported { file, changes, tag: view.file_tag.clone() })
+    }
+
+    /// Replaces documents of the active project; `None`: that one stays.
+    async fn put_documents(&self, scenes: Option<Vec<u8>>, show: Option<Vec<u8>>) -> Result<Arc<View>, EditError> {
+        self.whole()?;
+        let (mut batch, mut after) = self.prepare(scenes.as_deref(), show.as_deref()).await?;
+        self.touch(&mut after.catalogue, &mut batch);
+        self.deps.store.keep(batch).await;
+        Ok(self.documents_replaced(after, scenes, show).await)
+    }
+
+    /// The batch that replaces documents of the active project, and the view after it.
+    async fn prepare(&self, scenes: Option<&[u8]>, show: Option<&[u8]>) -> Result<(Batch, View), EditError> {
+        let after = (*self.view()).clone();
+        let active = &after.catalogue.active;
+        let pending = self.write_ahead(active, scenes, show).await?;
+        let mut batch = Batch::default();
+        documents::replace(&self.deps.store, &mut batch, active, pending);
+        Ok((batch, after))
+    }
+
+    /// The documents of the active project have changed.
+    async fn documents_replaced(&self, mut after: View, scenes: Option<Vec<u8>>, show: Option<Vec<u8>>) -> Arc<View> {
+        after.damaged &= scenes.is_none() || show.is_none();
+        after.scenes = scenes.map_or(after.scenes, Bytes::from);
+        if let Some(show) = show {
+            after.show = show.into();
+            after.read_as_light(&self.deps.reading).await;
+        } else {
+            after.looks = looks(after.scenes.clone(), after.patch.clone()).await;
+        }
+        after.tag().await;
+        after.edition += 1;
+        self.tell_patch(&self.view(), &after).await;
+        let view = self.publish(after);
+        self.end_scene_unless_kept(&view).await;
+        view
+    }
+
+    /// A scene in effect that was deleted, or whose light changed, is no longer in effect.
+    async fn end_scene_unless_kept(&self, view: &View) {
+        let state = self.deps.feed.state();
+        let Some(effect) = state.desk().scene_in_effect() else { return };
+        let kept = view.looks().iter().find(|look| look.id == effect.scene);
+        if !kept.is_some_and(|look| state.is_at(&look.patches())) {
+            self.deps.engine.control(Control::EndScene(effect.scene.clone())).await; // None: the appliance is stopping
+        }
+    }
+}
