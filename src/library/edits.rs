@@ -17,6 +17,7 @@ use super::places;
 use super::view::{EditedPatch, EditedScene, Imported, View, looks};
 use crate::dmx::{Act, Command, CommandId, Source, TypeId};
 use crate::engine::{Control, Outcome, PATIENCE};
+use crate::fixtures::NotKept;
 use crate::kit::clock;
 use crate::store::Batch;
 use crate::wire::{ImportMode, PatchEdit, Scene, SceneEdit, ShowFile};
@@ -92,7 +93,14 @@ impl Librarian {
         Ok(EditedPatch { fixtures, view })
     }
 
-    pub(super) async fn use_of_type(&self, id: &TypeId) -> Result<Option<String>, EditError> {
+    /// Removes a fixture type. In a turn of its own, so that no fixture gets it meanwhile.
+    pub(super) async fn remove_type(&self, id: &TypeId) -> Result<Result<(), NotKept>, EditError> {
+        let types = &self.deps.reading.types;
+        let used = if types.is_built_in(id) { None } else { self.use_of_type(id).await? };
+        Ok(types.remove(id.as_str(), |_| used).await)
+    }
+
+    async fn use_of_type(&self, id: &TypeId) -> Result<Option<String>, EditError> {
         self.whole()?;
         let view = self.view();
         for project in &view.catalogue.projects {
@@ -100,7 +108,7 @@ impl Librarian {
             let id = id.clone();
             let found = spawn_blocking(move || places::fixture_of_type(&show, &id)).await?;
             if let Some(fixture) = found {
-                return Ok(Some(format!("fixture {fixture:?} of project {:?}", project.name)));
+                return Ok(Some(format!("fixture {fixture:?} of project {:?} has it", project.name)));
             }
         }
         Ok(None)

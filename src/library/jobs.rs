@@ -11,6 +11,7 @@ use super::expected::Expected;
 use super::librarian::Librarian;
 use super::view::{Document, EditedPatch, EditedScene, Imported, View};
 use crate::dmx::{CommandId, ProjectId, Source, TypeId};
+use crate::fixtures::NotKept;
 use crate::kit::stop::Stop;
 use crate::wire::{ImportMode, PatchEdit, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
 
@@ -52,9 +53,9 @@ pub(super) enum Job {
         edit: PatchEdit,
         reply: oneshot::Sender<Result<EditedPatch, PatchError>>,
     },
-    UseOfType {
+    RemoveType {
         id: TypeId,
-        reply: Reply<Option<String>>,
+        reply: Reply<Result<(), NotKept>>,
     },
     Import {
         file: ShowFile,
@@ -121,7 +122,7 @@ impl Librarian {
                     drop(reply.send(self.edit_scenes(edit, command, &expected).await));
                 }
                 Job::EditPatch { edit, reply } => drop(reply.send(self.edit_patch(edit, &expected).await)),
-                Job::UseOfType { id, reply } => drop(reply.send(self.use_of_type(&id).await)),
+                Job::RemoveType { id, reply } => drop(reply.send(self.remove_type(&id).await)),
                 Job::Import { file, mode, dry, reply } => {
                     drop(reply.send(self.import(file, mode, dry, &expected).await))
                 }

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
 use crate::dmx::{Channel, CommandId, ProjectId, Source, TypeId, UniverseId};
-use crate::fixtures::Types;
+use crate::fixtures::{NotKept, Types};
 use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
 use crate::wire::{ImportMode, PatchEdit, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
@@ -194,12 +194,12 @@ impl Library {
         spawn_blocking(work).await.map_err(EditError::from)?
     }
 
-    /// A fixture of this type in any project, for people; `None`: it is not in use.
+    /// Removes a fixture type that no fixture of any project has.
     ///
     /// # Errors
-    /// The database cannot be read now.
-    pub async fn use_of_type(&self, id: TypeId) -> Result<Option<String>, EditError> {
-        self.job(|reply| Job::UseOfType { id, reply }).await
+    /// The database cannot be read now; inside, why the type stays.
+    pub async fn remove_type(&self, id: TypeId) -> Result<Result<(), NotKept>, EditError> {
+        self.job(|reply| Job::RemoveType { id, reply }).await
     }
 
     /// Takes a show file into the active project; with `dry` it only reports what would change.

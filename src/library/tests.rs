@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::predecessor::{Folders, Ids};
 use super::*;
 use crate::config;
-use crate::dmx::{Command, Patch, Rgb, Source};
+use crate::dmx::{Command, FixtureType, Patch, Rgb, Source};
 use crate::engine::{self, Engine, Outcome};
 use crate::fixtures::Types;
 use crate::kit::health::Health;
@@ -492,4 +492,20 @@ async fn light_of_tomorrows_build_is_taken_anew_as_a_whole_and_seq_goes_on() {
     );
     assert!(house.store.scan(Tree::Levels, format!("{other}/70").as_bytes()).is_empty());
     house.close().await;
+}
+
+#[tokio::test]
+async fn a_fixture_type_is_not_removed_beside_a_fixture_that_gets_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::open(folder.path(), true).await;
+    let (library, types) = (house.library.clone(), house.library.types().clone());
+    let brought = FixtureType { name: "Spot".into(), ..(*types.get(&"rgb".parse().unwrap()).unwrap()).clone() };
+    let add = || PatchEdit::add(br#"{"type":"spot","universe":0,"address":1}"#).unwrap();
+    let id = types.add(brought.clone()).await.unwrap().id.clone();
+    let (removed, patched) = tokio::join!(library.remove_type(id.clone()), library.edit_patch(add()));
+    assert_eq!((removed, patched.is_ok()), (Ok(Ok(())), false), "who is asked first wins");
+    types.add(brought).await.unwrap();
+    let (patched, removed) = tokio::join!(library.edit_patch(add()), library.remove_type(id.clone()));
+    assert!(patched.is_ok() && matches!(removed, Ok(Err(NotKept::InUse(..)))), "{removed:?}");
+    assert!(types.get(&id).is_some());
 }

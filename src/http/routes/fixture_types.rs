@@ -14,6 +14,7 @@ use super::super::reply;
 use super::super::request::{DOCUMENT, Request};
 use super::documents::turn;
 use super::{Needs, Route, delete, get, post};
+use crate::dmx::TypeId;
 use crate::fixtures::{self, NotKept, Unreadable};
 use crate::kit::budget::Kind;
 use crate::wire::{FixtureTypeLine, FixtureTypeView};
@@ -100,25 +101,15 @@ async fn import(app: Arc<App>, mut request: Request) -> Result<Response, Problem
 }
 
 async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let id = request.parameter(0).to_owned();
-    let used = match app.library.types().all().iter().any(|one| one.id.as_str() == id) {
-        true => user(&app, &id).await?,
-        false => None,
-    };
-    let types = app.library.types().clone();
-    let by = id.clone();
-    tokio::spawn(async move { types.remove(&id, |_| used).await }).await??;
-    tracing::info!(id = by, by = request.who.name(), "fixture_type_removed");
+    let id = request.parameter(0);
+    let known = id.parse().ok().filter(|id| app.library.types().get(id).is_some());
+    let known: TypeId = known.ok_or_else(|| NotKept::Unknown(id.to_owned()))?;
+    let _turn = turn(&app).await?;
+    app.library.remove_type(known).await??;
+    tracing::info!(id, by = request.who.name(), "fixture_type_removed");
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
-}
-
-/// Which fixture has the type, of the first project that has one.
-async fn user(app: &App, id: &str) -> Result<Option<String>, Problem> {
-    let Ok(id) = id.parse() else { return Ok(None) };
-    let _turn = turn(app).await?;
-    Ok(app.library.use_of_type(id).await?.map(|fixture| format!("{fixture} has it")))
 }
 
 impl From<NotKept> for Problem {
