@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::seal::{Shut, open_with, seal_with};
 use crate::access::Carried;
+use crate::dmx::FixtureType;
 use crate::kit::secret::Secret;
 
 /// Format of the document.
@@ -30,6 +31,8 @@ pub struct ApplianceBackup {
     pub authority: Option<Secret>,
     /// The text of the settings, as far as there is one.
     pub settings: Option<Secret>,
+    /// Fixture types that people have brought.
+    pub types: Vec<FixtureType>,
 }
 
 /// Why a backup was not opened.
@@ -64,6 +67,8 @@ struct Document {
     authority: Option<String>,
     #[serde(default)]
     settings: Option<String>,
+    #[serde(default, rename = "fixtureTypes")]
+    types: Vec<FixtureType>,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +100,7 @@ impl ApplianceBackup {
             access: self.access.clone(),
             authority: text(&self.authority),
             settings: text(&self.settings),
+            types: self.types.clone(),
         };
         let plain = serde_json::to_vec(&document)?;
         seal_with(passphrase.0.reveal(), &plain)
@@ -114,9 +120,9 @@ impl ApplianceBackup {
             Ok(Format { format }) if format > FORMAT => return Err(NotOpened::Newer(format)),
             _ => return Err(NotOpened::Damaged),
         }
-        let Document { access, authority, settings, .. } =
+        let Document { access, authority, settings, types, .. } =
             serde_json::from_slice(&plain).map_err(|_| NotOpened::Damaged)?;
-        Ok(Self { access, authority: authority.map(Secret::new), settings: settings.map(Secret::new) })
+        Ok(Self { access, authority: authority.map(Secret::new), settings: settings.map(Secret::new), types })
     }
 }
 
@@ -143,7 +149,12 @@ mod tests {
 
     #[test]
     fn what_is_sealed_comes_back_whole_and_no_byte_of_it_can_be_changed() {
-        let made = ApplianceBackup { access: access(), authority: Some(Secret::new("the key")), settings: None };
+        let made = ApplianceBackup {
+            access: access(),
+            authority: Some(Secret::new("the key")),
+            settings: None,
+            types: Vec::new(),
+        };
         let stored = made.seal(&passphrase(), 1).unwrap();
         let Ok(back) = ApplianceBackup::open(&stored, &passphrase()) else { panic!("it does not open") };
         assert!(back.access == access() && back.settings.is_none());

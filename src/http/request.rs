@@ -52,6 +52,9 @@ pub(super) const SMALL: Limit = Limit { bytes: MAX_BODY, patience: Duration::fro
 /// A list of scenes, a scene or a show file: 8 MiB, as much as a project may hold, at 140 kB/s: a tablet at the far end of a hall.
 pub(super) const DOCUMENT: Limit = Limit { bytes: 8 << 20, patience: Duration::from_secs(60) };
 
+/// The appliance's own backup: 24 MiB, since imported fixture types may have 16 of them.
+pub(super) const APPLIANCE: Limit = Limit { bytes: 24 << 20, patience: Duration::from_secs(180) };
+
 /// How long to wait for the rest of a body that nobody wants.
 const REST_PATIENCE: Duration = Duration::from_secs(3);
 

@@ -16,7 +16,7 @@ use warp::reply::Response;
 use super::super::App;
 use super::super::problem::Problem;
 use super::super::reply;
-use super::super::request::{DOCUMENT, Request};
+use super::super::request::{APPLIANCE, Request};
 use super::route::octets;
 use super::{Header, Needs, Route, get, post};
 use crate::access::{Access, NotCarried, TakenOver};
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) static ROWS: &[Route] = &[
     get("/appliance/backup", "getApplianceBackup", Needs::ADMIN.known(), &make)
         .says(
-            "Users with their hashes, keys of lamps, panels, the authority with its key, and the settings, in one file (age), which \
+            "Users with their hashes, keys of lamps, panels, the authority with its key, the settings, and imported fixture types, in one file (age), which \
              the passphrase alone opens. Shows and their versions have backups of their own.",
         )
         .header(&SEAL)
@@ -45,15 +45,15 @@ pub(super) static ROWS: &[Route] = &[
     post("/appliance/restore", "restoreAppliance", Needs::ADMIN.known(), &restore)
         .says(
             "Puts users, panels, the lock and the authority of such a file in the place of those that are here. Whoever is not \
-             the same any more is logged out, the one who asks as well: log in again as a user of the file. Settings are in the \
-             answer, for `dmxd.toml` on the card; dmxd never writes it.",
+             the same any more is logged out, the one who asks as well: log in again as a user of the file. Fixture types of the file replace those with the same \
+             ids; others stay. Settings are in the answer, for `dmxd.toml` on the card; dmxd never writes it.",
         )
         .header(&SEAL)
         .takes_bytes(MEDIA)
         .gives::<RestoredAppliance>(200, "It is in force.")
-        .like(r#"{"restored":{"users":12,"panels":2,"authority":true,"locked":true},"settings":"[auth]\nmode = \"required\"\n"}"#)
+        .like(r#"{"restored":{"users":12,"panels":2,"authority":true,"locked":true,"fixtureTypes":3},"settings":"[auth]\nmode = \"required\"\n"}"#)
         .refuses(&[
-            (409, "There is no admin in it. Nothing has changed."),
+            (409, "There is no admin in it, or no room for its fixture types. Nothing has changed."),
             (413, TOO_LITTLE),
             (422, "The passphrase does not open the file, or it is damaged or of a newer dmxd. Nothing has changed."),
             BUSY,
@@ -90,6 +90,9 @@ struct RestoredParts {
     authority: bool,
     /// Whether somebody has locked the appliance in the app, as it was when the backup was made.
     locked: bool,
+    /// Imported fixture types of the file.
+    #[serde(rename = "fixtureTypes")]
+    fixture_types: usize,
 }
 
 /// The turn to seal or open, and the memory for it. Held until the work has ended, whether its client still waits or not.
@@ -116,13 +119,15 @@ fn passphrase(request: &Request) -> Result<Passphrase, Problem> {
 
 async fn make(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let passphrase = passphrase(&request)?;
-    let turn = turn(&app, &request, 0).await?;
+    let turn = turn(&app, &request, 4 * app.library.types().imported_bytes()).await?;
     let from = request.peer.addr.ip();
     let house = app.clone();
     let sealed = spawn_blocking(move || {
         let _turn = turn;
         let authority = house.authority.read().map_err(|fault| Problem::unavailable(fault.to_string()))?;
-        let backup = ApplianceBackup { access: house.access.export(), authority, settings: settings(&house)? };
+        let types = house.library.types().imported().iter().map(|one| (**one).clone()).collect();
+        let access = house.access.export();
+        let backup = ApplianceBackup { access, authority, settings: settings(&house)?, types };
         backup.seal(&passphrase, clock::now_ms()).map_err(Problem::internal)
     });
     let mut response = reply::held(MEDIA, &app.budget, from, sealed.await??)?;
@@ -144,7 +149,7 @@ fn settings(app: &App) -> Result<Option<Secret>, Problem> {
 
 async fn restore(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let passphrase = passphrase(&request)?;
-    let stored = request.bytes(DOCUMENT).await?;
+    let stored = request.bytes(APPLIANCE).await?;
     let turn = turn(&app, &request, 4 * stored.len()).await?;
     let opened = spawn_blocking(move || (ApplianceBackup::open(&stored, &passphrase), turn)).await?;
     let (backup, turn) = (opened.0?, opened.1);
@@ -155,16 +160,17 @@ async fn restore(app: Arc<App>, mut request: Request) -> Result<Response, Proble
         let _turn = turn;
         put_in_place(&house, backup).await
     });
-    let (TakenOver { users, panels, locked }, authority) = work.await??;
-    tracing::warn!(users, panels, authority, locked, by = request.who.name(), "appliance_restored");
-    let restored = RestoredParts { users, panels, authority, locked };
+    let (TakenOver { users, panels, locked }, authority, fixture_types) = work.await??;
+    tracing::warn!(users, panels, authority, locked, fixture_types, by = request.who.name(), "appliance_restored");
+    let restored = RestoredParts { users, panels, authority, locked, fixture_types };
     reply::json(StatusCode::OK, &RestoredAppliance { restored, settings })
 }
 
 /// Everything is looked at before anything is changed. The authority comes first: its file may fail.
-async fn put_in_place(app: &App, backup: ApplianceBackup) -> Result<(TakenOver, bool), Problem> {
-    let ApplianceBackup { access, authority, .. } = backup;
+async fn put_in_place(app: &App, backup: ApplianceBackup) -> Result<(TakenOver, bool, usize), Problem> {
+    let ApplianceBackup { access, authority, types, .. } = backup;
     Access::would_take_over(&access)?;
+    app.library.types().would_take_over(&types)?;
     let has_authority = authority.is_some();
     if let Some(text) = authority {
         let kept = app.authority.clone();
@@ -174,7 +180,8 @@ async fn put_in_place(app: &App, backup: ApplianceBackup) -> Result<(TakenOver, 
         })
         .await??;
     }
-    Ok((app.access.take_over(access).await?, has_authority))
+    let types = app.library.types().take_over(types).await?;
+    Ok((app.access.take_over(access).await?, has_authority, types))
 }
 
 impl From<NotOpened> for Problem {

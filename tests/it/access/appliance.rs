@@ -48,6 +48,23 @@ async fn name(web: &Web, key: &str) -> Value {
     ask(web, Some(key), Method::GET, "/me", None).await.json()["name"].clone()
 }
 
+/// Brings a fixture type.
+async fn bring(web: &Web, model: &str) -> Value {
+    let file = format!(
+        "<!DOCTYPE FixtureDefinition><FixtureDefinition xmlns='http://www.qlcplus.org/FixtureDefinition'>\
+         <Manufacturer>Acme</Manufacturer><Model>{model}</Model><Channel Name='Red' Preset='IntensityRed'/>\
+         <Mode Name='plain'><Channel>Red</Channel></Mode></FixtureDefinition>"
+    );
+    let request = web.request(Method::POST, "/fixture-types").header("x-api-key", ADMIN);
+    let made = web.send(request.body(file)).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    made.json()
+}
+
+async fn fixture_type(web: &Web) -> Value {
+    web.get("/fixture-types/acme-spot-1").await.json()
+}
+
 /// Whether a client that trusts this authority accepts the certificate of https.
 async fn is_trusted(appliance: &Appliance, ca: &Path) -> bool {
     let https = appliance.door("https").await;
@@ -63,6 +80,7 @@ async fn a_new_card_knows_everybody_of_the_old_one() {
     let (_, lamp) = user(&old, "lamp-1", "device").await;
     scene(&old, "warm", "Warm").await;
     let (_, bar) = panel(&old, json!({"name": "Bar", "looks": ["warm"], "blackout": "both"})).await;
+    let spot = bring(&old.web(), "Spot 1").await;
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.crt");
     fs::write(&ca, old.web().get("/trust/ca.crt").await.text).unwrap();
@@ -82,14 +100,16 @@ async fn a_new_card_knows_everybody_of_the_old_one() {
     let socket = WsWatcher::connect(new.http, &format!("/ws?token={token}"), &[]).await.expect("a WebSocket");
     let answer = restore(&web, &token, PASSPHRASE, &backup).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let parts = json!({"users": 2, "panels": 1, "authority": true, "locked": false});
+    let parts = json!({"users": 2, "panels": 1, "authority": true, "locked": false, "fixtureTypes": 1});
     assert_eq!(answer.json(), json!({"restored": parts, "settings": SETTINGS}));
     assert_eq!(socket.ending().await, Ending::Closed(4401), "the first admin of the new card is gone");
     assert_eq!(name(&web, &lamp).await, "lamp-1");
+    assert_eq!(fixture_type(&web).await, spot);
     eventually("the old authority", async || is_trusted(&new, &ca).await.then_some(())).await;
 
     let new = new.kill9().await.start().await;
     let web = new.web();
+    assert_eq!(fixture_type(&web).await, spot, "after a kill");
     assert_eq!((name(&web, &lamp).await, login(&web, "Anna", "294817").await.status), (json!("lamp-1"), 200));
     let me = ask(&web, Some(&bar), Method::GET, "/me", None).await.json();
     assert_eq!(me["panel"]["blackout"], "both");
