@@ -4,6 +4,7 @@ mod edits;
 mod lamps;
 mod light;
 mod shows;
+mod switches;
 
 use reqwest::Method;
 use serde_json::{Value, json};
