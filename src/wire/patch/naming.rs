@@ -103,5 +103,7 @@ mod tests {
         assert_eq!(next(Some("灯"), 1), "灯 dimmer");
         assert_eq!(next(None, 1), "Dimmer 1 dimmer-1");
         assert_eq!(next(Some(" 5"), 1), " 5 5");
+        taken.names.insert("Wash 1".to_owned());
+        assert_eq!(taken.next(Some("Wash 1"), ("Dimmer", "dimmer"), 1), [("Wash 2".to_owned(), "wash-2".to_owned())]);
     }
 }

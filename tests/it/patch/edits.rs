@@ -103,7 +103,11 @@ async fn what_is_in_the_way_is_named_and_nothing_is_patched_then() {
 async fn a_fixture_is_moved_renamed_made_another_and_taken_out_and_keeps_its_looks() {
     let appliance = Appliance::start().await;
     let web = appliance.web();
-    import(&web, &show()).await;
+    let mut own = show();
+    own["fixtures"][0]["channels"][0]["id"] = json!("red");
+    own["scenes"][0]["channelValues"] =
+        json!({"red": 200, "fx-par-1": 120, "fx-par-2": 40, "fx-dim-0": 99, "fx-head-0": 77});
+    import(&web, &own).await;
     recall(&web, "scene-warm").await;
     let change = async |body: Value| body_of(&ask(&web, Method::PATCH, "/patch/fixtures/fx-par", &body).await, 200);
     let moved = change(json!({"universe": 3, "address": 100, "name": "Left"})).await;
@@ -116,8 +120,12 @@ async fn a_fixture_is_moved_renamed_made_another_and_taken_out_and_keeps_its_loo
     assert_eq!(lit(&web).await, json!({"0": {"10": 99}, "1": {"20": 77}, "3": {"100": 200, "101": 120, "102": 40}}));
 
     let typed = change(json!({"type": "rgbw"})).await;
-    assert_eq!(each(typed["channels"].as_array().unwrap(), "id"), ["fx-par-0", "fx-par-1", "fx-par-2", "fx-par-3"]);
+    assert_eq!(each(typed["channels"].as_array().unwrap(), "id"), ["red", "fx-par-1", "fx-par-2", "fx-par-3"]);
     assert_eq!(typed["footprint"], json!([100, 103]));
+    let wider = change(json!({"mode": "8 bit with dimmer"})).await;
+    assert_eq!((&wider["mode"], &wider["footprint"]), (&json!("8 bit with dimmer"), &json!([100, 104])));
+    let other = change(json!({"type": "rgb"})).await;
+    assert_eq!((other.get("mode"), &other["footprint"]), (None, &json!([100, 102])), "the mode was of the other type");
     let grouped = change(json!({"groups": ["a", "b"]})).await;
     assert_eq!(grouped["groups"], json!(["a", "b"]));
     assert_eq!(change(json!({"groups": null})).await.get("groups"), None);
@@ -261,6 +269,8 @@ async fn an_import_of_an_app_that_does_not_know_types_and_groups_keeps_them() {
     let mode = "8 bit with dimmer";
     add(&web, &json!({"type": "rgb", "mode": mode, "universe": 0, "address": 1, "name": "Wash", "groups": ["lamps"]}))
         .await;
+    let named = json!([{"id": "lamps", "name": "All lamps"}]);
+    body_of(&ask(&web, Method::PUT, "/patch/groups", &named).await, 200);
     let before = patch(&web).await;
     assert_eq!((&before["fixtures"][0]["topic"], &before["fixtures"][1]["mode"]), (&json!("lamp"), &json!(mode)));
     let mut old = body_of(&web.get("/export").await, 200);
@@ -277,6 +287,12 @@ async fn an_import_of_an_app_that_does_not_know_types_and_groups_keeps_them() {
     expected["fixtures"][1]["dmxAddress"] = json!(40);
     expected["fixtures"][1]["footprint"] = json!([40, 43]);
     assert_eq!(after, expected);
+
+    // another type comes without the mode of the earlier one
+    old["fixtures"][1]["type"] = json!("rgbw");
+    import(&web, &old).await;
+    let wash = patch(&web).await["fixtures"][1].clone();
+    assert_eq!((wash.get("mode"), &wash["footprint"]), (None, &json!([40, 43])));
 }
 
 #[tokio::test]
@@ -316,4 +332,20 @@ async fn pages_hear_of_another_patch_and_of_no_other_edit() {
     let tag = web.get("/patch").await.header("etag").to_owned();
     let all = tablet.wait("the new patch", |seen| Some(told(seen)).filter(|told| told.last() == Some(&tag))).await;
     assert_eq!(all.len(), 1, "a look is no patch: {all:?}");
+}
+
+#[tokio::test]
+async fn one_fixture_more_than_there_may_be_is_refused_and_none_of_an_order_is_patched() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    let fixture =
+        |n: usize| json!({"id": format!("f{n}"), "universeId": n / 512, "dmxAddress": n % 512 + 1, "channelCount": 1});
+    let universes: Value = (0..4).map(|n| json!({"id": n, "name": n.to_string(), "number": n})).collect();
+    let fixtures: Vec<_> = (0..1_999).map(fixture).collect();
+    import(&web, &json!({"version": "1.0", "universes": universes, "fixtures": fixtures, "scenes": []})).await;
+    let order = |count: u8| json!({"type": "dimmer", "universe": 9, "address": 1, "count": count, "name": "More"});
+    let refused = web.post("/patch/fixtures", order(2).to_string()).await.problem(409);
+    assert!(detail(&refused).contains("2000 fixtures"), "{refused}");
+    assert_eq!(patch(&web).await["fixtures"].as_array().unwrap().len(), 1_999);
+    assert_eq!(add(&web, &order(1)).await.len(), 1);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{body_of, capture, frame, import, lit, recall, set, show};
+use super::{body_of, capture, frame, import, lit, patch, recall, set, show};
 use crate::harness::{Appliance, Home};
 
 /// What `scene-warm` lights.
@@ -143,4 +143,23 @@ async fn a_patch_decides_what_the_master_touches_from_its_import_on_and_in_its_p
     body_of(&web.post("/projects/default/select", "").await, 200);
     recall(&web, "scene-warm").await;
     assert_eq!(lit(&web).await["1"], json!({"20": 77, "22": 255}));
+}
+
+#[tokio::test]
+async fn a_fixture_has_the_channels_that_it_lists_shares_are_told_and_a_number_is_no_name_of_a_channel() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    let mut odd = show();
+    odd["fixtures"][0]["channels"][0]["id"] = json!("7");
+    odd["fixtures"][1]["dmxAddress"] = json!(3);
+    odd["fixtures"][1]["type"] = json!("rgb");
+    import(&web, &odd).await;
+    let now = patch(&web).await;
+    assert_eq!(now["fixtures"][1]["footprint"], json!([3, 6]), "four are listed, and its type has three");
+    let warned = &now["warnings"];
+    assert_eq!((warned.as_array().unwrap().len(), &warned[0]["fixture"]), (1, &json!("fx-dim")), "{warned}");
+    assert!(warned[0]["message"].as_str().unwrap().contains("fx-par"), "{warned}");
+    set(&web, 0, &[(1, 50), (7, 60)]).await;
+    let values = capture(&web, &json!({"name": "Here"})).await["channelValues"].clone();
+    assert_eq!((&values["1"], &values["7"]), (&json!(50), &json!(60)));
 }

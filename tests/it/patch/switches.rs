@@ -1,12 +1,17 @@
 //! Another project, or a backup that comes back: its light and its patch reach the outputs together.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{body_of, fixture, frame, import, set};
-use crate::harness::{Appliance, Home, Web, Widget};
+use crate::harness::{Appliance, Home, Web, Widget, eventually};
 
 /// Changes to and fro.
 const ROUNDS: usize = 10;
+
+/// Of a frame at 40 a second.
+const SLOT: Duration = Duration::from_millis(25);
 
 /// With a widget, several projects and backups, and master at half, so that each patch makes other frames of the same levels.
 async fn start() -> (Widget, Appliance) {
@@ -35,6 +40,16 @@ async fn sent(web: &Web) -> [u8; 3] {
     [frame[0], frame[1], frame[2]]
 }
 
+/// Waits until the widget shows a light, and the line is at rest: what comes then is sent at once.
+async fn rests(widget: &Widget, light: [u8; 3]) {
+    widget.shows(light).await;
+    eventually("a line at rest", async || {
+        let last = widget.frames().last()?.at;
+        (last.elapsed() > 2 * SLOT).then_some(())
+    })
+    .await;
+}
+
 /// From that frame on the widget has received nothing but these.
 fn assert_nothing_but(widget: &Widget, from: usize, whole: [[u8; 3]; 2]) {
     let frames = widget.frames();
@@ -61,13 +76,13 @@ async fn another_project_brings_its_light_and_its_patch_in_one_frame() {
     light(&web, SECOND.0, SECOND.1).await;
     let second = sent(&web).await;
     assert_eq!((first, second), ([100, 100, 40], [60, 90, 80]));
-    widget.shows(second).await;
+    rests(&widget, second).await;
     let from = widget.frames().len();
     for _ in 0..ROUNDS {
         select("default").await;
-        widget.shows(first).await;
+        rests(&widget, first).await;
         select(other).await;
-        widget.shows(second).await;
+        rests(&widget, second).await;
     }
     assert_nothing_but(&widget, from, [first, second]);
 }
@@ -83,13 +98,13 @@ async fn a_backup_brings_its_light_and_its_patch_back_in_one_frame() {
         versions.push((made["versionId"].clone(), sent(&web).await));
     }
     let [(_, first), (_, second)] = versions[..] else { unreachable!("two") };
-    widget.shows(second).await;
+    rests(&widget, second).await;
     let from = widget.frames().len();
     for _ in 0..ROUNDS {
         for (version, light) in &versions {
             let answer = web.post("/projects/default/restore", json!({"versionId": version}).to_string()).await;
             body_of(&answer, 200);
-            widget.shows(*light).await;
+            rests(&widget, *light).await;
         }
     }
     assert_nothing_but(&widget, from, [first, second]);
