@@ -119,12 +119,12 @@ fn commands(port: u16) -> io::Result<(Duration, Duration, Duration)> {
     Ok(percentiles(times))
 }
 
-fn ms(time: Duration) -> f64 {
+pub(crate) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
 /// The body of a successful answer.
-fn http(port: u16, method: &str, path: &str, body: &str) -> io::Result<String> {
+pub(crate) fn http(port: u16, method: &str, path: &str, body: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     let signed = "AWS4-HMAC-SHA256 Credential=x/20250101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
     write!(

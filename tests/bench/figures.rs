@@ -15,6 +15,8 @@ mod backups;
 mod broker;
 #[path = "crowd.rs"]
 mod crowd;
+#[path = "fixtures.rs"]
+mod fixtures;
 #[path = "looks.rs"]
 mod looks;
 #[path = "mqtt.rs"]
@@ -41,12 +43,13 @@ const STATE: &str = "v1/demo/rgb/state";
 type Part = (&'static str, fn() -> io::Result<()>);
 
 fn main() -> io::Result<()> {
-    let parts: [Part; 7] = [
+    let parts: [Part; 8] = [
         ("heart", heart),
         ("broker", broker::measure),
         ("outputs", outputs::measure),
         ("backups", backups::measure),
         ("looks", looks::measure),
+        ("fixtures", fixtures::measure),
         ("tls", tls::measure),
         ("access", access::measure),
     ];
