@@ -4,7 +4,7 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CommandId, Easing, Levels, Look, Patch, ProjectId, SceneId, Source, UniverseId};
+use super::{CommandId, Easing, Levels, Look, Patch, ProjectId, Rig, SceneId, Source, UniverseId};
 
 /// A request to change light, already checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub enum Act {
     Fixtures {
         /// The project in whose patch they were looked up; in another project the command does nothing.
         project: ProjectId,
+        /// That patch; under another one the command does nothing, as its channels may be somebody else's.
+        rig: Rig,
         /// Their levels, one patch per universe.
         to: Vec<Patch>,
         /// How long the levels take to get there; zero: at once.
@@ -50,6 +52,8 @@ pub enum Act {
         scene: SceneId,
         /// The project in which it was looked up; in another project the command does nothing.
         project: ProjectId,
+        /// The patch by which it names channels; under another one the command does nothing.
+        rig: Rig,
         /// Its levels, one patch per universe.
         levels: Vec<Patch>,
         /// False once newer commands have taken levels out: the light will not be that look.
@@ -122,11 +126,11 @@ impl Command {
         }
     }
 
-    /// The project for which it was made, if it means nothing in another.
+    /// The project and patch for which it was made, if it means nothing in another.
     #[must_use]
-    pub fn project(&self) -> Option<&ProjectId> {
+    pub fn made_for(&self) -> Option<(&ProjectId, &Rig)> {
         match &self.act {
-            Act::Recall { project, .. } | Act::Fixtures { project, .. } => Some(project),
+            Act::Recall { project, rig, .. } | Act::Fixtures { project, rig, .. } => Some((project, rig)),
             Act::Set(_) | Act::Fade { .. } | Act::Save(_) => None,
         }
     }
@@ -157,7 +161,7 @@ mod tests {
         let patch = |universe, levels| Patch { universe, levels };
         let levels = vec![patch(lamp, vec![(one, 5), (two, 6)]), patch(other, vec![(one, 7)])];
         let (scene, project) = ("a".parse().unwrap(), ProjectId::default_project());
-        let act = Act::Recall { scene, project, levels, whole: true, over: Duration::ZERO };
+        let act = Act::Recall { scene, project, rig: Rig::default(), levels, whole: true, over: Duration::ZERO };
         let whole = Command { id: ulid::Ulid::nil().into(), source: Source::init(), by: None, act };
         let in_effect = |command: &Command| {
             let mut state = State::default();

@@ -30,6 +30,10 @@ impl Intensity {
         Self(Arc::new(by_universe))
     }
 
+    fn lists(&self, universe: UniverseId) -> bool {
+        self.0.contains_key(&universe)
+    }
+
     /// What was listed counts; else what is patched there says it.
     fn of<'a>(&'a self, universe: UniverseId, layout: Option<&'a Layout>) -> &'a ChannelSet {
         self.0.get(&universe).or(layout.map(|layout| &layout.dims)).unwrap_or(&ChannelSet::ALL)
@@ -147,6 +151,9 @@ impl Desk {
             Some(&dimmed) if intensity.has(channel) => dimmed,
             _ => level,
         });
+        if let Some(layout) = layout.filter(|_| self.dimmed(u8::MAX) == 0 && !self.intensity.lists(universe)) {
+            light = light.map(|channel, level| if layout.closes.has(channel) { 0 } else { level });
+        }
         for wide in layout.into_iter().flat_map(|layout| &layout.wides) {
             if wide.iter().all(|&channel| intensity.has(channel)) {
                 let whole = self.part(value(wide.iter().map(|&channel| levels.get(channel))));

@@ -49,6 +49,11 @@ impl Flashes {
         self.0.clear();
     }
 
+    /// Ends those that another patch shows otherwise. `lit` gives the light of a fixture in it.
+    pub(super) fn keep(&mut self, lit: impl Fn(&FixtureId) -> Option<Patch>) {
+        self.0.retain(|flash| lit(&flash.fixture).as_ref() == Some(&flash.levels));
+    }
+
     /// Levels under what is on; `None`: nothing is on there.
     pub(super) fn over(&self, universe: UniverseId, levels: &Frame) -> Option<Frame> {
         let mut here = self.0.iter().filter(|flash| flash.levels.universe == universe).peekable();

@@ -113,6 +113,13 @@ impl Kind {
         matches!(self, Shutter | Strobe | Gobo | ColorWheel | Prism | Speed | Macro)
     }
 
+    /// Whether it stays as it is in blackout, also on a fixture that has nothing to dim: a head must not move.
+    #[must_use]
+    pub fn stays(self) -> bool {
+        use Kind::{Focus, Other, Pan, Speed, Tilt, Zoom};
+        matches!(self, Pan | Tilt | Speed | Zoom | Focus | Other)
+    }
+
     /// Whether a colour is mixed with it. A wheel is not: dark, it would still turn.
     #[must_use]
     pub fn mixes(self) -> bool {

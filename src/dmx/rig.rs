@@ -1,6 +1,6 @@
 //! The patch as light: which channels belong to fixtures, and what master, blackout and fades do with them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::wide::Wide;
@@ -11,10 +11,12 @@ use super::{Channel, ChannelSet, Fixture, FixtureId, Kind, Patch, UniverseId};
 pub(super) struct Layout {
     /// Channels that master and blackout touch.
     pub(super) dims: ChannelSet,
+    /// Channels that blackout takes to 0 at its end, and the master leaves alone: of fixtures that have nothing to dim.
+    pub(super) closes: ChannelSet,
     /// Channels that jump at the start of a fade.
     pub(super) snaps: ChannelSet,
     /// Values of more than 8 bits.
-    pub(super) wides: Vec<Wide>,
+    pub(super) wides: BTreeSet<Wide>,
     /// Channels of fixtures.
     pub(super) patched: ChannelSet,
     /// Where patched channels rest, if not at 0.
@@ -29,6 +31,7 @@ pub struct Rig(Arc<Inner>);
 struct Inner {
     fixtures: Vec<Arc<Fixture>>,
     by_id: HashMap<FixtureId, usize>,
+    by_group: HashMap<Arc<str>, Vec<usize>>,
     layouts: BTreeMap<UniverseId, Layout>,
 }
 
@@ -42,7 +45,14 @@ impl Rig {
                 continue;
             }
             inner.layouts.entry(fixture.universe).or_insert_with(Layout::unpatched).take(&fixture);
-            inner.by_id.insert(fixture.id.clone(), inner.fixtures.len());
+            let at = inner.fixtures.len();
+            inner.by_id.insert(fixture.id.clone(), at);
+            for group in &fixture.groups {
+                let members = inner.by_group.entry(group.clone()).or_default();
+                if members.last() != Some(&at) {
+                    members.push(at);
+                }
+            }
             inner.fixtures.push(Arc::new(fixture));
         }
         Self(Arc::new(inner))
@@ -72,14 +82,26 @@ impl Rig {
         self.0.fixtures.get(*self.0.by_id.get(id)?)
     }
 
-    /// The fixture, or the fixtures of the group, with this id; none if it is neither.
+    /// The fixtures that these targets name, each once and in the order of the patch; and the places of targets that are neither a fixture
+    /// nor a group with one. The work is bounded by the patch, however often a target is named.
     #[must_use]
-    pub fn target(&self, id: &str) -> Vec<Arc<Fixture>> {
-        if let Some(fixture) = id.parse().ok().and_then(|id| self.fixture(&id)) {
-            return vec![fixture.clone()];
+    pub fn targets<'a>(&self, targets: impl IntoIterator<Item = &'a str>) -> (Vec<Arc<Fixture>>, Vec<usize>) {
+        let (mut found, mut known, mut missing) = (BTreeSet::new(), HashMap::new(), Vec::new());
+        for (n, target) in targets.into_iter().enumerate() {
+            let is_there = *known.entry(target).or_insert_with(|| {
+                if let Some(&at) = target.parse::<FixtureId>().ok().and_then(|id| self.0.by_id.get(&id)) {
+                    found.insert(at);
+                    return true;
+                }
+                let members = self.0.by_group.get(target);
+                found.extend(members.into_iter().flatten());
+                members.is_some()
+            });
+            if !is_there {
+                missing.push(n);
+            }
         }
-        let in_group = |fixture: &&Arc<Fixture>| fixture.groups.iter().any(|group| **group == *id);
-        self.0.fixtures.iter().filter(in_group).cloned().collect()
+        (found.into_iter().filter_map(|at| self.0.fixtures.get(at).cloned()).collect(), missing)
     }
 
     /// Where patched channels rest that do not rest at 0, by universe.
@@ -100,8 +122,9 @@ impl Layout {
     fn unpatched() -> Self {
         Self {
             dims: ChannelSet::ALL,
+            closes: ChannelSet::NONE,
             snaps: ChannelSet::NONE,
-            wides: Vec::new(),
+            wides: BTreeSet::new(),
             patched: ChannelSet::NONE,
             rests: BTreeMap::new(),
         }
@@ -109,14 +132,21 @@ impl Layout {
 
     fn take(&mut self, fixture: &Fixture) {
         let own: ChannelSet = (0..fixture.channels).filter_map(|place| fixture.channel(place)).collect();
-        let dims = |kind: fn(Kind) -> bool| {
+        let of = |kind: fn(Kind) -> bool| {
             let of_kind = fixture.parameters.iter().filter(|parameter| kind(parameter.kind));
             of_kind.flat_map(|parameter| fixture.channels_of(parameter)).collect::<ChannelSet>()
         };
-        let (intensity, mixing) = (dims(|kind| kind == Kind::Intensity), dims(Kind::mixes));
-        let dimmed = [intensity, mixing, own].into_iter().find(|set| *set != ChannelSet::NONE).unwrap_or(own);
+        let (intensity, mixing) = (of(|kind| kind == Kind::Intensity), of(Kind::mixes));
+        let is_known = fixture.parameters.iter().any(|parameter| parameter.kind != Kind::Other);
         self.dims.remove_all(&own);
-        self.dims.add_all(&dimmed);
+        self.closes.remove_all(&own);
+        if let Some(dimmed) = [intensity, mixing].into_iter().find(|set| *set != ChannelSet::NONE) {
+            self.dims.add_all(&dimmed);
+        } else if is_known {
+            self.closes.add_all(&of(|kind| !kind.stays()));
+        } else {
+            self.dims.add_all(&own);
+        }
         self.patched.add_all(&own);
         self.snaps.remove_all(&own);
         for parameter in fixture.parameters.iter() {
@@ -130,8 +160,8 @@ impl Layout {
                     self.rests.insert(channel, level);
                 }
             }
-            if channels.len() > 1 && !parameter.kind.snaps() && !self.wides.iter().any(|known| **known == *channels) {
-                self.wides.push(channels.into());
+            if channels.len() > 1 && !parameter.kind.snaps() {
+                self.wides.insert(channels.into());
             }
         }
     }

@@ -208,7 +208,7 @@ impl State {
                     let Some(to) = to else { continue };
                     let from = wide.iter().map(|&channel| frame.get(channel));
                     fade.take_wide(patch.universe, wide, value(from), value(to));
-                    goes.retain(|channel, _| !wide.contains(channel));
+                    wide.iter().for_each(|channel| _ = goes.remove(channel));
                 }
                 for (channel, to) in goes {
                     let released = released.get(&(patch.universe, channel));
@@ -356,15 +356,13 @@ impl State {
         &self.rig
     }
 
-    /// Takes another patch; true if it is another one. What master and blackout touch may be something else then, which is no change of
-    /// the state: levels, desk and lamp are as they were.
-    pub fn take_rig(&mut self, rig: Rig) -> bool {
-        let differs = rig != self.rig;
-        if differs {
-            self.rig = rig;
-            self.flashes.clear();
-        }
-        differs
+    /// Takes another patch. What master and blackout touch may be something else then, which is no change of the state: levels, desk and
+    /// lamp are as they were, unless something flashed at the lamp that does not any more.
+    pub fn take_rig(&mut self, rig: Rig, now: Now) -> Option<Change> {
+        let before = self.lamp_light();
+        self.rig = rig;
+        self.flashes.keep(|id| self.rig.fixture(id).map(|fixture| fixture.lit()));
+        (self.lamp_light() != before).then(|| self.changed(What::Levels(Vec::new()), Publish::Now, false, now.ms))
     }
 
     /// Shows a fixture to somebody who looks for it, for a while; nothing when there is none.

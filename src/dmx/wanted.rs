@@ -33,14 +33,8 @@ impl Rig {
     /// # Errors
     /// All that cannot be met.
     pub fn levels(&self, targets: &[String], wanted: &Wanted) -> Result<Vec<Patch>, Vec<Unmet>> {
-        let (mut unmet, mut known, mut fixtures) = (Vec::new(), BTreeSet::new(), Vec::new());
-        for (n, target) in targets.iter().enumerate() {
-            let found = self.target(target);
-            if found.is_empty() {
-                unmet.push(Unmet::NoTarget(n));
-            }
-            fixtures.extend(found.into_iter().filter(|fixture| known.insert(fixture.id.clone())));
-        }
+        let (fixtures, missing) = self.targets(targets.iter().map(String::as_str));
+        let mut unmet: Vec<_> = missing.into_iter().map(Unmet::NoTarget).collect();
         let mut levels: BTreeMap<UniverseId, BTreeMap<Channel, u8>> = BTreeMap::new();
         let mut met = BTreeSet::new();
         let mut is_coloured = wanted.colour.is_none();

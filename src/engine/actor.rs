@@ -223,8 +223,11 @@ impl Actor {
 
     /// Takes another patch, behind what was changed under the one before. Readers of the newest state see its light.
     async fn take_rig(&mut self, rig: Rig, reply: oneshot::Sender<Arc<State>>) {
-        if self.state.take_rig(rig) {
-            tracing::info!(fixtures = self.state.rig().fixtures().len(), "patch_taken");
+        if rig != *self.state.rig() {
+            tracing::info!(fixtures = rig.fixtures().len(), "patch_taken");
+        }
+        if let Some(change) = self.state.take_rig(rig, self.time()) {
+            return self.keep_and_tell(Batch::default(), change, |state| drop(reply.send(state))).await;
         }
         let (feed, state) = (self.feed.clone(), Arc::new(self.state.clone()));
         let release = move || {
@@ -284,7 +287,7 @@ impl Actor {
             let _ = reply.send(Outcome::Overtaken); // Err: the door no longer waits
             return;
         }
-        if command.project().is_some_and(|project| *project != self.project) {
+        if command.made_for().is_some_and(|(project, rig)| *project != self.project || rig != self.state.rig()) {
             let _ = reply.send(Outcome::OtherProject); // Err: the door no longer waits
             return;
         }

@@ -208,7 +208,8 @@ impl Intake {
                 self.may(&Deed::Light, sender)?;
                 let view = self.0.library.view();
                 let to = view.rig().levels(&targets, &wanted).map_err(|unmet| of_fixtures(&targets, unmet))?;
-                let act = Act::Fixtures { project: view.catalogue.active.clone(), to, over, easing };
+                let (project, rig) = (view.catalogue.active.clone(), view.rig().clone());
+                let act = Act::Fixtures { project, rig, to, over, easing };
                 self.paced(Command { id, source, by: None, act }, ts, Budget::Fixtures, sender).await
             }
             Order::Recall { name, over } => {
@@ -320,6 +321,7 @@ fn recall(view: &View, look: &Look, over: Option<Duration>) -> Act {
     Act::Recall {
         scene: look.id.clone(),
         project: view.catalogue.active.clone(),
+        rig: view.rig().clone(),
         levels: look.patches(),
         whole: true,
         over: over.unwrap_or(look.over),

@@ -120,7 +120,7 @@ fn of_engine(outcome: Outcome) -> Result<Done, Refusal> {
             "too many commands a second; a newer one has taken the place of this one",
         ),
         Outcome::OtherProject => {
-            Refusal { reason: Reason::OtherProject, ..of_name("was a scene of the project before; recall it again") }
+            Refusal::whole(Reason::OtherProject, "the project or its patch was changed meanwhile; send it again")
         }
         Outcome::Stopping => stopping(),
     })

@@ -289,7 +289,7 @@ fn command(n: usize, patch: Patch, ms: u64, easing: Easing, scene: bool) -> Comm
     let (id, over) = (ulid::Ulid::from(n as u128), Duration::from_millis(ms));
     let act = if scene {
         let project = ProjectId::default_project();
-        Act::Recall { scene: id.into(), project, levels: vec![patch], whole: true, over }
+        Act::Recall { scene: id.into(), project, rig: rig(), levels: vec![patch], whole: true, over }
     } else {
         Act::levels(patch, over, easing)
     };
@@ -314,7 +314,7 @@ proptest! {
         let one = UniverseId::new(1).unwrap();
         let intensity = Intensity::only([(one, "1-2".parse().unwrap())]);
         let mut state = State::restore(0, 0, Source::init(), []).under(KeptDesk::default(), intensity);
-        state.take_rig(rig());
+        state.take_rig(rig(), Now::default());
         let mut model = Model {
             slots: BTreeMap::new(), pairs: Vec::new(), master: 255, blackout: false, left: 65_535.0, way: None, scene: None, seq: 0,
         };

@@ -187,14 +187,12 @@ impl Captured<'_> {
     /// The fixtures that a list of fixtures and groups names; `None`: there is no list.
     fn only(&self, list: Option<&Value>, faults: &mut Faults) -> Option<HashSet<FixtureId>> {
         let list = list?.as_array()?;
-        let mut only = HashSet::new();
-        for (n, target) in list.iter().enumerate() {
-            let fixtures = self.patch.rig().target(target.as_str().unwrap_or_default());
-            if fixtures.is_empty() {
-                faults.add(format!("/only/{n}"), "is no fixture that has a place, and no group of such");
-            }
-            only.extend(fixtures.iter().map(|fixture| fixture.id.clone()));
+        let (fixtures, missing) =
+            self.patch.rig().targets(list.iter().map(|target| target.as_str().unwrap_or_default()));
+        for n in missing {
+            faults.add(format!("/only/{n}"), "is no fixture that has a place, and no group of such");
         }
+        let only = fixtures.iter().map(|fixture| fixture.id.clone()).collect();
         Some(only)
     }
 

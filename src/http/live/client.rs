@@ -158,7 +158,7 @@ impl Client {
                 why = self.peer.ending().told() => Err(CloseReason::MadeRoom(why.to_owned())),
                 news = self.news.recv() => self.tell(news, &mut answers).await,
                 Ok(()) = self.devices.changed() => self.tell_devices().await,
-                Ok(()) = self.patch.changed() => self.tell_patch().await,
+                Ok(()) = self.patch.changed() => self.tell_patch(&mut answers).await,
                 answer = answers.next() => self.send(vec![answer]).await,
                 _ = ping.tick() => self.ping().await,
                 free = commands.reserve(), if place.is_none() => free.map(|free| place = Some(free)).map_err(|_| CloseReason::Gone),
@@ -233,7 +233,10 @@ impl Client {
     }
 
     /// What it shows of fixtures is old now.
-    async fn tell_patch(&mut self) -> Result<(), CloseReason> {
+    async fn tell_patch(&mut self, answers: &mut Answers) -> Result<(), CloseReason> {
+        while let Ok(news) = self.news.try_recv() {
+            self.tell(Ok(news), answers).await?; // the light that it belongs to comes first
+        }
         let patch = self.patch.borrow_and_update().clone();
         if !self.who.rights().cover(Role::View) {
             return Ok(());

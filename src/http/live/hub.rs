@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ use crate::dmx::State;
 use crate::engine::{Feed, Update};
 use crate::intake::Intake;
 use crate::kit::budget::Budget;
+use crate::kit::deadline::until;
 use crate::kit::stop::Stop;
 use crate::library::View;
 use crate::metrics;
@@ -24,6 +25,9 @@ use crate::wire::Device;
 /// Changes that a client may lag, as many as the feed keeps for us: 0.4 s at 20,000 commands a second. One that lags more
 /// gets a fresh snapshot instead of what it missed.
 const NEWS: usize = 8192;
+
+/// How long after its light another patch is told: that of another project comes with other light, and is nothing without it.
+const BEHIND_LIGHT: Duration = Duration::from_millis(50);
 
 /// One change, ready to send.
 #[derive(Debug)]
@@ -108,21 +112,24 @@ impl Hub {
         let (mut devices, devices_text) = (self.devices.clone(), self.devices_text.clone());
         let (mut views, patch_text) = (self.views.clone(), self.patch_text.clone());
         async move {
+            let mut patch_due = None;
             loop {
                 let change = tokio::select! {
+                    biased;
                     () = stop.requested() => break,
+                    () = until(patch_due) => {
+                        patch_due = None;
+                        tell_patch(&patch_text, &mut views);
+                        continue;
+                    }
                     change = changes.recv() => change,
                     Ok(()) = devices.changed() => {
                         devices_text.send_replace(wire::devices(&devices.borrow_and_update()));
                         continue;
                     }
                     Ok(()) = views.changed() => {
-                        let message = wire::patch(&views.borrow_and_update().patch_tag);
-                        patch_text.send_if_modified(|last| {
-                            let is_new = *last != message;
-                            *last = message;
-                            is_new
-                        });
+                        views.borrow_and_update();
+                        patch_due.get_or_insert_with(|| tokio::time::Instant::now() + BEHIND_LIGHT);
                         continue;
                     }
                 };
@@ -161,6 +168,15 @@ impl Hub {
         let news = News { seq, at: Instant::now(), messages: vec![Message::text("never sent")], desk: None };
         self.news.send(Arc::new(news)).unwrap();
     }
+}
+
+fn tell_patch(text: &watch::Sender<Message>, views: &mut watch::Receiver<Arc<View>>) {
+    let message = wire::patch(&views.borrow_and_update().patch_tag);
+    text.send_if_modified(|last| {
+        let is_new = *last != message;
+        *last = message;
+        is_new
+    });
 }
 
 fn pass_on(news: &broadcast::Sender<Arc<News>>, update: &Update) {

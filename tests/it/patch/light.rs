@@ -1,9 +1,12 @@
 //! What moves fixtures, and what master and blackout do with them.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{body_of, frame, import, lit, set};
-use crate::harness::{ACK, Appliance, Connect, Home, Link, UNIFIED, Web, WsWatcher, command, fresh_id, rgb_of};
+use crate::harness::{
+    ACK, Appliance, Connect, Home, Link, StateWatcher, UNIFIED, Web, WsWatcher, command, fresh_id, rgb_of,
+};
 
 /// A rig: at universe 0 a PAR whose first channel is its dimmer, at universe 1 a head (pan, tilt and dimmer of 16 bits) and a lamp of
 /// which nothing is known.
@@ -211,4 +214,65 @@ async fn orders_for_fixtures_of_another_project_do_nothing() {
     assert_eq!(frame(&web, 0).await[..2], [0, 0], "without a patch all channels are dark");
     select("default").await;
     assert_eq!(frame(&web, 0).await[..2], [0, 255], "and with it light and patch come back together");
+}
+
+#[tokio::test]
+async fn in_blackout_a_fixture_without_anything_to_dim_closes_and_its_head_stays() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    let names = ["Pan", "Tilt", "Shutter", "Gobo", "Speed", "Colour wheel"];
+    let channels: Vec<_> = (0..6).map(|n| json!({"id": format!("s-{n}"), "number": n + 1, "name": names[n]})).collect();
+    let scanner = json!({"id": "s", "name": "Scanner", "universeId": "a", "dmxAddress": 11, "channelCount": 6,
+        "fixtureType": "x", "channels": channels});
+    import(
+        &web,
+        &json!({"version": "1.0", "universes": [{"id": "a", "name": "A", "number": 0}], "fixtures": [scanner]}),
+    )
+    .await;
+    let levels: Vec<(u16, u8)> = (11..17).zip([128, 100, 255, 40, 9, 70]).collect();
+    set(&web, 0, &levels).await;
+    assert_eq!(web.post("/master", json!({"level": 128}).to_string()).await.status, 200);
+    assert_eq!(frame(&web, 0).await[10..16], [128, 100, 255, 40, 9, 70], "half a shutter is another shutter");
+    blackout(&web, true).await;
+    assert_eq!(frame(&web, 0).await[10..16], [128, 100, 0, 0, 9, 0]);
+    blackout(&web, false).await;
+    assert_eq!(frame(&web, 0).await[10..16], [128, 100, 255, 40, 9, 70]);
+}
+
+#[tokio::test]
+async fn a_flash_at_the_lamp_ends_for_everybody_also_when_its_fixture_goes() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    let watcher = StateWatcher::start(appliance.mqtt).await;
+    let made = body_of(&web.post("/patch/fixtures", r#"{"type":"rgb","universe":0,"address":1}"#).await, 201);
+    let id = made["fixtures"][0]["id"].as_str().unwrap().to_owned();
+    let at = format!("/patch/fixtures/{id}");
+    assert_eq!(web.post(&format!("{at}/flash"), "").await.status, 200);
+    assert_eq!(rgb_of(&web.state().await), [255; 3]);
+    let changed = async |method, body: Value| {
+        let asked = web.request(method, &at).header("content-type", "application/json").body(body.to_string());
+        web.send(asked).await.status
+    };
+    assert_eq!(changed(Method::PATCH, json!({"name": "Door"})).await, 200);
+    assert_eq!(rgb_of(&web.state().await), [255; 3], "another name ends nothing");
+    assert!(changed(Method::DELETE, json!({})).await < 300);
+    let state = web.state().await;
+    assert_eq!(rgb_of(&state), [0; 3]);
+    let seq = state["seq"].as_u64().unwrap();
+    assert_eq!(watcher.wait_seq(seq).await.rgb, [0; 3], "what is retained is what is there");
+}
+
+#[tokio::test]
+async fn however_often_a_group_is_named_it_is_looked_up_once() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    for universe in 0..4 {
+        let many = json!({"type": "rgb", "universe": universe, "address": 1, "count": 128, "groups": ["all"]});
+        body_of(&web.post("/patch/fixtures", many.to_string()).await, 201);
+    }
+    let targets = vec!["all"; 2_000];
+    moved(&web, &targets, json!({"color": "#010203"})).await;
+    assert_eq!(frame(&web, 3).await[381..384], [1, 2, 3]);
+    let refused = ack(&web, &fixture_set(&vec!["all"; 2_001], &json!({"red": 1}))).await;
+    assert_eq!(refused["errors"][0]["path"], "/targets", "{refused}");
 }
