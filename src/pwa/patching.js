@@ -2,7 +2,7 @@
 
 import * as api from "./core/api.js";
 import { ulid } from "./core/ulid.js";
-import { desk } from "./desk.js";
+import { desk, detail, why } from "./desk.js";
 import { rig } from "./rig.js";
 
 /** @import { Group } from "./core/types.js" */
@@ -10,16 +10,31 @@ import { rig } from "./rig.js";
 /** @param {string} id */
 const path = (id) => `/patch/fixtures/${encodeURIComponent(id)}`;
 
+/** @typedef {{ words: string, detail: string }} Why Why not: in the app's words, and in the appliance's own English. */
+
 /**
- * Changes a fixture; false: it is as it was.
- * @param {string} id
- * @param {object} body
- * @param {string} [words]
+ * What a form orders: a refusal is for whoever shows it beside the form, where it stays until the next try.
+ * @template T
+ * @param {Promise<T>} asked
+ * @param {string} [done]
+ * @returns {Promise<{ made: T | null, why: Why | null }>}
  */
-export async function change(id, body, words = "") {
-  const done = await desk.ask(api.json("PATCH", path(id), { body }), words);
-  await rig.load(true);
-  return done !== null;
+export async function attempt(asked, done = "") {
+  desk.notify("");
+  try {
+    const made = await asked;
+    if (done) desk.notify(done);
+    return { made, why: null };
+  } catch (error) {
+    return { made: null, why: { words: why(error), detail: detail(error) } };
+  } finally {
+    await rig.load(true);
+  }
+}
+
+/** Changes a fixture; what is given back says why not. @param {string} id @param {object} body @param {string} [done] */
+export async function change(id, body, done = "") {
+  return (await attempt(api.json("PATCH", path(id), { body }), done)).why;
 }
 
 /** @param {readonly string[]} ids */

@@ -11,7 +11,7 @@ import { desk } from "./desk.js";
 
 /** @import { Fields, Group } from "./core/sender.js" */
 /** @import { Phase } from "./core/touch.js" */
-/** @import { Fixture, FixtureType, Hsv, Kind, Patch, PatchAnswer, Rgb } from "./core/types.js" */
+/** @import { Fixture, FixtureType, Hsv, Kind, Patch, PatchAnswer, PatchWarning, Rgb, Unplaced } from "./core/types.js" */
 
 /** One byte's share of a whole way. */
 const BYTE = WIDE / 255;
@@ -33,10 +33,14 @@ const unpacked = (colour) => ({ r: colour >> 16, g: (colour >> 8) & 255, b: colo
 class Rig {
   /** Null while unknown. @type {Patch | null} */
   patch = null;
-  /** Fixtures of the show that have no place, so they cannot light up. @type {{ id: string, name: string }[]} */
+  /** Fixtures of the show that have no place, so they cannot light up. @type {Unplaced[]} */
   unplaced = [];
+  /** What the appliance finds wrong in the patch. @type {readonly PatchWarning[]} */
+  warnings = [];
   /** Null while unknown. @type {readonly FixtureType[] | null} */
   types = null;
+  /** A type that was just imported: what is added next is probably of it. */
+  brought = "";
   /** Rises when something else is selected. */
   turn = 0;
   #tag = "";
@@ -118,6 +122,7 @@ class Rig {
     const patch = { ...answer, fixtures: /** @type {Fixture[]} */ (placed) };
     this.patch = patch;
     this.unplaced = answer.fixtures.filter((fixture) => !placed.includes(fixture));
+    this.warnings = answer.warnings ?? [];
     this.#byId = new Map(patch.fixtures.map((fixture) => [fixture.id, fixture]));
     prefs.write("patched", patch.fixtures.length > 0 ? "1" : "0");
     this.#choose(this.#selected);

@@ -14,7 +14,7 @@ const drawing = readFileSync(new URL("icon.svg", folder), "utf8");
 const square = drawing.replace(' rx="112"', "").replace('<g fill="none"', '<g transform="translate(256 256) scale(.86) translate(-256 -262)" fill="none"');
 
 const browser = await launch();
-for (const [name, size, svg] of [["icon-192", 192, drawing], ["icon-512", 512, drawing], ["maskable-512", 512, square], ["apple-180", 180, square]]) {
+for (const [name, size, svg] of [["icon-192", 192, drawing], ["icon-512", 512, drawing], ["maskable-256", 256, square], ["apple-180", 180, square]]) {
   const page = await browser.newPage({ viewport: { width: size, height: size } });
   await page.setContent(`<style>body{margin:0}svg{display:block;width:${size}px;height:${size}px}</style>${svg}`);
   const drawn = (await page.screenshot({ omitBackground: true })).toString("base64");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hueName, levelsOf, lights, marks, proposal } from "../../src/pwa/core/looks.js";
-import { bunches, colourOf, conflicts, hasColour, kindLevel, levelOf, lightOf, nextFree, places, shortName, sizeOf, splitName, switches, targets, whoseChannel, wideLevel } from "../../src/pwa/core/patch.js";
+import { bunches, colourOf, conflicts, hasColour, inTheWay, kindLevel, levelOf, lightOf, listens, nextFree, otherWarnings, places, shortName, sizeOf, splitName, switches, targets, whoseChannel, wideLevel } from "../../src/pwa/core/patch.js";
 
 const PAR = ["intensity", "red", "green", "blue", "white", "strobe", "macro"];
 
@@ -126,4 +126,21 @@ test("a look's name is proposed from its colours, and is nobody else's", () => {
   assert.equal(proposal(["red", "red"], scenes, words), "Red 3");
   assert.equal(proposal(["red", "blue", "green"], scenes, words), "Red and blue");
   assert.equal(proposal([], scenes, words), "Dark");
+});
+
+test("a place is taken by whoever stands there, but not by one that is alike", () => {
+  const types = [{ id: "par-7", name: "PAR", modes: [{ name: "7 channels", channelCount: 7, kinds: [] }] }];
+  const rig = [fixture("a", 10, PAR, { type: "par-7" }), fixture("b", 20, PAR), fixture("c", 1, PAR, { universe: 1 })];
+  const at = (first, n = 1, more = {}) => inTheWay(rig, { universe: 0, first, size: 7, ...more }, n, types)?.id ?? null;
+  assert.deepEqual([at(3), at(4), at(16), at(17), at(27), at(28)], [null, "a", "a", null, null, null].map((id, n) => (n === 3 ? "b" : n === 4 ? null : id)));
+  assert.deepEqual([at(27, 2), at(3, 2), at(10), at(10, 1, { type: "par-7", mode: "7 channels" }), at(11, 1, { type: "par-7" })], [null, "a", "a", null, "a"]);
+  assert.equal(at(20, 1, { type: "par-7" }), "b", "without a type nobody is alike");
+});
+
+test("a topic has one lamp, and warnings are said once", () => {
+  const lamp = fixture("lamp", 1, ["red"], { type: "mqtt-rgb", topic: "hall" });
+  assert.deepEqual([listens([lamp], "hall")?.id, listens([lamp], "hall", "lamp"), listens([lamp], ""), listens([lamp], "other")], ["lamp", null, null, null]);
+  const warnings = [{ fixture: "b", message: "it shares channels with a (a)" }, { fixture: "b", message: "its type x is not known here" }, { message: "and 3 warnings more" }];
+  assert.deepEqual(otherWarnings(warnings, [[lamp, { ...lamp, id: "b" }]]).length, 2);
+  assert.deepEqual(otherWarnings(warnings, []).length, 3);
 });

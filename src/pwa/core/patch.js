@@ -2,7 +2,7 @@
 
 import { CHANNELS } from "./state.js";
 
-/** @import { Fixture, FixtureType, Group, Kind, Patch, Rgb, Universe } from "./types.js" */
+/** @import { Fixture, FixtureType, Group, Kind, Patch, PatchWarning, Rgb, Universe } from "./types.js" */
 
 /** @typedef {(universe: number, channel: number) => number} LevelAt A level of 0..255. */
 
@@ -19,6 +19,9 @@ const WHITES = { warm_white: [1, 0.77, 0.56], cold_white: [0.92, 0.96, 1] };
 const UV = [0.25, 0, 0.5];
 
 /** @typedef {[number, number, number]} Parts */
+
+/** The type of lamps that listen to a topic. */
+export const ON_MQTT = "mqtt-rgb";
 
 /** @type {Kind[]} */
 const PRIMARIES = ["red", "green", "blue"];
@@ -185,6 +188,36 @@ export function conflicts(fixtures) {
   return found;
 }
 
+/** @typedef {{ universe: number, first: number, size: number, type?: string | undefined, mode?: string | undefined }} Wanted A place for one fixture. */
+
+/**
+ * Who is in the way of so many, one behind the other; null: nobody. Alike ones may share an address.
+ * @param {readonly Fixture[]} fixtures
+ * @param {Wanted} wanted
+ * @param {number} [n]
+ * @param {readonly FixtureType[]} [types] They tell which mode is meant by none.
+ */
+export function inTheWay(fixtures, { universe, first, size, type, mode }, n = 1, types = []) {
+  const last = first + n * size - 1;
+  const modeOf = (/** @type {string | undefined} */ of, /** @type {string | undefined} */ named) => named || types.find(({ id }) => id === of)?.modes[0]?.name || "";
+  const twin = (/** @type {Fixture} */ other) => type !== undefined && other.type === type && modeOf(type, other.mode) === modeOf(type, mode)
+    && (other.dmxAddress - first) % size === 0 && other.footprint[1] <= last && other.dmxAddress >= first;
+  return fixtures.find((other) => other.universe === universe && other.footprint[0] <= last && first <= other.footprint[1] && !twin(other)) ?? null;
+}
+
+/** Who listens to a lamp's topic already. @param {readonly Fixture[]} fixtures @param {string} topic @param {string} [but] */
+export const listens = (fixtures, topic, but) => (topic && fixtures.find((other) => other.id !== but && other.type === ON_MQTT && other.topic === topic)) || null;
+
+/**
+ * Warnings that need words of their own: shared channels are named in pairs already.
+ * @param {readonly PatchWarning[]} warnings
+ * @param {readonly [Fixture, Fixture | null][]} pairs
+ */
+export const otherWarnings = (warnings, pairs) => warnings.filter(({ fixture, message }) => !(message.startsWith("it shares channels") && pairs.some((pair) => pair.some((one) => one?.id === fixture))));
+
+/** Whether nobody knows what any of its channels does. @param {Fixture} fixture */
+export const isBare = ({ channels }) => channels.every(({ kind }) => kind === "other");
+
 /** In the order of their places. @param {readonly Fixture[]} fixtures */
 export const inPlace = (fixtures) => [...fixtures].sort((a, b) => a.universe - b.universe || a.footprint[0] - b.footprint[0]);
 
@@ -252,7 +285,7 @@ export function targets({ fixtures, groups }, ids) {
 }
 
 /**
- * What a channel is, for whoever stands at its fader: the fixture there and its kind.
+ * What a channel is, for whoever stands at its fader: the fixture there and its kind; `own`: its own name, where that says more.
  * @param {readonly Fixture[]} fixtures
  * @param {number} universe
  * @param {number} channel
@@ -261,9 +294,9 @@ export function whoseChannel(fixtures, universe, channel) {
   for (const fixture of fixtures) {
     const [first, last] = fixture.footprint;
     if (fixture.universe !== universe || channel < first || channel > last) continue;
-    const kind = fixture.channels[channel - first]?.kind ?? "other";
+    const { kind, name } = fixture.channels[channel - first] ?? { kind: /** @type {Kind} */ ("other"), name: "" };
     const fine = places(fixture, kind).some((place) => place.fine === channel);
-    return { fixture, kind, fine };
+    return { fixture, kind, fine, own: (kind === "other" || kind === "macro") && !/^\D{0,8}\s*\d+$|^\s*$/.test(name) ? name : "" };
   }
   return null;
 }

@@ -42,12 +42,13 @@
  *   | "cct" | "pan" | "tilt" | "zoom" | "focus" | "iris" | "gobo" | "color_wheel" | "prism" | "shutter" | "strobe" | "speed" | "macro" | "other"} Kind
  * @typedef {{ id: string, number?: number, name: string, kind: Kind, fine?: boolean }} FixtureChannel
  * @typedef {{ id: string, name: string, universe: number, dmxAddress: number, footprint: [number, number], channels: FixtureChannel[],
- *   type?: string, mode?: string, fixtureType?: string, groups?: string[], topic?: string }} Fixture
+ *   type?: string, mode?: string, fixtureType?: string, groups?: string[], topic?: string, channelCount?: number }} Fixture
  * @typedef {{ id: string, name: string }} Group
  * @typedef {{ id: string, name?: string, number: number }} Universe
  * @typedef {{ universes: Universe[], fixtures: Fixture[], groups: Group[] }} Patch Fixtures with a place.
  * @typedef {Partial<Fixture> & { id: string, name: string }} Unplaced A fixture that the show's document gives no place.
- * @typedef {{ universes: Universe[], fixtures: (Fixture | Unplaced)[], groups: Group[] }} PatchAnswer
+ * @typedef {{ fixture?: string, message: string }} PatchWarning
+ * @typedef {{ universes: Universe[], fixtures: (Fixture | Unplaced)[], groups: Group[], warnings?: PatchWarning[] }} PatchAnswer
  * @typedef {{ name: string, channelCount: number, kinds: string[] }} FixtureMode
  * @typedef {{ id: string, name: string, manufacturer?: string, modes: FixtureMode[], builtIn: boolean }} FixtureType
  *

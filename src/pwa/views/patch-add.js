@@ -2,15 +2,16 @@
 
 import * as api from "../core/api.js";
 import { h, mark, say } from "../core/dom.js";
-import { nextFree, shortName, sizeOf } from "../core/patch.js";
+import { ON_MQTT, inTheWay, listens, nextFree, shortName, sizeOf } from "../core/patch.js";
 import * as prefs from "../core/prefs.js";
 import { CHANNELS } from "../core/state.js";
 import { count, t } from "../core/words.js";
 import { desk } from "../desk.js";
 import { dip } from "../elements/dip.js";
 import { icon } from "../elements/icons.js";
-import { dropGroup, newGroup } from "../patching.js";
+import { attempt, dropGroup, newGroup } from "../patching.js";
 import { rig } from "../rig.js";
+import { refused, taken, topicField } from "./patch-words.js";
 import { field, section } from "./parts.js";
 
 /** @import { Fixture, FixtureType } from "../core/types.js" */
@@ -36,15 +37,18 @@ export function addForm(signal) {
     own = address.value !== "";
     renew();
   } });
-  const name = h("input", { maxlength: 100, autocomplete: "off" });
+  const name = h("input", { maxlength: 100, autocomplete: "off", oninput: () => renew() });
   const grouped = h("input", { type: "checkbox", checked: true });
   const group = h("label", { class: "check" }, grouped, t("patch.group.too"));
   const where = h("output", { class: "where" });
+  const stop = h("p", { class: "wrong", role: "status" });
+  const failed = h("div", { class: "notes", role: "status" });
   const switchesNow = dip();
   const add = h("button", { type: "submit", class: "main" });
   /** Whether somebody has typed an address, or chosen a universe: then it stays. */
   let own = false;
   let stays = false;
+  let adding = false;
   /** @type {readonly FixtureType[] | null} */
   let known = null;
   const step = (/** @type {number} */ way) => {
@@ -52,6 +56,7 @@ export function addForm(signal) {
     renew(true);
   };
   const modeField = field(t("patch.mode"), mode);
+  const topic = topicField("", () => renew());
 
   /** Another type: its modes, and the next place. */
   const pick = () => {
@@ -63,13 +68,14 @@ export function addForm(signal) {
     renew(true);
   };
   const chosen = () => known?.find(({ id }) => id === type.value);
-  const copies = () => Math.min(MOST, Math.max(1, Number(many.value) || 1));
+  /** As it is typed; 0: it cannot be done. */
+  const copies = () => (/^\d{1,3}$/.test(many.value) && Number(many.value) <= MOST ? Number(many.value) : 0);
 
   /** @param {boolean} [place] Whether the next free place is looked for, if nobody has typed one. */
   const renew = (place = false) => {
     const size = sizeOf(chosen(), mode.value);
     const n = copies();
-    if (place && !own) {
+    if (place && !own && n > 0) {
       const free = (/** @type {number} */ of) => nextFree(rig.fixtures, of, size * n);
       let of = Number(universe.value);
       while (!stays && free(of) === null && of < UNIVERSES - 1) of++;
@@ -80,30 +86,42 @@ export function addForm(signal) {
     const first = Number(address.value);
     const last = first + size * n - 1;
     switchesNow.paint(first);
-    say(add, count("patch.add", n));
+    const lamp = type.value === ON_MQTT && n === 1;
+    topic.field.hidden = !lamp;
+    topic.say(topic.input.value);
+    const other = size > 0 && n > 0 && first >= 1 ? inTheWay(rig.fixtures, { universe: Number(universe.value), first, size, type: type.value, mode: mode.value }, n, known ?? []) : null;
+    const heard = lamp ? listens(rig.fixtures, topic.input.value) : null;
+    const why = n === 0 ? t("patch.limit", { most: MOST }) : other ? taken(name.value.trim() || name.placeholder, first, last, other) : heard ? t("patch.topic.taken", { name: heard.name }) : "";
+    say(stop, why);
+    say(add, n > 0 ? count("patch.add", n) : t("patch.add.none"));
+    add.disabled = adding || why !== "" || !(first >= 1 && last <= CHANNELS);
     group.hidden = n < 2;
     name.placeholder = shortName(chosen() ? rig.typeName(type.value) : "");
     mark(where, "data-bad", first < 1 || last > CHANNELS ? "" : null);
+    where.hidden = n === 0;
     say(where, first < 1 ? t("patch.full") : last > CHANNELS ? t("patch.beyond", { last }) : t("patch.range", { first, last }));
   };
 
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const of = chosen();
-    if (!of) return;
-    add.disabled = true;
+    if (!of || add.disabled) return;
+    adding = add.disabled = true;
+    failed.replaceChildren();
     const n = copies();
     const called = name.value.trim() || shortName(rig.typeName(of.id));
     const group = n > 1 && grouped.checked ? await newGroup(called) : null;
     const body = { type: of.id, ...(of.modes.length > 1 ? { mode: mode.value } : {}), universe: Number(universe.value), address: Number(address.value), count: n,
-      name: called, ...(group ? { groups: [group] } : {}) };
+      name: called, ...(of.id === ON_MQTT && n === 1 && topic.input.value ? { topic: topic.input.value } : {}), ...(group ? { groups: [group] } : {}) };
     /** @type {Promise<{ fixtures: Fixture[] }>} */
     const asked = api.json("POST", "/patch/fixtures", { body });
-    const made = await desk.ask(asked, count("patch.added", n));
+    const { made, why } = await attempt(asked, count("patch.added", n));
     if (!made && group) await dropGroup(group);
-    await rig.load(true);
-    add.disabled = false;
+    adding = false;
+    renew();
+    if (why) failed.replaceChildren(...refused(why, stop.textContent ?? ""));
     if (!made) return;
+    topic.input.value = "";
     rig.select(made.fixtures.map(({ id }) => id)); // the next tap is probably for them
     name.value = "";
     own = false;
@@ -113,9 +131,10 @@ export function addForm(signal) {
   desk.paint(() => {
     if (known !== rig.types && rig.types) {
       known = rig.types;
-      const before = type.value || prefs.read("fixture-type", USUAL);
+      const before = rig.brought || type.value || prefs.read("fixture-type", USUAL);
       type.replaceChildren(...options(known));
       type.value = known.some(({ id }) => id === before) ? before : (known[0]?.id ?? "");
+      rig.brought = "";
       pick();
     }
   }, signal);
@@ -132,8 +151,8 @@ export function addForm(signal) {
   return section(t("patch.add.title"), h("form", { class: "stack adding", onsubmit: submit },
     h("div", { class: "fields" }, field(t("patch.type"), type), modeField, h("div", { class: "field few" }, h("span", null, t("patch.count")), stepper)),
     h("div", { class: "fields" }, h("div", { class: "short" }, field(t("bank.universe"), universe)), h("div", { class: "short" }, field(t("patch.address"), address)),
-      h("div", { class: "says" }, switchesNow.element, where), field(t("patch.name.all"), name)),
-    h("div", { class: "row" }, add, group)));
+      h("div", { class: "says" }, switchesNow.element, where), field(t("patch.name.all"), name), topic.field),
+    stop, failed, h("div", { class: "row" }, add, group)));
 }
 
 /** By maker, generic ones first. @param {readonly FixtureType[]} types */

@@ -22,6 +22,7 @@ export function types(signal) {
     const known = { 413: t("types.large") };
     const type = await desk.ask(/** @type {Promise<FixtureType>} */ (api.json("POST", "/fixture-types", { raw: file, patience: PATIENCE_MS })), "", known);
     if (!type) return;
+    rig.brought = type.id;
     await rig.loadTypes();
     desk.notify(count("types.done", type.modes.length, { name: type.name }));
   } });

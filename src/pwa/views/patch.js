@@ -3,7 +3,7 @@
 import * as api from "../core/api.js";
 import { css } from "../core/colour.js";
 import { h, keep, mark, reveal, say } from "../core/dom.js";
-import { conflicts, inPlace, lightOf } from "../core/patch.js";
+import { ON_MQTT, inPlace, inTheWay, lightOf, listens, sizeOf } from "../core/patch.js";
 import { CHANNELS } from "../core/state.js";
 import { count, t } from "../core/words.js";
 import { desk } from "../desk.js";
@@ -14,7 +14,8 @@ import { rig } from "../rig.js";
 import { addForm } from "./patch-add.js";
 import { groups } from "./patch-groups.js";
 import { types } from "./patch-types.js";
-import { beside, field, poll, section, sure } from "./parts.js";
+import { refused, taken, topicField, topicOf, wrongs } from "./patch-words.js";
+import { field, poll, section, sure } from "./parts.js";
 
 /** @import { Fixture } from "../core/types.js" */
 
@@ -40,10 +41,7 @@ export function patch(signal) {
   desk.paint(() => {
     if (shown[0] !== rig.patch || shown[1] !== rig.types) {
       keep(list, inPlace(rig.fixtures), ({ id }) => id, row, paintRow);
-      wrong.replaceChildren(...conflicts(rig.fixtures).map(([a, b]) => h("li", null, icon("warn"),
-        b ? t("patch.overlap", { a: a.name, b: b.name }) : t("patch.outside", { a: a.name, last: a.footprint[1] }))),
-      ...rig.unplaced.map(({ id, name }) => h("li", null, icon("warn"), h("span", null, t("patch.unplaced", { name: name || id })),
-        sure(t("looks.delete"), t("looks.delete.sure"), () => void remove([id]), { "data-needs": "patch" }))));
+      wrong.replaceChildren(...wrongs());
       none.hidden = rig.patch === null || rig.fixtures.length > 0;
       for (const part of [bar, below]) part.hidden = rig.fixtures.length === 0;
       shown = [];
@@ -67,7 +65,7 @@ export function patch(signal) {
 function row({ id }) {
   const details = h("div", { class: "editor", hidden: true });
   const edit = h("button", { type: "button", class: "square", "aria-expanded": "false", "data-needs": "patch", onclick: toggle }, icon("settings"));
-  const flash = h("button", { type: "button", class: "square flash", onclick: () => void desk.ask(api.json("POST", `/patch/fixtures/${encodeURIComponent(id)}/flash`), t("patch.flashing")) }, icon("find"));
+  const flash = h("button", { type: "button", class: "square flash", onclick: () => void desk.ask(api.json("POST", `/patch/fixtures/${encodeURIComponent(id)}/flash`), flashing()) }, icon("find"));
   const element = h("li", { class: "item" },
     h("button", { type: "button", class: "chooses", "data-here": true, onclick: () => rig.mark([id], !rig.isChosen(id)) },
       h("span", { class: "swatch" }), h("span", { class: "what" }, h("strong", null), h("span", { class: "quiet meta" }))),
@@ -76,20 +74,26 @@ function row({ id }) {
     const open = details.hidden;
     details.hidden = !open;
     mark(edit, "aria-expanded", String(open));
-    const fixture = rig.fixtures.find((other) => other.id === id);
-    if (!open || !fixture) return;
-    details.replaceChildren(...editor(fixture));
+    if (!open) return;
+    fill();
     reveal(details);
+  }
+  function fill() {
+    const fixture = rig.fixtureOf(id);
+    if (fixture) details.replaceChildren(...editor(fixture, fill));
   }
   return element;
 }
 
+/** What a flash is seen of. */
+const flashing = () => t(desk.blackout ? "patch.flashing.blackout" : desk.master === 0 ? "patch.flashing.master" : "patch.flashing");
+
 /** @param {HTMLElement} element @param {Fixture} fixture */
-function paintRow(element, { name, universe, footprint: [first, last], type, mode, fixtureType, dmxAddress }) {
+function paintRow(element, { name, universe, footprint: [first, last], type, mode, fixtureType, dmxAddress, topic }) {
   const [, switchesNow, flash, edit] = element.children;
   say(/** @type {Element} */ (element.querySelector("strong")), name);
   const what = [type ? rig.typeName(type) : (fixtureType ?? ""), mode].filter(Boolean).join(", ");
-  say(/** @type {Element} */ (element.querySelector(".meta")), [t("patch.place", { universe, first, last }), what].filter(Boolean).join(" · "));
+  say(/** @type {Element} */ (element.querySelector(".meta")), [t("patch.place", { universe, first, last }), what, type === ON_MQTT && topic ? topicOf(topic) : ""].filter(Boolean).join(" · "));
   if (flash) mark(flash, "aria-label", t("patch.flash", { name }));
   if (edit) mark(edit, "aria-label", t("patch.edit", { name }));
   if (switchesNow?.getAttribute("data-address") === String(dmxAddress)) return;
@@ -106,28 +110,72 @@ function paintLight(element) {
   if (fixture) swatch?.style.setProperty("--colour", css(lightOf(fixture, rig.at)));
 }
 
-/** @param {Fixture} fixture As shown. */
-function editor({ id, name, universe, dmxAddress }) {
+/** @param {Fixture} fixture As shown. @param {() => void} again Makes the editor anew: of another type there is more, or less, to set. */
+function editor({ id, name, universe, dmxAddress, footprint, type, mode, topic }, again) {
   const switchesNow = dip();
   switchesNow.paint(dmxAddress);
-  /** @param {object} body @param {HTMLElement} control */
-  const edit = async (body, control) => {
-    const done = await change(id, body, t("shows.saved"));
-    beside(control, done ? "" : t("patch.not", { place: place() }));
+  /** @param {object} body @param {HTMLElement} control @param {string} [known] */
+  const edit = async (body, control, known = "") => {
+    const why = await change(id, body, t("shows.saved"));
+    notes.replaceChildren(...(why ? [h("p", null, t("patch.not", { place: place() })), ...refused(why, known)] : []));
+    if (why) reveal(notes);
+    else if ("address" in body || "universe" in body) reveal(/** @type {HTMLElement} */ (control.closest(".item"))); // it may stand elsewhere now
+    return !why;
   };
+  const notes = h("div", { class: "notes", role: "status" });
+  const now = () => rig.fixtureOf(id);
   const place = () => {
-    const now = rig.fixtureOf(id);
-    return now ? t("patch.place", { universe: now.universe, first: now.footprint[0], last: now.footprint[1] }) : "";
+    const fixture = now();
+    return fixture ? t("patch.place", { universe: fixture.universe, first: fixture.footprint[0], last: fixture.footprint[1] }) : "";
+  };
+  /** Who is in the way there, in words. @param {number} of @param {number} first */
+  const clash = (of, first) => {
+    const size = footprint[1] - footprint[0] + 1;
+    const other = first >= 1 ? inTheWay(rig.fixtures.filter((one) => one.id !== id), { universe: of, first, size, type, mode }, 1, rig.types ?? []) : null;
+    return other ? taken(now()?.name ?? name, first, first + size - 1, other) : "";
   };
   const nameField = h("input", { value: name, required: true, maxlength: 100, autocomplete: "off", onchange: () => nameField.value.trim() && edit({ name: nameField.value.trim() }, nameField) });
-  const universeField = h("select", { onchange: () => edit({ universe: Number(universeField.value) }, universeField) },
+  const universeField = h("select", { onchange: () => edit({ universe: Number(universeField.value) }, universeField, clash(Number(universeField.value), Number(addressField.value))) },
     Array.from({ length: UNIVERSES }, (_, n) => h("option", { value: n, selected: n === universe }, n)));
   const addressField = h("input", { type: "number", min: 1, max: CHANNELS, inputmode: "numeric", value: dmxAddress, required: true,
-    oninput: () => switchesNow.paint(Number(addressField.value)),
-    onchange: () => addressField.reportValidity() && edit({ address: Number(addressField.value) }, addressField) });
+    oninput: () => {
+      switchesNow.paint(Number(addressField.value));
+      say(notes, clash(Number(universeField.value), Number(addressField.value)));
+    },
+    onchange: () => addressField.reportValidity() && edit({ address: Number(addressField.value) }, addressField, clash(Number(universeField.value), Number(addressField.value))) });
+  const listen = topicField(topic ?? "", () => {
+    const other = listens(rig.fixtures, listen.input.value, id);
+    listen.say(listen.input.value);
+    say(notes, other ? t("patch.topic.taken", { name: other.name }) : "");
+  }, () => listen.input.reportValidity() && edit({ topic: listen.input.value || null }, listen.input));
+  listen.say(topic ?? "");
+  listen.field.hidden = type !== ON_MQTT;
   return [
     h("div", { class: "fields" }, field(t("looks.name"), nameField), h("div", { class: "short" }, field(t("bank.universe"), universeField)),
       h("div", { class: "short" }, field(t("patch.address"), addressField)), switchesNow.element),
-    h("div", { class: "row" }, sure(t("looks.delete"), t("looks.delete.sure"), () => void remove([id]))),
+    h("div", { class: "fields" }, ...kinds({ type, mode, size: footprint[1] - footprint[0] + 1 }, async (body, control) => (await edit(body, control)) && again()), listen.field),
+    notes, h("div", { class: "row" }, sure(t("looks.delete"), t("looks.delete.sure"), () => void remove([id]))),
   ];
+}
+
+/**
+ * Type and mode: those with as many channels first.
+ * @param {{ type: string | undefined, mode: string | undefined, size: number }} now
+ * @param {(body: object, control: HTMLElement) => void} edit
+ */
+function kinds({ type, mode, size }, edit) {
+  const types = rig.types ?? [];
+  const known = types.find(({ id }) => id === type);
+  const fits = types.filter(({ modes }) => modes.some(({ channelCount }) => channelCount === size));
+  const options = (/** @type {typeof types} */ list) => list.map(({ id }) => h("option", { value: id, selected: id === type }, rig.typeName(id)));
+  const typeField = h("select", { onchange: () => {
+    const of = types.find(({ id }) => id === typeField.value);
+    const best = of?.modes.find(({ channelCount }) => channelCount === size) ?? of?.modes[0];
+    if (of) edit({ type: of.id, ...(of.modes.length > 1 && best ? { mode: best.name } : {}) }, typeField);
+  } },
+  known ? [] : h("option", { value: "", selected: true }, type ?? t("patch.untyped")),
+  h("optgroup", { label: count("patch.channels", size) }, options(fits)), h("optgroup", { label: t("patch.others") }, options(types.filter((one) => !fits.includes(one)))));
+  const modeField = h("select", { onchange: () => edit({ mode: modeField.value }, modeField) }, (known?.modes ?? []).map((one) =>
+    h("option", { value: one.name, selected: one.name === (mode || known?.modes[0]?.name) }, `${one.name || t("patch.mode.only")} (${count("patch.channels", sizeOf(known, one.name))})`)));
+  return [field(t("patch.type"), typeField), ...((known?.modes.length ?? 0) > 1 ? [field(t("patch.mode"), modeField)] : [])];
 }

@@ -29,6 +29,11 @@ test("fixtures are named, moved, grouped, found and deleted; what cannot be is s
     await editor.getByLabel("Address").fill("4");
     await editor.getByLabel("Address").blur();
     await page.getByText(/^Not changed; it stays at Universe 0, 300–306/).waitFor();
+    await editor.getByText("Left would take channels 4–10, but PAR 1 has 1–7.").waitFor();
+    assert.match(await editor.locator("small[lang=en]").textContent(), /Left .* would take channels 4 to 10 of universe 0, where PAR 1/, "all that the appliance says");
+    await editor.getByLabel("Address").fill("16");
+    await editor.getByText("Left would take channels 16–22, but PAR 3 has 15–21.").waitFor();
+    await editor.getByLabel("Address").fill("300");
 
     await page.locator(".chooses").filter({ hasText: "PAR 1" }).tap();
     await page.locator(".chooses").filter({ hasText: "Left" }).tap();
@@ -68,7 +73,7 @@ test("a type comes by file, and can be patched at once", () =>
     await page.getByText(/^That did not work/).waitFor();
     await page.locator("#type-file").setInputFiles(file("tiny.qxf", qxf));
     await page.getByText(/Tiny imported: 1 mode/).waitFor();
-    await page.locator(".adding select").first().selectOption({ label: "Tiny" });
+    await eventually("it is proposed", () => page.locator(".adding select").first().evaluate((select) => select.selectedOptions[0].textContent), (label) => label === "Tiny");
     await page.getByText("channels 1–3").waitFor();
     await page.getByRole("button", { name: "Add 1 fixture" }).click();
     await eventually("it is there", fixtures, (all) => all.length === 1 && all[0].channels.map(({ kind }) => kind).join() === "intensity,red,blue");
@@ -83,4 +88,96 @@ test("what somebody else patches is there at once, on Live as well", () =>
     await appliance.rest("/patch/fixtures", { body: { type: "rgb", universe: 0, address: 1, count: 2, name: "Wash" } });
     await page.locator(".fixture").nth(1).waitFor();
     assert.ok(performance.now() - since < 10_000, "not only when the page looks again by itself");
+  }));
+
+test("what cannot be added is said while it is typed, and cannot be sent", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#/patch", expects: /status of 409/ }, async (page) => {
+    await live(page);
+    await appliance.rest("/patch/fixtures", { body: { type: "par-7", universe: 0, address: 1, count: 3, name: "PAR" } });
+    const form = page.locator(".adding");
+    const add = form.locator("button[type=submit]");
+    await form.locator("select").first().selectOption("dimmer");
+    await form.getByText("channels 22–22").waitFor();
+    await form.getByLabel("Address").fill("8");
+    await form.getByText("Dimmer would take channels 8–8, but PAR 2 has 8–14.").waitFor();
+    assert.equal(await add.isDisabled(), true);
+    for (const [many, words] of [["0", "1 to 128 fixtures at a time"], ["", "1 to 128 fixtures at a time"], ["129", "1 to 128 fixtures at a time"]]) {
+      await form.getByLabel("How many").fill(many);
+      await form.getByText(words).waitFor();
+      assert.deepEqual([await add.isDisabled(), await add.textContent()], [true, "Add fixtures"], many);
+    }
+    await form.getByLabel("How many").fill("4");
+    await form.getByLabel("Address").fill("510");
+    await form.getByText("up to channel 513: a universe has 512").waitFor();
+    assert.deepEqual([await add.isDisabled(), await add.textContent()], [true, "Add 4 fixtures"]);
+    await form.getByLabel("Address").fill("509");
+    await page.route("**/patch/fixtures", (route) => route.fulfill({ status: 409, json: { type: "about:blank", title: "Conflict", status: 409, detail: "somebody was faster" } }));
+    await add.click();
+    await form.getByText("somebody was faster").waitFor();
+    await page.unroute("**/patch/fixtures");
+    await add.click();
+    await eventually("they are there", fixtures, (all) => all.length === 7);
+    assert.equal(await form.getByText("somebody was faster").count(), 0, "until the next try");
+  }));
+
+test("a lamp's topic is shown whole, and can be set; a type can be given", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#/patch" }, async (page) => {
+    await live(page);
+    await appliance.rest("/patch/fixtures", { body: { type: "mqtt-rgb", universe: 0, address: 1, name: "Bulb" } });
+    const form = page.locator(".adding");
+    await form.locator("select").first().selectOption("mqtt-rgb");
+    const topic = form.getByLabel("Topic (the lamp's ID)");
+    await topic.fill("bulb");
+    await form.getByText("Bulb has this topic already.").waitFor();
+    assert.equal(await form.locator("button[type=submit]").isDisabled(), true);
+    await topic.fill("hall-2");
+    await form.getByText("<prefix>/lamps/hall-2/state").waitFor();
+    await form.getByLabel("Name (optional)").fill("Hall");
+    await form.getByRole("button", { name: "Add 1 fixture" }).click();
+    const entry = page.locator(".patched .item").filter({ hasText: "Hall" });
+    await entry.getByText("<prefix>/lamps/hall-2/state").waitFor();
+    await form.getByLabel("How many").fill("2");
+    assert.equal(await topic.isVisible(), false, "several get their ids");
+    await entry.getByRole("button", { name: "Edit Hall" }).click();
+    const editor = page.locator(".editor").filter({ visible: true });
+    await editor.getByLabel("Topic (the lamp's ID)").fill("hall-3");
+    await editor.getByLabel("Topic (the lamp's ID)").blur();
+    await eventually("its topic", fixtures, (all) => all.some((one) => one.topic === "hall-3"));
+    await editor.getByLabel("Type").selectOption("rgb");
+    await eventually("another type", fixtures, (all) => all.some(({ name, type, channels }) => name === "Hall" && type === "rgb" && channels.length === 3));
+    await eventually("of which there is no topic", () => editor.getByLabel("Topic (the lamp's ID)").isVisible(), (seen) => !seen);
+    await editor.getByLabel("Mode").waitFor();
+  }));
+
+test("all that is wrong with the patch is listed, and a place is offered", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#/patch" }, async (page) => {
+    await live(page);
+    await appliance.rest("/patch/fixtures", { body: { type: "mqtt-rgb", universe: 0, address: 1, name: "Bulb" } });
+    const show = await appliance.rest("/export");
+    const [{ universeId }] = show.fixtures;
+    const named = (id, more) => ({ id, name: id, universeId, channels: [{ id: `${id}-r`, name: "Red" }], ...more });
+    show.fixtures.push(named("Strange", { type: "acme-none", dmxAddress: 90 }), named("Twin", { type: "mqtt-rgb", topic: "bulb", dmxAddress: 100, channels: [] }),
+      named("Lost", { universeId: "gone", dmxAddress: 110 }), named("Over", { dmxAddress: 2 }));
+    await appliance.rest("/import", { body: show });
+    await page.reload();
+    const list = page.locator(".warnings");
+    for (const words of ["Strange: its type acme-none is not known here", "Twin: another fixture before it has its topic", "Lost has no place", "its universe gone is not in the show", "Bulb and Over share channels"]) {
+      await list.getByText(words).first().waitFor();
+    }
+    assert.equal(await list.locator("li").count(), 4, "each once");
+    await list.getByRole("button", { name: "Move Over to universe 0, 4" }).click();
+    await eventually("it is moved", fixtures, (all) => all.some(({ name, footprint }) => name === "Over" && footprint?.[0] === 4));
+    await list.getByRole("button", { name: "Move Lost to universe 0, 5" }).click();
+    await eventually("and the other has a place", fixtures, (all) => all.some(({ name, footprint }) => name === "Lost" && footprint?.[0] === 5));
+    await eventually("what cannot be moved stays", () => list.locator("li").count(), (n) => n === 2);
+  }));
+
+test("a flash in the dark says why nothing is seen", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#/patch" }, async (page) => {
+    await live(page);
+    await appliance.rest("/patch/fixtures", { body: { type: "rgb", universe: 0, address: 1, name: "Wash" } });
+    const flash = page.getByRole("button", { name: "Flash Wash for two seconds" });
+    await page.getByRole("button", { name: "BLACKOUT" }).click();
+    await flash.click();
+    await page.getByText("It flashes, but BLACKOUT is on: nothing is seen.").waitFor();
   }));
