@@ -117,12 +117,12 @@ impl Hub {
                 let change = tokio::select! {
                     biased;
                     () = stop.requested() => break,
+                    change = changes.recv() => change,
                     () = until(patch_due) => {
                         patch_due = None;
                         tell_patch(&patch_text, &mut views);
                         continue;
                     }
-                    change = changes.recv() => change,
                     Ok(()) = devices.changed() => {
                         devices_text.send_replace(wire::devices(&devices.borrow_and_update()));
                         continue;
