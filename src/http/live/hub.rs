@@ -129,7 +129,7 @@ impl Hub {
                     }
                     Ok(()) = views.changed() => {
                         views.borrow_and_update();
-                        patch_due.get_or_insert_with(|| tokio::time::Instant::now() + BEHIND_LIGHT);
+                        patch_due = Some(tokio::time::Instant::now() + BEHIND_LIGHT);
                         continue;
                     }
                 };
