@@ -14,13 +14,15 @@ const HANDS = "dmx-fader input, dmx-fader button, dmx-fades button, dmx-bar butt
  * @returns {HTMLElement} Says so in words.
  */
 export function rights(signal) {
-  const words = h("p", { class: "watch", hidden: true }, h("span", null, t("may.watch")), " ", h("a", { href: "#/login" }, t("login.do")));
+  const login = h("a", { href: "#/login" }, t("login.do"));
+  const words = h("p", { class: "watch", hidden: true }, h("span", null, t("may.watch")), " ", login);
   let held = false;
   desk.paint(() => {
     if (desk.me !== null && !desk.may("watch")) return; // logged out
     mark(document.body, "data-cannot", WHATS.filter((what) => !desk.may(what)).join(" "));
     const watches = !desk.may("light");
     words.hidden = !watches || !desk.usable;
+    login.hidden = desk.me?.kind === "user"; // who is logged in knows how
     mark(document.body, "data-watch", watches ? "" : null);
     if (!watches && !held) return;
     held = watches;

@@ -1,4 +1,5 @@
 // Short notices that go by themselves or with a tap. They stand in the header, and never cover a value, a look, BLACKOUT or the chip.
+// They may stand over tabs: a tap there is the tab's, and sends the notice away as well.
 
 import { h } from "../core/dom.js";
 
@@ -8,11 +9,21 @@ const STAY_MS = 5000;
 const LETTER_MS = 40;
 
 export class Notices extends HTMLElement {
-  #note = h("p", { class: "note", role: "status", onclick: () => this.tell("") });
+  #note = h("p", { class: "note", role: "status" });
   #timer = 0;
+  #gone = new AbortController();
 
   connectedCallback() {
     if (!this.#note.parentNode) this.prepend(this.#note);
+    this.#gone = new AbortController();
+    addEventListener("click", ({ clientX, clientY }) => {
+      const { left, right, top, bottom } = this.#note.getBoundingClientRect();
+      if (this.#note.firstChild && clientX >= left && clientX <= right && clientY >= top && clientY <= bottom) this.tell("");
+    }, { capture: true, signal: this.#gone.signal });
+  }
+
+  disconnectedCallback() {
+    this.#gone.abort();
   }
 
   /**

@@ -82,7 +82,11 @@ test("on a telephone short words leave the tabs readable, and a tap sends any aw
     assert.ok(y + height <= nav.y, `${y + height} of ${nav.y}`);
     await picture(page, "note-phone");
     await tell("That did not work: the appliance rejected it. ".repeat(4));
-    await note.tap();
+    const over = await note.boundingBox();
+    const covered = page.locator('nav a[href="#/devices"]');
+    const tab = await covered.boundingBox();
+    await page.touchscreen.tap(tab.x + tab.width / 2, Math.min(over.y + over.height - 2, tab.y + tab.height / 2));
+    await page.locator('nav a[href="#/devices"][aria-current="page"]').waitFor(); // the tap was for the tab
     await eventually("it is gone", () => note.textContent(), (words) => words === "");
     await page.locator('nav a[href="#/looks"]').tap();
     await page.locator('nav a[href="#/looks"][aria-current="page"]').waitFor();
