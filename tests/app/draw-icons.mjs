@@ -1,6 +1,6 @@
 // Draws the PNG icons from src/pwa/icons/icon.svg. Run it when the SVG has changed, once tests/run has installed the peers:
 //   node tests/app/draw-icons.mjs
-// Each has 16 colours, which nobody sees and a slow radio feels: a sixth of the bytes.
+// Each has 8 colours, which nobody sees and a slow radio feels: an eighth of the bytes.
 // Masks and iOS round the corners themselves: their pictures have none, and the drawing is smaller there.
 import { readFileSync, writeFileSync } from "node:fs";
 import { crc32, deflateSync } from "node:zlib";
@@ -8,6 +8,9 @@ import { launch } from "./browser/harness.js";
 
 /** Bits of a pixel. */
 const DEPTH = 4;
+
+/** Fewer than fit in them: they pack better. */
+const COLOURS = 8;
 
 const folder = new URL("../../src/pwa/icons/", import.meta.url);
 const drawing = readFileSync(new URL("icon.svg", folder), "utf8");
@@ -42,7 +45,7 @@ function png(pixels, size) {
   const far = (a, b) => Math.max(...a.map((value, n) => Math.abs(value - b[n])));
   const common = [...times].sort(([, a], [, b]) => b - a).map(([colour]) => colour.split(",").map(Number));
   const palette = [];
-  for (const colour of common) if (palette.length < 1 << DEPTH && palette.every((other) => far(colour, other) > 40)) palette.push(colour);
+  for (const colour of common) if (palette.length < COLOURS && palette.every((other) => far(colour, other) > 40)) palette.push(colour);
   const nearest = new Map([...times.keys()].map((colour) => {
     const own = colour.split(",").map(Number);
     return [colour, palette.reduce((best, other, n) => (far(own, other) < far(own, palette[best]) ? n : best), 0)];

@@ -98,6 +98,12 @@ test("a channel knows whose it is", () => {
   assert.deepEqual([10, 11, 12].map((channel) => [at(channel).kind, at(channel).fine]), [["pan", false], ["pan", true], ["gobo", false]]);
 });
 
+test("a channel has its own name where its kind says less", () => {
+  const own = (kind, name) => whoseChannel([{ ...fixture("x", 1, [kind]), channels: [{ id: "x-0", name, kind }] }], 0, 1).own;
+  assert.deepEqual([own("other", "Smoke"), own("macro", "Programs 2x"), own("red", "Rouge"), own("other", "Ch 3"), own("other", "Kanál 12"), own("other", "7"), own("other", "")],
+    ["Smoke", "Programs 2x", "", "", "", "", ""]);
+});
+
 test("where room is short, the number of a name stays", () => {
   assert.deepEqual(splitName("PAR with 7 channels 12"), ["PAR with 7 channels", " 12"]);
   assert.deepEqual(splitName("Front"), ["Front", ""]);

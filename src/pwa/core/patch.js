@@ -215,9 +215,6 @@ export const listens = (fixtures, topic, but) => (topic && fixtures.find((other)
  */
 export const otherWarnings = (warnings, pairs) => warnings.filter(({ fixture, message }) => !(message.startsWith("it shares channels") && pairs.some((pair) => pair.some((one) => one?.id === fixture))));
 
-/** Whether nobody knows what any of its channels does. @param {Fixture} fixture */
-export const isBare = ({ channels }) => channels.every(({ kind }) => kind === "other");
-
 /** In the order of their places. @param {readonly Fixture[]} fixtures */
 export const inPlace = (fixtures) => [...fixtures].sort((a, b) => a.universe - b.universe || a.footprint[0] - b.footprint[0]);
 

@@ -1,7 +1,7 @@
 // A bank of channel faders: as many as fit, of any universe, in pages or from any channel on. A wide one has sixteen, in rows if
 // need be, and says above each what its channel does.
 
-import { h, keep, say } from "../core/dom.js";
+import { h, keep, mark, say } from "../core/dom.js";
 import { whoseChannel } from "../core/patch.js";
 import * as prefs from "../core/prefs.js";
 import { CHANNELS } from "../core/state.js";
@@ -22,8 +22,8 @@ const PAGES = [16, 12, 10, 8, 6, 5, 4];
 const WIDE_ROOM = 56;
 const ROWS = [[16, 16], [8, 16], [6, 12], [4, 8]];
 
-/** @param {AbortSignal} signal @param {boolean} [wide] */
-export function bank(signal, wide = false) {
+/** @param {AbortSignal} signal @param {boolean} [wide] @param {boolean} [low] One row of a wide one. */
+export function bank(signal, wide = false, low = false) {
   let universe = number(prefs.read("universe", "0"), 0, UNIVERSES - 1);
   let first = number(prefs.read("channel", "1"), 1, CHANNELS);
   const [chosen] = wide ? rig.chosen : [];
@@ -88,7 +88,7 @@ export function bank(signal, wide = false) {
     const width = entry?.contentRect.width ?? 0;
     if (wide) {
       const [side = 4, all = 8] = ROWS.find(([columns = 0]) => columns * WIDE_ROOM <= width) ?? [];
-      many = all;
+      many = low ? side : all;
       faders.style.setProperty("--columns", String(side));
     } else many = PAGES.find((size) => size <= width / ROOM) ?? 4;
     go(universe, first);
@@ -112,8 +112,12 @@ export function bank(signal, wide = false) {
 function name(cell, element, universe, channel) {
   const whose = whoseChannel(rig.fixtures, universe, channel);
   const [kind, of] = cell.children;
-  const words = whose ? t(`kind.${whose.kind}.name`) + (whose.fine ? " ·" : "") : "";
-  if (kind) say(kind, words || " ");
+  const known = whose ? whose.own || t(`kind.${whose.kind}.name`) : "";
+  const words = whose?.fine ? t("kind.fine", { kind: known }) : known;
+  if (kind) {
+    say(kind, words || " ");
+    mark(kind, "title", words || null);
+  }
   if (of) sayName(of, whose?.fixture.name ?? " ");
   element.className = whose?.kind ?? "";
   element.called(String(channel), [t("bank.channel", { n: channel }), words, whose?.fixture.name].filter(Boolean).join(", "));

@@ -3,7 +3,7 @@
 import { css } from "../core/colour.js";
 import { h, keep, mark, say } from "../core/dom.js";
 import { bunches, levelOf, lightOf, shortName } from "../core/patch.js";
-import { percent, t } from "../core/words.js";
+import { count, percent, t } from "../core/words.js";
 import { desk } from "../desk.js";
 import { rig } from "../rig.js";
 import { icon } from "./icons.js";
@@ -15,6 +15,9 @@ import { fixtureName, sayName } from "./fixture-name.js";
 /** How far a finger may slip within a tap, in pixels. */
 const SLIP = 10;
 
+/** From so many on they are small. */
+const MANY = 15;
+
 /** How long after a finger its click may come. */
 const CLICK_MS = 700;
 
@@ -23,13 +26,36 @@ export function fixtureTiles(signal) {
   const chips = h("div", { class: "chips", role: "group", "aria-label": t("rig.bunches") });
   const tiles = h("div", { class: "fixtures", role: "group", "aria-label": t("rig.fixtures") });
   const none = h("button", { type: "button", class: "chip none", "data-here": true, "aria-label": t("rig.clear"), onclick: () => rig.select([]) }, icon("close"));
-  const place = h("div", { class: "pick" }, h("div", { class: "bunches" }, chips, none), tiles);
+  /** How many are out of sight; a tap goes there. */
+  const more = h("button", { type: "button", class: "chip more", "data-here": true, hidden: true, onclick: () => {
+    const atEnd = tiles.scrollTop + tiles.clientHeight >= tiles.scrollHeight - 2;
+    tiles.scrollTop = atEnd ? 0 : tiles.scrollTop + tiles.clientHeight;
+  } });
+  const look = () => {
+    const [first] = tiles.children;
+    const hidden = tiles.scrollHeight - tiles.clientHeight;
+    more.hidden = !first || hidden < 2;
+    if (!first || more.hidden) return;
+    const { top, bottom } = tiles.getBoundingClientRect();
+    const boxes = [...tiles.children].map((tile) => tile.getBoundingClientRect());
+    const below = boxes.filter((box) => box.bottom > bottom + 2).length;
+    const n = below || boxes.filter((box) => box.top < top - 2).length;
+    say(more, `${below ? "↓" : "↑"} ${n}`);
+    mark(more, "aria-label", count(below ? "rig.below" : "rig.above", n));
+  };
+  const well = h("div", { class: "well" }, tiles);
+  const place = h("div", { class: "pick" }, h("div", { class: "bunches" }, chips, none, more), well);
+  tiles.addEventListener("scroll", look, { passive: true });
+  const sized = new ResizeObserver(look);
+  sized.observe(tiles);
+  signal.addEventListener("abort", () => sized.disconnect(), { once: true });
   /** @type {Bunch[]} */
   let known = [];
   /** @type {unknown[]} */
   let shown = [];
   /** @type {unknown[]} */
   let lit = [];
+  let first = true;
   drags(place, (element, on) => {
     const one = element.getAttribute("data-fixture");
     rig.mark(one === null ? (known.find(({ id }) => id === element.getAttribute("data-bunch"))?.ids ?? []) : [one], on);
@@ -50,12 +76,16 @@ export function fixtureTiles(signal) {
         say(/** @type {Element} */ (chip.lastElementChild), String(ids.length));
       });
       keep(tiles, rig.fixtures, ({ id }) => id, makeTile, (tile, { name }) => sayName(/** @type {Element} */ (tile.lastElementChild), name));
+      mark(tiles, "data-many", rig.fixtures.length >= MANY ? "" : null);
       lit = shown = [];
+      requestAnimationFrame(look);
     }
     if (shown[2] !== rig.turn) {
       for (const tile of tiles.children) mark(tile, "aria-pressed", String(rig.isChosen(tile.getAttribute("data-fixture") ?? "")));
       for (const chip of chips.children) mark(chip, "aria-pressed", String(isAll(known.find(({ id }) => id === chip.getAttribute("data-bunch"))?.ids ?? [])));
       none.hidden = rig.chosen.length === 0;
+      if (shown[2] !== undefined || first) requestAnimationFrame(() => inSight(tiles));
+      first = false;
     }
     shown = [rig.patch, rig.types, rig.turn];
     if (lit[0] === desk.model.universes && lit[1] === rig.patch) return;
@@ -63,6 +93,14 @@ export function fixtureTiles(signal) {
     rig.fixtures.forEach((fixture, n) => paintTile(/** @type {HTMLElement} */ (tiles.children[n]), fixture));
   }, signal);
   return place;
+}
+
+/** If no selected fixture is in sight, the first one comes. @param {HTMLElement} tiles */
+function inSight(tiles) {
+  const { top, bottom } = tiles.getBoundingClientRect();
+  const chosen = [...tiles.querySelectorAll('[aria-pressed="true"]')].map((tile) => tile.getBoundingClientRect());
+  const [one] = chosen;
+  if (one && !chosen.some((box) => box.top >= top - 2 && box.bottom <= bottom + 2)) tiles.scrollTop += one.top - top;
 }
 
 /** Whether these, and no others, are selected. @param {string[]} ids */

@@ -54,25 +54,32 @@ export function hands(signal, turned) {
 
   desk.paint(() => {
     const kinds = kindsChosen();
-    const can = { colour: true, position: kinds.has("pan") || kinds.has("tilt"), beam: kindsOf("beam", kinds).length > 0, channels: true };
+    const lit = kinds.has("intensity") || rig.chosen.some(hasColour) || kindsOf("colour", kinds).length > 0;
+    const can = { colour: lit || kinds.size === 0, position: kinds.has("pan") || kinds.has("tilt"), beam: kindsOf("beam", kinds).length > 0, channels: true };
+    const now = can[page] ? page : (/** @type {Page[]} */ (["colour", "position", "beam"]).find((name) => can[name]) ?? "colour");
+    const bare = now === "colour" && !can.colour;
     for (const button of tabs) {
       const name = /** @type {Page} */ (button.getAttribute("data-page"));
       button.hidden = !can[name];
-      mark(button, "aria-pressed", String(name === (can[page] ? page : "colour")));
+      mark(button, "aria-pressed", String(name === (bare ? "channels" : now)));
     }
     undo.disabled = !rig.canUndo || !desk.may("light");
-    const now = can[page] ? page : "colour";
-    const what = now === "channels" ? now : `${now} ${[...kinds].join(" ")}`;
+    const what = now === "channels" ? now : `${now} ${[...kinds].join(" ")} ${bare ? rig.chosen[0]?.id : ""}`;
     if (shown === what) return;
     shown = what;
     inner.abort();
     inner = new AbortController();
     mark(body, "data-page", now);
     turned(now);
-    body.replaceChildren(...(now === "channels" ? [bank(inner.signal, true)] : kinds.size === 0 ? [h("p", { class: "quiet hint" }, t("rig.hint"))] : one(now, kinds, inner.signal)));
+    body.replaceChildren(...(now === "channels" ? [bank(inner.signal, true)] : kinds.size === 0 ? [h("p", { class: "quiet hint" }, t("rig.hint"))] : bare ? unknown(inner.signal) : one(now, kinds, inner.signal)));
     desk.changed();
   }, signal);
   return [h("div", { class: "tabs", role: "group", "aria-label": t("hands.label") }, tabs, undo), body];
+}
+
+/** Of fixtures whose channels say nothing: a fader each, below the fixtures, and the way to a type. @param {AbortSignal} signal */
+function unknown(signal) {
+  return [h("div", { class: "bare" }, h("p", { class: "quiet" }, t("hands.bare"), " ", h("a", { href: "#/patch" }, t("nav.patch"))), bank(signal, true, true))];
 }
 
 /** @returns {Set<Kind>} Every kind that the selection has. */

@@ -184,6 +184,76 @@ test("who may only operate moves light, and is offered no patch", () =>
     }
   }));
 
+test("fixtures of which nothing is known have faders at once, with their own names, and the way to a type", () =>
+  visit(browser, { appliance, host: PLAIN }, async (page) => {
+    await add({ type: "par-7", universe: 0, address: 1, name: "PAR" });
+    const show = await appliance.rest("/export");
+    show.fixtures.push({ id: "fog", name: "Fog", universeId: show.fixtures[0].universeId, dmxAddress: 30, channels: [{ id: "fog-a", name: "Smoke" }, { id: "fog-b", name: "Ch 2" }] });
+    await appliance.rest("/import", { body: show });
+    await page.reload();
+    await live(page);
+    await tiles(page).nth(1).tap();
+    await page.getByText("Of this only the channels are known.").waitFor();
+    await page.getByRole("slider", { name: "Channel 30, Smoke, Fog" }).waitFor();
+    await page.getByRole("slider", { name: "Channel 31, Other, Fog" }).waitFor();
+    assert.equal(await page.locator(".tab[data-page=colour]").isVisible(), false);
+    assert.equal(await tiles(page).first().isVisible(), true, "and the fixtures stay in sight");
+    await tiles(page).first().tap();
+    await page.locator("dmx-wheel").waitFor();
+    await page.locator(".hands").getByRole("link", { name: "Fixtures" }).waitFor({ state: "detached" });
+  }));
+
+test("many fixtures stand in whole rows, the rest is counted, and who is selected comes into sight", () =>
+  visit(browser, { appliance, host: PLAIN }, async (page) => {
+    await add({ type: "par-7", universe: 0, address: 1, count: 24, name: "PAR" });
+    await add({ type: "moving-head", universe: 0, address: 201, count: 24, name: "Moving head" });
+    await page.reload();
+    await live(page);
+    await tiles(page).nth(47).waitFor();
+    const rows = () => page.locator(".fixtures").evaluate((list) => {
+      const { top, bottom } = list.getBoundingClientRect();
+      const boxes = [...list.children].map((tile) => tile.getBoundingClientRect());
+      const cut = boxes.filter((box) => (box.top < top - 2 && box.bottom > top + 2) || (box.top < bottom - 2 && box.bottom > bottom + 2));
+      return { cut: cut.length, seen: new Set(boxes.filter((box) => box.top >= top - 2 && box.bottom <= bottom + 2).map((box) => box.top)).size };
+    });
+    const { cut, seen } = await rows();
+    assert.ok(cut === 0 && seen >= 4, `${seen} rows, ${cut} tiles cut`);
+    const more = page.locator(".chip.more");
+    assert.match(await more.textContent(), /^↓ \d+$/);
+    await chip(page, "head").tap();
+    await eventually("a selected one is in sight", () => page.locator('.fixture[aria-pressed="true"]').first().evaluate((tile) => tile.getBoundingClientRect().top >= tile.parentElement.getBoundingClientRect().top - 2), Boolean);
+    await page.locator(".fixtures").evaluate((list) => (list.scrollTop = list.scrollHeight));
+    await eventually("nothing is below", () => more.textContent(), (words) => /^↑ \d+$/.test(words));
+    await eventually("the last row is whole", rows, ({ cut }) => cut === 0);
+    await more.tap();
+    await eventually("and back", () => page.locator(".fixtures").evaluate((list) => list.scrollTop), (top) => top === 0);
+  }));
+
+test("no page can be scrolled out of its window", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#/patch" }, async (page) => {
+    await live(page);
+    await add({ type: "par-7", universe: 0, address: 1, count: 24, name: "PAR" });
+    await page.locator(".chooses").nth(23).waitFor();
+    assert.equal(await page.evaluate(() => (scrollTo(0, 1000), scrollY)), 0);
+  }));
+
+test("who is logged in to watch is not asked to log in, and faders without a grip reach their ends", () =>
+  visit(browser, { appliance, host: PLAIN }, async (page) => {
+    await appliance.rest("/command", { body: { type: "dmx.patch", id: "full", universe: 0, patch: [{ ch: 1, val: 255 }, { ch: 2, val: 0 }] } });
+    const me = { ...(await appliance.rest("/me")), role: "view", kind: "user", name: "Eve" };
+    await page.route("**/me", (route) => route.fulfill({ json: me }));
+    await page.reload();
+    await live(page);
+    const watch = page.locator(".watch");
+    await watch.waitFor();
+    assert.equal(await watch.getByRole("link", { name: "Log in" }).isVisible(), false);
+    const shares = () => page.locator(".rgb dmx-fader:is(.r, .g) .track").evaluateAll((tracks) => tracks.map((track) => {
+      const [whole, fill] = [track, track.firstElementChild].map((element) => element.getBoundingClientRect());
+      return Math.round((100 * Math.max(0, whole.bottom - fill.top)) / whole.height);
+    }));
+    await eventually("all and nothing", shares, ([full, none]) => full >= 98 && none <= 2);
+  }));
+
 for (const [language, locale] of [["en", "en-GB"], ["cs", "cs-CZ"]]) {
   test(`nothing is cut off or too small, at any size: ${language}`, async () => {
     await add({ type: "par-7", universe: 0, address: 1, count: 12, name: "PAR" });
