@@ -181,3 +181,19 @@ test("a flash in the dark says why nothing is seen", () =>
     await flash.click();
     await page.getByText("It flashes, but BLACKOUT is on: nothing is seen.").waitFor();
   }));
+
+test("a fixture that is moved far stays in sight", () =>
+  visit(browser, { appliance, host: PLAIN, path: "#/patch" }, async (page) => {
+    await live(page);
+    await appliance.rest("/patch/fixtures", { body: { type: "dimmer", universe: 0, address: 1, count: 40, name: "D" } });
+    await page.getByRole("button", { name: "Edit D 2", exact: true }).click();
+    const address = page.locator(".editor").filter({ visible: true }).getByLabel("Address");
+    await address.fill("400");
+    await address.blur();
+    const entry = page.locator(".patched .item").last();
+    await entry.getByText("Universe 0, 400–400").waitFor();
+    await eventually("it is in sight", () => entry.evaluate((one) => {
+      const { top, bottom } = one.getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    }), Boolean);
+  }));
