@@ -94,10 +94,7 @@ impl<'a, T: KnownTypes> Reader<'a, T> {
             return Err("another fixture before it has its id".to_owned());
         }
         let (universe, first) = self.spot(entry)?;
-        let (parameters, channels) = self.does(entry)?;
-        if usize::from(first.number() - 1) + usize::from(channels) > CHANNELS {
-            return Err(format!("its {channels} channels from {} on do not fit into a universe", first.number()));
-        }
+        let Does { parameters, channels } = self.does(entry, first)?;
         if self.placed.len() >= MAX_FIXTURES {
             return Err(format!("there are {MAX_FIXTURES} fixtures before it, the most"));
         }
@@ -133,8 +130,9 @@ impl<'a, T: KnownTypes> Reader<'a, T> {
         Ok((universe, first))
     }
 
-    /// What it does, and how many channels it takes: as many as it lists, and no fewer than its type has.
-    fn does(&mut self, entry: Entry<'a>) -> Result<(Arc<[Parameter]>, u16), String> {
+    /// What it does from this channel on, and how many it takes: as many as it lists, and no fewer than its type has. Names are
+    /// read of what fits alone: a fixture may list thousands.
+    fn does(&mut self, entry: Entry<'a>, first: Channel) -> Result<Does, String> {
         let listed = match entry.channels().len() {
             0 => entry.channel_count().unwrap_or(0),
             count => u16::try_from(count).unwrap_or(u16::MAX),
@@ -144,8 +142,11 @@ impl<'a, T: KnownTypes> Reader<'a, T> {
         if channels == 0 {
             return Err("it has no channels".to_owned());
         }
+        if usize::from(first.number() - 1) + usize::from(channels) > CHANNELS {
+            return Err(format!("its {channels} channels from {} on do not fit into a universe", first.number()));
+        }
         let parameters = known.map(|does| does.parameters).unwrap_or_else(|| self.of_names(entry));
-        Ok((parameters, channels))
+        Ok(Does { parameters, channels })
     }
 
     fn of_type(&mut self, entry: Entry<'a>) -> Option<Does> {

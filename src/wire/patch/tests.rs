@@ -22,7 +22,8 @@ impl KnownTypes for Few {
         Some(FixtureType { id: id.clone(), manufacturer: String::new(), name: "Wide".into(), modes: vec![mode] }.into())
     }
 
-    fn named(&self, _: &[&str]) -> Vec<Parameter> {
+    fn named(&self, names: &[&str]) -> Vec<Parameter> {
+        assert!(names.len() <= 512, "{} names are read", names.len());
         Vec::new()
     }
 }
@@ -119,4 +120,14 @@ fn a_show_without_an_end_lights_what_is_within_the_limits_and_is_read_at_once() 
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(patch.rig().fixtures().len(), 128, "65,536 channels");
     assert_eq!(patch.warnings().len(), 101);
+}
+
+#[test]
+fn more_channels_than_a_universe_has_are_not_read_by_their_names() {
+    let channels = vec![json!({"name": "Red fine"}); 65_535];
+    let fixture = json!({"id": "a", "universeId": 0, "dmxAddress": 1, "channels": channels});
+    let patch = show_patch(&show(&json!({"universes": {"0": {}}, "fixtures": [fixture]})), 1, &Few);
+    assert!(patch.rig().is_empty());
+    let warnings: Vec<_> = patch.warnings().iter().map(|warning| warning.message.as_str()).collect();
+    assert_eq!(warnings, ["its 65535 channels from 1 on do not fit into a universe, so it does not light up"]);
 }
