@@ -12,7 +12,7 @@ use warp::ws::Message;
 use super::sessions::Sessions;
 use super::wire;
 use crate::access::Access;
-use crate::dmx::State;
+use crate::dmx::{State, What};
 use crate::engine::{Feed, Update};
 use crate::intake::Intake;
 use crate::kit::budget::Budget;
@@ -28,6 +28,9 @@ const NEWS: usize = 8192;
 
 /// How long after its light another patch is told: that of another project comes with other light, and is nothing without it.
 const BEHIND_LIGHT: Duration = Duration::from_millis(50);
+
+/// The same for that of another project, whose light comes at once, however late the machine is.
+const LIGHT_COMES: Duration = Duration::from_secs(1);
 
 /// One change, ready to send.
 #[derive(Debug)]
@@ -112,29 +115,38 @@ impl Hub {
         let (mut devices, devices_text) = (self.devices.clone(), self.devices_text.clone());
         let (mut views, patch_text) = (self.views.clone(), self.patch_text.clone());
         async move {
-            let mut patch_due = None;
+            let (mut patch_due, mut project) = (None, views.borrow_and_update().catalogue.active.clone());
             loop {
                 let change = tokio::select! {
                     biased;
                     () = stop.requested() => break,
                     change = changes.recv() => change,
-                    () = until(patch_due) => {
-                        patch_due = None;
-                        tell_patch(&patch_text, &mut views);
+                    Ok(()) = views.changed() => {
+                        let view = views.borrow_and_update().clone();
+                        let is_other = std::mem::replace(&mut project, view.catalogue.active.clone()) != project;
+                        let later = if is_other { LIGHT_COMES } else { BEHIND_LIGHT };
+                        patch_due = Some((tokio::time::Instant::now() + later, wire::patch(&view.patch_tag)));
+                        continue;
+                    }
+                    () = until(patch_due.as_ref().map(|(due, _)| *due)) => {
+                        // what was seen then: a newer one has light of its own to wait for
+                        if let Some((_, message)) = patch_due.take() {
+                            patch_text.send_if_modified(|last| std::mem::replace(last, message.clone()) != message);
+                        }
                         continue;
                     }
                     Ok(()) = devices.changed() => {
                         devices_text.send_replace(wire::devices(&devices.borrow_and_update()));
                         continue;
                     }
-                    Ok(()) = views.changed() => {
-                        views.borrow_and_update();
-                        patch_due = Some(tokio::time::Instant::now() + BEHIND_LIGHT);
-                        continue;
-                    }
                 };
                 match change {
-                    Ok(update) => pass_on(&news, &update),
+                    Ok(update) => {
+                        pass_on(&news, &update);
+                        if let (What::Whole { .. }, Some((due, _))) = (&update.change.what, &mut patch_due) {
+                            *due = tokio::time::Instant::now();
+                        }
+                    }
                     // clients see the gap in `seq` at the next change, and take a fresh state
                     Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "ws_hub_late"),
                     Err(RecvError::Closed) => break,
@@ -168,15 +180,6 @@ impl Hub {
         let news = News { seq, at: Instant::now(), messages: vec![Message::text("never sent")], desk: None };
         self.news.send(Arc::new(news)).unwrap();
     }
-}
-
-fn tell_patch(text: &watch::Sender<Message>, views: &mut watch::Receiver<Arc<View>>) {
-    let message = wire::patch(&views.borrow_and_update().patch_tag);
-    text.send_if_modified(|last| {
-        let is_new = *last != message;
-        *last = message;
-        is_new
-    });
 }
 
 fn pass_on(news: &broadcast::Sender<Arc<News>>, update: &Update) {

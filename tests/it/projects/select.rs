@@ -35,7 +35,10 @@ async fn everybody_sees_the_other_project_in_one_step_and_nothing_is_opened_anew
     let web = appliance.web();
     let first = command([10, 20, 30]);
     web.accepted(&first).await;
+    let early = WsWatcher::start(appliance.http).await;
     super::import(&web, "", &marked(1)).await;
+    early.wait("its patch", |picture| picture.order.iter().any(|kind| kind == "patch").then_some(())).await;
+    drop(early);
     appliance.log.wait("the input", |line| line["message"] == "input_connected").await;
     shield.levels(&[7, 8, 9]);
     eventually("universe 1", async || (first_levels(&appliance, 1).await == json!([7, 8, 9])).then_some(())).await;
