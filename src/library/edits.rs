@@ -15,7 +15,7 @@ use super::librarian::Librarian;
 use super::patch::Known;
 use super::places;
 use super::view::{EditedPatch, EditedScene, Imported, View, looks};
-use crate::dmx::{Act, Command, CommandId, Source, TypeId};
+use crate::dmx::{Act, Command, CommandId, FixtureType, Source, TypeId};
 use crate::engine::{Control, Outcome, PATIENCE};
 use crate::fixtures::NotKept;
 use crate::kit::clock;
@@ -93,20 +93,39 @@ impl Librarian {
         Ok(EditedPatch { fixtures, view })
     }
 
+    /// Keeps a fixture type, unless a fixture has a mode of the earlier one that would change under it. In a turn of its own, so
+    /// that no fixture gets one meanwhile.
+    pub(super) async fn add_type(&self, new: FixtureType) -> Result<Result<Arc<FixtureType>, NotKept>, EditError> {
+        let types = &self.deps.reading.types;
+        if let Some(lost) = types.lost_by(&new) {
+            let lost = Arc::new(lost);
+            let of_lost = lost.clone();
+            if let Some(user) = self.use_of_type(&lost.id, move |mode| of_lost.has(mode)).await? {
+                let why = format!("{user}, in a mode that this one lacks or gives other channels");
+                return Ok(Err(NotKept::InUse(lost.id.clone(), why)));
+            }
+        }
+        Ok(types.add(new).await)
+    }
+
     /// Removes a fixture type. In a turn of its own, so that no fixture gets it meanwhile.
     pub(super) async fn remove_type(&self, id: &TypeId) -> Result<Result<(), NotKept>, EditError> {
         let types = &self.deps.reading.types;
-        let used = if types.is_built_in(id) { None } else { self.use_of_type(id).await? };
+        let used = if types.is_built_in(id) { None } else { self.use_of_type(id, |_| true).await? };
         Ok(types.remove(id.as_str(), |_| used).await)
     }
 
-    async fn use_of_type(&self, id: &TypeId) -> Result<Option<String>, EditError> {
+    async fn use_of_type(
+        &self,
+        id: &TypeId,
+        has: impl Fn(Option<&str>) -> bool + Clone + Send + 'static,
+    ) -> Result<Option<String>, EditError> {
         self.whole()?;
         let view = self.view();
         for project in &view.catalogue.projects {
             let show = documents::read(&self.deps.store, &project.id).await?.show;
-            let id = id.clone();
-            let found = spawn_blocking(move || places::fixture_of_type(&show, &id)).await?;
+            let (id, has) = (id.clone(), has.clone());
+            let found = spawn_blocking(move || places::fixture_of_type(&show, &id, has)).await?;
             if let Some(fixture) = found {
                 return Ok(Some(format!("fixture {fixture:?} of project {:?} has it", project.name)));
             }

@@ -10,7 +10,7 @@ use super::error::{EditError, PatchError, SceneError};
 use super::expected::Expected;
 use super::librarian::Librarian;
 use super::view::{Document, EditedPatch, EditedScene, Imported, View};
-use crate::dmx::{CommandId, ProjectId, Source, TypeId};
+use crate::dmx::{CommandId, FixtureType, ProjectId, Source, TypeId};
 use crate::fixtures::NotKept;
 use crate::kit::stop::Stop;
 use crate::wire::{ImportMode, PatchEdit, Project, ProjectEdit, Scene, SceneEdit, ShowFile, Snapshot};
@@ -52,6 +52,10 @@ pub(super) enum Job {
     EditPatch {
         edit: PatchEdit,
         reply: oneshot::Sender<Result<EditedPatch, PatchError>>,
+    },
+    AddType {
+        new: FixtureType,
+        reply: Reply<Result<Arc<FixtureType>, NotKept>>,
     },
     RemoveType {
         id: TypeId,
@@ -122,6 +126,7 @@ impl Librarian {
                     drop(reply.send(self.edit_scenes(edit, command, &expected).await));
                 }
                 Job::EditPatch { edit, reply } => drop(reply.send(self.edit_patch(edit, &expected).await)),
+                Job::AddType { new, reply } => drop(reply.send(self.add_type(new).await)),
                 Job::RemoveType { id, reply } => drop(reply.send(self.remove_type(&id).await)),
                 Job::Import { file, mode, dry, reply } => {
                     drop(reply.send(self.import(file, mode, dry, &expected).await))

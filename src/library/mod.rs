@@ -25,7 +25,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
-use crate::dmx::{Channel, CommandId, ProjectId, Source, TypeId, UniverseId};
+use crate::dmx::{Channel, CommandId, FixtureType, ProjectId, Source, TypeId, UniverseId};
 use crate::fixtures::{NotKept, Types};
 use crate::kit::stop::{self, Stopper};
 use crate::kit::tasks::Tasks;
@@ -192,6 +192,14 @@ impl Library {
         let (view, reading) = (self.view(), self.reading.clone());
         let work = move || places::free(&view, &reading, (&of, mode.as_deref()), count, from);
         spawn_blocking(work).await.map_err(EditError::from)?
+    }
+
+    /// Keeps a fixture type, in the place of one of the same maker and name, if fixtures of all projects stay as they are.
+    ///
+    /// # Errors
+    /// The database cannot be read now; inside, why it is not kept.
+    pub async fn add_type(&self, new: FixtureType) -> Result<Result<Arc<FixtureType>, NotKept>, EditError> {
+        self.job(|reply| Job::AddType { new, reply }).await
     }
 
     /// Removes a fixture type that no fixture of any project has.

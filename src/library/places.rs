@@ -33,9 +33,9 @@ pub(super) fn at_rest(view: &View, ids: &[FixtureId], state: &State) -> Vec<Patc
     patches.filter(|patch| !patch.levels.is_empty()).collect()
 }
 
-/// A fixture of this type in a show, by its name.
-pub(super) fn fixture_of_type(show: &[u8], id: &TypeId) -> Option<String> {
+/// A fixture of this type in a show, with a mode that `has` says yes to, by its name.
+pub(super) fn fixture_of_type(show: &[u8], id: &TypeId, has: impl Fn(Option<&str>) -> bool) -> Option<String> {
     // most shows do not name it at all, and need not be read
     String::from_utf8_lossy(show).contains(id.as_str()).then_some(())?;
-    ShowFile::from_json(show, 0).ok()?.show.fixture_of_type(id)
+    ShowFile::from_json(show, 0).ok()?.show.fixture_of_type(id, has)
 }

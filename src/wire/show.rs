@@ -73,9 +73,11 @@ impl Show {
 
     /// The name of a fixture of this type, if there is one.
     #[must_use]
-    pub fn fixture_of_type(&self, id: &TypeId) -> Option<String> {
+    pub fn fixture_of_type(&self, id: &TypeId, has: impl Fn(Option<&str>) -> bool) -> Option<String> {
         let text = |fixture: &Value, name: &str| fixture.get(name).and_then(Value::as_str).map(str::to_owned);
-        let found = self.list("fixtures").iter().find(|it| text(it, "type").as_deref() == Some(id.as_str()))?;
+        let mode = |fixture: &Value| text(fixture, "mode").filter(|mode| !mode.is_empty());
+        let is_it = |it: &&Value| text(it, "type").as_deref() == Some(id.as_str()) && has(mode(it).as_deref());
+        let found = self.list("fixtures").iter().find(is_it)?;
         Some(text(found, "name").or_else(|| item_id(found)).unwrap_or_default())
     }
 

@@ -30,13 +30,13 @@ pub(super) static ROWS: &[Route] = &[
     post("/fixture-types", "importFixtureType", Needs::EDIT, &import)
         .says(
             "Takes a fixture definition of QLC+ (`.qxf`) or a GDTF file (`.gdtf`), of at most 8 MiB; its content says which it is. \
-             One of the same maker and name replaces the earlier one.",
+             One of the same maker and name replaces the earlier one, unless a fixture has a mode of it that would change.",
         )
         .takes_bytes(MEDIA)
         .gives::<FixtureTypeView>(201, "The type, with the modes and kinds that were found.")
         .like(TYPE)
         .refuses(&[
-            (409, "There is no room for more imported types."),
+            (409, "There is no room for more imported types, or a fixture of a project has a mode that this one lacks or changes."),
             (413, "It is larger than 8 MiB, or reading it takes more memory than this client may have."),
             (422, "What cannot be read."),
             (503, "Others are working on large documents."),
@@ -91,9 +91,10 @@ async fn import(app: Arc<App>, mut request: Request) -> Result<Response, Problem
         })
         .await??
     };
-    let types = app.library.types().clone();
-    // a task of its own: what is stored must be in force, whoever leaves meanwhile
-    let added = tokio::spawn(async move { types.add(read).await }).await??;
+    let added = {
+        let _turn = turn(&app).await?;
+        app.library.add_type(read).await??
+    };
     tracing::info!(id = %added.id, by = request.who.name(), "fixture_type_imported");
     let mut response = reply::json_held(&app.budget, from, &FixtureTypeView::of(&added, false))?;
     *response.status_mut() = StatusCode::CREATED;

@@ -93,6 +93,29 @@ async fn a_type_that_a_fixture_has_stays() {
 }
 
 #[tokio::test]
+async fn another_edition_of_a_type_does_not_change_a_fixture_that_has_it() {
+    let appliance = Appliance::start().await;
+    let edition = |channels: &[(&str, &str)]| definition("Spot 3", channels);
+    let (red, pan) = (("Red", "IntensityRed"), ("Pan", "PositionPan"));
+    let first = bring(&appliance, edition(&[red])).await.json();
+    for mode in [json!("plain"), Value::Null] {
+        let fixture =
+            json!({"id": "fx", "name": "Left", "universeId": 0, "dmxAddress": 10, "type": "acme-spot-3", "mode": mode});
+        let show = json!({"universes": {"0": {}}, "fixtures": [fixture]});
+        assert_eq!(appliance.web().post("/import", show.to_string()).await.status, 200);
+        let refused = bring(&appliance, edition(&[red, pan])).await.problem(409);
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(detail.starts_with("acme-spot-3 is in use: fixture \"Left\" of project"), "{detail}");
+        assert_eq!(appliance.web().get("/fixture-types/acme-spot-3").await.json(), first);
+        assert_eq!(bring(&appliance, edition(&[("Rouge", "IntensityRed")])).await.status, 201, "nothing but a name");
+        assert_eq!(bring(&appliance, edition(&[red])).await.status, 201);
+    }
+    let other = json!({"universes": {"0": {}}, "fixtures": [{"id": "fx", "universeId": 0, "dmxAddress": 10, "type": "acme-spot-3", "mode": "other"}]});
+    assert_eq!(appliance.web().post("/import", other.to_string()).await.status, 200);
+    assert_eq!(bring(&appliance, edition(&[red, pan])).await.status, 201, "nobody has that mode");
+}
+
+#[tokio::test]
 async fn bad_files_are_refused_with_words() {
     let appliance = Appliance::start().await;
     let nested = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000)).into_bytes();
