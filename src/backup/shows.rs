@@ -50,7 +50,7 @@ impl From<EditError> for NotTaken {
         match &fault {
             EditError::NotActive(_) | EditError::NotFound(_) | EditError::Active(_) => Self::NotActive,
             EditError::Changed | EditError::Outdated(_) => Self::Changed,
-            EditError::TooMuch(_) => Self::TooMuch(fault.to_string()),
+            EditError::TooMuch(_) | EditError::TooLong => Self::TooMuch(fault.to_string()),
             EditError::NotNow | EditError::Damaged | EditError::Foreign(_) => Self::NotNow(fault.to_string()),
             EditError::Stopping => Self::Stopping,
         }

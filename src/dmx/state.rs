@@ -365,6 +365,33 @@ impl State {
         (self.lamp_light() != before).then(|| self.changed(What::Levels(Vec::new()), Publish::Now, false, now.ms))
     }
 
+    /// Lays channels at rest that are at 0 and not on their way; gives what was laid, nothing when none was.
+    pub fn lay_at_rest(&mut self, rests: &[Patch], now: Now) -> Option<(Change, Vec<Patch>)> {
+        let targets = self.fades.targets();
+        let moves = |universe, channel| targets.get(&universe).is_some_and(|levels| levels.contains_key(&channel));
+        let dark = |universe, channel| self.frame(universe).is_none_or(|frame| frame.get(channel) == 0);
+        let laid = rests.iter().map(|&Patch { universe, ref levels }| {
+            let free =
+                |&&(channel, level): &&(Channel, u8)| level > 0 && dark(universe, channel) && !moves(universe, channel);
+            Patch { universe, levels: levels.iter().filter(free).copied().collect() }
+        });
+        let laid: Vec<Patch> = laid.filter(|patch| !patch.levels.is_empty()).collect();
+        if laid.is_empty() {
+            return None;
+        }
+        let ends_scene = !self.keeps_scene(&laid);
+        if ends_scene {
+            self.desk.recall(None, Channels::new());
+        }
+        for Patch { universe, levels } in &laid {
+            let frame = self.universes.entry(*universe).or_insert_with(|| Arc::new(Frame::DARK));
+            Arc::make_mut(frame).set(levels);
+        }
+        let lamp = if laid.iter().any(Patch::touches_lamp) { Publish::Now } else { Publish::No };
+        let levels = laid.iter().map(|patch| (patch.universe, patch.levels.clone())).collect();
+        Some((self.changed(What::Levels(levels), lamp, ends_scene, now.ms), laid))
+    }
+
     /// Shows a fixture to somebody who looks for it, for a while; nothing when there is none.
     pub fn flash(&mut self, fixture: &FixtureId, now: Now) -> Option<Change> {
         let levels = self.rig.fixture(fixture)?.lit();

@@ -12,7 +12,7 @@ use super::inbox::{Control, Entry, Handle, Inbox, Switch, To};
 use super::memory::StoredLight;
 use super::{Outcome, memory};
 use crate::config;
-use crate::dmx::{Change, Frame, Intensity, KeptDesk, Now, ProjectId, Rig, State, UniverseId};
+use crate::dmx::{Change, Frame, Intensity, KeptDesk, Now, Patch, ProjectId, Rig, State, UniverseId};
 use crate::kit::clock;
 use crate::kit::deadline::until;
 use crate::metrics::{self, Metrics};
@@ -237,6 +237,46 @@ impl Actor {
         self.store.commit(Batch::default(), release).await;
     }
 
+    /// Takes another patch over the same light, with what it brings at rest: all of it is stored in one step.
+    async fn take_patch(
+        &mut self,
+        (rig, rests): (Rig, Vec<Patch>),
+        mut batch: Batch,
+        first: Box<dyn FnOnce() + Send>,
+        reply: oneshot::Sender<u64>,
+    ) {
+        if rig != *self.state.rig() {
+            tracing::info!(fixtures = rig.fixtures().len(), "patch_taken");
+        }
+        let now = self.time();
+        let mut changes = Vec::new();
+        if let Some(ended) = self.state.take_rig(rig, now) {
+            changes.push((ended, Arc::new(self.state.clone())));
+        }
+        if let Some((change, laid)) = self.state.lay_at_rest(&rests, now) {
+            for patch in &laid {
+                memory::keep_levels(&mut batch, &self.project, patch.universe, &patch.levels);
+            }
+            changes.push((change, Arc::new(self.state.clone())));
+        }
+        if !changes.is_empty() {
+            self.keep_light(&mut batch);
+        }
+        let (feed, state) = (self.feed.clone(), Arc::new(self.state.clone()));
+        let release = move || {
+            first();
+            let seq = state.seq;
+            if changes.is_empty() {
+                feed.refresh(state);
+            }
+            for (change, state) in changes {
+                feed.publish(change, state, || {});
+            }
+            let _ = reply.send(seq); // Err: nobody waits for it any more
+        };
+        self.store.commit(batch, release).await;
+    }
+
     /// Stores a change that no command made, and publishes it once it is written.
     async fn keep_and_tell(
         &mut self,
@@ -319,6 +359,8 @@ impl Actor {
     async fn switch(&mut self, switch: Switch) {
         let Switch { project, to, rig, mut batch, first, reply } = switch;
         let change = match to {
+            To::Same(_) if project != self.project => return, // no answer, as below
+            To::Same(rests) => return self.take_patch((rig, rests), batch, first, reply).await,
             To::Stored => {
                 let StoredLight { updated_by, mut frames } = memory::stored(&self.store, &project);
                 self.leave_out_unknown(&mut frames);

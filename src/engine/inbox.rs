@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Outcome;
 use super::queue::{Pushed, Queue, Queued};
-use crate::dmx::{Command, FixtureId, Frame, ProjectId, Rig, SceneId, State, UniverseId};
+use crate::dmx::{Command, FixtureId, Frame, Patch, ProjectId, Rig, SceneId, State, UniverseId};
 use crate::metrics;
 use crate::store::Batch;
 
@@ -199,6 +199,8 @@ pub(super) enum To {
     Stored,
     /// This light, if that project is the active one.
     Frames(Vec<(UniverseId, Frame)>),
+    /// The light that is there, if that project is the active one, with what is dark of these levels.
+    Same(Vec<Patch>),
 }
 
 impl Handle {
@@ -277,6 +279,20 @@ impl Handle {
         first: impl FnOnce() + Send + 'static,
     ) -> Option<u64> {
         self.switch(project, To::Frames(frames), rig, batch, Box::new(first)).await
+    }
+
+    /// Takes another patch over the light of a project, and stores `batch` in the same step; of the levels in `rests`, it lays those
+    /// whose channels are at 0 and not on their way. Gives `seq`, `None` if the project is not active, and while stopping. `first`
+    /// as in [`Handle::select`].
+    pub async fn patch(
+        &self,
+        project: ProjectId,
+        rig: Rig,
+        rests: Vec<Patch>,
+        batch: Batch,
+        first: impl FnOnce() + Send + 'static,
+    ) -> Option<u64> {
+        self.switch(project, To::Same(rests), rig, batch, Box::new(first)).await
     }
 
     async fn switch(

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use ulid::Ulid;
 
 use super::documents::{self, Documents, json};
 use super::error::{EditError, PatchError, SceneError};
@@ -21,9 +19,6 @@ use crate::fixtures::NotKept;
 use crate::kit::clock;
 use crate::store::Batch;
 use crate::wire::{ImportMode, PatchEdit, Scene, SceneEdit, ShowFile};
-
-/// The `src` of commands that lay new fixtures at rest.
-const PATCH: &str = "patch";
 
 impl Librarian {
     pub(super) async fn put_scenes(&self, scenes: &[Scene], expected: &Expected) -> Result<Arc<View>, EditError> {
@@ -67,7 +62,8 @@ impl Librarian {
             return Ok(EditedScene { scene, outcome, view });
         }
         self.deps.store.sync().await;
-        let view = self.documents_replaced(after, Some(scenes), None).await;
+        self.replace_documents(&mut after, Some(scenes), None).await;
+        let view = self.documents_replaced(after).await;
         Ok(EditedScene { scene, outcome, view })
     }
 
@@ -78,18 +74,20 @@ impl Librarian {
         expected.meet([&before.patch_tag, &before.file_tag])?;
         let reading = self.deps.reading.clone();
         let work = move || {
-            let mut show = before.show_read()?;
-            let fixtures = edit.apply(&mut show, reading.universes, &Known(reading.types))?;
+            let ShowFile { mut show, scenes } = before.file()?;
+            let fixtures =
+                edit.apply(&mut show, &scenes.unwrap_or_default(), reading.universes, &Known(reading.types))?;
             Ok::<_, PatchError>((fixtures, json(&show)))
         };
         let (fixtures, show) = spawn_blocking(work).await.map_err(EditError::from)??;
-        let view = self.put_documents(None, Some(show)).await?;
-        for patch in places::at_rest(&view, &fixtures, &self.deps.feed.state()) {
-            let source = PATCH.parse().unwrap_or_else(|_| Source::init());
-            let command = Command::set(Ulid::generate().into(), source, patch);
-            let outcome = self.deps.engine.submit_within(command, PATIENCE).await;
-            tracing::debug!(?outcome, "fixtures_laid_at_rest");
+        let (mut batch, mut after) = self.prepare(None, Some(&show)).await?;
+        self.touch(&mut after.catalogue, &mut batch);
+        self.replace_documents(&mut after, None, Some(show)).await;
+        if let Err(fault) = after.shown() {
+            self.deps.store.forget_unfinished().await; // the show that was written ahead
+            return Err(fault.into());
         }
+        let view = self.take_patch(batch, after).await?;
         Ok(EditedPatch { fixtures, view })
     }
 
@@ -165,33 +163,55 @@ impl Librarian {
         self.whole()?;
         let (mut batch, mut after) = self.prepare(scenes.as_deref(), show.as_deref()).await?;
         self.touch(&mut after.catalogue, &mut batch);
+        let patched = show.is_some();
+        self.replace_documents(&mut after, scenes, show).await;
+        if patched {
+            return self.take_patch(batch, after).await;
+        }
         self.deps.store.keep(batch).await;
-        Ok(self.documents_replaced(after, scenes, show).await)
+        Ok(self.documents_replaced(after).await)
     }
 
-    /// The batch that replaces documents of the active project, and the view after it.
+    /// The batch that replaces documents of the active project, and the view before it.
     async fn prepare(&self, scenes: Option<&[u8]>, show: Option<&[u8]>) -> Result<(Batch, View), EditError> {
-        let after = (*self.view()).clone();
-        let active = &after.catalogue.active;
+        let view = (*self.view()).clone();
+        let active = &view.catalogue.active;
         let pending = self.write_ahead(active, scenes, show).await?;
         let mut batch = Batch::default();
         documents::replace(&self.deps.store, &mut batch, active, pending);
-        Ok((batch, after))
+        Ok((batch, view))
     }
 
-    /// The documents of the active project have changed.
-    async fn documents_replaced(&self, mut after: View, scenes: Option<Vec<u8>>, show: Option<Vec<u8>>) -> Arc<View> {
-        after.damaged &= scenes.is_none() || show.is_none();
-        after.scenes = scenes.map_or(after.scenes, Bytes::from);
-        if let Some(show) = show {
-            after.show = show.into();
-            after.read_as_light(&self.deps.reading).await;
-        } else {
-            after.looks = looks(after.scenes.clone(), after.patch.clone()).await;
+    /// Replaces the documents of a view.
+    async fn replace_documents(&self, view: &mut View, scenes: Option<Vec<u8>>, show: Option<Vec<u8>>) {
+        view.damaged &= scenes.is_none() || show.is_none();
+        if let Some(scenes) = scenes {
+            view.scenes = scenes.into();
         }
-        after.tag().await;
-        after.edition += 1;
-        self.tell_patch(&self.view(), &after).await;
+        if let Some(show) = show {
+            view.show = show.into();
+            view.read_as_light(&self.deps.reading).await;
+        } else {
+            view.looks = looks(view.scenes.clone(), view.patch.clone()).await;
+        }
+        view.tag().await;
+        view.edition += 1;
+    }
+
+    /// Stores a show, and with it what of its fixtures is new and still dark at rest: nobody sees one without the other, and a kill
+    /// takes both or neither.
+    async fn take_patch(&self, batch: Batch, after: View) -> Result<Arc<View>, EditError> {
+        let rests = places::rests(&self.view(), &after);
+        let (project, rig) = (after.catalogue.active.clone(), after.rig().clone());
+        let (view, publish) = self.to_publish(after);
+        self.deps.engine.patch(project, rig, rests, batch, publish).await.ok_or(EditError::Stopping)?;
+        self.deps.store.sync().await;
+        self.end_scene_unless_kept(&view).await;
+        Ok(view)
+    }
+
+    /// The scenes of the active project have changed.
+    async fn documents_replaced(&self, after: View) -> Arc<View> {
         let view = self.publish(after);
         self.end_scene_unless_kept(&view).await;
         view

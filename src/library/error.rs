@@ -21,6 +21,9 @@ pub enum EditError {
     /// A limit.
     #[error("{0}")]
     TooMuch(String),
+    /// Many odd channels take many times their size.
+    #[error("the patch would be shown in more than 16 MiB; import a smaller show")]
+    TooLong,
     /// Scenes or show are not the edition that the request expects.
     #[error("scenes or show were edited meanwhile")]
     Changed,

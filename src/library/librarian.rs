@@ -9,6 +9,7 @@ use super::catalogue::{Catalogue, FORMAT, keep, name_of};
 use super::documents::{self, Pending};
 use super::error::EditError;
 use super::patch::Reading;
+use super::places;
 use super::predecessor::Takeover;
 use super::view::View;
 use crate::dmx::{ProjectId, State};
@@ -84,8 +85,10 @@ impl Librarian {
         let mut after = (*before).clone();
         after.read_as_light(&self.deps.reading).await;
         if after.patch != before.patch {
-            self.tell_patch(&before, &after).await;
-            self.publish(after);
+            let (project, rig, rests) =
+                (after.catalogue.active.clone(), after.rig().clone(), places::rests(&before, &after));
+            let (_, publish) = self.to_publish(after);
+            self.deps.engine.patch(project, rig, rests, Batch::default(), publish).await; // None: the appliance is stopping
         }
     }
 

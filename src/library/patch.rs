@@ -10,7 +10,7 @@ use super::tag::Tag;
 use crate::dmx::{FixtureType, Parameter, ProjectId, Rig, TypeId};
 use crate::fixtures::{self, Types};
 use crate::store::Store;
-use crate::wire::{KnownTypes, Show, ShowFile, ShowPatch, show_patch};
+use crate::wire::{KnownTypes, Show, ShowFile, ShowPatch, ShownPatch, show_patch};
 
 /// What shows are read with.
 #[derive(Clone)]
@@ -36,7 +36,9 @@ pub(super) struct ReadPatch {
     /// Of what people edit.
     pub(super) edited: Tag,
     /// Of what else is shown of it: what fixtures do depends on their types.
-    pub(super) shown: Tag,
+    pub(super) typed: Tag,
+    /// As it is shown.
+    pub(super) shown: Arc<ShownPatch>,
 }
 
 impl ReadPatch {
@@ -50,8 +52,9 @@ impl ReadPatch {
                 does.push(&fixture.parameters);
             }
         }
-        let shown = Tag::of_json(&(does, patch.warnings()));
-        Self { edited: Tag::of([&show.patch_json()[..]]), shown, patch: Arc::new(patch) }
+        let typed = Tag::of_json(&(does, patch.warnings()));
+        let shown = Arc::new(ShownPatch::of(show, &patch));
+        Self { edited: Tag::of([&show.patch_json()[..]]), typed, shown, patch: Arc::new(patch) }
     }
 
     pub(super) fn none(universes: u8) -> Self {

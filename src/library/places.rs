@@ -1,11 +1,12 @@
 //! Where fixtures are, and which types they have: what is asked of the patches that are there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::error::PatchError;
+use super::error::{EditError, PatchError};
 use super::patch::{Known, Reading};
 use super::view::View;
-use crate::dmx::{Channel, FixtureId, Levels, Patch, State, TypeId, UniverseId};
+use crate::dmx::{Channel, Fixture, Levels, Patch, TypeId, UniverseId};
 use crate::wire::{ShowFile, free_place};
 
 /// The first place for so many fixtures of a type, one behind the other, from a universe on.
@@ -17,20 +18,26 @@ pub(super) fn free(
     from: UniverseId,
 ) -> Result<(UniverseId, Channel), PatchError> {
     let types = Known(reading.types.clone());
-    Ok(free_place(&view.show_read()?, &view.patch, of, count, from, &types)?)
+    if view.damaged {
+        return Err(EditError::Damaged.into());
+    }
+    Ok(free_place(&view.patch, of, count, from, &types)?)
 }
 
-/// What a fixture that was patched rests at, one set of levels for each universe, where the light is at 0.
-pub(super) fn at_rest(view: &View, ids: &[FixtureId], state: &State) -> Vec<Patch> {
+/// Where fixtures rest that were not there before, or were elsewhere or something else: a head looks to the middle, a shutter is
+/// open. Of fixtures without a type nobody knows: a show of the predecessor changes no light.
+pub(super) fn rests(before: &View, after: &View) -> Vec<Patch> {
+    let is_new = |fixture: &&Arc<Fixture>| {
+        before.rig().fixture(&fixture.id).is_none_or(|was| {
+            (was.universe, was.first, &was.parameters) != (fixture.universe, fixture.first, &fixture.parameters)
+        })
+    };
     let mut all: BTreeMap<UniverseId, Levels> = BTreeMap::new();
-    for fixture in ids.iter().filter_map(|id| view.rig().fixture(id)) {
-        let rests = view.rig().rests(fixture);
-        let dark = |channel| state.frame(rests.universe).is_none_or(|frame| frame.get(channel) == 0);
-        let levels = rests.levels.into_iter().filter(|(channel, _)| dark(*channel));
-        all.entry(rests.universe).or_default().extend(levels);
+    for fixture in after.patch.typed().filter(is_new) {
+        let rests = after.rig().rests(fixture);
+        all.entry(rests.universe).or_default().extend(rests.levels);
     }
-    let patches = all.into_iter().map(|(universe, levels)| Patch { universe, levels });
-    patches.filter(|patch| !patch.levels.is_empty()).collect()
+    all.into_iter().map(|(universe, levels)| Patch { universe, levels }).collect()
 }
 
 /// A fixture of this type in a show, with a mode that `has` says yes to, by its name.

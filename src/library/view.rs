@@ -16,7 +16,7 @@ use super::tag::Tag;
 use crate::dmx::{FixtureId, Look, ProjectId, Rig};
 use crate::engine::Outcome;
 use crate::kit::clock;
-use crate::wire::{ListChanges, Project, Scene, Show, ShowFile, ShowPatch, scenes};
+use crate::wire::{ListChanges, Project, Scene, ShowFile, ShowPatch, ShownPatch, scenes};
 
 /// What readers see: the projects, and the documents of the active one.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct View {
     pub(super) switched: Option<Instant>,
     /// Its patch.
     pub patch: Arc<ShowPatch>,
+    /// The patch as it is shown.
+    pub(super) shown: Arc<ShownPatch>,
     /// Tags of that, without the project.
     pub(super) patch_tags: (Tag, Tag),
     /// The scenes as light.
@@ -61,15 +63,16 @@ impl View {
         documents::file(&self.scenes, &self.show)
     }
 
-    /// The show without the scenes. Takes a while for a large one.
+    /// The patch as it is shown: nothing has to be read for it.
     ///
     /// # Errors
-    /// It is damaged.
-    pub fn show_read(&self) -> Result<Show, EditError> {
-        if self.damaged {
-            return Err(EditError::Damaged);
+    /// The documents are damaged, or it is too long to be shown.
+    pub fn shown(&self) -> Result<&ShownPatch, EditError> {
+        match &*self.shown {
+            _ if self.damaged => Err(EditError::Damaged),
+            shown if shown.document().is_none() => Err(EditError::TooLong),
+            shown => Ok(shown),
         }
-        Ok(documents::file(documents::NO_SCENES, &self.show)?.show)
     }
 
     /// Whether there are neither scenes nor a show.
@@ -119,8 +122,9 @@ impl View {
             edition: 0,
             switched: None,
             patch: none.patch,
+            shown: none.shown,
             patch_tag: none.edited.clone(),
-            patch_tags: (none.edited, none.shown),
+            patch_tags: (none.edited, none.typed),
             looks: Arc::default(),
         }
     }
@@ -135,8 +139,8 @@ impl View {
 
     /// Reads scenes and show as light.
     pub(super) async fn read_as_light(&mut self, reading: &Reading) {
-        let ReadPatch { patch, edited, shown } = reading.patch(self.show.clone()).await;
-        (self.patch, self.patch_tags) = (patch, (edited, shown));
+        let ReadPatch { patch, edited, typed, shown } = reading.patch(self.show.clone()).await;
+        (self.patch, self.shown, self.patch_tags) = (patch, shown, (edited, typed));
         self.looks = looks(self.scenes.clone(), self.patch.clone()).await;
     }
 
@@ -151,9 +155,9 @@ impl View {
         if let Ok((scenes, file)) = spawn_blocking(tags).await {
             (self.scenes_tag, self.file_tag) = (scenes, file);
         }
-        let (edited, shown) = &self.patch_tags;
+        let (edited, typed) = &self.patch_tags;
         let of_project = Tag::of([self.catalogue.active.as_str().as_bytes(), edited.as_str().as_bytes()]);
-        self.patch_tag = of_project.beside(shown);
+        self.patch_tag = of_project.beside(typed);
     }
 }
 

@@ -48,8 +48,8 @@ pub use object::CMD_SCHEMA;
 pub(crate) use object::Object;
 pub use patch::{
     FixtureFields, GroupView, KnownTypes, LiveFixture, MAX_FIXTURES, NewFixtures, NewGroup, NotPatched, PatchEdit,
-    PatchUniverse, PatchView, PatchWarning, PatchedFixture, ShowPatch, fixtures_shown, free_place, groups,
-    live_fixture, show_patch,
+    PatchUniverse, PatchView, PatchWarning, PatchedFixture, ShowPatch, ShownPatch, free_place, live_fixture,
+    show_patch,
 };
 pub use people::{LockOrder, LoginOrder, NewPanel, NewSecret, NewUser, PanelBlackout, PanelEdit, UserEdit};
 pub use port::PortStatus;

@@ -77,6 +77,12 @@ impl Scene {
         scene(fields.into(), "", now_ms, faults)
     }
 
+    /// The keys of its levels.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        let values = self.fields.get("channelValues").and_then(Value::as_object);
+        values.into_iter().flat_map(Map::keys).map(String::as_str)
+    }
+
     pub(super) fn fields(&self) -> &Map<String, Value> {
         &self.fields
     }

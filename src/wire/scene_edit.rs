@@ -10,7 +10,7 @@ use super::fields::{Body, FADE_MS, Field, Form, Kind, described};
 use super::patch::ShowPatch;
 use super::refusal::Faults;
 use super::scene::{self, MAX_SCENES};
-use super::scene_key::key;
+use super::scene_key::{channel, key};
 use super::{FieldError, Reason, Refusal, Scene, document};
 use crate::dmx::{Channel, ChannelSet, Fixture, FixtureId, SCENE_ID_CHARS, SceneId, State, UniverseId};
 
@@ -27,6 +27,15 @@ pub enum SceneEdit {
         fields: Map<String, Value>,
         /// Its new place, from 0.
         position: Option<usize>,
+    },
+    /// Captures light into a scene that is there.
+    Capture {
+        /// Which.
+        id: SceneId,
+        /// What was captured.
+        fields: Map<String, Value>,
+        /// The places that were captured; `None`: all light.
+        replaces: Option<Places>,
     },
     /// Deletes a scene.
     Delete {
@@ -111,9 +120,8 @@ impl SceneEdit {
         let only = object.get("only").and_then(|only| serde_json::from_str::<Value>(only).ok());
         let only = light.only(only.as_ref(), &mut faults);
         faults.or_refuse(())?;
-        let mut fields = Map::from_iter([("universes".to_owned(), Value::Null)]); // of an earlier look
-        fields.extend(light.capture(only));
-        Ok(Self::Change { id, fields, position: None })
+        let replaces = only.as_ref().map(|only| light.places(only));
+        Ok(Self::Capture { id, fields: light.capture(only), replaces })
     }
 
     /// Edits the list; gives the scene as it is now or, if deleted, was.
@@ -145,6 +153,15 @@ impl SceneEdit {
                 let scene = checked(changed, now_ms)?;
                 scenes.remove(at);
                 scenes.insert(position.unwrap_or(at).min(scenes.len()), scene.clone());
+                Ok(scene)
+            }
+            Self::Capture { id, fields, replaces } => {
+                let at = place(scenes, &id)?;
+                let before = scenes.get(at).map(|scene| scene.fields().clone()).unwrap_or_default();
+                let scene = checked(captured(before, fields, replaces.as_ref()), now_ms)?;
+                if let Some(known) = scenes.get_mut(at) {
+                    *known = scene.clone();
+                }
                 Ok(scene)
             }
             Self::Delete { id } => {
@@ -196,6 +213,21 @@ impl Captured<'_> {
         Some(only)
     }
 
+    /// The channels of some fixtures, and what scenes call them.
+    fn places(&self, only: &HashSet<FixtureId>) -> Places {
+        let mut places = Places::default();
+        for fixture in only.iter().filter_map(|id| self.patch.rig().fixture(id)) {
+            let set = channels(fixture).collect();
+            places.channels.entry(fixture.universe).or_insert(ChannelSet::NONE).add_all(&set);
+        }
+        for (fixture, keys) in self.patch.fixtures() {
+            let Some(set) = places.channels.get(&fixture.universe) else { continue };
+            let named = channels(fixture).zip(keys).filter(|(channel, _)| set.has(*channel));
+            places.keys.extend(named.map(|(_, key)| key.to_string()));
+        }
+        places
+    }
+
     /// The fields of a scene: of some fixtures their channels; else every patched channel, whatever else is lit, and the
     /// universes whose whole look it is.
     fn capture(&self, only: Option<HashSet<FixtureId>>) -> Map<String, Value> {
@@ -226,6 +258,41 @@ impl Captured<'_> {
         fields.insert("channelValues".into(), levels.into());
         fields
     }
+}
+
+/// Channels by their numbers, and by the keys that fixtures give them: two fixtures may share a channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    channels: BTreeMap<UniverseId, ChannelSet>,
+    keys: HashSet<String>,
+}
+
+impl Places {
+    fn has(&self, key: &str) -> bool {
+        let by_number = |(universe, channel)| self.channels.get(&universe).is_some_and(|set| set.has(channel));
+        self.keys.contains(key) || channel(key).is_some_and(by_number)
+    }
+}
+
+/// A scene with what was captured into it: instead of all light, or of the light of these places alone.
+fn captured(
+    mut scene: Map<String, Value>,
+    mut fields: Map<String, Value>,
+    replaces: Option<&Places>,
+) -> Map<String, Value> {
+    match (replaces, scene.get("channelValues").and_then(Value::as_object)) {
+        (Some(replaces), Some(before)) => {
+            let others = before.iter().filter(|(key, _)| !replaces.has(key));
+            let mut levels: Map<_, _> = others.map(|(key, level)| (key.clone(), level.clone())).collect();
+            if let Some(Value::Object(new)) = fields.remove("channelValues") {
+                levels.extend(new);
+            }
+            scene.insert("channelValues".to_owned(), levels.into());
+        }
+        _ => drop(scene.remove("universes")), // of an earlier look
+    }
+    scene.extend(fields);
+    scene
 }
 
 fn channels(fixture: &Fixture) -> impl Iterator<Item = Channel> + '_ {

@@ -11,6 +11,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use warp::http::StatusCode;
+use warp::hyper::body::Bytes;
 use warp::reply::Response;
 
 use super::super::App;
@@ -162,6 +163,19 @@ pub(super) async fn body<'a>(app: &'a App, request: &mut Request) -> Result<(Hel
     scan.each_key_once()?;
     let share = app.budget.draw(Kind::Documents, request.peer.addr.ip(), needs)?;
     Ok((body, Some(Turn((turn, share)))))
+}
+
+/// The turn to read documents that are there, and the memory for it; `None`: they are small.
+pub(super) async fn turn_to_read(app: &App, from: IpAddr, documents: Vec<Bytes>) -> Result<Option<Turn<'_>>, Problem> {
+    let bytes = documents.iter().map(Bytes::len).sum::<usize>();
+    if bytes <= MAX_BODY {
+        return Ok(None);
+    }
+    let turn = turn(app).await?;
+    let count = move || documents.iter().map(|document| JsonScan::over(document).values).sum::<usize>();
+    let values = spawn_blocking(count).await?;
+    let share = app.budget.draw(Kind::Documents, from, values * VALUE_BYTES + 2 * bytes)?;
+    Ok(Some(Turn((turn, share))))
 }
 
 async fn import(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
 use warp::http::StatusCode;
 use warp::reply::Response;
@@ -14,17 +14,20 @@ use super::super::App;
 use super::super::problem::Problem;
 use super::super::reply;
 use super::super::request::Request;
+use super::documents::turn_to_read;
 use super::{Etag, Needs, Query, Route, delete, get, patch, post, put, refused, rgb};
 use crate::dmx::{FLASH, FixtureId, UniverseId};
 use crate::intake::{Done, IncomingCommand};
-use crate::library::{EditError, EditedPatch, PatchError, View};
+use crate::library::{EditedPatch, PatchError, View};
 use crate::wire::{
     FixtureFields, GroupView, LiveFixture, NewFixtures, NewGroup, NotPatched, PatchEdit, PatchView, PatchedFixture,
-    fixtures_shown, groups, live_fixture,
+    live_fixture,
 };
 
 /// Most fixtures of one order.
 const TOGETHER: u64 = 128;
+
+const JSON: &str = "application/json";
 
 /// The rows.
 pub(super) static ROWS: &[Route] = &[
@@ -36,32 +39,32 @@ pub(super) static ROWS: &[Route] = &[
         .refuses(&[DAMAGED, LARGE]),
     post("/patch/fixtures", "addFixtures", Needs::EDIT, &add)
         .says(
-            "Patches fixtures of one type, one behind the other. What of them rests elsewhere than at 0 is laid at rest. \
-             `If-Match` here and below names the content of the patch.",
+            "Patches fixtures of one type, one behind the other. What of them rests elsewhere than at 0, and is dark, is laid at rest in \
+             the same step. `If-Match` here and below names the content of the patch.",
         )
         .takes::<NewFixtures>()
         .gives::<NewlyPatched>(201, "The new ones; `ETag` is the patch's.")
         .like(ADDED)
         .etag(Etag::Expected)
-        .refuses(&[TAKEN]),
+        .refuses(&[TAKEN, LARGE]),
     get("/patch/fixtures/{id}", "getFixture", Needs::VIEW, &one)
         .says("A fixture, and what it does now, before master and blackout.")
         .gives::<LiveFixture>(200, "The fixture.")
         .like(LIVE)
-        .refuses(&[GONE, DAMAGED]),
+        .refuses(&[GONE, DAMAGED, LARGE]),
     patch("/patch/fixtures/{id}", "changeFixture", Needs::EDIT, &change)
         .says("Changes the named fields; `null` removes one. A fixture that moves keeps its looks.")
         .takes::<FixtureFields>()
         .gives::<PatchedFixture>(200, "The fixture; `ETag` is the patch's.")
         .like(FIXTURE)
         .etag(Etag::Expected)
-        .refuses(&[GONE, TAKEN]),
+        .refuses(&[GONE, TAKEN, LARGE]),
     delete("/patch/fixtures/{id}", "deleteFixture", Needs::EDIT, &remove)
         .says("Takes a fixture out of the patch. Its levels stay, and so do looks that name it.")
         .gives::<PatchView>(200, "The remaining patch.")
         .like(PATCH)
         .etag(Etag::Expected)
-        .refuses(&[GONE, DAMAGED]),
+        .refuses(&[GONE, DAMAGED, LARGE]),
     post("/patch/fixtures/{id}/flash", "flashFixture", Needs::OPERATE, &flash)
         .says("Shows a fixture to somebody who looks for it: full for two seconds, then exactly as before.")
         .gives::<Flashing>(200, "Until when.")
@@ -73,7 +76,7 @@ pub(super) static ROWS: &[Route] = &[
         .gives::<Vec<GroupView>>(200, "All groups; `ETag` is the patch's.")
         .like(r#"[{"id":"front","name":"Front"}]"#)
         .etag(Etag::Expected)
-        .refuses(&[DAMAGED]),
+        .refuses(&[DAMAGED, LARGE]),
     get("/patch/free", "findFreePlace", Needs::VIEW, &free)
         .says("The next free place for fixtures of one type, one behind the other.")
         .query(&[
@@ -99,7 +102,8 @@ const TAKEN: (u16, &str) = (
 
 const GONE: (u16, &str) = (404, "There is no such fixture.");
 
-const LARGE: (u16, &str) = (413, "The patch is larger than the memory that one client may take.");
+const LARGE: (u16, &str) =
+    (413, "The patch would be shown in more than 16 MiB, or needs more memory than one client may take.");
 
 const PATCH: &str = r#"{"universes":[{"id":"u-0","name":"Universe 0","number":0}],"fixtures":[{"id":"par-1","name":"PAR 1","universeId":"u-0","universe":0,"dmxAddress":1,"channelCount":1,"footprint":[1,1],"fixtureType":"dimmer","type":"dimmer","groups":["front"],"channels":[{"id":"par-1-0","number":1,"name":"Dimmer","value":0,"kind":"intensity"}]}],"groups":[{"id":"front","name":"Front"}]}"#;
 
@@ -115,7 +119,7 @@ const LIVE: &str = r#"{"id":"par-1","name":"PAR 1","universeId":"u-0","universe"
 struct NewlyPatched {
     /// In their order.
     #[schemars(with = "Vec<PatchedFixture>")]
-    fixtures: Vec<Value>,
+    fixtures: Vec<Box<RawValue>>,
 }
 
 /// A place.
@@ -140,63 +144,58 @@ struct Flashing {
 
 async fn read(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let view = app.library.view();
-    match reply::unchanged(&view.patch_tag, &request.headers) {
-        Some(unchanged) => Ok(unchanged),
-        None => all(&app, &request, view).await,
-    }
+    reply::unchanged(&view.patch_tag, &request.headers).map_or_else(|| all(&view), Ok)
 }
 
-/// The whole patch, for which a large show is read.
-async fn all(app: &App, request: &Request, view: Arc<View>) -> Result<Response, Problem> {
-    let (budget, to) = (app.budget.clone(), request.peer.addr.ip());
-    spawn_blocking(move || {
-        let shown = PatchView::of(&view.show_read()?, &view.patch);
-        Ok(reply::with_tag(reply::json_held(&budget, to, &shown)?, &view.patch_tag))
-    })
-    .await?
+/// The whole patch. It is made once, for all who ask.
+fn all(view: &View) -> Result<Response, Problem> {
+    let document = view.shown()?.document().cloned().unwrap_or_default();
+    Ok(reply::with_tag(reply::bytes(JSON, document), &view.patch_tag))
 }
 
 async fn add(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let edit = PatchEdit::add(&request.json().await?)?;
-    let EditedPatch { fixtures, view } = app.library.expecting(request.expected()).edit_patch(edit).await?;
-    let tag = view.patch_tag.clone();
-    let fixtures = shown(view, fixtures).await?;
-    Ok(reply::with_tag(reply::json(StatusCode::CREATED, &NewlyPatched { fixtures })?, &tag))
+    let EditedPatch { fixtures, view } = edited(&app, &request, edit).await?;
+    let shown = view.shown()?;
+    let fixtures = fixtures.iter().filter_map(|id| serde_json::from_slice(&shown.fixture(id)?).ok()).collect();
+    Ok(reply::with_tag(reply::json(StatusCode::CREATED, &NewlyPatched { fixtures })?, &view.patch_tag))
 }
 
-async fn shown(view: Arc<View>, ids: Vec<FixtureId>) -> Result<Vec<Value>, Problem> {
-    let shown = spawn_blocking(move || Ok::<_, EditError>(fixtures_shown(&view.show_read()?, &view.patch, &ids)));
-    Ok(shown.await??)
+/// Edits the patch. A large show waits for its turn: it is read as a whole.
+async fn edited(app: &App, request: &Request, edit: PatchEdit) -> Result<EditedPatch, Problem> {
+    let view = app.library.view();
+    let read = vec![view.show.clone(), view.scenes.clone()];
+    let _turn = turn_to_read(app, request.peer.addr.ip(), read).await?;
+    Ok(app.library.expecting(request.expected()).edit_patch(edit).await?)
 }
 
 async fn one(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let id: FixtureId = request.id(0, "fixture")?;
-    let (view, state) = (app.library.view(), app.hub.state());
+    let (view, state, from) = (app.library.view(), app.hub.state(), request.peer.addr.ip());
     let gone = PatchError::Edit(NotPatched::NoFixture(id.clone()));
-    let read = spawn_blocking(move || Ok::<_, EditError>(live_fixture(&view.show_read()?, &view.patch, &id, &state)));
-    reply::json(StatusCode::OK, &read.await??.ok_or(gone)?)
+    let shown = view.shown()?.fixture(&id).ok_or(gone)?;
+    let _turn = turn_to_read(&app, from, vec![shown.clone()]).await?;
+    let live = spawn_blocking(move || live_fixture(&shown, &view.patch, &id, &state)).await?;
+    reply::json_held(&app.budget, from, &live.map_err(Problem::internal)?)
 }
 
 async fn change(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
-    let edit = PatchEdit::change(request.id(0, "fixture")?, &request.json().await?)?;
-    let EditedPatch { fixtures, view } = app.library.expecting(request.expected()).edit_patch(edit).await?;
-    let tag = view.patch_tag.clone();
-    let fixture = shown(view, fixtures).await?.into_iter().next();
-    Ok(reply::with_tag(reply::json(StatusCode::OK, &fixture)?, &tag))
+    let id: FixtureId = request.id(0, "fixture")?;
+    let edit = PatchEdit::change(id.clone(), &request.json().await?)?;
+    let view = edited(&app, &request, edit).await?.view;
+    let fixture = view.shown()?.fixture(&id).unwrap_or_default();
+    Ok(reply::with_tag(reply::bytes(JSON, fixture), &view.patch_tag))
 }
 
 async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let edit = PatchEdit::Delete { id: request.id(0, "fixture")? };
-    let edited = app.library.expecting(request.expected()).edit_patch(edit).await?;
-    all(&app, &request, edited.view).await
+    all(&*edited(&app, &request, edit).await?.view)
 }
 
 async fn regroup(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {
     let edit = PatchEdit::groups(&request.json().await?)?;
-    let EditedPatch { view, .. } = app.library.expecting(request.expected()).edit_patch(edit).await?;
-    let tag = view.patch_tag.clone();
-    let list = spawn_blocking(move || Ok::<_, EditError>(groups(&view.show_read()?))).await??;
-    Ok(reply::with_tag(reply::json(StatusCode::OK, &list)?, &tag))
+    let view = edited(&app, &request, edit).await?.view;
+    Ok(reply::with_tag(reply::json(StatusCode::OK, &view.shown()?.groups())?, &view.patch_tag))
 }
 
 async fn flash(app: Arc<App>, request: Request) -> Result<Response, Problem> {

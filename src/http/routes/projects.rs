@@ -146,6 +146,7 @@ impl From<EditError> for Problem {
             | EditError::Changed
             | EditError::Damaged
             | EditError::Foreign(_) => StatusCode::CONFLICT,
+            EditError::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             EditError::Outdated(tag) => {
                 let problem = Self::new(StatusCode::PRECONDITION_FAILED, fault.to_string());
                 return match tag.as_ref().and_then(|tag| HeaderValue::try_from(tag.as_str()).ok()) {

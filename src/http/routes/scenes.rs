@@ -58,8 +58,8 @@ pub(super) static ROWS: &[Route] = &[
         .refuses(DAMAGED),
     post("/scenes/{id}/capture", "captureScene", Needs::EDIT, &capture)
         .says(
-            "Captures the light into an existing scene, fades at their ends; with `only`, that of some fixtures alone. Its name and \
-             the rest stay.",
+            "Captures the light into an existing scene, fades at their ends; with `only`, that of some fixtures alone, and the levels of \
+             others stay. Its name and the rest stay.",
         )
         .may_take::<CaptureOrder>()
         .gives::<Scene>(200, "The scene; `ETag` is the list's.")

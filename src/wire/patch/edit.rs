@@ -8,18 +8,22 @@ use serde_json::{Map, Value, json};
 use super::super::document;
 use super::super::fields::Body;
 use super::super::refusal::{Faults, FieldError, Reason, Refusal, pointer};
+use super::super::scene::Scene;
 use super::super::show::Show;
 use super::bodies::{FIELDS, GROUP, NEW};
-use super::entry::{self, Entry};
+use super::entry::{self, Entry, ON_MQTT};
 use super::naming::Taken;
 use super::places::{Occupant, Places, make};
-use super::read::{KnownTypes, ON_MQTT, show_patch};
+use super::read::{KnownTypes, show_patch};
 use super::show_patch::ShowPatch;
 use super::universes;
 use crate::dmx::{Channel, FixtureId, FixtureType, Mode, TypeId, UniverseId};
 
 /// Most groups.
 const MAX_GROUPS: usize = 500;
+
+/// Why another fixture has no topic.
+const OF_LAMPS: &str = "is for lamps of type mqtt-rgb";
 
 /// One edit of the patch.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,9 +108,15 @@ impl PatchEdit {
     ///
     /// # Errors
     /// There is no such fixture, no such type, no such place; then the show is of no use any more.
-    pub fn apply(self, show: &mut Show, universes: u8, types: &impl KnownTypes) -> Result<Vec<FixtureId>, NotPatched> {
+    pub fn apply(
+        self,
+        show: &mut Show,
+        scenes: &[Scene],
+        universes: u8,
+        types: &impl KnownTypes,
+    ) -> Result<Vec<FixtureId>, NotPatched> {
         let before = show_patch(show, universes, types);
-        let mut editor = Editor { show, before, universes, types };
+        let mut editor = Editor { show, scenes, before, universes, types };
         let edited = match self {
             Self::Add(fields) => editor.add(&fields)?,
             Self::Change { id, fields } => editor.change(&id, fields)?,
@@ -129,7 +139,6 @@ impl PatchEdit {
 /// # Errors
 /// There is no such type or mode, or no such place.
 pub fn free_place(
-    show: &Show,
     patch: &ShowPatch,
     (of_type, mode): (&TypeId, Option<&str>),
     count: u64,
@@ -139,7 +148,7 @@ pub fn free_place(
     let known = known(types, of_type.as_str(), mode, ["?type", "?mode"])?;
     let channels =
         known.mode(mode).map_or(0, |mode| mode.channels.len()) * usize::try_from(count).unwrap_or(usize::MAX);
-    let places = Places::of(patch, show.list("fixtures"), None, types);
+    let places = Places::of(patch, &[], None, types); // what is there does not matter, only that it is
     places.free(from, patch.universes(), channels).ok_or_else(|| {
         NotPatched::Conflict(format!(
             "no universe from {from} on has {channels} free channels one behind the other; ask for fewer fixtures"
@@ -149,6 +158,7 @@ pub fn free_place(
 
 struct Editor<'a, T> {
     show: &'a mut Show,
+    scenes: &'a [Scene],
     /// The patch before the edit.
     before: ShowPatch,
     universes: u8,
@@ -163,6 +173,9 @@ impl<T: KnownTypes> Editor<'_, T> {
         let mode = known.mode(mode_name).ok_or_else(|| fault("/mode", "is no mode of this type"))?;
         if text("topic").is_some() && count(order) > 1 {
             return Err(fault("/topic", "is for one fixture; several get their ids").into());
+        }
+        if text("topic").is_some() && type_id != ON_MQTT {
+            return Err(fault("/topic", OF_LAMPS).into());
         }
         let universe = self.universe(order.get("universe"))?;
         let first = order.get("address").and_then(entry::number).unwrap_or(1);
@@ -195,6 +208,7 @@ impl<T: KnownTypes> Editor<'_, T> {
         self.name_groups(order.get("groups"))?;
         self.show.edit_list("fixtures", |list| list.extend(new));
         self.all_lit(&ids)?;
+        self.own_topics(&ids)?;
         Ok(ids)
     }
 
@@ -204,6 +218,8 @@ impl<T: KnownTypes> Editor<'_, T> {
         let before = fixtures.get(at).and_then(Value::as_object).cloned().unwrap_or_default();
         let mut after = before.clone();
         let remade = ["type", "mode"].iter().any(|name| fields.contains_key(*name));
+        let names_topic = fields.get("topic").is_some_and(|topic| !topic.is_null());
+        let retopics = remade || fields.contains_key("topic");
         let moved = ["universe", "address"].iter().any(|name| fields.contains_key(*name));
         self.name_groups(fields.get("groups"))?;
         for (name, value) in fields {
@@ -221,6 +237,14 @@ impl<T: KnownTypes> Editor<'_, T> {
                 _ => drop(after.insert(name, value)),
             }
         }
+        if Entry(&after).type_text() != Some(ON_MQTT) {
+            if names_topic {
+                return Err(fault("/topic", OF_LAMPS).into());
+            }
+            if remade {
+                after.remove("topic"); // of the lamp that it was
+            }
+        }
         if remade {
             self.remake(id, &before, &mut after)?;
         }
@@ -232,7 +256,11 @@ impl<T: KnownTypes> Editor<'_, T> {
         if moved || remade {
             self.fits(id, &after)?;
         }
-        Ok(vec![id.clone()])
+        let ids = vec![id.clone()];
+        if retopics {
+            self.own_topics(&ids)?;
+        }
+        Ok(ids)
     }
 
     /// Gives a fixture the channels of its type; those at the same place keep their ids, so scenes keep their levels.
@@ -290,6 +318,23 @@ impl<T: KnownTypes> Editor<'_, T> {
                 Err(NotPatched::Conflict(format!("{id}: {why}")))
             }
         }
+    }
+
+    /// Whether no other lamp listens to the topics of these.
+    fn own_topics(&self, ids: &[FixtureId]) -> Result<(), NotPatched> {
+        let fixtures = self.show.list("fixtures").iter().filter_map(Value::as_object).map(Entry);
+        let lamps = fixtures.filter_map(|entry| Some((entry.listens_to()?, entry)));
+        let is_mine = |(_, entry): &(String, Entry<'_>)| entry.id().is_some_and(|id| ids.contains(&id));
+        let (mine, others): (Vec<_>, Vec<_>) = lamps.partition(is_mine);
+        let mut taken: HashMap<String, Entry<'_>> = others.into_iter().collect();
+        for (topic, entry) in mine {
+            if let Some(other) = taken.insert(topic.clone(), entry) {
+                let [this, other] = [entry, other]
+                    .map(|it| format!("{} ({})", it.name(), it.id().map_or_else(String::new, |id| id.to_string())));
+                return Err(NotPatched::Conflict(format!("{this} would have the topic {topic}, which {other} has")));
+            }
+        }
+        Ok(())
     }
 
     fn position(&self, id: &FixtureId) -> Result<usize, NotPatched> {
@@ -379,6 +424,8 @@ impl<T: KnownTypes> Editor<'_, T> {
             ids.extend(fixture.0.get("id").and_then(entry::text));
         }
         ids.extend(self.show.list("groups").iter().filter_map(group_id));
+        // of fixtures that were deleted: looks must not drive another one in their place
+        ids.extend(self.scenes.iter().flat_map(Scene::keys).filter_map(fixture_of).map(str::to_owned));
         Taken { names, ids }
     }
 }
@@ -394,6 +441,12 @@ fn regroup(fixture: &mut Map<String, Value>, kept: &[String], members: &HashMap<
     } else {
         fixture.insert("groups".to_owned(), after.into());
     }
+}
+
+/// The fixture that the key of a channel names.
+fn fixture_of(key: &str) -> Option<&str> {
+    let (fixture, place) = key.rsplit_once('-')?;
+    (!place.is_empty() && place.bytes().all(|c| c.is_ascii_digit())).then_some(fixture)
 }
 
 fn group_id(group: &Value) -> Option<String> {

@@ -4,6 +4,9 @@ use serde_json::{Map, Value};
 
 use crate::dmx::{Channel, FixtureId};
 
+/// The type of lamps that listen to MQTT.
+pub(super) const ON_MQTT: &str = "mqtt-rgb";
+
 /// A fixture's fields.
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'a>(pub(super) &'a Map<String, Value>);
@@ -57,6 +60,14 @@ impl<'a> Entry<'a> {
     /// Where a lamp listens.
     pub(super) fn topic(self) -> Option<&'a str> {
         self.text("topic")
+    }
+
+    /// Of a lamp on MQTT: its topic as written, else its id. It may be no topic.
+    pub(super) fn listens_to(self) -> Option<String> {
+        if self.type_text() != Some(ON_MQTT) {
+            return None;
+        }
+        self.topic().map(str::to_owned).or_else(|| text(self.0.get("id")?))
     }
 
     fn text(self, name: &str) -> Option<&'a str> {

@@ -23,4 +23,4 @@ pub use edit::{NotPatched, PatchEdit, free_place};
 pub(super) use kept::keep_ours;
 pub use read::{KnownTypes, MAX_FIXTURES, show_patch};
 pub use show_patch::{PatchWarning, ShowPatch};
-pub use view::{GroupView, PatchView, fixtures_shown, groups, live_fixture};
+pub use view::{GroupView, PatchView, ShownPatch, live_fixture};

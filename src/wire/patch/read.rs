@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::show::Show;
 use super::entry::{self, Entry};
-use super::show_patch::{PatchWarning, ShowPatch};
+use super::show_patch::{PatchWarning, Placed, ShowPatch};
 use super::universes::Universes;
 use crate::dmx::{CHANNELS, Channel, Fixture, FixtureId, FixtureType, Parameter, TypeId, UNIVERSES, UniverseId};
 
@@ -17,9 +17,6 @@ const MAX_CHANNELS: usize = 2 * UNIVERSES * CHANNELS;
 
 /// Most warnings that are told one by one.
 const MAX_WARNINGS: usize = 100;
-
-/// The type of lamps that listen to MQTT.
-pub(super) const ON_MQTT: &str = "mqtt-rgb";
 
 /// What is known of fixture types.
 pub trait KnownTypes {
@@ -77,12 +74,12 @@ struct Reader<'a, T> {
     /// Ids of fixtures so far.
     taken: HashSet<FixtureId>,
     /// Topics of lamps so far.
-    topics: HashSet<&'a str>,
+    topics: HashSet<String>,
     /// Channels so far.
     channels: usize,
     /// Which fixture had each channel first, by its place in `placed`.
     owners: BTreeMap<UniverseId, Vec<Option<usize>>>,
-    placed: Vec<(Fixture, Vec<String>)>,
+    placed: Vec<Placed>,
     warnings: Vec<PatchWarning>,
 }
 
@@ -94,7 +91,7 @@ impl<'a, T: KnownTypes> Reader<'a, T> {
             return Err("another fixture before it has its id".to_owned());
         }
         let (universe, first) = self.spot(entry)?;
-        let Does { parameters, channels } = self.does(entry, first)?;
+        let (Does { parameters, channels }, typed) = self.does(entry, first)?;
         if self.placed.len() >= MAX_FIXTURES {
             return Err(format!("there are {MAX_FIXTURES} fixtures before it, the most"));
         }
@@ -112,7 +109,7 @@ impl<'a, T: KnownTypes> Reader<'a, T> {
         let fixture = Fixture { id: id.clone(), name, universe, first, channels, parameters, groups, topic };
         self.look_for_overlap(entry, &fixture);
         self.taken.insert(id);
-        self.placed.push((fixture, ids));
+        self.placed.push((fixture, ids, typed));
         Ok(())
     }
 
@@ -131,8 +128,8 @@ impl<'a, T: KnownTypes> Reader<'a, T> {
     }
 
     /// What it does from this channel on, and how many it takes: as many as it lists, and no fewer than its type has. Names are
-    /// read of what fits alone: a fixture may list thousands.
-    fn does(&mut self, entry: Entry<'a>, first: Channel) -> Result<Does, String> {
+    /// read of what fits alone: a fixture may list thousands. True: its type is known.
+    fn does(&mut self, entry: Entry<'a>, first: Channel) -> Result<(Does, bool), String> {
         let listed = match entry.channels().len() {
             0 => entry.channel_count().unwrap_or(0),
             count => u16::try_from(count).unwrap_or(u16::MAX),
@@ -145,8 +142,9 @@ impl<'a, T: KnownTypes> Reader<'a, T> {
         if usize::from(first.number() - 1) + usize::from(channels) > CHANNELS {
             return Err(format!("its {channels} channels from {} on do not fit into a universe", first.number()));
         }
+        let typed = known.is_some();
         let parameters = known.map(|does| does.parameters).unwrap_or_else(|| self.of_names(entry));
-        Ok(Does { parameters, channels })
+        Ok((Does { parameters, channels }, typed))
     }
 
     fn of_type(&mut self, entry: Entry<'a>) -> Option<Does> {
@@ -175,12 +173,13 @@ impl<'a, T: KnownTypes> Reader<'a, T> {
 
     /// Where a lamp listens: one topic, one lamp.
     fn topic(&mut self, entry: Entry<'a>) -> Option<Arc<str>> {
-        let topic = entry.topic().filter(|_| entry.type_text() == Some(ON_MQTT))?;
+        let topic = entry.listens_to()?;
         if topic.parse::<TypeId>().is_err() {
-            self.warn(Some(entry), "its topic is no id of letters, digits, - and _, so no lamp hears it");
+            let which = if entry.topic().is_some() { "topic" } else { "id, for want of a topic," };
+            self.warn(Some(entry), format!("its {which} is no id of letters, digits, - and _, so no lamp hears it"));
             return None;
         }
-        if !self.topics.insert(topic) {
+        if !self.topics.insert(topic.clone()) {
             self.warn(Some(entry), "another fixture before it has its topic, so no lamp hears it");
             return None;
         }
@@ -196,7 +195,7 @@ impl<'a, T: KnownTypes> Reader<'a, T> {
             hit = hit.or(*owner);
             owner.get_or_insert(self.placed.len());
         }
-        let Some((other, _)) = hit.and_then(|hit| self.placed.get(hit)) else { return };
+        let Some((other, ..)) = hit.and_then(|hit| self.placed.get(hit)) else { return };
         let same = (other.first, other.channels) == (fixture.first, fixture.channels)
             && other.parameters == fixture.parameters;
         if !same {

@@ -20,8 +20,13 @@ pub struct ShowPatch {
     channels: HashMap<Arc<str>, (UniverseId, Channel)>,
     /// Where channels rest that are neither intensity nor colour, and do not rest at 0.
     rests: BTreeMap<UniverseId, BTreeMap<Channel, u8>>,
+    /// Whether the type of each fixture is known, in the order of the rig.
+    typed: Vec<bool>,
     warnings: Vec<PatchWarning>,
 }
+
+/// A fixture with the ids of its channels, and whether its type is known.
+pub(super) type Placed = (Fixture, Vec<String>, bool);
 
 /// What of a patch is not as its document says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -43,16 +48,17 @@ impl ShowPatch {
 
     /// Of fixtures, each with the ids of its channels. An id that stands twice, or that a channel of another place has as its
     /// number, is no key: such a channel goes by its number.
-    pub(super) fn new(universes: u8, fixtures: Vec<(Fixture, Vec<String>)>, warnings: Vec<PatchWarning>) -> Self {
+    pub(super) fn new(universes: u8, fixtures: Vec<Placed>, warnings: Vec<PatchWarning>) -> Self {
         let mut patch = Self { universes, warnings, ..Self::default() };
         let mut placed = Vec::with_capacity(fixtures.len());
-        for (fixture, ids) in fixtures {
+        for (fixture, ids, typed) in fixtures {
             let keys = (0..fixture.channels).zip(ids).filter_map(|(place, id)| {
                 let channel = fixture.channel(place)?;
                 Some(patch.take_channel(id, fixture.universe, channel))
             });
             let keys = keys.collect();
             patch.keys.push(keys);
+            patch.typed.push(typed);
             placed.push(fixture);
         }
         patch.rig = Rig::new(placed);
@@ -98,6 +104,11 @@ impl ShowPatch {
     /// Every fixture with the scene keys of its channels.
     pub fn fixtures(&self) -> impl Iterator<Item = (&Arc<Fixture>, &[Arc<str>])> {
         self.rig.fixtures().iter().zip(self.keys.iter().map(Vec::as_slice))
+    }
+
+    /// The fixtures whose type is known. Of others, the names of their channels say what they do, which is a guess.
+    pub fn typed(&self) -> impl Iterator<Item = &Arc<Fixture>> {
+        self.rig.fixtures().iter().zip(&self.typed).filter(|(_, typed)| **typed).map(|(fixture, _)| fixture)
     }
 
     /// Where channels of a universe rest that are neither intensity nor colour, and do not rest at 0.

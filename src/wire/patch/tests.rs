@@ -71,7 +71,7 @@ proptest! {
         let patch = show_patch(&show, 2, &Few);
         let all_placed = places(patch.rig());
         prop_assert!(all_placed.iter().all(|(_, universe, first, last)| *universe < 2 && first <= last && *last <= 512));
-        let shown = json!(PatchView::of(&show, &patch));
+        let shown: Value = serde_json::from_slice(ShownPatch::of(&show, &patch).document().unwrap()).unwrap();
         prop_assert_eq!(shown["fixtures"].as_array().unwrap().len(), fixtures.len());
         let lit = shown["fixtures"].as_array().unwrap().iter().filter(|it| it.get("footprint").is_some()).count();
         prop_assert_eq!(lit, all_placed.len());
@@ -87,7 +87,7 @@ proptest! {
             let body = json!({"type": format!("wide-{channels}"), "universe": universe, "address": address, "count": count});
             let mut after = written.clone();
             let edit = PatchEdit::add(body.to_string().as_bytes()).unwrap();
-            let Ok(ids) = edit.apply(&mut after, 2, &Few) else { continue };
+            let Ok(ids) = edit.apply(&mut after, &[], 2, &Few) else { continue };
             let first = |n: usize| address + u16::try_from(n * channels).unwrap();
             let last = |n: usize| first(n) + u16::try_from(channels).unwrap() - 1;
             expected.extend(ids.iter().enumerate().map(|(n, id)| (id.to_string(), universe, first(n), last(n))));

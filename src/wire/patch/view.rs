@@ -1,7 +1,9 @@
 //! The patch as clients are shown it: what the document says, and where that is on the wire.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -11,7 +13,7 @@ use super::bodies::{PatchUniverse, PatchedFixture};
 use super::entry::{self, Entry};
 use super::show_patch::{PatchWarning, ShowPatch};
 use super::universes;
-use crate::dmx::{Fixture, FixtureId, Frame, State};
+use crate::dmx::{CHANNELS, Fixture, FixtureId, Frame, State};
 
 /// The patch.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -41,37 +43,98 @@ pub struct GroupView {
     pub name: String,
 }
 
-impl PatchView {
+/// Longest patch that is shown. A large show is shown in some MiB; one of nothing but odd channels would be in a hundred times its size.
+const MAX_SHOWN: usize = 16 << 20;
+
+/// Most channels that are shown of a fixture without a place: no fixture has more.
+const MOST_CHANNELS: usize = CHANNELS;
+
+/// A patch as it is shown, made once for all who ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShownPatch {
+    /// A [`PatchView`] as JSON; `None`: it would be too long.
+    document: Option<Bytes>,
+    /// Where each fixture is in it.
+    fixtures: HashMap<FixtureId, Range<usize>>,
+    groups: Vec<GroupView>,
+}
+
+impl ShownPatch {
     /// The patch of a show.
     #[must_use]
     pub fn of(show: &Show, patch: &ShowPatch) -> Self {
-        let universes = universes::all(show.fields()).into_iter().map(|(id, number, fields)| {
-            let mut shown = fields.cloned().unwrap_or_default();
-            shown.insert("id".to_owned(), id.into());
-            put(&mut shown, "number", number.map(Value::from));
-            Value::Object(shown)
-        });
-        Self {
-            universes: universes.collect(),
-            fixtures: all(show, patch).into_iter().map(|(_, fixture)| Value::Object(fixture)).collect(),
-            groups: groups(show),
-            warnings: patch.warnings().to_vec(),
+        let groups = groups(show);
+        let (mut text, mut fixtures) = (br#"{"universes":"#.to_vec(), HashMap::new());
+        text.extend(json_of(&universes_shown(show)));
+        text.extend(br#","fixtures":["#);
+        for (n, (id, fixture)) in all(show, patch).enumerate() {
+            if n > 0 {
+                text.push(b',');
+            }
+            let begins = text.len();
+            text.extend(json_of(&fixture));
+            if text.len() > MAX_SHOWN {
+                return Self { document: None, fixtures: HashMap::new(), groups };
+            }
+            if let Some(id) = id {
+                fixtures.entry(id).or_insert(begins..text.len());
+            }
         }
+        text.extend(br#"],"groups":"#);
+        text.extend(json_of(&groups));
+        if !patch.warnings().is_empty() {
+            text.extend(br#","warnings":"#);
+            text.extend(json_of(&patch.warnings()));
+        }
+        text.push(b'}');
+        text.shrink_to_fit();
+        Self { document: Some(text.into()), fixtures, groups }
+    }
+
+    /// All of it: a [`PatchView`] as JSON; `None`: it is too long to be shown.
+    #[must_use]
+    pub fn document(&self) -> Option<&Bytes> {
+        self.document.as_ref()
+    }
+
+    /// A fixture as JSON; `None`: there is none, or the patch is too long to be shown.
+    #[must_use]
+    pub fn fixture(&self, id: &FixtureId) -> Option<Bytes> {
+        Some(self.document.as_ref()?.slice(self.fixtures.get(id)?.clone()))
+    }
+
+    /// The groups.
+    #[must_use]
+    pub fn groups(&self) -> &[GroupView] {
+        &self.groups
     }
 }
 
-/// Some fixtures, in the order of the show.
-#[must_use]
-pub fn fixtures_shown(show: &Show, patch: &ShowPatch, ids: &[FixtureId]) -> Vec<Value> {
-    let wanted: HashSet<&FixtureId> = ids.iter().collect();
-    let all = all(show, patch).into_iter();
-    all.filter(|(id, _)| id.as_ref().is_some_and(|id| wanted.contains(id))).map(|(_, it)| Value::Object(it)).collect()
+fn json_of(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default() // JSON values never fail to serialise
 }
 
-/// A fixture with what it does now, before master and blackout; `None`: there is none.
-#[must_use]
-pub fn live_fixture(show: &Show, patch: &ShowPatch, id: &FixtureId, state: &State) -> Option<Value> {
-    let (_, mut shown) = all(show, patch).into_iter().find(|(known, _)| known.as_ref() == Some(id))?;
+fn universes_shown(show: &Show) -> Vec<Value> {
+    let universes = universes::all(show.fields()).into_iter().map(|(id, number, fields)| {
+        let mut shown = fields.cloned().unwrap_or_default();
+        shown.insert("id".to_owned(), id.into());
+        put(&mut shown, "number", number.map(Value::from));
+        Value::Object(shown)
+    });
+    universes.collect()
+}
+
+/// A fixture as it is shown, with what it does now, before master and blackout.
+///
+/// # Errors
+/// It is no JSON object.
+pub fn live_fixture(
+    shown: &[u8],
+    patch: &ShowPatch,
+    id: &FixtureId,
+    state: &State,
+) -> Result<Value, serde_json::Error> {
+    let mut shown: Map<String, Value> = serde_json::from_slice(shown)?;
     if let Some(fixture) = patch.rig().fixture(id) {
         let frame = state.frame(fixture.universe).unwrap_or(&Frame::DARK);
         let parts = fixture.parts(frame).into_iter();
@@ -80,12 +143,11 @@ pub fn live_fixture(show: &Show, patch: &ShowPatch, id: &FixtureId, state: &Stat
         let colour = fixture.colour(frame).map(|it| format!("#{:02x}{:02x}{:02x}", it.r, it.g, it.b));
         put(&mut shown, "color", colour.map(Value::from));
     }
-    Some(Value::Object(shown))
+    Ok(Value::Object(shown))
 }
 
 /// The groups of a show: those it lists, then those that only fixtures name.
-#[must_use]
-pub fn groups(show: &Show) -> Vec<GroupView> {
+fn groups(show: &Show) -> Vec<GroupView> {
     let listed = show.list("groups").iter().filter_map(|group| {
         let id = entry::text(group.get("id")?)?;
         let name = group.get("name").and_then(Value::as_str).unwrap_or(&id).to_owned();
@@ -98,23 +160,23 @@ pub fn groups(show: &Show) -> Vec<GroupView> {
     all.filter(|group| seen.insert(group.id.clone())).collect()
 }
 
-fn all(show: &Show, patch: &ShowPatch) -> Vec<(Option<FixtureId>, Map<String, Value>)> {
-    let mut placed: HashMap<&FixtureId, (&Fixture, _)> =
-        patch.fixtures().map(|(fixture, keys)| (&fixture.id, (&**fixture, keys))).collect();
+/// Every fixture, one by one: all of them as values are many times as large as their text.
+fn all(show: &Show, patch: &ShowPatch) -> impl Iterator<Item = (Option<FixtureId>, Map<String, Value>)> {
+    let mut placed: HashMap<&FixtureId, &Fixture> =
+        patch.rig().fixtures().iter().map(|fixture| (&fixture.id, &**fixture)).collect();
     let fixtures = show.list("fixtures").iter().filter_map(Value::as_object);
-    fixtures
-        .map(|fields| {
-            let id = Entry(fields).id();
-            // of two with one id, the first has the place
-            let place = id.as_ref().and_then(|id| placed.remove(id)).map(|(fixture, _)| fixture);
-            (id, shown(Entry(fields), place))
-        })
-        .collect()
+    fixtures.map(move |fields| {
+        let id = Entry(fields).id();
+        // of two with one id, the first has the place
+        let place = id.as_ref().and_then(|id| placed.remove(id));
+        (id, shown(Entry(fields), place))
+    })
 }
 
 /// A fixture as shown: fields that dmxd knows have the form that its schema says, or are left out.
 fn shown(entry: Entry<'_>, place: Option<&Fixture>) -> Map<String, Value> {
-    let mut shown = entry.0.clone();
+    let others = entry.0.iter().filter(|(name, _)| *name != "channels");
+    let mut shown: Map<String, Value> = others.map(|(name, value)| (name.clone(), value.clone())).collect();
     let id = entry.0.get("id").and_then(entry::text).unwrap_or_default();
     let name = if entry.name().is_empty() { id.as_str() } else { entry.name() };
     shown.insert("name".to_owned(), name.into());
@@ -125,7 +187,8 @@ fn shown(entry: Entry<'_>, place: Option<&Fixture>) -> Map<String, Value> {
     put(&mut shown, "footprint", place.map(|it| json!([it.first.number(), it.last().number()])));
     put(&mut shown, "type", entry.type_text().map(Value::from));
     put(&mut shown, "mode", entry.mode().map(Value::from));
-    put(&mut shown, "topic", entry.topic().map(Value::from));
+    let topic = place.and_then(|it| it.topic.as_deref()).or(entry.topic());
+    put(&mut shown, "topic", topic.map(Value::from));
     let groups: Vec<String> = entry.groups().collect();
     put(&mut shown, "groups", (!groups.is_empty()).then(|| groups.into()));
     shown.insert("channels".to_owned(), channels(entry, &id, place).into());
@@ -142,7 +205,7 @@ fn put(fields: &mut Map<String, Value>, name: &str, value: Option<Value>) {
 
 /// The channels of a fixture with what they do.
 fn channels(entry: Entry<'_>, fixture: &str, place: Option<&Fixture>) -> Vec<Value> {
-    let count = place.map_or(entry.channels().len(), |it| it.channels.into());
+    let count = place.map_or(entry.channels().len().min(MOST_CHANNELS), |it| it.channels.into());
     let mut does = HashMap::new();
     for parameter in place.iter().flat_map(|it| it.parameters.iter()) {
         for (n, &at) in parameter.places.iter().enumerate() {

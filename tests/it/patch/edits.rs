@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{add, ask, body_of, capture, each, frame, import, lit, patch, recall, set, show};
-use crate::harness::{Appliance, Web, WsWatcher, eventually};
+use crate::harness::{Appliance, StateWatcher, Web, WsWatcher, eventually, rgb_of};
 
 fn pars(count: u8, address: u16) -> Value {
     json!({"type": "par-7", "universe": 0, "address": address, "count": count, "name": "PAR"})
@@ -259,6 +259,52 @@ async fn a_flash_shows_a_fixture_and_then_everything_is_as_before() {
     assert_eq!(flashing[..7], before[..7], "the other one is as it was");
     assert_eq!(lit(&web).await, levels, "a flash is no level");
     eventually("the end of the flash", async || (frame(&web, 0).await == before).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_flash_at_the_lamp_is_told_and_taken_back_also_when_the_patch_changes_meanwhile() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    add(&web, &pars(1, 1)).await;
+    set(&web, 0, &[(1, 10), (2, 20)]).await;
+    let before = rgb_of(&web.state().await);
+    let watcher = StateWatcher::start(appliance.mqtt).await;
+    let agreed = async |wanted: &dyn Fn([u8; 3]) -> bool| {
+        eventually("the lamp's retained state and /rgb", async || {
+            let (told, asked) = (watcher.last().rgb, rgb_of(&web.state().await));
+            (told == asked && wanted(told)).then_some(())
+        })
+        .await;
+    };
+    for edited in [false, true] {
+        body_of(&web.post("/patch/fixtures/par/flash", "").await, 200);
+        agreed(&|rgb| rgb != before).await;
+        if edited {
+            let moved = ask(&web, Method::PATCH, "/patch/fixtures/par", &json!({"address": 100})).await;
+            body_of(&moved, 200);
+        }
+        agreed(&|rgb| rgb == before).await;
+    }
+}
+
+#[tokio::test]
+async fn the_id_of_a_fixture_that_a_look_names_is_not_given_to_another() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    let spot = json!({"type": "dimmer", "universe": 0, "address": 1, "name": "Spot"});
+    assert_eq!(add(&web, &spot).await[0]["id"], "spot");
+    set(&web, 0, &[(1, 200)]).await;
+    let look = capture(&web, &json!({"name": "Lit", "only": ["spot"]})).await;
+    assert_eq!(ask(&web, Method::DELETE, "/patch/fixtures/spot", &Value::Null).await.status, 200);
+    let head = add(&web, &json!({"type": "moving-head", "universe": 1, "address": 1, "name": "Spot"})).await;
+    assert_ne!(head[0]["id"], "spot");
+    let before = lit(&web).await;
+    let path = format!("/scenes/{}/recall", look["id"].as_str().unwrap());
+    web.post(&path, "").await.problem(422);
+    assert_eq!(lit(&web).await, before, "its fixture is gone, and no other has its levels");
+    // once no look names it, it is free
+    assert_eq!(ask(&web, Method::PUT, "/scenes", &json!([])).await.status, 200);
+    assert_eq!(add(&web, &json!({"type": "rgb", "universe": 2, "address": 1, "name": "Spot"})).await[0]["id"], "spot");
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Lamps on MQTT that are patched as fixtures: six of them have six colours.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{body_of, import, set};
+use super::{add, ask, body_of, import, patch, set};
 use crate::harness::{Appliance, Connect, Link, Message, Web, fresh_id};
 
 fn topic(id: &str) -> String {
@@ -113,4 +114,43 @@ async fn the_topics_of_lamps_are_dmxds_alone_and_go_with_their_lamp() {
     assert_eq!((first.topic.as_str(), first.payload.as_slice()), (topic("bar").as_str(), b"".as_slice()));
     assert_eq!((second.topic.as_str(), rgb(&second)), (topic("door").as_str(), [0; 3]));
     assert_eq!(retained(&appliance, "bar").await, None);
+}
+
+#[tokio::test]
+async fn a_lamp_without_a_topic_listens_to_its_id_and_two_never_share_one() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    let mut bare = show(&["bar", "door"]);
+    for fixture in bare["fixtures"].as_array_mut().unwrap() {
+        fixture.as_object_mut().unwrap().remove("topic");
+    }
+    bare["fixtures"][1]["id"] = json!("the door");
+    import(&web, &bare).await;
+    assert_eq!(retained(&appliance, "fx-bar").await, Some([0; 3]));
+    let now = patch(&web).await;
+    assert_eq!((&now["fixtures"][0]["topic"], now["fixtures"][1].get("topic")), (&json!("fx-bar"), None));
+    assert_eq!(now["warnings"][0]["fixture"], "the door");
+
+    let change = async |id: &str, body: Value| ask(&web, Method::PATCH, &format!("/patch/fixtures/{id}"), &body).await;
+    add(&web, &json!({"type": "rgb", "universe": 3, "address": 1, "name": "Wash"})).await;
+    body_of(&change("wash", json!({"type": "mqtt-rgb"})).await, 200);
+    colour(&web, "wash", "#0000ff").await;
+    assert_eq!(retained(&appliance, "wash").await, Some([0, 0, 255]));
+
+    let named = |problem: Value| {
+        let detail = problem["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("wash") && detail.contains("bar"), "{detail}");
+    };
+    named(change("fx-bar", json!({"topic": "wash"})).await.problem(409));
+    let twin = json!({"type": "mqtt-rgb", "universe": 4, "address": 1, "name": "Bar", "topic": "wash"});
+    named(web.post("/patch/fixtures", twin.to_string()).await.problem(409));
+    assert_eq!(change("wash", json!({"topic": "wash"})).await.status, 200, "it is its own");
+
+    let other = json!({"type": "rgb", "universe": 5, "address": 1, "topic": "x"});
+    let refused = [
+        web.post("/patch/fixtures", other.to_string()).await.problem(422),
+        change("wash", json!({"type": "rgb", "topic": "x"})).await.problem(422),
+    ];
+    assert!(refused.iter().all(|problem| problem["errors"][0]["path"] == "/topic"), "{refused:?}");
+    assert_eq!(body_of(&change("wash", json!({"type": "rgb"})).await, 200).get("topic"), None);
 }

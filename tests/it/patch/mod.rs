@@ -3,6 +3,8 @@
 mod edits;
 mod lamps;
 mod light;
+mod reads;
+mod rest;
 mod shows;
 mod switches;
 

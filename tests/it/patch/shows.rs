@@ -93,14 +93,32 @@ async fn a_capture_of_some_fixtures_recalls_them_alone() {
     recall(&web, scene["id"].as_str().unwrap()).await;
     assert_eq!(lit(&web).await, json!({"0": {"1": 200, "2": 120, "3": 40, "10": 10}, "1": {"20": 77}}));
 
-    // The same into a look that is there.
+    // The same into a look that is there: the others stay in it.
     let path = "/scenes/scene-warm/capture";
+    set(&web, 0, &[(1, 201)]).await;
     let answer = web.post(path, json!({"only": ["fx-par"]}).to_string()).await;
-    assert_eq!(body_of(&answer, 200)["channelValues"], json!({"fx-par-0": 200, "fx-par-1": 120, "fx-par-2": 40}));
+    let mut expected = body_of(&web.get("/export").await, 200)["scenes"][0]["channelValues"].clone();
+    let all = json!({"fx-par-0": 201, "fx-par-1": 120, "fx-par-2": 40, "fx-dim-0": 99, "fx-head-0": 77});
+    assert_eq!((&body_of(&answer, 200)["channelValues"], &expected), (&all, &all));
+    // however it named those channels
+    expected["1"] = json!(5);
+    expected["1/1"] = json!(6);
+    let named =
+        super::ask(&web, reqwest::Method::PATCH, "/scenes/scene-warm", &json!({"channelValues": expected})).await;
+    body_of(&named, 200);
+    let answer = web.post(path, json!({"only": ["fx-par"]}).to_string()).await;
+    let mut expected = all;
+    expected["1/1"] = json!(6);
+    assert_eq!(body_of(&answer, 200)["channelValues"], expected);
     let answer = body_of(&web.post(path, "").await, 200);
     assert_eq!((&answer["channelValues"]["fx-dim-0"], &answer["universes"]), (&json!(10), &json!([0, 1])));
+    set(&web, 0, &[(10, 11)]).await;
     let answer = body_of(&web.post(path, json!({"only": ["fx-dim"]}).to_string()).await, 200);
-    assert_eq!(answer.get("universes"), None, "of the earlier look");
+    assert_eq!(
+        (&answer["channelValues"]["fx-dim-0"], &answer["universes"]),
+        (&json!(11), &json!([0, 1])),
+        "still whole"
+    );
 
     for (body, at) in [
         (json!({"name": "x", "only": ["fx-par", "nobody"]}), "/only/1"),
