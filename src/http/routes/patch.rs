@@ -189,7 +189,7 @@ async fn change(app: Arc<App>, mut request: Request) -> Result<Response, Problem
 
 async fn remove(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let edit = PatchEdit::Delete { id: request.id(0, "fixture")? };
-    all(&*edited(&app, &request, edit).await?.view)
+    all(&edited(&app, &request, edit).await?.view)
 }
 
 async fn regroup(app: Arc<App>, mut request: Request) -> Result<Response, Problem> {

@@ -200,7 +200,7 @@ async fn a_backup_of_an_earlier_version_is_taken() {
     let appliance = secure(locked()).start().await;
     let web = appliance.web();
     let answer = restore(&web, ADMIN, PASSPHRASE, &fs::read(golden()).unwrap()).await;
-    let parts = json!({"users": 3, "panels": 1, "authority": true, "locked": false});
+    let parts = json!({"users": 3, "panels": 1, "fixtureTypes": 0, "authority": true, "locked": false});
     assert_eq!(answer.json(), json!({"restored": parts, "settings": SETTINGS}));
     for (name, secret) in [("Anna", "294817"), ("Eva", "a word for Eva")] {
         assert_eq!(login(&web, name, secret).await.status, 200, "{name}");

@@ -79,11 +79,13 @@ fn channels(mode: &Value) -> Vec<(String, String, usize)> {
     list(&mode["parameters"]).iter().flat_map(of).collect()
 }
 
+/// Universe, first channel, and what its channels do.
+type Placed = (usize, usize, Vec<(String, String, usize)>);
+
 /// A fixture of each type, one behind the other.
 struct Rig {
     fixtures: Vec<Value>,
-    /// Universe, first channel, and what its channels do.
-    placed: Vec<(usize, usize, Vec<(String, String, usize)>)>,
+    placed: Vec<Placed>,
     next: (usize, usize),
 }
 

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{add, ask, body_of, import, patch, set};
-use crate::harness::{Appliance, Connect, Link, Message, Web, fresh_id};
+use crate::harness::{Appliance, Connect, Link, Message, Web, eventually, fresh_id};
 
 fn topic(id: &str) -> String {
     format!("v1/demo/lamps/{id}/state")
@@ -126,7 +126,8 @@ async fn a_lamp_without_a_topic_listens_to_its_id_and_two_never_share_one() {
     }
     bare["fixtures"][1]["id"] = json!("the door");
     import(&web, &bare).await;
-    assert_eq!(retained(&appliance, "fx-bar").await, Some([0; 3]));
+    let is_there = async || (retained(&appliance, "fx-bar").await == Some([0; 3])).then_some(());
+    eventually("its light", is_there).await;
     let now = patch(&web).await;
     assert_eq!((&now["fixtures"][0]["topic"], now["fixtures"][1].get("topic")), (&json!("fx-bar"), None));
     assert_eq!(now["warnings"][0]["fixture"], "the door");
@@ -135,7 +136,9 @@ async fn a_lamp_without_a_topic_listens_to_its_id_and_two_never_share_one() {
     add(&web, &json!({"type": "rgb", "universe": 3, "address": 1, "name": "Wash"})).await;
     body_of(&change("wash", json!({"type": "mqtt-rgb"})).await, 200);
     colour(&web, "wash", "#0000ff").await;
-    assert_eq!(retained(&appliance, "wash").await, Some([0, 0, 255]));
+    // lamps are told a moment later
+    let is_blue = async || (retained(&appliance, "wash").await == Some([0, 0, 255])).then_some(());
+    eventually("its colour", is_blue).await;
 
     let named = |problem: Value| {
         let detail = problem["detail"].as_str().unwrap().to_owned();
