@@ -49,7 +49,8 @@ pub(super) fn spread(parameters: &[Parameter], colour: Rgb) -> Vec<(usize, u32)>
     let part = by_kind(parameters, parts);
     let value = |parameter: &Parameter| match parameter.kind {
         kind if kind.mixes() => Some(part_of_full(parameter, part(kind))),
-        Kind::Cct => temperature(parts).map(|cold| part_of_full(parameter, cold)),
+        // beside mixed colours a temperature is a choice of its own
+        Kind::Cct if !mixes => temperature(parts).map(|cold| part_of_full(parameter, cold)),
         // beside mixed colours a wheel is open
         Kind::ColorWheel => nearest(parameter, if mixes { [1.0; 3] } else { parts }),
         _ => None,

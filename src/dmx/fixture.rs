@@ -40,6 +40,12 @@ impl Fixture {
         self.channel(self.channels.saturating_sub(1)).unwrap_or(self.first)
     }
 
+    /// Whether it is the same as `was`, elsewhere.
+    pub(super) fn has_moved_from(&self, was: &Self) -> bool {
+        let is_elsewhere = (self.universe, self.first) != (was.universe, was.first);
+        is_elsewhere && self.channels == was.channels && self.parameters == was.parameters
+    }
+
     /// The channels of a parameter, coarse first.
     pub fn channels_of<'a>(&'a self, parameter: &'a Parameter) -> impl Iterator<Item = Channel> + 'a {
         parameter.places.iter().filter_map(|&place| self.channel(place))

@@ -365,6 +365,54 @@ impl State {
         (self.lamp_light() != before).then(|| self.changed(What::Levels(Vec::new()), Publish::Now, false, now.ms))
     }
 
+    /// Fixtures that have moved since an earlier patch take their levels along, or where those are going; channels that nobody has any
+    /// more go to 0. Gives what was set, nothing when nobody has moved.
+    pub fn take_along(&mut self, before: &Rig, now: Now) -> Option<(Change, Vec<Patch>)> {
+        let settled = self.settled();
+        let mut moved: BTreeMap<UniverseId, BTreeMap<Channel, u8>> = BTreeMap::new();
+        let mut left: BTreeMap<UniverseId, ChannelSet> = BTreeMap::new();
+        for fixture in self.rig.fixtures() {
+            let Some(was) = before.fixture(&fixture.id).filter(|was| fixture.has_moved_from(was)) else { continue };
+            for place in 0..fixture.channels {
+                let (Some(from), Some(to)) = (was.channel(place), fixture.channel(place)) else { continue };
+                let level = settled.frame(was.universe).map_or(0, |frame| frame.get(from));
+                moved.entry(fixture.universe).or_default().insert(to, level);
+                left.entry(was.universe).or_insert(ChannelSet::NONE).add(from);
+            }
+        }
+        for (universe, mut set) in left {
+            if let Some(layout) = self.rig.layout(universe) {
+                set.remove_all(&layout.patched);
+            }
+            moved.entry(universe).or_default().extend(set.iter().map(|channel| (channel, 0)));
+        }
+        let patch = |(universe, levels): (_, BTreeMap<_, _>)| Patch { universe, levels: levels.into_iter().collect() };
+        let moved: Vec<Patch> = moved.into_iter().map(patch).filter(|patch| !patch.levels.is_empty()).collect();
+        (!moved.is_empty()).then(|| (self.set_levels(&moved, now), moved))
+    }
+
+    /// Sets levels that no command asks for, at once.
+    fn set_levels(&mut self, patches: &[Patch], now: Now) -> Change {
+        let ends_scene = !self.keeps_scene(patches);
+        if ends_scene {
+            self.desk.recall(None, Channels::new());
+        }
+        let set = |patch: &Patch| patch.levels.iter().map(|&(channel, _)| channel).collect();
+        let channels: Channels = patches.iter().map(|patch| (patch.universe, set(patch))).collect();
+        let fades = self.fades.clone();
+        let universes = &self.universes;
+        let seen = |universe, channel| universes.get(&universe).map_or(0, |frame| frame.get(channel));
+        self.fades.release(&channels, now.at, seen);
+        let mut deltas = Vec::new();
+        for Patch { universe, levels } in patches {
+            let frame = self.universes.entry(*universe).or_insert_with(|| Arc::new(Frame::DARK));
+            deltas.push((*universe, Arc::make_mut(frame).set(levels)));
+        }
+        let lamp = if patches.iter().any(Patch::touches_lamp) { Publish::Now } else { Publish::No };
+        let desk = ends_scene || !fades.are_same(&self.fades);
+        self.changed(What::Levels(deltas), lamp, desk, now.ms)
+    }
+
     /// Lays channels at rest that are at 0 and not on their way; gives what was laid, nothing when none was.
     pub fn lay_at_rest(&mut self, rests: &[Patch], now: Now) -> Option<(Change, Vec<Patch>)> {
         let targets = self.fades.targets();
@@ -379,17 +427,7 @@ impl State {
         if laid.is_empty() {
             return None;
         }
-        let ends_scene = !self.keeps_scene(&laid);
-        if ends_scene {
-            self.desk.recall(None, Channels::new());
-        }
-        for Patch { universe, levels } in &laid {
-            let frame = self.universes.entry(*universe).or_insert_with(|| Arc::new(Frame::DARK));
-            Arc::make_mut(frame).set(levels);
-        }
-        let lamp = if laid.iter().any(Patch::touches_lamp) { Publish::Now } else { Publish::No };
-        let levels = laid.iter().map(|patch| (patch.universe, patch.levels.clone())).collect();
-        Some((self.changed(What::Levels(levels), lamp, ends_scene, now.ms), laid))
+        Some((self.set_levels(&laid, now), laid))
     }
 
     /// Shows a fixture to somebody who looks for it, for a while; nothing when there is none.

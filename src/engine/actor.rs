@@ -248,13 +248,18 @@ impl Actor {
         if rig != *self.state.rig() {
             tracing::info!(fixtures = rig.fixtures().len(), "patch_taken");
         }
-        let now = self.time();
+        let (now, before) = (self.time(), self.state.rig().clone());
         let mut changes = Vec::new();
         if let Some(ended) = self.state.take_rig(rig, now) {
             changes.push((ended, Arc::new(self.state.clone())));
         }
-        if let Some((change, laid)) = self.state.lay_at_rest(&rests, now) {
-            for patch in &laid {
+        for laid in [Some(&before), None] {
+            let laid = match laid {
+                Some(before) => self.state.take_along(before, now),
+                None => self.state.lay_at_rest(&rests, now),
+            };
+            let Some((change, levels)) = laid else { continue };
+            for patch in &levels {
                 memory::keep_levels(&mut batch, &self.project, patch.universe, &patch.levels);
             }
             changes.push((change, Arc::new(self.state.clone())));

@@ -80,7 +80,7 @@ pub(in super::super) const NEW: Body = Body {
 /// What its schema cannot say: as of a new one.
 pub(in super::super) const FIELDS: Body = Body {
     title: "FixtureFields",
-    says: "Fields of a fixture; `null` removes one. The others stay.",
+    says: "Fields of a fixture; `null` removes `mode`, `groups` or `topic`. The others stay.",
     fields: &[
         NAME.optional().says("Its name."),
         IN_UNIVERSE.optional(),

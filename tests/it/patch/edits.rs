@@ -115,7 +115,9 @@ async fn a_fixture_is_moved_renamed_made_another_and_taken_out_and_keeps_its_loo
         (&moved["footprint"], &moved["universe"], &moved["name"]),
         (&json!([100, 102]), &json!(3), &json!("Left"))
     );
-    set(&web, 0, &[(1, 0), (2, 0), (3, 0)]).await;
+    let at_its_place = json!({"0": {"10": 99}, "1": {"20": 77}, "3": {"100": 200, "101": 120, "102": 40}});
+    assert_eq!(lit(&web).await, at_its_place, "its light goes with it, and nothing stays where nobody is");
+    set(&web, 3, &[(100, 0), (101, 0), (102, 0)]).await;
     recall(&web, "scene-warm").await;
     assert_eq!(lit(&web).await, json!({"0": {"10": 99}, "1": {"20": 77}, "3": {"100": 200, "101": 120, "102": 40}}));
 
@@ -283,7 +285,8 @@ async fn a_flash_at_the_lamp_is_told_and_taken_back_also_when_the_patch_changes_
             let moved = ask(&web, Method::PATCH, "/patch/fixtures/par", &json!({"address": 100})).await;
             body_of(&moved, 200);
         }
-        agreed(&|rgb| rgb == before).await;
+        // one that has moved has taken its light along
+        agreed(&|rgb| rgb == if edited { [0; 3] } else { before }).await;
     }
 }
 

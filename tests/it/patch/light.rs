@@ -276,3 +276,33 @@ async fn however_often_a_group_is_named_it_is_looked_up_once() {
     let refused = ack(&web, &fixture_set(&vec!["all"; 2_001], &json!({"red": 1}))).await;
     assert_eq!(refused["errors"][0]["path"], "/targets", "{refused}");
 }
+
+#[tokio::test]
+async fn a_fixture_that_moves_takes_its_light_along_and_a_neighbour_keeps_its_own() {
+    let appliance = Appliance::start().await;
+    let web = appliance.web();
+    for (address, name) in [(1, "Left"), (8, "Right")] {
+        let par = json!({"type": "par-7", "universe": 0, "address": address, "name": name});
+        body_of(&web.post("/patch/fixtures", par.to_string()).await, 201);
+    }
+    moved(&web, &["left"], json!({"intensity": 1, "red": 1})).await;
+    moved(&web, &["right"], json!({"intensity": 1, "blue": 1})).await;
+    let mut order = fixture_set(&["left"], &json!({"green": 0.2}));
+    order["durationMs"] = json!(60_000);
+    assert_eq!(ack(&web, &order).await["accepted"], true);
+    let seq = web.seq().await;
+    let place = async |body: Value| {
+        let asked = web.request(Method::PATCH, "/patch/fixtures/left").header("content-type", "application/json");
+        body_of(&web.send(asked.body(body.to_string())).await, 200)
+    };
+    place(json!({"address": 100})).await;
+    let whole = json!({"0": {"8": 255, "11": 255, "100": 255, "101": 255, "102": 51}});
+    assert_eq!(lit(&web).await, whole, "and it is where its fade went");
+    assert!(web.seq().await > seq, "which is a change that everybody hears of");
+    assert_eq!(rgb_of(&web.state().await), [0; 3], "the lamp has lost what stood on its channels");
+    place(json!({"universe": 2, "address": 1})).await;
+    let elsewhere = json!({"0": {"8": 255, "11": 255}, "2": {"1": 255, "2": 255, "3": 51}});
+    assert_eq!(lit(&web).await, elsewhere);
+    let appliance = appliance.kill9().await.start().await;
+    assert_eq!(lit(&appliance.web()).await, elsewhere, "as it is stored");
+}
